@@ -35,6 +35,21 @@ def root(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def end_of_a_step(root, monkeypatch):
+    """How the program ends whose step raises an error."""
+
+    def run(error):
+        def fail(step, values):
+            raise error
+
+        monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
+        monkeypatch.setattr(program, "_run", fail)
+        return program.main([])
+
+    return run
+
+
+@pytest.fixture
 def holder(root):
     """A process that works in a folder of its own until it is killed."""
     with subprocess.Popen(
@@ -103,24 +118,11 @@ def test_a_file_that_finds_no_room_is_refused_with_both_numbers(root, monkeypatc
     assert full_disk(caught.value) is caught.value
 
 
-def ends_with(error):
-    def run(step, values):
-        raise error
-
-    return run
-
-
 def covered() -> RuntimeError:
-    """Raise as torch does in place of the error that it saw."""
-    try:
-        with Path("/dev/full").open("wb", buffering=0) as file:
-            file.write(b"a")
-    except OSError:
-        try:
-            raise RuntimeError("unexpected pos 704 vs 598")
-        except RuntimeError as error:
-            return error
-    raise AssertionError
+    """As torch raises in place of the error that it saw."""
+    error = RuntimeError("unexpected pos 704 vs 598")
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    return error
 
 
 @pytest.mark.parametrize(
@@ -132,13 +134,10 @@ def covered() -> RuntimeError:
         (covered(), "No space left on device"),
     ],
 )
-def test_a_step_that_fills_the_disk_is_tried_again(root, monkeypatch, caplog, error, told):
-    monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
-    monkeypatch.setattr(program, "_run", ends_with(error))
-    assert program.main([]) == Unavailable.exit_code
-    assert told in caplog.messages[-1]
-    assert "are free" in caplog.messages[-1]
-    assert "\n" not in caplog.messages[-1]
+def test_a_step_that_fills_the_disk_is_tried_again(end_of_a_step, caplog, error, told):
+    assert end_of_a_step(error) == Unavailable.exit_code
+    line = caplog.messages[-1]
+    assert (told in line, "are free" in line, "\n" in line) == (True, True, False), line
 
 
 def test_the_folder_that_a_person_chose_is_named_and_not_one_inside_it(root):
@@ -146,15 +145,12 @@ def test_the_folder_that_a_person_chose_is_named_and_not_one_inside_it(root):
         raise OSError(errno.ENOSPC, "No space left on device", tempfile.mkdtemp() + "/best.pt")
 
 
-def test_other_errors_stay_what_they_are(root, monkeypatch):
-    monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
-    monkeypatch.setattr(program, "_run", ends_with(PermissionError(errno.EACCES, "no")))
+def test_other_errors_stay_what_they_are(end_of_a_step):
     with pytest.raises(PermissionError):
-        program.main([])
+        end_of_a_step(PermissionError(errno.EACCES, "no"))
     refusal = BadInput("a file cannot be used")
     refusal.__cause__ = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(program, "_run", ends_with(refusal))
-    assert program.main([]) == BadInput.exit_code
+    assert end_of_a_step(refusal) == BadInput.exit_code
 
 
 def test_no_temporary_folder_at_all_is_temporary(root, monkeypatch):

@@ -4,8 +4,20 @@ import pytest
 
 from tasks import keys
 from tasks.errors import BadConfiguration
-from tasks.keys import clip_recipe_of, configuration_key, flow_recipe_of, frames_made_by, installed, recipe_of
-from tasks.options import FlowOptions, SegmentOptions, TrainOptions
+from tasks.keys import (
+    LATER,
+    clip_recipe_of,
+    configuration_key,
+    content_key,
+    flow_recipe_of,
+    frames_made_by,
+    fused,
+    installed,
+    recipe_of,
+    training_key,
+    without_idle,
+)
+from tasks.options import PRESETS, FlowOptions, SegmentOptions, TrainOptions
 
 DIS = FlowOptions(flow_method="dis")
 
@@ -22,8 +34,8 @@ def test_a_way_of_cutting_keeps_the_name_that_stores_know_it_by():
 
 def test_clips_are_named_for_the_options_and_the_ffmpeg():
     options = SegmentOptions(), SegmentOptions(crf=21)
-    names = {clip_recipe_of(one, version) for one in options for version in ("7.0.2-static", "7.1.5-0+deb13u1")}
-    assert len(names | {recipe_of(one) for one in options}) == 6
+    names = {clip_recipe_of(chosen, version) for chosen in options for version in ("7.0.2-static", "7.1.5-0+deb13u1")}
+    assert len(names | {recipe_of(chosen) for chosen in options}) == 6
 
 
 def test_flow_keeps_its_name_but_under_another_opencv(opencv):
@@ -45,9 +57,85 @@ def test_a_package_that_is_not_there_is_named():
         installed("no-such-package")
 
 
-def test_segments_and_crops_do_not_change_the_key_of_a_video_network():
-    plain = TrainOptions(family="3D", backbone="r3d_18")
-    assert configuration_key(plain) == configuration_key(
-        plain.model_copy(update={"num_segments": 3, "validation_crops": 10, "frame_step": 2})
+def test_options_of_epochs_rates_and_batches_give_a_probe_no_name_of_its_own():
+    probe = {"head": "probe", "trainable": "heads"}
+    gradient = {"epochs": 9, "learning_rate": 0.1, "batch_size": 8, "optimizer": "sgd", "momentum": 0.5, "patience": 3}
+    changed = {**gradient, "dropout": 0.5, "mixup": 0.2}
+    plain, other, balanced = (
+        configuration_key(TrainOptions(**probe | options)) for options in ({}, changed, {"class_weights": "balanced"})
     )
-    assert configuration_key(plain) != configuration_key(plain.model_copy(update={"sampling_window": 0.5}))
+    assert plain == other != balanced
+
+
+def test_the_presets_are_different_trainings_and_set_nothing_without_effect():
+    assert {name: without_idle(preset) for name, preset in PRESETS.items()} == PRESETS
+    assert len({content_key(training_key(preset)) for preset in (TrainOptions(), *PRESETS.values())}) == len(PRESETS) + 1
+
+
+def test_a_fusion_is_named_for_its_networks_and_where_features_are_joined_for_the_head():
+    probe = TrainOptions(head="probe", trainable="heads", seed=3, epochs=9, label_noise=0.2)
+    averaged = fused(probe, ["runs/a/", "runs/b/"])
+    assert averaged == TrainOptions(fuse=["runs/a/", "runs/b/"])
+    joined = fused(probe.model_copy(update={"join": "features", "fuse": ["runs/a/", "runs/b/"]}), ["runs/a/", "runs/b/"])
+    assert (joined.join, joined.head, joined.seed, joined.epochs) == ("features", "probe", 3, TrainOptions().epochs)
+
+
+ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}
+
+
+def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options():
+    assert content_key(training_key(TrainOptions())) == "8c2401649379f184"
+    assert content_key(training_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
+
+
+def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
+    others = [
+        {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
+        {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
+        {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
+    ]  # fmt: skip
+    assert {name for other in others for name in other if name not in ("backbone", "fuse", "trainable")} == set(LATER)
+    assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
+
+
+VIDEO = {"family": "3D", "backbone": "r3d_18"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "without", "used_with"),
+    [
+        ("relation_draws", 5, {}, {"family": "MTRN"}),
+        ("flow_method", "dis", {}, {"modality": "flow"}),
+        ("flow_bound_pixels", 15, {}, {"modality": "flow"}),
+        ("num_segments", 3, VIDEO, {}),
+        ("validation_crops", 10, VIDEO, {}),
+        ("frame_step", 2, VIDEO, {}),
+        ("frame_step", 3, {"modality": "flow"}, {}),
+        ("frame_step", 3, {"modality": "flow"}, {"crop": "centre", "mirror": False}),
+        ("frame_step", 3, {"train_frames": "middle"}, {}),
+        ("color_jitter", 0.2, {"modality": "flow"}, {}),
+        ("segment_length", 0.5, {"train_frames": "middle"}, {}),
+        ("interpolation", "bicubic", {"modality": "flow"}, {}),
+        ("momentum", 0.5, {}, {"optimizer": "sgd"}),
+        ("step_epochs", 7, {}, {"schedule": "step"}),
+        ("plateau_validations", 7, {}, {"schedule": "plateau"}),
+        ("decay_factor", 0.5, {}, {"schedule": "step"}),
+        ("decay_factor", 0.5, {}, {"schedule": "plateau"}),
+        ("feature_variants", 3, {}, {"trainable": "heads"}),
+        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads"}, ONE_VIEW | {"trainable": "heads", "mirror": True}),
+        ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "modality": "flow", "color_jitter": 0.1}, {"trainable": "heads"}),
+        ("feature_variants", 3, {}, ONE_VIEW | {"trainable": "heads", "color_jitter": 0.1}),
+        ("batch_norm", "train", {"trainable": "heads"}, {"trainable": "last-stage"}),
+    ],
+)
+def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, without, used_with):
+    assert configuration_key(TrainOptions(**{option: value}, **without)) == configuration_key(TrainOptions(**without))
+    assert configuration_key(TrainOptions(**{option: value}, **used_with)) != configuration_key(TrainOptions(**used_with))
+
+
+def test_what_changes_no_sound_makes_no_other_training_of_it():
+    for heard in ({"modality": "sound", "trainable": "heads"}, {"modality": "spectrogram"}):
+        seen = {"crop": "multi-scale", "mirror": False, "color_jitter": 0.1, "interpolation": "bicubic", "validation_crops": 10}
+        assert without_idle(TrainOptions(**heard, **seen)) == without_idle(TrainOptions(**heard))
+        middle = heard | {"train_frames": "middle", "trainable": "heads"}
+        assert without_idle(TrainOptions(**middle, feature_variants=3)) == without_idle(TrainOptions(**middle))

@@ -1,4 +1,10 @@
+import csv
+import io
+import unicodedata
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tasks.report.formats import leaning
 from tasks.wording import (
@@ -9,6 +15,7 @@ from tasks.wording import (
     p_value,
     percent,
     percent_interval,
+    plain_cell,
     plain_count,
     points,
     quantity,
@@ -49,6 +56,22 @@ from tests.report.rendered import HOSTILE, rendered
         (quoted("a \n# b"), "'a # b'"),
         (plain_count(1, "clip"), "1 clip"),
         (plain_count(12000, "clip"), "12000 clips"),
+        (duration(0), "0 s"),
+        (duration(0.0042), "4.20 ms"),
+        (duration(0.018), "18 ms"),
+        (duration(0.9999), "1.00 s"),
+        (duration(1.85), "1.85 s"),
+        (duration(41.2), "41 s"),
+        (duration(128), "2 min 08 s"),
+        (duration(300), "5 min 00 s"),
+        (duration(7380), "2 h 03 min"),
+        (duration(3_600_000), "1,000 h 00 min"),
+        (size(0), "0 bytes"),
+        (size(999), "999 bytes"),
+        (size(1536), "1.5 KiB"),
+        (size(1023 << 10), "1023 KiB"),
+        (size(98 << 20), "98 MiB"),
+        (size(3 << 40), "3 TiB"),
         (listed(["a"]), "a"),
         (listed(["a", "b"]), "a and b"),
         (listed(["a", "b", "c"]), "a, b and c"),
@@ -56,33 +79,6 @@ from tests.report.rendered import HOSTILE, rendered
 )
 def test_numbers_in_words(written, expected):
     assert written == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (0.0042, "4.20 ms"),
-        (0.018, "18 ms"),
-        (0.9999, "1.00 s"),
-        (1.85, "1.85 s"),
-        (41.2, "41 s"),
-        (128, "2 min 08 s"),
-        (300, "5 min 00 s"),
-        (7380, "2 h 03 min"),
-        (3_600_000, "1,000 h 00 min"),
-    ],
-)
-def test_a_duration_has_the_unit_that_fits(seconds, words):
-    assert duration(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("num_bytes", "words"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1536, "1.5 KiB"), (1023 << 10, "1023 KiB"), (98 << 20, "98 MiB"), (3 << 40, "3 TiB")],
-)
-def test_a_size_has_the_unit_that_fits(num_bytes, words):
-    assert size(num_bytes) == words
 
 
 def test_a_long_name_is_cut():
@@ -110,3 +106,37 @@ def test_plain_words_stay_as_they_are():
 def test_only_val_leans_towards_the_network_that_it_chose():
     assert "test_share" in leaning("val")
     assert leaning("test") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("  -1", "'-1"),
+        ("\N{FULLWIDTH EQUALS SIGN}1+1", "'\N{FULLWIDTH EQUALS SIGN}1+1"),
+        ("\N{FULLWIDTH COMMERCIAL AT}SUM(A1)", "'\N{FULLWIDTH COMMERCIAL AT}SUM(A1)"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a; \t=1+1;@x", "a; '=1+1;'@x"),
+        ('a;"=1+1"', 'a;"\'=1+1"'),
+        ("put meat, - a.mp4", "put meat, - a.mp4"),
+        ("1-2=3; 4", "1-2=3; 4"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_a_formula_becomes_text_and_text_stays(text, cell):
+    assert plain_cell(text) == cell
+    assert plain_cell(cell) == cell
+
+
+def test_numbers_stay_numbers():
+    assert plain_cell(-1.5) == -1.5
+
+
+@given(st.text(alphabet="a=+-@;|,\"' \t\n\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{SUPERSCRIPT EQUALS SIGN}"))
+@example("\N{FULLWIDTH EQUALS SIGN}1+1")
+def test_no_cell_begins_with_a_sign_whichever_delimiter_a_spreadsheet_takes(text):
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerow([plain_cell(text), "end"])
+    for delimiter in ",;|\t":
+        for cell in next(csv.reader([file.getvalue()], delimiter=delimiter)):
+            assert unicodedata.normalize("NFKC", cell.strip())[:1] not in "=+-@" or not cell.strip()

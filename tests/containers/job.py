@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
-
 from tasks.errors import Unavailable
 from tasks.local.airflow_api import AirflowApi, RunRef, Task
 from tasks.local.choices import Choices
@@ -39,7 +37,7 @@ QUICK: dict[str, object] = {
     "min_gate_sources": 1,
 }
 """The smallest job in which every step has something to do."""
-LONG: dict[str, object] = {"seed": 1, "epochs": 5, "trainable": "all"}
+LONG: dict[str, object] = {"seed": 1, "trainable": "all"}
 """Epochs that last long enough to be killed in."""
 
 RUN_SECONDS = 900
@@ -68,25 +66,25 @@ class Job:
 
     stack: Stack
 
-    def ingest(self, source: str, **options: object) -> list[RunRef]:
-        """Take `source` in, and wait for the end of what follows by itself. The three runs. The clock starts none from here on."""
-        chosen = {**QUICK, **options}
+    def start_ingest(self, source: str, **options: object) -> RunRef:
         with self.stack.airflow() as api:
             api.unpause("ingest_videos")
-            runs = [api.trigger("ingest_videos", Choices(store=STORE, sources=[source], options=chosen).conf("ingest_videos"))]
+            return api.trigger("ingest_videos", Choices(store=STORE, sources=[source], options={**QUICK, **options}).conf("ingest_videos"))
+
+    def follow(self, run: RunRef) -> None:
+        """Wait for the end of an ingest, and of what follows by itself."""
+        with self.stack.airflow() as api:
             for dag_id in ("build_dataset", "retrain"):
-                self.ends(api, runs[-1])
-                runs.append(self._caused(api, runs[-1], dag_id))
-            self.ends(api, runs[-1])
+                self.ends(api, run)
+                run = self._caused(api, run, dag_id)
+            self.ends(api, run)
         self.stop_the_clock()
-        return runs
 
     def name_champion(self) -> None:
         """Give the latest version the alias by hand: so few clips let no gate promote it."""
         decided = self.result(self.latest("retrain"), "decide")
         alias = {"name": decided["model_name"], "alias": "champion", "version": str(decided["version"])}
-        auth = ("admin", self.stack.variables["RETAKE_MLFLOW_PASSWORD"])
-        httpx.post(f"{self.stack.mlflow_url}/api/2.0/mlflow/registered-models/alias", json=alias, auth=auth).raise_for_status()
+        self.stack.mlflow("POST", "registered-models/alias", json=alias)
 
     def stop_the_clock(self) -> None:
         """Let no full hour take the inbox in, and train with the defaults on what is new, while a test waits for its own run."""
@@ -95,17 +93,13 @@ class Job:
 
     def start_retrain(self, **options: object) -> RunRef:
         """Start `retrain` on the dataset that is there, under a name that has no champion, which would be scored again."""
+        chosen = {**QUICK, "model_name": "unrivalled", "promotion": "never", **options}
         with self.stack.airflow() as api:
-            return api.trigger(
-                "retrain",
-                Choices(store=STORE, sources=[], options={**QUICK, "model_name": "unrivalled", "promotion": "never", **options}).conf(
-                    "retrain"
-                ),
-            )
+            return api.trigger("retrain", Choices(store=STORE, sources=[], options=chosen).conf("retrain"))
 
-    def ends(self, api: AirflowApi, run: RunRef, seconds: float = RUN_SECONDS) -> None:
+    def ends(self, api: AirflowApi, run: RunRef) -> None:
         """Wait for the end of a run, which must be a good one."""
-        state = wait_for(lambda: (s := self._state(api, run)) in ("success", "failed") and s, f"the end of {run.dag_id}", seconds)
+        state = wait_for(lambda: (s := self._state(api, run)) in ("success", "failed") and s, f"the end of {run.dag_id}", RUN_SECONDS)
         assert state == "success", self.story(api, run)
 
     def story(self, api: AirflowApi, run: RunRef) -> str:
@@ -117,41 +111,27 @@ class Job:
                 lines += [f"    {line}" for line in api.log_lines(run, task)[-15:]]
         return "\n".join(lines)
 
-    def task(self, api: AirflowApi, run: RunRef, step: str) -> Task:
-        """The first task of a step."""
-        return next(task for task in api.tasks(run) if task.step == step)
-
     def wait_for_step(self, run: RunRef, step: str, line: str) -> str:
         """Wait until the container of a step runs and has written `line`. Its name."""
 
         def written() -> str | None:
-            for container in self.step_containers(run, step):
-                if line in container.logs().decode():
-                    return str(container.name)
-            return None
+            return next((str(c.name) for c in self._step_containers(run, step) if line in c.logs().decode()), None)
 
         return wait_for(written, f"{line!r} in the log of {step}", 300)
 
-    def step_containers(self, run: RunRef, step: str) -> list[Any]:
-        """The containers of a step, whether they run or not."""
-        engine = self.stack.engine
-        found = engine.containers.list(all=True, filters={"label": f"retake.run={run.run_id}"}, ignore_removed=True)
-        return [container for container in found if container.labels["retake.task"].rsplit(".", 1)[-1] == step]
-
     def result(self, run: RunRef, step: str) -> dict[str, Any]:
-        """What a step gave."""
         with self.stack.airflow() as api:
-            found = api.result(run, self.task(api, run, step))
-        assert found is not None
-        return found
+            result = api.result(run, self._task(api, run, step))
+        assert result is not None
+        return result
 
     def instances(self, run: RunRef) -> list[dict[str, Any]]:
         """Airflow's task instances, with all that it knows of them."""
         with self.stack.airflow() as api:
-            found: list[dict[str, Any]] = api._get(f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")[
+            listed: list[dict[str, Any]] = api._get(f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")[
                 "task_instances"
             ]
-        return found
+        return listed
 
     def latest(self, dag_id: str) -> RunRef:
         """The latest run of a DAG that ended well."""
@@ -162,13 +142,21 @@ class Job:
     def run_objects(self, run: RunRef) -> list[str]:
         """The names of all objects that a retraining left, below its own folder."""
         root = f"{self.result(run, 'plan')['run_uri']}"
-        return [found.uri.removeprefix(root) for found in self.stack.store().list(root)]
+        return [listed.uri.removeprefix(root) for listed in self.stack.store().list(root)]
+
+    def _step_containers(self, run: RunRef, step: str) -> list[Any]:
+        filters = {"label": f"retake.run={run.run_id}"}
+        containers = self.stack.engine.containers.list(all=True, filters=filters, ignore_removed=True)
+        return [container for container in containers if container.labels["retake.task"].rsplit(".", 1)[-1] == step]
+
+    def _task(self, api: AirflowApi, run: RunRef, step: str) -> Task:
+        return next(task for task in api.tasks(run) if task.step == step)
 
     def _caused(self, api: AirflowApi, run: RunRef, dag_id: str) -> RunRef:
-        def found() -> RunRef | None:
+        def caused() -> RunRef | None:
             return next((caused for caused in api.runs_caused_by(run) or [] if caused.dag_id == dag_id), None)
 
-        return wait_for(found, f"{dag_id} after {run.dag_id}")
+        return wait_for(caused, f"{dag_id} after {run.dag_id}")
 
     def _state(self, api: AirflowApi, run: RunRef) -> str | None:
         """None while the api-server does not answer, say because a test has stopped what it needs."""
@@ -202,34 +190,28 @@ def recorded(step: str) -> Iterator[list[tuple[str, str]]]:
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A run in which the store, the scheduler and MLflow were killed in turn, and what became of its containers."""
+    """A run in whose training the store and the scheduler were killed in turn, and what became of its containers."""
 
     run: RunRef
     trained: dict[str, Any]
     """The container in which the scheduler's death found the training, as the engine described it afterwards."""
     trainings: list[tuple[str, str]]
-    evaluations: list[tuple[str, str]]
+    undisturbed: RunRef
 
 
 def disturb(job: Job) -> Disturbed:
-    """Kill the store before the first epoch, the scheduler after it, MLflow in the evaluation; wait for the run's good end."""
-    run = job.start_retrain(**LONG)
-    with recorded("train") as trainings, recorded("evaluate") as evaluations, job.stack.airflow() as api:
-        _away(job.stack, "minio", job.wait_for_step(run, "train", "frames cached"))
+    """Kill the store before the first epoch and the scheduler after it; wait for the run's good end."""
+    stack, undisturbed, run = job.stack, job.latest("retrain"), job.start_retrain(**LONG)
+    with recorded("train") as trainings, stack.airflow() as api:
+        gone = {"name": job.wait_for_step(run, "train", "frames cached")}
+        stack.containers["minio"].kill("SIGKILL")
+        wait_for(lambda: not stack.engine.containers.list(all=True, filters=gone, ignore_removed=True), "the end of the training")
+        stack.containers["minio"].start()
         name = job.wait_for_step(run, "train", "epoch 1/")
-        scheduler = job.stack.containers["airflow-scheduler"]
+        scheduler = stack.containers["airflow-scheduler"]
         scheduler.kill("SIGKILL")
-        trained = job.stack.engine.api.inspect_container(name)
+        trained = stack.engine.api.inspect_container(name)
         assert trained["State"]["Running"]
         scheduler.start()
-        _away(job.stack, "mlflow", job.wait_for_step(run, "evaluate", "clips scored"))
         job.ends(api, run)
-    return Disturbed(run, trained, trainings, evaluations)
-
-
-def _away(stack: Stack, service: str, container: str) -> None:
-    """Kill a service, and start it again when the container of a step has ended for want of it."""
-    stack.containers[service].kill("SIGKILL")
-    gone = {"name": container}
-    wait_for(lambda: not stack.engine.containers.list(all=True, filters=gone, ignore_removed=True), f"the end of {container}")
-    stack.containers[service].start()
+    return Disturbed(run, trained, trainings, undisturbed)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import docker
+import httpx
 
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.home import REPOSITORY
@@ -36,40 +38,36 @@ class Stack:
         ports = {name: str(port) for name, port in PORTS.items()}
         return {**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, "RETAKE_IMAGE_TAG": "test", **ports}
 
-    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """`make TARGET` as a person types it, whatever its end."""
+    def run(self, *command: str, given: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in its folder, whatever its end."""
         return subprocess.run(
-            ["make", target],
+            command,
             cwd=self.folder,
             env={**self.environment, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            input=given,
+            capture_output=True,
             text=True,
             timeout=UP_SECONDS,
         )
 
-    def compose(self, *arguments: str, **variables: str) -> str:
+    def make(self, target: str, **variables: str) -> tuple[int, str]:
+        """`make TARGET` as a person types it: its exit code, and what it prints."""
+        done = self.run("make", target, **variables)
+        return done.returncode, done.stdout + done.stderr
+
+    def compose(self, *arguments: str, given: str | None = None, **variables: str) -> str:
         """`docker compose …`, which must end well; what it prints."""
-        done = subprocess.run(
-            ["docker", "compose", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = self.run("docker", "compose", *arguments, given=given, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its .env says."""
         lines = (self.folder / ".env").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
     @cached_property
     def engine(self) -> docker.DockerClient:
-        """The Docker Engine, past every proxy."""
         return docker.from_env()
 
     @property
@@ -80,20 +78,23 @@ class Stack:
 
     @property
     def airflow_url(self) -> str:
-        """Where a person finds Airflow."""
         return f"http://localhost:{PORTS['RETAKE_AIRFLOW_PORT']}"
 
     @property
     def mlflow_url(self) -> str:
-        """Where a person finds MLflow."""
         return f"http://localhost:{PORTS['RETAKE_MLFLOW_PORT']}"
 
+    def mlflow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """What MLflow's REST API answers an administrator, with success."""
+        auth = ("admin", self.variables["RETAKE_MLFLOW_PASSWORD"])
+        reply = httpx.request(method, f"{self.mlflow_url}/api/2.0/mlflow/{path}", auth=auth, **request).raise_for_status()
+        answer: dict[str, Any] = reply.json()
+        return answer
+
     def airflow(self, password: str | None = None) -> AirflowApi:
-        """A client that logs in as a person does."""
         return AirflowApi(self.airflow_url, password or self.variables["RETAKE_AIRFLOW_PASSWORD"])
 
     def store(self, user: str = "STEPS", secret_key: str | None = None) -> Store:
-        """The object store with the keys of one user."""
         return Store.from_settings(
             StoreSettings.model_validate(
                 {
@@ -104,19 +105,9 @@ class Stack:
             )
         )
 
-    def run_in(self, service: str, script: str, given: object = None) -> object:
-        """What a Python script prints as JSON that runs inside of a service's container and reads `given` from stdin."""
-        done = subprocess.run(
-            ["docker", "compose", "exec", "--no-TTY", service, "python", "-c", script],
-            cwd=self.folder,
-            env=self.environment,
-            input=json.dumps(given),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+    def run_in(self, service: str, script: str, given: object) -> Any:
+        """What a Python script prints as JSON that runs inside a service's container and reads `given` from stdin."""
+        return json.loads(self.compose("exec", "--no-TTY", service, "python", "-c", script, given=json.dumps(given)))
 
 
 @contextmanager
@@ -132,8 +123,7 @@ def own_stack(folder: Path) -> Iterator[Stack]:
 
 
 def _remove(stack: Stack) -> None:
-    if (stack.folder / ".env").exists():
-        stack.make("down")
+    ended, said = stack.make("down") if (stack.folder / ".env").exists() else (0, "")
     engine = stack.engine
     labelled: Mapping[str, str] = {"label": f"com.docker.compose.project={PROJECT}"}
     for container in engine.containers.list(all=True, filters=labelled):
@@ -143,6 +133,7 @@ def _remove(stack: Stack) -> None:
     # By name: a volume that a container brought into being has no label of the project.
     for volume in engine.volumes.list(filters={"name": f"{PROJECT}_"}):
         volume.remove()
+    assert ended == 0, said
 
 
 def _clone(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The compose files, as Docker reads them."""
 
 import json
-import re
 
 import pytest
 
@@ -26,26 +25,14 @@ def test_the_files_are_valid_and_every_image_has_a_pinned_tag(cold_stack, files)
 
 def test_a_missing_secret_stops_the_start_with_a_message(cold_stack):
     cold_stack.make("secrets")
-    env = cold_stack.folder / ".env"
-    whole = env.read_text()
-    env.write_text(re.sub(r"^RETAKE_AIRFLOW_JWT_SECRET=.*$", "RETAKE_AIRFLOW_JWT_SECRET=", whole, flags=re.MULTILINE))
-    try:
-        with pytest.raises(AssertionError, match="RETAKE_AIRFLOW_JWT_SECRET"):
-            cold_stack.compose("config")
-        done = cold_stack.make("up")
-        assert done.returncode != 0
-        assert "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in done.stdout
-    finally:
-        env.write_text(whole)
+    with pytest.raises(AssertionError, match="RETAKE_AIRFLOW_JWT_SECRET is missing"):
+        cold_stack.compose("config", RETAKE_AIRFLOW_JWT_SECRET="")
 
 
 def test_another_store_needs_one_variable_and_starts_none_here(cold_stack):
     cold_stack.make("secrets")
-    services = json.loads(
-        cold_stack.compose(
-            "config", "--format=json", RETAKE_STORE_ENDPOINT="s3.example:443", COMPOSE_PROFILES="", RETAKE_STORE_SECURE="true"
-        )
-    )["services"]
+    elsewhere = {"RETAKE_STORE_ENDPOINT": "s3.example:443", "RETAKE_STORE_SECURE": "true", "COMPOSE_PROFILES": ""}
+    services = json.loads(cold_stack.compose("config", "--format=json", **elsewhere))["services"]
     assert not {"minio", "store-volume"} & services.keys()
     assert services["mlflow"]["environment"]["MLFLOW_S3_ENDPOINT_URL"] == "https://s3.example:443"
     assert services["airflow-scheduler"]["environment"]["RETAKE_STORE_ENDPOINT"] == "s3.example:443"

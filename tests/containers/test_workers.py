@@ -1,10 +1,12 @@
-"""Several machines, played by two Celery workers on this one. Last of this folder by its name: the stack is another afterwards."""
+"""Several machines, played by two Celery workers on this one. The stack is another afterwards."""
+
+import stat
 
 import pytest
 
-from tests.containers.hardening import assert_hardened, assert_not_root
 from tests.containers.job import LONG
 from tests.containers.stack import STACK_SECONDS
+from tests.containers.test_hardening import assert_hardened, assert_not_root
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 
@@ -14,8 +16,11 @@ FILES = "docker-compose.yml:docker/compose.celery.yml:tests/containers/workers.y
 @pytest.fixture(scope="module")
 def workers(disturbed, stack) -> dict[str, str]:
     """The services by the host name under which Airflow knows them, once the stack is up with workers."""
-    done = stack.make("up", COMPOSE_FILE=FILES)
-    assert done.returncode == 0, done.stdout
+    env = stack.folder / ".env"
+    before = env.read_text()
+    code, said = stack.make("up", COMPOSE_FILE=FILES)
+    assert code == 0, said
+    assert (env.read_text(), stat.S_IMODE(env.stat().st_mode)) == (before, 0o600)
     return {container.id[:12]: service for service, container in stack.containers.items()}
 
 

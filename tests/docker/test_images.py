@@ -8,8 +8,6 @@ import tomllib
 from tasks.local.home import REPOSITORY
 
 PINNED = re.compile(r"^[a-z0-9./-]+(:(?!latest$)[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$")
-
-
 DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()
 
 
@@ -27,6 +25,12 @@ def test_packages_images_and_the_changelog_have_one_version():
     tags = re.findall(r"\$\{RETAKE_IMAGE_TAG:-([^}]+)\}", (REPOSITORY / "docker-compose.yml").read_text())
     released = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert packages == set(tags) == {released[0]}
+
+
+def test_the_tests_in_containers_lie_in_the_folders_that_make_collects():
+    folders = re.search(r"-m containers \$\(or \$\(ARGS\),(.*)\)", (REPOSITORY / "Makefile").read_text())[1].split()
+    tests = [path for path in (REPOSITORY / "tests").rglob("test_*.py") if re.search(r"pytest\.mark\.containers", path.read_text())]
+    assert {str(path.relative_to(REPOSITORY).parent) for path in tests} == set(folders)
 
 
 def test_the_dev_container_has_the_images_python_and_installs_into_the_venv_that_make_uses():

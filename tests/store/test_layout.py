@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.local.home import REPOSITORY
-from tasks.store import comparisons, layout, predictions, runs
+from tasks.store import comparisons, derived, layout, predictions, runs
 from tasks.store.layout import Clips, Dataset, Layout, is_own_class, is_probe
 from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
 from tasks.store.stored import Output
@@ -23,6 +23,8 @@ HEAVY = ("minio", "mlflow", "numpy", "pandas", "torch")
 
 stores = st.from_regex(r"s3://[a-z0-9]{3,8}(/[a-z0-9]{1,8}){0,2}", fullmatch=True)
 keys = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+layouts = st.from_regex(r"s3://[a-z0-9]{3,8}(/(runs|plan|flows|[a-z0-9]{1,8})){0,3}", fullmatch=True).map(Layout)
+numbers = st.integers(0, 123_456)
 names = st.from_regex(r"[\w .-]{1,20}(/[\w .-]{1,20}){0,2}", fullmatch=True)
 
 
@@ -123,3 +125,37 @@ def test_templates_are_kept_as_they_are():
 def test_the_layout_costs_no_import_of_anything_heavy():
     script = f"import sys, tasks.store.layout; print([name for name in {HEAVY} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True).strip() == "[]"
+
+
+@given(layouts, keys, keys)
+def test_a_plan_leads_to_its_training_and_its_decision_or_comparison(layout, key, other):
+    run = layout.run(key)
+    for part in (run.decision(other), run.comparison(other)):
+        assert derived.run_of_plan(part.plan.folder_uri) == run
+        assert derived.decision_of_plan(part.plan.folder_uri) == derived.decision_of_plan(part.plan.folder_uri.rstrip("/")) == part
+
+
+@given(layouts, keys, keys, numbers)
+def test_a_batch_leads_to_the_output_of_its_task(layout, key, recipe, number):
+    ingest, prediction, flows = layout.ingest(key), layout.prediction(key), layout.run(key).flows
+    assert derived.segment_of_batch(ingest.batch(number).uri, recipe) == ingest.segment(recipe, number)
+    assert derived.predicted_of_batch(prediction.batch(number).uri) == prediction.predicted(number)
+    assert derived.flow_of_batch(flows.batch(recipe, number).uri) == flows.computed(recipe, number)
+
+
+@given(layouts, keys, keys, numbers)
+def test_a_plan_claims_and_a_batch_of_trials_lead_to_what_they_are_part_of(layout, key, digest, number):
+    prediction, configurations, search = layout.prediction(key), layout.comparison(key).on(digest), layout.search(key).on(digest)
+    assert derived.prediction_of_plan(prediction.plan.folder_uri) == prediction
+    assert derived.configurations_of_claims(configurations.claims.folder_uri) == configurations
+    assert derived.search_at(search.folder_uri) == derived.search_at(search.folder_uri.rstrip("/")) == search
+    for trained in (search.seeds, search.round(number)):
+        assert derived.trials_of_batch(trained.batch(key).uri) == trained.trials(key)
+
+
+@pytest.mark.parametrize(
+    "find", [derived.decision_of_plan, derived.run_of_plan, derived.prediction_of_plan, derived.configurations_of_claims, derived.search_at]
+)
+def test_an_address_of_another_form_is_named(find):
+    with pytest.raises(ValueError, match=r"s3://retake/plans/k/ does not have the form s3://"):
+        find("s3://retake/plans/k/")

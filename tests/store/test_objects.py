@@ -1,17 +1,22 @@
-"""What no object store can ever keep is bad input, before a server is asked and by its answer."""
+"""Objects by their address: what reaches a server, and what is made of its answers."""
 
 import errno
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from minio import Minio
-from minio.error import S3Error
+import urllib3
+from pydantic import BaseModel
 
-from tasks.errors import BadInput, Unavailable
-from tasks.store.objects import Store
+from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
+from tasks.settings import StoreSettings
+from tasks.store.objects import CONTENT_TYPES, Store
+from tasks.store.stored import Stored
 from tasks.store.uri import check_key
+from tests.store.s3_server import NO_ANSWER, S3Server
 
+A = "s3://retake/a.json"
 UNSTORABLE = [
     "s3://retake/a/../b.csv",
     "s3://retake/./b.csv",
@@ -26,20 +31,182 @@ UNSTORABLE = [
 STORABLE = ["s3://retake/a..b/.c/...", "s3://retake/a b\n\t%00.csv", f"s3://retake/{'a' * 255}", "s3://retake/\N{EURO SIGN}/=+,;&.csv"]
 
 
+class Record(BaseModel):
+    number: int
+    name: str = "\N{EURO SIGN}"
+
+
+@pytest.fixture(scope="module")
+def running():
+    with S3Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture
-def store():
-    """No request reaches a server."""
-    return Store(Minio(endpoint="127.0.0.1:9"), None, "127.0.0.1:9")  # type: ignore[arg-type]
+def server(running):
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds of each pause before a retry, which are not waited for."""
+    seconds = []
+    monkeypatch.setattr(urllib3.util.retry.time, "sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
+def store(server, pauses):
+    address = {"endpoint": f"127.0.0.1:{server.server_port}", "access_key": "access", "secret_key": "secret-key"}
+    return Store.from_settings(StoreSettings.model_validate(address))
+
+
+def test_an_object_is_written_whole_and_read_again(store, server, tmp_path):
+    sent, got = tmp_path / "sent", tmp_path / "got"
+    sent.write_bytes(b"film")
+    store.write_file("s3://retake/a/b.mp4", sent)
+    store.read_file("s3://retake/a/b.mp4", got)
+    store.write_bytes(A, b"{}")
+    assert (store.read_bytes(A), got.read_bytes()) == (b"{}", b"film")
+    assert (store.exists(A), store.exists("s3://retake/b")) == (True, False)
+    assert {header["Authorization"].split("/")[0] for _, header in server.sent} == {"AWS4-HMAC-SHA256 Credential=access"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [*CONTENT_TYPES.items(), (".bin", "application/octet-stream"), ("", "application/octet-stream")]
+)
+def test_an_object_is_typed_by_its_suffix(store, server, tmp_path, suffix, kind):
+    (tmp_path / "a").touch()
+    store.write_bytes(f"s3://retake/written{suffix}", b"")
+    store.create_bytes(f"s3://retake/created{suffix}", b"")
+    store.write_file(f"s3://retake/file{suffix}", tmp_path / "a")
+    assert server.types == {f"{name}{suffix}": kind for name in ("written", "created", "file")}
+
+
+def test_a_listing_names_what_lies_below_a_prefix(store, server):
+    server.buckets["retake"] = dict.fromkeys(("a", "b/", "b/1", "b/2", "b/c/3", "b/d/4/5"), b"xyz")
+    listed = list(store.list("s3://retake/b/"))
+    assert [(entry.uri, entry.name) for entry in listed] == [(f"s3://retake/b/{key}", key[-1]) for key in ("1", "2", "c/3", "d/4/5")]
+    assert {(entry.etag, entry.size_bytes, entry.modified[:10]) for entry in listed} == {("e", 3, "2026-11-28")}
+    assert store.folders("s3://retake/b/") == ("s3://retake/b/c/", "s3://retake/b/d/")
+    assert store.stat("s3://retake/a").size_bytes == 3
+    assert [*store.list("s3://other/"), *store.folders("s3://other/")] == []
+    assert store.stat("s3://other/a") is None
+
+
+def test_a_bucket_is_made_once_whoever_else_makes_it(store, server):
+    for _ in range(2):
+        store.ensure_bucket("s3://new/a")
+    server.refusals["PUT"] = [(409, "BucketAlreadyOwnedByYou")]
+    store.ensure_bucket("s3://newer")
+    assert [method for method, _ in server.sent] == ["HEAD", "PUT", "HEAD", "HEAD", "PUT"]
+    server.refusals["PUT"] = [(409, "BucketAlreadyExists")]
+    with pytest.raises(Unavailable):
+        store.ensure_bucket("s3://newest")
+
+
+def test_an_object_is_created_once_by_a_conditional_write(store, server):
+    assert store.create(Stored(A, Record), Record(number=1))
+    assert not store.create(Stored(A, Record), Record(number=2))
+    assert [(method, headers.get("If-None-Match")) for method, headers in server.sent if method != "GET"] == [
+        ("HEAD", None),
+        ("PUT", "*"),
+        ("HEAD", None),
+    ]
+    assert server.buckets["retake"]["a.json"] == '{"name":"\N{EURO SIGN}","number":1}\n'.encode()
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_another_writers_object_is_not_taken_for_ones_own(store, server, monkeypatch, status):
+    server.refusals["PUT"] = [(status, "")]
+    assert not store.create_bytes(A, b"mine")
+    monkeypatch.setattr(Store, "read_bytes", lambda *_: b"theirs")  # of a server that ignores the condition
+    assert not store.create_bytes(A, b"mine")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "told"),
+    [
+        (501, BadConfiguration, r"127\.0\.0\.1:\d+ knows no conditional writes \(If-None-Match\)"),
+        (403, BadConfiguration, r"refuses the keys for s3://retake/a\.json \(AccessDenied\); check RETAKE_STORE_ACCESS_KEY"),
+        (NO_ANSWER, Unavailable, r"does not answer for s3://retake/a\.json \(.*; start it \(`make run` does\)"),
+        (503, Unavailable, r"127\.0\.0\.1:\d+ answers 503 for s3://retake/a\.json; try again"),
+    ],
+)
+def test_a_create_that_is_refused_is_sent_once(store, server, status, expected, told):
+    server.refusals["PUT"] = [(status, "")]
+    with pytest.raises(expected, match=told):
+        store.create_bytes(A, b"")
+    assert [method for method, _ in server.sent] == ["HEAD", "PUT"]
+
+
+def test_a_record_is_read_as_it_was_written_and_another_versions_is_named(store, server):
+    record = Record(number=1, name="b")
+    store.write(A, record)
+    store.write(Stored("s3://retake/b", Record), record)
+    assert store.read(A, Record) == store.read(Stored("s3://retake/b", Record)) == record
+    store.write_bytes(A, b'{"number": "x"}')
+    with pytest.raises(BadInput, match=r"^s3://retake/a\.json is not a Record \(number: .*integer.*\); another version of Retake wrote it"):
+        store.read(A, Record)
+
+
+def test_quick_retries_bridge_a_server_that_restarts(store, server, pauses):
+    store.write_bytes(A, b"x")
+    for status in (500, 502, 503, 504):
+        server.refusals["GET"] = [(status, "")] * 4
+        assert store.read_bytes(A) == b"x"
+    assert pauses == [1, 2, 4] * 4
+    server.refusals["GET"] = [(503, "")] * 5
+    with pytest.raises(Unavailable, match=r"does not answer for s3://retake/a\.json \(ResponseError: .*503.*\); start it"):
+        store.read_bytes(A)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "told"),
+    [
+        *((code, MissingObject, "s3://retake/a.json is not in the object store") for code in ("NoSuchKey", "NoSuchBucket", "NoSuchObject")),
+        *(
+            (code, BadConfiguration, f"refuses the keys .*{code}")
+            for code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+        ),
+        *(
+            (code, BadInput, f"can never accept 's3://retake/a.json' .{code}")
+            for code in ("BadRequest", "EntityTooLarge", "InvalidBucketName")
+        ),
+        *((code, BadInput, f"can never accept .*{code}") for code in ("InvalidRequest", "InvalidURI", "KeyTooLongError")),
+        ("XMinioInvalidObjectName", BadInput, "can never accept .*; choose another name"),
+        ("SlowDown", Unavailable, "does not answer for s3://retake/a.json .S3Error: .*SlowDown"),
+    ],
+)
+def test_the_servers_answer_tells_what_it_will_never_accept(store, server, tmp_path, code, expected, told):
+    (tmp_path / "a").touch()
+    server.refusals = {"GET": [(400, code)], "PUT": [(400, code)] * 2}
+    for call in (store.read_bytes, lambda uri: store.write_bytes(uri, b""), lambda uri: store.write_file(uri, tmp_path / "a")):
+        with pytest.raises(expected, match=told):
+            call(A)
+
+
+def test_refused_keys_are_told_from_what_is_not_there(store, server):
+    server.refusals = {"GET": [(403, "AccessDenied")], "HEAD": [(403, "")] * 2}
+    for call in (lambda uri: list(store.list(uri)), store.stat, store.ensure_bucket):
+        with pytest.raises(BadConfiguration, match="refuses the keys for s3://retake/a"):
+            call(A)
 
 
 @pytest.mark.parametrize("uri", UNSTORABLE)
-def test_what_cannot_be_kept_is_bad_input_before_anything_is_sent(store, tmp_path, uri):
+def test_what_cannot_be_kept_is_bad_input_before_anything_is_sent(store, server, tmp_path, uri):
     (tmp_path / "a").touch()
     for write in (store.create_bytes, store.write_bytes):
         with pytest.raises(BadInput, match=r"rename|shorter names"):
             write(uri, b"")
     with pytest.raises(BadInput):
         store.write_file(uri, tmp_path / "a")
+    assert server.sent == []
 
 
 @pytest.mark.parametrize("uri", STORABLE)
@@ -48,33 +215,30 @@ def test_other_names_are_let_through(uri):
 
 
 @pytest.mark.parametrize("uri", ["s3://A_/a", "s3://1.2.3.4/a", "s3://retake/../a", "s3://retake/a/./b", "s3://retake/"])
-def test_an_address_that_the_sdk_refuses_is_bad_input(store, tmp_path, uri):
+def test_an_address_that_the_sdk_refuses_is_bad_input(store, server, tmp_path, uri):
     for read in (store.stat, store.read_bytes, lambda uri: store.read_file(uri, tmp_path / "a")):
         with pytest.raises(BadInput, match="is not an address in the object store"):
             read(uri)
+    assert server.sent == []
+
+
+@pytest.mark.parametrize("call", [Store.ensure_bucket, lambda store, uri: list(store.list(uri))])
+def test_a_bucket_that_the_sdk_refuses_is_bad_input(store, call):
+    with pytest.raises(BadInput, match="is not an address in the object store"):
+        call(store, "s3://A_/")
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
-    [("KeyTooLongError", BadInput), ("XMinioInvalidObjectName", BadInput), ("InvalidRequest", BadInput), ("SlowDown", Unavailable)],
+    ("error", "told"), [(OSError(errno.ENOSPC, "full"), r"3.* TiB are needed and .* are free"), (PermissionError(errno.EACCES, "no"), "no")]
 )
-def test_the_servers_answer_tells_what_it_will_never_accept(code, expected):
-    def refuse(**_):
-        raise S3Error(None, code, "no", "/a", "", "")  # type: ignore[arg-type]
-
-    store = Store(SimpleNamespace(get_object=refuse), None, "here")  # type: ignore[arg-type]
-    with pytest.raises(expected):
-        store.read_bytes("s3://retake/a")
-
-
-def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path):
-    def fill_the_disk(file_path, **_):
+def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path, error, told):
+    def fail(file_path, **_):
         Path(f"{file_path}.etag.part.minio").touch()
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
-    found = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
-    store = Store(SimpleNamespace(fget_object=fill_the_disk, stat_object=lambda **_: found), None, "here")  # type: ignore[arg-type]
-    with pytest.raises(OSError, match=r"3.* TiB are needed and .* are free") as caught:
+    stat = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
+    store = Store(SimpleNamespace(fget_object=fail, stat_object=lambda **_: stat), None, "here")  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=told) as caught:
         store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
-    assert caught.value.errno == errno.ENOSPC
-    assert not list(tmp_path.iterdir())
+    assert caught.value.errno == error.errno
+    assert bool(list(tmp_path.iterdir())) == (error.errno == errno.EACCES)

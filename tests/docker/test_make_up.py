@@ -1,4 +1,4 @@
-"""`make up` where ports are taken, with a Docker that only answers and takes notes."""
+"""What keeps `make up` from a start, with a Docker that only answers and takes notes."""
 
 import json
 import os
@@ -25,7 +25,7 @@ answers = {{"compose config": "config.json", "compose ps": "ps.json", "ps --filt
 name = next((file for start, file in answers.items() if asked.startswith(start)), None)
 if name:
     sys.stdout.write((here / name).read_text())
-sys.exit(asked.startswith(("volume inspect", "compose build")))
+sys.exit(asked.startswith("compose build") or (asked.startswith("volume inspect") and not (here / asked.split()[-1]).exists()))
 """
 
 
@@ -53,7 +53,9 @@ def make_up(tmp_path):
     (bin_folder / "docker").write_text(DOCKER.format(python=sys.executable))
     (bin_folder / "docker").chmod(0o755)
 
-    def run(ports, running=(), container=""):
+    def run(ports, running=(), container="", volume=None):
+        if volume:
+            (bin_folder / volume).touch()
         services = {
             name: {"ports": [{"host_ip": "127.0.0.1", "published": str(port), "target": 1}]} if port else {} for name, port in ports.items()
         }
@@ -99,6 +101,20 @@ def test_free_ports_and_those_that_the_stack_itself_holds_let_it_build(make_up, 
     code, said, asked = make_up({"minio": listener if is_own else free_port}, running=[listener] if is_own else ())
     assert "compose build" in asked
     assert (code, said) == (1, "")  # what the build of this Docker ends with
+
+
+def test_a_checkout_without_its_secrets_leaves_an_earlier_stack_alone(make_up, tmp_path):
+    code, said, asked = make_up({}, volume="retake_postgres")
+    assert (code, "volume retake_postgres of an earlier stack" in said) == (1, True)
+    assert not (tmp_path / ".env").exists()
+    assert "compose build" not in asked
+
+
+def test_a_secret_that_is_missing_stops_the_start(make_up, tmp_path):
+    (tmp_path / ".env").write_text("RETAKE_AIRFLOW_JWT_SECRET=\n")
+    code, said, asked = make_up({})
+    assert (code, "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in said) == (78, True)
+    assert "compose build" not in asked
 
 
 def test_every_port_that_the_stack_publishes_has_its_variable():
