@@ -5,19 +5,17 @@ from hypothesis import strategies as st
 from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import NOTHING, ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NOTHING, ClassRef, Manifest, Vocabulary
 from tasks.results.video import Interval
+from tests.dataset.records import dataset_clip
 
 
 def manifest(actions_of_source: list[list[int]]) -> Manifest:
     clips = [
-        DatasetClip(
-            uid=f"{source}-{i}", split="train", source=f"source {source}", names=(), video=str(source), uri="s3://b/c", sha256="0", start_seconds=0,
-            stop_seconds=8, num_frames=240, width=64, height=64, verb=f"verb {verb}", noun="meat", verb_class=verb, noun_class=26, origin="a.csv",
-        )
+        dataset_clip(f"{source}-{i}", "train", source=f"source {source}", video=str(source), verb=f"verb {verb}", verb_class=verb)
         for source, verbs in enumerate(actions_of_source)
         for i, verb in enumerate(verbs)
-    ]  # fmt: skip
+    ]
     held_out = [clips[0].model_copy(update={"uid": f"{split}-1", "source": split, "split": split}) for split in ("val", "test")]
     vocabulary = Vocabulary(verbs=tuple(ClassRef(id=i, name=f"verb {i}") for i in range(4)), nouns=(ClassRef(id=26, name="meat"),))
     return Manifest(

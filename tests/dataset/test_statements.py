@@ -14,7 +14,8 @@ from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.labelling import ClassMerge, ClipStatement, IntervalStatement, LogEntry, Withdrawal
-from tasks.results.video import ClipRecord, Interval
+from tasks.results.video import Interval
+from tests.dataset.records import clip_record
 
 VIDEO = "a" * 64
 
@@ -36,23 +37,8 @@ CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
 
 def labelled(files, clips, min_overlap: float):
     """Label the clips by these files."""
-    records = [
-        ClipRecord(
-            uid=clip.uid,
-            video=VIDEO,
-            index=i,
-            uri=f"s3://b/{i}",
-            sha256="",
-            size_bytes=1,
-            start_seconds=clip.start_seconds,
-            stop_seconds=clip.stop_seconds,
-            num_frames=240,
-            width=9,
-            height=9,
-            has_audio=False,
-        )
-        for i, clip in enumerate(clips)
-    ]
+    times = [{"uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds} for clip in clips]
+    records = [clip_record(VIDEO, number, **time) for number, time in enumerate(times)]
     found = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
     assert not found.problems
     return found.clips

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput
 from tasks.evaluation import checks
 from tasks.evaluation.checks import MAX_DUPLICATE_BITS, check_data
-from tasks.results.dataset import NO_OBJECT, DatasetClip
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.record import TARGETS, VERB_ALONE
+from tests.dataset.records import dataset_clip
 
 NUM_FRAMES = 8
 VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41, NO_OBJECT: 352}
@@ -22,25 +23,8 @@ def other_look():
 
 def clip(uid, split="train", source=None, action="put meat", sha256=None):
     verb, noun = action.split()
-    return DatasetClip(
-        uid=uid,
-        split=split,
-        source=source or f"film of {uid}",
-        names=(),
-        video=uid,
-        uri=f"s3://retake/{uid}",
-        sha256=sha256 or uid,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=320,
-        height=180,
-        verb=verb,
-        noun=noun,
-        verb_class=VERBS[verb],
-        noun_class=NOUNS[noun],
-        origin="test",
-    )
+    named = {"verb": verb, "noun": noun, "verb_class": VERBS[verb], "noun_class": NOUNS[noun]}
+    return dataset_clip(uid, split, source=source or f"film of {uid}", sha256=sha256 or uid, **named)
 
 
 def checked(*clips, looks, targets=TARGETS):

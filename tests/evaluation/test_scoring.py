@@ -8,29 +8,11 @@ import pytest
 from tasks.errors import BadCheckpoint, BadDataset, BadVideo
 from tasks.evaluation.latency import peak_memory_bytes, summarise_latency
 from tasks.evaluation.scoring import NUM_PREFETCHED, NUM_TIMED_CLIPS, Timings, score_clips
-from tasks.results.dataset import DatasetClip
+from tests.dataset.records import dataset_clip
 
 
 def clip(i, verb_class=1, noun_class=26):
-    return DatasetClip(
-        uid=f"{i:012x}-0000",
-        split="val",
-        source=f"video-{i % 3}",
-        names=("a.mp4",),
-        video="0" * 64,
-        uri="s3://retake/clips/a.mp4",
-        sha256="0" * 64,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=456,
-        height=256,
-        verb="put",
-        noun="meat",
-        verb_class=verb_class,
-        noun_class=noun_class,
-        origin="folder",
-    )
+    return dataset_clip(f"{i:012x}-0000", source=f"video-{i % 3}", verb_class=verb_class, noun_class=noun_class)
 
 
 def load(clip):
