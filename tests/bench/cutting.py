@@ -9,21 +9,23 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tasks.contracts.ingest_videos import SegmentArguments
 from tasks.options import SegmentOptions
-from tasks.results.video import Batch, VideoRecord
+from tasks.results.video import Batch
 from tasks.steps.ingest_videos import segment
 from tasks.video.cut import cut, cut_arguments
 from tasks.video.inspection import VideoProbe
 from tasks.video.memory import undivided
 from tasks.video.probe import probe
-from tests.bench.material import FFMPEG, videos
+from tests.bench.disk import Disk
+from tests.bench.material import FFMPEG, emptied, videos
 from tests.bench.measure import Row, alternate, num_cores, processor_seconds
+from tests.dataset.records import video_record
 
 OPTIONS = SegmentOptions()
 STORE = "s3://bench"
+BATCH = f"{STORE}/ingests/x/batches/0000.json"
 
 
 def _probed(source: Path) -> VideoProbe:
@@ -60,31 +62,20 @@ def cutting(folder: Path, quick: bool) -> list[Row]:
     ]
 
 
-class _Objects:
-    """What `segment` needs of a store, on this disk."""
+class _Films(Disk):
+    """A batch of videos to cut; clips are not kept."""
 
-    def __init__(self, sources: list[Path], folder: Path) -> None:
-        self.folder = folder
-        self.sources = {f"v{number:011d}": source for number, source in enumerate(sources)}
-        self.held = {name: _probed(source) for name, source in self.sources.items()}
-        self.records: dict[str, Any] = {}
-
-    def exists(self, uri: str) -> bool:
-        return uri in self.records
-
-    def read(self, uri: str, model: type) -> Any:
-        if model is Batch:
-            return Batch(videos=tuple(self.sources))
-        name = uri.split("/")[-2]
-        held, source = self.held[name], self.sources[name]
-        stored = {"uri": f"{STORE}/{name}/source{source.suffix}", "size_bytes": 1, "names": (source.name,)}
-        return VideoRecord(video=name, has_audio=held.has_audio, **stored, **asdict(held))
-
-    def write(self, uri: str, record: Any) -> None:
-        self.records[uri] = record
+    def __init__(self, folder: Path, sources: list[Path]) -> None:
+        super().__init__(folder, folder / "no.mp4")
+        self._sources = {f"v{number:011d}": source for number, source in enumerate(sources)}
+        self.write(BATCH, Batch(videos=tuple(self._sources)))
+        for name, source in self._sources.items():
+            held = _probed(source)
+            stored = {"uri": f"{STORE}/{name}/source{source.suffix}", "names": (source.name,), "has_audio": held.has_audio}
+            self.write(f"{STORE}/videos/{name}/probe.json", video_record(name, **stored, **asdict(held)))
 
     def read_file(self, uri: str, path: Path) -> None:
-        shutil.copyfile(self.sources[uri.split("/")[-2]], path)
+        shutil.copyfile(self._sources[uri.split("/")[-2]], path)
 
     def write_file(self, uri: str, path: Path) -> None:
         path.unlink()
@@ -98,9 +89,9 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
 
     def run(name: str) -> float:
         os.environ["RETAKE_NUM_PROCESSES"] = str(ways[name])
-        arguments = SegmentArguments(store=STORE, batch=f"{STORE}/ingests/x/batches/0000.json")
+        films = _Films(emptied(folder / "store"), sources)
         started, used = time.perf_counter(), processor_seconds()
-        segment.run(arguments, _Objects(sources, folder))  # type: ignore[arg-type]
+        segment.run(SegmentArguments(store=STORE, batch=BATCH), films)
         seconds = time.perf_counter() - started
         busy[name].append((processor_seconds() - used) / seconds)
         return seconds

@@ -2,7 +2,6 @@
 
 # k: crops, t: segments, n: matrix rows, h, w: pixels
 
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
@@ -124,9 +123,8 @@ def real_frames(videos: Path, folder: Path) -> list[Frames]:
 
 def middle_of(clip: CutClip, num_segments: int = 8) -> Frames:
     """What a test looks at of a clip: uint8 RGB (t, h, w, 3), short side 256."""
-    return read_frames(
-        clip.path, [frame for snippet in middle_snippets(clip.num_frames, num_segments) for frame in snippet], short_side=256
-    )
+    numbers = [frame for snippet in middle_snippets(clip.num_frames, num_segments) for frame in snippet]
+    return read_frames(clip.path, numbers, short_side=256)
 
 
 def same_top1(logits: Logits, expected: Logits) -> bool:
@@ -157,9 +155,8 @@ def matrix_flop_per_second(precision: Literal["float32", "bfloat16"], size: int 
     product = openvino.Model([opset13.matmul(given, opset13.constant(numbers), False, False)], [given])
     request = compile_graph(product, precision, 1).create_infer_request()
     request.infer({0: numbers})
-    seconds = []
-    for _ in range(repetitions):
-        started = time.perf_counter()
+
+    def multiply() -> None:
         request.infer()
-        seconds.append(time.perf_counter() - started)
-    return 2 * float(size) ** 3 / min(seconds)
+
+    return 2 * float(size) ** 3 / min(alternate({precision: multiply}, repetitions)[precision])

@@ -1,6 +1,7 @@
 """Builders of clips and labels, for the dataset room's tests."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -17,10 +18,12 @@ NONE_OWN = OwnClasses()
 NO_VIDEOS = KnownVideos(Places([], {}), {})
 
 
+@cache
 def _clip(name: str, index: int = 0):
     return clip_record(video_of(name), index)
 
 
+@cache
 def _labelled(source: str, action: str | None, index: int = 0) -> LabelledClip:
     verb, noun = action.split() if action else (None, None)
     classes = {"verb_class": 1 if verb else None, "noun_class": 1 if noun else None, "origin": "labels.csv:2" if verb else None}

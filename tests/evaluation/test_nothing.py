@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.metrics import summarise
 from tasks.evaluation.nothing import nothing_scores, with_actions
-from tasks.evaluation.scoring import Timings
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
 
@@ -18,7 +16,6 @@ WITH_NOTHING = Vocabulary(
     verbs=(*(ClassRef(id=i, name=name) for i, name in enumerate(("take", "put", "move"))), ClassRef(id=NOTHING_ID, name=NOTHING)),
     nouns=(*(ClassRef(id=i, name=name) for i, name in enumerate(("bag", "meat", "sauce"))), ClassRef(id=NO_OBJECT_ID, name=NO_OBJECT)),
 )
-USUAL = ("model", "split", "crops", "predictions_uri", "engine", "num_parameters", "num_flops", "peak_memory_bytes", "hardware")
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +26,8 @@ def mixed(make_clips):
         clips = make_clips(len(which), num_sources=5)
         logits = clips.verb_logits.copy()
         logits[:, NOTHING_ID] = np.where(calls, 50, -50)
-        return replace(
-            clips,
-            verb_classes=np.where(which, NOTHING_ID, clips.verb_classes),
-            noun_classes=np.where(which, NO_OBJECT_ID, clips.noun_classes),
-            verb_logits=logits,
-        )
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def summary(make_result):
-    usual = make_result()
-
-    def make(clips, vocabulary):
-        timings = Timings(np.full(len(clips.uids), 0.1), np.full(len(clips.uids), 0.1), 1.0)
-        return summarise(clips, timings, vocabulary, num_frames=8, **{name: getattr(usual, name) for name in USUAL})
+        verbs, nouns = np.where(which, NOTHING_ID, clips.verb_classes), np.where(which, NO_OBJECT_ID, clips.noun_classes)
+        return replace(clips, verb_classes=verbs, noun_classes=nouns, verb_logits=logits)
 
     return make
 

@@ -150,31 +150,21 @@ def test_latency_takes_medians_and_90th_percentiles():
     assert (latency.inference_median_seconds, latency.inference_p90_seconds) == (60, 100)
 
 
-def test_progress_is_logged_every_tenth_with_the_time_left(caplog):
-    clock = Clock()
-
-    def second_long_score(frames):
-        clock.now += 1
-        return score(frames)
-
-    with caplog.at_level(logging.INFO):
-        score_clips([clip(i) for i in range(100)], load, second_long_score, clock=clock)
-    assert len(caplog.messages) == 10
-    assert caplog.messages[0] == "10/100 clips scored, 90 s left"
-    assert caplog.messages[-1] == "100/100 clips scored, 0 s left"
-
-
-def test_slow_progress_is_logged_every_20_seconds(caplog):
+@pytest.mark.parametrize(
+    ("num_clips", "seconds", "first", "num_messages"),
+    [(100, 1, "10/100 clips scored, 90 s left", 10), (200, 11, "2/200 clips scored, 2178 s left", 100)],
+)
+def test_progress_is_logged_every_tenth_or_every_20_seconds_with_the_time_left(caplog, num_clips, seconds, first, num_messages):
     clock = Clock()
 
     def slow_score(frames):
-        clock.now += 11
+        clock.now += seconds
         return score(frames)
 
     with caplog.at_level(logging.INFO):
-        score_clips([clip(i) for i in range(200)], load, slow_score, clock=clock)
-    assert caplog.messages[0] == "2/200 clips scored, 2178 s left"
-    assert len(caplog.messages) >= 100
+        score_clips([clip(i) for i in range(num_clips)], load, slow_score, clock=clock)
+    assert len(caplog.messages) == num_messages
+    assert (caplog.messages[0], caplog.messages[-1]) == (first, f"{num_clips}/{num_clips} clips scored, 0 s left")
 
 
 def test_an_empty_split_is_refused():

@@ -10,10 +10,9 @@ from tasks.evaluation.class_changes import class_changes
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.fusion import fuse
-from tasks.evaluation.metrics import summarise
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
-from tasks.evaluation.scoring import CERTAIN_LOGIT, Timings, with_nouns_given
+from tasks.evaluation.scoring import CERTAIN_LOGIT, with_nouns_given
 from tasks.evaluation.worst_mistakes import worst_misnamed
 from tasks.options import GateOptions
 from tasks.promotion.gate import judge
@@ -44,15 +43,8 @@ def scored(make_clips):
 
 
 @pytest.fixture(scope="module")
-def results(scored, make_result):
-    def result(role, clips):
-        num_clips = len(clips.uids)
-        usual = make_result(role)
-        timings = Timings(np.full(num_clips, 0.1), np.full(num_clips, 0.1), 0.2 * num_clips)
-        kept = ("model", "split", "crops", "predictions_uri", "engine", "num_parameters", "num_flops", "peak_memory_bytes", "hardware")
-        return summarise(clips, timings, WAVES, num_frames=8, **{name: getattr(usual, name) for name in kept})
-
-    return {role: result(role, clips) for role, clips in scored.items()}
+def results(scored, summary):
+    return {role: summary(clips, WAVES, model=role) for role, clips in scored.items()}
 
 
 def test_a_network_that_knows_objects_keeps_its_answers(make_clips, vocabulary):

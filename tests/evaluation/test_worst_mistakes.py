@@ -7,13 +7,14 @@ from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.worst_mistakes import worst_misnamed, worst_mistakes, worst_wrong
 from tests.dataset.records import dataset_clip
+from tests.evaluation.reordered import about
 
 
 @pytest.fixture
 def scored(make_clips):
     """What the fine-tuned network and its opponent answered on the same 40 clips, and the clips."""
     ours = make_clips(40, skill=3)
-    theirs = replace(make_clips(40, seed=1, skill=1), **{f: getattr(ours, f) for f in ("uids", "sources", "verb_classes", "noun_classes")})
+    theirs = about(ours, make_clips(40, seed=1, skill=1))
     pairs = zip(ours.uids, ours.verb_classes.tolist(), ours.noun_classes.tolist(), strict=True)
     return ours, theirs, [dataset_clip(uid, verb=f"verb {verb}", noun=f"noun {noun}") for uid, verb, noun in pairs]
 
