@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset.labels import label_clips
-from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.vocabulary import OwnClasses
+from tasks.dataset.split import assign_splits
 from tasks.media.clips import clip_uid
-from tasks.options import LabelOptions
+from tasks.options import SplitOptions
 from tasks.results.dataset import Problem
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
@@ -55,16 +53,14 @@ def test_uids_tell_the_interval_and_sort_by_time():
     assert len({len(uid) for uid in uids}) == 1
 
 
-def test_missing_optional_columns(label):
-    assert actions(label({"a.mp4": 1}, {"a.csv": "noun;UID;verb\nmeat;a;put\n"})) == ["put meat"]
-
-
 def test_real_kitchen_labels_fit_their_videos(label, shared):
     folder = shared / "videos" / "kitchen"
     result = label({path.name: 1 for path in sorted(folder.glob("*.mp4"))}, {"labels.csv": (folder / "labels.csv").read_bytes()})
     assert result.problems == ()
     assert all(clip.names[0].startswith(f"{clip.verb}_{clip.noun}") for clip in result.clips)
     assert [(ref.id, ref.name) for ref in result.vocabulary.nouns] == [(1, "pan"), (15, "pot"), (29, "container")]
+    split = assign_splits(result.clips, {}, SplitOptions())
+    assert (list(split.split_by_source.values()).count("val"), split.excluded) == (2, ())
 
 
 def test_epic_lists_among_the_files_bring_names_and_synonyms(label, shared):
@@ -296,14 +292,6 @@ def test_hostile_text_never_raises_and_never_labels_with_the_unnameable(label, h
     for clip in result.clips:
         assert clip.action is None or re.fullmatch(r"[^\W_][^\s/\\=;,]*( [^\W_][^\s/\\=;,]*)?", clip.action)
     assert all(problem.reason.isprintable() for problem in result.problems)
-
-
-def test_of_two_files_with_one_name_the_later_wins(label, make):
-    clips, names = [make.clip("a.mp4")], {make.clip("a.mp4").video: ("a.mp4",)}
-    files = [AnnotationFile("one.csv", f"{ANNOTATIONS}a,{row}\n".encode()) for row in (PUT_MEAT, "take,bag,take bag,0,20")]
-    found = label_clips(clips, names, files, LabelOptions(), OwnClasses(), {})
-    assert actions(found) == ["take bag"]
-    assert len(found.changes) == 1
 
 
 def test_nothing_is_a_class_without_object(label):

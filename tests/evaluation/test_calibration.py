@@ -19,7 +19,7 @@ from tasks.evaluation.calibration import (
 )
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.record import TARGETS, VERB_ALONE
-from tests.evaluation.reordered import shuffled
+from tests.evaluation.clips import shuffled
 
 
 def honest(num_clips, *, seed=0, num_sources=20, heat=1.0):

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.evaluation.class_losses import ClassOutcome, class_outcomes, significant_losses
-from tests.evaluation.reordered import about
+from tests.evaluation.clips import about
 
 
 def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabulary):

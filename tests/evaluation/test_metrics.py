@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.metrics import measure
-from tests.evaluation.reordered import shuffled
+from tests.evaluation.clips import shuffled
 
 # The golden table: top-1, weighted precision, weighted recall, majority class.
 ORIGINAL_FIGURES = [

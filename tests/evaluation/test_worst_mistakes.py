@@ -7,7 +7,7 @@ from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.worst_mistakes import worst_misnamed, worst_mistakes, worst_wrong
 from tests.dataset.records import dataset_clip
-from tests.evaluation.reordered import about
+from tests.evaluation.clips import about
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """The limits of docs/evidence.md, on few seeded draws."""
 
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from tests.simulations import coverage as coverage_part
+from tests.simulations import labels, readers, thresholds, when
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, uneven
 from tests.simulations.decisions import (
@@ -27,6 +28,14 @@ from tests.simulations.when import held as held_when
 pytestmark = pytest.mark.slow
 
 HARDEST = [(0.5, 0.6), (0.5, 0.8), (0.7, 0.8), (0.95, 0.8), (0.95, 0.0)]
+SMALL = {
+    coverage_part: {"ACCURACIES": (0.6,), "CELLS": [cell for cell in CELLS if cell[0] == 0.6]},
+    when: {"FILMS": (3,), "NUM_FILMS_OF_TRUTH": 20, "truth": when.truth.__wrapped__},
+    readers: {"FILMS": (3,), "NUM_RESAMPLES": 20},
+    labels: {"TRUTHS": TRUTHS[3:4], "FILMS": (3,)},
+    thresholds: {"NUM_VAL_CLIPS": (30,), "NUM_CLIPS_OF_TRUTH": 1000},
+}
+"""What makes the tables small."""
 
 
 def lowest(found):
@@ -151,7 +160,10 @@ def test_the_tables_are_in_the_docs():
         assert f"### {title}" in text
 
 
-@pytest.mark.slow
-def test_every_table_can_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+@pytest.mark.parametrize("constants", [SMALL, pytest.param({}, marks=pytest.mark.long)], ids=["few cells", "all"])
+def test_every_table_can_be_made(capsys, monkeypatch, constants):
+    for part, values in constants.items():
+        for name, value in values.items():
+            monkeypatch.setattr(part, name, value)
     assert main(["--quick"]) == 0
     assert capsys.readouterr().out.count("### ") == 14

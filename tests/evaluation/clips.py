@@ -1,8 +1,10 @@
-"""The same clips in another order, and other answers to the same clips."""
+"""The same clips in another order, other answers to the same clips, and the classes they are of."""
 
 from dataclasses import replace
 
 import numpy as np
+
+from tasks.results.dataset import ClassRef, Vocabulary
 
 
 def reordered(clips, order):
@@ -18,3 +20,12 @@ def shuffled(clips, seed):
 def about(ours, theirs):
     """What a network said of `theirs`, as if they were our clips."""
     return replace(theirs, **{field: getattr(ours, field) for field in ("uids", "sources", "verb_classes", "noun_classes")})
+
+
+def vocabulary_of(verbs, nouns):
+    return Vocabulary(
+        **{
+            target: tuple(ClassRef(id=class_id, name=name) for class_id, name in names.items())
+            for target, names in (("verbs", verbs), ("nouns", nouns))
+        }
+    )
