@@ -3,7 +3,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.dataset.split import SplitAssignment, assign_splits
@@ -15,7 +15,7 @@ from tasks.results.record import SplitName
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 IDLE = f"{NOTHING} {NO_OBJECT}"
 DEFAULT = SplitOptions()
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 def films(actions, num_films, num_clips):
@@ -70,14 +70,16 @@ def drawn_split(data, clips, known, options, max_kept):
         return kept, assign_splits(clips, kept, options)
     except BadDataset as error:
         assert str(error).isprintable()
-        assume(False)
+        return kept, None
 
 
 @many
 @given(sources, wishes, st.data())
 def test_promises_hold_whatever_the_data_and_whatever_is_kept(clips_of, drawn, options, data):
     clips = clips_of(drawn)
-    check(clips, *drawn_split(data, clips, drawn, options, 6))
+    kept, result = drawn_split(data, clips, drawn, options, 6)
+    if result:
+        check(clips, kept, result)
 
 
 @many
@@ -134,8 +136,8 @@ def test_a_class_of_one_source_is_taught_unless_val_would_be_empty(clips_of, dra
 @given(films([*ACTIONS[:3], IDLE, IDLE], 10, 5), wishes, st.data())
 def test_no_split_has_only_clips_in_which_nothing_happens(clips_of, drawn, options, data):
     clips = clips_of(drawn)
-    by_split = used(clips, drawn_split(data, clips, drawn, options, 4)[1])
-    for split, own in by_split.items():
+    _, result = drawn_split(data, clips, drawn, options, 4)
+    for split, own in (used(clips, result) if result else {}).items():
         assert any(clip.verb != NOTHING for clip in own) or (split == "test" and not own)
 
 
