@@ -35,7 +35,7 @@ def _probed(source: Path) -> VideoProbe:
 def cutting(folder: Path, quick: bool) -> list[Row]:
     """`tasks.video.cut.cut` against ffmpeg alone with the same arguments."""
     held = {source: _probed(source) for source in videos(folder, most=1 if quick else 14)}
-    arguments = {source: cut_arguments(source, found, OPTIONS, found.audio_index) for source, found in held.items()}
+    arguments = {source: cut_arguments(source, held_probe, OPTIONS, held_probe.audio_index) for source, held_probe in held.items()}
 
     def bare(source: Path, here: str) -> None:
         subprocess.run([str(FFMPEG), "-hide_banner", "-nostdin", "-loglevel", "error", *arguments[source]], cwd=here, check=True)

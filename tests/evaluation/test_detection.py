@@ -141,14 +141,14 @@ def test_where_the_films_at_hand_are_all_right_the_interval_is_not_a_point():
 
 def test_figures_are_those_that_the_evidence_was_simulated_with():
     labelled = [Segment(video, 10 * i, 10 * i + 8, i % 3 if video != "a" else 0) for video in "abcd" for i in range(5)]
-    found = [
-        Segment(one.video, one.start_seconds + k, one.stop_seconds + k / 2, (one.label + (k == 3)) % 3, (k * 7 % 5) / 5)
-        for one, k in zip(labelled, [0, 1, 3, 2, 4] * 4, strict=True)
+    guesses = [
+        Segment(segment.video, segment.start_seconds + k, segment.stop_seconds + k / 2, (segment.label + (k == 3)) % 3, (k * 7 % 5) / 5)
+        for segment, k in zip(labelled, [0, 1, 3, 2, 4] * 4, strict=True)
     ]
-    result = scored(found, labelled, num_resamples=300)
+    result = scored(guesses, labelled, num_resamples=300)
     assert (*result.interval, result.mean) == pytest.approx((0.2382517, 0.8325957, 0.5494561), abs=1e-6)
-    assert [(own.label, own.num_labelled) for own in result.classes] == [(0, 11), (1, 6), (2, 3)]
-    limits = [limit for own in result.classes for limit in own.interval]
+    assert [(precision.label, precision.num_labelled) for precision in result.classes] == [(0, 11), (1, 6), (2, 3)]
+    limits = [limit for precision in result.classes for limit in precision.interval]
     assert limits == pytest.approx([0.2985093, 0.9933141, 0.2408879, 0.9997428, 0, 0.7075982], abs=1e-6)
 
 

@@ -21,9 +21,9 @@ ORIGINAL_FIGURES = [
 
 @pytest.mark.parametrize(("network", "target", "figures"), ORIGINAL_FIGURES)
 def test_the_original_experiments_answers_give_back_its_figures(original, network, target, figures):
-    found = measure(original(network, target), [str(i) for i in range(23)])
-    assert (found.top1, found.precision_weighted, found.recall_weighted, found.majority_top1) == pytest.approx(figures, abs=5e-8)
-    assert found.num_clips == 23
+    metrics = measure(original(network, target), [str(i) for i in range(23)])
+    assert (metrics.top1, metrics.precision_weighted, metrics.recall_weighted, metrics.majority_top1) == pytest.approx(figures, abs=5e-8)
+    assert metrics.num_clips == 23
 
 
 def test_the_shared_answers_are_those_in_the_tests(shared, request):
@@ -38,7 +38,7 @@ def test_averages_are_scikit_learns(pairs):
     metrics = measure(answers(true, predicted), ["a"] * len(pairs))
     weighted = {"average": "weighted", "zero_division": 0}
     macro = {"average": "macro", "zero_division": 0, "labels": np.unique(true)}
-    for found, score, options in (
+    for figure, score, options in (
         (metrics.top1, accuracy_score, {}),
         (metrics.recall_weighted, accuracy_score, {}),
         (metrics.precision_weighted, precision_score, weighted),
@@ -46,7 +46,7 @@ def test_averages_are_scikit_learns(pairs):
         (metrics.recall_macro, recall_score, macro),
         (np.mean([c.f1 for c in metrics.classes]), f1_score, macro),
     ):
-        assert found == pytest.approx(score(true, predicted, **options))
+        assert figure == pytest.approx(score(true, predicted, **options))
     assert sum(c.support for c in metrics.classes) == len(pairs)
     assert all(c.num_predicted == (predicted == int(c.name[1:])).sum() for c in metrics.classes)
 

@@ -48,5 +48,5 @@ def test_the_other_sign_is_as_sure(sums):
     [([2, -1, 3, 0], [4, 9, 5, 2], (-0.4768935, 0.8768935), 0.4219291), ([1, 0, 2], [3, 3, 3], (-0.5051595, 1.1718262), 0.3027084)],
 )
 def test_limits_are_those_that_the_evidence_was_simulated_with(sums, num_clips, interval, p_value):
-    found = resample(np.array(sums), np.array(num_clips), num_resamples=500, seed=3)
-    assert (*found.interval, found.p_value) == pytest.approx((*interval, p_value), abs=1e-6)
+    resampled = resample(np.array(sums), np.array(num_clips), num_resamples=500, seed=3)
+    assert (*resampled.interval, resampled.p_value) == pytest.approx((*interval, p_value), abs=1e-6)

@@ -45,8 +45,8 @@ def test_no_mistake_in_few_videos_is_worth_more_than_the_videos_and_less_than_th
     ids=["each alike", "all alike"],
 )
 def test_videos_of_one_answer_are_worth_a_clip_each_and_videos_that_are_all_alike_nearly_their_clips(num_right, as_clips, tolerance):
-    found = share_interval(np.array(num_right), np.full(len(num_right), 20))
-    np.testing.assert_allclose(found, binomtest(*as_clips).proportion_ci(), atol=tolerance)
+    limits = share_interval(np.array(num_right), np.full(len(num_right), 20))
+    np.testing.assert_allclose(limits, binomtest(*as_clips).proportion_ci(), atol=tolerance)
 
 
 def test_independent_clips_give_nearly_the_binomial_interval():

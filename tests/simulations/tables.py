@@ -34,11 +34,11 @@ def of_each(names: Iterable[str], *columns: str) -> list[str]:
     return [f"{name}: {column}" for name in names for column in columns]
 
 
-def worst_coverage(found: Sequence[Mapping[str, Sequence[float]]]) -> list[str]:
+def worst_coverage(cases: Sequence[Mapping[str, Sequence[float]]]) -> list[str]:
     """By interval, the lowest share of several cases that hold the truth, and the mean of their widths."""
     cells = []
-    for name in found[0]:
-        cells += [share(min(case[name][0] for case in found)), f"{np.mean([case[name][1] for case in found]):.2f}"]
+    for name in cases[0]:
+        cells += [share(min(case[name][0] for case in cases)), f"{np.mean([case[name][1] for case in cases]):.2f}"]
     return cells
 
 

@@ -38,8 +38,8 @@ SMALL = {
 """What makes the tables small."""
 
 
-def lowest(found):
-    return min(held for held, _ in found.values())
+def lowest(coverages):
+    return min(held for held, _ in coverages.values())
 
 
 @pytest.mark.parametrize(("num_films", "num_clips"), [(2, 5), (3, 5), (4, 5), (5, 5), (3, 8)])

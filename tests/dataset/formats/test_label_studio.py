@@ -190,11 +190,11 @@ def test_json_min(read):
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_tables_with_json_in_their_cells_may_state_a_rate(label, delimiter):
-    found = label({"a.mp4": 3}, table([], delimiter))
-    assert [clip.action for clip in found.clips] == [None, "put meat", "put meat"]
-    assert found.clips[1].origin == "x.csv:2"
-    found = label({"a.mp4": 2}, table(["30"], delimiter), min_overlap=1)
-    assert ([clip.action for clip in found.clips], found.hints) == ([None, "put meat"], ())
+    labelling = label({"a.mp4": 3}, table([], delimiter))
+    assert [clip.action for clip in labelling.clips] == [None, "put meat", "put meat"]
+    assert labelling.clips[1].origin == "x.csv:2"
+    labelling = label({"a.mp4": 2}, table(["30"], delimiter), min_overlap=1)
+    assert ([clip.action for clip in labelling.clips], labelling.hints) == ([None, "put meat"], ())
 
 
 def test_several_labels_of_one_region_and_unusable_names(read):
