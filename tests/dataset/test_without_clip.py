@@ -49,7 +49,7 @@ def test_tens_of_thousands_of_short_intervals_are_one_line_and_soon_counted(labe
     (line,) = label({"a.mp4": 13}, {"labels.csv": lines_of(rows)}).without_clip
     assert time.process_time() - start < 25
     assert line.startswith("labels.csv: 40000 intervals label no clip")
-    assert len(line) < 250
+    assert len(line) < 600
 
 
 @settings(max_examples=50)

@@ -87,7 +87,7 @@ def tables(num_draws: int) -> list[Table]:
         for correlation, own in ((0.0, False), (0.4, False), (0.4, True), (0.8, False), (0.8, True)):
             by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
             chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
-    history = promoted_in_a_history(26, 10, max(10, num_draws // 2))
+    history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
     said = {number: chance_of_passing(Attempt(number=number, num_others_on_dataset=0)) for number in (1, 2, 5, 10, 26)}
     attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
     pairs = {number: clearly_better_by_chance(number, max(num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from tests.simulations import __main__ as program
 from tests.simulations import coverage as coverage_part
 from tests.simulations import labels, readers, thresholds, when
 from tests.simulations.__main__ import DOCS, main
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 HARDEST = [(0.5, 0.6), (0.5, 0.8), (0.7, 0.8), (0.95, 0.8), (0.95, 0.0)]
 SMALL = {
+    program: {"NUM_QUICK_DRAWS": 2},
     coverage_part: {"ACCURACIES": (0.6,), "CELLS": [cell for cell in CELLS if cell[0] == 0.6]},
     when: {"FILMS": (3,), "NUM_FILMS_OF_TRUTH": 20, "truth": when.truth.__wrapped__},
     readers: {"FILMS": (3,), "NUM_RESAMPLES": 20},
