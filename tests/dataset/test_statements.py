@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import PAGE, with_page_labels
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts
+from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts, touched_clips
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
@@ -141,6 +141,15 @@ def test_a_label_holds_for_clips_that_are_cut_anew(log):
     assert set(log.labels(quarters)) == {clip.uid for clip in quarters[4:8]}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_statements_about_clips_that_were_cut_otherwise_the_later_wins(log, order):
+    half = Span(VIDEO, 0, 4)
+    spoken = [(CLIPS[0], PUT), (half, TAKE)][::order]
+    for clip, words in spoken:
+        log.clip(clip, *words)
+    assert log.labels([half]) == {half.uid: spoken[-1][1]}
+
+
 def test_a_repeated_token_counts_once(log):
     log.clip(CLIPS[0], "put", "meat")
     log.entries.append(log.entries[0].model_copy(update={"statement": log.entries[0].statement.model_copy(update={"verb": "take"})}))
@@ -264,3 +273,9 @@ def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the
     assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
     log.clip(around, "take", "bag")
     assert [(one.verb, one.noun) for one in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
+
+
+def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
+    log.clip(CLIPS[0], None, answer="unsure")
+    log.interval(16, 16.1, *PUT)
+    assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}

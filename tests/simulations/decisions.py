@@ -90,7 +90,7 @@ def tables(num_draws: int) -> list[Table]:
     history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
     said = {number: chance_of_passing(Attempt(number=number, num_others_on_dataset=0)) for number in (1, 2, 5, 10, 26)}
     attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
-    pairs = {number: clearly_better_by_chance(number, max(num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
+    pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
     compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]
     blocked = [
         (what, f"{correlation:g}", *map(per_cent, blocked_by_a_class(correlation, num_draws, truly_lost=lost)))
