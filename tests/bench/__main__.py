@@ -58,9 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and few: shows that everything runs, measures nothing")
     parser.add_argument("--only", nargs="+", choices=list(BENCHES), metavar="NAME", help=f"some of {', '.join(BENCHES)}")
-    parser.add_argument(
-        "--json", type=Path, default=Path("bench.json"), help="file for every value, the machine and the versions; bench.json"
-    )
+    help_of_json = "file for every value, the machine and the versions; bench.json"
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help=help_of_json)
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--scratch", type=Path, help="folder on a disk with 5 GiB of room, in place of the system's temporary one")
     return parser

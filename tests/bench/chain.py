@@ -15,11 +15,8 @@ PORT_OFFSET = 700
 
 def chain(folder: Path, quick: bool) -> list[Row]:
     """`make run` on the sample videos again and again, after it was run once; the servers stay up in between."""
-    environment = os.environ | {
-        "RETAKE_HOME": str(folder / "home"),
-        "RETAKE_CACHE_DIR": str(folder / "cache"),
-        "RETAKE_PORT_OFFSET": str(PORT_OFFSET),
-    }
+    folders = {"RETAKE_HOME": str(folder / "home"), "RETAKE_CACHE_DIR": str(folder / "cache")}
+    environment = os.environ | folders | {"RETAKE_PORT_OFFSET": str(PORT_OFFSET)}
 
     def local(*arguments: str) -> None:
         command = [sys.executable, "-m", "tasks.local", *arguments]
@@ -35,16 +32,7 @@ def chain(folder: Path, quick: bool) -> list[Row]:
         values = alternate({"again": again}, 1 if quick else 3)
     finally:
         local("stop")
-    return [
-        Row(
-            "chain",
-            "The chain of DAGs, all results there",
-            "s",
-            values,
-            "again",
-            target="less than 20 s",
-            limit="a task of Airflow's that does nothing takes half a second here, and the chain has some twenty, one after the other",
-            how="`make run` on the sample videos with the servers up, in a home of its own, from the command to its end.",
-            notes={"again": f"the first run, servers' start and training included, took {first_seconds:.0f} s"},
-        )
-    ]
+    limit = "a task of Airflow's that does nothing takes half a second here, and the chain has some twenty, one after the other"
+    how = "`make run` on the sample videos with the servers up, in a home of its own, from the command to its end."
+    notes = {"again": f"the first run, servers' start and training included, took {first_seconds:.0f} s"}
+    return [Row("chain", "The chain of DAGs, all results there", "s", values, "again", "less than 20 s", limit, how, notes)]

@@ -2,8 +2,11 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import ffmpeg as arguments_of
 import numpy as np
 from numpy.typing import NDArray
@@ -54,21 +57,14 @@ def item(folder: Path, quick: bool) -> list[Row]:
     for measure in variants.values():
         measure()
     values = {name: [value / len(made) * 1e3 for value in found] for name, found in alternate(variants, 2 if quick else 5).items()}
-    return [
-        Row(
-            "item",
-            "A training item",
-            "ms",
-            values,
-            "ffmpeg, decoding alone",
-            target="frame cache at most 0.05 x",
-            limit="cutting, scaling and mirroring eight frames, which each way has to do",
-            how=f"Mean over {len(made)} clips, all files read once before, so that they come from the kernel's cache. "
-            "`ffmpeg, decoding alone` is the original experiment's way, ffmpeg-python's pipe of raw frames of the whole clip; all others "
-            "take eight random frames and augment them.",
-            notes={} if len(_peers()) == 2 else {"Peers": "those that are not installed are left out; `pip install -e '.[bench]'`"},
-        )
-    ]
+    target, limit = "frame cache at most 0.05 x", "cutting, scaling and mirroring eight frames, which each way has to do"
+    how = (
+        f"Mean over {len(made)} clips, all files read once before, so that they come from the kernel's cache. "
+        "`ffmpeg, decoding alone` is the original experiment's way, ffmpeg-python's pipe of raw frames of the whole clip; all others "
+        "take eight random frames and augment them."
+    )
+    notes = {} if len(_peers()) == 2 else {"Peers": "those that are not installed are left out; `pip install -e '.[bench]'`"}
+    return [Row("item", "A training item", "ms", values, "ffmpeg, decoding alone", target, limit, how, notes)]
 
 
 def _cached(folder: Path, clip: CutClip) -> Path:
@@ -86,24 +82,15 @@ def _whole(clip: CutClip) -> NDArray[np.uint8]:
 
 def _peers() -> dict[str, Decode]:
     """Packages that decode single frames, where they are installed."""
-    found: dict[str, Decode] = {}
-    try:
-        import decord
 
-        found["decord"] = lambda clip, indices: decord.VideoReader(str(clip.path), num_threads=1).get_batch(list(indices)).asnumpy()
-    except ImportError:
-        pass
-    try:
-        import cv2
+    def by_opencv(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
+        video, frames = cv2.VideoCapture(str(clip.path)), []
+        for index in indices:
+            video.set(cv2.CAP_PROP_POS_FRAMES, index)
+            frames.append(cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGB))
+        return np.stack(frames)
 
-        def by_opencv(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
-            video, frames = cv2.VideoCapture(str(clip.path)), []
-            for index in indices:
-                video.set(cv2.CAP_PROP_POS_FRAMES, index)
-                frames.append(cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGB))
-            return np.stack(frames)
+    def by_decord(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
+        return import_module("decord").VideoReader(str(clip.path), num_threads=1).get_batch(list(indices)).asnumpy()
 
-        found["opencv"] = by_opencv
-    except ImportError:
-        pass
-    return found
+    return ({"decord": by_decord} if find_spec("decord") else {}) | {"opencv": by_opencv}

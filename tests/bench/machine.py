@@ -8,17 +8,8 @@ import psutil
 
 from tasks.model.hardware import describe
 
-LIBRARIES = (
-    "torch",
-    "pytorch-lightning",
-    "openvino",
-    "av",
-    "numpy",
-    "apache-airflow",
-    "mlflow",
-    "decord",
-    "opencv-contrib-python-headless",
-)
+LIBRARIES = ("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord")
+LIBRARIES += ("opencv-contrib-python-headless",)
 
 
 def machine() -> dict[str, object]:
@@ -39,10 +30,8 @@ def machine() -> dict[str, object]:
 
 def in_words(found: dict[str, object]) -> str:
     """The same as one line for people."""
-    versions = found["versions"]
-    assert isinstance(versions, dict)
-    load = found["load_average_at_start"]
-    assert isinstance(load, list)
+    versions, load = found["versions"], found["load_average_at_start"]
+    assert isinstance(versions, dict) and isinstance(load, list)
     listed = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
         f"{found['cpu']}, {found['cores']} cores{', AVX-512 BF16' if found['avx512_bf16'] else ''}, {found['memory_gib']} GiB; "

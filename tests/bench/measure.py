@@ -1,8 +1,10 @@
 """How variants are measured side by side, and what a row of the table holds."""
 
+import os
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -47,16 +49,13 @@ class Row:
 
     def as_json(self) -> dict[str, object]:
         """Everything, with the figures of the table beside the values."""
-        variants = {
-            name: {
-                "values": list(map(float, values)),
-                **dict(zip(("q25", "median", "q75"), self.quartiles(name), strict=True)),
-                "ratio_to_reference": self.ratio(name),
-                "note": self.notes.get(name, ""),
-            }
-            for name, values in self.values.items()
-        }
-        described = {key: getattr(self, key) for key in ("name", "title", "unit", "reference", "target", "limit", "how")}
+        described = asdict(self)
+        del described["values"], described["notes"]
+        variants = {}
+        for name, values in self.values.items():
+            low, middle, high = self.quartiles(name)
+            own = {"values": list(map(float, values)), "q25": low, "median": middle, "q75": high}
+            variants[name] = {**own, "ratio_to_reference": self.ratio(name), "note": self.notes.get(name, "")}
         return {**described, "variants": variants}
 
 
@@ -75,3 +74,13 @@ def alternate(variants: Mapping[str, Measure], repetitions: int) -> dict[str, li
             measured = variants[name]()
             values[name].append(time.perf_counter() - started if measured is None else measured)
     return values
+
+
+def processor_seconds() -> float:
+    """The processor time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def num_cores() -> int:
+    return len(os.sched_getaffinity(0))

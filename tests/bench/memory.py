@@ -27,19 +27,16 @@ def memory(folder: Path, quick: bool) -> list[Row]:
         done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return float(done.stdout.split()[-1])
 
-    rows = []
-    for kind, title in KINDS.items():
-        values = alternate({f"{number} clips": partial(peak_mib, kind, number) for number in (few, many)}, repetitions)
-        rows.append(
-            Row(
-                "memory",
-                f"Peak memory of {title}",
-                "MiB",
-                values,
-                f"{few} clips",
-                target="does not grow with the number of clips",
-                limit="a few hundred bytes of labels and a few kB of logits a clip",
-                how="The light backbone test_resnet, in a process of its own: most of it is torch itself.",
-            )
+    return [
+        Row(
+            "memory",
+            f"Peak memory of {title}",
+            "MiB",
+            alternate({f"{number} clips": partial(peak_mib, kind, number) for number in (few, many)}, repetitions),
+            f"{few} clips",
+            target="does not grow with the number of clips",
+            limit="a few hundred bytes of labels and a few kB of logits a clip",
+            how="The light backbone test_resnet, in a process of its own: most of it is torch itself.",
         )
-    return rows
+        for kind, title in KINDS.items()
+    ]

@@ -24,15 +24,16 @@ from tasks.prediction.gathering import gather
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ScoredWriter
 from tasks.prediction.to_label import table as to_label_table
-from tasks.results.dataset import DatasetClip
 from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
-from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
+from tasks.results.video import ClipRecord, ClipsFile
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.predict_videos import predict_batch
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.video.clip_file import CutClip
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
+from tests.dataset.records import clip_record, dataset_clip, video_record
 
 BENCH = "s3://bench/"
 BACKBONE = "test_resnet"
@@ -41,9 +42,8 @@ NUM_SEGMENTS = 2
 
 def train(clips: list[CachedClip], folder: Path, trainable: str) -> None:
     """Two epochs; the heads on kept features, or the whole network on images."""
-    options = TrainOptions.model_validate(
-        {"backbone": BACKBONE, "epochs": 2, "batch_size": 2, "trainable": trainable, "feature_variants": 2}
-    )
+    choice = {"epochs": 2, "batch_size": 2, "trainable": trainable, "feature_variants": 2}
+    options = TrainOptions.model_validate({"backbone": BACKBONE, **choice})
     features = folder / "features" if trainable == "heads" else None
     fit(TrainJob(network(BACKBONE, NUM_SEGMENTS), CLASSES, clips, clips[:20], options, folder / "job", device="cpu", features=features))
 
@@ -57,9 +57,8 @@ def evaluate(clips: list[CachedClip]) -> None:
         return logits.verb.numpy(), logits.noun.numpy()
 
     paths = {f"clip{number}": clip.frames for number, clip in enumerate(clips)}
-    score_clips(
-        [_dataset_clip(uid, number) for number, uid in enumerate(paths)], lambda clip: np.load(paths[clip.uid])[:NUM_SEGMENTS], score
-    )
+    labelled = [dataset_clip(uid, verb_class=number % NUM_VERBS, noun_class=number % NUM_NOUNS) for number, uid in enumerate(paths)]
+    score_clips(labelled, lambda clip: np.load(paths[clip.uid])[:NUM_SEGMENTS], score)
 
 
 def predict(num_clips: int, folder: Path) -> None:
@@ -68,18 +67,15 @@ def predict(num_clips: int, folder: Path) -> None:
     (film,) = cut_up(drawn(folder / "film.mp4", seconds=8), folder)
     disk, prediction = Disk(folder / "store", film.path), Layout(BENCH[:-1]).prediction("x")
     video, segment = "0" * 64, SegmentOptions()
-    size = {"width": film.width, "height": film.height}
-    clips = tuple(clip_of_bench(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
+    clips = clips_of_bench(film, num_clips)
     networks = [network(BACKBONE, NUM_SEGMENTS) for _ in range(2)]
     for label, one in zip(("model", "against"), networks, strict=True):
         save(folder / label, one, CLASSES)
         disk.write_file(f"{BENCH}{label}", folder / label)
     model, against = (predictor_of_bench(label, file_sha256(folder / label)) for label in ("model", "against"))
-    disk.write(f"{BENCH}videos/{video}/probe.json", _video(video))
-    disk.write(
-        f"{BENCH}clips/{video}/{recipe_of(segment)}/clips.json",
-        ClipsFile(video=video, recipe="", options=segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
-    )
+    disk.write(f"{BENCH}videos/{video}/probe.json", video_record(video))
+    cut = ClipsFile(video=video, recipe="", options=segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None)
+    disk.write(f"{BENCH}clips/{video}/{recipe_of(segment)}/clips.json", cut)
     disk.write(prediction.batch(0).uri, PredictionBatch(videos=(PredictedVideo(video=video, name="film.mp4"),)))
     disk.write(prediction.plan.uri, plan_of_bench(model, against, EvaluateOptions(crops=1), 1))
     features = np.random.default_rng(0).random((300, find(BACKBONE).num_features)).astype(np.float32)
@@ -111,94 +107,24 @@ def predict_report(num_clips: int, folder: Path) -> None:
 
 
 def predictor_of_bench(label: str, sha256: str) -> Predictor:
-    return Predictor(
-        label=label,
-        description="",
-        checkpoint_uri=f"{BENCH}{label}",
-        checkpoint_sha256=sha256,
-        flows=(),
-        verb_temperature=1.0,
-        noun_temperature=1.0,
-        is_calibrated=False,
-        calibration="",
-    )
+    known = {"label": label, "description": "", "checkpoint_uri": f"{BENCH}{label}", "checkpoint_sha256": sha256, "flows": ()}
+    calibrated = {"verb_temperature": 1.0, "noun_temperature": 1.0, "is_calibrated": False, "calibration": ""}
+    return Predictor(**known, **calibrated)
 
 
 def plan_of_bench(model: Predictor, against: Predictor | None, options: EvaluateOptions, num_videos: int) -> PredictPlanResult:
-    return PredictPlanResult(
-        key="",
-        prediction_uri=BENCH,
-        store=BENCH[:-1],
-        segment=SegmentOptions(),
-        evaluate=options,
-        predict=PredictOptions(),
-        model=model,
-        against=against,
-        missing=(),
-        run_uri=None,
-        model_dataset_uri=None,
-        dataset_uris=(),
-        set_aside=(),
-        num_videos=num_videos,
-        batches=(),
-    )
+    chosen = {"segment": SegmentOptions(), "evaluate": options, "predict": PredictOptions(), "model": model, "against": against}
+    where = {"key": "", "prediction_uri": BENCH, "store": BENCH[:-1], "run_uri": None, "model_dataset_uri": None, "dataset_uris": ()}
+    return PredictPlanResult(**chosen, **where, missing=(), set_aside=(), num_videos=num_videos, batches=())
 
 
-def _video(video: str) -> VideoRecord:
-    return VideoRecord(
-        video=video,
-        uri=f"{BENCH}source.mp4",
-        size_bytes=1,
-        names=("film.mp4",),
-        container="mp4",
-        codec="h264",
-        pixel_format="yuv420p",
-        width=1280,
-        height=720,
-        rotation_degrees=0,
-        fps=30,
-        duration_seconds=8,
-        has_audio=False,
-    )
+def clip_of_bench(uid: str, number: int, **size: int) -> ClipRecord:
+    return clip_record("0" * 64, number, uid=uid, uri=f"{BENCH}{uid}.mp4", sha256=uid, **size)
 
 
-def clip_of_bench(uid: str, number: int) -> ClipRecord:
-    return ClipRecord(
-        uid=uid,
-        video="0" * 64,
-        index=number,
-        uri=f"{BENCH}{uid}.mp4",
-        sha256=uid,
-        size_bytes=1,
-        start_seconds=8.0 * number,
-        stop_seconds=8.0 * number + 8,
-        num_frames=240,
-        width=340,
-        height=256,
-        has_audio=False,
-    )
-
-
-def _dataset_clip(uid: str, number: int) -> DatasetClip:
-    return DatasetClip(
-        uid=uid,
-        split="test",
-        source=uid,
-        names=(uid,),
-        video=uid,
-        uri=f"s3://bench/{uid}",
-        sha256=uid,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=340,
-        height=256,
-        verb="take",
-        noun="bag",
-        verb_class=number % NUM_VERBS,
-        noun_class=number % NUM_NOUNS,
-        origin="bench",
-    )
+def clips_of_bench(film: CutClip, num_clips: int) -> tuple[ClipRecord, ...]:
+    """As many as wanted, all of which look as the film does."""
+    return tuple(clip_of_bench(f"{number:064x}", number, width=film.width, height=film.height) for number in range(num_clips))
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 # k: crops, t: segments, n: matrix rows, h, w: pixels
 
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -48,50 +48,38 @@ def speed(backbone: str, variants: dict[str, Callable[[Frames], Logits]], clip: 
     """Row `scoring`: seconds of one clip in 10 crops, frames decoded and scaled before."""
     for score in variants.values():
         score(clip)
-    values = alternate({name: _timed(score, clip) for name, score in variants.items()}, repetitions)
+    values = alternate({name: partial(_done, score, clip) for name, score in variants.items()}, repetitions)
     work = clip_flop(plain)
     limits = {precision: work / matrix_flop_per_second(precision) for precision in PRECISIONS}
-    return Row(
-        "scoring",
-        f"A clip in ten crops, {backbone}",
-        "s",
-        values,
-        REFERENCE,
-        target="at most 0.2 x, and within 15 % of the bfloat16 limit, where the CPU has bfloat16; at most 0.4 x in float32",
-        limit=f"{work / 1e9:.0f} GFLOP a clip at the speed of a matrix product: "
-        + ", ".join(f"{seconds:.2f} s in {name}" for name, seconds in limits.items()),
-        how="Reference way: Pillow crops, the 80 views as one float32 batch, PyTorch eager, nothing fused. Frames are decoded and scaled before.",
-    )
+    target = "at most 0.2 x, and within 15 % of the bfloat16 limit, where the CPU has bfloat16; at most 0.4 x in float32"
+    limit = ", ".join(f"{seconds:.2f} s in {name}" for name, seconds in limits.items())
+    how = "Reference way: Pillow crops, the 80 views as one float32 batch, PyTorch eager, nothing fused. Frames are decoded and scaled before."
+    limit = f"{work / 1e9:.0f} GFLOP a clip at the speed of a matrix product: {limit}"
+    return Row("scoring", f"A clip in ten crops, {backbone}", "s", values, REFERENCE, target, limit, how)
+
+
+def _done(score: Callable[[Frames], Logits], clip: Frames) -> None:
+    score(clip)
 
 
 def answers(backbone: str, variants: dict[str, Callable[[Frames], Logits]], frames: Sequence[Frames]) -> Row:
     """Row `answers`: the share of clips whose best verb and noun are the reference's."""
     expected = [variants[REFERENCE](clip) for clip in frames]
     found = {name: [score(clip) for clip in frames] if name != REFERENCE else expected for name, score in variants.items()}
-    return Row(
-        "answers",
-        f"Clips of the same best verb and noun, {backbone}",
-        "of all",
-        {name: [float(np.mean([same_top1(a, b) for a, b in zip(logits, expected, strict=True)]))] for name, logits in found.items()},
-        REFERENCE,
-        target="all, but for int8",
-        how=f"{len(frames)} clips of real videos where they are; random weights, heads as loud as trained ones.",
-        notes={
-            name: f"a logit differs by {largest_difference(logits, expected):.2g} standard deviations at most"
-            for name, logits in found.items()
-        },
-    )
+    shares = {name: [float(np.mean([same_top1(*pair) for pair in zip(given, expected, strict=True)]))] for name, given in found.items()}
+    title = f"Clips of the same best verb and noun, {backbone}"
+    how = f"{len(frames)} clips of real videos where they are; random weights, heads as loud as trained ones."
+    differences = {name: largest_difference(logits, expected) for name, logits in found.items()}
+    notes = {name: f"a logit differs by {most:.2g} standard deviations at most" for name, most in differences.items()}
+    return Row("answers", title, "of all", shares, REFERENCE, "all, but for int8", how=how, notes=notes)
 
 
 def scorers(plain: Network, calibration: Sequence[Frames]) -> dict[str, Callable[[Frames], Logits]]:
     """By name, ways to score a clip's frames (t, h, w, 3): the reference's, and every engine that this CPU has use for."""
     prepared = prepare(deepcopy(plain))
     engines: dict[str, Engine] = {"PyTorch float32": PytorchEngine(prepared, NUM_CROPS)}
-    for engine in (
-        OpenvinoEngine(prepared, NUM_CROPS, floating="float32"),
-        OpenvinoEngine(prepared, NUM_CROPS),
-        OpenvinoEngine(prepared, NUM_CROPS, calibration),
-    ):
+    plain_openvino = OpenvinoEngine(prepared, NUM_CROPS, floating="float32"), OpenvinoEngine(prepared, NUM_CROPS)
+    for engine in (*plain_openvino, OpenvinoEngine(prepared, NUM_CROPS, calibration)):
         engines[f"OpenVINO {engine.precision}"] = engine
     return {REFERENCE: lambda frames: reference(plain, frames), **{name: engine.score for name, engine in engines.items()}}
 
@@ -135,9 +123,8 @@ def real_frames(videos: Path, folder: Path) -> list[Frames]:
 
 def middle_of(clip: CutClip, num_segments: int = 8) -> Frames:
     """What a test looks at of a clip: uint8 RGB (t, h, w, 3), short side 256."""
-    return read_frames(
-        clip.path, [frame for snippet in middle_snippets(clip.num_frames, num_segments) for frame in snippet], short_side=256
-    )
+    numbers = [frame for snippet in middle_snippets(clip.num_frames, num_segments) for frame in snippet]
+    return read_frames(clip.path, numbers, short_side=256)
 
 
 def same_top1(logits: Logits, expected: Logits) -> bool:
@@ -168,16 +155,8 @@ def matrix_flop_per_second(precision: Literal["float32", "bfloat16"], size: int 
     product = openvino.Model([opset13.matmul(given, opset13.constant(numbers), False, False)], [given])
     request = compile_graph(product, precision, 1).create_infer_request()
     request.infer({0: numbers})
-    seconds = []
-    for _ in range(repetitions):
-        started = time.perf_counter()
+
+    def multiply() -> None:
         request.infer()
-        seconds.append(time.perf_counter() - started)
-    return 2 * float(size) ** 3 / min(seconds)
 
-
-def _timed(score: Callable[[Frames], Logits], clip: Frames) -> Callable[[], float | None]:
-    def measure() -> None:
-        score(clip)
-
-    return measure
+    return 2 * float(size) ** 3 / min(alternate({precision: multiply}, repetitions)[precision])

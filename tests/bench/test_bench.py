@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.bench import material
 from tests.bench.__main__ import main
 from tests.bench.measure import Row, alternate
 from tests.bench.table import MARKERS, markdown, show, write_docs
@@ -47,8 +48,8 @@ def test_a_terminal_sees_the_same(capsys: pytest.CaptureFixture[str]):
     assert "A thing: target: less; limit: 0 s" in said
 
 
-@pytest.mark.slow
-def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(material, "videos", lambda folder, most: [])  # a short one is drawn
     assert main(["--quick", "--only", "item", "--json", str(tmp_path / "bench.json"), "--scratch", str(tmp_path)]) == 0
     written = json.loads((tmp_path / "bench.json").read_text())
     (row,) = written["rows"]

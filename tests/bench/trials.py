@@ -1,6 +1,5 @@
 """Row `trials`: what a trial of a search costs once the features are there."""
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from tasks.model.trial_batch import TrialFailure, run_trials
 from tasks.model.trials import TrialJob, TrialOutcome
 from tasks.options import TrainOptions
 from tests.bench.material import CLASSES, emptied, network
-from tests.bench.measure import Row, alternate
+from tests.bench.measure import Measure, Row, alternate, num_cores
 
 
 def trials(folder: Path, quick: bool) -> list[Row]:
@@ -39,24 +38,15 @@ def trials(folder: Path, quick: bool) -> list[Row]:
             fit(replace(job.train, folder=emptied(folder / "fit")))
         return (time.perf_counter() - started) / num_fits
 
-    num_cores = len(os.sched_getaffinity(0))
-    values = alternate(
-        {"as trainings": fit_seconds, "in one process": lambda: seconds(1), f"in {num_cores} processes": lambda: seconds(num_cores)},
-        repetitions,
+    ways: dict[str, Measure] = {"as trainings": fit_seconds, "in one process": lambda: seconds(1)}
+    values = alternate(ways | {f"in {num_cores()} processes": lambda: seconds(num_cores())}, repetitions)
+    title = f"A trial of the heads of {backbone}, 4 to 10 epochs of 40 clips"
+    limit = "the arithmetic of the steps, which takes two fifths of a trial's processor time; the rest is Lightning's"
+    how = (
+        f"Mean over {num_trials} trials (as trainings: {num_fits}, without a score), batches of 4, from cached features of noise, "
+        "score with ten crops and start of the processes included."
     )
-    return [
-        Row(
-            "trials",
-            f"A trial of the heads of {backbone}, 4 to 10 epochs of 40 clips",
-            "s",
-            values,
-            "as trainings",
-            target="less than 1 s",
-            limit="the arithmetic of the steps, which takes two fifths of a trial's processor time; the rest is Lightning's",
-            how=f"Mean over {num_trials} trials (as trainings: {num_fits}, without a score), batches of 4, from cached features of noise, "
-            "score with ten crops and start of the processes included.",
-        )
-    ]
+    return [Row("trials", title, "s", values, "as trainings", "less than 1 s", limit, how)]
 
 
 def _jobs(folder: Path, backbone: str, num_trials: int) -> list[TrialJob]:
@@ -65,15 +55,9 @@ def _jobs(folder: Path, backbone: str, num_trials: int) -> list[TrialJob]:
     shared = network(backbone)
 
     def job(number: int) -> TrialJob:
-        options = TrainOptions(
-            backbone=backbone,
-            trainable="heads",
-            epochs=4 + number % 7,
-            batch_size=4,
-            learning_rate=10 ** rng.uniform(-4, -2),
-            dropout=rng.uniform(0, 0.8),
-            schedule="cosine" if number % 2 else "constant",
-        )
+        drawn = {"learning_rate": 10 ** rng.uniform(-4, -2), "dropout": rng.uniform(0, 0.8)}
+        shape = {"epochs": 4 + number % 7, "batch_size": 4, "schedule": "cosine" if number % 2 else "constant"}
+        options = TrainOptions.model_validate({"backbone": backbone, "trainable": "heads", **drawn, **shape})
         train = TrainJob(shared, CLASSES, clips[:40], clips[40:], options, folder / "trial", device="cpu", features=folder / "features")
         return TrialJob(train, num_crops=10)
 

@@ -1,7 +1,6 @@
 """Row `windows`: what it costs to say when an action happens, by windows that overlap."""
 
 import os
-import resource
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -17,8 +16,8 @@ from tasks.steps.predict_videos._ready import Ready, make_ready
 from tasks.store.objects import Store
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
-from tests.bench.measure import Row, alternate
-from tests.bench.memory_job import BENCH, clip_of_bench, plan_of_bench, predictor_of_bench
+from tests.bench.measure import Row, alternate, processor_seconds
+from tests.bench.memory_job import BENCH, clips_of_bench, plan_of_bench, predictor_of_bench
 
 CLIP_SECONDS = 8.0
 STRIDES = {"a whole clip": CLIP_SECONDS, "half a clip": CLIP_SECONDS / 2, "a quarter of a clip": CLIP_SECONDS / 4}
@@ -34,8 +33,7 @@ def windows(folder: Path, quick: bool) -> list[Row]:
     save(folder / "model", network(backbone), CLASSES)
     disk.write_file(f"{BENCH}model", folder / "model")
     model = predictor_of_bench("model", file_sha256(folder / "model"))
-    size = {"width": film.width, "height": film.height}
-    clips = tuple(clip_of_bench(f"{number:064x}", number).model_copy(update=size) for number in range(num_clips))
+    clips = clips_of_bench(film, num_clips)
     store, numbers = cast(Store, disk), count()
 
     def measured(stride: float) -> Callable[[], float]:
@@ -55,20 +53,6 @@ def windows(folder: Path, quick: bool) -> list[Row]:
         ready: Ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, folder=emptied(folder / "work"), frames=frames)
     variants = {name: measured(stride) for name, stride in STRIDES.items()}
     variants["a whole clip"]()
-    return [
-        Row(
-            "windows",
-            f"A film of {num_clips} clips, a window every so often, {backbone}",
-            "s",
-            alternate(variants, repetitions),
-            "a whole clip",
-            target="a quarter of a clip less than 1.5 x",
-            how="Processor time of one video in `predict`, its decoding processes included: 8 segments, one crop, the engine as chosen.",
-        )
-    ]
-
-
-def processor_seconds() -> float:
-    """The processor time of this process and of those that it has waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    title, values = f"A film of {num_clips} clips, a window every so often, {backbone}", alternate(variants, repetitions)
+    how = "Processor time of one video in `predict`, its decoding processes included: 8 segments, one crop, the engine as chosen."
+    return [Row("windows", title, "s", values, "a whole clip", "a quarter of a clip less than 1.5 x", how=how)]

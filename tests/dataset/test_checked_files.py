@@ -1,18 +1,17 @@
 """How an import says that a file is read, before any clip is cut."""
 
-import hashlib
 import json
 
 from tasks.dataset.checked_files import LastClips, check_files
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.vocabulary import OwnClasses
-from tests.dataset.formats.test_round_trips import record
+from tests.dataset.records import video_of, video_record
 
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
 
 def video(name):
-    return record(name, hashlib.sha256(name.encode()).hexdigest(), 25)
+    return video_record(video_of(name), names=(name,), fps=25, duration_seconds=24)
 
 
 def check(*files, others=(), videos=("a.mp4", "x/b.mp4", "y/b.mp4")):

@@ -5,19 +5,17 @@ from hypothesis import strategies as st
 from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import NOTHING, ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NOTHING, ClassRef, Manifest, Vocabulary
 from tasks.results.video import Interval
+from tests.dataset.records import dataset_clip
 
 
 def manifest(actions_of_source: list[list[int]]) -> Manifest:
     clips = [
-        DatasetClip(
-            uid=f"{source}-{i}", split="train", source=f"source {source}", names=(), video=str(source), uri="s3://b/c", sha256="0", start_seconds=0,
-            stop_seconds=8, num_frames=240, width=64, height=64, verb=f"verb {verb}", noun="meat", verb_class=verb, noun_class=26, origin="a.csv",
-        )
+        dataset_clip(f"{source}-{i}", "train", source=f"source {source}", video=str(source), verb=f"verb {verb}", verb_class=verb)
         for source, verbs in enumerate(actions_of_source)
         for i, verb in enumerate(verbs)
-    ]  # fmt: skip
+    ]
     held_out = [clips[0].model_copy(update={"uid": f"{split}-1", "source": split, "split": split}) for split in ("val", "test")]
     vocabulary = Vocabulary(verbs=tuple(ClassRef(id=i, name=f"verb {i}") for i in range(4)), nouns=(ClassRef(id=26, name="meat"),))
     return Manifest(
@@ -54,18 +52,6 @@ def test_of_both_cuts_folds_are_validated_on_the_grid_alone(cut, num_held_out):
     assert all(sum(clip.split == "train" for clip in fold.clips) == 4 for fold in folds)
 
 
-def test_fewer_videos_than_folds_are_refused():
-    with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
-        folds_of(manifest([[0], [1]]), 3, 0)
-
-
-def test_a_fold_in_which_nothing_happens_is_refused():
-    whole = manifest([[0], [0], [0]])
-    idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]
-    with pytest.raises(BadDataset, match=r"nothing happens in any validation clip of fold [123]; choose fewer folds"):
-        folds_of(whole.model_copy(update={"clips": tuple(idle)}), 3, 0)
-
-
 @given(sources=SOURCES, seed=st.integers(0, 100))
 @settings(max_examples=40, deadline=None)
 def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
@@ -81,7 +67,13 @@ def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
         assert all(split_of[clip.source] == clip.split for clip in other.clips)
 
 
-def test_a_fold_without_clips_to_validate_is_refused():
+def test_folds_that_cannot_be_validated_are_refused():
+    with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
+        folds_of(manifest([[0], [1]]), 3, 0)
+    whole = manifest([[0], [0], [0]])
+    idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]
+    with pytest.raises(BadDataset, match=r"nothing happens in any validation clip of fold [123]; choose fewer folds"):
+        folds_of(whole.model_copy(update={"clips": tuple(idle)}), 3, 0)
     whole = manifest([[0], [1], [2], [3]])
     folds = folds_of(whole, 3, 0)
     held_out = {clip.source for clip in folds[1].clips if clip.split == "val"}

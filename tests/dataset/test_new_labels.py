@@ -7,21 +7,16 @@ from tasks.dataset.new_labels import num_new_labels
 from tests.dataset.test_statements import CLIPS, Writer
 
 
-def test_an_answer_that_was_taken_back_is_no_new_label():
+def test_clips_and_intervals_count_once_each_however_often_they_were_changed_and_not_if_they_were_taken_back():
     log = Writer()
     for _ in range(10):
         log.withdraw(log.clip(CLIPS[0], "put", "meat"), undo=True)
     log.withdraw(log.interval(0, 3, "put", "meat"))
     assert num_new_labels(log.entries, 0) == 0
-
-
-def test_clips_and_intervals_count_once_each_however_often_they_were_changed():
-    log = Writer()
     for verb in ("put", "take", "put"):
         log.clip(CLIPS[0], verb, "meat")
     log.clip(CLIPS[1], None, answer="nothing")
-    first = log.interval(0, 3, "put", "meat")
-    log.interval(0, 4, "put", "meat", replaces=first)
+    log.interval(0, 4, "put", "meat", replaces=log.interval(0, 3, "put", "meat"))
     log.interval(0, 4, "take", "bag")
     assert num_new_labels(log.entries, 0) == 4
 

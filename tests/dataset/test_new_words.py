@@ -45,11 +45,6 @@ def test_an_empty_noun_is_an_action_without_an_object(label, noun):
     assert ids(again) == ids(result)
 
 
-def test_intervals_take_any_words(label):
-    result = label({"a.mp4": 2}, {"x.csv": "video,start_seconds,stop_seconds,verb,noun\na,0,8,Наливать,Чай\na,8,16,wave,\n"})
-    assert [clip.action for clip in result.clips] == ["наливать чай", "wave"]
-
-
 def test_classes_csv_merges_names_and_leaves_some_out(label):
     rows = f"{ANNOTATIONS}a,stir,yoghurt,,,\nb,stir,yogurt,,,\nc,stirring,yogurt,,,\nd,stir,stuff,,,\ne,grab,thing,,,\n"
     said = f"{CLASSES}noun,yoghurt,Yogurt\nVerb,stirring,stir\nnoun,stuff,-\nnoun,thing,(none)\nadverb,x,y\nverb,x,(none)\nnoun,x,\n"

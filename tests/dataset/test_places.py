@@ -10,10 +10,8 @@ from tasks.dataset.places import Places
 @pytest.fixture(scope="module")
 def places(make):
     def of(*names):
-        clips = [make.clip(name) for name in names]
-        return Places(clips, {clip.video: (name,) for clip, name in zip(clips, names, strict=True)}), {
-            clip.video: name for clip, name in zip(clips, names, strict=True)
-        }
+        name_of = {make.clip(name).video: name for name in names}
+        return Places([make.clip(name) for name in names], {video: (name,) for video, name in name_of.items()}), name_of
 
     return of
 
@@ -45,14 +43,10 @@ def test_a_path_of_another_machine(places, written, meant):
             known.video(written, loosely=True)
 
 
-def test_retakes_own_files_need_a_name_that_fits(places):
-    known, _ = places("kitchen/a.mp4")
+def test_retakes_own_files_need_a_name_that_fits_and_the_address_of_a_stored_video_has_its_hash(places):
+    known, name_of = places("kitchen/a.mp4")
     with pytest.raises(ValueError, match="matches no ingested video"):
         known.video("/home/x/kitchen/a.mp4")
-
-
-def test_the_address_of_a_stored_video_has_its_hash(places):
-    known, name_of = places("kitchen/a.mp4")
     (video,) = name_of
     assert known.video(f"s3://retake/videos/{video}/source.mp4", loosely=True) == video
 

@@ -18,10 +18,8 @@ TABLES = {"intervals": interval_files.COLUMNS, "predictions": tables.SCHEMA.name
 def test_a_table_of_predictions_labels_nothing_until_a_person_takes_it(label, columns):
     lines = "\n".join([",".join(columns), ",".join(CELLS.get(name, "") for name in columns)])
     found = label({"a.mp4": 1}, {"x.csv": lines})
-    assert actions(found) == [None]
-    assert reasons(found) == [
-        "x.csv: holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'"
-    ]
+    reason = "x.csv: holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'"
+    assert (actions(found), reasons(found)) == ([None], [reason])
     with pytest.raises(BadLabels, match="predictions"):
         layout_of(AnnotationFile("x.csv", lines.encode()))
     assert actions(label({"a.mp4": 1}, {"x.csv": lines.replace("network", "checked")})) == ["put meat"]

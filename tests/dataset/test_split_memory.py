@@ -91,18 +91,14 @@ def test_eight_days_that_are_renamed_or_lose_their_names_stay(name, spelling):
     assert (after.excluded, after.warnings) == ((), before.warnings)
 
 
-def test_one_row_a_source_and_one_a_video(name, make):
-    data = {video: ["put meat", "take bag"] for video in VIDEOS[:4]}
-    result = assign_splits(name(data, dict.fromkeys(VIDEOS[:2], "day")), {}, SplitOptions())
-    assert result.remembered.keys() == {"day", *(make.clip(video).video for video in data)}
-    assert {result.remembered[make.clip(video).video] for video in VIDEOS[:2]} == {result.remembered["day"]}
-
-
-def test_a_file_that_knew_sources_alone_learns_their_videos(name, make):
-    clips = name({video: ["put meat", "take bag"] for video in VIDEOS[:2]}, {VIDEOS[0]: "day 0", VIDEOS[1]: "day 1"})
+def test_one_row_a_source_and_one_a_video_also_in_a_file_that_knew_sources_alone(name, make):
+    data, videos = {video: ["put meat", "take bag"] for video in VIDEOS[:4]}, [make.clip(video).video for video in VIDEOS[:4]]
+    remembered = assign_splits(name(data, dict.fromkeys(VIDEOS[:2], "day")), {}, SplitOptions()).remembered
+    assert remembered.keys() == {"day", *videos}
+    assert {remembered[video] for video in videos[:2]} == {remembered["day"]}
+    clips = name({video: data[video] for video in VIDEOS[:2]}, {VIDEOS[0]: "day 0", VIDEOS[1]: "day 1"})
     kept = read_split_csv(b"source,split\nday 0,val\nday 1,train\n")
-    remembered = assign_splits(clips, kept, SplitOptions()).remembered
-    assert remembered == kept | {make.clip(VIDEOS[0]).video: "val", make.clip(VIDEOS[1]).video: "train"}
+    assert assign_splits(clips, kept, SplitOptions()).remembered == kept | {videos[0]: "val", videos[1]: "train"}
 
 
 def test_a_video_new_in_a_known_source_goes_where_that_is_and_stays_there(name, make):

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from tasks.dataset.labels import label_clips
 from tasks.dataset.page_files import PAGE, with_page_labels
 from tasks.dataset.rows import AnnotationFile
-from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts
+from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts, touched_clips
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.labelling import ClassMerge, ClipStatement, IntervalStatement, LogEntry, Withdrawal
-from tasks.results.video import ClipRecord, Interval
+from tasks.results.video import Interval
+from tests.dataset.records import clip_record
 
 VIDEO = "a" * 64
 
@@ -36,23 +37,8 @@ CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
 
 def labelled(files, clips, min_overlap: float):
     """Label the clips by these files."""
-    records = [
-        ClipRecord(
-            uid=clip.uid,
-            video=VIDEO,
-            index=i,
-            uri=f"s3://b/{i}",
-            sha256="",
-            size_bytes=1,
-            start_seconds=clip.start_seconds,
-            stop_seconds=clip.stop_seconds,
-            num_frames=240,
-            width=9,
-            height=9,
-            has_audio=False,
-        )
-        for i, clip in enumerate(clips)
-    ]
+    times = [{"uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds} for clip in clips]
+    records = [clip_record(VIDEO, number, **time) for number, time in enumerate(times)]
     found = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
     assert not found.problems
     return found.clips
@@ -72,10 +58,12 @@ class Writer:
         self.entries.append(LogEntry(statement=statement))
         return statement.token
 
-    def clip(self, clip: Span, verb: str | None, noun: str | None = NO_OBJECT, by: str = "anna", answer: str = "action") -> str:
+    def clip(
+        self, clip: Span, verb: str | None, noun: str | None = NO_OBJECT, by: str = "anna", answer: str = "action", reading: str = "first"
+    ) -> str:
         words = {"verb": verb, "noun": noun} if answer == "action" else {}
         span = {"video": clip.video, "uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer))
+        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer, reading=reading))
 
     def interval(self, start: float, stop: float, verb: str, noun: str, replaces: str | None = None) -> str:
         span = {"video": VIDEO, "start_seconds": start, "stop_seconds": stop}
@@ -102,41 +90,43 @@ def log() -> Writer:
     return Writer()
 
 
-def test_the_latest_statement_about_a_clip_wins(log):
-    log.clip(CLIPS[0], "put", "meat")
-    log.clip(CLIPS[0], "take", "meat", by="ben")
-    assert log.labels() == {CLIPS[0].uid: ("take", "meat")}
+PUT, TAKE = ("put", "meat"), ("take", "bag")
 
 
-def test_a_statement_that_is_taken_back_leaves_the_one_before(log):
-    log.clip(CLIPS[0], "put", "meat")
-    log.withdraw(log.clip(CLIPS[0], "take", "meat"))
-    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
+def said(*statements):
+    """What the build makes of statements, each the name of a method of the log and its arguments, or `back`: the last one is taken back."""
+    log, token = Writer(), ""
+    for name, *words in statements:
+        token = log.withdraw(token) if name == "back" else getattr(log, name)(*words)
+    numbers = {clip.uid: number for number, clip in enumerate(CLIPS)}
+    return {numbers[uid]: words for uid, words in log.labels().items()}
 
 
-def test_undoing_twice_leaves_nothing(log):
-    first = log.clip(CLIPS[0], "put", "meat")
-    log.withdraw(first)
-    assert log.labels() == {}
-
-
-def test_nothing_is_a_label_and_unsure_is_none(log):
-    log.clip(CLIPS[0], None, answer="nothing")
-    log.clip(CLIPS[1], None, answer="unsure")
-    assert log.labels() == {CLIPS[0].uid: ("nothing", NO_OBJECT)}
-
-
-def test_a_clip_takes_the_action_that_covers_most_of_it(log):
-    log.interval(0, 3, "take", "bag")
-    log.interval(2, 8, "put", "meat")
-    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
-
-
-def test_parts_of_the_same_action_count_together(log):
-    log.interval(0, 2.5, "put", "meat")
-    log.interval(3, 6.5, "take", "bag")
-    log.interval(6, 8, "put", "meat")
-    assert log.labels() == {CLIPS[0].uid: ("put", "meat")}
+@pytest.mark.parametrize(
+    ("statements", "labels"),
+    [
+        pytest.param([("clip", CLIPS[0], *PUT), ("clip", CLIPS[0], *TAKE, "ben")], {0: TAKE}, id="the latest statement about a clip"),
+        pytest.param([("clip", CLIPS[0], *PUT), ("clip", CLIPS[0], *TAKE), ("back",)], {0: PUT}, id="the one before one taken back"),
+        pytest.param([("clip", CLIPS[0], *PUT), ("back",)], {}, id="nothing, if all is taken back"),
+        pytest.param([("clip", CLIPS[0], None, NO_OBJECT, "anna", "nothing")], {0: ("nothing", NO_OBJECT)}, id="nothing is a label"),
+        pytest.param([("clip", CLIPS[1], None, NO_OBJECT, "anna", "unsure")], {}, id="unsure is none"),
+        pytest.param([("interval", 0, 3, *TAKE), ("interval", 2, 8, *PUT)], {0: PUT}, id="the action that covers most of a clip"),
+        pytest.param(
+            [("interval", 0, 2.5, *PUT), ("interval", 3, 6.5, *TAKE), ("interval", 6, 8, *PUT)], {0: PUT}, id="parts of one action together"
+        ),
+        pytest.param([("interval", 0, 8, *PUT), ("interval", 8, 16, *PUT, "token-0000")], {1: PUT}, id="a moved interval, where it is now"),
+        pytest.param(
+            [("interval", 0, 8, *PUT), ("interval", 8, 16, *PUT, "token-0000"), ("back",)], {}, id="a withdrawn one, nowhere it was before"
+        ),
+        pytest.param(
+            [("clip", CLIPS[0], *TAKE), ("interval", 0, 16, *PUT), ("clip", CLIPS[1], "move", "pan")],
+            {0: PUT, 1: ("move", "pan")},
+            id="of interval and clip the later",
+        ),
+    ],
+)
+def test_which_statements_label_a_clip(statements, labels):
+    assert said(*statements) == labels
 
 
 def test_an_action_that_covers_too_little_labels_nothing(log):
@@ -145,23 +135,19 @@ def test_an_action_that_covers_too_little_labels_nothing(log):
     assert log.labels(min_overlap=0.4) == {CLIPS[0].uid: ("put", "meat")}
 
 
-def test_an_interval_that_is_moved_replaces_the_old_one(log):
-    first = log.interval(0, 8, "put", "meat")
-    log.interval(8, 16, "put", "meat", replaces=first)
-    assert log.labels() == {CLIPS[1].uid: ("put", "meat")}
-
-
-def test_of_interval_and_clip_the_later_wins(log):
-    log.clip(CLIPS[0], "take", "bag")
-    log.interval(0, 16, "put", "meat")
-    log.clip(CLIPS[1], "move", "pan")
-    assert log.labels() == {CLIPS[0].uid: ("put", "meat"), CLIPS[1].uid: ("move", "pan")}
-
-
 def test_a_label_holds_for_clips_that_are_cut_anew(log):
     log.clip(CLIPS[1], "put", "meat")
     quarters = [Span(VIDEO, 2 * i, 2 * i + 2) for i in range(12)]
     assert set(log.labels(quarters)) == {clip.uid for clip in quarters[4:8]}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_statements_about_clips_that_were_cut_otherwise_the_later_wins(log, order):
+    half = Span(VIDEO, 0, 4)
+    spoken = [(CLIPS[0], PUT), (half, TAKE)][::order]
+    for clip, words in spoken:
+        log.clip(clip, *words)
+    assert log.labels([half]) == {half.uid: spoken[-1][1]}
 
 
 def test_a_repeated_token_counts_once(log):
@@ -227,12 +213,6 @@ def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
     assert set(log.labels()) == {CLIPS[0].uid}
 
 
-def test_an_interval_that_is_withdrawn_is_gone_wherever_it_was_before(log):
-    first = log.interval(0, 8, "put", "meat")
-    log.withdraw(log.interval(8, 16, "put", "meat", replaces=first))
-    assert log.labels() == {}
-
-
 def test_names_that_are_one_class_count_together(log):
     log.interval(0, 2.5, "put", "beef")
     log.interval(2.5, 5, "put", "meat")
@@ -251,9 +231,11 @@ def test_a_clip_with_two_actions_is_counted_as_one_of_a_file(log):
 
 def test_a_class_merged_on_the_page_holds_for_all_files():
     log = Writer()
-    log.merge("noun", "meat", "potato")
+    merge = log.merge("noun", "meat", "potato")
     files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
     assert labels_of(with_page_labels(files, [], [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
+    log.withdraw(merge)
+    assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
 
 
 def test_a_class_that_is_renamed_back_has_its_first_name_again(log):
@@ -284,12 +266,6 @@ def test_page_and_build_agree_on_every_order_of_renames(renames):
     assert all(ledger.merged("verb", name) == name for name in left)
 
 
-def test_a_merge_that_is_taken_back_holds_no_longer():
-    log = Writer()
-    log.withdraw(log.merge("noun", "meat", "potato"))
-    assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
-
-
 def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same():
     log = Writer()
     around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
@@ -297,3 +273,9 @@ def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the
     assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
     log.clip(around, "take", "bag")
     assert [(one.verb, one.noun) for one in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
+
+
+def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
+    log.clip(CLIPS[0], None, answer="unsure")
+    log.interval(16, 16.1, *PUT)
+    assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}

@@ -5,12 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.video_names import name_without_label, video_names, without_extension
-from tasks.results.video import VideoRecord
+from tests.dataset.records import video_record
 
 
 def recorded(number, *names):
-    spare = {"uri": "", "size_bytes": 1, "container": "", "codec": "", "pixel_format": "", "width": 1, "height": 1, "rotation_degrees": 0}
-    return VideoRecord(video=f"{number:064x}", names=tuple(sorted(names)), fps=30, duration_seconds=1, has_audio=False, **spare)
+    return video_record(f"{number:064x}", names=tuple(sorted(names)))
 
 
 @pytest.mark.parametrize(

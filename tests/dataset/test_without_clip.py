@@ -43,12 +43,12 @@ def test_an_interval_of_the_page_is_used_if_any_of_its_parts_labels_a_clip(label
     )
 
 
-def test_a_hundred_thousand_short_intervals_are_one_line_and_soon_counted(label):
-    rows = [(tick / 1000, tick / 1000 + 0.001, f"verb-{tick % 90}", "x") for tick in range(100_000)]
+def test_tens_of_thousands_of_short_intervals_are_one_line_and_soon_counted(label):
+    rows = [(tick / 400, tick / 400 + 0.001, f"verb-{tick % 90}", "x") for tick in range(40_000)]
     start = time.process_time()
     (line,) = label({"a.mp4": 13}, {"labels.csv": lines_of(rows)}).without_clip
-    assert time.process_time() - start < 60
-    assert line.startswith("labels.csv: 100000 intervals label no clip")
+    assert time.process_time() - start < 25
+    assert line.startswith("labels.csv: 40000 intervals label no clip")
     assert len(line) < 600
 
 

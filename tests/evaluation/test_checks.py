@@ -6,41 +6,22 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput
 from tasks.evaluation import checks
 from tasks.evaluation.checks import MAX_DUPLICATE_BITS, check_data
-from tasks.results.dataset import NO_OBJECT, DatasetClip
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.record import TARGETS, VERB_ALONE
+from tests.dataset.records import dataset_clip
 
 NUM_FRAMES = 8
 VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41, NO_OBJECT: 352}
 
 
-@pytest.fixture
-def other_look():
-    """Fingerprints that are unlike all earlier ones."""
-    rng = np.random.default_rng(0)
-    return lambda: rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)
+LOOK = np.random.default_rng(0).integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)
+"""Fingerprints that are like no others."""
 
 
 def clip(uid, split="train", source=None, action="put meat", sha256=None):
     verb, noun = action.split()
-    return DatasetClip(
-        uid=uid,
-        split=split,
-        source=source or f"film of {uid}",
-        names=(),
-        video=uid,
-        uri=f"s3://retake/{uid}",
-        sha256=sha256 or uid,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=320,
-        height=180,
-        verb=verb,
-        noun=noun,
-        verb_class=VERBS[verb],
-        noun_class=NOUNS[noun],
-        origin="test",
-    )
+    named = {"verb": verb, "noun": noun, "verb_class": VERBS[verb], "noun_class": NOUNS[noun]}
+    return dataset_clip(uid, split, source=source or f"film of {uid}", sha256=sha256 or uid, **named)
 
 
 def checked(*clips, looks, targets=TARGETS):
@@ -70,27 +51,24 @@ def test_a_source_in_two_splits_is_named():
     assert not found.is_clean
 
 
-def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none(other_look):
-    look = other_look()
-    looks = {"a": look, "b": with_flipped(look, 2), "c": with_flipped(look, 6), "d": with_flipped(look, 9)}
+def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none():
+    looks = {"a": LOOK, "b": with_flipped(LOOK, 2), "c": with_flipped(LOOK, 6), "d": with_flipped(LOOK, 9)}
     nearest, farther = checked(clip("a"), clip("b"), clip("c", "val"), clip("d", "test"), looks=looks).near_duplicates
     assert (nearest.uid, nearest.split, nearest.other_uid, nearest.other_split, nearest.distance) == ("d", "test", "c", "val", 3)
     assert (farther.uid, farther.split, farther.other_uid, farther.other_split, farther.distance) == ("c", "val", "b", "train", 4)
 
 
 @pytest.mark.parametrize(("num_bits", "num_found"), [(int(MAX_DUPLICATE_BITS), 1), (int(MAX_DUPLICATE_BITS) + 1, 0)])
-def test_the_limit_itself_is_near(other_look, num_bits, num_found):
-    look = other_look()
-    found = checked(clip("a"), clip("b", "val"), looks={"a": look, "b": with_flipped(look, num_bits)})
+def test_the_limit_itself_is_near(num_bits, num_found):
+    found = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": with_flipped(LOOK, num_bits)})
     assert len(found.near_duplicates) == num_found
 
 
-def test_frames_of_one_colour_are_not_compared(other_look):
+def test_frames_of_one_colour_are_not_compared():
     flat = np.zeros(NUM_FRAMES, np.uint64)
     assert checked(clip("a"), clip("b", "val"), looks={"a": flat, "b": flat}).is_clean
-    look = other_look()
-    half_flat = np.where(np.arange(NUM_FRAMES) < 4, look, 0)
-    (pair,) = checked(clip("a"), clip("b", "val"), looks={"a": look, "b": half_flat}).near_duplicates
+    half_flat = np.where(np.arange(NUM_FRAMES) < 4, LOOK, 0)
+    (pair,) = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": half_flat}).near_duplicates
     assert pair.distance == 0
 
 
@@ -103,12 +81,8 @@ def test_the_same_content_is_found_whatever_its_frames_look_like():
 
 def test_classes_that_train_lacks_are_named_with_their_splits():
     found = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
-    assert found.missing_from_train == (
-        "verb take (test)",
-        "noun sauce (val, test)",
-        "action take sauce (test)",
-        "action put sauce (val)",
-    )
+    told = ("verb take (test)", "noun sauce (val, test)", "action take sauce (test)", "action put sauce (val)")
+    assert found.missing_from_train == told
 
 
 def test_without_objects_verbs_alone_can_be_missing():
@@ -117,17 +91,15 @@ def test_without_objects_verbs_alone_can_be_missing():
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_look_alikes_with_different_labels_contradict_each_other(other_look, split):
-    look = other_look()
+def test_look_alikes_with_different_labels_contradict_each_other(split):
     clips = clip("a"), clip("b", split, action="take meat"), clip("c", action="take meat")
-    (conflict,) = checked(*clips, looks={"a": look, "b": look}).label_conflicts
+    (conflict,) = checked(*clips, looks={"a": LOOK, "b": LOOK}).label_conflicts
     assert {(conflict.uid, conflict.action), (conflict.other_uid, conflict.other_action)} == {("a", "put meat"), ("b", "take meat")}
 
 
-def test_clips_of_one_film_contradict_each_other_by_content_alone(other_look):
-    look = other_look()
+def test_clips_of_one_film_contradict_each_other_by_content_alone():
     first, second = clip("a", source="x"), clip("b", source="x", action="take meat")
-    assert checked(first, second, looks={"a": look, "b": look}).is_clean
+    assert checked(first, second, looks={"a": LOOK, "b": LOOK}).is_clean
     same = first.model_copy(update={"sha256": "b"})
     assert len(checked(same, second, looks={}).label_conflicts) == 1
 

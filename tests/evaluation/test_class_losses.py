@@ -4,11 +4,12 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.evaluation.class_losses import ClassOutcome, class_outcomes, significant_losses
+from tests.evaluation.clips import about
 
 
 def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabulary):
     ours = make_clips(60, skill=3)
-    theirs = replace(make_clips(60, seed=1, skill=1), **{f: getattr(ours, f) for f in ("uids", "sources", "verb_classes", "noun_classes")})
+    theirs = about(ours, make_clips(60, seed=1, skill=1))
     outcomes = class_outcomes(ours, theirs, vocabulary)
     assert sum(one.num_clips for one in outcomes if one.target == "verb") == 60
     for one in outcomes:

@@ -139,6 +139,19 @@ def test_where_the_films_at_hand_are_all_right_the_interval_is_not_a_point():
     assert (low, 0.4 < high < 0.8) == (0, True)
 
 
+def test_figures_are_those_that_the_evidence_was_simulated_with():
+    labelled = [Segment(video, 10 * i, 10 * i + 8, i % 3 if video != "a" else 0) for video in "abcd" for i in range(5)]
+    guesses = [
+        Segment(segment.video, segment.start_seconds + k, segment.stop_seconds + k / 2, (segment.label + (k == 3)) % 3, (k * 7 % 5) / 5)
+        for segment, k in zip(labelled, [0, 1, 3, 2, 4] * 4, strict=True)
+    ]
+    result = scored(guesses, labelled, num_resamples=300)
+    assert (*result.interval, result.mean) == pytest.approx((0.2382517, 0.8325957, 0.5494561), abs=1e-6)
+    assert [(precision.label, precision.num_labelled) for precision in result.classes] == [(0, 11), (1, 6), (2, 3)]
+    limits = [limit for precision in result.classes for limit in precision.interval]
+    assert limits == pytest.approx([0.2985093, 0.9933141, 0.2408879, 0.9997428, 0, 0.7075982], abs=1e-6)
+
+
 def copied(segments, times):
     """Each video as often as `times` says, under names of their own."""
     return [replace(one, video=f"{one.video} {copy}") for one in segments for copy in range(times[one.video])]

@@ -80,11 +80,7 @@ def test_what_is_no_file_of_fingerprints_is_refused_with_its_address():
     other = io.BytesIO()
     pq.write_table(pa.table({"uid": ["a"], "hashes": ["b"]}), other)
     whole = to_parquet({"a": np.array([1, 2], np.uint64)})
-    for data, reason in (
-        (other.getvalue(), "other columns"),
-        (b"", "not a Parquet"),
-        (b"PAR1", "not a Parquet"),
-        (whole[:-9], "not a Parquet"),
-    ):
+    cases = (other.getvalue(), "other columns"), (b"", "not a Parquet"), (b"PAR1", "not a Parquet"), (whole[:-9], "not a Parquet")
+    for data, reason in cases:
         with pytest.raises(BadInput, match=rf"^s3://retake/f\.parquet .*{reason}"):
             from_parquet(data, "s3://retake/f.parquet")

@@ -12,6 +12,7 @@ from tasks.evaluation.scoring import ScoredClips
 from tasks.logit_mean import mean_logits
 
 TOLERANCE = 2e-3
+NAMES = [("a", "TSN"), ("b", "TRN")]
 
 
 def answers(rng, classes, num_classes, knowledge, scale):
@@ -74,19 +75,14 @@ def test_where_no_network_knows_anything_all_count_alike():
 
 def scored(rng, knowledge, num_clips=60, num_sources=6):
     verbs, nouns = np.arange(num_clips) % 7, np.arange(num_clips) % 11
-    return ScoredClips(
-        uids=tuple(f"clip-{i}" for i in range(num_clips)),
-        sources=tuple(f"video-{i % num_sources}" for i in range(num_clips)),
-        verb_classes=verbs,
-        noun_classes=nouns,
-        verb_logits=answers(rng, verbs, 125, knowledge[0], 1),
-        noun_logits=answers(rng, nouns, 352, knowledge[1], 1),
-    )
+    uids, sources = zip(*((f"clip-{i}", f"video-{i % num_sources}") for i in range(num_clips)), strict=True)
+    logits = (answers(rng, classes, size, known, 1) for classes, size, known in zip((verbs, nouns), (125, 352), knowledge, strict=True))
+    return ScoredClips(uids, sources, verbs, nouns, *logits)
 
 
 def test_each_head_has_weights_of_its_own_and_unseen_videos_say_whether_they_hold():
     rng = np.random.default_rng(3)
-    found = fuse([scored(rng, (6, 0)), scored(rng, (0, 6))], [("a", "TSN"), ("b", "TRN")])
+    found = fuse([scored(rng, (6, 0)), scored(rng, (0, 6))], NAMES)
     first, second = found.members
     assert (first.name, first.network, second.name) == ("a", "TSN", "b")
     assert first.verb_weight > 0.8 > 0.2 > first.noun_weight
@@ -98,7 +94,7 @@ def test_each_head_has_weights_of_its_own_and_unseen_videos_say_whether_they_hol
 
 def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others():
     rng = np.random.default_rng(4)
-    found = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], [("a", "TSN"), ("b", "TRN")])
+    found = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], NAMES)
     assert found.held_out_loss is found.held_out_equal_loss is None
     assert not found.is_supported
 
@@ -106,7 +102,7 @@ def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others():
 def test_networks_that_were_scored_on_other_clips_are_refused():
     rng = np.random.default_rng(5)
     with pytest.raises(BadInput, match="not scored on the same clips"):
-        fuse([scored(rng, (1, 1)), scored(rng, (1, 1), num_clips=59)], [("a", "TSN"), ("b", "TRN")])
+        fuse([scored(rng, (1, 1)), scored(rng, (1, 1), num_clips=59)], NAMES)
 
 
 def test_a_class_that_one_network_alone_knows_has_the_odds_that_it_gives():
@@ -142,7 +138,7 @@ def test_a_network_that_can_name_no_clip_of_val_is_refused():
     beyond = replace(wide, verb_classes=wide.verb_classes + 120, verb_logits=answers(rng, wide.verb_classes + 120, 130, 2, 1))
     narrow = replace(beyond, verb_logits=wide.verb_logits[:, :120])
     with pytest.raises(BadInput, match="fuse: b has no outputs for the classes of any val clip"):
-        fuse([beyond, narrow], [("a", "TSN"), ("b", "TRN")])
-    some = fuse([beyond, replace(beyond, verb_logits=wide.verb_logits[:, :124])], [("a", "TSN"), ("b", "TRN")])
+        fuse([beyond, narrow], NAMES)
+    some = fuse([beyond, replace(beyond, verb_logits=wide.verb_logits[:, :124])], NAMES)
     assert some.num_clips == 60
     assert np.isfinite([some.chosen_loss, some.equal_loss, some.held_out_loss, *(member.val_loss for member in some.members)]).all()

@@ -24,12 +24,9 @@ def test_kappa_is_that_of_scikit_learn(answers):
     assert agreement([("v", *pair) for pair in answers]).kappa == pytest.approx(expected)
 
 
-def test_one_answer_to_all_clips_says_nothing_beyond_chance():
+def test_one_answer_to_all_clips_says_nothing_beyond_chance_and_no_clips_nothing_at_all():
     found = agreement(in_videos(5, 1, "a"))
     assert (found.kappa, found.interval, found.share) == (None, None, 1)
-
-
-def test_without_clips_there_is_nothing_to_say():
     assert agreement([]) is None
 
 

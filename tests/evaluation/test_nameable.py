@@ -7,27 +7,19 @@ import pytest
 
 from tasks.evaluation.answers import answers_of, verb_and_noun
 from tasks.evaluation.calibration import calibrate, fit_temperature
-from tasks.evaluation.class_losses import class_outcomes
-from tasks.evaluation.metrics import summarise
 from tasks.evaluation.nameable import nameable_clips
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
-from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.options import GateOptions
+from tasks.evaluation.scoring import ScoredClips
 from tasks.prediction.temperatures import served
-from tasks.promotion.gate import judge
-from tasks.report.comparison_text import markdown, text
 from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.dataset import ClassRef, Vocabulary
-from tasks.results.evaluation import Attempt, EvaluateResult
+from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import TARGETS
-from tests.scored_clips import ENGINE
+from tests.evaluation.clips import vocabulary_of
 
 NARROW, WIDE = (125, 352), (131, 361)
-VOCABULARY = Vocabulary(
-    verbs=(ClassRef(id=1, name="put"), ClassRef(id=9, name="move"), ClassRef(id=130, name="knit")),
-    nouns=(ClassRef(id=20, name="bag"), ClassRef(id=26, name="meat"), ClassRef(id=360, name="sock")),
-)
+VOCABULARY = vocabulary_of({1: "put", 9: "move", 130: "knit"}, {20: "bag", 26: "meat", 360: "sock"})
 VERBS, NOUNS = np.array([1, 9, 130, 1]), np.array([20, 26, 20, 360])
 """By turns both known, both known, a verb of one's own, a noun of one's own."""
 
@@ -40,33 +32,16 @@ def answered(sizes, skill=3.0, seed=0, num_clips=24):
     for own, true in zip(logits, truth, strict=True):
         has_output = np.flatnonzero(true < own.shape[1])
         own[has_output, true[has_output]] += skill
-    uids, sources = (
-        tuple(f"{name}-{i}" for i in numbers) for name, numbers in (("clip", range(num_clips)), ("film", np.arange(num_clips) // 4))
-    )
+    uids, sources = zip(*((f"clip-{i}", f"film-{i // 4}") for i in range(num_clips)), strict=True)
     return ScoredClips(uids, sources, *truth, *logits)
 
 
-def result(clips, model="fine-tuned", vocabulary=VOCABULARY, **known) -> EvaluateResult:
-    num_clips = len(clips.uids)
-    return summarise(
-        clips,
-        Timings(np.ones(num_clips), np.ones(num_clips), total_seconds=1),
-        vocabulary,
-        model=model,
-        split="val",
-        crops=1,
-        num_frames=8,
-        predictions_uri=f"s3://retake/{model}",
-        engine=ENGINE,
-        num_parameters=1,
-        num_flops=1,
-        peak_memory_bytes=1,
-        hardware={},
-        **known,
-    )
+@pytest.fixture(scope="session")
+def result(summary):
+    return lambda clips, model="fine-tuned", vocabulary=VOCABULARY, **known: summary(clips, vocabulary, model=model, **known)
 
 
-def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss():
+def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss(result):
     clips = answered(NARROW)
     assert clips.has_outputs.tolist() == [True, True, False, False] * 6
     assert np.isfinite(clips.losses).tolist() == clips.has_outputs.tolist()
@@ -81,7 +56,7 @@ def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss():
     assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
 
 
-def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
+def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature(result):
     clips = answered(NARROW).only(~answered(NARROW).has_outputs)
     found = result(clips)
     assert (found.loss, found.action.top1, found.action.top5) == (None, 0, 0)
@@ -123,7 +98,7 @@ def test_actions_are_compared_by_verb_and_noun_whatever_the_number_of_outputs(si
 
 
 @pytest.fixture
-def networks():
+def networks(result):
     """A challenger that can name all, a champion that EPIC's classes limit, and a baseline that was never told of `move`."""
     scored = {"baseline": answered(WIDE, 1.0, seed=1), "champion": answered(NARROW, 2.0, seed=2), "fine-tuned": answered(WIDE, 4.0, seed=3)}
     known = {"baseline": {"known_verbs": {1, 130}, "known_nouns": {20, 26, 360}}}
@@ -155,22 +130,7 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     assert words.endswith("The gate decides on all clips.")
 
 
-def test_the_tables_say_so_and_the_gate_decides_on_all_clips(networks):
-    results, scored = networks
-    opponents = {model: scored[model] for model in ("baseline", "champion")}
-    gains = differences(scored["fine-tuned"], opponents, VOCABULARY, num_resamples=200)
-    decisive = next(d for d in gains if (d.target, d.opponent) == ("action", "champion"))
-    outcomes = class_outcomes(scored["fine-tuned"], scored["champion"], VOCABULARY)
-    judgement = judge(results[2], results[1], decisive, outcomes, GateOptions(min_gate_clips=1), Attempt(number=1, num_others_on_dataset=0))
-    found = nameable_clips(results, scored, VOCABULARY, num_resamples=200)
-    assert decisive.num_clips == 24
-    page, plain = markdown(results, gains, judgement, "b", found), text(results, gains, judgement, "b", found)
-    assert "6 of 24 val clips belong to classes that the baseline cannot name" in page
-    assert "cannot name" in " ".join(plain.split())
-    assert "cannot name" not in markdown(results, gains, judgement, "b")
-
-
-def test_an_action_without_an_object_is_said_in_words(networks):
+def test_an_action_without_an_object_is_said_in_words(result, networks):
     _, scored = networks
     words = Vocabulary(verbs=VOCABULARY.verbs, nouns=(*VOCABULARY.nouns[:2], ClassRef(id=360, name="(none)")))
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
@@ -178,13 +138,13 @@ def test_an_action_without_an_object_is_said_in_words(networks):
     assert unnamed_in_words(found).endswith("that the champion cannot name: verb 'knit' and no object.")
 
 
-def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(networks):
+def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(result, networks):
     _, scored = networks
     wide = {model: clips for model, clips in scored.items() if model != "champion"}
     assert nameable_clips([result(clips, model) for model, clips in wide.items()], wide, VOCABULARY) is None
 
 
-def test_no_clip_may_be_left_that_every_network_can_name(networks):
+def test_no_clip_may_be_left_that_every_network_can_name(result, networks):
     _, scored = networks
     results = [result(scored["champion"], "champion", known_verbs={9}, known_nouns={20}), result(scored["fine-tuned"])]
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
@@ -193,7 +153,7 @@ def test_no_clip_may_be_left_that_every_network_can_name(networks):
     assert nameable_in_words(found) == "No clip is left that every network can name. The gate decides on all clips."
 
 
-def test_without_objects_nobody_asks_for_nouns():
+def test_without_objects_nobody_asks_for_nouns(result):
     without = Vocabulary(verbs=VOCABULARY.verbs, nouns=(ClassRef(id=360, name="(none)"),))
     clips = replace(answered(NARROW), noun_classes=np.full(24, 360))
     assert result(clips, vocabulary=without).unknown_nouns == ()

@@ -188,6 +188,17 @@ def test_other_clips_are_refused(make_clips, vocabulary):
             paired_difference(right, theirs, ["a"], opponent="champion")
 
 
+def test_figures_are_those_that_the_evidence_was_simulated_with():
+    rng = np.random.default_rng(4)
+    right, theirs, sources = rng.random(60) < 0.7, rng.random(60) < 0.5, rng.integers(6, size=60)
+    difference = compared(list(zip(right.tolist(), theirs.tolist(), map(str, sources), strict=True)))
+    assert (difference.num_gained, difference.num_lost, difference.num_clips_needed) == (20, 11, 189)
+    assert (*difference.interval, difference.mcnemar_p, difference.p_value) == pytest.approx(
+        (-0.1155334, 0.4155334, 0.1496128, 0.2558560), abs=1e-6
+    )
+    assert exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
+
+
 @cache
 def _exact_of_12(gained, lost):
     return paired.exact_difference(gained, lost, 12)

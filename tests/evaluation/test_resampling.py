@@ -41,3 +41,12 @@ def test_the_p_value_is_below_a_twentieth_where_the_interval_excludes_zero(sums)
 def test_the_other_sign_is_as_sure(sums):
     there, back = (resample(sign * np.array(sums), np.full(len(sums), 5), num_resamples=200, seed=0).p_value for sign in (1, -1))
     assert there == pytest.approx(back)
+
+
+@pytest.mark.parametrize(
+    ("sums", "num_clips", "interval", "p_value"),
+    [([2, -1, 3, 0], [4, 9, 5, 2], (-0.4768935, 0.8768935), 0.4219291), ([1, 0, 2], [3, 3, 3], (-0.5051595, 1.1718262), 0.3027084)],
+)
+def test_limits_are_those_that_the_evidence_was_simulated_with(sums, num_clips, interval, p_value):
+    resampled = resample(np.array(sums), np.array(num_clips), num_resamples=500, seed=3)
+    assert (*resampled.interval, resampled.p_value) == pytest.approx((*interval, p_value), abs=1e-6)

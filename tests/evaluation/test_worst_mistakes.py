@@ -6,38 +6,17 @@ import pytest
 from tasks.errors import BadInput
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.worst_mistakes import worst_misnamed, worst_mistakes, worst_wrong
-from tasks.results.dataset import DatasetClip
-
-
-def dataset_clip(uid, split="val", source="a", verb_class=0, noun_class=20):
-    return DatasetClip(
-        uid=uid,
-        split=split,
-        source=source,
-        names=(),
-        video="v",
-        uri=f"s3://retake/clips/{uid}.mp4",
-        sha256=uid,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=320,
-        height=180,
-        verb=f"verb {verb_class}",
-        noun=f"noun {noun_class}",
-        verb_class=verb_class,
-        noun_class=noun_class,
-        origin="test",
-    )
+from tests.dataset.records import dataset_clip
+from tests.evaluation.clips import about
 
 
 @pytest.fixture
 def scored(make_clips):
     """What the fine-tuned network and its opponent answered on the same 40 clips, and the clips."""
     ours = make_clips(40, skill=3)
-    theirs = replace(make_clips(40, seed=1, skill=1), **{f: getattr(ours, f) for f in ("uids", "sources", "verb_classes", "noun_classes")})
+    theirs = about(ours, make_clips(40, seed=1, skill=1))
     pairs = zip(ours.uids, ours.verb_classes.tolist(), ours.noun_classes.tolist(), strict=True)
-    return ours, theirs, [dataset_clip(uid, verb_class=verb, noun_class=noun) for uid, verb, noun in pairs]
+    return ours, theirs, [dataset_clip(uid, verb=f"verb {verb}", noun=f"noun {noun}") for uid, verb, noun in pairs]
 
 
 def test_the_worst_of_the_wrong_clips_come_first_with_what_was_said_instead(make_clips, vocabulary):

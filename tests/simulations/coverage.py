@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from tasks.evaluation.resampling import resample
 from tasks.evaluation.uncertainty import share_interval
 from tests.simulations.answers import chances
-from tests.simulations.tables import Table, share
+from tests.simulations.tables import Table, beta, of_each, share, worst_coverage
 
 Interval = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 Cell = tuple[float, float]
@@ -59,8 +59,7 @@ def uneven(interval: Interval, sizes: tuple[int, ...], accuracy: float, correlat
     rng, held = np.random.default_rng(0), 0
     num_clips = np.array(sizes)
     for _ in range(num_draws):
-        shares = rng.beta(*(p * (1 - correlation) / correlation for p in (accuracy, 1 - accuracy)), size=len(sizes))
-        low, high = interval(rng.binomial(num_clips, shares), num_clips)
+        low, high = interval(rng.binomial(num_clips, beta(rng, accuracy, correlation, len(sizes))), num_clips)
         held += low <= accuracy <= high
     return held / num_draws
 
@@ -70,34 +69,22 @@ def tables(num_draws: int) -> list[Table]:
     for num_films in (3, 5, 10, 20):
         found = {name: coverage(interval, num_films, CELLS, num_draws=num_draws) for name, interval in INTERVALS.items()}
         for correlation in CORRELATIONS:
-            cells = [cell for cell in CELLS if cell[1] == correlation]
-            figures = [
-                figure
-                for of_cell in found.values()
-                for figure in (share(min(of_cell[cell][0] for cell in cells)), f"{np.mean([of_cell[cell][1] for cell in cells]):.2f}")
-            ]
-            rows.append((str(num_films), f"{correlation:g}", *figures))
-    header = ["films", "correlation", *(f"{name}: {what}" for name in INTERVALS for what in ("coverage", "width"))]
+            cases = [{name: of_cell[accuracy, correlation] for name, of_cell in found.items()} for accuracy in ACCURACIES]
+            rows.append((str(num_films), f"{correlation:g}", *worst_coverage(cases)))
+    header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Films of {NUM_CLIPS} clips. Coverage is the lowest over true accuracies of {', '.join(map(str, ACCURACIES))}, width the mean over them. "
         f"Up to {NUM_ENUMERATED} films every outcome is enumerated; beyond, {num_draws:,} are drawn for each accuracy."
     )
-    right = [
-        (
-            f"{films} films of {clips}",
-            *(f"{100 * interval(np.full(films, clips), np.full(films, clips))[0]:.0f} %" for interval in INTERVALS.values()),
-        )
-        for films, clips in ((3, 5), (5, 3), (15, 1), (3, 50), (20, 5))
-    ]
-    unlike = [
-        (
-            ", ".join(map(str, sizes)),
-            f"{correlation:g}",
-            *(share(uneven(one, sizes, 0.7, correlation, num_draws)) for one in INTERVALS.values()),
-        )
-        for sizes in ((2, 3, 5, 10, 30), (1, 1, 1, 40), tuple([5] * 9 + [60]))
-        for correlation in (0.2, 0.6)
-    ]
+    right = []
+    for films, clips in ((3, 5), (5, 3), (15, 1), (3, 50), (20, 5)):
+        each = np.full(films, clips)
+        right.append((f"{films} films of {clips}", *(f"{100 * interval(each, each)[0]:.0f} %" for interval in INTERVALS.values())))
+    unlike = []
+    for sizes in ((2, 3, 5, 10, 30), (1, 1, 1, 40), tuple([5] * 9 + [60])):
+        for correlation in (0.2, 0.6):
+            held = [share(uneven(interval, sizes, 0.7, correlation, num_draws)) for interval in INTERVALS.values()]
+            unlike.append((", ".join(map(str, sizes)), f"{correlation:g}", *held))
     return [
         Table("The interval of an accuracy", note, header, rows),
         Table("Every clip right", "The lower limit; the upper one is 100 %.", ["clips", *INTERVALS], right),

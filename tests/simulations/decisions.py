@@ -82,37 +82,26 @@ def seen(points: float, num_films: int, num_clips: int, num_draws: int) -> float
 
 
 def tables(num_draws: int) -> list[Table]:
-    chance = [
-        (str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values()))
-        for films in (3, 5, 10, 20)
-        for correlation in (0.0, 0.4, 0.8)
-        for own in ((False, True) if correlation else (False,))
-        if (by_rule := promoted_by_chance(films, correlation, num_draws, own_films=own))
-    ]
-    history = promoted_in_a_history(26, 10, max(10, num_draws // 2))
-    attempts = [
-        (str(number), per_cent(history[number]), per_cent(chance_of_passing(Attempt(number=number, num_others_on_dataset=0))))
-        for number in (1, 2, 5, 10, 26)
-    ]
-    compared = [
-        (str(networks), *map(per_cent, clearly_better_by_chance(networks, max(50, num_draws * 2 // networks))))
-        for networks in (2, 4, 10, 50)
-    ]
+    chance = []
+    for films in (3, 5, 10, 20):
+        for correlation, own in ((0.0, False), (0.4, False), (0.4, True), (0.8, False), (0.8, True)):
+            by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
+            chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
+    history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
+    said = {number: chance_of_passing(Attempt(number=number, num_others_on_dataset=0)) for number in (1, 2, 5, 10, 26)}
+    attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
+    pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
+    compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]
     blocked = [
         (what, f"{correlation:g}", *map(per_cent, blocked_by_a_class(correlation, num_draws, truly_lost=lost)))
         for what, lost in (("no class is worse", 0.0), ("one class loses half", 0.3), ("one class loses all", 0.6 - 1e-9))
         for correlation in (0.0, 0.4)
     ]
-    power = [
-        (
-            f"{films} of {clips}",
-            per_cent(seen(30, films, clips, num_draws)),
-            f"{points} points",
-            per_cent(seen(points, films, clips, num_draws)),
-        )
-        for films, clips in ((3, 5), (5, 5), (10, 5), (20, 5), (3, 20), (10, 20))
-        if (points := detectable_points([clips] * films))
-    ]
+    power = []
+    for films, clips in ((3, 5), (5, 5), (10, 5), (20, 5), (3, 20), (10, 20)):
+        points = detectable_points([clips] * films)
+        thirty, detected = (per_cent(seen(number, films, clips, num_draws)) for number in (30, points))
+        power.append((f"{films} of {clips}", thirty, f"{points} points", detected))
     return [
         Table(
             "An equally good network passes the rule of the gain",

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from tasks.dataset.subsets import SHARES
 from tasks.evaluation.learning_curve import MIN_WRONG, extrapolate, reason_not_to
-from tests.simulations.tables import Table, per_cent
+from tests.simulations.tables import Table, of_each, per_cent
 
 NUM_DRAWS, NUM_TRAIN_CLIPS, NUM_CLIPS = 5, 1000, 5
 FILMS = (3, 6, 20)
@@ -74,10 +74,7 @@ def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_cl
         found = extrapolate(right, sizes, sources, num_resamples=300)
         low, high = next(gain.interval for gain in found.gains if gain.times == times)
         outcomes.append((low - 1e-9 <= truth.gain(times) <= high + 1e-9, high - low))
-    if len(outcomes) < MIN_TOLD * num_draws:
-        return None
-    coverage, width = np.mean(outcomes, axis=0).tolist()
-    return coverage, width
+    return tuple(np.mean(outcomes, axis=0).tolist()) if len(outcomes) >= MIN_TOLD * num_draws else None
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -91,7 +88,7 @@ def tables(num_draws: int) -> list[Table]:
             "What more labels would gain",
             f"Errors that follow a power law with a floor; val films of {NUM_CLIPS} clips, {NUM_DRAWS} draws of the training clips, {num_draws // 2} curves each. "
             f"Coverage of the true gain of twice as many clips by its 95 % interval, and the interval's mean width in points. Curves that end with fewer than {MIN_WRONG} wrong val clips are left out, because then no gain is given.",
-            ["curve", "top-1", "twice as many", *(f"{films} films: {what}" for films in FILMS for what in ("coverage", "width"))],
+            ["curve", "top-1", "twice as many", *of_each((f"{films} films" for films in FILMS), "coverage", "width")],
             rows,
         )
     ]

@@ -7,13 +7,14 @@ import numpy as np
 
 from tasks.evaluation import kappa as measured
 from tasks.evaluation.kappa import agreement
-from tests.simulations.tables import Table, share
+from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 NUM_RESAMPLES = 300
 FILMS = (3, 5, 10, 30)
 CLIPS = (2, 10)
 CORRELATIONS = (0.0, 0.3)
 KAPPAS = (0.4, 0.8, 0.95)
+INTERVALS = ("Retake", "bootstrap over films")
 EVEN, UNEVEN = (0.25,) * 4, tuple(1 / n / sum(1 / m for m in range(1, 13)) for n in range(1, 13))
 """How frequent the answers are: four alike, and twelve of which the first is given twelve times as often as the last."""
 
@@ -32,9 +33,7 @@ def read(rng: np.random.Generator, num_films: int, cell: Cell, num_clips: int) -
 
     The answers of a film are alike to the same degree: the first reader repeats the film's own answer so often.
     """
-    agreeing = np.full(num_films, cell.kappa)
-    if cell.correlation:
-        agreeing = rng.beta(*(p * (1 - cell.correlation) / cell.correlation for p in (cell.kappa, 1 - cell.kappa)), num_films)
+    agreeing = beta(rng, cell.kappa, cell.correlation, num_films)
     shape = (num_films, num_clips)
     own, first, other = (rng.choice(len(cell.frequencies), size, p=cell.frequencies) for size in ((num_films, 1), shape, shape))
     first = np.where(rng.random(shape) < cell.correlation, own, first)
@@ -63,20 +62,14 @@ def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tu
 def held(num_films: int, num_clips: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float, float]]:
     """By interval: the share that hold the truth, of those that are given, and their mean width."""
     rng = np.random.default_rng(1)
-    found: dict[str, list[tuple[float, float]]] = {"Retake": [], "bootstrap over films": []}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in INTERVALS}
     for _ in range(num_draws):
         pairs = read(rng, num_films, cell, num_clips)
         told = agreement(pairs, NUM_RESAMPLES)
-        for name, interval in (("Retake", told.interval if told else None), ("bootstrap over films", resampled(pairs, rng))):
-            if interval:
-                found[name].append(interval)
-    return {
-        name: (
-            float(np.mean([low <= cell.kappa <= high for low, high in own])),
-            float(np.mean([high - low for low, high in own])),
-        )
-        for name, own in found.items()
-    }
+        for name, interval in zip(INTERVALS, (told.interval if told else None, resampled(pairs, rng)), strict=True):
+            found[name] += [interval] if interval else []
+    held_and_widths = {name: [(low <= cell.kappa <= high, high - low) for low, high in own] for name, own in found.items()}
+    return {name: tuple(np.reshape(own, (-1, 2)).mean(axis=0).tolist()) for name, own in held_and_widths.items()}
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -87,17 +80,8 @@ def tables(num_draws: int) -> list[Table]:
             for correlation in CORRELATIONS:
                 cells = [Cell(kappa, correlation, answers) for kappa in KAPPAS for answers in (EVEN, UNEVEN)]
                 found = [held(num_films, num_clips, cell, num_draws) for cell in cells]
-                figures = [
-                    figure
-                    for name in found[0]
-                    for figure in (share(min(one[name][0] for one in found)), f"{np.mean([one[name][1] for one in found]):.2f}")
-                ]
-                rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *figures))
-    header = [
-        "films of clips",
-        "correlation",
-        *(f"{name}: {what}" for name in ("Retake", "bootstrap over films") for what in ("coverage", "width")),
-    ]
+                rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *worst_coverage(found)))
+    header = ["films of clips", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Two readers whose kappa is {', '.join(map(str, KAPPAS))}, with four answers that are alike or twelve that are not. Coverage is the lowest "
         f"of these six cases, width the mean over them; {num_draws} draws of each. Kappa is between -1 and 1."

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from tasks.prediction.thresholds import MIN_CLIPS, lowest_probability
-from tests.simulations.tables import Table, per_cent
+from tests.simulations.tables import Table, of_each, per_cent
 
 Rule = Callable[[np.ndarray, np.ndarray, float], float | None]
 
@@ -53,12 +53,8 @@ def found(rule: Rule, accuracy: float, correlation: float, num_clips: int, num_d
     thresholds = [rule(*val(rng, accuracy, correlation, num_clips), PRECISION) for _ in range(num_draws)]
     numbers = np.searchsorted(-true, [-one for one in thresholds if one is not None], side="right")
     reached = precisions[numbers - 1]
-    return Found(
-        none=1 - len(numbers) / num_draws,
-        precision=float(reached.mean()) if len(numbers) else float("nan"),
-        too_low=float((reached < PRECISION).mean()) if len(numbers) else float("nan"),
-        kept=float(numbers.sum() / num_draws / len(true)),
-    )
+    precision, too_low = (reached.mean(), (reached < PRECISION).mean()) if len(numbers) else (np.nan, np.nan)
+    return Found(1 - len(numbers) / num_draws, float(precision), float(too_low), float(numbers.sum() / num_draws / len(true)))
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -70,12 +66,7 @@ def tables(num_draws: int) -> list[Table]:
                 each = [found(rule, accuracy, correlation, num_clips, 5 * num_draws) for rule in rules.values()]
                 figures = [per_cent(one) for told in each for one in (told.none, told.precision, told.too_low, told.kept)]
                 rows.append((per_cent(accuracy), str(num_clips), f"{correlation:g}", *figures))
-    header = [
-        "top-1",
-        "val clips",
-        "correlation",
-        *(f"{rule}: {what}" for rule in rules for what in ("no threshold", "precision", "too low", "clips kept")),
-    ]
+    header = ["top-1", "val clips", "correlation", *of_each(rules, "no threshold", "precision", "too low", "clips kept")]
     note = (
         f"Calibrated networks, of which a precision of {per_cent(PRECISION)} is asked; films of {NUM_CLIPS} val clips, {5 * num_draws} draws. The precision is "
         "the mean on very many clips, where there is a threshold; it is too low where it is below what was asked."

@@ -9,7 +9,7 @@ import numpy as np
 from tasks.evaluation import detection
 from tasks.evaluation.detection import Segment, detection_scores
 from tasks.evaluation.resampling import expanded_interval
-from tests.simulations.tables import Table, share
+from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 Limits = tuple[float, float] | None
 
@@ -19,6 +19,7 @@ NUM_RESAMPLES = 400
 FILMS = (2, 3, 5, 10, 20)
 CORRELATIONS = (0.0, 0.4, 0.8)
 RIGHT = (0.3, 0.6, 0.9)
+INTERVALS = ("Retake", "bootstrap over films", "one class")
 EVEN, UNEVEN = (1.0,) * 4, tuple(1 / n for n in range(1, 13))
 """How frequent the classes are: four alike, and twelve of which the first is labelled twelve times as often as the last."""
 
@@ -37,9 +38,7 @@ CELLS = [Cell(right, correlation, classes) for correlation in CORRELATIONS for r
 
 def film(rng: np.random.Generator, name: str, cell: Cell) -> tuple[list[Segment], list[Segment]]:
     """The labelled and the found intervals of a film; wrong ones are less sure, and borders are off by a fifth of the length."""
-    found_share = cell.right
-    if cell.correlation:
-        found_share = rng.beta(*(p * (1 - cell.correlation) / cell.correlation for p in (cell.right, 1 - cell.right)))
+    found_share = beta(rng, cell.right, cell.correlation)
     num_classes = len(cell.frequencies)
     labels = rng.choice(num_classes, NUM_LABELS, p=np.array(cell.frequencies) / sum(cell.frequencies))
     labelled, found = [], []
@@ -81,18 +80,17 @@ def limits(rng: np.random.Generator, num_films: int, cell: Cell) -> dict[str, Li
     means = [float(detection._average_precisions(one, np.ones((1, num_films), np.int64)).mean()) for one in matched]
     draws = detection._draw(matched, num_films, NUM_RESAMPLES, np.random.default_rng(0))
     first = [(one, mean) for one, mean in zip(matched, means, strict=True) if one.label == 0]
-    return {
-        "Retake": detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES, 0),
-        "bootstrap over films": expanded_interval(draws[~np.isnan(draws)], float(np.mean(means)), num_films),
-        "one class": detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES, 0) if first else None,
-    }
+    ours = detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES, 0)
+    resampled = expanded_interval(draws[~np.isnan(draws)], float(np.mean(means)), num_films)
+    of_class = detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES, 0) if first else None
+    return dict(zip(INTERVALS, (ours, resampled, of_class), strict=True))
 
 
 def held(num_films: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float, float, float]]:
     """By interval: the share that hold the truth, of those that are given; their mean width; and the share that is given."""
     rng = np.random.default_rng(1)
     drawn = [limits(rng, num_films, cell) for _ in range(num_draws)]
-    true = dict(zip(("Retake", "bootstrap over films", "one class"), (truth(cell)[0], *truth(cell)), strict=True))
+    true = dict(zip(INTERVALS, (truth(cell)[0], *truth(cell)), strict=True))
     found = {}
     for name, value in true.items():
         given = [one for one in (each[name] for each in drawn) if one]
@@ -107,17 +105,8 @@ def tables(num_draws: int) -> list[Table]:
     for num_films in FILMS:
         for correlation in CORRELATIONS:
             found = [held(num_films, cell, num_draws) for cell in CELLS if cell.correlation == correlation]
-            figures = [
-                figure
-                for name in found[0]
-                for figure in (share(min(one[name][0] for one in found)), f"{np.mean([one[name][1] for one in found]):.2f}")
-            ]
-            rows.append((str(num_films), f"{correlation:g}", *figures))
-    header = [
-        "films",
-        "correlation",
-        *(f"{name}: {what}" for name in ("Retake", "bootstrap over films", "one class") for what in ("coverage", "width")),
-    ]
+            rows.append((str(num_films), f"{correlation:g}", *worst_coverage(found)))
+    header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Films of {NUM_LABELS} labelled intervals, of four classes that are alike or twelve that are not, of which a network finds a share of "
         f"{', '.join(map(str, RIGHT))}. The truth is the mean average precision on {NUM_FILMS_OF_TRUTH:,} films. Coverage is the lowest of these six "

@@ -1,11 +1,10 @@
 """CVAT's XML, with the traps that its users met."""
 
 import io
+import itertools
 import zipfile
 
 import pytest
-
-from tests.dataset.formats.told import actions, reasons
 
 META = "<meta><job><size>900</size><start_frame>0</start_frame><stop_frame>899</stop_frame><source>a.mp4</source></job></meta>"
 
@@ -41,59 +40,53 @@ def zipped(**files):
     return buffer.getvalue()
 
 
-def test_a_track_lasts_from_its_first_visible_frame_to_the_one_outside_at_the_rate_of_the_video(label):
+@pytest.fixture
+def timed(read):
+    """As `read`, of a video of 10 frames per second of which clips must be covered whole; nothing may be refused."""
+
+    def run(xml, videos=1, **options):
+        actions, refused = read({"a.xml": xml}, videos, **{"min_overlap": 1, "fps": 10} | options)
+        assert refused == []
+        return actions
+
+    return run
+
+
+def test_a_track_lasts_from_its_first_visible_frame_to_the_one_outside_at_the_rate_of_the_video(label, timed):
     xml = file(track("put", box(80, noun="meat"), box(120, noun="meat"), box(160, 1, noun="meat")))
-    found = label({"a.mp4": 3}, {"annotations.xml": xml}, min_overlap=1, fps=10)
-    assert actions(found) == [None, "put meat", None]
-    assert found.clips[1].origin == "annotations.xml:4"
-    assert actions(label({"a.mp4": 3}, {"annotations.xml": xml}, min_overlap=1, fps=25)) == [None] * 3
+    assert timed(xml, 3) == [None, "put meat", None]
+    assert timed(xml, 3, fps=25) == [None] * 3
+    assert label({"a.mp4": 3}, {"annotations.xml": xml}, fps=10).clips[1].origin == "annotations.xml:4"
 
 
-def test_a_track_that_never_ends_lasts_to_the_last_frame(label):
-    assert actions(
-        label({"a.mp4": 2}, {"a.xml": file(track("put meat", box(80)), meta=META.replace("899", "159"))}, min_overlap=1, fps=10)
-    ) == [None, "put meat"]
+def test_a_track_that_never_ends_lasts_to_the_last_frame_which_is_as_long_as_the_others(timed):
+    assert timed(file(track("put meat", box(80)), meta=META.replace("899", "159")), 2) == [None, "put meat"]
+    meta = "<meta><task><frame_filter>step=10</frame_filter><stop_frame>70</stop_frame><source>a.mp4</source></task></meta>"
+    assert timed(file(track("put meat", box(0), box(70)), meta=meta)) == ["put meat"]
 
 
-def test_a_track_may_come_back_and_change_its_attribute(label):
+def test_a_track_may_come_back_and_change_its_attribute_if_that_is_part_of_a_label(timed):
     xml = file(track("put", box(0, noun="meat"), box(80, noun="bag"), box(160, 1, noun="bag"), box(240, noun="pot"), box(320, 1)))
-    assert actions(label({"a.mp4": 4}, {"a.xml": xml}, min_overlap=1, fps=10)) == ["put meat", "put bag", None, "put pot"]
+    assert timed(xml, 4) == ["put meat", "put bag", None, "put pot"]
+    assert timed(file(track("put meat", box(0, quality="good"), box(40, quality="bad"), box(80, 1)))) == ["put meat"]
 
 
-def test_attributes_that_are_no_part_of_a_label_do_not_cut_it(label):
-    xml = file(track("put meat", box(0, quality="good"), box(40, quality="bad"), box(80, 1)))
-    assert actions(label({"a.mp4": 1}, {"a.xml": xml}, min_overlap=1, fps=10)) == ["put meat"]
-
-
-def test_a_frame_filter_leaves_frames_as_they_are_in_the_video(label):
+def test_a_frame_filter_leaves_frames_as_they_are_in_the_video(timed):
     meta = META.replace("</stop_frame>", "</stop_frame><frame_filter>step=10</frame_filter>").replace("899", "159")
-    tags = file(*(image(number, tag("put", "meat")) for number in range(80, 160, 10)), meta=meta)
-    assert actions(label({"a.mp4": 3}, {"a.xml": tags}, min_overlap=1, fps=10)) == [None, "put meat", None]
-    tracks = file(track("put meat", box(80), box(160, 1)), meta=meta)
-    assert actions(label({"a.mp4": 3}, {"a.xml": tracks}, min_overlap=1, fps=10)) == [None, "put meat", None]
+    for parts in ([image(number, tag("put", "meat")) for number in range(80, 160, 10)], [track("put meat", box(80), box(160, 1))]):
+        assert timed(file(*parts, meta=meta), 3) == [None, "put meat", None]
 
 
-def test_a_run_of_equal_tags_is_an_interval(label):
-    xml = file(*(image(number, tag("put", "meat")) for number in range(80)), *(image(number, tag("take bag")) for number in range(80, 160)))
-    found = label({"a.mp4": 2}, {"a.xml": xml}, min_overlap=1, fps=10)
-    assert actions(found) == ["put meat", "take bag"]
-    assert found.problems == ()
-
-
-def test_a_gap_ends_a_run(label):
+def test_a_run_of_equal_tags_is_an_interval_that_a_gap_ends(timed):
+    tags = {number: tag("put", "meat") if number < 80 else tag("take bag") for number in range(160)}
+    assert timed(file(*itertools.starmap(image, tags.items())), 2) == ["put meat", "take bag"]
     xml = file(*(image(number, tag("put meat")) for number in (*range(70), *range(71, 80))))
-    assert actions(label({"a.mp4": 1}, {"a.xml": xml}, min_overlap=0.98, fps=10)) == ["put meat"]
-    assert actions(label({"a.mp4": 1}, {"a.xml": xml}, min_overlap=1, fps=10)) == [None]
+    assert (timed(xml, min_overlap=0.98), timed(xml)) == (["put meat"], [None])
 
 
-def test_a_tag_on_frame_0_alone_is_about_the_whole_video(label):
-    xml = file(image(0, tag("put", "meat")), image(1), image(2))
-    assert actions(label({"a.mp4": 3}, {"a.xml": xml})) == ["put meat"] * 3
-
-
-def test_a_tag_on_another_frame_alone_is_one_frame_long(label):
-    found = label({"a.mp4": 1}, {"a.xml": file(image(5, tag("put meat")))})
-    assert (actions(found), found.problems) == ([None], ())
+def test_a_tag_on_frame_0_alone_is_about_the_whole_video_and_on_another_one_frame_long(timed):
+    assert timed(file(image(0, tag("put", "meat")), image(1), image(2)), 3) == ["put meat"] * 3
+    assert timed(file(image(5, tag("put meat"))), min_overlap=0.25) == [None]
 
 
 def project(*tasks):
@@ -106,7 +99,7 @@ def of_task(number):
     return f' task_id="{number}"'
 
 
-def test_a_project_counts_the_frames_of_a_subset_on_over_its_videos(label):
+def test_a_project_counts_the_frames_of_a_subset_on_over_its_videos(timed):
     # CVAT counts by id within a subset, whatever the order of the file.
     meta = project(
         (12, "b.mp4", 160, 159, 0, "", "train"),
@@ -121,24 +114,22 @@ def test_a_project_counts_the_frames_of_a_subset_on_over_its_videos(label):
         track("take meat", box(280), more=of_task(13)),
         meta=meta,
     )
-    found = label({"a.mp4": 2, "b.mp4": 2, "c.mp4": 1, "d.mp4": 1}, {"a.xml": tracks}, min_overlap=0.6, fps=10)
-    assert actions(found) == ["put meat", None, "take bag", None, "put bag", "take meat"]
-    assert found.problems == ()
+    labelled = timed(tracks, {"a.mp4": 2, "b.mp4": 2, "c.mp4": 1, "d.mp4": 1}, min_overlap=0.6)
+    assert labelled == ["put meat", None, "take bag", None, "put bag", "take meat"]
     tags = file(
         *(image(number, tag("take bag")).replace("<image", f"<image{of_task(12)}") for number in range(200, 280)),
         image(280, tag("take meat")).replace("<image", f"<image{of_task(13)}"),
         meta=meta,
     )
-    found = label({"a.mp4": 2, "b.mp4": 2, "d.mp4": 2}, {"a.xml": tags}, min_overlap=1, fps=10)
-    assert actions(found) == [None, None, None, "take bag", "take meat", "take meat"]
+    assert timed(tags, {"a.mp4": 2, "b.mp4": 2, "d.mp4": 2}) == [None, None, None, "take bag", "take meat", "take meat"]
 
 
-def test_what_is_of_no_video_of_a_project_is_named(label):
+def test_what_is_of_no_video_of_a_project_is_named(read):
     meta = project((1, "a.mp4", 80), (2, "b.mp4"), (3, "c.mp4", 80), (4, ""))
     tracks = [track("put meat", box(0), box(80, 1), more=of_task(number)) for number in (1, 2, 3, 4, 5)]
-    found = label({"a.mp4": 1, "b.mp4": 1, "c.mp4": 1}, {"a.xml": file(*tracks, meta=meta)}, fps=10)
-    assert actions(found) == ["put meat", None, None]
-    assert [reason.partition(": ")[2] for reason in reasons(found)] == [
+    actions, told = read({"a.xml": file(*tracks, meta=meta)}, {"a.mp4": 1, "b.mp4": 1, "c.mp4": 1}, fps=10)
+    assert actions == ["put meat", None, None]
+    assert [reason.partition(": ")[2] for reason in told] == [
         "frame 0 is before frame 80, at which 'b.mp4' begins in this project",
         "an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone",
         "its task names no video in <source>",
@@ -147,63 +138,53 @@ def test_what_is_of_no_video_of_a_project_is_named(label):
 
 
 JOB = "<meta><job><id>7</id><size>80</size><start_frame>0</start_frame><stop_frame>79</stop_frame><frame_filter/></job></meta>"
+OF_JOB = file(track("put meat", box(0)), meta=JOB)
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.mp4.xml", "a.mp4.zip", "a-0123abcd.xml", "a.mp4-0123abcd.zip"])
-def test_the_export_of_a_job_is_about_the_video_it_is_named_after(label, name):
-    xml = file(track("put meat", box(0)), meta=JOB)
-    content = zipped(annotations__xml=xml) if name.endswith(".zip") else xml
-    assert actions(label({"a.mp4": 2, "b.mp4": 1}, {name: content}, min_overlap=1, fps=10)) == ["put meat", None, None]
+def test_the_export_of_a_job_is_about_the_video_it_is_named_after(read, name):
+    content = zipped(annotations__xml=OF_JOB) if name.endswith(".zip") else OF_JOB
+    assert read({name: content}, {"a.mp4": 2, "b.mp4": 1}, min_overlap=1, fps=10) == (["put meat", None, None], [])
 
 
-def test_a_date_in_the_name_of_an_export_of_a_job_is_no_mark_of_the_store(label):
-    xml = file(track("put meat", box(0)), meta=JOB)
-    assert actions(label({"P01.mp4": 1, "P01-20260101.mp4": 1}, {"P01-20260101.xml": xml}, fps=10)) == [None, "put meat"]
+def test_a_date_in_the_name_of_an_export_of_a_job_is_no_mark_of_the_store(read):
+    assert read({"P01-20260101.xml": OF_JOB}, {"P01.mp4": 1, "P01-20260101.mp4": 1}, fps=10) == ([None, "put meat"], [])
 
 
-def test_the_export_of_a_job_without_such_a_name_is_refused_once(label):
+def test_the_export_of_a_job_without_such_a_name_is_refused_once(read):
     xml = file(track("put meat", box(0)), track("take bag", box(0)), meta=JOB)
-    assert reasons(label({"a.mp4": 1}, {"annotations.xml": xml})) == [
+    assert read({"annotations.xml": xml})[1] == [
         "annotations.xml: names no video in <source>, as a job's export does: export the task, or name the file after its video"
     ]
-    (reason,) = reasons(label({"x/a.mp4": 1, "y/a.mp4": 1}, {"a.xml": xml}))
+    _, (reason,) = read({"a.xml": xml}, {"x/a.mp4": 1, "y/a.mp4": 1})
     assert "by the name of the file 'a' matches 2 videos" in reason
 
 
-def test_a_source_beside_the_task_is_the_tasks(label):
-    task = (
-        "<task><id>5</id><size>32</size><start_frame>0</start_frame><stop_frame>159</stop_frame><frame_filter>step=5</frame_filter></task>"
+def test_a_source_beside_the_task_is_the_tasks(timed):
+    frames = "<size>32</size><start_frame>0</start_frame><stop_frame>159</stop_frame><frame_filter>step=5</frame_filter>"
+    meta = f"<meta><task><id>5</id>{frames}</task><source>a.mp4</source></meta>"
+    for parts in ([image(number, tag("put meat")) for number in range(80, 160, 5)], [track("put meat", box(80))]):
+        assert timed(file(*parts, meta=meta), 3) == [None, "put meat", None]
+
+
+def test_what_cannot_be_used_is_named(read):
+    actions, told = read(
+        {"a.xml": file(track("put", box(5, 1)), image(0, '<box label="x" xtl="1"/>', tag("take bag")), track("y", box("x1")))}
     )
-    meta = f"<meta>{task}<source>a.mp4</source></meta>"
-    tags = file(*(image(number, tag("put meat")) for number in range(80, 160, 5)), meta=meta)
-    assert actions(label({"a.mp4": 3}, {"a.xml": tags}, min_overlap=1, fps=10)) == [None, "put meat", None]
-    tracks = file(track("put meat", box(80)), meta=meta)
-    assert actions(label({"a.mp4": 3}, {"a.xml": tracks}, min_overlap=1, fps=10)) == [None, "put meat", None]
-
-
-def test_the_last_frame_of_a_track_lasts_as_long_as_the_others(label):
-    meta = "<meta><task><frame_filter>step=10</frame_filter><stop_frame>70</stop_frame><source>a.mp4</source></task></meta>"
-    xml = file(track("put meat", box(0), box(70)), meta=meta)
-    assert actions(label({"a.mp4": 1}, {"a.xml": xml}, min_overlap=1, fps=10)) == ["put meat"]
-
-
-def test_what_cannot_be_used_is_named(label):
-    xml = file(track("put", box(5, 1)), image(0, '<box label="x" xtl="1"/>', tag("take bag")), track("y", box("x1")))
-    found = label({"a.mp4": 1}, {"a.xml": xml})
-    assert actions(found) == ["take bag"]
-    assert [reason.partition(": ")[2] for reason in reasons(found)] == [
+    assert actions == ["take bag"]
+    assert [reason.partition(": ")[2] for reason in told] == [
         "track 'put' is visible in no frame",
         "is a box in a picture, which has no time; only tags label frames",
         "frame 'x1' is not a number",
     ]
 
 
-def test_an_unknown_video_has_no_frame_rate(label):
-    found = label({"b.mp4": 1}, {"a.xml": file(track("put meat", box(0)))})
-    assert reasons(found) == ["a.xml line 3: 'a.mp4' matches no ingested video (near: 'b.mp4')"]
+def test_an_unknown_video_has_no_frame_rate(read):
+    refused = ["a.xml line 3: 'a.mp4' matches no ingested video (near: 'b.mp4')"]
+    assert read({"a.xml": file(track("put meat", box(0)))}, {"b.mp4": 1}) == ([None], refused)
 
 
 @pytest.mark.parametrize("name", ["annotations__xml", "job_1/annotations__xml", "../../etc/annotations__xml"])
-def test_a_zip_archive_is_read_without_unpacking_it(label, name):
+def test_a_zip_archive_is_read_without_unpacking_it(read, name):
     content = zipped(**{name: file(track("put meat", box(0))), "images/frame__png": b"x"})
-    assert actions(label({"a.mp4": 1}, {"export.zip": content}, fps=10)) == ["put meat"]
+    assert read({"export.zip": content}, fps=10) == (["put meat"], [])

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import zipfile
 
 import pytest
@@ -88,66 +89,28 @@ def test_of_very_many_pieces_that_all_overlap_few_are_compared(label, monkeypatc
     num_pieces, num_compared, overlap = 2000, itertools.count(), tiers._overlap
     monkeypatch.setattr(tiers, "_overlap", lambda one, other: (next(num_compared), overlap(one, other))[1])
     timeline = [{"ranges": [{"start": 1, "end": 200_000}], "timelinelabels": ["put"]}]
-    items = {
-        "video": "a.mp4",
-        "annotator": 1,
-        "annotation_id": 1,
-        "verb": timeline * num_pieces,
-        "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces,
-    }
-    assert actions(label({"a.mp4": 1}, {"a.json": json.dumps([items])})) == ["put bag"]
+    words = {"verb": timeline * num_pieces, "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces}
+    item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1, **words}
+    assert actions(label({"a.mp4": 1}, {"a.json": json.dumps([item])})) == ["put bag"]
     assert 0 < next(num_compared) <= num_pieces * 100
 
 
+KEYS = re.findall(
+    r"\w+",
+    "id data video annotations result value ranges start end timelinelabels choices from_name database segment label labels classes support "
+    "annotation_id annotator fps file view metadata attribute project vid fid_list fname z xy av",
+)
+TAGS = re.findall(r"\w+", "track image meta box tag attribute source task TIER ANNOTATION TIME_SLOT MEDIA_DESCRIPTOR HEADER")
+ATTRIBUTES = re.findall(r"\w+", "id label frame outside name TIME_VALUE MEDIA_URL TIER_ID TIME_ORIGIN")
+VIA = b"# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata\n"
+STARTS = [b"", VIA, b"PK\x03\x04", b"<annotations>", b"[", b"a.mp4 "]
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**20), 10**20)
     | st.floats(allow_nan=False)
     | st.sampled_from(["", "a.mp4", "put meat", "ä\u202e", "1_1"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "id",
-                    "data",
-                    "video",
-                    "annotations",
-                    "result",
-                    "value",
-                    "ranges",
-                    "start",
-                    "end",
-                    "timelinelabels",
-                    "choices",
-                    "from_name",
-                    "database",
-                    "segment",
-                    "label",
-                    "labels",
-                    "classes",
-                    "support",
-                    "annotation_id",
-                    "annotator",
-                    "fps",
-                    "file",
-                    "view",
-                    "metadata",
-                    "attribute",
-                    "project",
-                    "vid",
-                    "fid_list",
-                    "fname",
-                    "z",
-                    "xy",
-                    "av",
-                ]
-            ),
-            inner,
-            max_size=6,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
     max_leaves=25,
 )
 
@@ -174,27 +137,9 @@ def test_json_of_wrong_types_never_raises(label, wrap, value):
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(
-                [
-                    "track",
-                    "image",
-                    "meta",
-                    "box",
-                    "tag",
-                    "attribute",
-                    "source",
-                    "task",
-                    "TIER",
-                    "ANNOTATION",
-                    "TIME_SLOT",
-                    "MEDIA_DESCRIPTOR",
-                    "HEADER",
-                ]
-            ),
+            st.sampled_from(TAGS),
             st.dictionaries(
-                st.sampled_from(["id", "label", "frame", "outside", "name", "TIME_VALUE", "MEDIA_URL", "TIER_ID", "TIME_ORIGIN"]),
-                st.sampled_from(["", "0", "-1", "1", "a.mp4", "verb", "1e999", "9" * 30]),
-                max_size=4,
+                st.sampled_from(ATTRIBUTES), st.sampled_from(["", "0", "-1", "1", "a.mp4", "verb", "1e999", "9" * 30]), max_size=4
             ),
             st.integers(0, 3),
         ),
@@ -214,19 +159,7 @@ def test_xml_of_wrong_shapes_never_raises(label, parts, root):
     assert actions(found) == ["put meat"]
 
 
-@given(
-    st.binary(max_size=200),
-    st.sampled_from(
-        [
-            b"",
-            b"# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata\n",
-            b"PK\x03\x04",
-            b"<annotations>",
-            b"[",
-            b"a.mp4 ",
-        ]
-    ),
-)
+@given(st.binary(max_size=200), st.sampled_from(STARTS))
 def test_noise_never_raises(label, noise, start):
     found = label({"b.mp4": 1}, {"a.csv": start + noise, "z.csv": "uid,verb,noun\nb,put,meat\n"})
     assert actions(found) == ["put meat"]

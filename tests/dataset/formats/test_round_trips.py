@@ -15,8 +15,8 @@ from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.spans import LabelSpan, video_spans
 from tasks.dataset.standing import standing_intervals
 from tasks.dataset.vocabulary import OwnClasses
-from tasks.results.video import VideoRecord
 from tests.dataset.formats.told import actions
+from tests.dataset.records import video_record
 
 NUM_CLIPS = 3
 VIDEOS = ["kitchen/a.mp4", "garden/a.mp4", "P01_01.MP4", 'Küche 2/über, "so" 100%.mp4|copy/x.mp4', "0123abcd-b.mp4", "b.mp4", "7.mp4"]
@@ -25,21 +25,7 @@ NOUNS = ["meat", "bag", "", "hob:oven", "on", "tomato-sauce", "Dose 2"]
 
 
 def record(name, video, fps):
-    return VideoRecord(
-        video=video,
-        uri=f"s3://retake/videos/{video}/source.mp4",
-        size_bytes=1,
-        names=tuple(name.split("|")),
-        container="mp4",
-        codec="h264",
-        pixel_format="yuv420p",
-        width=2,
-        height=2,
-        rotation_degrees=0,
-        fps=fps,
-        duration_seconds=NUM_CLIPS * 8,
-        has_audio=False,
-    )
+    return video_record(video, names=tuple(name.split("|")), fps=fps, duration_seconds=NUM_CLIPS * 8)
 
 
 def csv(rows):
@@ -53,20 +39,16 @@ def csv(rows):
     return "video,start_seconds,stop_seconds,verb,noun\n" + "\n".join(lines)
 
 
-rows = st.lists(
-    st.tuples(
-        st.integers(0, len(VIDEOS) - 1),
-        st.integers(0, NUM_CLIPS * 20 - 1).map(lambda tick: tick * 0.4),
-        st.integers(1, 60).map(lambda tick: tick * 0.4),
-        st.sampled_from(VERBS),
-        st.sampled_from(NOUNS),
-    ),
-    min_size=1,
-    max_size=8,
-)
-answers = st.lists(
-    st.tuples(st.integers(0, len(VIDEOS) - 1), st.integers(0, NUM_CLIPS - 1), st.sampled_from(VERBS), st.sampled_from(NOUNS)), max_size=6
-)
+def spoken(*where):
+    return st.tuples(st.integers(0, len(VIDEOS) - 1), *where, st.sampled_from(VERBS), st.sampled_from(NOUNS))
+
+
+def seconds(least, most):
+    return st.integers(least, most).map(lambda tick: tick * 0.4)
+
+
+rows = st.lists(spoken(seconds(0, NUM_CLIPS * 20 - 1), seconds(1, 60)), min_size=1, max_size=8)
+answers = st.lists(spoken(st.integers(0, NUM_CLIPS - 1)), max_size=6)
 
 
 def standing(written, files, fps):
