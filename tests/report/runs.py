@@ -1,15 +1,23 @@
-"""All numbers of a made-up run."""
+"""All numbers of a made-up run, scored as real ones are."""
 
+from collections import Counter
+
+import numpy as np
+
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.class_changes import class_changes
+from tasks.evaluation.confusion import confusion_of
+from tasks.evaluation.metrics import measure
+from tasks.evaluation.paired import paired_difference
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.promotion.verdict import verdict_on
-from tasks.results.evaluation import (
-    Attempt,
-    RuleOutcome,
-)
+from tasks.results.evaluation import Attempt, EngineUsed, EvaluateResult, Latency, RuleOutcome
 from tasks.results.metrics import (
     Calibration,
+    ConfusionCounts,
     DataChecks,
     LabelConflict,
+    LabelCount,
     Metrics,
     Mistake,
     NearDuplicate,
@@ -17,19 +25,89 @@ from tasks.results.metrics import (
     ReliabilityBin,
     SplitSize,
 )
+from tasks.results.record import TARGETS
 from tasks.results.training import Epoch
 from tests.report.labels import curve_of
-from tests.report.scored import MACHINE, TARGETS, class_changes, confusion, difference, label_counts, result
 
+CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
 DIRTY = DataChecks(
     shared_sources=("ZUr3DxYyTqI",),
     near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="train", other_uid="b" * 12 + "-0007", other_split="val", distance=3.5),),
     missing_from_train=("tray", "move tray"),
     label_conflicts=(LabelConflict(uid="a" * 12 + "-0002", action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
 )
+MACHINE = {"device": "cpu", "device_name": "AMD EPYC 9R14", "num_cores": 2, "memory_bytes": 8_263_315_456, "version.torch": "2.13.0"}
+ENGINE = EngineUsed(
+    name="openvino",
+    precision="bfloat16",
+    description="OpenVINO on the CPU in batches of 16",
+    num_checked_clips=4,
+    max_difference=0.0612,
+    tolerance=0.25,
+    fallback_reason=None,
+)
 
 
-CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
+def answers_of(named, target, role):
+    true, predicted = named.of(target), named.of(target, role)
+    ids = {name: i for i, name in enumerate(sorted(set(true).union(*(named.of(target, other) for other in named.answers))))}
+    ranked = np.array([[ids[name]] for name in predicted])
+    return Answers(target, np.array([ids[name] for name in true]), ranked, {i: name for name, i in ids.items()})
+
+
+def sources_of(named):
+    return [str(i % named.num_sources) for i in range(len(named.true))]
+
+
+def result(named, role, split):
+    return EvaluateResult(
+        model=role,
+        split=split,
+        num_clips=len(named.true),
+        num_sources=named.num_sources,
+        crops=10,
+        loss=3.21,
+        targets=named.targets,
+        **{target: measure(answers_of(named, target, role), sources_of(named)) for target in TARGETS},
+        latency=Latency(
+            num_clips=len(named.true),
+            loading_median_seconds=0.0042,
+            loading_p90_seconds=0.0131,
+            inference_median_seconds=1.534,
+            inference_p90_seconds=1.61,
+            fps=5.2,
+            clips_per_second=0.652,
+        ),
+        engine=ENGINE,
+        num_parameters=24_485_405,
+        num_flops=655_402_000_000,
+        peak_memory_bytes=1_934_000_000,
+        hardware=MACHINE,
+        predictions_uri=f"s3://retake/runs/9f/{role}-{split}.parquet",
+        fingerprints_uri=None,
+        activations=(),
+    )
+
+
+def difference(named, target, opponent):
+    ours, theirs = (answers_of(named, target, role) for role in ("fine-tuned", opponent))
+    return paired_difference(ours, theirs, sources_of(named), opponent=opponent, num_resamples=200)
+
+
+def confusion(named, role, target):
+    found = confusion_of(answers_of(named, target, role))
+    return ConfusionCounts(model=role, target=target, rows=found.rows, columns=found.columns, counts=found.counts.tolist())
+
+
+def label_counts(named, split, untaught):
+    """As many clips in train as on the deciding split, but for classes that train lacks."""
+    return tuple(
+        LabelCount(target=target, split=where, name=name, num_clips=number)
+        for target in named.targets
+        for where, lacking in (("train", untaught), (split, ()))
+        for name, number in Counter(named.of(target)).items()
+        if name not in lacking
+    )
 
 
 def calibration(role, split, target, top1, num_clips):
@@ -103,7 +181,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         ),
         "results": results,
         "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
-        "class_changes": class_changes(results, opponent),
+        "class_changes": class_changes(ours, theirs),
         "confusions": tuple(confusion(named, role, t) for role in roles for t in named.targets),
         "label_counts": label_counts(named, split, checks.missing_from_train),
         "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
