@@ -10,21 +10,16 @@ from tasks.media import frame_cache, prefetch
 from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
-from tests.steps.shelf import Shelf, filmed
+from tests.steps.shelf import Shelf
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 SOUND = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM)
 
 
-@pytest.fixture(scope="module")
-def clip_bytes(ffmpeg, tmp_path_factory):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "clip.mp4").read_bytes()
-
-
 @pytest.fixture
-def shelf(clip_bytes, monkeypatch, tmp_path):
+def shelf(film_of, monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    return Shelf(clip_bytes)
+    return Shelf(film_of(1))
 
 
 def test_a_bad_clip_costs_itself_and_its_error_is_its_own(shelf, tmp_path, monkeypatch):
@@ -104,15 +99,17 @@ def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(shelf, mo
     assert decoded == sizes
 
 
-def test_usual_networks_have_large_chunks_and_networks_of_all_frames_small_ones(shelf, monkeypatch):
+@pytest.mark.parametrize(
+    ("specs", "num_further", "size"),
+    [
+        ([SPEC.model_copy(update={"num_segments": 8})], 0, CHUNK_CLIPS),
+        ([SPEC.model_copy(update={"num_segments": 64})], 0, CHUNK_CLIPS),
+        ([SPEC.model_copy(update={"num_segments": 8})], 232, 8),
+        ([SPEC.model_copy(update={"num_segments": 8})] * 2, 232, 4),
+    ],
+)
+def test_usual_networks_have_large_chunks_and_networks_of_all_frames_small_ones(shelf, monkeypatch, specs, num_further, size):
     monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: {})
     clips = [clip.model_copy(update={"num_frames": 240}) for clip in shelf.clips("a" * 64, 40)]
-
-    def size(*specs, further=0):
-        with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(further))) as ahead:
-            return len(ahead._chunks[0])
-
-    assert size(NetworkSpec(backbone="test_resnet")) == CHUNK_CLIPS
-    assert size(NetworkSpec(backbone="test_resnet", num_segments=64)) == CHUNK_CLIPS
-    assert size(NetworkSpec(backbone="test_resnet"), further=232) == 8
-    assert size(*[NetworkSpec(backbone="test_resnet")] * 2, further=232) == 4
+    with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(num_further))) as ahead:
+        assert len(ahead._chunks[0]) == size

@@ -252,3 +252,12 @@ def test_the_calibration_error_stands_beside_what_chance_gives_and_seeds_are_nam
     text = plain(page_of("usual"))
     assert "15.3 % by chance 12.2 %" in text
     assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in text
+
+
+def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_inputs):
+    inputs = make_inputs("original")
+    first, *others = inputs.metrics.results
+    html = changed(inputs, results=(first.model_copy(update={"num_parameters": None, "num_flops": None}), *others))
+    items = re.findall("<li>(.*?)</li>", re.search(r"<h3>Size and engine</h3>\s*<ul>(.*?)</ul>", html, re.DOTALL)[1])
+    assert [("FLOPs per clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
+    assert all(first.engine.description in item for item in items)
