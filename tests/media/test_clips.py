@@ -99,6 +99,7 @@ def test_the_systems_ffmpeg_changes_nothing_and_the_configured_one_the_folder(st
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
     configured = cut(other)
     assert (configured.ffmpeg, configured.recipe) == (DEBIANS, clip_recipe_of(OPTIONS, DEBIANS))
+    assert configured.recipe != carried.recipe
     assert [clip.uid for clip in configured.clips] == [clip.uid for clip in carried.clips] != []
     assert read_by_all(other) == f"{CLIPS}/{configured.recipe}"
 

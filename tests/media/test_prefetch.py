@@ -7,7 +7,7 @@ from tasks.errors import BadVideo
 from tasks.evaluation.scoring import NUM_PREFETCHED, each_scored
 from tasks.keys import frames_made_by
 from tasks.media import frame_cache, prefetch
-from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
+from tasks.media.prefetch import CHUNK_CLIPS, CHUNK_FRAMES, FramesAhead
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tests.steps.shelf import Shelf
@@ -78,38 +78,28 @@ def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, mon
 
 
 @pytest.mark.parametrize(
-    ("specs", "num_further", "sizes"),
+    ("specs", "num_further", "chunk_frames", "num_frames", "sizes"),
     [
-        ([SPEC], 0, [5]),
-        ([SPEC], 28, [2, 2, 1]),
-        ([SPEC, SPEC], 13, [2, 2, 1]),
-        ([SPEC], 100, [1] * 5),
-        ([NetworkSpec(backbone="r3d_18")], 0, [4, 1]),
-        ([SOUND], 0, [5]),
+        ([SPEC], 0, 60, 30, [5]),
+        ([SPEC], 28, 60, 30, [2, 2, 1]),
+        ([SPEC, SPEC], 13, 60, 30, [2, 2, 1]),
+        ([SPEC], 100, 60, 30, [1] * 5),
+        ([NetworkSpec(backbone="r3d_18")], 0, 60, 30, [4, 1]),
+        ([SOUND], 0, 60, 30, [5]),
+        ([SPEC.model_copy(update={"num_segments": 64})], 0, CHUNK_FRAMES, 240, [CHUNK_CLIPS, 8]),
+        ([SPEC.model_copy(update={"num_segments": 8})], 232, CHUNK_FRAMES, 240, [8] * 5),
+        ([SPEC.model_copy(update={"num_segments": 8})] * 2, 232, CHUNK_FRAMES, 240, [4] * 10),
     ],
 )
-def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(shelf, monkeypatch, specs, num_further, sizes):
-    monkeypatch.setattr(prefetch, "CHUNK_FRAMES", 60)
+def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(
+    shelf, monkeypatch, specs, num_further, chunk_frames, num_frames, sizes
+):
+    monkeypatch.setattr(prefetch, "CHUNK_FRAMES", chunk_frames)
     monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: decoded.append(len(clips)))
-    decoded, clips = [], shelf.clips("a" * 64, 5)
+    clips = [clip.model_copy(update={"num_frames": num_frames}) for clip in shelf.clips("a" * 64, sum(sizes))]
+    decoded = []
     with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(num_further))) as ahead:
-        ahead._start(5)
+        ahead._start(len(clips))
         for job in ahead._jobs:
             job.result()
     assert decoded == sizes
-
-
-@pytest.mark.parametrize(
-    ("specs", "num_further", "size"),
-    [
-        ([SPEC.model_copy(update={"num_segments": 8})], 0, CHUNK_CLIPS),
-        ([SPEC.model_copy(update={"num_segments": 64})], 0, CHUNK_CLIPS),
-        ([SPEC.model_copy(update={"num_segments": 8})], 232, 8),
-        ([SPEC.model_copy(update={"num_segments": 8})] * 2, 232, 4),
-    ],
-)
-def test_usual_networks_have_large_chunks_and_networks_of_all_frames_small_ones(shelf, monkeypatch, specs, num_further, size):
-    monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: {})
-    clips = [clip.model_copy(update={"num_frames": 240}) for clip in shelf.clips("a" * 64, 40)]
-    with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(num_further))) as ahead:
-        assert len(ahead._chunks[0]) == size
