@@ -19,10 +19,11 @@ def test_a_card_is_short_and_its_front_matter_holds_the_scores(make_inputs, case
     metrics = make_inputs(case).metrics
     card = model_card(metrics)
     assert len(card) < 5000
-    (model,) = front_matter(card)[0]["model-index"]
-    assert model["name"] == metrics.model_name
+    head, _ = front_matter(card)
     for tuned in [r for r in metrics.results if r.model == "fine-tuned"]:
+        (model,) = head["model-index"]
         (result,) = model["results"]
+        assert model["name"] == metrics.model_name
         assert result["dataset"]["split"] == metrics.deciding_split
         top1 = {f"{target} top-1": pytest.approx(getattr(tuned, target).top1, abs=1e-6) for target in metrics.targets}
         assert {score["name"]: score["value"] for score in result["metrics"]} == top1
