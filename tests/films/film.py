@@ -4,10 +4,14 @@ Frames are (HEIGHT, WIDTH, 3), 8-bit RGB.
 """
 
 import contextlib
+import multiprocessing
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -184,3 +188,12 @@ def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> None:
                 pipe.write(frame.tobytes())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
+
+
+def make_films(films: list[Film], ffmpeg: Path | str, folder: Path) -> None:
+    """Render and encode films side by side into `folder`, which is made where absent; errors are as of `make_film`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Spawned, not forked: the caller may have threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), len(films)), mp_context=context) as pool:
+        list(pool.map(partial(make_film, ffmpeg=ffmpeg, folder=folder), films))

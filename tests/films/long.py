@@ -1,14 +1,10 @@
 """Draws long films in which actions of unlike lengths happen now and then, to show when they are found."""
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.films.film import Film, Interval, make_film
+from tests.films.film import Film, Interval, make_films
 from tests.films.samples import ACTIONS, INTERVALS_FILE, write_intervals
 
 ACTION_SECONDS = (5, 16)
@@ -38,7 +34,5 @@ def plan_long(*, seed: int = 0, num_videos: int = 3, num_actions: int = 12) -> l
 def make_long(folder: Path, *, ffmpeg: Path | str, seed: int = 0, num_videos: int = 3, num_actions: int = 12) -> None:
     """Fill `folder` with long films as of `samples.make_samples`, and `intervals.csv` of their labels beside them."""
     films = plan_long(seed=seed, num_videos=num_videos, num_actions=num_actions)
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), len(films)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(partial(make_film, ffmpeg=ffmpeg, folder=folder), films))
+    make_films(films, ffmpeg, folder)
     write_intervals(films, folder / INTERVALS_FILE)

@@ -1,13 +1,9 @@
 """Draws short films for a whole loop: labelled ones with two things, new ones mostly with two others, and some that nobody labels."""
 
-import multiprocessing
-import os
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
-from tests.films.film import Film, Interval, make_film
+from tests.films.film import Film, Interval, make_films
 from tests.films.samples import ACTION_SECONDS, INTERVALS_FILE, write_intervals
 
 KNOWN = (("put", "meat"), ("take", "bag"), ("put", "bag"), ("take", "meat"))
@@ -33,9 +29,7 @@ def _film(part: str, n: int) -> Film:
 def make_loop(folder: Path, *, ffmpeg: Path | str, num_films: Mapping[str, int] = NUM_FILMS) -> dict[str, list[Film]]:
     """Fill a folder for each part under `folder`. Labels lie beside the films of `first`; those of the others lie beside their folder."""
     planned = plan_loop(num_films)
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        for part, films in planned.items():
-            (folder / part).mkdir(parents=True, exist_ok=True)
-            list(pool.map(partial(make_film, ffmpeg=ffmpeg, folder=folder / part), films))
-            write_intervals(films, folder / part / INTERVALS_FILE if part == "first" else folder / f"{part}.csv")
+    for part, films in planned.items():
+        make_films(films, ffmpeg, folder / part)
+        write_intervals(films, folder / part / INTERVALS_FILE if part == "first" else folder / f"{part}.csv")
     return planned

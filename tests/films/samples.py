@@ -6,15 +6,11 @@ and things differ from video to video, and untouched things of the same nouns li
 """
 
 import csv
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.films.film import Film, Interval, make_film
+from tests.films.film import Film, Interval, make_films
 
 ACTION_SECONDS = 8
 JITTER_SECONDS = 0.8
@@ -100,9 +96,5 @@ def make_samples(
         audio: give the videos the sounds of what they show, but for every sixth
     """
     films = plan(seed=seed, num_videos=num_videos, video_seconds=video_seconds, audio=audio)
-    folder.mkdir(parents=True, exist_ok=True)
-    # Spawned, not forked: the caller may have threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), len(films)), mp_context=context) as pool:
-        list(pool.map(partial(make_film, ffmpeg=ffmpeg, folder=folder), films))
+    make_films(films, ffmpeg, folder)
     write_intervals(films, folder / INTERVALS_FILE)

@@ -14,7 +14,7 @@ VERBS = ("put", "take", "move")
 
 
 @cache
-def heard(verb: str, noun: str, seed: int = 1) -> np.ndarray:
+def heard(verb: str, noun: str, seed: int) -> np.ndarray:
     """One action from 0.2 to 7.8 s."""
     return sound(Film("a.mp4", (3, seed), 8, (Interval(0.2, 7.8, verb, noun),), audio=True)) / 32767
 
@@ -30,21 +30,17 @@ def centre_hz(samples: np.ndarray) -> float:
 
 
 def test_the_same_film_sounds_the_same_and_another_does_not():
-    again = heard.__wrapped__("put", "meat")
-    assert np.array_equal(heard("put", "meat"), again)
-    assert not np.array_equal(heard("put", "meat", seed=2), again)
+    again = heard.__wrapped__("put", "meat", 1)
+    assert np.array_equal(heard("put", "meat", 1), again)
+    assert not np.array_equal(heard("put", "meat", 2), again)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("noun", NOUNS)
-@pytest.mark.parametrize("verb", VERBS)
-def test_sound_is_loud_enough_and_never_clipped(verb, noun):
-    assert heard(verb, noun).shape == (8 * RATE_HZ,)
-    assert 0.03 < np.abs(heard(verb, noun)).max() < 0.999
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("noun", NOUNS)
-def test_verbs_have_their_course(noun, seed):
+def test_verbs_have_their_course_loud_enough_and_never_clipped(noun, seed):
+    for verb in VERBS:
+        assert heard(verb, noun, seed).shape == (8 * RATE_HZ,)
+        assert 0.03 < np.abs(heard(verb, noun, seed)).max() < 0.999
     put, take, move = (loudness(heard(verb, noun, seed)) for verb in VERBS)
     quiet = 0.006
     assert (put[:25] < quiet).all()
@@ -58,7 +54,7 @@ def test_verbs_have_their_course(noun, seed):
 
 @pytest.mark.parametrize("verb", ["put", "move"])
 def test_nouns_have_their_colour(verb):
-    centres = {noun: centre_hz(heard(verb, noun)) for noun in NOUNS}
+    centres = {noun: centre_hz(heard(verb, noun, 1)) for noun in NOUNS}
     assert sorted(centres, key=centres.__getitem__) in (["meat", "potato", "sauce", "bag"], ["potato", "meat", "sauce", "bag"])
     assert centres["bag"] > 1.5 * centres["sauce"] > 2.25 * max(centres["meat"], centres["potato"])
 

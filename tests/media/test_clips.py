@@ -19,7 +19,7 @@ from tasks.steps.retrain import _networks
 from tasks.video.ffmpeg import ffmpeg_version
 from tasks.video.memory import MemoryShares
 from tests.media.conftest import DEBIANS
-from tests.steps.shelf import Shelf, filmed, recorded
+from tests.steps.shelf import Shelf, recorded
 
 STORE, VIDEO = "s3://retake", "a" * 64
 CLIPS = f"{STORE}/clips/{VIDEO}"
@@ -27,17 +27,31 @@ OPTIONS = SegmentOptions()
 
 
 @pytest.fixture(scope="module")
-def film(ffmpeg, tmp_path_factory):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=3).read_bytes()
+def filled(film_of):
+    """What stores hold of an ingested video, and of the same one when it was cut."""
+    made = Shelf()
+    made.write(f"{STORE}/videos/{VIDEO}/probe.json", recorded(VIDEO))
+    made.write_bytes(f"{STORE}/videos/{VIDEO}/source.mp4", film_of(3))
+    ingested = dict(made.objects)
+    cut(made)
+    return ingested, made.objects
+
+
+def shelf_of(objects):
+    made = Shelf()
+    made.objects = dict(objects)
+    return made
 
 
 @pytest.fixture
-def store(film):
+def store(filled):
     """An ingested video that was not cut yet."""
-    made = Shelf()
-    made.write(f"{STORE}/videos/{VIDEO}/probe.json", recorded(VIDEO))
-    made.write_bytes(f"{STORE}/videos/{VIDEO}/source.mp4", film)
-    return made
+    return shelf_of(filled[0])
+
+
+@pytest.fixture
+def cut_store(filled):
+    return shelf_of(filled[1])
 
 
 def cut(store):
@@ -67,7 +81,7 @@ def also_cut(store, recipe, options=OPTIONS):
 def read_by_all(store):
     """The clips that each reader sees, which must be the same; their address without the clip's name."""
     label.run(LabelArguments(store=STORE), store)
-    labelled = [one.clip for one in store.read(f"{STORE}/labels/{recipe_of(OPTIONS)}/labels.json", LabelsFile).clips]
+    labelled = [entry.clip for entry in store.read(f"{STORE}/labels/{recipe_of(OPTIONS)}/labels.json", LabelsFile).clips]
     store.write(f"{STORE}/batch.json", PredictionBatch(videos=(PredictedVideo(video=VIDEO, name="a.mp4"),)))
     batch = BatchRef(uri=f"{STORE}/batch.json", name="", out=f"{STORE}/out/")
     seen = _networks._cut_clips(SimpleNamespace(store=STORE, segment=OPTIONS, batches=[batch]), store)
@@ -76,30 +90,32 @@ def read_by_all(store):
     return folder
 
 
-def test_the_systems_ffmpeg_changes_nothing_and_the_configured_one_the_folder(store, film, ffmpeg, debians, monkeypatch):
+def test_the_systems_ffmpeg_changes_nothing_and_the_configured_one_the_folder(store, cut_store, ffmpeg, debians, monkeypatch):
     monkeypatch.setenv("PATH", str(debians.parent), prepend=":")
+    other = shelf_of(store.objects)
     carried = cut(store)
     assert (carried.ffmpeg, carried.recipe) == (ffmpeg_version(ffmpeg), clip_recipe_of(OPTIONS, ffmpeg_version(ffmpeg)))
+    assert store.objects == cut_store.objects
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
-    other = Shelf()
-    other.objects |= {uri: data for uri, data in store.objects.items() if "/videos/" in uri}
     configured = cut(other)
     assert (configured.ffmpeg, configured.recipe) == (DEBIANS, clip_recipe_of(OPTIONS, DEBIANS))
+    assert configured.recipe != carried.recipe
     assert [clip.uid for clip in configured.clips] == [clip.uid for clip in carried.clips] != []
     assert read_by_all(other) == f"{CLIPS}/{configured.recipe}"
 
 
-def test_what_was_cut_is_not_cut_again_by_another_ffmpeg_nor_without_any(store, debians, monkeypatch):
-    made, before = cut(store), dict(store.objects)
+def test_what_was_cut_is_not_cut_again_by_another_ffmpeg_nor_without_any(cut_store, debians, monkeypatch):
+    made, before = cut(cut_store), dict(cut_store.objects)
     for configured in (debians, debians.parent / "nowhere"):
         monkeypatch.setenv("RETAKE_FFMPEG", str(configured))
-        assert cut(store) == made
-    assert store.objects == before
-    assert read_by_all(store) == f"{CLIPS}/{made.recipe}"
+        assert cut(cut_store) == made
+    assert cut_store.objects == before
+    assert read_by_all(cut_store) == f"{CLIPS}/{made.recipe}"
 
 
 @pytest.mark.parametrize(("recipe", "lacking"), [(recipe_of(OPTIONS), ()), ("0123456789abcdef", ("gop_frames",))])
-def test_clips_of_a_store_that_was_written_before_stay_where_they_are(store, recipe, lacking):
+def test_clips_of_a_store_that_was_written_before_stay_where_they_are(cut_store, recipe, lacking):
+    store = cut_store
     written_before(store, recipe, *lacking)
     before = dict(store.objects)
     assert read_by_all(store) == f"{CLIPS}/{recipe}"

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -46,17 +47,41 @@ class Dated(Shelf):
 
 
 @pytest.fixture(scope="module")
-def film(ffmpeg, tmp_path_factory):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=5).read_bytes()
+def film(film_of):
+    return film_of(5)
+
+
+@pytest.fixture(scope="module")
+def taken_in(film):
+    """Three films and their intervals in a store of one's own, cut in this way if any."""
+
+    @cache
+    def filled(cut):
+        made = Dated()
+        for name in NAMES:
+            made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
+        annotate(made, "1.csv", LINES)
+        return (take_in(made, cut) if cut else 0), made.objects
+
+    def taken_in(cut):
+        made = Dated()
+        made.num_clips, objects = filled(cut)
+        made.objects = dict(objects)
+        return made
+
+    return taken_in
 
 
 @pytest.fixture
-def store(film):
-    made = Dated()
-    for name in NAMES:
-        made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
-    annotate(made, "1.csv", LINES)
-    return made
+def store(taken_in):
+    """A store with films that were not ingested yet."""
+    return taken_in(None)
+
+
+@pytest.fixture
+def cut_store(taken_in):
+    """A store whose films were cut around their intervals."""
+    return taken_in("intervals")
 
 
 def annotate(store, name, lines):
@@ -88,32 +113,36 @@ def video_of(film, name):
     return hashlib.sha256(film + name.encode()).hexdigest()
 
 
-def shown(labels, name="a.mp4"):
-    return [(one.clip.start_seconds, one.clip.stop_seconds, one.action) for one in labels.clips if one.names == (name,)]
+def cut_of(store, film):
+    return find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+
+
+def shown(labels):
+    return [(clip.clip.start_seconds, clip.clip.stop_seconds, clip.action) for clip in labels.clips if clip.names == ("a.mp4",)]
+
+
+def uncut(labels):
+    """Hints that intervals changed since they were cut."""
+    return [hint for hint in labels.hints if "run ingest_videos to cut the new ones" in hint]
 
 
 AROUND = [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag")]
 
 
-def test_clips_around_intervals_have_the_labels_of_their_intervals(store, film):
-    assert take_in(store, "intervals") == 9
-    labels = labelled(store, "intervals")
+def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, film):
+    assert cut_store.num_clips == 9
+    labels = labelled(cut_store, "intervals")
     assert shown(labels) == AROUND
     assert {one.clip.around for one in labels.clips} == {
         Interval(start_seconds=0.5, stop_seconds=1.5),
         Interval(start_seconds=2, stop_seconds=4.5),
     }
-    file = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
-    assert [clip.uri.rpartition("/")[2] for clip in file.clips] == [
-        "000000000-000002000.mp4",
-        "000002000-000004000.mp4",
-        "000002500-000004500.mp4",
-    ]
-    assert [clip.index for clip in file.clips] == [0, 1, 2]
+    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, film).clips]
+    assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
 
 
 def test_a_short_action_is_labelled_though_it_covers_little_of_its_clip(store):
-    annotate(store, "1.csv", "a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n" + LINES.partition("take,bag\n")[2])
+    annotate(store, "1.csv", "a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n")
     take_in(store, "intervals")
     labels = labelled(store, "intervals")
     assert shown(labels) == [
@@ -122,16 +151,14 @@ def test_a_short_action_is_labelled_though_it_covers_little_of_its_clip(store):
     ]
 
 
-def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(store, film, monkeypatch):
-    take_in(store, "intervals")
-    before = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
-    written = []
+def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, film, monkeypatch):
+    store, before, written = cut_store, cut_of(cut_store, film), []
     keep = store.write_file
     monkeypatch.setattr(store, "write_file", lambda uri, path: written.append(uri) or keep(uri, path))
     annotate(store, "2.csv", "a.mp4,1.9,3.9,move,sauce\na.mp4,0,0.2,put,bag\n")
     take_in(store, "intervals")
     assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
-    after = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    after = cut_of(store, film)
     # The later file covers most of what was `take bag`.
     assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
     assert after.recipe == before.recipe
@@ -143,21 +170,20 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     assert not written
 
 
-def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(store, film, debians, monkeypatch):
-    take_in(store, "intervals")
-    before = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
+    before = cut_of(cut_store, film)
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
-    annotate(store, "2.csv", "a.mp4,4,4.5,put,bag\n")
-    take_in(store, "intervals")
-    after = find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+    annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
+    take_in(cut_store, "intervals")
+    after = cut_of(cut_store, film)
     assert after.recipe != before.recipe
     (new,) = {clip.uri for clip in after.clips} - {clip.uri for clip in before.clips}
     assert after.recipe in new
     assert len(after.clips) == len(before.clips) + 1
     monkeypatch.delenv("RETAKE_FFMPEG")
-    annotate(store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
-    take_in(store, "intervals")
-    assert find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals")).revision == 2
+    annotate(cut_store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
+    take_in(cut_store, "intervals")
+    assert cut_of(cut_store, film).revision == 2
 
 
 def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(store, monkeypatch):
@@ -175,61 +201,44 @@ def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(stor
     assert limit_seconds >= cutting.SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
 
 
-def test_videos_whose_intervals_changed_since_are_named(store):
-    take_in(store, "intervals")
-    assert not any("ingest_videos" in hint for hint in labelled(store, "intervals").hints)
-    annotate(store, "2.csv", "b.mp4,4,4.5,put,bag\nc.mp4,4,4.7,put,bag\n")
-    assert any(hint.startswith("2 videos: the labelled intervals changed") for hint in labelled(store, "intervals").hints)
-
-
-def test_label_reads_each_annotation_file_once(store, monkeypatch):
-    take_in(store, "intervals")
-    read, read_bytes = [], store.read_bytes
-    monkeypatch.setattr(store, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
-    labelled(store, "intervals")
+def test_label_reads_each_annotation_file_once(cut_store, monkeypatch):
+    read, read_bytes = [], cut_store.read_bytes
+    monkeypatch.setattr(cut_store, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
+    labelled(cut_store, "intervals")
     assert read.count(f"{STORE}/annotations/1.csv") == 1
 
 
-def test_intervals_that_a_dataset_was_built_from_before_they_were_cut_are_cut_by_the_next_ingest(store):
-    take_in(store, "intervals")
-    annotate(store, "2.csv", "b.mp4,4,4.5,put,bag\n")
-    assert any("run ingest_videos" in hint for hint in labelled(store, "intervals").hints)
-    assert take_in(store, "intervals") == 10
-    labelled(store, "intervals")
+def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_next_ingest_and_no_further_one(cut_store):
+    assert not uncut(labelled(cut_store, "intervals"))
     with pytest.raises(NothingToDo):
-        take_in(store, "intervals")
+        take_in(cut_store, "intervals")
+    annotate(cut_store, "2.csv", "b.mp4,4,4.5,put,bag\nc.mp4,4,4.7,put,bag\n")
+    (hint,) = uncut(labelled(cut_store, "intervals"))
+    assert hint.startswith("2 videos: the labelled intervals changed")
+    assert take_in(cut_store, "intervals") == 11
+    assert not uncut(labelled(cut_store, "intervals"))
+    with pytest.raises(NothingToDo):
+        take_in(cut_store, "intervals")
 
 
-def test_a_grid_around_which_no_interval_is_cut_yet_is_named(store):
-    take_in(store, "grid")
-    assert any(hint.startswith("3 videos: the labelled intervals changed") for hint in labelled(store, "both").hints)
-    take_in(store, "both")
-    assert not any("ingest_videos" in hint for hint in labelled(store, "both").hints)
+def test_a_grid_around_which_no_interval_is_cut_yet_is_named(taken_in):
+    (hint,) = uncut(labelled(taken_in("grid"), "both"))
+    assert hint.startswith("3 videos: the labelled intervals changed")
+    assert not uncut(labelled(taken_in("both"), "both"))
 
 
-@pytest.mark.parametrize("min_overlap", [0, 0.25])
-def test_a_later_interval_beside_it_leaves_a_clip_its_label(store, min_overlap):
-    annotate(store, "1.csv", LINES.replace("a.mp4,0.5,1.5,put,meat\na.mp4,2,4.5,take,bag\n", "a.mp4,1,2.5,put,meat\n"))
+def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
+    annotate(store, "1.csv", "a.mp4,1,2.5,put,meat\n")
     annotate(store, "2.csv", "a.mp4,2,3,take,bag\n")
     take_in(store, "intervals")
-    label.run(LabelArguments(**BASE, cut="intervals", min_overlap=min_overlap), store)
-    found = shown(store.read(Layout(STORE).labels(recipe_of(options("intervals"))).clips, LabelsFile))
-    assert [action for _, _, action in found] == ["put meat", "take bag"]
+    for min_overlap in (0, 0.25):
+        label.run(LabelArguments(**BASE, cut="intervals", min_overlap=min_overlap), store)
+        labels = store.read(Layout(STORE).labels(recipe_of(options("intervals"))).clips, LabelsFile)
+        assert [action for _, _, action in shown(labels)] == ["put meat", "take bag"]
 
 
-def test_a_new_annotation_starts_another_cut_and_nothing_new_does_not(store):
-    again = IngestArguments(**BASE, cut="intervals", out=f"{STORE}/ingests/x/")
-    take_in(store, "intervals")
-    labelled(store, "intervals")
-    with pytest.raises(NothingToDo):
-        ingest.run(again, store)
-    annotate(store, "2.csv", "b.mp4,0,0.5,put,bag\n")
-    assert ingest.run(again, store).batches
-
-
-def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(store, film):
-    again = IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
-    take_in(store, "grid")
+def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(taken_in, film):
+    store, again = taken_in("grid"), IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
     labelled(store, "grid")
     video, log = video_of(film, "a.mp4"), Writer()
     for _ in range(3):
@@ -267,8 +276,9 @@ def build(store, cut):
     return store.read(Dataset(result.dataset_uri).manifest)
 
 
-def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(store):
-    assert take_in(store, "both") == 18
+def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(taken_in):
+    store = taken_in("both")
+    assert store.num_clips == 18
     labels = labelled(store, "both")
     # Two clips around intervals show what clips of the grid show.
     assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
@@ -282,8 +292,8 @@ def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(store):
     assert moments["train"].isdisjoint(moments["val"])
 
 
-def test_the_grid_is_the_same_with_and_without_intervals(store):
-    take_in(store, "grid")
+def test_the_grid_is_the_same_with_and_without_intervals(taken_in):
+    store = taken_in("grid")
     labelled(store, "grid")
     alone = build(store, "grid")
     take_in(store, "both")

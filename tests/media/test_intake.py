@@ -14,7 +14,7 @@ from tasks.media.offers import Offer, offers
 from tasks.options import IngestOptions
 from tasks.results.video import VideoRecord
 from tasks.store.objects import to_json
-from tests.steps.shelf import Shelf, filmed
+from tests.steps.shelf import Shelf
 
 MALFORMED = [
     "http://[::1/a.mp4",
@@ -28,21 +28,6 @@ MALFORMED = [
 
 def offers_of(*sources):
     return list(offers(sources, "s3://retake", None))
-
-
-class FullDisk:
-    """A store whose objects find no room on this machine."""
-
-    def read_file(self, *_):
-        with Path("/dev/full").open("wb") as file:
-            file.write(b"a")
-
-
-class NoStore:
-    """A store that is down for what is written."""
-
-    def exists(self, uri):
-        raise Unavailable("the object store does not answer")
 
 
 class Meanwhile(Shelf):
@@ -147,8 +132,8 @@ def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypat
 def test_an_annotation_file_whose_name_no_store_accepts_costs_itself(taker, tmp_path, name, told):
     shelf = Shelf()
     (tmp_path / "labels.csv").write_text("uid,verb,noun")
-    found = [Offer(own, str(tmp_path / "labels.csv"), "", 13) for own in (name, "good.csv", "a" * 242 + ".csv")]
-    bad, *good = keep_annotations(shelf, "s3://retake", taker(shelf), found, {})
+    offered = [Offer(own, str(tmp_path / "labels.csv"), "", 13) for own in (name, "good.csv", "a" * 242 + ".csv")]
+    bad, *good = keep_annotations(shelf, "s3://retake", taker(shelf), offered, {})
     assert re.search(told, bad.reason)
     assert [seen.reason for seen in good] == [None, None]
     assert len(shelf.objects) == 2
@@ -170,9 +155,9 @@ def test_a_file_of_an_address_has_a_name_that_can_be_written(url, name):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_same_time(taker, tmp_path, ffmpeg, first):
-    film = filmed(ffmpeg, tmp_path / "v.mp4")
-    offer = Offer("put bag/v.mp4", str(film), "", film.stat().st_size)
+def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_same_time(taker, tmp_path, film_of, first):
+    (tmp_path / "v.mp4").write_bytes(film_of(1))
+    offer = Offer("put bag/v.mp4", str(tmp_path / "v.mp4"), "", len(film_of(1)))
     store = Meanwhile(lambda: taker(store, labels=not first).take_video(offer))
     seen = taker(store, labels=first).take_video(offer)
     record = store.read(f"s3://retake/videos/{seen.video}/probe.json", VideoRecord)
@@ -186,15 +171,39 @@ def test_a_file_that_vanished_or_does_not_read_costs_itself(taker, tmp_path):
     assert "cannot be read" in taker().take_annotation(gone, pytest.fail).reason
 
 
-def test_a_full_disk_is_temporary(taker):
-    with pytest.raises(Unavailable, match=r"a\.mp4: .*No space left on device.*set TMPDIR"):
-        taker(FullDisk()).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
+class Failing:
+    """A store that cannot be read or asked."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def read_file(self, *_):
+        if self.error is OSError:
+            with Path("/dev/full").open("wb") as file:
+                file.write(b"a")
+        raise self.error
+
+    def exists(self, uri):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "told"),
+    [
+        (OSError, Unavailable, r"a\.mp4: .*No space left on device.*set TMPDIR"),
+        (BadConfiguration("refuses the keys"), BadConfiguration, "refuses the keys"),
+    ],
+    ids=["disk", "keys"],
+)
+def test_a_full_disk_and_refused_keys_are_no_reason_to_set_a_file_aside(taker, error, raised, told):
+    with pytest.raises(raised, match=told):
+        taker(Failing(error)).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
 
 
 def test_a_store_that_is_down_is_no_reason_to_set_a_local_file_aside(taker, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"video")
     with pytest.raises(Unavailable):
-        taker(NoStore()).take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", 5))
+        taker(Failing(Unavailable("the object store does not answer"))).take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", 5))
 
 
 def test_an_object_that_is_too_large_is_not_downloaded(taker):
@@ -204,23 +213,10 @@ def test_an_object_that_is_too_large_is_not_downloaded(taker):
     assert "more than 64 MiB" in seen.reason
 
 
-def test_refused_keys_are_no_reason_to_set_a_file_aside(taker):
-    class Refusing:
-        def read_file(self, *_):
-            raise BadConfiguration("refuses the keys")
-
-    with pytest.raises(BadConfiguration):
-        taker(Refusing()).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
-
-
 def test_a_name_that_is_not_utf8_is_spelled_so_that_it_can_be_written(taker, tmp_path):
-    class Empty:
-        def exists(self, uri):
-            return False
-
     Path(f"{tmp_path}/caf\udce9.mp4").write_bytes(b"no video")
     (offer,) = offers_of(str(tmp_path))
-    seen = taker(Empty()).take_video(offer)
+    seen = taker(Shelf()).take_video(offer)
     assert seen.name == "caf\N{REPLACEMENT CHARACTER}.mp4"
     assert seen.reason.startswith("damaged")
     assert to_json(seen)

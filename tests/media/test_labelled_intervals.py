@@ -38,6 +38,10 @@ def shelf():
     return made
 
 
+def annotate(shelf, number, lines):
+    shelf.write_bytes(f"{ROOT}/annotations/{number}.csv", f"{HEADER}{lines}".encode())
+
+
 def listed(shelf, *names, **beside):
     files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
     found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files))
@@ -45,22 +49,22 @@ def listed(shelf, *names, **beside):
 
 
 def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,0:01,0:02.5,take,bag\n".encode())
-    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a,8,9,put,meat\na.mp4,2,12.5,move,sauce\na.mp4,8,9,put,meat\n".encode())
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,0:01,0:02.5,take,bag\n")
+    annotate(shelf, 2, "a,8,9,put,meat\na.mp4,2,12.5,move,sauce\na.mp4,8,9,put,meat\n")
     assert listed(shelf, "a.mp4") == [(video("a.mp4"), 2, 12.5, 9, 41), (video("a.mp4"), 8, 9, 1, 26)]
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 1, 2.5, 0, 20)]
 
 
 def test_a_file_that_is_too_large_is_not_read(shelf, monkeypatch):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\n".encode())
-    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a.mp4,4,8,take,bag\n".encode())
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\n")
+    annotate(shelf, 2, "a.mp4,4,8,take,bag\n")
     grown(shelf, f"{ROOT}/annotations/2.csv", MAX_ANNOTATION_BYTES + 1, monkeypatch)
     assert listed(shelf, "a.mp4") == [(video("a.mp4"), 0, 4, 1, 26)]
 
 
 def test_lines_that_name_no_known_video_or_class_are_left_out(shelf, caplog):
     lines = "c.mp4,0,4,put,meat\na.mp4,4,0,put,meat\na.mp4,0,4,whisk,meat\na.mp4,4,8,put,sauce\n"
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", (HEADER + lines).encode())
+    annotate(shelf, 1, lines)
     shelf.write_bytes(f"{ROOT}/annotations/2.csv", b"no table")
     assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 1, 41)]
     assert "1 labelled interval left out: a class has no id yet" in caplog.text
@@ -78,7 +82,7 @@ def on_page(number, at, **more):
 @pytest.mark.parametrize(("uploaded", "is_of_page"), [("10:30", True), ("11:30", False)])
 def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_latest_of_them(shelf, uploaded, is_of_page):
     shelf.modified[f"{ROOT}/annotations/1.csv"] = f"2026-11-27T{uploaded}:00+00:00"
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n".encode())
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n")
     say(
         shelf,
         on_page(0, "10:00", start_seconds=0, stop_seconds=3.5, verb="put", noun="bag"),
@@ -91,7 +95,7 @@ def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_late
 
 
 def test_classes_merged_on_the_page_hold_for_intervals_of_files_and_of_the_page(shelf, caplog):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}b.mp4,0,4,lay,meat\nb.mp4,4,6,idle,\n".encode())
+    annotate(shelf, 1, "b.mp4,0,4,lay,meat\nb.mp4,4,6,idle,\n")
 
     def merged(number, name, same_as):
         return ClassMerge(token=f"statement-{number}", by="anna", at="2026-11-27T12:00:00.000Z", target="verb", name=name, same_as=same_as)
@@ -115,15 +119,15 @@ def test_labels_of_another_tool_are_read_though_nothing_is_cut():
 
 
 def test_intervals_in_which_nothing_happens_are_none_of_an_action(shelf, caplog):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,1,2,put,meat\n".encode())
-    shelf.write_bytes(f"{ROOT}/annotations/2.csv", f"{HEADER}a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n".encode())
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,put,meat\n")
+    annotate(shelf, 2, "a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n")
     assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 0, 20)]
     assert not caplog.messages
 
 
 def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf):
     taken_in(shelf, ["film-0123456789ab.mp4"])
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}a.mp4,0,4,put,meat\nb.mp4,0,4,put,meat\n".encode())
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,0,4,put,meat\n")
     own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
     files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
     videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
@@ -134,7 +138,7 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
 
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
     taken_in(shelf, ["c-0123456789ab.mp4"])
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", f"{HEADER}c.mp4,0,4,put,meat\n".encode())
+    annotate(shelf, 1, "c.mp4,0,4,put,meat\n")
     assert labelled_intervals(shelf, ROOT, PredictedVideos({video("c-0123456789ab.mp4"): "c.mp4"})) == ()
 
 

@@ -1,7 +1,6 @@
 """A folder of hostile and broken files with good ones between them: each bad one costs itself, and says why."""
 
 import os
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -18,7 +17,7 @@ from tasks.options import IngestOptions
 from tasks.results.video import Inventory, SegmentResult
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.video import probe
-from tests.steps.shelf import Shelf, filmed
+from tests.steps.shelf import Shelf
 from tests.video.hostile import claiming_a_frame_of, claiming_samples, misplacing_a_fragment
 
 pytestmark = pytest.mark.slow
@@ -33,29 +32,24 @@ class Bucket(Shelf):
         pass
 
 
-@pytest.fixture(scope="module")
-def good(ffmpeg, tmp_path_factory):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("good") / "good.mp4", seconds=3)
-
-
 @pytest.fixture
-def folder(ffmpeg, good, tmp_path):
+def folder(ffmpeg, film_of, tmp_path):
     """Bad files, in the order of their names between two good ones."""
-    mp4 = good.read_bytes()
-    shutil.copyfile(good, tmp_path / "a good.mp4")
+    mp4 = film_of(3)
+    (tmp_path / "a good.mp4").write_bytes(mp4)
     (tmp_path / "b millions of frames.mp4").write_bytes(claiming_samples(mp4, 89_000_000))
     (tmp_path / "c frame of a gigabyte.mp4").write_bytes(claiming_a_frame_of(mp4, 0x3FFFFFFF))
-    one = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=240", "-frames:v", "1"]
-    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *one, tmp_path / "d one frame.mp4"], check=True)
+    fast_camera = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=240", "-frames:v", "1"]
+    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *fast_camera, tmp_path / "d one frame.mp4"], check=True)
     os.mkfifo(tmp_path / "e pipe.mp4")
     os.mkfifo(tmp_path / "f pipe.csv")
     (tmp_path / "g empty.mp4").touch()
     (tmp_path / "h text.mp4").write_text("no video")
     (tmp_path / "i cut off.mp4").write_bytes(mp4[: len(mp4) // 2])
-    fragments = ["-i", good, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
+    fragments = ["-i", tmp_path / "a good.mp4", "-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
     made = subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *fragments], check=True, capture_output=True).stdout
     (tmp_path / "j misplaced fragment.mp4").write_bytes(misplacing_a_fragment(made))
-    filmed(ffmpeg, tmp_path / "z good.mp4", seconds=4)
+    (tmp_path / "z good.mp4").write_bytes(film_of(4))
     return tmp_path
 
 
@@ -116,9 +110,10 @@ def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("start_seconds", "reason"), [(0.001, "reading it took longer"), (60, None)])
-def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(good, monkeypatch, start_seconds, reason):
+def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, tmp_path, monkeypatch, start_seconds, reason):
+    (tmp_path / "a.mp4").write_bytes(film_of(3))
     monkeypatch.setattr(probe, "START_SECONDS", start_seconds)
     monkeypatch.setattr(probe, "BYTES_PER_SECOND", 1 << 40)
     taker = Taker(Bucket(), STORE, IngestOptions(), allow_private=False)
-    seen = taker.take_video(Offer("a.mp4", str(Path(good)), "", good.stat().st_size))
+    seen = taker.take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)

@@ -7,24 +7,19 @@ from tasks.errors import BadVideo
 from tasks.evaluation.scoring import NUM_PREFETCHED, each_scored
 from tasks.keys import frames_made_by
 from tasks.media import frame_cache, prefetch
-from tasks.media.prefetch import CHUNK_CLIPS, FramesAhead
+from tasks.media.prefetch import CHUNK_CLIPS, CHUNK_FRAMES, FramesAhead
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
-from tests.steps.shelf import Shelf, filmed
+from tests.steps.shelf import Shelf
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 SOUND = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM)
 
 
-@pytest.fixture(scope="module")
-def clip_bytes(ffmpeg, tmp_path_factory):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "clip.mp4").read_bytes()
-
-
 @pytest.fixture
-def shelf(clip_bytes, monkeypatch, tmp_path):
+def shelf(film_of, monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    return Shelf(clip_bytes)
+    return Shelf(film_of(1))
 
 
 def test_a_bad_clip_costs_itself_and_its_error_is_its_own(shelf, tmp_path, monkeypatch):
@@ -83,36 +78,28 @@ def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, mon
 
 
 @pytest.mark.parametrize(
-    ("specs", "num_further", "sizes"),
+    ("specs", "num_further", "chunk_frames", "num_frames", "sizes"),
     [
-        ([SPEC], 0, [5]),
-        ([SPEC], 28, [2, 2, 1]),
-        ([SPEC, SPEC], 13, [2, 2, 1]),
-        ([SPEC], 100, [1] * 5),
-        ([NetworkSpec(backbone="r3d_18")], 0, [4, 1]),
-        ([SOUND], 0, [5]),
+        ([SPEC], 0, 60, 30, [5]),
+        ([SPEC], 28, 60, 30, [2, 2, 1]),
+        ([SPEC, SPEC], 13, 60, 30, [2, 2, 1]),
+        ([SPEC], 100, 60, 30, [1] * 5),
+        ([NetworkSpec(backbone="r3d_18")], 0, 60, 30, [4, 1]),
+        ([SOUND], 0, 60, 30, [5]),
+        ([SPEC.model_copy(update={"num_segments": 64})], 0, CHUNK_FRAMES, 240, [CHUNK_CLIPS, 8]),
+        ([SPEC.model_copy(update={"num_segments": 8})], 232, CHUNK_FRAMES, 240, [8] * 5),
+        ([SPEC.model_copy(update={"num_segments": 8})] * 2, 232, CHUNK_FRAMES, 240, [4] * 10),
     ],
 )
-def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(shelf, monkeypatch, specs, num_further, sizes):
-    monkeypatch.setattr(prefetch, "CHUNK_FRAMES", 60)
+def test_a_chunk_has_the_fewer_clips_the_more_frames_are_taken_of_each(
+    shelf, monkeypatch, specs, num_further, chunk_frames, num_frames, sizes
+):
+    monkeypatch.setattr(prefetch, "CHUNK_FRAMES", chunk_frames)
     monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: decoded.append(len(clips)))
-    decoded, clips = [], shelf.clips("a" * 64, 5)
+    clips = [clip.model_copy(update={"num_frames": num_frames}) for clip in shelf.clips("a" * 64, sum(sizes))]
+    decoded = []
     with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(num_further))) as ahead:
-        ahead._start(5)
+        ahead._start(len(clips))
         for job in ahead._jobs:
             job.result()
     assert decoded == sizes
-
-
-def test_usual_networks_have_large_chunks_and_networks_of_all_frames_small_ones(shelf, monkeypatch):
-    monkeypatch.setattr(FramesAhead, "_decode", lambda self, clips, root: {})
-    clips = [clip.model_copy(update={"num_frames": 240}) for clip in shelf.clips("a" * 64, 40)]
-
-    def size(*specs, further=0):
-        with FramesAhead(shelf, clips, specs, further=lambda clip, spec: tuple(range(further))) as ahead:
-            return len(ahead._chunks[0])
-
-    assert size(NetworkSpec(backbone="test_resnet")) == CHUNK_CLIPS
-    assert size(NetworkSpec(backbone="test_resnet", num_segments=64)) == CHUNK_CLIPS
-    assert size(NetworkSpec(backbone="test_resnet"), further=232) == 8
-    assert size(*[NetworkSpec(backbone="test_resnet")] * 2, further=232) == 4

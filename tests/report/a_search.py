@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import TARGETS
 from tasks.results.search import Importance, ScoredTrial, Search, SearchPlanResult, SelectionBias, Top1
 from tasks.results.training import Epoch
+from tests.report.records import some
 
 NUM_CLIPS, NUM_SOURCES = 96, 21
 OF_FORM = {
@@ -27,22 +28,19 @@ def values_of(rng):
     }
 
 
-def skill(values):
-    """Expected action top-1: best at a learning rate of 1e-3."""
-    return 0.42 - 0.1 * abs(np.log10(values["learning_rate"]) + 3) + 0.03 * (values["class_weights"] == "balanced")
-
-
-def scored(number, round_number, values, rng, *, targets=TARGETS, folds=0, latency=False, options=None, epochs=12):
-    action = float(np.clip(round((skill(values) + 0.04 * rng.standard_normal()) * NUM_CLIPS) / NUM_CLIPS, 0, 1))
+def scored(number, round_number, values, rng, *, targets, folds, latency):
+    """A trial that scores best at a learning rate of 1e-3."""
+    expected = 0.42 - 0.1 * abs(np.log10(values["learning_rate"]) + 3) + 0.03 * (values["class_weights"] == "balanced")
+    action = float(np.clip(round((expected + 0.04 * rng.standard_normal()) * NUM_CLIPS) / NUM_CLIPS, 0, 1))
     top1 = {"action": action, "verb": min(1, action + 0.2), "noun": min(1, action + 0.1)}
     return ScoredTrial(
         number=number,
         round=round_number,
         values=values,
-        options=options or TrainOptions().model_copy(update=values | {"epochs": epochs}),
+        options=TrainOptions().model_copy(update=values | {"epochs": 12}),
         run_keys=tuple(f"{number:04x}{fold:02d}" for fold in range(max(1, folds))),
         was_found=number % 11 == 10,
-        num_epochs=epochs,
+        num_epochs=12,
         seconds=float(rng.uniform(200, 900)),
         loss=4.5 - 3 * action,
         scores={t: Top1(top1=top1[t], interval=(max(0, top1[t] - 0.11), min(1, top1[t] + 0.12))) for t in targets},
@@ -51,23 +49,13 @@ def scored(number, round_number, values, rng, *, targets=TARGETS, folds=0, laten
     )
 
 
-def curve(trial, rng, *, has_accuracy=True):
-    last = trial.scores[list(trial.scores)[-1]].top1
-    epochs = []
+def curve(trial, *, has_accuracy):
+    last, epochs = trial.scores[list(trial.scores)[-1]].top1, []
     for epoch in range(trial.num_epochs):
-        share = 1 - np.exp(-(epoch + 1) / 4)
-        top1 = float(np.clip(last * share + 0.02 * rng.standard_normal(), 0, 1))
-        epochs.append(
-            Epoch(
-                epoch=epoch,
-                learning_rate=1e-3,
-                train_loss=5 - 3 * share,
-                val_loss=5.5 - 2 * share - last,
-                val_verb_top1=min(1, top1 + 0.2) if has_accuracy else None,
-                val_noun_top1=min(1, top1 + 0.1) if has_accuracy else None,
-                val_action_top1=top1 if has_accuracy else None,
-            )
-        )
+        share = float(1 - np.exp(-(epoch + 1) / 4))
+        top1 = {"verb": min(1, last * share + 0.2), "noun": min(1, last * share + 0.1), "action": last * share}
+        accuracies = {f"val_{target}_top1": value if has_accuracy else None for target, value in top1.items()}
+        epochs.append(Epoch(epoch=epoch, learning_rate=1e-3, train_loss=5 - 3 * share, val_loss=5.5 - 2 * share - last, **accuracies))
     return tuple(epochs)
 
 
@@ -80,13 +68,12 @@ def search_of(
     latency=False,
     targets=TARGETS,
     failure="out of memory: lower the batch size",
-    seed=0,
     has_accuracy=True,
     backbone=None,
     one_source=False,
     note=None,
 ):
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     trials = []
     for number in range(num_trials):
         values = values_of(rng) if number else OF_FORM.copy()
@@ -101,7 +88,6 @@ def search_of(
     target = targets[-1]
     winner = max(done, key=lambda one: (one.scores[target].top1, -one.number))
     best = winner.scores[target].top1
-    searched = list(winner.values)
     seeds = tuple(
         winner.model_copy(
             update={
@@ -114,21 +100,15 @@ def search_of(
     )
     return Search(
         created="2026-11-27T04:11:57.966Z",
-        plan=SearchPlanResult(
-            key="5e",
-            search_uri="s3://retake/searches/5e/",
-            dataset_uri="s3://retake/datasets/9f/",
-            dataset_digest="9f",
+        plan=some(
+            SearchPlanResult,
             search=SearchOptions(
-                search=searched,
+                search=list(winner.values),
                 num_trials=max(num_trials, rounds),
                 rounds=rounds,
                 folds=folds,
                 objectives="accuracy and latency" if latency else "accuracy",
             ),
-            train=TrainOptions(),
-            evaluate=EvaluateOptions(),
-            model_name="retake-tsn",
             clip_seconds=8,
             fold_uris=tuple(f"s3://retake/searches/5e/folds/{i}/" for i in range(folds)),
         ),
@@ -137,7 +117,7 @@ def search_of(
         num_sources=1 if one_source else NUM_SOURCES,
         majority_top1=0.12,
         trials=tuple(trials),
-        curves={one.number: curve(one, rng, has_accuracy=has_accuracy) for one in done},
+        curves={one.number: curve(one, has_accuracy=has_accuracy) for one in done},
         winner=winner.number,
         pareto=front(done, target) if latency else (),
         importances=()
@@ -152,13 +132,18 @@ def search_of(
             )
         ),
         importance_note=note
-        if note is not None
-        else "Only 3 trials can be compared. It takes 10 to tell which options matter, and more to be sure."
-        if num_trials < 10
-        else "learning_rate and class_weights explain more than chance would. Of the others the data cannot tell whether they matter.",
-        bias=SelectionBias(num_trials=len(done), best_of_equal=None, optimism=None, corrected=None, seeds=seeds)
-        if one_source
-        else SelectionBias(num_trials=len(done), best_of_equal=0.071, optimism=0.034, corrected=best - 0.034, seeds=seeds),
+        or (
+            "Only 3 trials can be compared. It takes 10 to tell which options matter, and more to be sure."
+            if num_trials < 10
+            else "learning_rate and class_weights explain more than chance would."
+        ),
+        bias=SelectionBias(
+            num_trials=len(done),
+            best_of_equal=None if one_source else 0.071,
+            optimism=None if one_source else 0.034,
+            corrected=None if one_source else best - 0.034,
+            seeds=seeds,
+        ),
     )
 
 

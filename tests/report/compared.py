@@ -1,9 +1,10 @@
 """A made-up comparison of networks."""
 
-from tasks.options import EvaluateOptions, Modality, TrainOptions
+from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
 from tests.report.named import drawn
-from tests.report.scored import MACHINE, difference, result
+from tests.report.records import some
+from tests.report.runs import MACHINE, difference, result
 
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")
 
@@ -13,7 +14,9 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     family = ("TSN", "TRN", "TSM")[number]
     latency = scored.latency.model_copy(update={"inference_median_seconds": (1.534, 1.71, 0.302)[number]})
     differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in named.targets]
-    return ComparedNetwork(
+    costs = ("verb", "noun", "action", "loss", "peak_memory_bytes", "engine")
+    return some(
+        ComparedNetwork,
         name=name or NAMES[number],
         others=others,
         network=f"{family} resnet50 rgb, 8 segments",
@@ -21,39 +24,26 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
         backbone=("resnet50", "resnet50", "tf_efficientnet_lite0")[number],
         modality=(Modality.RGB, Modality.RGB, Modality.RGB_DIFFERENCE)[number],
         num_segments=8,
-        weights="the EPIC-KITCHENS-55 checkpoint of TSN resnet50 rgb",
         run_key=f"{number}f00",
-        run_uri=f"s3://retake/runs/{number}f00/",
         mlflow_run_url=f"http://127.0.0.1:5000/#/experiments/1/runs/{number}",
-        verb=scored.verb,
-        noun=scored.noun,
-        action=scored.action,
-        loss=scored.loss,
+        **{cost: getattr(scored, cost) for cost in costs},
         num_parameters=(24_485_405, 27_100_000, 3_990_000)[number],
         num_flops=(655_402_000_000, 657_900_000_000, 47_100_000_000)[number],
         latency=latency,
-        peak_memory_bytes=scored.peak_memory_bytes,
-        engine=scored.engine,
         hardware=MACHINE,
         trained_on=MACHINE,
-        training_seconds=4321.0,
-        num_epochs=60,
         differences=tuple(differences) if number and has_reference else (),
     )
 
 
 def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, name=None, others=()):
     named = named or drawn()
-    return Comparison(
-        created="2026-11-26T04:11:57.966Z",
-        dataset_uri="s3://retake/datasets/9f/",
-        dataset_digest="9f",
+    return some(
+        Comparison,
         split="val",
         num_clips=len(named.true),
         num_sources=named.num_sources,
         targets=named.targets,
-        train=TrainOptions(),
-        evaluate=EvaluateOptions(),
         reference=(name or NAMES[0]) if has_reference else None,
         networks=tuple(
             compared(number, named, has_reference=has_reference, name=name if number == 0 else None, others=others if number == 0 else ())

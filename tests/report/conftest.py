@@ -8,11 +8,14 @@ import pytest
 from PIL import Image
 
 from tasks.report.inputs import ReportInputs
+from tasks.report.network_page import networks_page
 from tasks.report.page import page
 from tasks.report.search_page import search_page
 from tasks.report.sheets import contact_sheet
 from tasks.results.evaluation import ActivationMap
 from tests.report.a_search import search_of
+from tests.report.compared import NAMES as NETWORKS
+from tests.report.compared import comparison_of
 from tests.report.labels import curve_of
 from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, without_objects
 from tests.report.named import original as drawn_original
@@ -93,16 +96,21 @@ CASES = {
     ),
 }
 
-RETRAIN = {"store": "s3://retake", "learning_rate": 0.003}
+RETRAIN = {"store": "s3://retake", "learning_rate": 0.003, "fuse": [], "checkpoint": None}
 AIRFLOW = "http://127.0.0.1:8080/dags/retrain"
 SEARCHES = {
-    "search": lambda: search_page(search_of(24), RETRAIN, AIRFLOW),
-    "search of two objectives": lambda: search_page(
-        search_of(80, num_failed=7, latency=True, folds=5, backbone="tf_efficientnet_lite2.in1k"), RETRAIN
-    ),
-    "hostile search": lambda: search_page(
-        search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]), {HOSTILE_NAMES[0]: HOSTILE_NAMES[2]}, HOSTILE_NAMES[2]
-    ),
+    "search": lambda: search_of(24),
+    "search of two objectives": lambda: search_of(80, num_failed=7, latency=True, folds=5, rounds=8, backbone="tf_efficientnet_lite2.in1k"),
+    "search of three trials": lambda: search_of(3, num_failed=0),
+    "search of one trial": lambda: search_of(1, num_failed=0, rounds=1),
+    "search on one video": lambda: search_of(12, one_source=True),
+    "search without accuracy in the curves": lambda: search_of(12, has_accuracy=False),
+    "hostile search": lambda: search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]),
+}
+COMPARISONS = {
+    "comparison": lambda: comparison_of(),
+    "comparison of one network": lambda: comparison_of(num_networks=1, failed=NETWORKS[1:]),
+    "hostile comparison": lambda: comparison_of(name=HOSTILE_NAMES[0], failed=HOSTILE_NAMES[2:3], others=HOSTILE_NAMES),
 }
 
 
@@ -123,4 +131,11 @@ def make_inputs():
 @pytest.fixture(scope="session")
 def page_of(make_inputs):
     """The page of one of the cases, rendered once for all who look at it."""
-    return cache(lambda case: SEARCHES[case]() if case in SEARCHES else page(make_inputs(case)))
+
+    @cache
+    def page_of(case):
+        if case in SEARCHES:
+            return search_page(SEARCHES[case](), {HOSTILE_NAMES[0]: HOSTILE_NAMES[2]} if case.startswith("hostile") else RETRAIN, AIRFLOW)
+        return networks_page(COMPARISONS[case]()) if case in COMPARISONS else page(make_inputs(case))
+
+    return page_of

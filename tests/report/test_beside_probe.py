@@ -1,23 +1,18 @@
 """The part of the report that compares the network with a plain probe."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.report.beside_probe import answer_of, probe_section
 from tasks.report.page import page
 from tasks.results.probe import ProbeDifference
+from tests.report.records import some
 
 
-def difference(low: float, high: float, target="action") -> ProbeDifference:
-    return ProbeDifference(
-        target=target,
-        network_top1=0.5,
-        probe_top1=0.5 - (low + high) / 2,
-        difference=(low + high) / 2,
-        interval=(low, high),
-        p_value=0.5,
-        num_clips=15,
-        num_sources=3,
-    )
+def difference(low, high, target="action"):
+    change = {"difference": (low + high) / 2, "interval": (low, high), "num_clips": 15, "num_sources": 3}
+    return some(ProbeDifference, target=target, **change)
 
 
 @pytest.mark.parametrize(
@@ -35,19 +30,16 @@ def test_the_answer_is_what_the_interval_allows(interval, said):
     assert answer_of(difference(*interval), "test").startswith(said)
 
 
-def test_the_page_has_the_comparison_only_where_there_is_one(make_inputs):
+def test_the_page_has_the_comparison_or_says_why_there_is_none(make_inputs, page_of):
     inputs = make_inputs("usual")
-    assert "Beside a plain probe" not in page(inputs)
+
+    def shown(**changes):
+        return page(replace(inputs, metrics=inputs.metrics.model_copy(update=changes)))
+
+    assert "plain probe" not in page_of("usual")
     assert probe_section(inputs.metrics) is None
-    found = tuple(difference(-0.1, 0.1, target) for target in ("verb", "noun", "action"))
-    compared = page(type(inputs)(**{**vars(inputs), "metrics": inputs.metrics.model_copy(update={"probe": found})}))
+    compared = shown(probe=tuple(difference(-0.1, 0.1, target) for target in ("verb", "noun", "action")))
     assert "Beside a plain probe" in compared
     assert "[-10.0, 10.0]" in compared
-
-
-def test_the_page_says_why_there_is_no_comparison_in_one_line(make_inputs):
-    inputs = make_inputs("usual")
-    assert "plain probe" not in page(inputs)
-    metrics = inputs.metrics.model_copy(update={"no_probe": "features of 2 clips were not kept"})
-    said = page(type(inputs)(**{**vars(inputs), "metrics": metrics}))
-    assert "<p>The network is not compared with a plain probe: features of 2 clips were not kept.</p>" in said
+    none = shown(no_probe="features of 2 clips were not kept")
+    assert "The network is not compared with a plain probe: features of 2 clips were not kept." in none

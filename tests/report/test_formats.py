@@ -1,6 +1,7 @@
 import pytest
 
 from tasks.report import formats
+from tasks.report.machine import machine_rows
 
 
 @pytest.mark.parametrize(
@@ -21,9 +22,14 @@ def test_settings_are_words(value, words):
     assert formats.setting(value) == words
 
 
-def test_what_is_no_time_is_unknown():
+def test_what_is_no_time_is_unknown_and_code_cannot_be_left():
     assert formats.utc("None") == "unknown date"
-
-
-def test_code_cannot_be_left():
     assert formats.code("a`b\nc") == "`a'b c`"
+
+
+def test_a_machine_has_sizes_and_its_versions_stand_together():
+    hardware = {"device": "cpu", "memory_bytes": 8 * 2**30, "num_cores": 2, "version.torch": "2.13.0", "version.timm": "1.0.20"}
+    assert (
+        " | ".join(map(" ".join, machine_rows(hardware))) == "device cpu | memory 8 GiB | num cores 2 | versions torch 2.13.0, timm 1.0.20"
+    )
+    assert machine_rows({}) == []

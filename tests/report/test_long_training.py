@@ -1,6 +1,5 @@
 """The section on a long training: one sentence, and a drawing that stays within its frame."""
 
-import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,7 @@ from tasks.evaluation.kept_answers import KeptAnswers
 from tasks.report.figures.long_training import long_chart
 from tasks.report.long_training import long_section, sentence_of
 from tasks.results.training import Epoch
+from tests.report.tree import stays_within, words_of
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000)
 DESCENT = (0.60, 0.50, 0.38, 0.30, 0.33, 0.42, 0.50, 0.52, 0.46, 0.36, 0.28, 0.25, 0.24)
@@ -70,14 +70,11 @@ def test_few_clips_cannot_tell_and_without_a_rise_none_is_seen():
 @pytest.mark.parametrize(("errors", "marks"), [(DESCENT, ["1st minimum: 8", "peak: 128", "2nd minimum: 4,000"]), (ONE_FALL, [])])
 def test_the_drawing_marks_what_the_sentence_names(errors, marks):
     chart = long_chart(found(errors), history(errors))
-    words = re.findall(r"<text[^>]*>([^<]*)</text>", chart.svg)
+    words, told = words_of(chart.svg)
     assert [word for word in words if "minimum" in word or "peak" in word] == marks
-    assert "training error 0: 301" in words
-    assert {"training error", "validation error", "validation loss"} <= set(words)
-    told = re.findall(r"<title[^>]*>([^<]*)</title>", chart.svg)[1:]
-    assert [one.partition(":")[0] for one in told] == [f"epoch {number:,}" for number in NUMBERS]
-    width, height = (float(n) for n in re.search(r'viewBox="0 0 (\S+) (\S+)"', chart.svg).groups())
-    assert all(0 <= float(x) <= width and 0 <= float(y) <= height for x, y in re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"', chart.svg))
+    assert {"training error", "validation error", "validation loss", "training error 0: 301"} <= set(words)
+    assert [mark.partition(":")[0] for mark in told] == [f"epoch {number:,}" for number in NUMBERS]
+    assert stays_within(chart.svg)
     assert len(chart.svg) < 150_000
 
 

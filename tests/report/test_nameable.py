@@ -11,6 +11,7 @@ from tasks.report.question import approval_question
 from tasks.results.evaluation import NameableClips, NetworkScore, UnnamedClips
 from tasks.wording import percent
 from tests.report.rendered import HOSTILE, rendered
+from tests.report.tree import plain, rows_of
 
 MODELS, TARGETS = ("baseline", "champion", "fine-tuned"), ("verb", "noun", "action")
 
@@ -40,10 +41,6 @@ def metrics(make_inputs):
     return found.model_copy(update={"nameable": nameable(found)})
 
 
-def plain(html):
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
-
-
 SENTENCES = (
     "150 of 400 test clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'.",
     "On the 250 clips of 9 source videos that every network can name, actions right: 40.0 % by the baseline, 50.0 % by the champion and "
@@ -56,18 +53,12 @@ def test_the_first_screen_says_it_and_has_both_comparisons_side_by_side(metrics)
     html = page(ReportInputs(metrics))
     top, _, scores = html.partition('<section id="scores">')
     for sentence in SENTENCES:
-        assert sentence in plain(top).replace("&#39;", "'")
+        assert sentence in plain(top)
     table = re.search(r'<table class="nameable">(.*?)</table>', scores.partition("</section>")[0], re.S)[1]
-    rows = [
-        [plain(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in re.findall(r"<tr>.*?</tr>", table, re.S)
-    ]
-    assert [row[0] for row in rows[1:]] == [
-        "baseline",
-        "champion (version 3)",
-        "fine-tuned",
-        "baseline → fine-tuned",
-        "champion → fine-tuned",
-    ]
+    rows = rows_of(table)
+    assert " | ".join(row[0] for row in rows[1:]) == (
+        "baseline | champion (version 3) | fine-tuned | baseline → fine-tuned | champion → fine-tuned"
+    )
     tuned = metrics.results[-1]
     assert rows[3][1:4] == [f"{100 * tuned.verb.top1:.1f} %", "60.0 %", "[50.0, 70.0]"]
     assert rows[5][8:] == ["+12.5", "[5.0, 20.0]"]
@@ -103,11 +94,8 @@ def test_where_no_clip_is_left_there_is_a_sentence_and_no_table(metrics):
     assert "No clip is left that every network can name." in page(ReportInputs(none))
 
 
-def test_where_every_network_can_name_every_clip_nothing_is_said(make_inputs):
-    found = make_inputs("usual").metrics
-    for document in (page(ReportInputs(found)), model_card(found)):
-        assert "can name" not in document
-        assert "cannot name" not in document
+def test_where_every_network_can_name_every_clip_nothing_is_said(make_inputs, page_of):
+    assert not re.search("can(not)? name", page_of("usual") + model_card(make_inputs("usual").metrics))
 
 
 def test_names_stay_text(metrics):

@@ -10,13 +10,19 @@ from tasks.report.network_page import networks_note, networks_page
 from tasks.report.network_table import metrics_of, table, verdict
 from tasks.results.record import TARGETS
 from tests.report.compared import NAMES, comparison_of
+from tests.report.conftest import COMPARISONS
 from tests.report.named import HOSTILE_NAMES, without_objects
+from tests.report.tree import without_settings, words_of
 
 
 def with_network(comparison, number, **changes):
     networks = list(comparison.networks)
     networks[number] = networks[number].model_copy(update=changes)
     return comparison.model_copy(update={"networks": tuple(networks)})
+
+
+def rows_of(comparison):
+    return csv.DictReader(io.StringIO(table(comparison).decode()))
 
 
 def with_difference(comparison, number, low, value, high, p_value=None):
@@ -75,14 +81,14 @@ def test_a_fusion_has_the_inputs_of_its_members():
     html = networks_page(fused)
     assert "flow + sound" in html
     assert "Optical flow" in html
-    row = list(csv.DictReader(io.StringIO(table(fused).decode())))[1]
+    row = list(rows_of(fused))[1]
     assert (row["family"], row["input"], row["segments"]) == ("fusion", "flow + sound", "")
 
 
 def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
     uncounted = with_network(comparison_of(), 1, num_parameters=None, num_flops=None)
     page, note = networks_page(uncounted), networks_note(uncounted)
-    first, second, third = csv.DictReader(io.StringIO(table(uncounted).decode()))
+    first, second, third = rows_of(uncounted)
     assert (second["parameters"], second["flops_per_clip"]) == ("", "")
     assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted)
     assert all(float(row["flops_per_clip"]) for row in (first, third))
@@ -94,11 +100,9 @@ def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
 
 
 def with_top1(comparison, *shares):
-    networks = [
-        one.model_copy(update={"action": one.action.model_copy(update={"top1": s})})
-        for one, s in zip(comparison.networks, shares, strict=True)
-    ]
-    return comparison.model_copy(update={"networks": tuple(networks)})
+    for number, share in enumerate(shares):
+        comparison = with_network(comparison, number, action=comparison.networks[number].action.model_copy(update={"top1": share}))
+    return comparison
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
 
 def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_tested():
     comparison = comparison_of(failed=("family=MTRN",))
-    rows = list(csv.DictReader(io.StringIO(table(comparison).decode())))
+    rows = list(rows_of(comparison))
     assert [row["configuration"] for row in rows] == [*NAMES, "family=MTRN"]
     for row, network in zip(rows, comparison.networks, strict=False):
         for target in TARGETS:
@@ -139,20 +143,19 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
 
 def test_two_configurations_that_are_one_training_stand_under_one_figure():
     comparison = comparison_of(others=("weights=imagenet",))
-    first, same, *_ = csv.DictReader(io.StringIO(table(comparison).decode()))
+    first, same, *_ = rows_of(comparison)
     assert first | {"configuration": "weights=imagenet"} == same
     assert networks_page(comparison).count("same training as: weights=imagenet") == 1
     assert networks_note(comparison).count("same training as weights=imagenet") == 1
 
 
-@pytest.mark.parametrize("comparison", [comparison_of(), comparison_of(num_networks=1, failed=NAMES[1:])], ids=["three", "one"])
-def test_the_page_needs_nothing_but_itself_and_tells_its_charts_in_words(comparison):
-    page = networks_page(comparison)
-    assert not re.search(r'(src|href)="(?!#|data:|http://127\.0\.0\.1:5000/)', page)
-    for network in comparison.networks:
-        spoken = re.findall(r"<title>(.*?)</title>", page)
-        assert sum(network.name in one for one in spoken) == 2
-    assert len(re.findall("<svg viewBox", page)) == 2
+@pytest.mark.parametrize("case", ["comparison", "comparison of one network"])
+def test_both_charts_tell_every_network_in_words(page_of, case):
+    drawings = re.findall("<svg viewBox.*?</svg>", page_of(case), re.DOTALL)
+    assert len(drawings) == 2
+    for drawing in drawings:
+        told = " ".join(words_of(drawing)[1])
+        assert [network.name for network in COMPARISONS[case]().networks if network.name not in told] == []
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -173,8 +176,7 @@ def test_without_objects_the_networks_are_compared_on_verbs_alone():
         verdict(comparison),
         *metrics_of(comparison),
     ]
-    # Options are described as in the form, for datasets of either kind.
-    plain = re.sub(r'<table class="settings">.*?</table>', "", " ".join(written), flags=re.DOTALL)
+    plain = without_settings(" ".join(written))
     assert "verb_top1_low" in plain
     assert "has the highest verb top-1" in plain
     assert "verb top-1, %" in plain

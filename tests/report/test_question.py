@@ -1,7 +1,6 @@
 import pytest
 
 from tasks.report.card import model_card
-from tasks.report.page import page
 from tasks.report.question import approval_question
 from tests.report.rendered import HOSTILE, rendered
 
@@ -24,19 +23,17 @@ def test_it_asks_with_the_verdict_every_rule_and_the_report(make_inputs):
     assert "Approve makes the new version champion" in text
 
 
-@pytest.mark.parametrize(("version", "told"), [(3, "Current champion: version 3."), (None, "Current champion: none yet.")])
-def test_it_says_who_is_champion(make_inputs, version, told):
-    assert told in question(make_inputs("usual").metrics, champion_version=version)
-
-
-def test_it_says_what_val_leans_to_where_val_decides(make_inputs):
+def test_it_says_who_is_champion_and_what_val_leans_to_where_val_decides(make_inputs):
+    usual = make_inputs("usual").metrics
+    assert "Current champion: version 3." in question(usual, champion_version=3)
+    assert "Current champion: none yet." in question(usual, champion_version=None)
+    assert "also selected" not in question(usual)
     assert "also selected the kept epoch" in question(make_inputs("original").metrics)
-    assert "also selected" not in question(make_inputs("usual").metrics)
 
 
-def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(make_inputs):
+def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(make_inputs, page_of):
     inputs = make_inputs("usual")
-    for said in (question(inputs.metrics), page(inputs), model_card(inputs.metrics)):
+    for said in (question(inputs.metrics), page_of("usual"), model_card(inputs.metrics)):
         assert "This is decision number 3, after 2 other networks," in said.replace("\\", "")
     assert "This is" not in question(inputs.metrics, attempt=None)
 

@@ -14,26 +14,21 @@ from tasks.report.search_table import form_recipe, metrics_of, ranked, table, ve
 from tasks.results.record import VERB_ALONE
 from tasks.results.search import Top1
 from tests.report.a_search import search_of
+from tests.report.conftest import RETRAIN, SEARCHES
 from tests.report.named import HOSTILE_NAMES
 from tests.report.rendered import rendered
+from tests.report.tree import without_settings
 
 pytestmark = pytest.mark.slow
 
-RETRAIN = {"store": "s3://retake", "learning_rate": 0.003, "fuse": [], "checkpoint": None}
-CASES = {
-    "three": lambda: search_of(3, num_failed=0),
-    "usual": lambda: search_of(24),
-    "folds and latency": lambda: search_of(24, folds=5, latency=True),
-    "many": lambda: search_of(120, num_failed=9, latency=True, rounds=8),
-    "one": lambda: search_of(1, num_failed=0, rounds=1),
-    "one video": lambda: search_of(12, one_source=True),
-    "no accuracy in the curves": lambda: search_of(12, has_accuracy=False),
-}
+
+@pytest.fixture(scope="module")
+def usual():
+    return search_of(24)
 
 
-@pytest.fixture(params=CASES)
-def search(request):
-    return CASES[request.param]()
+def rows_of(search):
+    return list(csv.DictReader(io.StringIO(table(search).decode())))
 
 
 def row_numbers(page):
@@ -51,31 +46,14 @@ def with_top1(search, number, top1, **changes):
     return search.model_copy(update={"trials": tuple(trials)})
 
 
-def test_the_page_needs_nothing_but_itself_and_says_its_charts_in_words(search):
-    page = search_page(search, RETRAIN, "http://127.0.0.1:8080/dags/retrain")
-    assert not re.search(r'(src|href)="(?!#|data:|http://127\.0\.0\.1:8080/)', page)
-    assert not re.search(r"url\((?!#)|@import", page)
-    drawn = re.findall(r"<svg viewBox.*?</svg>", page, re.DOTALL)
-    assert len(drawn) >= 2
-    for one in drawn:
-        assert re.search(
-            r'role="img" aria-labelledby="(\S+)-title \1-words"><title id="\1-title">[^<]+</title><desc id="\1-words">[^<]+</desc>', one
-        )
-    ids = re.findall(r' id="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
-
-
-def test_every_finished_trial_has_a_row_the_ranked(search):
-    numbers = row_numbers(search_page(search, RETRAIN))
+@pytest.mark.parametrize("case", [case for case in SEARCHES if case != "hostile search"])
+def test_every_finished_trial_has_a_row_the_ranked_and_only_the_best_thirty_are_open(page_of, case):
+    search = SEARCHES[case]()
+    numbers = row_numbers(page_of(case))
     assert numbers == [trial.number for trial in ranked(search)]
     assert numbers[0] == search.winner
-
-
-def test_only_the_best_thirty_are_open():
-    page = search_page(CASES["many"](), RETRAIN)
-    shown, _, collapsed = page.partition("The other 81 trials</summary>")
-    assert len(row_numbers(shown)) == 30
-    assert len(row_numbers(collapsed)) == 81
+    shown, _, collapsed = page_of(case).partition(f"The other {len(numbers) - 30} trials</summary>")
+    assert (len(row_numbers(shown)), bool(collapsed)) == (min(len(numbers), 30), len(numbers) > 30)
 
 
 def test_failed_trials_are_named_with_their_reasons():
@@ -84,9 +62,8 @@ def test_failed_trials_are_named_with_their_reasons():
     assert "2 failed</span>" in page
 
 
-def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck():
-    search = search_of(24)
-    values = ranked(search)[0].values
+def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(usual):
+    search, values = usual, ranked(usual)[0].values
     bias = search.bias.model_copy(update={"corrected": 0.466})
     said = verdict(with_top1(search, search.winner, 0.625).model_copy(update={"bias": bias}))
     assert f"trial {search.winner} is the best of 22: action top-1 62.5 %" in said
@@ -96,26 +73,24 @@ def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck():
     assert "most frequent" not in said
 
 
-def test_a_winner_that_beats_no_guess_is_said_to():
-    search = search_of(24).model_copy(update={"majority_top1": 0.9})
-    assert "That does not beat always predicting the most frequent class (90.0 %)." in verdict(search)
+def test_a_winner_that_beats_no_guess_is_said_to(usual):
+    assert "does not beat always predicting the most frequent class (90.0 %)" in verdict(usual.model_copy(update={"majority_top1": 0.9}))
 
 
 @pytest.mark.parametrize(
-    ("case", "said"), [("one", "nothing was chosen by it"), ("one video", "does not show how far scores vary by luck")]
+    ("case", "said"),
+    [("search of one trial", "nothing was chosen by it"), ("search on one video", "does not show how far scores vary by luck")],
 )
-def test_where_luck_cannot_be_estimated_no_number_is_given(case, said):
-    search = CASES[case]()
-    assert said in search_page(search, RETRAIN)
-    assert "luck of the best, expect" not in verdict(search)
+def test_where_luck_cannot_be_estimated_no_number_is_given(page_of, case, said):
+    assert said in page_of(case)
+    assert "luck of the best, expect" not in verdict(SEARCHES[case]())
 
 
-def test_new_seeds_that_failed_are_counted():
-    search = search_of(24)
-    assert "with a new seed failed" not in search_page(search, RETRAIN)
-    first, *others = search.bias.seeds
+def test_new_seeds_that_failed_are_counted(usual, page_of):
+    assert "with a new seed failed" not in page_of("search")
+    first, *others = usual.bias.seeds
     failed = first.model_copy(update={"failure": "the task was killed", "scores": {}})
-    search = search.model_copy(update={"bias": search.bias.model_copy(update={"seeds": (failed, *others)})})
+    search = usual.model_copy(update={"bias": usual.bias.model_copy(update={"seeds": (failed, *others)})})
     assert "1 training of the winner's recipe with a new seed failed" in search_page(search, RETRAIN)
 
 
@@ -123,14 +98,13 @@ def test_scores_of_folds_are_those_of_left_out_clips():
     search = search_of(24, folds=5)
     assert "On the left-out clips of 5 folds (96 clips of 21 source videos)" in verdict(search)
     assert "first fold" in search_page(search, RETRAIN)
-    row = next(csv.DictReader(io.StringIO(table(search).decode())))
-    assert [float(row[f"fold_{n}_top1"]) for n in range(1, 6)] == list(ranked(search)[0].fold_top1)
+    assert [float(rows_of(search)[0][f"fold_{n}_top1"]) for n in range(1, 6)] == list(ranked(search)[0].fold_top1)
 
 
 def test_the_table_has_all_trials_with_exact_values():
-    search = CASES["many"]()
-    rows = list(csv.DictReader(io.StringIO(table(search).decode())))
-    assert len(rows) == 120
+    search = SEARCHES["search of two objectives"]()
+    rows = rows_of(search)
+    assert len(rows) == 80
     by_number = {trial.number: trial for trial in search.trials}
     for row in rows:
         trial = by_number[int(row["trial"])]
@@ -143,31 +117,25 @@ def test_the_table_has_all_trials_with_exact_values():
 
 
 def test_no_cell_of_the_table_becomes_a_formula():
-    rows = csv.DictReader(io.StringIO(table(search_of(24, failure="=HYPERLINK(1)\nx", backbone="=1+1")).decode()))
+    rows = rows_of(search_of(24, failure="=HYPERLINK(1)\nx", backbone="=1+1"))
     assert not [cell for row in rows for cell in row.values() if cell.startswith("=")]
 
 
-def test_metrics_are_numbers_of_the_winner():
+def test_metrics_are_numbers_of_the_winner_and_training_that_was_found_costs_nothing():
     search = search_of(24, latency=True)
-    found = metrics_of(search)
-    assert found["action_top1"] == ranked(search)[0].scores["action"].top1
-    assert found["num_failed"] == 2
-    assert found["corrected_top1"] < found["action_top1"]
-    assert all(isinstance(value, float) for value in found.values())
-    assert "corrected_top1" not in metrics_of(CASES["one video"]())
+    numbers = metrics_of(search)
+    assert numbers["action_top1"] == ranked(search)[0].scores["action"].top1
+    assert numbers["num_failed"] == 2
+    assert numbers["corrected_top1"] < numbers["action_top1"]
+    assert all(isinstance(value, float) for value in numbers.values())
+    assert "corrected_top1" not in metrics_of(SEARCHES["search on one video"]())
+    assert any(trial.was_found and trial.seconds for trial in search.trials)
+    assert numbers["training_hours"] == pytest.approx(sum(trial.seconds for trial in search.trials if not trial.was_found) / 3600)
 
 
-def test_training_that_was_found_costs_nothing():
-    search = search_of(24)
-    spent = sum(one.seconds for one in search.trials if not one.was_found)
-    assert any(one.was_found and one.seconds for one in search.trials)
-    assert metrics_of(search)["training_hours"] == pytest.approx(spent / 3600)
-
-
-def test_importances_stand_beside_chance_or_the_note_stands_alone():
-    page = search_page(search_of(24), RETRAIN)
-    assert page.count("the line is what chance explains") == 2 * 7  # as label and as tooltip
-    alone = search_page(search_of(3, num_failed=0), RETRAIN)
+def test_importances_stand_beside_chance_or_the_note_stands_alone(page_of):
+    assert page_of("search").count("the line is what chance explains") == 2 * 7  # as label and as tooltip
+    alone = page_of("search of three trials")
     assert "Only 3 trials can be compared" in alone
     assert "by chance</em>" not in alone
 
@@ -188,14 +156,13 @@ def test_a_hostile_name_stays_text(name):
 def test_without_objects_verbs_decide():
     search = search_of(24, targets=VERB_ALONE)
     written = [search_page(search, RETRAIN), search_note(search), table(search).decode(), verdict(search), *metrics_of(search)]
-    # Options are described as in the form, for datasets of either kind.
-    plain = re.sub(r'<table class="settings">.*?</table>', "", " ".join(written), flags=re.DOTALL)
-    assert "verb top-1" in plain
-    assert not [word for word in ("noun", "action") if word in plain.lower()]
+    text = without_settings(" ".join(written))
+    assert "verb top-1" in text
+    assert not [word for word in ("noun", "action") if word in text.lower()]
 
 
-def test_the_note_has_the_best_ten_and_counts_the_rest():
-    note = search_note(search_of(24))
+def test_the_note_has_the_best_ten_and_counts_the_rest(usual):
+    note = search_note(usual)
     assert len(re.findall(r"^\| \d+ \|", note, re.MULTILINE)) == 10
     assert "The best 10 of 22 trials. 2 trials failed." in note
 
@@ -211,42 +178,39 @@ def test_the_charts_say_what_they_show():
     assert latency.svg.count("</title>") == 1 + len(finished) + len(search.pareto)
 
 
-def test_what_was_not_measured_is_not_drawn():
-    assert latency_chart(search_of(24)) is None
-    assert "Latency" not in search_page(search_of(24), RETRAIN)
-    assert recipes_chart(CASES["one"]()) is None
-    assert curves_chart(search_of(24).model_copy(update={"curves": {}})) is None
-    assert curves_chart(CASES["no accuracy in the curves"]()).title == "Validation loss"
+def test_what_was_not_measured_is_not_drawn(usual, page_of):
+    assert latency_chart(usual) is None
+    assert "Latency" not in page_of("search")
+    assert recipes_chart(SEARCHES["search of one trial"]()) is None
+    assert curves_chart(usual.model_copy(update={"curves": {}})) is None
+    assert curves_chart(SEARCHES["search without accuracy in the curves"]()).title == "Validation loss"
 
 
-def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():
-    search = search_of(24)
-    page = search_page(search, RETRAIN, retrain_address("http://airflow.example/dags/search/runs/manual__2026", RETRAIN))
+def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form(usual):
+    page = search_page(usual, RETRAIN, retrain_address("http://airflow.example/dags/search/runs/manual__2026", RETRAIN))
     (text,) = re.findall(r"<code>({.*?})</code>", page, re.DOTALL)
-    assert json.loads(text.replace("&#34;", '"')) == RETRAIN
+    assert json.loads(unescape(text)) == RETRAIN
     (address,) = re.findall(r'class="button" href="(http://airflow.example/retake/trigger/[^"]*)"', page)
     query = parse_qs(urlsplit(unescape(address)).query)
     assert (query["dag"], json.loads(query["conf"][0])) == (["retrain"], RETRAIN)
     assert retrain_address(None, RETRAIN) is None
-    assert 'href="http' not in search_page(search, RETRAIN)
-    assert 'href="javascript' not in search_page(search, RETRAIN, "javascript:alert(1)")
+    for no_address in (None, "javascript:alert(1)"):
+        assert not re.search('href="(http|javascript)', search_page(usual, RETRAIN, no_address))
 
 
-def test_the_recipe_of_the_form_is_shown_beside_the_winner():
-    search = search_of(24)
-    own = form_recipe(search)
+def test_the_recipe_of_the_form_is_shown_beside_the_winner(usual, page_of):
+    own = form_recipe(usual)
     assert own.number == 0
-    assert f"the recipe of the form ({100 * own.scores['action'].top1:.1f} %)" in verdict(search)
-    assert "recipe of the form</th>" in search_page(search, RETRAIN)
-    won = search.model_copy(update={"winner": 0})
+    assert f"the recipe of the form ({100 * own.scores['action'].top1:.1f} %)" in verdict(usual)
+    assert "recipe of the form</th>" in page_of("search")
+    won = usual.model_copy(update={"winner": 0})
     assert "It is the recipe of the form" in verdict(won)
     assert "recipe of the form</th>" not in search_page(won, RETRAIN)
 
 
-def test_with_halving_only_the_longest_trained_may_win():
-    search = search_of(24)
-    halving = search.plan.search.model_copy(update={"halving": True})
-    search = search.model_copy(update={"plan": search.plan.model_copy(update={"search": halving})})
+def test_with_halving_only_the_longest_trained_may_win(usual):
+    halving = usual.plan.search.model_copy(update={"halving": True})
+    search = usual.model_copy(update={"plan": usual.plan.model_copy(update={"search": halving})})
     rounds = [trial.round for trial in ranked(search)]
     assert rounds == sorted(rounds, key=lambda one: one != 3)
     assert form_recipe(search) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.options import SegmentOptions
-from tasks.video.clip_file import CutResult
+from tasks.video.clip_file import CutClip, CutResult
 from tasks.video.cut import cut
 from tasks.video.memory import undivided
 from tasks.video.probe import probe
@@ -58,3 +58,16 @@ def patterned(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -
     """Five frames of 96x64 pixels with edges, which interpolations scale differently."""
     drawn = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30", "-frames:v", "5", "-pix_fmt", "yuv420p"]
     return make_video(tmp_path_factory.mktemp("patterned") / "0000.mp4", *drawn)
+
+
+@pytest.fixture(scope="session")
+def clips(counted: Path, cut_into: Cut, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
+    """`counted`, cut as by default: two clips of 240 frames and one of 135."""
+    return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
+
+
+@pytest.fixture(scope="session")
+def small(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A second of 30 frames of 64x48 pixels."""
+    drawn = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", "-pix_fmt", "yuv420p"]
+    return make_video(tmp_path_factory.mktemp("small") / "small.mp4", *drawn).read_bytes()

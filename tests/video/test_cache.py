@@ -1,6 +1,5 @@
 import shutil
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
 from tasks.video import cache
 from tasks.video.cache import CacheItem, Progress, cache_frames
-from tasks.video.clip_file import CutClip, CutResult
+from tasks.video.clip_file import CutClip
 from tasks.video.fields import iter_fields
 from tasks.video.flow import FlowMaker
 from tasks.video.frames import read_frames
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.slow
 
 EVERY_FIFTH = tuple(range(0, 240, 5))
 MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
-
-
-@pytest.fixture(scope="module")
-def clips(counted: Path, cut_into: Callable[..., CutResult], tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
-    return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
 
 
 class Store:
@@ -134,12 +128,14 @@ def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips: tuple[Cut
     assert len(store.fetched) == 3
 
 
-def test_flow_of_another_size_is_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_a_clip_and_flow_of_another_size_are_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     store.paths["flow/2"] = tmp_path / "2.mkv"
     with FlowMaker(FlowOptions(flow_method="dis"), 1) as maker:
         maker.write(clips[2].path, store.paths["flow/2"], num_frames=3, short_side=64)
     with pytest.raises(BadVideo, match="frames are 96x64 pixels instead of 120x80"):
         fill([replace(item(clips[2], (0, 1)), key="flow/2", flow="any")], tmp_path / "cache", store)
+    with pytest.raises(BadVideo, match="frames are 120x80 pixels instead of 160x80"):
+        fill([replace(item(clips[0], MIDDLES), width=128)], tmp_path, store)
 
 
 def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
@@ -148,11 +144,6 @@ def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], sto
         fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
     assert not list(tmp_path.rglob(f"{clips[0].sha256}*"))
     assert not list(tmp_path.glob(f"{WORK_PREFIX}*"))
-
-
-def test_a_clip_of_another_size_is_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
-    with pytest.raises(BadVideo, match="frames are 120x80 pixels instead of 160x80"):
-        fill([replace(item(clips[0], MIDDLES), width=128)], tmp_path, store)
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(

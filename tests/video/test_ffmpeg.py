@@ -94,11 +94,6 @@ def test_secrets_of_the_environment_do_not_reach_it(tmp_path: Path, monkeypatch:
     assert "hush" not in (tmp_path / "seen").read_text()
 
 
-def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path):
-    with pytest.raises(Unavailable, match="disk"):
-        run(script(tmp_path / "full", "echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1"))
-
-
 def test_a_machine_that_starts_no_further_process_is_not_the_videos_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
@@ -115,9 +110,16 @@ def test_memory_is_limited(tmp_path: Path):
         run(program, memory=Memory(1 << 29, is_scarce=False))
 
 
-def test_a_crash_is_named(tmp_path: Path):
-    with pytest.raises(BadVideo, match=r"party\.mp4: ffmpeg was killed by SIGSEGV"):
-        run(script(tmp_path / "crash", "kill -SEGV $$"))
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1", Unavailable, "disk"),
+        ("kill -SEGV $$", BadVideo, r"party\.mp4: ffmpeg was killed by SIGSEGV"),
+    ],
+)
+def test_a_full_disk_is_not_the_videos_fault_and_a_crash_is(tmp_path: Path, text: str, error: type[Exception], words: str):
+    with pytest.raises(error, match=words):
+        run(script(tmp_path / "ffmpeg", text))
 
 
 @pytest.mark.parametrize(

@@ -103,34 +103,22 @@ def test_8_bit_values_are_as_tsn_has_them():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_motion_is_the_middle_grey(method: str, tmp_path: Path):
-    clip = write_clip(tmp_path / "clip.mp4", [texture(SIDE, 96)] * 3)
-    assert set(np.unique(flow_of(clip, 3, method))) <= {127, 128}
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_single_frame_has_one_field_without_motion(method: str, tmp_path: Path):
-    clip = write_clip(tmp_path / "clip.mp4", [texture(SIDE, 96)])
-    flow = flow_of(clip, 1, method)
-    assert flow.shape == (1, SIDE, 96, 2)
+@pytest.mark.parametrize("num_frames", [3, 1])
+def test_no_motion_is_the_middle_grey_and_a_single_frame_has_a_field_of_it(method: str, num_frames: int, tmp_path: Path):
+    flow = flow_of(write_clip(tmp_path / "clip.mp4", [texture(SIDE, 96)] * num_frames), num_frames, method)
+    assert flow.shape == (max(1, num_frames - 1), SIDE, 96, 2)
     assert set(np.unique(flow)) <= {127, 128}
 
 
-def test_three_frames_have_two_fields(tmp_path: Path):
-    assert len(flow_of(write_clip(tmp_path / "clip.mp4", moving(3, 1, 1)), 3)) == 2
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_flow_of_the_mirror_image_is_what_a_mirrored_crop_shows(method: str, tmp_path: Path):
+def test_the_flow_of_the_mirror_image_is_what_a_mirrored_crop_shows(tmp_path: Path):
     frames = moving(2, x=5, y=3, height=224, width=256)
     flow, of_mirrored = (
-        flow_of(write_clip(tmp_path / f"{name}.mp4", some), 2, method, short_side=224)
+        flow_of(write_clip(tmp_path / f"{name}.mp4", some), 2, short_side=224)
         for name, some in (("plain", frames), ("mirrored", [frame[:, ::-1] for frame in frames]))
     )
     top_left_mirrored, top_right = cut_views(flow, 10, Modality.FLOW)[1], cut_views(of_mirrored, 10, Modality.FLOW)[2]
     assert top_left_mirrored.shape == top_right.shape == (1, 224, 224, 2)
-    difference = np.abs(pixels(top_left_mirrored) - pixels(top_right))
-    assert np.mean(difference) < 0.1
+    assert np.mean(np.abs(pixels(top_left_mirrored) - pixels(top_right))) < 0.1
     assert np.median(pixels(top_right)[..., 0]) == pytest.approx(-5, abs=0.25)
 
 
@@ -163,23 +151,15 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(method: str, tmp_path:
     assert found[0] == found[1]
 
 
-def test_a_damaged_or_shorter_clip_is_told(tmp_path: Path):
+def test_a_damaged_or_shorter_clip_and_a_damaged_file_of_flow_are_told(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
     with pytest.raises(BadVideo, match="frames 0 to 8 requested, but it has 8"):
         flow_of(clip, 9)
-    whole = clip.read_bytes()
-    clip.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadVideo, match=r"clip\.mp4"):
-        flow_of(clip, 8)
-
-
-def test_a_damaged_file_of_flow_is_told(tmp_path: Path):
-    clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
     flow_of(clip, 8)
-    path = clip.with_suffix(".mkv")
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadVideo, match=r"clip\.mkv"):
-        list(iter_fields(path, range(7)))
+    for path, read in ((clip.with_suffix(".mkv"), lambda path: list(iter_fields(path, range(7)))), (clip, lambda path: flow_of(path, 8))):
+        path.write_bytes(path.read_bytes()[:1000])
+        with pytest.raises(BadVideo, match=path.name):
+            read(path)
 
 
 def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Path):
@@ -196,8 +176,8 @@ def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Pat
 def test_both_methods_see_the_same_motion_in_a_real_clip(shared: Path, tmp_path: Path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((shared / "videos" / "kitchen" / "put_pan1.mp4").read_bytes())
-    slow, fast = (pixels(flow_of(clip, 6, method, short_side=128)) for method in METHODS)
-    assert slow.shape == fast.shape == (5, 128, 227, 2)
+    slow, fast = (pixels(flow_of(clip, 4, method, short_side=128)) for method in METHODS)
+    assert slow.shape == fast.shape == (3, 128, 227, 2)
     assert np.abs(slow).mean() > 0.1
     assert np.abs(slow - fast).mean() < 0.5
     assert np.corrcoef(slow[..., 0].ravel(), fast[..., 0].ravel())[0, 1] > 0.6

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadVideo
+from tasks.options import SegmentOptions
 from tasks.results.sound import SoundState
 from tasks.video.sound import read_sound
 
@@ -43,38 +44,37 @@ def test_a_click_is_heard_when_it_is_seen_at_every_rate(make_video, tmp_path, la
 
 @pytest.mark.parametrize(("layout", "rate"), [("stereo", 44_100), ("mono", 8_000), ("5.1", 96_000)])
 def test_cut_clips_keep_their_sound_in_step(make_video, cut_into, tmp_path, layout, rate):
-    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=16")
-    video = make_video(tmp_path / "video.mp4", *picture, *clicks(layout, rate, 16), *ENCODED, "-c:a", "aac", "-b:a", "192k")
-    for clip in cut_into(tmp_path, video).clips:
-        assert clip.has_audio
+    picture = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=6")
+    video = make_video(tmp_path / "video.mp4", *picture, *clicks(layout, rate, 6), *ENCODED, "-c:a", "aac", "-b:a", "192k")
+    clips = cut_into(tmp_path, video, SegmentOptions(clip_seconds=3)).clips
+    assert [clip.has_audio for clip in clips] == [True, True]
+    for clip in clips:
         heard = read_sound(clip.path, (24_000,))
-        assert heard.seconds == 8
-        assert onsets(heard.samples[24_000], 24_000) == pytest.approx([second + 0.5 for second in range(8)], abs=0.003)
+        assert heard.seconds == 3
+        assert onsets(heard.samples[24_000], 24_000) == pytest.approx([0.5, 1.5, 2.5], abs=0.003)
 
 
-def test_a_late_track_is_silent_until_it_begins(make_video, tmp_path):
-    late = make_video(tmp_path / "late.mkv", *PICTURE, "-itsoffset", "1.5", *clicks("mono", 48_000, 1.5), *ENCODED, "-c:a", "flac")
-    heard = read_sound(late, (24_000,))
-    assert heard.reason == "its sound begins 1.5 s after the picture; before is silence"
-    assert onsets(heard.samples[24_000], 24_000) == pytest.approx([2], abs=0.01)
-    assert heard.num_seconds == pytest.approx(1.5, abs=0.03)
-    assert heard.state is SoundState.HEARD
-
-
-def test_a_track_that_ends_early_is_silent_from_there_on(make_video, tmp_path):
-    short = make_video(tmp_path / "short.mp4", *PICTURE, *clicks("mono", 48_000, 1.2), *ENCODED, "-c:a", "aac")
-    heard = read_sound(short, (24_000,))
-    assert heard.reason == "its sound ends 1.8 s before the picture; behind is silence"
-    assert heard.samples[24_000].shape == (72_000,)
-    assert not heard.samples[24_000][36_000:].any()
-
-
-def test_a_track_that_goes_on_after_the_picture_ends_with_it(make_video, tmp_path):
-    longer = make_video(tmp_path / "longer.mp4", *PICTURE, *clicks("mono", 48_000, 6), *ENCODED, "-c:a", "aac")
-    heard = read_sound(longer, (24_000,))
-    assert heard.samples[24_000].shape == (72_000,)
-    assert heard.num_seconds == pytest.approx(3, abs=0.03)
-    assert heard.reason == ""
+@pytest.mark.parametrize(
+    ("suffix", "offset_seconds", "seconds", "heard_seconds", "clicks_at", "reason"),
+    [
+        ("mkv", 1.5, 1.5, 1.5, [2], "its sound begins 1.5 s after the picture; before is silence"),
+        ("mp4", 0, 1.2, 1.2, [0.5], "its sound ends 1.8 s before the picture; behind is silence"),
+        ("mp4", 0, 6, 3, [0.5, 1.5, 2.5], ""),
+    ],
+    ids=["late", "ends early", "goes on"],
+)
+def test_a_track_is_heard_in_step_with_the_picture_and_is_as_long(
+    make_video, tmp_path, suffix, offset_seconds, seconds, heard_seconds, clicks_at, reason
+):
+    track = ("-itsoffset", str(offset_seconds), *clicks("mono", 48_000, seconds), *ENCODED, "-c:a", "flac" if suffix == "mkv" else "aac")
+    heard = read_sound(make_video(tmp_path / f"clip.{suffix}", *PICTURE, *track), (24_000,))
+    assert (heard.reason, heard.state) == (reason, SoundState.HEARD)
+    assert heard.num_seconds == pytest.approx(heard_seconds, abs=0.03)
+    samples = heard.samples[24_000]
+    assert samples.shape == (72_000,)
+    assert onsets(samples, 24_000) == pytest.approx(clicks_at, abs=0.01)
+    if seconds == 1.2:
+        assert not samples[36_000:].any()
 
 
 def test_a_gap_is_silent_and_what_follows_stays_in_step(make_video, tmp_path):

@@ -1,0 +1,73 @@
+"""What every page promises, whatever is on it."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from tests.report.conftest import CASES, COMPARISONS, SEARCHES
+from tests.report.tree import Tree
+
+FETCHING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "cite", "longdesc", "manifest", "xlink:href", "ping"}
+PAGES = [case if case != "many classes" else pytest.param(case, marks=pytest.mark.slow) for case in (*CASES, *SEARCHES, *COMPARISONS)]
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, page_of):
+    html = page_of(request.param)
+    return html, Tree(html)
+
+
+def test_the_markup_is_well_formed_and_no_number_is_missing_or_odd(page):
+    _, tree = page
+    assert tree.faults == []
+    ids = [attributes["id"] for _, attributes in tree.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert not re.search(r"\b(nan|NaN|inf|None|Undefined)\b", tree.text)
+
+
+def test_nothing_is_fetched_from_anywhere(page):
+    html, tree = page
+    for tag, attributes in tree.elements:
+        for name in FETCHING & attributes.keys():
+            assert attributes[name].startswith("data:"), (tag, name)
+        assert "url(" not in (attributes.get("style") or "")
+    assert not re.search(r"url\((?!#)|@import|@font-face", html)
+    assert {tag for tag, _ in tree.elements} & {"link", "iframe", "object", "embed", "form", "base"} == set()
+
+
+def test_no_script_runs_but_the_one_that_the_policy_names(page):
+    html, tree = page
+    assert not [name for _, attributes in tree.elements for name in attributes if name.startswith("on")]
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
+    assert tree.of("script") == [{}] * len(scripts)
+    assert len(scripts) <= 1
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert "default-src 'none'" in html
+    assert re.findall(r"script-src ([^;\"]*)", html) == [f"'sha256-{digest}'" for digest in digests]
+
+
+def test_links_lead_to_sections_or_to_the_web(page):
+    _, tree = page
+    ids = {attributes.get("id") for _, attributes in tree.elements}
+    for link in tree.of("a"):
+        assert link["href"][1:] in ids if link["href"].startswith("#") else link["href"].startswith(("http://", "https://"))
+
+
+def test_pictures_speak_to_those_who_do_not_see_them(page):
+    _, tree = page
+    ids = {attributes.get("id") for _, attributes in tree.elements}
+    for drawing in tree.of("svg"):
+        assert drawing.get("aria-hidden") == "true" or (drawing["role"] == "img" and {"aria-label", "aria-labelledby"} & drawing.keys())
+        assert set(drawing.get("aria-labelledby", "").split()) <= ids
+    assert all(image["alt"] for image in tree.of("img"))
+
+
+@pytest.mark.parametrize("case", [name for name in (*CASES, *SEARCHES, *COMPARISONS) if "hostile" in name])
+def test_names_are_text_never_markup(page_of, case):
+    tree = Tree(page_of(case))
+    assert len(tree.of("script")) <= 1
+    assert all(image["src"].startswith("data:") for image in tree.of("img"))
+    assert '<script>alert("x")</script>' in tree.text
+    assert "onerror=alert(1)" in tree.text

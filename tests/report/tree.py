@@ -1,0 +1,69 @@
+"""A page as its elements and its text, and the faults of its markup."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+VOID = {"meta", "img", "br", "link", "input", "hr", "area", "base", "col", "embed", "source", "track", "wbr"}
+
+
+class Tree(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.faults, self.elements, self.style, self.text = [], [], [], "", ""
+        self.feed(html)
+        self.close()
+        self.faults += [f"<{tag}> is never closed" for tag in self.open]
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        if len(names) != len(set(names)):
+            self.faults.append(f"<{tag}> has an attribute twice: {names}")
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()} closes nothing")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            self.style += data
+        else:
+            self.text += data
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def plain(html):
+    """The text of a piece of a page, without the titles of its marks."""
+    return " ".join(unescape(re.sub(r"<title>.*?</title>|<[^>]+>", " ", html)).split())
+
+
+def rows_of(table):
+    """The cells of a table as text, a list for each row."""
+    return [
+        [plain(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in re.findall(r"<tr.*?</tr>", table, re.S)
+    ]
+
+
+def without_settings(html):
+    """The page but for the options, which are described as in the form, for datasets of either kind."""
+    return re.sub(r'<table class="settings">.*?</table>', "", html, flags=re.S)
+
+
+def words_of(svg):
+    """What a drawing has written in it, and what its marks say under the pointer."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg), re.findall(r"<title[^>]*>([^<]*)</title>", svg)[1:]
+
+
+def stays_within(svg):
+    """Whether all marks of a drawing lie in its frame."""
+    width, height = (float(n) for n in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    marks = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"', svg)]
+    return bool(marks) and all(0 <= x <= width and 0 <= y <= height for x, y in marks)
