@@ -18,7 +18,6 @@ from tasks.labelling.desk import Desk
 from tasks.media.label_log import write_blocks
 from tasks.options import SegmentOptions
 from tasks.results.labelling import ClipStatement, LogEntry
-from tasks.results.prediction import PredictReportResult
 from tasks.results.video import ClipRecord, ClipsFile
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
@@ -102,22 +101,7 @@ def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str
     report = Layout(store_uri).prediction("test").report
     store.write_bytes(report.table, table.getvalue().encode())
     store.write_bytes(report.to_label, to_label.getvalue().encode())
-    result = PredictReportResult(
-        num_videos=len(cuts),
-        num_clips=sum(len(of_video.clips) for of_video in cuts),
-        num_set_aside=0,
-        first_set_aside=(),
-        missing=(),
-        action_agreement=None,
-        action_agreement_interval=None,
-        num_to_label=0,
-        page_uri="s3://none",
-        table_uri="s3://none",
-        to_label_uri="s3://none",
-        report_url="",
-        mlflow_run_url="",
-    )
-    store.write(report, result)
+    store.write_bytes(report.uri, b"{}")
 
 
 def write_many(store: Store, films: Sequence[str], store_uri: str = STORE) -> None:

@@ -213,6 +213,11 @@ def test_an_interval_labels_the_clips_that_it_covers(store, anna):
     assert labels(store) == {clip["uid"]: ("put", "meat") for clip in clips}
     (interval,) = anna.get(f"/videos/{video}")["intervals"]
     assert interval["by"] == "anna"
+    named = anna.queue(show="labelled", name="put meat")
+    assert [(clip["label"]["verb"], clip["label"]["origin"]) for clip in named] == [("put", "anna")] * 2
+    assert [row["token"] for row in anna.get("/review", show="intervals")["rows"]] == [interval["token"]]
+    assert anna.post(kind="withdrawal", withdrawn=interval["token"]).json()["counts"]["num_labelled"] == 0
+    assert anna.get("/review")["rows"] == anna.get(f"/videos/{video}")["intervals"] == []
 
 
 def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unless_the_prediction_has_intervals(store):
@@ -234,7 +239,18 @@ def test_a_class_merged_on_the_page_is_merged_in_the_build(store, anna, uid):
     anna.say(uid, "put beef")
     assert anna.post(kind="class", target="noun", name="beef", same_as="meat").status_code == 200
     assert labels(store)[uid] == ("put", "meat")
-    assert [merge["name"] for merge in anna.get("/classes")["merges"]] == ["beef"]
+    (merge,) = anna.get("/classes")["merges"]
+    assert anna.post(kind="withdrawal", withdrawn=merge["token"]).status_code == 200
+    assert labels(store)[uid] == ("put", "beef")
+
+
+def test_a_class_is_renamed_back(anna):
+    first, second = [clip["uid"] for clip in anna.queue()][:2]
+    for uid, name, to, num_clips in ((first, "grab", "hold", 1), (second, "hold", "grab", 2)):
+        anna.say(uid, f"{name} bag")
+        assert anna.post(kind="class", target="verb", name=name, same_as=to).status_code == 200
+        assert anna.get("/classes")["verbs"][0] == {"name": to, "num_clips": num_clips}
+    assert [merge["same_as"] for merge in anna.get("/classes")["merges"]] == ["grab"]
 
 
 def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):

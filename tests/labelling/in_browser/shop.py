@@ -1,13 +1,12 @@
-"""Serve the labelling page to a browser, beside the parts of Airflow that it talks to."""
+"""Serve the labelling page to a browser."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
 import uvicorn
-from fastapi import Body, Cookie, FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import Page, expect
 
@@ -15,7 +14,7 @@ from tasks.labelling.app import make_app
 from tasks.labelling.desk import Desk
 from tasks.options import SegmentOptions
 from tasks.store.objects import Store
-from tests.labelling.page import MAY_LOOK, person
+from tests.labelling.page import person
 
 OPTIONS = SegmentOptions(clip_seconds=1, min_clip_seconds=1, short_side=128, crf=30)
 READY = "#stage[aria-busy=false]"
@@ -23,32 +22,8 @@ START_SECONDS = 20
 
 
 def around(page: FastAPI) -> FastAPI:
-    """Mount the page where Airflow does, beside the part of Airflow's API that starts a DAG."""
-    app, runs = FastAPI(), dict[str, int]()
-
-    @app.post("/api/v2/dags/build_dataset/dagRuns")
-    def start(asked: Annotated[dict[str, object], Body()], who: Annotated[str | None, Cookie()] = None) -> dict[str, object]:
-        if who in (None, MAY_LOOK) or asked["logical_date"] is not None:
-            raise HTTPException(403, "Forbidden")
-        runs["manual__1+00:00"] = 0
-        return {"dag_run_id": "manual__1+00:00", "state": "queued"}
-
-    @app.get("/api/v2/dags/build_dataset/dagRuns")
-    def latest() -> dict[str, object]:
-        return {"dag_runs": []}
-
-    @app.get("/api/v2/dags/build_dataset/details")
-    def form() -> dict[str, object]:
-        return {"params": {"store": {"value": "s3://retake"}, "val_share": {}, "cut": {}, "clip_seconds": {}, "then": {}}}
-
-    @app.get("/api/v2/dags/build_dataset/dagRuns/{run}")
-    def state(run: str) -> dict[str, object]:
-        runs[run] += 1
-        return {"dag_run_id": run, "state": "success" if runs[run] > 1 else "running"}
-
-    @app.get("/api/v2/dags/build_dataset/dagRuns/{run}/taskInstances")
-    def tasks(run: str) -> dict[str, object]:
-        return {"task_instances": [{"task_id": "split", "map_index": -1, "state": "success" if runs[run] > 1 else "running"}]}
+    """Mount the page where Airflow does, and beside it in a frame."""
+    app = FastAPI()
 
     @app.get("/favicon.ico", status_code=204)
     def icon() -> None:
