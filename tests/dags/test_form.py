@@ -23,16 +23,13 @@ from tasks.options import (
     Weights,
 )
 from tasks.store.layout import Layout
+from tests.dags.conftest import defaults
 
 DAGS = (ingest_videos, build_dataset, retrain, predict_videos)
 MODELS = dict.fromkeys(model for dag in DAGS for model in dag.FORM.models())
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 NUMBERS = [(model, name) for model, name in FIELDS if model.model_fields[name].annotation in (int, float)]
 LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-
-
-def defaults(form):
-    return {name: param.value for name, param in form.params().items()}
 
 
 def param_of(model, name):

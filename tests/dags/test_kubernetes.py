@@ -16,9 +16,10 @@ from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.store.layout import Layout
 from tests.dags.cluster import Cluster
+from tests.dags.conftest import defaults
 
 FORM = Form(options=(IngestOptions,))
-PARAMS = {name: param.value for name, param in FORM.params().items()}
+PARAMS = defaults(FORM)
 RESULT = {"videos": [{"uri": "u"}], "mlflow_run_url": "http://mlflow/run"}
 SETTINGS = {
     "NAMESPACE": "retake",
@@ -176,9 +177,9 @@ def event_of(trigger):
 
 
 @pytest.fixture
-def in_store(reachable):
+def in_store(shelf):
     """A store that has the result of the step."""
-    reachable.write_bytes("s3://retake/ingests/x/result.json", json.dumps(RESULT).encode())
+    shelf.write_bytes("s3://retake/ingests/x/result.json", json.dumps(RESULT).encode())
 
 
 def test_a_step_waits_outside_of_the_worker_and_returns_what_it_left_in_the_store(cluster, task, in_store):
@@ -194,12 +195,12 @@ def test_a_step_waits_outside_of_the_worker_and_returns_what_it_left_in_the_stor
     assert len(cluster.deleted) == 1
 
 
-def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, task, reachable):
+def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, task, shelf):
     cut = SegmentOptions(crf=21)
     form = Form(options=(SegmentOptions,))
-    task |= {"params": {name: param.value for name, param in form.params().items()}}
+    task |= {"params": defaults(form)}
     one = {"step": "label", "form": form, "options": (SegmentOptions,), "inputs": None, "overlay": '{"crf": 21}'}
-    reachable.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
+    shelf.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
     trigger = start(operator(**one), task)
     cluster.end()
     assert operator(**one).trigger_reentry(task, event_of(trigger)) == RESULT

@@ -234,3 +234,27 @@ test("a page whose clips are still being read asks again, and an empty store say
   await page.wait(100);
   assert.deepEqual([page.by("not-ready").hidden, page.text("clip-caption")], [true, "a.mp4 0:00.00–0:01.00"]);
 });
+
+test("screen readers leave letters to the page, and its name is not read with each answer", async () => {
+  const page = await Visitor.open();
+  for (const id of ["stage", "interval-stage"]) {
+    assert.equal(page.by(id).getAttribute("role"), "application");
+    assert.match(page.by(id).ariaLabel, /; . lists the keys/);
+  }
+  const name = page.by("stage").ariaLabel;
+  await page.press("Enter");
+  assert.deepEqual([page.by("stage").ariaLabel, page.text("spoken")], [name, "a.mp4 0:01.00. Suggested: put meat, 90 %."]);
+});
+
+test("single keys are turned off in the list of keys, and stay off", async () => {
+  const page = await Visitor.open();
+  await page.press("?");
+  assert.equal(page.by("help").open, true);
+  await page.press("n");
+  page.by("single-keys").checked = false;
+  page.by("single-keys").dispatchEvent(new Event("change"));
+  page.by("help").close();
+  await page.press("n", "1", "Enter");
+  assert.deepEqual(page.said.map(words), [["action", "put", "meat"]]);
+  assert.equal(localStorage.getItem("retake-label/single-keys"), "off");
+});
