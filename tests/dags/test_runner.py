@@ -267,7 +267,8 @@ def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
 
 def test_a_queue_of_ones_own_is_kept():
     assert step(queue="night").queue == "night"
-    assert StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").kwargs["queue"] == "night"
+    with DAG("a_dag"):
+        assert StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}]).queue == "night"
 
 
 def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_they_make(play, context):
