@@ -80,7 +80,7 @@ def test_all_text_has_contrast(view):
     # Controls that cannot be used now need no contrast (WCAG 1.4.3).
     view.evaluate("window.unusable = [...document.querySelectorAll(':disabled')]; unusable.forEach(one => (one.hidden = true))")
     for scheme in ("dark", "light"):
-        view.emulate_media(color_scheme=scheme)
+        view.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert view.evaluate(CONTRAST) == [], scheme
     view.evaluate("unusable.forEach(one => (one.hidden = false))")
 
