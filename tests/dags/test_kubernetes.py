@@ -207,24 +207,21 @@ def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, tas
 
 
 @pytest.mark.parametrize(
-    ("code", "wanted"),
-    [(65, AirflowFailException), (78, AirflowFailException), (1, AirflowFailException), (75, AirflowException), (99, AirflowSkipException)],
+    ("code", "reason", "said", "wanted"),
+    [
+        *((code, "Error", r"film\.mp4: why", AirflowFailException) for code in (65, 78, 1)),
+        (75, "Error", r"film\.mp4: why", AirflowException),
+        (99, "Error", r"film\.mp4: why", AirflowSkipException),
+        (137, "OOMKilled", "RETAKE_KUBERNETES_TRAINER_LIMITS", AirflowException),
+    ],
 )
-def test_an_exit_code_says_whether_a_retry_helps(code, wanted, cluster, task):
-    trigger = start(operator(), task)
-    cluster.end(exitCode=code, reason="Error", message="working\nfilm.mp4: why\n")
-    event = event_of(trigger)
-    with pytest.raises(AirflowException, match=r"film\.mp4: why") as raised:
-        operator().trigger_reentry(task, event)
+def test_how_a_pod_ends_says_whether_a_retry_helps(code, reason, said, wanted, cluster, task):
+    trigger = start(operator(image="trainer"), task)
+    cluster.end(exitCode=code, reason=reason, message="working\nfilm.mp4: why\n")
+    with pytest.raises(AirflowException, match=said) as raised:
+        operator(image="trainer").trigger_reentry(task, event_of(trigger))
     assert type(raised.value) is wanted
     assert len(cluster.deleted) == 1
-
-
-def test_a_memory_limit_that_is_reached_is_named(cluster, task):
-    trigger = start(operator(image="trainer"), task)
-    cluster.end(exitCode=137, reason="OOMKilled")
-    with pytest.raises(AirflowException, match="RETAKE_KUBERNETES_TRAINER_LIMITS"):
-        operator(image="trainer").trigger_reentry(task, event_of(trigger))
 
 
 def test_a_pod_that_no_node_takes_says_why(cluster, task):
