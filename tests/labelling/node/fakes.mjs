@@ -1,6 +1,11 @@
 // As much of a browser as the page's scripts ask for.
 
 import { setMaxListeners } from "node:events";
+import { readFileSync } from "node:fs";
+
+import { FakeElement, parse } from "./dom.mjs";
+
+export const STATIC = new URL("../../../tasks/labelling/static/", import.meta.url);
 
 /** Keeps what a page keeps in the browser. */
 export function fakeStorage() {
@@ -9,39 +14,35 @@ export function fakeStorage() {
   return new Proxy(methods, { ownKeys: () => [...kept.keys()], getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) });
 }
 
-/** An element that hears events and knows which selectors it fits. */
-export class FakeElement extends EventTarget {
-  value = "";
-  hidden = false;
-  textContent = "";
-
-  constructor(localName = "div", fits = []) {
-    super();
-    this.localName = localName;
-    this.fits = fits;
-  }
-
-  closest(selector) {
-    return this.fits.some((one) => selector.includes(one)) ? this : null;
-  }
-}
-
-/** Put the globals of a page in place; `elements` are found by id. */
-export function fakePage(elements = {}) {
-  const document = new EventTarget();
-  Object.assign(document, { body: new FakeElement("body"), openDialog: null, videos: [] });
-  document.getElementById = (id) => (elements[id] ??= new FakeElement());
-  document.querySelector = (selector) => (selector === "dialog[open]" ? document.openDialog : null);
-  document.querySelectorAll = (selector) => (selector === "video" ? document.videos : []);
+/** Put the globals of the page in place, without its scripts, and return its document. */
+export function fakePage(hash = "") {
+  const document = parse(readFileSync(new URL("index.html", STATIC), "utf8"));
   const events = new EventTarget();
   setMaxListeners(0, events);
+  let at = hash;
+  const location = {
+    pathname: "/retake/label/",
+    get hash() {
+      return at;
+    },
+    set hash(to) {
+      at = to;
+      events.dispatchEvent(new Event("hashchange"));
+    },
+  };
   Object.assign(globalThis, {
     document,
+    location,
     Element: FakeElement,
     localStorage: fakeStorage(),
-    location: { pathname: "/retake/label/" },
     addEventListener: events.addEventListener.bind(events),
     dispatchEvent: events.dispatchEvent.bind(events),
+    window: { focus() {} },
+    requestAnimationFrame() {},
+    ResizeObserver: class {
+      observe() {}
+    },
+    HTMLMediaElement: { HAVE_CURRENT_DATA: 2 },
   });
   return document;
 }

@@ -3,7 +3,7 @@ import test, { beforeEach, mock } from "node:test";
 
 import { fakePage, fakeServer, settled } from "./fakes.mjs";
 
-fakePage();
+const document = fakePage();
 const { filmOf, keepOnly } = await import("../../../tasks/labelling/static/films.js");
 const { playerKeys } = await import("../../../tasks/labelling/static/frames.js");
 const { Sequence } = await import("../../../tasks/labelling/static/sequence.js");
@@ -11,6 +11,8 @@ const { isSame, lanesOf } = await import("../../../tasks/labelling/static/timeli
 
 // Clips of a second, but for the last; the second is missing.
 const CLIPS = [[0, 1], [2, 3], [3, 3.5]].map(([start_seconds, stop_seconds], number) => ({ uid: `clip${number}`, start_seconds, stop_seconds, num_frames: 30 }));
+const video = document.createElement("video");
+document.body.append(video);
 let asked, player, sequence, freed;
 
 class FakePlayer extends EventTarget {
@@ -35,7 +37,7 @@ beforeEach(async () => {
   keepOnly([]);
   await settled();
   mock.restoreAll();
-  document.videos = [];
+  video.src = "";
   asked = fakeServer(() => [200, new Blob(["film"])]);
   freed = [];
   let number = 0;
@@ -59,7 +61,7 @@ test("a film is read once while it is kept, and again after a failure", async ()
 
 test("films are let go of, but not those that a video element has", async () => {
   const [a, b] = [await filmOf("a"), await filmOf("b")];
-  document.videos = [{ src: a }];
+  video.src = a;
   keepOnly(["c"]);
   await settled();
   assert.deepEqual([freed, paths().at(-1)], [[b], "clips/c.mp4"]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { beforeEach, mock } from "node:test";
 
-import { FakeElement, fakePage } from "./fakes.mjs";
+import { fakePage } from "./fakes.mjs";
 
 const document = fakePage();
 const { Held, goesOn } = await import("../../../tasks/labelling/static/held.js");
@@ -20,7 +20,7 @@ beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout"] });
   [said, box, held] = [[], null, new Held()];
-  document.openDialog = null;
+  document.getElementById("help").open = false;
   setSingleKeys(true);
   const words = { set: (text) => (box = text), focus: () => (box ??= "") };
   const act = (name) => () => said.push(name);
@@ -80,18 +80,18 @@ test("a key that is held down answers once, but goes on from frame to frame", ()
 });
 
 test("keys that a control needs stay with the control", () => {
-  press("Enter", { target: new FakeElement("button") });
-  press(" ", { target: new FakeElement("button") });
-  press("1", { target: new FakeElement("input", ["input:not([type=checkbox])"]) });
+  press("Enter", { target: document.getElementById("answer-back") });
+  press(" ", { target: document.getElementById("answer-back") });
+  press("1", { target: document.getElementById("filter-name") });
   assert.deepEqual(said, []);
-  press("1", { target: new FakeElement("button") });
-  press("Escape", { target: new FakeElement("input", ["input:not([type=checkbox])"]) });
+  press("1", { target: document.getElementById("answer-back") });
+  press("Escape", { target: document.getElementById("filter-name") });
   assert.deepEqual(said, ["1", "home"]);
 });
 
 test("no key reaches the page behind a dialog, or from an input method", () => {
   press("n", { isComposing: true });
-  document.openDialog = new FakeElement("dialog");
+  document.getElementById("help").open = true;
   press("Enter");
   assert.deepEqual(said, []);
 });

@@ -1,16 +1,14 @@
 // The whole page on a fake document, and a server that remembers what it is told.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { mock } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { FakeElement, parse } from "./dom.mjs";
-import { fakePage, fakeServer, settled } from "./fakes.mjs";
+import { STATIC, fakePage, fakeServer, settled } from "./fakes.mjs";
 
-const STATIC = fileURLToPath(new URL("../../../tasks/labelling/static/", import.meta.url));
 export const STORE = "s3://retake";
 export const VIDEO = "a".repeat(64);
 
@@ -77,36 +75,17 @@ export class Visitor {
   static async open(server = serverState(), hash = "") {
     const visitor = new Visitor();
     visitor.server = server;
-    visitor.document = parse(readFileSync(path.join(STATIC, "index.html"), "utf8"));
-    fakePage();
-    const place = { pathname: "/retake/label/" };
-    let at = hash;
-    Object.defineProperty(place, "hash", {
-      get: () => at,
-      set: (to) => {
-        at = to;
-        globalThis.dispatchEvent(new Event("hashchange"));
-      },
-    });
-    class Observer {
-      observe() {}
-    }
-    class Media {
-      static HAVE_CURRENT_DATA = 2;
-    }
+    visitor.document = fakePage(hash);
     mock.restoreAll();
     mock.timers.reset();
     mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
     let number = 0;
     mock.method(URL, "createObjectURL", () => `blob:${(number += 1)}`);
     mock.method(URL, "revokeObjectURL", () => {});
-    const none = () => {};
-    Object.assign(globalThis, { document: visitor.document, Element: FakeElement, location: place, ResizeObserver: Observer, HTMLMediaElement: Media });
-    Object.assign(globalThis, { window: { focus: none }, requestAnimationFrame: none });
     visitor.asked = fakeServer((address, options) => answer(server, address, options));
     const folder = mkdtempSync(path.join(tmpdir(), "retake-page-"));
     try {
-      cpSync(STATIC, folder, { recursive: true });
+      cpSync(fileURLToPath(STATIC), folder, { recursive: true });
       writeFileSync(path.join(folder, "package.json"), '{"type": "module"}');
       await import(pathToFileURL(path.join(folder, "label.js")));
     } finally {

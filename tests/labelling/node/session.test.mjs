@@ -3,8 +3,7 @@ import test, { beforeEach } from "node:test";
 
 import { fakePage, fakeServer } from "./fakes.mjs";
 
-const elements = {};
-fakePage(elements);
+const document = fakePage();
 const { asked: chosen } = await import("../../../tasks/labelling/static/api.js");
 const { clipsAfter } = await import("../../../tasks/labelling/static/ahead.js");
 const { filters } = await import("../../../tasks/labelling/static/filters.js");
@@ -82,8 +81,8 @@ test("no address is too long, however many clips were left for later", async () 
 test("another list goes on behind its last clip, of the cut that is chosen", async () => {
   server = fakeServer(() => [200, { clips: [] }]);
   chosen.cut = "longer";
-  elements["filter-show"].value = "all";
-  elements["filter-name"].value = " put ";
+  document.getElementById("filter-show").value = "all";
+  document.getElementById("filter-name").value = " put ";
   await clipsAfter([clip("a"), clip("b", "nothing")], ["u"]);
   assert.deepEqual(queryOf(server[0]), { show: "all", name: "put", after: "b", limit: "20", cut: "longer" });
   assert.equal(filters.isDefault(), false);
