@@ -20,6 +20,7 @@ from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.ports import port_offset
+from tests.steps.shelf import Shelf
 
 PORT_OFFSET = port_offset(1300)
 
@@ -48,6 +49,11 @@ class Log:
     warning = info
 
 
+def defaults(form):
+    """What a form says before anybody changes it."""
+    return {name: param.value for name, param in form.params().items()}
+
+
 def comes_true(condition, within_seconds=60):
     """Whether `condition` holds before the time is over."""
     deadline = time.monotonic() + within_seconds
@@ -58,28 +64,30 @@ def comes_true(condition, within_seconds=60):
     return False
 
 
+def tell_where(monkeypatch, endpoint, access_key="a", secret_key="s"):  # noqa: S107
+    """Say in the environment where the store is."""
+    for name, value in {"ENDPOINT": endpoint, "ACCESS_KEY": access_key, "SECRET_KEY": secret_key}.items():
+        monkeypatch.setenv(f"RETAKE_STORE_{name}", value)
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    """A store in memory that runners find in place of a real one."""
+    shelf = Shelf()
+    tell_where(monkeypatch, "store:1")
+    monkeypatch.setattr("tasks.store.objects.Store.from_settings", lambda settings: shelf)
+    return shelf
+
+
 @pytest.fixture(scope="session")
-def store(tmp_path_factory):
-    """A real store, and how to reach it."""
+def settings(tmp_path_factory):
+    """How to reach a real store, which containers write to."""
     home = Home(tmp_path_factory.mktemp("home") / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
         (server,) = supervise.up(home, lambda _: None, ("store",))
-        settings = store_settings(Credentials.load(home), {"store": server.ports})
-        store = Store.from_settings(settings)
-        store.ensure_bucket("s3://retake")
-        yield store, settings
+        yield store_settings(Credentials.load(home), {"store": server.ports})
         processes.stop(home, "store", signal.SIGKILL, 10)  # nothing in it is needed, and a graceful stop may take 10 s
-
-
-@pytest.fixture
-def reachable(store, monkeypatch):
-    """A store that steps and runners reach."""
-    objects, settings = store
-    monkeypatch.setenv("RETAKE_STORE_ENDPOINT", settings.endpoint)
-    monkeypatch.setenv("RETAKE_STORE_ACCESS_KEY", settings.access_key.get_secret_value())
-    monkeypatch.setenv("RETAKE_STORE_SECRET_KEY", settings.secret_key.get_secret_value())
-    return objects
 
 
 @pytest.fixture(scope="session")
@@ -95,12 +103,15 @@ def client():
 
 
 @pytest.fixture
-def bench(client, reachable, monkeypatch):
+def bench(client, settings, monkeypatch):
     """An engine and a store, and a run of the test's own."""
     from tests.dags import engine
 
-    bench = engine.Bench(client, reachable, uuid.uuid4().hex)
-    settings = {
+    store = Store.from_settings(settings)
+    store.ensure_bucket("s3://retake")
+    tell_where(monkeypatch, settings.endpoint, settings.access_key.get_secret_value(), settings.secret_key.get_secret_value())
+    bench = engine.Bench(client, store, uuid.uuid4().hex)
+    runner = {
         "RETAKE_DOCKER_HOST": "unix:///var/run/docker.sock",
         "RETAKE_DOCKER_WORKER_IMAGE": engine.IMAGE,
         "RETAKE_DOCKER_TRAINER_IMAGE": engine.IMAGE,
@@ -108,7 +119,7 @@ def bench(client, reachable, monkeypatch):
         "RETAKE_DOCKER_CACHE_VOLUME": f"retake-test-{bench.run_id}",
         "RETAKE_DOCKER_VIDEOS_VOLUME": f"retake-test-{bench.run_id}",
     }
-    for name, value in settings.items():
+    for name, value in runner.items():
         monkeypatch.setenv(name, value)
     bench.store.write_bytes(f"s3://retake/{bench.run_id}/result.json", json.dumps(engine.RESULT).encode())
     yield bench

@@ -13,11 +13,12 @@ from dags._docker import DockerStepOperator
 from dags._form import Form
 from tasks.options import IngestOptions
 from tasks.store.objects import Store
+from tests.dags.conftest import defaults
 
 BASE = "python:3.11-slim-trixie"
 IMAGE = "retake-test-runner:1"
 FORM = Form(options=(IngestOptions,))
-PARAMS = {name: param.value for name, param in FORM.params().items()}
+PARAMS = defaults(FORM)
 RESULT = {"num_videos": 1}
 SAY = "print({!r}, file=sys.stderr, flush=True)".format
 """A step's words."""

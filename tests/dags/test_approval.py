@@ -37,15 +37,22 @@ def test_the_question_waits_as_long_as_the_run_was_told(approve, monkeypatch):
     assert (asked["options"], asked["defaults"], list(asked["params"])) == (["Approve", "Reject"], ["Reject"], ["comment"])
 
 
+def told(answer):
+    """What the step that decides is told of an answer."""
+    decide = retrain.dag.get_task("publish.decide")
+    instance = SimpleNamespace(xcom_pull=lambda task_ids: answer)
+    return tuple(jinja2.Template(decide.inputs[name]).render(ti=instance) for name in ("answer", "answered_by", "comment"))
+
+
 @pytest.mark.parametrize(
-    ("chosen", "user", "comment", "given"),
+    ("chosen", "user", "comment", "wanted"),
     [
-        ("Approve", ADA, "seen", {"answer": "approved", "answered_by": "ada", "comment": "seen"}),
-        ("Reject", ADA, None, {"answer": "rejected", "answered_by": "ada", "comment": ""}),
-        ("Reject", None, None, {"answer": "no answer", "answered_by": "the time limit", "comment": ""}),
+        ("Approve", ADA, "seen", ("approved", "ada", "seen")),
+        ("Reject", ADA, None, ("rejected", "ada", "")),
+        ("Reject", None, None, ("no answer", "the time limit", "")),
     ],
 )
-def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, chosen, user, comment, given):
+def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, chosen, user, comment, wanted):
     event = {
         "chosen_options": [chosen],
         "params_input": {"comment": comment},
@@ -53,15 +60,9 @@ def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, c
         "responded_by_user": user,
         "timedout": user is None,
     }
-    assert approve.execute_complete({}, event) == given
-    decide = retrain.dag.get_task("publish.decide")
-    instance = SimpleNamespace(xcom_pull=lambda task_ids: given)
-    rendered = {name: jinja2.Template(decide.inputs[name]).render(ti=instance) for name in given}
-    assert rendered == given
+    assert told(approve.execute_complete({}, event)) == wanted
 
 
-def test_without_a_question_the_step_is_told_that_nobody_was_asked():
-    decide = retrain.dag.get_task("publish.decide")
-    instance = SimpleNamespace(xcom_pull=lambda task_ids: None)
-    rendered = {name: jinja2.Template(decide.inputs[name]).render(ti=instance) for name in ("answer", "answered_by", "comment")}
-    assert rendered == {"answer": "not asked", "answered_by": "", "comment": ""}
+def test_without_a_question_the_step_is_told_that_nobody_was_asked(approve):
+    assert told(None) == ("not asked", "", "")
+    assert approve.queue == "cpu"

@@ -11,7 +11,6 @@ from dags._step import command_flags
 from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
-    LONG,
     PRESETS,
     EvaluateOptions,
     IngestOptions,
@@ -23,6 +22,7 @@ from tasks.options import (
     Weights,
 )
 from tasks.store.layout import Layout
+from tests.dags.conftest import defaults
 
 DAGS = (ingest_videos, build_dataset, retrain, predict_videos)
 MODELS = dict.fromkeys(model for dag in DAGS for model in dag.FORM.models())
@@ -31,12 +31,18 @@ NUMBERS = [(model, name) for model, name in FIELDS if model.model_fields[name].a
 LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 
-def defaults(form):
-    return {name: param.value for name, param in form.params().items()}
-
-
 def param_of(model, name):
     return Form((model,)).params()[name]
+
+
+@pytest.fixture
+def resolved(context):
+    """Resolves the options of a run whose form has these values."""
+
+    def run(dag, params=None, *events, **about):
+        return resolve(context(defaults(dag.FORM) | (params or {}), *events, **about), dag.FORM)
+
+    return run
 
 
 def form_takes(param, value):
@@ -129,33 +135,30 @@ def test_the_store_is_the_settings(monkeypatch):
 
 
 @pytest.mark.parametrize("dag", DAGS)
-def test_every_default_of_a_form_is_taken(dag, context):
-    values = resolve(context(defaults(dag.FORM)), dag.FORM)
-    assert values["store"] == "s3://retake"
+def test_every_default_of_a_form_is_taken(dag, resolved):
+    assert resolved(dag)["store"] == "s3://retake"
 
 
-def test_a_run_by_hand_has_its_form(context):
-    form = ingest_videos.FORM
-    values = resolve(context(defaults(form) | {"fps": 25, "sources": ["/a"], "store": "s3://mine/"}), form)
+def test_a_run_by_hand_has_its_form(resolved):
+    values = resolved(ingest_videos, {"fps": 25, "sources": ["/a"], "store": "s3://mine/"})
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
 
 
-def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(context):
-    form = build_dataset.FORM
+def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved):
     extra = {"store": "s3://sample", "params": {"fps": 15, "val_share": 0.4, "epochs": 6, "sources": ["/a"]}}
-    values = resolve(context(defaults(form), extra), form)
+    values = resolved(build_dataset, None, extra)
     assert (values["store"], values["fps"], values["val_share"], values["then"]) == ("s3://sample", 15, 0.4, {"epochs": 6})
-    assert form.handover(values) == {"store": "s3://sample", "params": {"epochs": 6}}
+    assert build_dataset.FORM.handover(values) == {"store": "s3://sample", "params": {"epochs": 6}}
 
 
-def test_what_an_ingest_is_told_reaches_the_training(context):
-    asked = {"fps": 15, "store": "s3://sample", "then": {"val_share": 0.4, "epochs": 6, "preset": "none"}}
-    first = resolve(context(defaults(ingest_videos.FORM) | asked), ingest_videos.FORM)
-    second = resolve(context(defaults(build_dataset.FORM), ingest_videos.FORM.handover(first)), build_dataset.FORM)
-    third = resolve(context(defaults(retrain.FORM), build_dataset.FORM.handover(second)), retrain.FORM)
+def test_what_an_ingest_is_told_reaches_the_training(resolved):
+    first = resolved(ingest_videos, {"fps": 15, "store": "s3://sample", "then": {"val_share": 0.4, "epochs": 6, "preset": "none"}})
+    second = resolved(build_dataset, None, ingest_videos.FORM.handover(first))
+    third = resolved(retrain, None, build_dataset.FORM.handover(second))
     assert (second["fps"], second["val_share"], second["split_seed"]) == (15, 0.4, 0)
     assert (third["store"], third["epochs"]) == ("s3://sample", 6)
-    assert places(first)["recipe"] == places(second)["recipe"]
+    assert places(first)["recipe"] == places(second)["recipe"] == recipe_of(SegmentOptions(fps=15))
+    assert "recipe" not in places(third)
 
 
 def test_no_option_of_one_step_has_the_name_of_another_steps():
@@ -164,15 +167,13 @@ def test_no_option_of_one_step_has_the_name_of_another_steps():
     assert len(names) == len(set(names))
 
 
-def test_the_latest_of_several_events_counts_and_the_others_are_named(context, caplog):
-    values = resolve(context(defaults(retrain.FORM), {"store": "s3://old"}, {"store": "s3://new"}), retrain.FORM)
-    assert values["store"] == "s3://new"
+def test_the_latest_of_several_events_counts_and_the_others_are_named(resolved, caplog):
+    assert resolved(retrain, None, {"store": "s3://old"}, {"store": "s3://new"})["store"] == "s3://new"
     assert "s3://old" in caplog.text
 
 
-def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(context):
-    values = resolve(context(defaults(retrain.FORM), {"from_rest_api": True}), retrain.FORM)
-    assert values["store"] == "s3://retake"
+def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
+    assert resolved(retrain, None, {"from_rest_api": True}) == resolved(retrain)
 
 
 @pytest.mark.parametrize(
@@ -190,81 +191,75 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(context):
         (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
     ],
 )
-def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, context):
+def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, resolved):
     with pytest.raises(AirflowFailException, match=named):
-        resolve(context(defaults(dag.FORM) | params), dag.FORM)
+        resolved(dag, params)
 
 
-def test_a_malformed_event_fails_without_a_retry(context):
+def test_a_malformed_event_fails_without_a_retry(resolved):
     with pytest.raises(AirflowFailException, match="asset event: params"):
-        resolve(context(defaults(retrain.FORM), {"params": 3}), retrain.FORM)
+        resolved(retrain, None, {"params": 3})
+
+
+def training(values):
+    return TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields})
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_preset_takes_the_place_of_all_training_options(preset, context):
-    values = resolve(context(defaults(retrain.FORM) | {"preset": preset, "epochs": 3, "crops": 1}), retrain.FORM)
-    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == PRESETS[preset]
+def test_the_preset_takes_the_place_of_all_training_options_but_the_label_noise(preset, resolved):
+    values = resolved(retrain, {"preset": preset, "epochs": 3, "crops": 1})
+    assert training(values) == PRESETS[preset]
     assert values["crops"] == 1
-    by_hand = defaults(retrain.FORM) | PRESETS[preset].model_dump(mode="json") | {"crops": 1}
-    assert places(values)["key"] == places(resolve(context(by_hand), retrain.FORM))["key"]
+    assert places(values)["key"] == places(resolved(retrain, PRESETS[preset].model_dump(mode="json") | {"crops": 1}))["key"]
+    noisy = resolved(retrain, {"preset": preset, "label_noise": 0.2, "epochs": 3})
+    assert training(noisy) == PRESETS[preset].model_copy(update={"label_noise": 0.2})
 
 
 @pytest.mark.parametrize(
     "start", [{"checkpoint": "models:/meals@champion"}, {"backbone_weights": "s3://a/b.pth", "backbone": "resnet18"}, {"fuse": ["runs/a/"]}]
 )
-def test_a_preset_is_refused_beside_a_start_that_it_would_ignore(start, context):
+def test_a_preset_is_refused_beside_a_start_that_it_would_ignore(start, resolved):
     with pytest.raises(AirflowFailException, match=f"preset light starts from weights of its own, and {next(iter(start))} names others"):
-        resolve(context(defaults(retrain.FORM) | {"preset": "light"} | start), retrain.FORM)
+        resolved(retrain, {"preset": "light"} | start)
 
 
-def test_a_preset_leaves_the_label_noise_of_the_form(context):
-    values = resolve(context(defaults(retrain.FORM) | {"preset": "long", "label_noise": 0.2, "epochs": 3}), retrain.FORM)
-    assert TrainOptions.model_validate({name: values[name] for name in TrainOptions.model_fields}) == LONG.model_copy(
-        update={"label_noise": 0.2}
-    )
+def plan_of(layout, where):
+    return layout.plan(where["key"])
 
 
-def flags_of(task, values):
-    """The command line of a task in a run with these values."""
-    return [task.step, *command_flags(task, values)]
+def prediction_of(layout, where):
+    return layout.prediction_plan(where["key"])
 
 
 @pytest.mark.parametrize(
     ("dag", "task", "place", "params"),
     [
-        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {}),
-        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {"preset": "original", "force": True, "crops": 1}),
-        (retrain, "prepare.plan", lambda layout, where: layout.plan(where["key"]), {"dataset": "s3://retake/datasets/x", "epochs": 3}),
-        (predict_videos, "plan", lambda layout, where: layout.prediction_plan(where["key"]), {}),
-        (predict_videos, "plan", lambda layout, where: layout.prediction_plan(where["key"]), {"videos": ["/a b", "--c"], "preview": True}),
+        (retrain, "prepare.plan", plan_of, {}),
+        (retrain, "prepare.plan", plan_of, {"preset": "original", "force": True, "crops": 1}),
+        (retrain, "prepare.plan", plan_of, {"dataset": "s3://retake/datasets/x", "epochs": 3}),
+        (predict_videos, "plan", prediction_of, {}),
+        (predict_videos, "plan", prediction_of, {"videos": ["/a b", "--c"], "preview": True}),
         (build_dataset, "label", lambda layout, where: layout.labels(where["recipe"]), {"clip_seconds": 4}),
     ],
 )
-def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, place, params, context):
-    values = resolve(context(defaults(dag.FORM) | params), dag.FORM)
+def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, place, params, resolved):
+    values, task = resolved(dag, params), dag.dag.get_task(task)
     where = places(values)
-    step, arguments = parse(flags_of(dag.dag.get_task(task), values))
+    step, arguments = parse([task.step, *command_flags(task, values)])
     assert step.address(arguments) == place(Layout(where["store"]), where)
 
 
-def test_training_again_has_a_key_of_its_own_for_each_run(context):
+def test_training_again_has_a_key_of_its_own_for_each_run(resolved):
     def key(force, run_id):
-        return places(resolve(context(defaults(retrain.FORM) | {"force": force}, run_id=run_id), retrain.FORM))["key"]
+        return places(resolved(retrain, {"force": force}, run_id=run_id))["key"]
 
     assert key(False, "a") == key(False, "b")
     assert len({key(False, "a"), key(True, "a"), key(True, "b")}) == 3
 
 
-def test_a_key_does_not_depend_on_how_a_number_is_written(context):
-    form = ingest_videos.FORM
-    keys = {places(resolve(context(defaults(form) | {"clip_seconds": n, "then": t}), form))["key"] for n, t in ((8, None), (8.0, {}))}
-    assert len(keys) == 1
-
-
-def test_the_recipe_is_the_cutting_options(context):
-    values = resolve(context(defaults(build_dataset.FORM) | {"fps": 15}), build_dataset.FORM)
-    assert places(values)["recipe"] == recipe_of(SegmentOptions(fps=15))
-    assert "recipe" not in places(resolve(context(defaults(retrain.FORM)), retrain.FORM))
+def test_a_key_does_not_depend_on_how_a_number_is_written(resolved):
+    written = ({"clip_seconds": 8, "then": None}, {"clip_seconds": 8.0, "then": {}})
+    assert len({places(resolved(ingest_videos, params))["key"] for params in written}) == 1
 
 
 def test_forms_of_later_runs_cover_what_those_runs_take():

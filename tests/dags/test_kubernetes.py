@@ -16,9 +16,10 @@ from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.store.layout import Layout
 from tests.dags.cluster import Cluster
+from tests.dags.conftest import defaults
 
 FORM = Form(options=(IngestOptions,))
-PARAMS = {name: param.value for name, param in FORM.params().items()}
+PARAMS = defaults(FORM)
 RESULT = {"videos": [{"uri": "u"}], "mlflow_run_url": "http://mlflow/run"}
 SETTINGS = {
     "NAMESPACE": "retake",
@@ -176,9 +177,9 @@ def event_of(trigger):
 
 
 @pytest.fixture
-def in_store(reachable):
+def in_store(shelf):
     """A store that has the result of the step."""
-    reachable.write_bytes("s3://retake/ingests/x/result.json", json.dumps(RESULT).encode())
+    shelf.write_bytes("s3://retake/ingests/x/result.json", json.dumps(RESULT).encode())
 
 
 def test_a_step_waits_outside_of_the_worker_and_returns_what_it_left_in_the_store(cluster, task, in_store):
@@ -194,36 +195,33 @@ def test_a_step_waits_outside_of_the_worker_and_returns_what_it_left_in_the_stor
     assert len(cluster.deleted) == 1
 
 
-def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, task, reachable):
+def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, task, shelf):
     cut = SegmentOptions(crf=21)
     form = Form(options=(SegmentOptions,))
-    task |= {"params": {name: param.value for name, param in form.params().items()}}
+    task |= {"params": defaults(form)}
     one = {"step": "label", "form": form, "options": (SegmentOptions,), "inputs": None, "overlay": '{"crf": 21}'}
-    reachable.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
+    shelf.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
     trigger = start(operator(**one), task)
     cluster.end()
     assert operator(**one).trigger_reentry(task, event_of(trigger)) == RESULT
 
 
 @pytest.mark.parametrize(
-    ("code", "wanted"),
-    [(65, AirflowFailException), (78, AirflowFailException), (1, AirflowFailException), (75, AirflowException), (99, AirflowSkipException)],
+    ("code", "reason", "said", "wanted"),
+    [
+        *((code, "Error", r"film\.mp4: why", AirflowFailException) for code in (65, 78, 1)),
+        (75, "Error", r"film\.mp4: why", AirflowException),
+        (99, "Error", r"film\.mp4: why", AirflowSkipException),
+        (137, "OOMKilled", "RETAKE_KUBERNETES_TRAINER_LIMITS", AirflowException),
+    ],
 )
-def test_an_exit_code_says_whether_a_retry_helps(code, wanted, cluster, task):
-    trigger = start(operator(), task)
-    cluster.end(exitCode=code, reason="Error", message="working\nfilm.mp4: why\n")
-    event = event_of(trigger)
-    with pytest.raises(AirflowException, match=r"film\.mp4: why") as raised:
-        operator().trigger_reentry(task, event)
+def test_how_a_pod_ends_says_whether_a_retry_helps(code, reason, said, wanted, cluster, task):
+    trigger = start(operator(image="trainer"), task)
+    cluster.end(exitCode=code, reason=reason, message="working\nfilm.mp4: why\n")
+    with pytest.raises(AirflowException, match=said) as raised:
+        operator(image="trainer").trigger_reentry(task, event_of(trigger))
     assert type(raised.value) is wanted
     assert len(cluster.deleted) == 1
-
-
-def test_a_memory_limit_that_is_reached_is_named(cluster, task):
-    trigger = start(operator(image="trainer"), task)
-    cluster.end(exitCode=137, reason="OOMKilled")
-    with pytest.raises(AirflowException, match="RETAKE_KUBERNETES_TRAINER_LIMITS"):
-        operator(image="trainer").trigger_reentry(task, event_of(trigger))
 
 
 def test_a_pod_that_no_node_takes_says_why(cluster, task):

@@ -19,10 +19,10 @@ from dags._step import MlflowRunLink
 from tasks.errors import RetakeError
 from tasks.options import IngestOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
-from tests.dags.conftest import comes_true
+from tests.dags.conftest import comes_true, defaults
 
 FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
-PARAMS = {name: param.value for name, param in FORM.params().items()}
+PARAMS = defaults(FORM)
 
 
 def step(**arguments):
@@ -71,7 +71,7 @@ def test_what_is_none_is_left_out_and_booleans_are_flags(play, context):
     from dags.retrain import FORM as RETRAIN
 
     play("print(json.dumps({'argv': sys.argv[1:]}))")
-    params = {name: param.value for name, param in RETRAIN.params().items()}
+    params = defaults(RETRAIN)
     operator = step(form=RETRAIN, step="plan", passes=("dataset", "force_token"))
     argv = operator.execute(context(params))["argv"]
     assert not [flag for flag in argv if flag.startswith(("--dataset", "--force"))]
@@ -93,28 +93,30 @@ def test_lines_come_while_the_step_runs(play, context, tmp_path, log):
     assert step().execute(context(PARAMS)) == {"read": "go on"}
 
 
-@pytest.mark.parametrize("error", [*RetakeError.__subclasses__(), None])
-def test_an_exit_code_says_whether_a_retry_helps(error, play, context):
-    wanted = {65: AirflowFailException, 78: AirflowFailException, 1: AirflowFailException, 75: AirflowException, 99: AirflowSkipException}
-    code = error.exit_code if error else 1
-    play(f"print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr); sys.exit({code})")
-    with pytest.raises(AirflowException, match=r"film\.mp4: why") as raised:
-        step().execute(context(PARAMS))
-    assert type(raised.value) is wanted[code]
+OUTCOMES = {65: AirflowFailException, 78: AirflowFailException, 1: AirflowFailException, 75: AirflowException, 99: AirflowSkipException}
+WORKING = "print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr)"
 
 
-def test_a_step_that_is_killed_is_tried_again(play, context):
-    play("os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(AirflowException, match="ingest ended with signal SIGKILL") as raised:
-        step().execute(context(PARAMS))
-    assert type(raised.value) is AirflowException
+def test_every_kind_of_error_has_an_exit_code_that_the_runner_knows():
+    assert {error.exit_code for error in RetakeError.__subclasses__()} <= OUTCOMES.keys()
 
 
-@pytest.mark.parametrize("body", ["", "print('no json')", "print('[1]')"])
-def test_a_step_without_a_result_has_not_ended_well(body, play, context):
+@pytest.mark.parametrize(
+    ("body", "said", "wanted"),
+    [
+        *((f"{WORKING}; sys.exit({code})", r"film\.mp4: why", wanted) for code, wanted in OUTCOMES.items()),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ingest ended with signal SIGKILL", AirflowException),
+        *((body, "no result", AirflowException) for body in ("", "print('no json')", "print('[1]')")),
+    ],
+)
+def test_how_a_step_ends_says_whether_a_retry_helps_and_a_later_task_is_told_why(body, said, wanted, play, context):
     play(body)
-    with pytest.raises(AirflowException, match="no result"):
-        step().execute(context(PARAMS))
+    task = context(PARAMS)
+    with pytest.raises(AirflowException, match=said) as raised:
+        step().execute(task)
+    assert type(raised.value) is wanted
+    pushed = {"failure": {"step": "a_task", "map_index": -1, "reason": str(raised.value)}}
+    assert task["ti"].pushed == ({} if wanted is AirflowSkipException else pushed)
 
 
 def test_wrong_options_and_settings_fail_before_anything_runs(play, context, monkeypatch):
@@ -266,14 +268,13 @@ def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
 def test_a_queue_of_ones_own_is_kept():
     assert step(queue="night").queue == "night"
     with DAG("a_dag"):
-        mapped = StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}])
-    assert mapped.queue == "night"
+        assert StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}]).queue == "night"
 
 
 def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_they_make(play, context):
     play("print(json.dumps({'argv': sys.argv[1:]}))")
     form = Form(options=(TrainOptions,))
-    params = {name: param.value for name, param in form.params().items()}
+    params = defaults(form)
     task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}}
     plain, overlaid = (
         step(**task, overlay=overlay).execute(context(params))["argv"] for overlay in (None, '{"family": "TRN", "epochs": 3}')
@@ -281,15 +282,3 @@ def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_the
     assert {"--family=TSN", "--epochs=60"} <= set(plain)
     assert {"--family=TRN", "--epochs=3"} <= set(overlaid)
     assert plain[-1] != overlaid[-1]
-
-
-def test_why_a_step_failed_is_there_for_a_later_one_but_a_skip_is_no_failure(play, context):
-    for code, error, pushed in (
-        (65, AirflowFailException, {"step": "a_task", "map_index": -1, "reason": "no such thing"}),
-        (99, AirflowSkipException, None),
-    ):
-        play(f"print('no such thing', file=sys.stderr)\nsys.exit({code})")
-        given = context(PARAMS)
-        with pytest.raises(error):
-            step().execute(given)
-        assert given["ti"].pushed.get("failure") == pushed

@@ -2,25 +2,18 @@
 
 from collections.abc import Iterator
 from threading import Event
-from typing import Annotated
 from xml.etree import ElementTree
 
 import pytest
-from fastapi import Header, HTTPException
 from starlette.testclient import TestClient
 
 from tasks.labelling import app
 from tasks.labelling.desk import Desk
+from tests.labelling.page import person
 from tests.steps.shelf import Shelf, taken_in
 
-ANNA = {"x-person": "anna"}
+ANNA = {"cookie": "who=anna"}
 FIRST, OTHER = "s3://retake", "s3://retake-other"
-
-
-def person(x_person: Annotated[str | None, Header()] = None) -> app.Person:
-    if x_person is None:
-        raise HTTPException(401)
-    return app.Person(x_person, may_write=True)
 
 
 class SlowShelf(Shelf):
@@ -72,7 +65,7 @@ def test_the_icon_is_a_picture_and_needs_a_login(page, shelf, name):
     picture = ElementTree.fromstring(icon.content)  # noqa: S314 - our own file
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     # The page's answers forbid styles of their own.
-    assert not any("style" in (*one.attrib, one.tag) for one in picture.iter())
+    assert not any("style" in (*element.attrib, element.tag) for element in picture.iter())
 
 
 def test_the_icon_begins_to_read_the_clips_of_all_stores_and_waits_for_none(page, desks, shelf):
@@ -83,7 +76,7 @@ def test_the_icon_begins_to_read_the_clips_of_all_stores_and_waits_for_none(page
     for desk in desks:
         read(desk)
     assert sorted(shelf.asked) == [FIRST, OTHER]
-    assert [one["name"] for one in page.get("/state", headers=ANNA).json()["videos"]] == ["a.mp4", "b.mp4"]
+    assert [video["name"] for video in page.get("/state", headers=ANNA).json()["videos"]] == ["a.mp4", "b.mp4"]
     assert sorted(shelf.asked) == [FIRST, OTHER], "nothing is read twice"
 
 
@@ -110,5 +103,5 @@ def test_the_state_of_an_empty_store_waits_for_nothing(shelf, monkeypatch):
     monkeypatch.setattr(app, "WAIT_SECONDS", 1000)
     shelf.go_on.set()
     with TestClient(app.make_app([Desk(shelf, OTHER)], person, second_share=0)) as client:
-        found = client.get("/state", headers=ANNA).json()
-    assert (found["ready"], found["is_empty"]) == (False, True)
+        state = client.get("/state", headers=ANNA).json()
+    assert (state["ready"], state["is_empty"]) == (False, True)

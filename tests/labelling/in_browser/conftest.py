@@ -1,23 +1,18 @@
-"""Start a store with clips once, and open the page on a fresh log for each test."""
+"""Clips that are cut once, and the page on a fresh store in memory for each test."""
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tasks.local import supervise
-from tasks.local.home import REPOSITORY, Credentials
-from tasks.local.servers import store_settings
+from tasks.media.cutting import SHARE_BYTES, cut_video
 from tasks.results.video import ClipsFile
-from tasks.settings import StoreSettings
-from tasks.store.objects import Store
-from tests.integration.conftest import own_home
+from tasks.video.memory import MemoryShares
 from tests.labelling.in_browser import shop
-from tests.ports import port_offset
+from tests.labelling.page import STORE, PageStore, list_clips, suggest
+from tests.steps.shelf import filmed, recorded
 
-PORT_OFFSET = port_offset(1200)
 DESK = {"width": 1280, "height": 800}
 PATIENCE_MS = 20_000
 EXPECTED = re.compile(r"status of (401|403|503)|can escape its sandboxing")
@@ -25,56 +20,69 @@ EXPECTED = re.compile(r"status of (401|403|503)|can escape its sandboxing")
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory) -> Iterator[StoreSettings]:
-    with own_home(tmp_path_factory.mktemp("labelling"), PORT_OFFSET) as home:
-        home.make()
-        [server] = supervise.up(home, lambda _: None, ("store",))
-        yield store_settings(Credentials.load(home), {"store": server.ports})
-
-
-@pytest.fixture(scope="session")
-def cut(settings) -> tuple[Store, list[ClipsFile]]:
-    """Cut three films into 40 clips each, in a bucket that tests copy the lists of."""
-    store = Store.from_settings(settings)
-    store.ensure_bucket("s3://labelling")
-    samples = REPOSITORY / "tasks" / "local" / "samples"
-    films = [(samples / f"kitchen_{number:02d}.mp4", f"kitchen_{number:02d}.mp4") for number in (1, 2, 3)]
-    return store, shop.cut(store, "s3://labelling/all", films)
+def filled(ffmpeg, tmp_path_factory) -> tuple[PageStore, list[ClipsFile]]:
+    """Three videos of 40 clips each, whose files are those of one film, with suggestions."""
+    store, record = PageStore(), recorded("f" * 64)
+    store.write_file(record.uri, filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", record.duration_seconds))
+    cut = cut_video(store, STORE, record, shop.OPTIONS, MemoryShares(1, 4 * SHARE_BYTES))
+    made = PageStore({clip.uri: store.objects[clip.uri] for clip in cut.clips})
+    cuts = list_clips(made, [*made.objects], [f"kitchen_{number:02}.mp4" for number in (1, 2, 3)], 40, shop.OPTIONS)
+    suggest(made, cuts)
+    return made, cuts
 
 
 @pytest.fixture
-def kitchen(cut, request) -> tuple[Store, str]:
-    """Copy the clips into a store of the test's own, with suggestions."""
-    store, cuts = cut
-    uri = f"s3://labelling/{hashlib.sha256(request.node.name.encode()).hexdigest()}"
-    shop.copy(store, "s3://labelling/all", uri)
-    shop.suggest(store, uri, cuts)
-    return store, uri
+def cuts(filled) -> list[ClipsFile]:
+    return filled[1]
 
 
 @pytest.fixture
-def address(kitchen) -> Iterator[str]:
-    with shop.served(*kitchen, second_share=0.0) as address:
+def store(filled) -> PageStore:
+    """A store of the test's own."""
+    return PageStore(filled[0].objects)
+
+
+@pytest.fixture
+def address(store) -> Iterator[str]:
+    with shop.served(store, STORE, second_share=0.0) as address:
         yield address
 
 
-@pytest.fixture
-def visit(browser, address) -> Iterator[Callable[..., Page]]:
-    """Opens the page for a person; fails on any word in the console."""
-    strays, contexts = list[str](), []
+class Visits:
+    """Opens the page for people, each in a browser context of their own; keeps any word in the console."""
 
-    def visit(who: str = "anna", view: str = "", at: str = address, **options) -> Page:
-        context = browser.new_context(viewport=options.pop("viewport", DESK), **options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies([{"name": "who", "value": who, "domain": "127.0.0.1", "path": "/"}])
-        page = context.new_page()
-        page.on("console", lambda message: strays.append(message.text) if not EXPECTED.search(message.text) else None)
-        page.on("pageerror", lambda error: strays.append(str(error)))
-        page.goto(at + view)
+    def __init__(self, browser: Browser) -> None:
+        self.strays = list[str]()
+        self._browser = browser
+        self._contexts = dict[str, BrowserContext]()
+
+    def open(self, at: str, who: str = "anna") -> Page:
+        if who not in self._contexts:
+            self._contexts[who] = self._browser.new_context(viewport=DESK)
+            self._contexts[who].set_default_timeout(PATIENCE_MS)
+            self._contexts[who].add_cookies([{"name": "who", "value": who, "domain": "127.0.0.1", "path": "/"}])
+        page = self._contexts[who].new_page()
+        page.on("console", lambda message: self.strays.append(message.text) if not EXPECTED.search(message.text) else None)
+        page.on("pageerror", lambda error: self.strays.append(str(error)))
+        page.goto(at)
         return page
 
-    yield visit
-    for context in contexts:
-        context.close()
-    assert strays == []
+    def close(self) -> None:
+        """Close all pages, and check that none said a word."""
+        for context in self._contexts.values():
+            for page in context.pages:
+                page.close()
+        said, self.strays = self.strays, []
+        assert said == []
+
+
+@pytest.fixture(scope="module")
+def visits(browser) -> Visits:
+    """Contexts for one file; what a page keeps belongs to its address, and so to one test."""
+    return Visits(browser)
+
+
+@pytest.fixture
+def visit(visits, address) -> Iterator[Callable[..., Page]]:
+    yield lambda who="anna", view="", at=address: visits.open(at + view, who)
+    visits.close()

@@ -1,20 +1,52 @@
 """Twenty thousand clips: how fast the page is, how little it is sent, and that its memory does not grow with each answer."""
 
+import os
+import subprocess
+import sys
+
 import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.labelling.in_browser import many, shop
-from tests.labelling.in_browser.test_looks import FIRST, NEXT, READY
+from tasks.local import supervise
+from tasks.local.home import REPOSITORY, Credentials
+from tasks.local.servers import store_settings
+from tasks.store.objects import Store
+from tests.integration.conftest import own_home
+from tests.labelling.in_browser.shop import READY
+from tests.labelling.in_browser.test_clips import BEHIND, COUNT
+from tests.labelling.in_browser.test_looks import FIRST, NEXT
+from tests.labelling.page import write_many
+from tests.ports import port_offset
 
-pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
-NUM_VIDEOS, NUM_CLIPS, NUM_LABELS = 250, 80, 5000
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.long]
+MANY = "s3://labelling/many"
 NUM_BEFORE, NUM_ANSWERS = 20, 60
-COUNT_ADDRESSES = """
-  window.numAddresses = 0;
-  const [make, free] = [URL.createObjectURL, URL.revokeObjectURL];
-  URL.createObjectURL = (blob) => { window.numAddresses += 1; return make.call(URL, blob); };
-  URL.revokeObjectURL = (url) => { window.numAddresses -= 1; free.call(URL, url); };"""
+
+
+@pytest.fixture
+def server(filled, tmp_path):
+    """The page of a real store with very many clips, in a process of its own: its first line is its port."""
+    with own_home(tmp_path, port_offset(1200)) as home:
+        home.make()
+        [of_store] = supervise.up(home, lambda _: None, ("store",))
+        settings = store_settings(Credentials.load(home), {"store": of_store.ports})
+        store, films = Store.from_settings(settings), {clip.uri: filled[0].objects[clip.uri] for clip in filled[1][0].clips}
+        for uri in ("s3://labelling", "s3://retake"):
+            store.ensure_bucket(uri)
+        for uri, film in films.items():
+            store.write_bytes(uri, film)
+        write_many(store, [*films], MANY)
+        environment = {
+            **os.environ,
+            "RETAKE_STORE_ENDPOINT": settings.endpoint,
+            "RETAKE_STORE_ACCESS_KEY": settings.access_key.get_secret_value(),
+            "RETAKE_STORE_SECRET_KEY": settings.secret_key.get_secret_value(),
+        }
+        command = [sys.executable, "-m", "tests.labelling.in_browser.serve", MANY]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as process:
+            yield process
+            process.terminate()
 
 
 class Memory:
@@ -24,7 +56,7 @@ class Memory:
         cdp = page.context.new_cdp_session(page)
         cdp.send("HeapProfiler.collectGarbage")
         cdp.send("Performance.enable")
-        metrics = {one["name"]: one["value"] for one in cdp.send("Performance.getMetrics")["metrics"]}
+        metrics = {metric["name"]: metric["value"] for metric in cdp.send("Performance.getMetrics")["metrics"]}
         cdp.detach()
         self.heap_bytes, self.num_nodes = metrics["JSHeapUsedSize"], metrics["Nodes"]
         self.num_addresses = page.evaluate("numAddresses")
@@ -39,31 +71,26 @@ def answer(page, number: int) -> list[float]:
     times = []
     for _ in range(number):
         page.locator(READY).wait_for()
-        expect(page.locator("#clip-screen video.behind")).to_have_js_property("readyState", 4)
+        expect(page.locator(BEHIND)).to_have_js_property("readyState", 4)
         times.append(page.evaluate(NEXT))
     return times
 
 
-def test_twenty_thousand_clips_are_quick_and_their_memory_is_bounded(visit, cut, settings):
-    store, cuts = cut
-    uri = "s3://labelling/many"
-    many.write(store, uri, cuts[0], NUM_VIDEOS, NUM_CLIPS, NUM_LABELS)
-    with shop.served_apart(settings, uri) as (address, pid):
-        page = visit(at="about:blank", view="")
-        sizes = dict[str, int]()
-        page.on("response", lambda found: sizes.update({found.url: int(found.headers.get("content-length", 0))}))
-        page.add_init_script(COUNT_ADDRESSES)
-        page.goto(address)
-        cold = page.evaluate(FIRST)
-        page.reload()
-        warm = page.evaluate(FIRST)
-        expect(page.locator("#done")).to_have_text("5,000 of 20,000 done")
-        told = {url.rpartition("/")[2].partition("?")[0]: size for url, size in sizes.items() if ".mp4" not in url and "static" not in url}
-        answer(page, NUM_BEFORE)
-        before = Memory(page, pid)
-        times = sorted(answer(page, NUM_ANSWERS))
-        after = Memory(page, pid)
-        page.close()
+def test_twenty_thousand_clips_are_quick_and_their_memory_is_bounded(visit, server):
+    page, sizes = visit(at="about:blank"), dict[str, int]()
+    page.on("response", lambda response: sizes.update({response.url: int(response.headers.get("content-length", 0))}))
+    page.add_init_script(COUNT)
+    page.goto(f"http://127.0.0.1:{int(server.stdout.readline())}/retake/label/")
+    cold = page.evaluate(FIRST)
+    page.reload()
+    warm = page.evaluate(FIRST)
+    expect(page.locator("#done")).to_have_text("5,000 of 20,000 done")
+    told = {url.rpartition("/")[2].partition("?")[0]: size for url, size in sizes.items() if ".mp4" not in url and "static" not in url}
+    answer(page, NUM_BEFORE)
+    before = Memory(page, server.pid)
+    times = sorted(answer(page, NUM_ANSWERS))
+    after = Memory(page, server.pid)
+    page.close()
     figures = f"cold {cold:.0f} ms, warm {warm:.0f} ms, next {times[NUM_ANSWERS // 2]:.0f} ms; sent {told}; {before}; {after}"
     # A machine that runs other tests beside is slower: 1 s and 200 ms are the limits of one that does not.
     assert cold < 12_000, figures

@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { settled } from "./fakes.mjs";
+import { Visitor, clip, serverState } from "./page.mjs";
+
+const words = ({ answer, verb = null, noun = null }) => [answer, verb, noun];
+const HOLD_MS = 400;
+
+test("the first clip is shown, and one key answers it and goes on", async () => {
+  const page = await Visitor.open();
+  assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
+  assert.deepEqual(page.texts("#suggestions .word"), ["put meat", "take bag"]);
+  assert.equal(page.by("cuts").hidden, true);
+  await page.press("Enter");
+  assert.equal(page.text("clip-caption"), "a.mp4 0:01.00–0:02.00");
+  assert.equal(page.text("status"), "Saved put meat; 1 of 120 done.");
+  const suggested = { verb: "put", noun: "meat", probability: 0.9, shown: true };
+  assert.deepEqual(page.said, [{ kind: "clip", uid: "clip0", answer: "action", verb: "put", noun: "meat", reading: "first", suggested }]);
+});
+
+for (const [keys, said] of [
+  [["Shift+2"], ["action", "take", "bag"]],
+  [["2"], ["action", "take", "bag"]],
+  [["n"], ["nothing", null, null]],
+  [["u"], ["unsure", null, null]],
+  [[..."move sauce", "ArrowDown", "Enter"], ["action", "move", "sauce"]],
+  [[..."ta", "Tab", ..."ba", "Enter"], ["action", "take", "bag"]],
+  [[..."take ", "ArrowDown", "Enter"], ["action", "take", "bag"]],
+  [["/", ..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
+  [[..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
+  [[..."noth", "Enter"], ["nothing", null, null]],
+]) {
+  test(`${keys.join(" ")} answers ${said.join(" ")}`, async () => {
+    const page = await Visitor.open();
+    await page.press("Enter", "Shift+2");
+    await page.press(...keys);
+    await page.wait(HOLD_MS);
+    assert.deepEqual(page.said.map(words), [["action", "put", "meat"], ["action", "take", "bag"], said]);
+    assert.equal(page.said[2].uid, "clip2");
+  });
+}
+
+test("a new word is not taken by Enter alone, and no name is one that the store refuses", async () => {
+  const page = await Visitor.open();
+  for (const [typed, hint] of [["nudge pan", /Not a known word/], ["put <b>", /Names have letters/], ["", /Type a verb and a noun/]]) {
+    await page.press("/");
+    await page.fill(page.document.activeElement, typed);
+    await page.press("Enter");
+    assert.match(page.texts(".hint")[0], hint);
+    await page.press("Escape");
+  }
+  assert.deepEqual(page.said, []);
+});
+
+test("the search goes round its options with the arrows, and Escape gives the keys back", async () => {
+  const page = await Visitor.open();
+  await page.type("p");
+  const chosen = () => page.document.querySelector("[aria-selected=true]").textContent;
+  const first = chosen();
+  await page.press("ArrowUp", "ArrowDown");
+  assert.equal(chosen(), first);
+  await page.press("Escape");
+  assert.deepEqual([page.document.activeElement.id, page.texts("[role=option]")], ["stage", []]);
+  await page.press("/", "Backspace");
+  assert.equal(page.document.activeElement.id, "stage");
+});
+
+for (const word of ["unwrap", "nudge", "nut"]) {
+  test(`“${word}” is a word, though it begins with the letter of an answer`, async () => {
+    const page = await Visitor.open();
+    await page.type(word);
+    await page.wait(HOLD_MS);
+    assert.deepEqual([page.document.activeElement.value, page.said, page.text("clip-caption")], [word, [], "a.mp4 0:00.00–0:01.00"]);
+    await page.press("Escape", "Enter");
+    assert.deepEqual(page.said.map(words), [["action", "put", "meat"]]);
+  });
+}
+
+test("an undo at once takes an answer by a letter back, and one later brings the clip as it was", async () => {
+  const page = await Visitor.open();
+  await page.press("u", "Control+z");
+  assert.deepEqual(page.said.map(({ kind }) => kind), ["clip", "withdrawal"]);
+  assert.equal(page.server.statements[1].withdrawn, page.server.statements[0].token);
+  assert.match(page.text("status"), /^Saved undo of unsure/);
+  await page.press("Enter", "PageDown", "Control+z", "Enter");
+  assert.deepEqual(page.said.filter(({ kind }) => kind === "clip").map(({ uid }) => uid), ["clip0", "clip0", "clip0"]);
+});
+
+test("an answer that is there is kept by Enter and shown to who comes back", async () => {
+  const page = await Visitor.open();
+  await page.press("Enter", "Backspace");
+  assert.equal(page.text("clip-label"), "Answer: put meat (by anna)Enter keeps it");
+  assert.equal(page.text("spoken"), "a.mp4 0:00.00. Answer: put meat (by anna).");
+  await page.press("Enter");
+  assert.deepEqual([page.said.length, page.text("clip-caption")], [1, "a.mp4 0:01.00–0:02.00"]);
+});
+
+test("a list that comes late goes on by itself", async () => {
+  const server = serverState();
+  const page = await Visitor.open(server);
+  let late;
+  server.answers.queue = () => new Promise((resolve) => (late = resolve));
+  for (let number = 0; number < 20; number += 1) await page.press("Enter");
+  assert.equal(page.text("clip-end"), "Reading clips …");
+  late([200, { clips: [clip(20)] }]);
+  await settled();
+  assert.equal(page.text("clip-caption"), "a.mp4 0:20.00–0:21.00");
+  await page.press("Enter");
+  assert.equal(page.said[20].uid, "clip20");
+});
+
+test("the end is told, with the clips that had no answer, and new clips are shown when they come", async () => {
+  const server = serverState();
+  server.clips = server.clips.slice(0, 2);
+  const page = await Visitor.open(server);
+  await page.press("PageDown", "Enter");
+  assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace.");
+  await page.press("Backspace", "Backspace", "Enter", "PageDown");
+  assert.equal(page.text("clip-end"), "All clips have an answer. Thank you.");
+  server.clips.push(clip(7));
+  await page.wait(20_000);
+  assert.equal(page.text("clip-caption"), "a.mp4 0:07.00–0:08.00");
+});
+
+test("no answer is about a clip whose film is not there yet", async () => {
+  const page = await Visitor.open();
+  page.document.filmsCome = false;
+  await page.press("PageDown");
+  await page.press("PageDown", "Enter");
+  assert.deepEqual([page.text("status"), page.said, page.by("stage").getAttribute("aria-busy")], ["The clip is not there yet.", [], "true"]);
+  page.document.querySelector("#clip-screen video:not([aria-hidden])").comes();
+  await page.press("Enter");
+  assert.equal(page.said[0].uid, "clip2");
+});
+
+test("a film that cannot be read or played is told, and can be asked for again", async () => {
+  const server = serverState();
+  server.answers["clip0.mp4"] = () => [503, { detail: "the store is away" }];
+  const page = await Visitor.open(server);
+  assert.match(page.text("status"), /^This clip could not be read: the store is away\./);
+  delete server.answers["clip0.mp4"];
+  await page.click("Try again");
+  page.document.querySelector("#clip-screen video:not([aria-hidden])").dispatchEvent(new Event("error"));
+  assert.equal(page.text("status"), "This browser cannot play this clip.");
+});
+
+test("blind hides what the model answers, also where it says why, and answers say so", async () => {
+  const server = serverState();
+  server.clips[0].reason = "the model is unsure: put meat 38 %";
+  const page = await Visitor.open(server);
+  assert.match(page.text("clip-why"), /put meat 38 %/);
+  page.by("blind").checked = true;
+  page.by("blind").dispatchEvent(new Event("change"));
+  assert.deepEqual([page.text("clip-why"), page.text("spoken"), page.texts("#suggestions .word")], ["", "a.mp4 0:00.00. No suggestion.", []]);
+  await page.press("Enter", "n");
+  await page.wait(HOLD_MS);
+  assert.deepEqual(page.said.map((said) => [said.answer, said.suggested.shown]), [["nothing", false]]);
+  assert.equal(localStorage.getItem("retake-label/blind"), "on");
+});
+
+test("a second reading shows nothing that was said", async () => {
+  const server = serverState();
+  server.clips = [clip(0, { reading: "second", suggestions: [] })];
+  const page = await Visitor.open(server);
+  assert.deepEqual([page.by("clip-reading").hidden, page.by("clip-label").hidden, page.texts("#suggestions .word")], [false, true, []]);
+  await page.press(..."take bag", "Enter");
+  assert.deepEqual([page.said[0].reading, page.said[0].suggested], ["second", undefined]);
+});
+
+test("a viewer looks and cannot write", async () => {
+  const server = serverState();
+  server.state.may_write = false;
+  const page = await Visitor.open(server);
+  assert.equal(page.text("who"), "anna (may only look)");
+  assert.match(page.text("status"), /may look, but not label/);
+  assert.ok(page.document.querySelectorAll("#suggestions button, #answer-nothing, #answer-unsure").every(({ disabled }) => disabled));
+  await page.press("Enter", "n", "t");
+  assert.deepEqual([page.text("status"), page.said, page.document.activeElement.id], ["You may look, but not label.", [], "stage"]);
+});
+
+test("people choose among ways of cutting, and statements name theirs", async () => {
+  const server = serverState();
+  server.state.cuts.push({ cut: "two", name: "2 s" });
+  const page = await Visitor.open(server);
+  assert.deepEqual([page.by("cuts").hidden, page.texts("#filter-cut option")], [false, ["1 s", "2 s"]]);
+  server.state.cut = "two";
+  server.clips = [clip(50)];
+  await page.fill(page.by("filter-cut"), "two");
+  assert.equal(page.text("clip-caption"), "a.mp4 0:50.00–0:51.00");
+  await page.press("Enter");
+  assert.deepEqual(page.asked.filter(({ method }) => method === "POST").map(({ path }) => path), ["statements?cut=two"]);
+});
+
+test("filters ask for another list, a name only when the typing rests", async () => {
+  const page = await Visitor.open();
+  const queries = () => page.asked.filter(({ path }) => path.startsWith("queue")).map(({ path }) => new URLSearchParams(path.slice(6)));
+  await page.fill(page.by("filter-show"), "labelled");
+  assert.equal(queries().at(-1).get("show"), "labelled");
+  const number = queries().length;
+  await page.fill(page.by("filter-name"), "pu");
+  await page.fill(page.by("filter-name"), "put");
+  assert.equal(queries().length, number);
+  await page.wait(350);
+  assert.deepEqual([queries().length, queries().at(-1).get("name")], [number + 1, "put"]);
+});
+
+test("answers that cannot be sent are told with what a person can do, and sent when they can", async () => {
+  const server = serverState();
+  const page = await Visitor.open(server);
+  for (const [status, said] of [[401, /You are no longer logged in\. \d answers? not saved yet/], [403, /needs the right to trigger build_dataset/], [503, /the server does not answer/]]) {
+    server.answers.statements = () => [status, {}];
+    await page.press("Enter");
+    await page.click("Try again");
+    assert.match(page.text("banner"), said);
+  }
+  assert.equal(page.text("unsent"), "3 not saved");
+  delete server.answers.statements;
+  await page.click("Try again");
+  assert.deepEqual([page.text("banner"), page.text("unsent"), page.said.map(({ uid }) => uid)], ["", "", ["clip0", "clip1", "clip2"]]);
+  server.answers.statements = () => [422, { detail: "there is no such clip" }];
+  await page.press("Enter");
+  assert.match(page.text("banner"), /“put meat” was refused: there is no such clip/);
+  await page.click("Dismiss");
+  assert.equal(page.text("banner"), "");
+});
+
+test("a page whose clips are still being read asks again, and an empty store says so", async () => {
+  const server = serverState();
+  Object.assign(server.state, { ready: false, is_empty: true });
+  const page = await Visitor.open(server);
+  assert.match(page.text("not-ready"), /has no clips yet: run ingest_videos first/);
+  Object.assign(server.state, { ready: true, is_empty: false });
+  await page.wait(100);
+  assert.deepEqual([page.by("not-ready").hidden, page.text("clip-caption")], [true, "a.mp4 0:00.00–0:01.00"]);
+});
+
+test("screen readers leave letters to the page, and its name is not read with each answer", async () => {
+  const page = await Visitor.open();
+  for (const id of ["stage", "interval-stage"]) {
+    assert.equal(page.by(id).getAttribute("role"), "application");
+    assert.match(page.by(id).ariaLabel, /; . lists the keys/);
+  }
+  const name = page.by("stage").ariaLabel;
+  await page.press("Enter");
+  assert.deepEqual([page.by("stage").ariaLabel, page.text("spoken")], [name, "a.mp4 0:01.00. Suggested: put meat, 90 %."]);
+});
+
+test("single keys are turned off in the list of keys, and stay off", async () => {
+  const page = await Visitor.open();
+  await page.press("?");
+  assert.equal(page.by("help").open, true);
+  await page.press("n");
+  page.by("single-keys").checked = false;
+  page.by("single-keys").dispatchEvent(new Event("change"));
+  page.by("help").close();
+  await page.press("n", "1", "Enter");
+  assert.deepEqual(page.said.map(words), [["action", "put", "meat"]]);
+  assert.equal(localStorage.getItem("retake-label/single-keys"), "off");
+});

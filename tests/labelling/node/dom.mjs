@@ -1,0 +1,311 @@
+// As much of a document as the page's scripts ask for. Nothing here has a place or a size, and no film plays.
+
+const FLAGS = ["hidden", "disabled", "checked", "open", "multiple"];
+const TEXTS = ["id", "type", "href", "max", "min", "title"];
+const VOID = ["meta", "link", "input", "br"];
+const WIDTH = 800;
+
+class TextNode {
+  parentNode = null;
+
+  constructor(text) {
+    this.textContent = text;
+  }
+}
+
+export class FakeElement extends EventTarget {
+  #attributes = new Map();
+  #value = null;
+  childNodes = [];
+  parentNode = null;
+  scrollLeft = 0;
+  clientWidth = WIDTH;
+
+  constructor(localName, document) {
+    super();
+    this.localName = localName;
+    this.ownerDocument = document;
+    this.classList = {
+      contains: (name) => this.#classes().includes(name),
+      add: (name) => this.classList.toggle(name, true),
+      remove: (name) => this.classList.toggle(name, false),
+      toggle: (name, isOn) => this.setAttribute("class", [...this.#classes().filter((other) => other !== name), ...(isOn ? [name] : [])].join(" ")),
+    };
+  }
+
+  #classes() {
+    return (this.getAttribute("class") ?? "").split(/\s+/).filter(Boolean);
+  }
+
+  getAttribute(name) {
+    return this.#attributes.get(name) ?? null;
+  }
+
+  setAttribute(name, value) {
+    this.#attributes.set(name, String(value));
+  }
+
+  removeAttribute(name) {
+    this.#attributes.delete(name);
+  }
+
+  get ariaLabel() {
+    return this.getAttribute("aria-label");
+  }
+
+  get children() {
+    return this.childNodes.filter((node) => node instanceof FakeElement);
+  }
+
+  get textContent() {
+    return this.childNodes.map((node) => node.textContent).join("");
+  }
+
+  set textContent(text) {
+    this.replaceChildren(...(text === "" ? [] : [text]));
+  }
+
+  append(...nodes) {
+    for (const given of nodes) {
+      const node = given instanceof FakeElement ? given : new TextNode(String(given));
+      if (node.parentNode) node.parentNode.childNodes = node.parentNode.childNodes.filter((other) => other !== node);
+      node.parentNode = this;
+      this.childNodes.push(node);
+    }
+  }
+
+  replaceChildren(...nodes) {
+    for (const node of this.childNodes) node.parentNode = null;
+    this.childNodes = [];
+    this.append(...nodes);
+  }
+
+  *descendants() {
+    for (const child of this.children) {
+      yield child;
+      yield* child.descendants();
+    }
+  }
+
+  /** Like a browser for tags, ids, classes, attributes and `:not([…])`, one behind another or with commas between. */
+  matches(selectors) {
+    return selectors.split(",").some((selector) => {
+      const parts = selector.trim().split(/\s+/);
+      if (!this.#fits(parts.pop())) return false;
+      let above = this.parentNode;
+      for (const part of parts.toReversed()) {
+        while (above && !above.#fits(part)) above = above.parentNode;
+        if (!above) return false;
+        above = above.parentNode;
+      }
+      return true;
+    });
+  }
+
+  #fits(compound) {
+    return compound.match(/:not\([^)]*\)|\[[^\]]*\]|[.#:]?[\w-]+/g).every((part) => {
+      if (part.startsWith(":not(")) return !this.#fits(part.slice(5, -1));
+      if (part.startsWith(":")) return false;
+      if (part.startsWith("#")) return this.id === part.slice(1);
+      if (part.startsWith(".")) return this.classList.contains(part.slice(1));
+      if (!part.startsWith("[")) return this.localName === part;
+      const [name, value] = part.slice(1, -1).split("=");
+      return this.#attributes.has(name) && (value === undefined || this.getAttribute(name) === value);
+    });
+  }
+
+  querySelectorAll(selectors) {
+    return [...this.descendants()].filter((element) => element.matches(selectors));
+  }
+
+  querySelector(selectors) {
+    return this.querySelectorAll(selectors)[0] ?? null;
+  }
+
+  closest(selectors) {
+    return this.matches(selectors) ? this : (this.parentNode?.closest(selectors) ?? null);
+  }
+
+  contains(other) {
+    return other === this || [...this.descendants()].includes(other);
+  }
+
+  get isShown() {
+    if (this === this.ownerDocument.body) return true;
+    return !this.hidden && (this.localName !== "dialog" || this.open) && Boolean(this.parentNode?.isShown);
+  }
+
+  focus() {
+    if (this.disabled) return;
+    const before = this.ownerDocument.activeElement;
+    if (before === this) return;
+    this.ownerDocument.focused = this;
+    before.dispatchEvent(new Event("blur"));
+    this.dispatchEvent(new Event("focus"));
+  }
+
+  /** Events reach what lies around the element, and then the document. */
+  dispatchEvent(event) {
+    if (event.target === null) Object.defineProperty(event, "target", { value: this });
+    super.dispatchEvent(event);
+    if (!event.bubbles || event.cancelBubble) return !event.defaultPrevented;
+    return (this.parentNode ?? this.ownerDocument).dispatchEvent(event);
+  }
+
+  click() {
+    if (!this.disabled) this.dispatchEvent(new Event("click", { bubbles: true, cancelable: true }));
+  }
+
+  get value() {
+    if (this.localName !== "select") return this.#value ?? this.getAttribute("value") ?? "";
+    const values = this.children.map((option) => option.value);
+    return values.includes(this.#value) ? this.#value : (values[0] ?? "");
+  }
+
+  set value(value) {
+    this.#value = String(value);
+  }
+
+  get valueAsNumber() {
+    return Number.parseFloat(this.value);
+  }
+
+  select() {}
+  scrollIntoView() {}
+  setPointerCapture() {}
+
+  getBoundingClientRect() {
+    return { left: 0, top: 0, width: WIDTH, height: 0 };
+  }
+
+  showModal() {
+    this.open = true;
+  }
+
+  close() {
+    this.open = false;
+    this.dispatchEvent(new Event("close"));
+  }
+}
+
+for (const name of FLAGS) {
+  Object.defineProperty(FakeElement.prototype, name, {
+    get() {
+      return this.getAttribute(name) !== null;
+    },
+    set(isOn) {
+      if (isOn) this.setAttribute(name, "");
+      else this.removeAttribute(name);
+    },
+  });
+}
+for (const name of TEXTS) {
+  Object.defineProperty(FakeElement.prototype, name, {
+    get() {
+      return this.getAttribute(name) ?? "";
+    },
+    set(text) {
+      this.setAttribute(name, text);
+    },
+  });
+}
+
+/** A film is there as soon as it has an address, and stands still. */
+class FakeVideo extends FakeElement {
+  currentTime = 0;
+  paused = true;
+  playbackRate = 1;
+  readyState = 0;
+  duration = 1;
+  #src = "";
+
+  get src() {
+    return this.#src;
+  }
+
+  set src(url) {
+    this.#src = url;
+    this.readyState = 0;
+    this.currentTime = 0;
+    if (this.ownerDocument.filmsCome) queueMicrotask(() => this.comes());
+  }
+
+  comes() {
+    this.readyState = 4;
+    this.dispatchEvent(new Event("loadeddata"));
+  }
+
+  removeAttribute(name) {
+    if (name === "src") this.#src = "";
+    super.removeAttribute(name);
+  }
+
+  play() {
+    this.paused = false;
+    this.dispatchEvent(new Event("play"));
+    return Promise.resolve();
+  }
+
+  pause() {
+    this.paused = true;
+  }
+
+  load() {
+    this.readyState = 0;
+  }
+}
+
+class FakeDocument extends EventTarget {
+  visibilityState = "visible";
+  filmsCome = true;
+  focused = null;
+
+  createElement(name) {
+    return new (name === "video" ? FakeVideo : FakeElement)(name, this);
+  }
+
+  createElementNS(_, name) {
+    return this.createElement(name);
+  }
+
+  get activeElement() {
+    return this.focused && this.body.contains(this.focused) ? this.focused : this.body;
+  }
+
+  getElementById(id) {
+    return this.querySelector(`#${id}`);
+  }
+
+  querySelector(selectors) {
+    return this.body.querySelector(selectors);
+  }
+
+  querySelectorAll(selectors) {
+    return this.body.querySelectorAll(selectors);
+  }
+
+  dispatchEvent(event) {
+    super.dispatchEvent(event);
+    return !event.defaultPrevented;
+  }
+}
+
+/** Read a document as this project writes them: each tag is closed, and attributes have double quotes or no value. */
+export function parse(html) {
+  const document = new FakeDocument();
+  const open = [document.createElement("root")];
+  for (const [, text, closing, name, attributes] of html.matchAll(/([^<]*)<(\/?)([\w!]+)([^>]*)>/g)) {
+    if (text.trim()) open.at(-1).append(text);
+    if (name === "!doctype") continue;
+    if (closing) {
+      open.pop();
+      continue;
+    }
+    const element = document.createElement(name);
+    for (const [, attribute, , value] of attributes.matchAll(/([\w-]+)(="([^"]*)")?/g)) element.setAttribute(attribute, value ?? "");
+    open.at(-1).append(element);
+    if (!VOID.includes(name)) open.push(element);
+  }
+  document.body = open[0].querySelector("body");
+  return document;
+}

@@ -1,0 +1,322 @@
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+
+import { STORE, VIDEO, Visitor, clip, serverState } from "./page.mjs";
+
+const OTHER = "b".repeat(64);
+
+describe("Intervals", () => {
+  const suggested = (start_seconds, stop_seconds, verb, noun, probability) => ({ start_seconds, stop_seconds, verb, noun, probability });
+  const interval = (token, start_seconds, stop_seconds, verb, noun) => ({ token, start_seconds, stop_seconds, verb, noun, by: "ben", at: "2026-01-01T00:00:00Z" });
+
+  function video(changes = {}) {
+    const clips = Array.from({ length: 40 }, (_, number) => clip(number));
+    const predicted = [suggested(0, 4, "put", "meat", 0.9), suggested(4, 8, "take", "bag", 0.86)];
+    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], num_hidden: 0, predicted, ...changes };
+  }
+
+  async function open(changes, hash = "#intervals") {
+    const server = serverState();
+    server.videos[VIDEO] = video(changes);
+    const page = await Visitor.open(server, hash);
+    await page.press(" ", "Home");
+    return page;
+  }
+
+  const spans = (page) => page.said.map(({ kind, start_seconds, stop_seconds, verb, noun }) => [kind, start_seconds, stop_seconds, verb, noun]);
+  const listed = (page) => page.texts("#interval-list .when");
+
+  async function mark(page, start, stop, words) {
+    await page.fill(page.by("in"), start);
+    await page.fill(page.by("out"), stop);
+    await page.fill(page.document.querySelector("#interval-words input"), words);
+    page.document.querySelector("#interval-words input").focus();
+    await page.press("ArrowDown", "Enter");
+  }
+
+  test("in and out points by keys and words make an interval", async () => {
+    const page = await open();
+    await page.press("i", "Shift+ArrowRight", "Shift+ArrowRight", "ArrowRight", "o");
+    assert.equal(page.text("interval-time"), "0:02.03 of 0:40.00");
+    await page.press(..."put meat", "Enter");
+    assert.deepEqual(spans(page), [["interval", 0, 2.033, "put", "meat"]]);
+    assert.match(page.text("status"), /^Saved put meat 0:00\.00–0:02\.03;/);
+    assert.deepEqual([listed(page), page.text("draft")], [["0:00.00–0:02.03"], ""]);
+  });
+
+  test("an out point before its in point, and an interval without points or an action, are refused", async () => {
+    const page = await open();
+    await page.press("o");
+    assert.match(page.text("status"), /set the in point first/);
+    await page.press("Enter");
+    assert.match(page.text("status"), /Set in and out points first/);
+    await page.press("End", "i", "Home", "o");
+    assert.match(page.text("status"), /comes after the in point/);
+    await page.press("Escape", "i", "Shift+ArrowRight", "o", "Enter");
+    assert.match(page.text("status"), /Which action is it/);
+    await page.press(..."noth", "Enter");
+    assert.match(page.text("status"), /An interval needs an action/);
+    assert.deepEqual(page.said, []);
+  });
+
+  test("intervals overlap and change, and an undo brings the earlier one back", async () => {
+    const page = await open();
+    await mark(page, 1, 5, "put meat");
+    await mark(page, 2.5, 4, "take bag");
+    await page.click("0:01.00–0:05.00put meatanna");
+    assert.equal(page.text("draft"), "Change: put meat, 0:01.00–0:05.00");
+    await page.fill(page.by("out"), 6);
+    await page.click("interval-save");
+    assert.equal(page.said[2].replaces, page.server.statements[0].token);
+    assert.deepEqual(listed(page), ["0:01.00–0:06.00", "0:02.50–0:04.00"]);
+    await page.press("Control+z");
+    assert.deepEqual(page.said[3], { kind: "withdrawal", withdrawn: page.server.statements[2].token, undo: true });
+    assert.deepEqual(listed(page), ["0:01.00–0:05.00", "0:02.50–0:04.00"]);
+  });
+
+  test("a withdrawn interval is said again by an undo", async () => {
+    const page = await open({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    await page.click("Withdraw put meat at 0:01.00");
+    assert.deepEqual([listed(page), page.said[0].withdrawn, page.said[0].undo], [[], "token-1", false]);
+    await page.press("Control+z");
+    assert.deepEqual([listed(page), spans(page)[1]], [["0:01.00–0:05.00"], ["interval", 1, 5, "put", "meat"]]);
+    await page.click("0:01.00–0:05.00put meatanna");
+    await page.press("Delete");
+    assert.deepEqual([listed(page), page.said[2].withdrawn], [[], page.server.statements[1].token]);
+  });
+
+  test("suggestions are gone through and accepted by keyboard, and are then taken", async () => {
+    const page = await open();
+    await page.press("ArrowDown");
+    assert.equal(page.text("status"), "Suggested: put meat, 90 %, 0:00.00 to 0:04.00.");
+    await page.press("ArrowDown", "ArrowUp", "Enter");
+    assert.deepEqual(page.said[0].suggested, { verb: "put", noun: "meat", probability: 0.9, shown: true });
+    assert.match(page.texts("#predicted-list .item")[0], /✓ taken/);
+    await page.press("ArrowDown");
+    assert.equal(page.text("draft"), "Suggested 86 %: take bag, 0:04.00–0:08.00");
+    await page.press("Enter", "ArrowDown");
+    assert.equal(page.text("status"), "No suggestion is left in this video.");
+    assert.deepEqual(spans(page), [["interval", 0, 4, "put", "meat"], ["interval", 4, 8, "take", "bag"]]);
+  });
+
+  test("what is hidden from a second reader is counted", async () => {
+    const page = await open({ num_hidden: 1 });
+    assert.match(page.text("interval-list"), /^1 interval of others is hidden: you are to read a clip there as the second/);
+    assert.equal(page.text("interval-place"), "0 in this video, 1 more hidden");
+  });
+
+  test("blind hides the suggestions here, too", async () => {
+    const page = await open();
+    page.by("blind").checked = true;
+    await page.click("to-clips");
+    await page.click("to-intervals");
+    assert.deepEqual([page.text("predicted-list"), page.texts(".predicted")], ["Hidden: blind is on in Clips.", []]);
+  });
+
+  test("a viewer sees intervals and writes none", async () => {
+    const page = await open({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    page.server.state.may_write = false;
+    await page.wait(20_000);
+    await page.press("ArrowDown", "Enter");
+    assert.deepEqual([page.text("status"), page.said], ["You may look, but not label.", []]);
+    assert.equal(page.document.querySelectorAll("#interval-list button").length, 1);
+  });
+
+  test("a video is opened at its time by its address, and another by the list", async () => {
+    const server = serverState();
+    server.state.videos.push({ video: OTHER, name: "b.mp4", num_clips: 40, num_labelled: 0 });
+    for (const hash of [VIDEO, OTHER]) server.videos[hash] = video({ video: hash });
+    const page = await Visitor.open(server, `#intervals/${OTHER}/7.5`);
+    assert.deepEqual([page.by("interval-video").value, page.text("interval-time")], [OTHER, "0:07.50 of 0:40.00"]);
+    await page.fill(page.by("interval-video"), VIDEO);
+    assert.equal(location.hash, `#intervals/${VIDEO}`);
+    assert.equal(page.text("interval-time"), "0:00.00 of 0:40.00");
+  });
+});
+
+describe("Review", () => {
+  const said = (by, verb, noun, changes = {}) => ({ by, at: "2026-01-01T00:00:00Z", answer: "action", verb, noun, reading: "first", token: `token-${by}`, ...changes });
+  const row = (changes = {}) => {
+    const about = { kind: "clip", uid: "clip0", video: VIDEO, name: "a.mp4", start_seconds: 0, stop_seconds: 1, is_conflict: false };
+    return { ...about, ...said("anna", "put", "meat"), statements: [said("anna", "put", "meat")], ...changes };
+  };
+
+  async function open(review, changes = {}) {
+    const server = serverState();
+    Object.assign(server.state, changes);
+    Object.assign(server.review, { num_rows: review.rows?.length ?? 0 }, review);
+    return Visitor.open(server, "#review");
+  }
+
+  test("a label is changed, and withdrawn", async () => {
+    const page = await open({ rows: [row()] });
+    await page.click("Change put meat of a.mp4 0:00.00");
+    assert.equal(page.text("change-about"), "a.mp4 0:00.00–0:01.00: put meat (by anna)");
+    page.document.querySelector("#change input").focus();
+    await page.press(..."take bag", "Enter");
+    assert.equal(page.by("change").open, false);
+    await page.click("Change put meat of a.mp4 0:00.00");
+    await page.click("change-unsure");
+    await page.click("Withdraw put meat of a.mp4 0:00.00");
+    assert.deepEqual(page.said, [
+      { kind: "clip", uid: "clip0", answer: "action", verb: "take", noun: "bag", reading: "first" },
+      { kind: "clip", uid: "clip0", answer: "unsure", reading: "first" },
+      { kind: "withdrawal", withdrawn: "token-anna" },
+    ]);
+  });
+
+  test("a conflict is shown with what each person said", async () => {
+    const statements = [said("anna", "put", "meat"), said("ben", "take", "bag", { reading: "second" })];
+    const page = await open({ rows: [row({ ...statements[1], is_conflict: true, statements })], num_hidden: 4 });
+    assert.deepEqual([page.texts(".flag"), page.texts("summary")[1]], [["people differ"], "2 statements"]);
+    assert.match(page.texts(".history li").join(" "), /anna: put meat, .*ben \(second\): take bag, /);
+    assert.equal(page.text("review-count"), "1 label; 4 more hidden until you have read their clips as the second person");
+  });
+
+  test("an interval is opened in Intervals, not changed here", async () => {
+    const page = await open({ rows: [row({ kind: "interval" })] });
+    const [, link] = page.document.querySelectorAll("#review-rows a");
+    assert.deepEqual([link.ariaLabel, link.href], ["Open put meat of a.mp4 0:00.00 in Intervals", `#intervals/${VIDEO}/0`]);
+    assert.match(page.text("review-rows"), /put meat \(interval\)/);
+  });
+
+  test("a viewer watches, and changes nothing", async () => {
+    const page = await open({ rows: [row()] }, { may_write: false });
+    assert.equal(page.document.querySelectorAll("#review-rows button").length, 1);
+    await page.click("Watch put meat of a.mp4 0:00.00");
+    assert.ok(["change-words", "change-nothing", "change-unsure"].every((id) => page.by(id).hidden));
+  });
+
+  test("filters and pages ask for other labels, each filter from the first page on", async () => {
+    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] });
+    const query = () => Object.fromEntries(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("review")).path.slice(7)));
+    assert.deepEqual([page.text("review-page"), page.by("review-newer").disabled], ["page 1 of 3", true]);
+    await page.click("review-older");
+    await page.click("review-older");
+    assert.deepEqual([query(), page.by("review-older").disabled], [{ show: "all", page: "2" }, true]);
+    await page.fill(page.by("review-by"), "ben");
+    assert.deepEqual(query(), { show: "all", by: "ben", page: "0" });
+  });
+
+  for (const [agreement, text] of [
+    [null, /^No clip has been read twice yet\. 10 % of the clips/],
+    [{ num_clips: 1, num_videos: 1, share: 0, kappa: 0, interval: null }, /kappa: 0\.00 \(no interval.*Of 1 clip read twice, 0 % have the same answer\.$/],
+    [{ num_clips: 9, num_videos: 3, share: 1, kappa: null, interval: null }, /kappa: cannot be told/],
+    [{ num_clips: 9, num_videos: 3, share: 0.9, kappa: 0.8, interval: [0.6, 0.95] }, /0\.80 \(95 % interval 0\.60 to 0\.95, over 3 videos\)/],
+  ]) {
+    test(`people are told how far they agree: ${text.source}`, async () => assert.match((await open({ agreement })).text("agreement"), text));
+  }
+});
+
+describe("Classes", () => {
+  const named = (name, num_clips = 1) => ({ name, num_clips });
+  const merged = { target: "noun", name: "beef", same_as: "meat", by: "ben", token: "token-1" };
+
+  async function open(merges = []) {
+    const server = serverState();
+    server.classes = { verbs: [named("grab", 2), named("put")], nouns: [named("meat"), named("meats", 1)], merges };
+    return Visitor.open(server, "#classes");
+  }
+
+  for (const [to, note, isGood] of [
+    ["meats", /Write another name/, false],
+    ["<b>", /Names have letters/, false],
+    ["beef", /“beef” is now “meat”: write that name/, false],
+    ["Meat", /1 clip of “meats” will count as “meat”, which exists\./, true],
+    ["sausage", /^1 clip of “meats” will be called “sausage”\.$/, true],
+    ["maet", /Did you mean “meat”\?/, true],
+  ]) {
+    test(`a noun that is renamed to ${to}: ${note.source}`, async () => {
+      const page = await open([merged]);
+      await page.click("Rename or merge the noun meats");
+      await page.fill(page.by("rename-to"), to);
+      assert.match(page.text("rename-note"), note);
+      page.by("rename-to").focus();
+      await page.press("Enter");
+      assert.deepEqual(page.said, isGood ? [{ kind: "class", target: "noun", name: "meats", same_as: to.toLowerCase() }] : []);
+      assert.equal(page.by("rename").open, !isGood);
+    });
+  }
+
+  test("a merge is taken back, and a class may get its old name again", async () => {
+    const page = await open([{ ...merged, target: "verb", name: "hold", same_as: "grab" }]);
+    await page.click("Rename or merge the verb grab");
+    await page.fill(page.by("rename-to"), "hold");
+    assert.equal(page.text("rename-note"), "2 clips of “grab” will be called “hold”, as before.");
+    page.by("rename").close();
+    await page.click("Take back: hold is now grab");
+    assert.deepEqual(page.said, [{ kind: "withdrawal", withdrawn: "token-1" }]);
+  });
+
+  test("a name that was merged is found in the search, and leads to its new name", async () => {
+    const page = await open([merged]);
+    await page.click("to-clips");
+    await page.type("put beef");
+    assert.equal(page.texts("[role=option]")[0], "put meatwas put beef");
+  });
+
+  test("a viewer renames nothing", async () => {
+    const page = await open([merged]);
+    page.server.state.may_write = false;
+    await page.wait(20_000);
+    assert.deepEqual(page.texts("#class-nouns button, #merges button"), []);
+  });
+});
+
+describe("Build dataset", () => {
+  async function open({ runs = [], going = [], start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
+    const server = serverState();
+    const states = ["queued", "running", "success"];
+    const posted = [];
+    server.answers = {
+      upstreamAssetEvents: () => [200, { asset_events: [] }],
+      details: () => [200, { params: { store: { value: STORE } } }],
+      taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }] }],
+      "dagRuns/": () => [200, { state: states.length > 1 ? states.shift() : states[0] }],
+      dagRuns: (url, { body }) => {
+        if (body) posted.push(JSON.parse(body));
+        return body ? start : [200, { dag_runs: url.searchParams.get("state") ? runs : going }];
+      },
+      build_dataset: () => [200, { is_paused: true }],
+    };
+    const page = await Visitor.open(server);
+    await page.click("build-open");
+    return { page, posted };
+  }
+
+  test("the first dataset is built with the options of the page, and its run is followed", async () => {
+    const { page, posted } = await open();
+    assert.match(page.text("build-then"), /with its default options, because no build/);
+    await page.click("build-start");
+    assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);
+    assert.match(page.text("build-progress"), /Queued ….*is paused: unpause it.*splitfailedcut 2waits/);
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
+    await page.wait(2500);
+    assert.match(page.text("build-progress"), /^Running …split/);
+    await page.wait(2500);
+    assert.match(page.text("build-progress"), /^The dataset is built\./);
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [false, "Build dataset"]);
+    assert.equal(page.document.querySelector("#build-progress a").href, "/dags/build_dataset/runs/manual__1%2B00%3A00");
+  });
+
+  test("the next dataset is built as the last one, from the clips that are on the page", async () => {
+    const conf = { store: STORE, val_share: 0.4, clip_seconds: 3, then: { epochs: 7 } };
+    const { page, posted } = await open({ runs: [{ dag_run_id: "last", run_type: "manual", conf }] });
+    assert.equal(page.document.querySelector("#build-then a").href, "/dags/build_dataset/runs/last");
+    await page.click("build-start");
+    assert.deepEqual(posted[0].conf, { ...conf, clip_seconds: 1 });
+  });
+
+  test("a run that goes on is followed, and none is started beside it", async () => {
+    const { page } = await open({ going: [{ dag_run_id: "other", state: "running" }] });
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
+  });
+
+  for (const [status, said] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [500, "Airflow says: no."]]) {
+    test(`a start that Airflow answers with ${status} says why`, async () => {
+      const { page } = await open({ start: [status, { detail: "no" }] });
+      await page.click("build-start");
+      assert.deepEqual([page.text("build-progress"), page.by("build-start").disabled], [said, false]);
+    });
+  }
+});

@@ -1,0 +1,156 @@
+// The whole page on a fake document, and a server that remembers what it is told.
+
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { mock } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { STATIC, fakePage, fakeServer, settled } from "./fakes.mjs";
+
+export const STORE = "s3://retake";
+export const VIDEO = "a".repeat(64);
+
+const action = (verb, noun, probability) => ({ verb, noun, probability });
+
+/** A clip as the server tells it. */
+export function clip(number, changes = {}) {
+  const suggestions = [action("put", "meat", 0.9), action("take", "bag", 0.45)];
+  const about = { uid: `clip${number}`, video: VIDEO, name: "a.mp4", start_seconds: number, stop_seconds: number + 1, num_frames: 30 };
+  return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, ...changes };
+}
+
+/** What the server says at first; a test changes it. */
+export function serverState() {
+  const state = {
+    ready: true,
+    store: STORE,
+    me: "anna",
+    may_write: true,
+    second_share: 0.1,
+    fps: 30,
+    build: { store: STORE, clip_seconds: 1 },
+    cut: "one",
+    cuts: [{ cut: "one", name: "1 s" }],
+    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_remaining: 120, num_mine: 0 },
+    frequent: [],
+    videos: [{ video: VIDEO, name: "a.mp4", num_clips: 40, num_labelled: 0 }],
+  };
+  const named = (...names) => names.map((name) => ({ name, num_clips: 1 }));
+  return {
+    state,
+    clips: Array.from({ length: 120 }, (_, number) => clip(number)),
+    classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [] },
+    videos: {},
+    review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null },
+    answers: {},
+    statements: [],
+  };
+}
+
+function answer(server, address, options) {
+  const url = new URL(address, "http://localhost/retake/label/");
+  const name = url.pathname.replace("/retake/label/", "");
+  const given = Object.entries(server.answers).find(([part]) => address.includes(part))?.[1];
+  if (given) return given(url, options);
+  if (name === "state") return [200, server.state];
+  if (name === "classes") return [200, server.classes];
+  if (name.endsWith(".mp4")) return [200, new Blob([name])];
+  if (name === "review") return [200, server.review];
+  if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
+  if (name === "queue") {
+    const skip = (url.searchParams.get("skip") ?? "").split(",");
+    return [200, { clips: server.clips.filter(({ uid }) => !skip.includes(uid)).slice(0, 20) }];
+  }
+  assert.equal(name, "statements", `nobody answers ${address}`);
+  server.statements.push(JSON.parse(options.body));
+  server.state.counts.num_labelled += 1;
+  return [200, { number: server.statements.length, counts: server.state.counts }];
+}
+
+/** A person with the page open. */
+export class Visitor {
+  /** Open the page, with scripts that remember nothing of an earlier one. */
+  static async open(server = serverState(), hash = "") {
+    const visitor = new Visitor();
+    visitor.server = server;
+    visitor.document = fakePage(hash);
+    mock.restoreAll();
+    mock.timers.reset();
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    let number = 0;
+    mock.method(URL, "createObjectURL", () => `blob:${(number += 1)}`);
+    mock.method(URL, "revokeObjectURL", () => {});
+    visitor.asked = fakeServer((address, options) => answer(server, address, options));
+    const folder = mkdtempSync(path.join(tmpdir(), "retake-page-"));
+    try {
+      cpSync(fileURLToPath(STATIC), folder, { recursive: true });
+      writeFileSync(path.join(folder, "package.json"), '{"type": "module"}');
+      await import(pathToFileURL(path.join(folder, "label.js")));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    await settled();
+    return visitor;
+  }
+
+  by(id) {
+    return this.document.getElementById(id);
+  }
+
+  text(id) {
+    return this.by(id).textContent;
+  }
+
+  /** The texts of what fits a selector. */
+  texts(selectors) {
+    return this.document.querySelectorAll(selectors).map((element) => element.textContent);
+  }
+
+  /** Press keys; a text is typed letter by letter, where the focus is. */
+  async press(...keys) {
+    for (const key of keys) {
+      const shift = key.startsWith("Shift+");
+      const ctrl = key.startsWith("Control+");
+      const name = key.replace(/^(Shift|Control)\+/, "");
+      const target = this.document.activeElement;
+      const code = /^\d$/.test(name) ? `Digit${name}` : "";
+      const event = Object.assign(new Event("keydown", { bubbles: true, cancelable: true }), { key: name, code, repeat: false, shiftKey: shift, ctrlKey: ctrl });
+      target.dispatchEvent(event);
+      const now = this.document.activeElement;
+      if (!event.defaultPrevented && name.length === 1 && now.localName === "input") await this.fill(now, now.value + name);
+      await settled();
+    }
+  }
+
+  async type(text) {
+    await this.press(...text);
+  }
+
+  async fill(input, text) {
+    input.value = text;
+    for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind, { bubbles: true }));
+    await settled();
+  }
+
+  /** Click what has this name, or the element of this id. */
+  async click(name) {
+    const named = this.document.querySelectorAll("button, a").filter((element) => (element.ariaLabel ?? element.textContent.trim()) === name && element.isShown);
+    const element = this.by(name) ?? named[0];
+    assert.ok(element, `nothing is called ${name}`);
+    element.click();
+    if (element.href?.startsWith("#")) location.hash = element.href;
+    await settled();
+  }
+
+  async wait(milliseconds) {
+    mock.timers.tick(milliseconds);
+    await settled();
+  }
+
+  /** What the server was told, without tokens. */
+  get said() {
+    return this.server.statements.map(({ token, ...statement }) => statement);
+  }
+}

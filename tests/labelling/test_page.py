@@ -1,0 +1,299 @@
+"""The page over HTTP, on a store in memory: who may do what, and what people see and say."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.testclient import TestClient
+
+from tasks.contracts.build_dataset import LabelArguments
+from tasks.keys import recipe_of
+from tasks.labelling.app import make_app
+from tasks.labelling.desk import Desk
+from tasks.media.label_log import read_log
+from tasks.options import SegmentOptions
+from tasks.prediction.interval_files import COLUMNS
+from tasks.results.dataset import LabelsFile
+from tasks.steps.build_dataset import label
+from tasks.store.layout import Layout
+from tests.labelling.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, list_clips, person, suggest, write_many
+
+EMPTY = "s3://retake-empty"
+FILM = f"{STORE}/film.mp4"
+PATHS = (
+    *("/", "/state", "/queue", "/review", "/classes", "/videos/x"),
+    *("/static/label.js", "/clips/x.mp4", "/clips/000000000000_000000000-000001000.mp4"),
+)
+
+
+@pytest.fixture
+def store() -> PageStore:
+    """Eight clips of four videos, which nobody has labelled."""
+    made = PageStore({FILM: b"\0\0\0\x20ftyp"})
+    list_clips(made, [FILM], [f"film_{number}.mp4" for number in range(4)], 2, SegmentOptions())
+    return made
+
+
+@pytest.fixture
+def anna(store) -> Visitor:
+    return Visitor(store)
+
+
+@pytest.fixture
+def ben(store) -> Visitor:
+    return Visitor(store, "ben")
+
+
+@pytest.fixture
+def uid(anna) -> str:
+    return anna.queue()[0]["uid"]
+
+
+def labels(store) -> dict[str, tuple[str, str]]:
+    """What the next build makes of the statements."""
+    label.run(LabelArguments(store=STORE), store)
+    clips = store.read(Layout(STORE).labels(recipe_of(SegmentOptions())).clips.uri, LabelsFile).clips
+    return {labelled.clip.uid: (labelled.verb, labelled.noun) for labelled in clips if labelled.verb}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_stranger_sees_nothing(store, path):
+    assert Visitor(store, None).client.get(path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("who", "headers", "said", "status"),
+    [
+        (None, WRITE, {}, 401),
+        (MAY_LOOK, WRITE, {}, 403),
+        ("anna", {}, {}, 403),
+        ("anna", WRITE, {"by": "ben"}, 422),
+        ("anna", WRITE | {"content-type": "text/plain"}, {}, 422),
+        ("anna", WRITE, {"verb": "x" * 20_000}, 413),
+    ],
+)
+def test_a_stranger_a_viewer_and_another_site_write_nothing(store, uid, who, headers, said, status):
+    body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing", **said})
+    answer = Visitor(store, who).client.post("/statements", content=body, headers={"content-type": "application/json", **headers})
+    assert answer.status_code == status
+    assert read_log(store, STORE) == []
+
+
+def test_a_viewer_looks(store, anna, uid):
+    anna.say(uid, "put meat")
+    viewer = Visitor(store, MAY_LOOK)
+    assert viewer.get("/state")["may_write"] is False
+    assert viewer.get(f"/clips/{uid}")["label"]["verb"] == "put"
+    assert len(viewer.queue()) == 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"uid": "../../videos"},
+        {"verb": "=cmd()"},
+        {"noun": "<img src=x>"},
+        {"verb": "x" * 65},
+        {"verb": None},
+        {"answer": "nothing"},
+        {"verb": "nothing"},
+        {"answer": "nobody"},
+        {"token": "../x"},
+    ],
+)
+def test_a_statement_that_makes_no_sense_is_refused(store, anna, uid, changes):
+    said = {"kind": "clip", "uid": uid, "answer": "action", "verb": "put", "noun": "meat"}
+    assert anna.post(**(said | changes)).status_code == 422
+    assert read_log(store, STORE) == []
+
+
+def test_white_space_and_case_make_no_other_word(store, anna, uid):
+    anna.say(uid, None, answer="action", verb="Put\n", noun="  Meat ")
+    assert labels(store) == {uid: ("put", "meat")}
+
+
+def test_every_answer_forbids_other_scripts(anna):
+    for path in ("/", "/state", "/static/label.css", "/nowhere"):
+        headers = anna.client.get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/static/label.js"])
+def test_airflows_compression_leaves_every_answer_readable(store, path):
+    app = make_app([Desk(store, STORE)], person, second_share=0)
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+    client = TestClient(app, headers={"cookie": "who=anna"})
+    assert client.get(path).text == client.get(path).text
+
+
+def test_a_clip_is_a_film_that_the_browser_keeps(anna, uid):
+    film = anna.client.get(f"/clips/{uid}.mp4")
+    assert film.headers["content-type"] == "video/mp4"
+    assert "immutable" in film.headers["cache-control"]
+    assert film.content[4:8] == b"ftyp"
+    assert anna.client.get("/clips/000000000000_000000000-000001000.mp4").status_code == 404
+
+
+def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
+    first, second, third = [clip["uid"] for clip in anna.queue()][:3]
+    anna.say(first, "put meat")
+    anna.say(first, "Take  Sauce")
+    anna.say(second, None, answer="nothing")
+    anna.say(third, None, answer="unsure")
+    assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
+    counts = Visitor(store).get("/state")["counts"]
+    assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)
+
+
+def test_a_statement_that_is_sent_again_is_written_once(store, anna, uid):
+    said = {"kind": "clip", "uid": uid, "answer": "nothing", "token": "00000000-0001"}
+    assert {visitor.post(**said).json()["number"] for visitor in (anna, anna, Visitor(store))} == {1}
+    assert len(read_log(store, STORE)) == 1
+
+
+def test_undo_gives_back_the_label_before(store, anna, uid):
+    anna.say(uid, "put meat")
+    anna.say(uid, "take meat")
+    assert anna.post(kind="withdrawal", withdrawn=anna.get(f"/clips/{uid}")["token"]).status_code == 200
+    assert labels(store)[uid] == ("put", "meat")
+    assert anna.get(f"/clips/{uid}")["label"]["verb"] == "put"
+
+
+def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answer(store, anna, ben):
+    video = anna.get("/state")["videos"][0]["video"]
+    first, second = anna.get(f"/videos/{video}")["clips"]
+    uid, both = first["uid"], [first["start_seconds"], second["start_seconds"]]
+    anna.say(uid, "put meat")
+    for clip in (first, second):
+        anna.mark(video, clip["start_seconds"], clip["stop_seconds"], "put meat")
+
+    def seen(visitor):
+        shown, review = visitor.get(f"/videos/{video}"), visitor.get("/review", name="put meat")
+        starts = [interval["start_seconds"] for interval in shown["intervals"]]
+        return starts, shown["num_hidden"], len(review["rows"]), review["num_hidden"], len(visitor.queue(show="all", name="put meat"))
+
+    assert seen(anna) == seen(Visitor(store, MAY_LOOK)) == (both, 0, 3, 0, 2)
+    assert seen(ben) == ([second["start_seconds"]], 1, 1, 2, 1)
+    (again,) = [clip for clip in ben.queue() if clip["reading"] == "second"]
+    assert (again["uid"], again["label"], again["answer"]) == (uid, None, None)
+    assert "meat" not in json.dumps([again, ben.get(f"/clips/{uid}")])
+    ben.say(uid, "take meat", reading="second")
+    assert seen(ben)[:2] == (both, 0)
+    assert uid not in [clip["uid"] for clip in ben.queue()]
+    review = anna.get("/review", show="conflicts")
+    assert [row["uid"] for row in review["rows"]] == [uid]
+    assert review["rows"] == anna.get("/review", show="second")["rows"]
+    assert review["agreement"]["num_clips"] == 1
+
+
+def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben):
+    mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
+    assert mine.isdisjoint(clip["uid"] for clip in ben.get("/queue", limit=4)["clips"])
+    more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
+    assert len(mine | more) == 8
+    assert {clip["uid"] for clip in Visitor(store, "cleo").queue()} == mine | more
+
+
+def test_an_interval_labels_the_clips_that_it_covers(store, anna):
+    video = anna.get("/state")["videos"][0]["video"]
+    clips = anna.get(f"/videos/{video}")["clips"]
+    anna.mark(video, clips[0]["start_seconds"], clips[1]["stop_seconds"], "put meat")
+    nowhere = {"video": "0" * 64, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
+    assert anna.post(kind="interval", **nowhere).status_code == 400
+    assert labels(store) == {clip["uid"]: ("put", "meat") for clip in clips}
+    (interval,) = anna.get(f"/videos/{video}")["intervals"]
+    assert interval["by"] == "anna"
+    named = anna.queue(show="labelled", name="put meat")
+    assert [(clip["label"]["verb"], clip["label"]["origin"]) for clip in named] == [("put", "anna")] * 2
+    assert [row["token"] for row in anna.get("/review", show="intervals")["rows"]] == [interval["token"]]
+    assert anna.post(kind="withdrawal", withdrawn=interval["token"]).json()["counts"]["num_labelled"] == 0
+    assert anna.get("/review")["rows"] == anna.get(f"/videos/{video}")["intervals"] == []
+
+
+def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unless_the_prediction_has_intervals(store):
+    first, second = list_clips(store, [FILM], ["a.mp4", "b.mp4"], 8, SegmentOptions())
+    suggest(store, [first, second])
+    rows = [f"a.mp4,{first.video},champion,2.375,5.5,wipe,pan,wipe pan,126,40,0.83"]
+    rows.append(f"a.mp4,{first.video},baseline,0,9,move,pan,move pan,9,40,0.9")
+    store.write_bytes(Layout(STORE).prediction("test").report.intervals, "\n".join([",".join(COLUMNS), *rows, ""]).encode())
+
+    def suggested(video):
+        keys = ("start_seconds", "stop_seconds", "verb", "noun", "probability")
+        return [tuple(interval[key] for key in keys) for interval in Visitor(store).get(f"/videos/{video}")["predicted"]]
+
+    assert suggested(first.video) == [(2.375, 5.5, "wipe", "pan", 0.83)]
+    assert suggested(second.video) == [(0, 32, "put", "meat", 0.9), (32, 64, "take", "bag", 0.86)]
+
+
+def test_a_class_merged_on_the_page_is_merged_in_the_build(store, anna, uid):
+    anna.say(uid, "put beef")
+    assert anna.post(kind="class", target="noun", name="beef", same_as="meat").status_code == 200
+    assert labels(store)[uid] == ("put", "meat")
+    (merge,) = anna.get("/classes")["merges"]
+    assert anna.post(kind="withdrawal", withdrawn=merge["token"]).status_code == 200
+    assert labels(store)[uid] == ("put", "beef")
+
+
+def test_a_verb_does_not_become_nothing(anna):
+    assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
+
+
+def test_a_class_is_renamed_back(anna):
+    first, second = [clip["uid"] for clip in anna.queue()][:2]
+    for uid, name, to, num_clips in ((first, "grab", "hold", 1), (second, "hold", "grab", 2)):
+        anna.say(uid, f"{name} bag")
+        assert anna.post(kind="class", target="verb", name=name, same_as=to).status_code == 200
+        assert anna.get("/classes")["verbs"][0] == {"name": to, "num_clips": num_clips}
+    assert [merge["same_as"] for merge in anna.get("/classes")["merges"]] == ["grab"]
+
+
+def test_people_choose_among_ways_of_cutting(store):
+    [longer] = list_clips(store, [FILM], ["film_0.mp4"], 1, SegmentOptions(clip_seconds=16))
+    anna = Visitor(store)
+    anna.say(anna.queue()[0]["uid"], "put meat")
+    names = {cut["name"]: cut["cut"] for cut in anna.get("/state")["cuts"]}
+    assert list(names) == ["8 s, 30 fps, 256 px (4 videos)", "16 s, 30 fps, 256 px (1 video)"]
+    recipe = names["16 s, 30 fps, 256 px (1 video)"]
+    state = anna.get("/state", cut=recipe)
+    assert (state["cut"], state["counts"]["num_clips"], state["build"]["clip_seconds"]) == (recipe, 1, 16)
+    assert [clip["uid"] for clip in anna.queue(cut=recipe)] == [longer.clips[0].uid]
+    anna.say(longer.clips[0].uid, None, answer="nothing")
+    assert read_log(store, STORE)[-1].statement.stop_seconds == 16
+    assert [anna.get("/state", cut=cut)["counts"]["num_mine"] for cut in (recipe, "", "unknown")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("path", ["/clips/x.mp4", "/clips/x", "/videos/x"])
+def test_what_is_not_there_is_not_found(anna, path):
+    assert anna.client.get(path).status_code == 404
+
+
+def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):
+    client = Visitor(store, store_uris=(EMPTY, STORE)).client
+    assert client.get("/", follow_redirects=False).headers["location"] == "stores/1/"
+    assert client.get("/stores/1/queue").json()["clips"]
+    assert client.get("/queue").status_code == 404
+    assert client.get("/state").json()["is_empty"]
+
+
+def test_people_who_label_the_same_clips_at_once_lose_nothing(store, anna, ben):
+    uids = [clip["uid"] for clip in anna.queue()]
+    said = [(visitor, uid, words) for uid in uids for visitor, words in ((anna, "put meat"), (ben, "take bag"), (anna, "move pan"))]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda visitor, *words: visitor.say(*words), *zip(*said, strict=True)))
+    assert set(labels(store)) == set(uids)
+    rows = Visitor(store, "cleo").get("/review")["rows"]
+    assert [len(row["statements"]) for row in rows] == [3] * len(uids)
+    assert {statement["by"] for row in rows for statement in row["statements"]} == {"anna", "ben"}
+
+
+def test_the_answers_about_twenty_thousand_clips_are_short():
+    store = PageStore()
+    write_many(store, [FILM])
+    anna = Visitor(store)
+    counts = anna.get("/state")["counts"]
+    assert (counts["num_clips"], counts["num_labelled"]) == (20_000, 5000)
+    for path in ("/state", "/classes", "/queue?limit=20", "/review"):
+        assert len(anna.client.get(path).content) < 100_000, path
