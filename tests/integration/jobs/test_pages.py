@@ -59,7 +59,8 @@ def test_the_grid_has_every_step_of_the_run_and_names_mapped_ones(browser, page,
     for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.report", "publish.register", "publish.decide"):
         expect(page.locator(f"a[href='{trained}/tasks/{task}']").first).to_be_visible()
     browser.keep("grid")
-    page.locator(f"a[href='{trained}/tasks/evaluate/mapped']").first.click()
+    expect(page.locator(f"a[href='{trained}/tasks/evaluate/mapped']").first).to_be_visible()
+    browser.airflow(f"{trained}/tasks/evaluate/mapped")
     for name in ("baseline", "fine-tuned"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
