@@ -1,8 +1,6 @@
 """A search under Airflow on a real store and MLflow, and a worker that is killed."""
 
-import json
 import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -39,13 +37,11 @@ GRID = {
     "num_trials": 4,
     "rounds": 1,
 }
-CHILDREN = """
-import json, mlflow, sys
-client = mlflow.MlflowClient()
-parent = client.get_run(sys.argv[1])
-runs = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
-print(json.dumps({run.info.run_name: [run.info.status, run.data.params, run.data.metrics] for run in runs}))
-"""
+
+
+def children_of(workshop, run_id):
+    client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])
+    return client.search_runs([client.get_run(run_id).info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
 
 
 def objects_under(workshop, folder):
@@ -81,14 +77,14 @@ def test_rounds_that_nobody_asked_for_are_skipped_and_a_failed_trial_fails_nothi
 
 
 def test_trials_are_child_runs_with_their_options_and_scores(workshop, place, numbers):
-    script = [sys.executable, "-c", CHILDREN, workshop.store.read(place.report).mlflow_run_url.rpartition("/")[2]]
-    children = json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60))
+    runs = children_of(workshop, workshop.store.read(place.report).mlflow_run_url.rpartition("/")[2])
+    children = {run.info.run_name: run for run in runs}
     assert set(children) == {f"trial {trial.number}" for trial in numbers.trials}
     for trial in numbers.trials:
-        status, params, metrics = children[f"trial {trial.number}"]
-        assert status == ("FAILED" if trial.failure else "FINISHED")
-        assert params == {name: str(value) for name, value in trial.values.items()}
-        assert trial.failure or metrics["val_action_top1"] == trial.scores["action"].top1
+        run = children[f"trial {trial.number}"]
+        assert run.info.status == ("FAILED" if trial.failure else "FINISHED")
+        assert run.data.params == {name: str(value) for name, value in trial.values.items()}
+        assert trial.failure or run.data.metrics["val_action_top1"] == trial.scores["action"].top1
 
 
 def test_the_same_again_changes_nothing(workshop, numbers):
@@ -105,7 +101,7 @@ def test_a_child_run_loses_its_failure_once_it_is_trained_and_gives_way_to_anoth
     shown = []
     for child in (failed, trained, replace(trained, params={"dropout": 0.2})):
         tracker.log_children(parent, {"trial 0": child})
-        runs = [run for run in MlflowClient().search_runs([MlflowClient().get_run(parent).info.experiment_id]) if run.info.run_id != parent]
+        runs = children_of(workshop, parent)
         shown.append([(run.info.status, run.data.params["dropout"], run.data.tags.get("retake.failure")) for run in runs])
     assert shown == [[("FAILED", "0.1", "killed")], [("FINISHED", "0.1", None)], [("FINISHED", "0.2", None)]]
 
