@@ -27,18 +27,11 @@ class FakeAirflow:
     """Runs end at the second look at them. `silent` DAGs update no asset; `failing` ones fail with the given log."""
 
     def __init__(self):
-        self.silent = set()
-        self.failing = {}
-        self.triggered = []
-        self.looks = {}
-        self.logins = 0
-        self.token = "first"  # noqa: S105 - of nothing
+        self.silent, self.failing, self.at_work = set(), {}, None
+        self.triggered, self.looks, self.unpaused = [], {}, set()
+        self.logins = self.outage = self.event_looks = self.num_queued_looks = 0
         self.import_errors = []
-        self.unpaused = set()
-        self.outage = 0
-        self.event_looks = 0
-        self.at_work = None
-        self.num_queued_looks = 0
+        self.token = "first"  # noqa: S105 - of nothing
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -142,12 +135,9 @@ def test_the_chain_is_followed_through_its_assets(api, airflow, output):
     assert "Log message source details" not in output.getvalue()
 
 
-def test_a_successor_that_is_queued_is_waited_for(api, airflow, output):
+def test_a_successor_that_is_queued_is_waited_for_and_one_that_never_comes_is_named(api, airflow, output, monkeypatch):
     airflow.num_queued_looks = 300
     assert len(run(api, output)) == len(CHAIN)
-
-
-def test_a_successor_that_never_comes_is_named(api, airflow, output, monkeypatch):
     monkeypatch.setattr(AirflowApi, "runs_caused_by", lambda *_: [])
     with pytest.raises(Unavailable, match="has not started build_dataset"):
         run(api, output)
@@ -191,26 +181,19 @@ def test_an_expired_token_is_renewed(api, airflow, output):
     assert airflow.logins == 2
 
 
-def test_a_busy_airflow_is_asked_again(api, airflow, output):
+def test_a_busy_airflow_is_asked_again_and_one_that_is_gone_is_named(api, airflow, output):
     api.dag_ids()
     ref = api.trigger("retrain", {})
     airflow.outage = 3
     assert follow.follow_run(api, ref, PlainScreen(output), []).ref == ref
-
-
-def test_an_airflow_that_is_gone_is_named(api, airflow):
-    api.dag_ids()
     airflow.outage = 1
     with pytest.raises(Unavailable, match="http://airflow does not answer"):
         api.dag_ids()
 
 
-def test_every_dag_of_the_chain_is_let_run(api, airflow):
+def test_every_dag_of_the_chain_is_let_run_and_a_file_that_cannot_be_read_is_named(api, airflow):
     follow.wait_for_dags(api)
     assert airflow.unpaused == set(CHAIN)
-
-
-def test_a_dag_file_that_cannot_be_read_is_named(api, airflow):
     airflow.import_errors = [{"filename": "retrain.py", "stack_trace": "Traceback\nImportError: no torch"}]
     with pytest.raises(BadConfiguration, match=r"retrain\.py: ImportError: no torch"):
         follow.wait_for_dags(api)

@@ -18,38 +18,26 @@ with Home(Path(sys.argv[1])).lock():
 """
 
 
-def test_credentials_are_readable_by_this_user_alone(home):
-    Credentials.load_or_create(home)
+def test_credentials_stay_the_same_differ_between_homes_and_are_readable_by_this_user_alone(home, tmp_path):
+    first = Credentials.load_or_create(home)
     assert stat.S_IMODE(home.credentials_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
-
-
-def test_credentials_stay_the_same_and_differ_between_homes(home, tmp_path):
-    first = Credentials.load_or_create(home)
     assert Credentials.load_or_create(home) == first
     other = Credentials.load_or_create(Home(tmp_path / "other"))
     assert not set(first.model_dump().values()) & set(other.model_dump().values())
 
 
-def test_no_credentials_say_what_to_do(home):
+def test_missing_and_damaged_credentials_are_named(home):
     with pytest.raises(BadConfiguration, match="make run"):
         Credentials.load(home)
-
-
-def test_damaged_credentials_are_named(home):
     home.credentials_file.write_text('{"store_access_key": ')
     with pytest.raises(BadConfiguration, match=r"credentials\.json is damaged"):
         Credentials.load_or_create(home)
 
 
-def test_a_second_command_is_refused_while_one_is_at_work(home):
+def test_a_second_command_is_refused_while_one_is_at_work_and_a_killed_one_leaves_no_lock(home):
     with home.lock(), pytest.raises(BadConfiguration, match="another `make run`"), home.lock():
         pytest.fail("two commands held the lock")
-    with home.lock():
-        pass
-
-
-def test_a_killed_command_leaves_no_lock(home):
     command = [sys.executable, "-c", HOLD, str(home.root)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with holder:

@@ -24,25 +24,16 @@ def make(tmp_path):
     return run
 
 
-def test_make_alone_lists_the_commands(make):
-    listed = make().stdout
-    assert {"make run", "make stop", "make test", "make lint"} <= set(re.findall(r"make [a-z]+", listed))
-
-
-def test_a_python_that_is_unfit_is_named(make):
-    result = make("run", "PYTHON=/bin/false")
-    assert result.returncode
-    assert "/bin/false is not Python 3.11 to 3.13" in result.stderr
-
-
-def test_no_python_at_all_says_what_to_install(make):
-    result = make("run", "PYTHON=")
-    assert result.returncode
-    assert "Retake needs Python 3.11 to 3.13" in result.stderr
-
-
-def test_stop_before_anything_ran_is_no_error(make):
+def test_make_alone_lists_the_commands_and_stop_before_anything_ran_is_no_error(make):
+    assert {"make run", "make stop", "make test", "make lint"} <= set(re.findall(r"make [a-z]+", make().stdout))
     assert make("stop").returncode == 0
+
+
+@pytest.mark.parametrize(("python", "said"), [("/bin/false", "/bin/false is not Python 3.11 to 3.13"), ("", "Retake needs Python 3.11 to")])
+def test_a_python_that_is_unfit_is_named_and_none_at_all_says_what_to_install(make, python, said):
+    result = make("run", f"PYTHON={python}")
+    assert result.returncode
+    assert said in result.stderr
 
 
 @pytest.fixture
@@ -60,17 +51,12 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_the_commands_for_tests_choose_them_by_what_they_need(make, told):
+def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, told):
     assert "[not integration and not browser and not containers and not slow]" in make("test-fast").stdout
     assert "[--cov]" in make("coverage").stdout
-    assert "[--cov]" not in make("test").stdout
-
-
-def test_a_worker_a_core_runs_tests_and_four_at_most(make, told):
-    assert f"[-n][{min(os.cpu_count(), 4)}]" in make("test").stdout
-
-
-def test_chosen_tests_are_the_ones_that_run(make, told):
+    all_tests = make("test").stdout
+    assert "[--cov]" not in all_tests
+    assert f"[-n][{min(os.cpu_count(), 4)}]" in all_tests
     assert "[-m][pytest][-n][2][tests/local][-x]" in make("test", "WORKERS=2", "ARGS=tests/local -x").stdout
 
 

@@ -41,7 +41,7 @@ def test_a_closed_connection_does_not_take_its_port():
     assert is_free(port)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.integers(20000, 20010), max_size=6), st.sets(st.integers(20000, 20010)))
 def test_ports_differ_from_one_another_and_from_those_to_avoid(wanted, avoid):
     chosen = choose(wanted, avoid)

@@ -41,29 +41,30 @@ def runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def test_stop_ends_a_stubborn_server_and_its_children_in_other_sessions(home, server):
+def test_a_server_leads_a_session_with_private_files_and_stop_ends_it_and_its_children_in_other_sessions(home, server):
     record, child = server
     assert processes.read_record(home, "store") == record
     assert processes.is_running(record)
+    assert os.getsid(record.pid) == record.pid
+    for path in (processes.record_file(home, "store"), processes.log_file(home, "store")):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.2)
     assert not processes.is_running(record)
     assert not runs(child)
     assert processes.read_record(home, "store") is None
+    assert not processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.1)
 
 
 @pytest.mark.slow
-def test_stop_finds_the_children_of_a_leader_that_was_killed(home, server):
+@pytest.mark.parametrize("is_killed", [True, False], ids=["leader-killed", "record-never-written"])
+def test_stop_finds_the_children_of_a_leader_that_was_killed_or_has_no_record(home, server, is_killed):
     record, child = server
-    os.kill(record.pid, signal.SIGKILL)
-    wait_for(lambda: not processes.is_running(record))
-    assert runs(child)
-    assert processes.stop(home, "store", signal.SIGTERM, grace_seconds=1)
-    assert not runs(child)
-
-
-def test_stop_finds_a_server_whose_record_was_never_written(home, server):
-    record, child = server
-    processes.record_file(home, "store").unlink()
+    if is_killed:
+        os.kill(record.pid, signal.SIGKILL)
+        wait_for(lambda: not processes.is_running(record))
+        assert runs(child)
+    else:
+        processes.record_file(home, "store").unlink()
     assert processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.2)
     assert not processes.is_running(record)
     assert not runs(child)
@@ -77,14 +78,3 @@ def test_stop_touches_no_process_that_got_the_pid_later(home, server):
     assert not processes.stop(home, "mlflow", signal.SIGKILL, grace_seconds=0.1)
     assert processes.is_running(record)
     assert runs(child)
-
-
-def test_the_server_leads_a_session_and_its_record_and_log_are_private(home, server):
-    record, _ = server
-    assert os.getsid(record.pid) == record.pid
-    for path in (processes.record_file(home, "store"), processes.log_file(home, "store")):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_stopping_what_never_ran_is_no_error(home):
-    assert not processes.stop(home, "airflow", signal.SIGINT, grace_seconds=0.1)

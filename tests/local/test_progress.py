@@ -13,7 +13,7 @@ def lines(stream):
     return [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
 
 
-def test_plain_lines_tell_each_change_once():
+def test_plain_lines_tell_each_change_once_and_mapped_steps_apart():
     stream = io.StringIO()
     screen = screen_for(stream)
     assert isinstance(screen, PlainScreen)
@@ -21,13 +21,9 @@ def test_plain_lines_tell_each_change_once():
     screen.show([row("running", 0.1)], "epoch 1/8")
     screen.show([row("running", 1.1)], "epoch 1/8")
     screen.show([row("success", 2.04)], "")
-    assert lines(stream) == ["retrain  train: running", "    epoch 1/8", "retrain  train: success (2.0 s)"]
-
-
-def test_plain_lines_tell_mapped_steps_apart():
-    stream = io.StringIO()
-    PlainScreen(stream).show([row("running", 0, "fine-tuned", index=0), row("success", 3, "baseline", index=1)], "")
-    assert lines(stream) == ["retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
+    screen.show([row("running", 0, "fine-tuned", index=0), row("success", 3, "baseline", index=1)], "")
+    of_one = ["retrain  train: running", "    epoch 1/8", "retrain  train: success (2.0 s)"]
+    assert lines(stream) == [*of_one, "retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
 
 
 def test_a_terminal_shows_the_steps_as_they_stand():
@@ -57,7 +53,9 @@ def test_nothing_that_people_named_reaches_the_terminal_as_a_command():
     assert all(text not in drawn.getvalue() for text in ("\x1b[2J", "\x1b]0;"))
 
 
-def test_many_mapped_steps_are_one_row_that_counts():
+def test_many_mapped_steps_are_one_row_that_counts_and_few_are_shown_one_by_one():
+    few = [row("success", 2.0, str(n)) for n in range(6)]
+    assert folded(few) == few
     rows = [row("success", 2.0, str(n), "segment") for n in range(10)] + [
         row("running", 1.0, "10", "segment"),
         row("waiting", step="label"),
@@ -66,11 +64,6 @@ def test_many_mapped_steps_are_one_row_that_counts():
         Row("retrain", "segment", -1, "11 times", "running (10 success, 1 running)", 21.0),
         row("waiting", step="label"),
     ]
-
-
-def test_few_mapped_steps_are_shown_one_by_one():
-    rows = [row("success", 2.0, str(n)) for n in range(6)]
-    assert folded(rows) == rows
 
 
 def test_the_clock_counts_minutes_and_seconds():

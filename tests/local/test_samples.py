@@ -41,8 +41,9 @@ def test_films_have_sound_as_planned(name: str):
         assert bool(container.streams.audio) == film.audio
 
 
+# The long film has every action.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", ["long_01.mp4", *(pytest.param(film.name, marks=pytest.mark.long) for film in plan())])
 def test_painter_draws_each_film(tmp_path: Path, name: str):
     folder, film = FILMS[name]
     make_film(film, find_ffmpeg(None), tmp_path)

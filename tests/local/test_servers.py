@@ -11,6 +11,7 @@ import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import airflow_settings, follow, processes, servers, supervise
+from tasks.local.airflow_api import RunRef
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import PlainScreen
@@ -24,6 +25,7 @@ PORT_OFFSET = port_offset(800)
 CHAIN_OF_DAGS = """
 import logging
 from airflow.sdk import DAG, Asset, Param, task
+from dags._winner import RetrainWinner
 
 def chain(dag_id, schedule, outlet):
     with DAG(dag_id=dag_id, schedule=schedule, params={"store": Param(None, type=["null", "string"])}):
@@ -37,6 +39,12 @@ clips, dataset, model = Asset(name="retake_clips"), Asset(name="retake_dataset")
 chain("ingest_videos", "@hourly", clips)
 chain("build_dataset", [clips], dataset)
 chain("retrain", [dataset], model)
+
+with DAG(dag_id="search", schedule=None, is_paused_upon_creation=False):
+    @task
+    def report():
+        return {"starts_retrain": True, "retrain": {"store": "s3://won"}, "retrain_run_id": "search__0123"}
+    report() >> RetrainWinner(task_id="retrain", report="report")
 """
 
 
@@ -79,11 +87,13 @@ def pids(home: Home) -> dict[str, int]:
     return {name: processes.read_record(home, name).pid for name in servers.WANTED_PORTS}
 
 
-def test_a_second_start_reuses_what_is_well(home):
+def test_a_second_start_reuses_what_is_well_and_the_state_of_each_server_is_told(home):
     before = pids(home)
     _, announced = up(home)
     assert pids(home) == before
     assert all("already running" in line for line in announced)
+    states = {(state.server.name, state.is_running, state.is_healthy) for state in supervise.running(home)}
+    assert states == {(name, True, True) for name in servers.WANTED_PORTS}
 
 
 def test_every_server_listens_on_this_machine_alone(home):
@@ -99,16 +109,12 @@ def test_the_store_has_volumes_for_many_buckets_however_full_the_disk_is(home):
     assert httpx.get(f"http://127.0.0.1:{master}/dir/status", trust_env=False).json()["Topology"]["Max"] >= 10_000
 
 
-def test_mlflow_keeps_artifacts_in_the_store(home):
+def test_mlflow_keeps_artifacts_in_the_store_and_refuses_another_host_name(home):
     running, _ = up(home)
     artifact = "api/2.0/mlflow-artifacts/artifacts/0/note.txt"
     reply = httpx.put(f"{running['mlflow'].address}/{artifact}", content=b"kept", trust_env=False)
     assert reply.status_code == 200
     assert store_of(home, running).read_bytes("s3://retake-mlflow/artifacts/0/note.txt") == b"kept"
-
-
-def test_mlflow_refuses_another_host_name(home):
-    running, _ = up(home)
     reply = httpx.get(f"{running['mlflow'].address}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": "evil.example"})
     assert reply.status_code == 403
 
@@ -124,6 +130,21 @@ def test_the_chain_runs_through_the_real_scheduler(home):
         assert "ingest_videos  work: success" in output.getvalue()
         assert api.result(first.ref, work) == {"store": "s3://retake-test"}
         assert "the store is s3://retake-test" in api.log_lines(first.ref, work)
+
+
+def test_a_winner_is_retrained_once_also_if_the_task_that_started_it_is_cleared(home):
+    running, _ = up(home)
+    screen = PlainScreen(io.StringIO())
+    with ready_airflow(home, list(running.values())) as api:
+        search = api.trigger("search", {})
+        assert follow.follow_run(api, search, screen, []).first("retrain").state == "success"
+        cleared = {"dry_run": False, "dag_run_id": search.run_id, "task_ids": ["retrain"], "only_failed": False}
+        api._call("POST", "/dags/search/clearTaskInstances", json=cleared)
+        assert follow.follow_run(api, search, screen, []).first("retrain").state == "skipped"
+        run = follow.follow_run(api, RunRef(dag_id="retrain", run_id="search__0123"), screen, [])
+        assert api.result(run.ref, run.first("work")) == {"store": "s3://won"}
+        started = [run["dag_run_id"] for run in api._get("/dags/retrain/dagRuns")["dag_runs"]]
+        assert [run_id for run_id in started if run_id.startswith("search__")] == ["search__0123"]
 
 
 def test_a_killed_store_is_started_again_with_its_data(home):
@@ -146,14 +167,6 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(home, tmp_path, mon
             supervise.up(broken, lambda _: None)
     finally:
         supervise.down(broken, lambda _: None)
-
-
-def test_the_state_of_each_server_is_told(home):
-    assert {(s.server.name, s.is_running, s.is_healthy) for s in supervise.running(home)} == {
-        ("store", True, True),
-        ("mlflow", True, True),
-        ("airflow", True, True),
-    }
 
 
 def test_no_secret_is_in_a_file_that_others_can_read(home):

@@ -3,16 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadDataset
-from tasks.results.dataset import DatasetClip
 from tasks.results.video import ClipRecord
 from tasks.search.covering import covering
-
-
-def clip(start_seconds: float, stop_seconds: float) -> DatasetClip:
-    return DatasetClip(
-        uid="a", split="val", source="a", names=(), video="v", uri="s3://b/c", sha256="0", start_seconds=start_seconds, stop_seconds=stop_seconds,
-        num_frames=240, width=64, height=64, verb="put", noun="meat", verb_class=0, noun_class=26, origin="a.csv",
-    )  # fmt: skip
+from tests.search.trials import clip
 
 
 def cut(clip_seconds: float, video_seconds: float) -> list[ClipRecord]:
@@ -28,7 +21,7 @@ def cut(clip_seconds: float, video_seconds: float) -> list[ClipRecord]:
 
 @given(clip_seconds=st.sampled_from([1, 2, 3, 4, 8, 16]), index=st.integers(0, 5))
 def test_the_clips_of_another_length_cover_each_second_of_a_clip_once(clip_seconds, index):
-    found = covering(clip(8 * index, 8 * index + 8), cut(clip_seconds, 96))
+    found = covering(clip(start_seconds=8 * index, stop_seconds=8 * index + 8), cut(clip_seconds, 96))
     assert sum(seconds for _, seconds in found) == pytest.approx(8)
     assert all(0 < seconds <= min(8, clip_seconds) for _, seconds in found)
     assert all(one.start_seconds < 8 * index + 8 and one.stop_seconds > 8 * index for one, _ in found)
@@ -36,4 +29,4 @@ def test_the_clips_of_another_length_cover_each_second_of_a_clip_once(clip_secon
 
 def test_a_clip_that_none_of_another_length_covers_is_named():
     with pytest.raises(BadDataset, match="no clip of this length covers a"):
-        covering(clip(96, 98), cut(4, 96))
+        covering(clip(start_seconds=96, stop_seconds=98), cut(4, 96))

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from tasks.options import TrainOptions
-from tasks.results.search import ScoredTrial, Top1
 from tasks.search import importance
 from tasks.search.importance import importances
+from tests.search.trials import trial
 
 RANGES = {
     "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -38,17 +37,12 @@ def drawn(distribution, rng):
     )
 
 
-def trial(number, values, top1, **changes):
-    scored = {} if "failure" in changes else {"scores": {"action": Top1(top1=top1, interval=(0, 1))}, "loss": 1.0}
-    return ScoredTrial(number=number, round=1, values=values, options=TrainOptions(), **scored, **changes)
-
-
 def search_of(num_trials, top1, ranges=RANGES, seed=0):
     rng = np.random.default_rng(seed)
     found = []
     for number in range(num_trials):
         values = {name: drawn(one, rng) for name, one in ranges.items()}
-        found.append(trial(number, values, round(float(np.clip(top1(values, rng), 0, 1)), 2)))
+        found.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values))
     return found
 
 
@@ -76,8 +70,9 @@ def test_what_matters_is_first_and_above_chance(quick):
 @pytest.mark.slow
 def test_where_nothing_matters_hardly_a_search_says_that_something_does(quick, monkeypatch):
     monkeypatch.setattr(importance, "NUM_HALVES", 2)
-    words = [importances(search_of(20, by_luck, seed=seed), RANGES, "action")[1] for seed in range(16)]
-    assert sum("No option explains" not in said for said in words) <= 3  # of 16 at 5 %: more in 1 of 140 draws
+    monkeypatch.setattr(importance, "NUM_PERMUTATIONS", 20)
+    words = [importances(search_of(20, by_luck, seed=seed), RANGES, "action")[1] for seed in range(10)]
+    assert sum("No option explains" not in said for said in words) <= 2  # of 10 at 5 %: more in 1 of 87 draws
 
 
 @pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
@@ -96,24 +91,20 @@ def test_only_comparable_trials_count():
     found = search_of(9, by_rate)
     outside = found[0].values | {"learning_rate": 0.5}
     odd = [
-        trial(9, found[0].values, 0.9),  # the same recipe, trained on
-        trial(10, outside, 0.9),
-        trial(11, search_of(10, by_rate)[9].values, 0, failure="out of memory"),
-        trial(12, found[0].values | {"learning_rate": 0}, 0.9),  # the logarithm of 0 is no number
+        trial(9, 0.9, values=found[0].values),  # the same recipe, trained on
+        trial(10, 0.9, values=outside),
+        trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
+        trial(12, 0.9, values=found[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
     ]
     assert "Only 9 trials" in importances([*found, *odd], RANGES, "action")[1]
 
 
 @pytest.mark.slow
-def test_an_option_with_one_value_is_left_out(quick):
+def test_equal_searches_give_equal_numbers_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(quick, caplog):
     ranges = RANGES | {"schedule": CategoricalDistribution(("constant",))}
-    rows, _ = importances(search_of(15, by_rate, ranges), ranges, "action")
-    assert {one.option for one in rows} == set(RANGES)
-
-
-@pytest.mark.slow
-def test_equal_searches_give_equal_numbers_without_a_word_in_the_log(quick, caplog):
-    found = search_of(12, by_rate)
+    trials = search_of(12, by_rate, ranges)
     with caplog.at_level(logging.INFO):
-        assert importances(found, RANGES, "action") == importances(found[::-1], RANGES, "action")
+        rows, words = importances(trials, ranges, "action")
+        assert (rows, words) == importances(trials[::-1], ranges, "action")
+    assert {row.option for row in rows} == set(RANGES)
     assert caplog.text == ""

@@ -4,21 +4,10 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, SearchOptions
-from tasks.results.search import ScoredTrial, Top1, Trial
+from tasks.results.search import ScoredTrial, Trial
 from tasks.search.rounds import batches_of, history_digest, num_left, num_suggested, promote, require_resumable, rung_epochs
 from tasks.search.space import Space
-
-
-def trial(number: int, *, top1: float = 0.5, seconds: float = 0, round_number: int = 1) -> ScoredTrial:
-    return ScoredTrial(
-        number=number,
-        round=round_number,
-        values={},
-        options=LIGHT,
-        loss=1.0,
-        seconds=seconds,
-        scores={"action": Top1(top1=top1, interval=(0, 1))},
-    )
+from tests.search.trials import trial
 
 
 @given(num_trials=st.integers(1, 200), rounds=st.integers(1, 8))
@@ -28,16 +17,16 @@ def test_the_rounds_have_even_shares_of_all_trials(num_trials, rounds):
     sizes = []
     for number in range(1, rounds + 1):
         sizes.append(num_suggested(chosen, number, trials))
-        trials += [trial(len(trials) + i) for i in range(sizes[-1])]
+        trials += [trial(len(trials) + i, 0.5) for i in range(sizes[-1])]
     assert sum(sizes) == chosen.num_trials
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_spent_budget_ends_the_search_and_a_small_rest_shortens_a_round():
     chosen = SearchOptions(num_trials=30, rounds=3, budget_hours=1)
-    assert num_suggested(chosen, 2, [trial(i, seconds=360) for i in range(10)]) == 0
-    assert num_suggested(chosen, 2, [trial(i, seconds=300) for i in range(10)]) == 2
-    assert num_suggested(chosen, 2, [trial(i, seconds=1) for i in range(10)]) == 10
+    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=360) for i in range(10)]) == 0
+    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=300) for i in range(10)]) == 2
+    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=1) for i in range(10)]) == 10
 
 
 def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs():
@@ -49,22 +38,17 @@ def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs():
 
 def test_the_rest_of_a_search_with_rungs_is_what_the_later_rungs_train():
     chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
-    first = [trial(i) for i in range(9)]
+    first = [trial(i, 0.5) for i in range(9)]
     assert num_left(chosen, 1, first) == 3 + 1
-    assert num_left(chosen, 2, [*first, *(trial(9 + i, round_number=2) for i in range(3))]) == 1
+    assert num_left(chosen, 2, [*first, *(trial(9 + i, 0.5, round=2) for i in range(3))]) == 1
     assert num_left(SearchOptions(num_trials=24), 1, first) == 15
 
 
-def test_halving_refuses_a_schedule_that_depends_on_the_total():
-    chosen = SearchOptions(halving=True, search=["schedule"])
-    with pytest.raises(BadConfiguration, match="cosine falls to 0"):
-        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 27}), 8))
-
-
-def test_halving_refuses_rungs_of_equal_length():
-    chosen = SearchOptions(halving=True, search=["dropout"])
-    with pytest.raises(BadConfiguration, match="raise epochs"):
-        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": 2}), 8))
+@pytest.mark.parametrize(("option", "epochs", "reason"), [("schedule", 27, "cosine falls to 0"), ("dropout", 2, "raise epochs")])
+def test_halving_refuses_a_schedule_that_depends_on_the_total_and_rungs_of_equal_length(option, epochs, reason):
+    chosen = SearchOptions(halving=True, search=[option])
+    with pytest.raises(BadConfiguration, match=reason):
+        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": epochs}), 8))
 
 
 def test_head_trainings_share_a_task_and_others_have_their_own():
@@ -82,7 +66,7 @@ def test_long_trainings_of_heads_come_in_smaller_batches(epochs, sizes):
 
 
 def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
-    known = [trial(0), trial(1)]
+    known = [trial(0, 0.5), trial(1, 0.5)]
     failed, again = (known[1].model_copy(update={"failure": reason, "scores": {}}) for reason in ("killed", "killed twice"))
     assert history_digest(known) == history_digest(list(known))
     assert history_digest([known[0], failed]) == history_digest([known[0], again])

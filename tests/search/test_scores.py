@@ -1,20 +1,13 @@
 import pytest
 
-from tasks.options import LIGHT, SearchOptions
-from tasks.results.dataset import DatasetClip
-from tasks.results.search import ScoredTrial, Top1, TrialScore
+from tasks.options import SearchOptions
+from tasks.results.search import TrialScore
 from tasks.results.training import Epoch
 from tasks.search.scores import best_first, finalists, longest_of_each, num_hours, scored, values_in_words
 from tasks.search.suggest import pareto_front
+from tests.search.trials import clip, trial
 
 EPOCH = Epoch(epoch=1, train_loss=1, val_loss=1, val_verb_top1=0, val_noun_top1=0, val_action_top1=0)
-
-
-def clip(uid: str, source: str) -> DatasetClip:
-    return DatasetClip(
-        uid=uid, split="val", source=source, names=(), video="v", uri="s3://b/c", sha256="0", start_seconds=0, stop_seconds=8, num_frames=240,
-        width=64, height=64, verb="put", noun="meat", verb_class=1, noun_class=26, origin="a.csv",
-    )  # fmt: skip
 
 
 def score(right: str, loss: float = 1.0, num_epochs: int = 1) -> TrialScore:
@@ -26,14 +19,6 @@ def score(right: str, loss: float = 1.0, num_epochs: int = 1) -> TrialScore:
         loss=loss,
         right={"verb": "1" * len(right), "action": right},
     )
-
-
-def trial(number: int = 0, **fields: object) -> ScoredTrial:
-    return ScoredTrial.model_validate({"number": number, "round": 1, "values": {}, "options": LIGHT, **fields})
-
-
-def done(number: int, top1: float, loss: float = 1.0, **fields: object) -> ScoredTrial:
-    return trial(number, scores={"action": Top1(top1=top1, interval=(0, 1))}, loss=loss, **fields)
 
 
 def test_folds_count_by_their_clips():
@@ -52,18 +37,22 @@ def test_an_interval_over_few_videos_is_wide():
 
 
 def test_a_tie_goes_to_the_lower_loss_and_then_to_the_earlier_trial():
-    trials = [done(0, 0.5, 2.0), done(1, 0.5, 1.0), trial(2, failure="x"), done(3, 0.5, 1.0), done(4, 0.25, 0.1)]
+    trials = [trial(0, 0.5, loss=2), trial(1, 0.5), trial(2, failure="x"), trial(3, 0.5), trial(4, 0.25, loss=0.1)]
     assert [one.number for one in best_first(trials, "action")] == [1, 3, 0, 4]
 
 
 def test_with_halving_only_the_last_rung_may_win():
-    trials = [done(0, 0.9), done(1, 0.5), done(2, 0.6, round=2), trial(3, round=3, failure="x")]
+    trials = [trial(0, 0.9), trial(1, 0.5), trial(2, 0.6, round=2), trial(3, round=3, failure="x")]
     assert [one.number for one in finalists(trials, SearchOptions(halving=True))] == [2]
     assert len(finalists(trials, SearchOptions())) == 4
 
 
 def test_each_recipe_is_compared_by_its_longest_training():
-    rungs = [done(0, 0.9, values={"dropout": 0.1}), done(1, 0.5, values={"dropout": 0.2}), done(2, 0.6, values={"dropout": 0.1}, round=2)]
+    rungs = [
+        trial(0, 0.9, values={"dropout": 0.1}),
+        trial(1, 0.5, values={"dropout": 0.2}),
+        trial(2, 0.6, values={"dropout": 0.1}, round=2),
+    ]
     failed = trial(3, values={"dropout": 0.2}, round=2, failure="x")
     assert [one.number for one in longest_of_each([*rungs, failed])] == [1, 2]
 
@@ -74,11 +63,11 @@ def test_hours_are_those_of_trainings_that_were_not_found():
 
 def test_the_pareto_front_has_no_trial_that_another_beats():
     trials = [
-        done(0, 0.5, latency_seconds=1.0),
-        done(1, 0.6, latency_seconds=2.0),
-        done(2, 0.6, latency_seconds=3.0),
-        done(3, 0.4, latency_seconds=1.5),
-        done(4, 0.5, latency_seconds=1.0),
+        trial(0, 0.5, latency_seconds=1.0),
+        trial(1, 0.6, latency_seconds=2.0),
+        trial(2, 0.6, latency_seconds=3.0),
+        trial(3, 0.4, latency_seconds=1.5),
+        trial(4, 0.5, latency_seconds=1.0),
         trial(5, failure="x"),
     ]
     assert pareto_front(trials, "action") == (0, 1, 4)

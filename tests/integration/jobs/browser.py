@@ -1,6 +1,7 @@
 """Drive a real Chromium that is logged in to Airflow."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from tests.integration.jobs.whole_job import Kitchen
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PATIENCE_MS = 30_000
+COMMENT = "Looked at the mistakes."
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -43,9 +45,19 @@ class Browser:
         """Leave Airflow's page, which uses most of a core during a run."""
         self.page.goto("about:blank")
 
-    def run_path(self, dag_id: str) -> str:
-        """Return the path of the DAG's latest run."""
-        return f"/dags/{dag_id}/runs/{self.kitchen.runs(dag_id)[0]['dag_run_id']}"
+    def approve(self, address: str, model: str) -> None:
+        """Read the question whether to promote the first version of a model, and approve with a comment."""
+        page = self.page
+        page.goto(address)
+        approve = page.get_by_role("button", name="Approve")
+        expect(approve).to_be_visible()
+        expect(page.get_by_text(f"Promote {model} version 1?").first).to_be_visible()
+        expect(page.get_by_role("link", name="Read the report")).to_be_visible()
+        expect(page.get_by_text(re.compile("Better on actions:.*passed")).first).to_be_visible()
+        page.locator("#element_comment").fill(COMMENT)
+        self.keep("approve")
+        with page.expect_response(lambda response: response.request.method == "PATCH" and response.ok):
+            approve.click()
 
     def trigger_form(self, dag_id: str) -> Locator:
         """Open the trigger form of a DAG."""

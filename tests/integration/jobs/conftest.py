@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.local import supervise
+from tasks.local.choices import SAMPLE_OPTIONS
 from tests.integration.conftest import own_home
-from tests.integration.jobs.whole_job import OWN_OPTIONS, Kitchen
+from tests.integration.jobs.browser import open_browser
+from tests.integration.jobs.whole_job import OWN_OPTIONS, Kitchen, MadeRun
 from tests.ports import port_offset
 
 KITCHEN_PORT_OFFSET = port_offset(1100)
@@ -32,12 +34,17 @@ def kitchen(tmp_path_factory, request) -> Iterator[Kitchen]:
 
 
 @pytest.fixture(scope="session")
-def sample_run(kitchen) -> str:
-    """Return the output of `make run` with the centre crop only."""
-    return kitchen.make_run("crops=1")
+def sample_run(kitchen) -> MadeRun:
+    """Return `make run` with the centre crop only, whose promotion a person approves in the browser."""
+
+    def approve(address: str) -> None:
+        with open_browser(kitchen) as browser:
+            browser.approve(address, str(SAMPLE_OPTIONS["model_name"]))
+
+    return kitchen.make_run("crops=1", "promotion=approve", answer=approve)
 
 
 @pytest.fixture(scope="session")
-def own_run(kitchen, sample_run, shared) -> str:
-    """Return the output of `make run VIDEOS=kitchen` in the same home."""
+def own_run(kitchen, sample_run, shared) -> MadeRun:
+    """Return `make run VIDEOS=kitchen` in the same home."""
     return kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psutil
 import pytest
@@ -19,30 +18,24 @@ from tasks.local.run import SAMPLE_STORE
 from tasks.results.evaluation import CompareResult, DecideResult
 from tasks.results.search import SearchReportResult
 from tasks.store.searches import SearchPlan
+from tasks.store.uri import split_uri
 from tests.integration.jobs.whole_job import Kitchen
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(2400)]
 
 FORM = {"store": SAMPLE_STORE, "crops": 1, "feature_variants": 1, "num_trials": 8, "rounds": 2, "model_name": "retake-searched"}
 RUN_SECONDS, STEP_SECONDS = 900, 300
 
 
-@dataclass(frozen=True)
-class Searched:
-    """A search that has ended: its report and its table."""
-
-    report: SearchReportResult
-    table: list[dict[str, str]]
-
-
-def searched(kitchen: Kitchen, report: object) -> Searched:
-    """Read the table of a report."""
+def searched(kitchen, report):
+    """Read the report of a search, and its table without times."""
     result = SearchReportResult.model_validate(report)
-    return Searched(result, list(csv.DictReader(io.StringIO(kitchen.store.read_bytes(result.table_uri).decode()))))
+    rows = csv.DictReader(io.StringIO(kitchen.store.read_bytes(result.table_uri).decode()))
+    return result, [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
 
 
 @pytest.fixture(scope="module")
-def calm(kitchen, sample_run) -> Searched:
+def calm(kitchen, sample_run):
     """Search at the shell."""
     command = [sys.executable, "-m", "tasks", "search", *(f"--{name.replace('_', '-')}={value}" for name, value in FORM.items())]
     done = subprocess.run(command, cwd=REPOSITORY, env=kitchen.environment, capture_output=True, text=True, timeout=RUN_SECONDS)
@@ -53,32 +46,32 @@ def calm(kitchen, sample_run) -> Searched:
 @pytest.fixture(scope="module")
 def run(kitchen, calm) -> RunRef:
     """Search under Airflow, without a score or feature of the other search, and kill a worker, then Airflow."""
-    kitchen.remove(f"{SAMPLE_STORE}/runs/", "/validation/")
+    store = kitchen.store
+    for uri in [stored.uri for stored in store.list(f"{SAMPLE_STORE}/runs/") if "/validation/" in stored.uri]:
+        bucket, key = split_uri(uri)
+        store._client.remove_object(bucket_name=bucket, object_name=key)
     shutil.rmtree(kitchen.home.root / "cache" / "features")
     with kitchen.airflow() as api:
         run = api.trigger("search", FORM | {"then_retrain": True})
-    kitchen.wait_for_step("search", "plan", "success", STEP_SECONDS)
-    place = SearchPlan(str(kitchen.latest_result("search", "plan")["search_uri"]))
+    kitchen.wait_for(lambda: kitchen.states(run).get("plan") == "success", STEP_SECONDS)
+    place = SearchPlan(str(kitchen.result(run, "plan")["search_uri"]))
     first, second = place.round(1), place.round(2)
-    kitchen.wait_for(lambda: any("/trial-" in uri for uri in trained(kitchen, first.folder_uri)), STEP_SECONDS, poll_seconds=0.02)
+    kitchen.wait_for(
+        lambda: any("/trial-" in uri for uri, _ in kitchen.listing(f"{first.folder_uri}trials/")), STEP_SECONDS, poll_seconds=0.02
+    )
     kill_worker(kitchen, "train_trials")
-    assert not any(uri.endswith("/result.json") for uri in trained(kitchen, first.folder_uri))
+    assert not any(uri.endswith("/result.json") for uri, _ in kitchen.listing(f"{first.folder_uri}trials/"))
     kitchen.wait_for(lambda: kitchen.store.exists(second.suggest.uri), STEP_SECONDS, poll_seconds=0.02)
     kill(processes.members(kitchen.home, "airflow"))
     assert not kitchen.store.exists(second.gather.uri)
     supervise.up(kitchen.home, lambda _: None)
-    kitchen.wait_for_success("search", RUN_SECONDS)
+    kitchen.wait_for_success(run, RUN_SECONDS)
     return run
 
 
 @pytest.fixture(scope="module")
-def killed(kitchen, run) -> Searched:
-    return searched(kitchen, kitchen.latest_result("search", "report"))
-
-
-def trained(kitchen: Kitchen, folder_uri: str) -> list[str]:
-    """List what the trainings of a round have left."""
-    return [found.uri for found in kitchen.store.list(f"{folder_uri}trials/")]
+def killed(kitchen, run):
+    return searched(kitchen, kitchen.result(run, "report"))
 
 
 def kill_worker(kitchen: Kitchen, step: str) -> None:
@@ -95,44 +88,27 @@ def kill(family: set[psutil.Process]) -> None:
     assert not psutil.wait_procs(family, timeout=20)[1]
 
 
-def without_times(table: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in table]
-
-
 def test_a_search_that_is_killed_twice_ends_with_the_same_table(calm, killed):
-    assert [row["round"] for row in sorted(calm.table, key=lambda row: int(row["trial"]))] == ["1"] * 4 + ["2"] * 4
-    assert {row["was_found"] for row in (*calm.table, *killed.table)} == {"False"}
-    assert without_times(killed.table) == without_times(calm.table)
-    assert killed.report.winner == calm.report.winner
+    (calm_report, table), (report, killed_table) = calm, killed
+    assert [row["round"] for row in sorted(table, key=lambda row: int(row["trial"]))] == ["1"] * 4 + ["2"] * 4
+    assert {row["was_found"] for row in (*table, *killed_table)} == {"False"}
+    assert killed_table == table
+    assert report.winner == calm_report.winner
 
 
 def test_retrain_starts_once(kitchen, run, killed):
     assert kitchen.states(run)["retrain"] == "success"
     started = [run["dag_run_id"] for run in kitchen.runs("retrain") if run["dag_run_id"].startswith("search__")]
-    assert started == [killed.report.retrain_run_id]
+    assert started == [killed[0].retrain_run_id]
 
 
 def test_the_winner_goes_through_report_gate_and_registry(kitchen, killed):
-    kitchen.wait_for_success("retrain", RUN_SECONDS)
-    retrained = kitchen.runs("retrain")[0]
-    assert (retrained["dag_run_id"], retrained["conf"]) == (killed.report.retrain_run_id, killed.report.retrain)
-    states = kitchen.states(RunRef(dag_id="retrain", run_id=retrained["dag_run_id"]))
+    retrained = RunRef(dag_id="retrain", run_id=killed[0].retrain_run_id)
+    kitchen.wait_for_success(retrained, RUN_SECONDS)
+    assert [run["conf"] for run in kitchen.runs("retrain") if run["dag_run_id"] == retrained.run_id] == [killed[0].retrain]
+    states = kitchen.states(retrained)
     assert {states[f"publish.{step}"] for step in ("compare", "report", "register", "decide")} == {"success"}
-    compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
-    decided = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
+    compared = CompareResult.model_validate(kitchen.result(retrained, "compare"))
+    decided = DecideResult.model_validate(kitchen.result(retrained, "decide"))
     assert (decided.model_name, decided.version) == ("retake-searched", 1)
     assert ("champion" in decided.aliases) == decided.promoted == compared.passed
-
-
-def test_a_cleared_task_starts_no_second_run(kitchen, run, killed):
-    with kitchen.airflow() as api:
-        num_before = len(kitchen.runs("retrain"))
-        api._call("POST", "/dags/search/clearTaskInstances", json=cleared(run, "retrain"))
-        kitchen.wait_for_success("search", RUN_SECONDS)
-    assert kitchen.states(run)["retrain"] == "skipped"
-    assert len(kitchen.runs("retrain")) == num_before
-
-
-def cleared(run: RunRef, task_id: str) -> dict[str, object]:
-    """Ask Airflow to clear a task that has succeeded."""
-    return {"dry_run": False, "dag_run_id": run.run_id, "task_ids": [task_id], "only_failed": False}

@@ -1,4 +1,4 @@
-"""Open the pages after a run in a real Chromium: Airflow's grid, form and logs, and the evidence in MLflow."""
+"""Open the pages after `make run` in a real Chromium: Airflow's grid and form, ours, and the evidence in MLflow."""
 
 import json
 import re
@@ -6,11 +6,26 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
+from tasks.local.choices import SAMPLE_OPTIONS
+from tasks.local.run import SAMPLE_STORE
 from tests.integration.jobs.browser import Browser, open_browser
+from tests.integration.jobs.whole_job import Kitchen, MadeRun
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
+
+MODEL = str(SAMPLE_OPTIONS["model_name"])
+CHOSEN = SAMPLE_OPTIONS | {"store": SAMPLE_STORE, "crops": 1, "promotion": "approve"}
+SECTIONS = {
+    "": ("store", "backbone", "epochs", "batch_size", "learning_rate", "promotion"),
+    "Optimizer": ("trainable",),
+    "Initial weights": ("weights",),
+    "Cache and seed": ("frame_step",),
+    "Evaluation": ("crops",),
+    "Registration": ("model_name",),
+}
+"""The section of each field in the form; the first is open."""
 
 
 @pytest.fixture(scope="module")
@@ -20,77 +35,84 @@ def browser(kitchen, sample_run) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser):
+def page(browser) -> Page:
     return browser.page
 
 
 @pytest.fixture
-def airflow(browser):
-    return browser.airflow
+def trained(sample_run) -> str:
+    return f"/dags/retrain/runs/{sample_run.retrain.run_id}"
 
 
-def test_the_list_has_the_three_dags_without_import_errors(page, airflow):
-    airflow("/dags")
-    for dag_id in ("ingest_videos", "build_dataset", "retrain"):
-        expect(page.get_by_role("link", name=dag_id, exact=True)).to_be_visible()
-    expect(page.get_by_text("Import Error")).to_have_count(0)
+def fill(form: Locator, name: str, value: object) -> None:
+    """Fill a field of the trigger form: a text, a number or a list of choices."""
+    choices = form.locator(f"#element_{name} [role=combobox]")
+    field = choices if choices.count() else form.locator(f"input[name='element_{name}']")
+    field.fill(str(value))
+    field.press("Enter" if choices.count() else "Tab")
 
 
-def test_the_grid_has_every_step_of_the_run(browser, page, airflow, kitchen):
-    path = browser.run_path("retrain")
-    airflow(path)
+def test_the_grid_has_every_step_of_the_run_and_names_mapped_ones(browser, page, trained):
+    browser.airflow(trained)
     for group in ("prepare", "publish"):
         page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
     for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.report", "publish.register", "publish.decide"):
-        expect(page.locator(f"a[href='{path}/tasks/{task}']").first).to_be_visible()
-    expect(page.locator(f"a[href='{path}/tasks/evaluate/mapped']").first).to_be_visible()
-
-
-def test_mapped_tasks_are_named_by_what_they_do(browser, page, airflow, kitchen):
-    airflow(f"{browser.run_path('retrain')}/tasks/evaluate/mapped")
+        expect(page.locator(f"a[href='{trained}/tasks/{task}']").first).to_be_visible()
+    browser.keep("grid")
+    expect(page.locator(f"a[href='{trained}/tasks/evaluate/mapped']").first).to_be_visible()
+    browser.airflow(f"{trained}/tasks/evaluate/mapped")
     for name in ("baseline", "fine-tuned"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
 
-def test_a_run_is_started_from_the_form_and_its_note_is_read_in_the_log(browser, page, airflow, kitchen):
-    form = browser.trigger_form("ingest_videos")
-    for title in ("Sources", "Clip length, seconds", "Store"):
-        expect(form.get_by_text(title).first).to_be_visible()
-    expect(form.get_by_text("Allowed: 5 to 60")).to_be_visible()
-    expect(form.get_by_text("Maximum video size, MiB")).to_be_hidden()
-    num_before = len(kitchen.runs("ingest_videos"))
+def test_the_form_refuses_a_wrong_value(browser, page, kitchen: Kitchen):
+    num_before = len(kitchen.runs("retrain"))
+    form = browser.trigger_form("retrain")
+    browser.keep("form")
+    fill(form, "epochs", 0)
+    expect(form.locator("input[name='element_epochs']")).to_have_value("1")
+    expect(form.get_by_text("Allowed: 1 to 1000").first).to_be_visible()
+    fill(form, "store", "my bucket")
+    form.get_by_role("button", name="Trigger").click()
+    expect(page.get_by_text("Failed to Trigger Dag").first).to_be_visible()
+    expect(form.get_by_text(re.compile("Failed validating 'pattern'.*'my bucket'", re.DOTALL)).first).to_be_visible()
+    assert len(kitchen.runs("retrain")) == num_before
+
+
+def test_the_same_options_in_the_form_train_nothing_and_the_log_says_so(browser, page, kitchen: Kitchen):
+    num_before, before = len(kitchen.runs("retrain")), kitchen.listing(f"{SAMPLE_STORE}/runs/")
+    form = browser.trigger_form("retrain")
+    expect(form.get_by_text("Dropout", exact=True)).to_be_hidden()
+    for title, names in SECTIONS.items():
+        if title:
+            form.get_by_role("button", name=title, exact=True).click()
+        for name in names:
+            fill(form, name, CHOSEN[name])
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
     browser.rest()
-    kitchen.wait_for(lambda: len([run for run in kitchen.runs("ingest_videos") if run["state"] == "success"]) > num_before)
-    airflow(f"{browser.run_path('ingest_videos')}/tasks/ingest")
-    expect(page.get_by_text(re.compile("the inbox is empty; put videos under s3://retake/inbox/")).first).to_be_visible()
+    kitchen.wait_for(lambda: len(kitchen.runs("retrain")) > num_before)
+    run = kitchen.latest("retrain")
+    kitchen.wait_for_success(run)
+    states = kitchen.states(run)
+    assert (states["prepare.weights"], states["prepare.plan"], states["train"]) == ("success", "skipped", "skipped")
+    assert kitchen.listing(f"{SAMPLE_STORE}/runs/") == before
+    browser.airflow(f"/dags/retrain/runs/{run.run_id}/tasks/prepare.plan")
+    expect(page.get_by_text(re.compile("these options trained this dataset before")).first).to_be_visible()
 
 
-def test_the_forms_limits_hold(browser):
-    form = browser.trigger_form("retrain")
-    epochs = form.locator("input[name='element_epochs']")
-    epochs.fill("0")
-    epochs.blur()
-    expect(epochs).to_have_value("1")
-    expect(form.get_by_text("Allowed: 1 to 1000").first).to_be_visible()
-
-
-def test_a_form_is_filled_in_from_an_address_and_starts_a_run(browser, page, airflow, kitchen):
-    num_before = len(kitchen.runs("ingest_videos"))
+def test_a_form_is_filled_in_from_an_address_and_starts_a_run(browser, page, kitchen: Kitchen):
     conf = {"max_video_minutes": 7, "sources": []}
-    airflow(f"/retake/trigger/?{urlencode({'dag': 'ingest_videos', 'conf': json.dumps(conf)})}")
+    browser.airflow(f"/retake/trigger/?{urlencode({'dag': 'ingest_videos', 'conf': json.dumps(conf)})}")
     expect(page.get_by_label("Maximum video length, minutes")).to_have_value("7")
     page.get_by_role("button", name="Trigger").click()
     run = page.get_by_role("status").get_by_role("link")
     expect(run).to_have_attribute("href", re.compile("^/dags/ingest_videos/runs/manual"))
-    browser.rest()
-    kitchen.wait_for(lambda: len([run for run in kitchen.runs("ingest_videos") if run["state"] == "success"]) > num_before)
     assert kitchen.runs("ingest_videos")[0]["conf"] == {"max_video_minutes": 7}
 
 
-def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, page, airflow):
-    airflow("/")
+def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, page):
+    browser.airflow("/")
     link = page.get_by_role("link", name="Label", exact=True)
     for scheme, name in (("dark", "icon_dark.svg"), ("light", "icon.svg")):
         page.emulate_media(color_scheme=scheme)
@@ -104,20 +126,42 @@ def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, pa
     browser.rest()
 
 
-def test_airflow_leads_to_mlflow_and_back(browser, page, airflow, kitchen):
-    path = browser.run_path("retrain")
-    airflow(f"{path}/tasks/train/details")
-    there = page.get_by_role("link", name="MLflow run").get_attribute("href")
-    assert there.startswith(kitchen.addresses["mlflow"])
-    page.goto(there)
-    expect(page.get_by_text(re.compile(r"the fine-tuned network classifies .* % of the actions correctly")).first).to_be_visible()
-    back = page.get_by_text(re.compile(r"http://127\.0\.0\.1:\d+/dags/retrain/runs/")).first
-    expect(back).to_be_visible()
+def test_airflow_leads_to_mlflow_and_back(browser, page, trained, kitchen: Kitchen):
+    browser.airflow(f"{trained}/tasks/publish.compare/details")
+    page.goto(page.get_by_role("link", name="MLflow run").get_attribute("href"))
+    assert page.url.startswith(kitchen.addresses["mlflow"])
+    expect(page.get_by_text(re.compile("the fine-tuned network classifies .* % of the actions correctly")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"http://127\.0\.0\.1:\d+/dags/retrain/runs/")).first).to_be_visible()
+    browser.keep("mlflow")
 
 
-def test_mlflow_shows_metrics_pictures_and_the_model(page, kitchen, sample_run):
-    run = re.search(r"http://\S+/#/experiments/\d+/runs/[0-9a-f]{32}", sample_run).group()
-    page.goto(f"{run}/artifacts/fine-tuned/val/loss_per_clip.png")
+def test_mlflow_shows_pictures_and_the_champion_with_its_card(browser, page, kitchen: Kitchen, sample_run: MadeRun):
+    run = re.search(r"http://\S+/#/experiments/\d+/runs/[0-9a-f]{32}", sample_run.output).group()
+    page.goto(f"{run}/artifacts/fine-tuned/val/confusion_actions.png")
     page.wait_for_function("() => [...document.images].some(image => image.naturalWidth > 400)")
-    page.goto(f"{kitchen.addresses['mlflow']}/#/models/retake-tsn-sample")
+    browser.keep("confusion")
+    page.goto(f"{kitchen.addresses['mlflow']}/#/models/{MODEL}")
     expect(page.get_by_text(re.compile("champion")).first).to_be_visible()
+    page.goto(f"{kitchen.addresses['mlflow']}/#/models/{MODEL}/versions/1")
+    expect(page.get_by_text("retake.decision_reason").first).to_be_visible()
+    browser.keep("registry")
+
+
+def test_the_report_opens_from_its_link_and_from_a_file_without_any_server(browser, page, trained, kitchen: Kitchen, sample_run, tmp_path):
+    browser.airflow(f"{trained}/tasks/publish.report/details")
+    page.goto(page.get_by_role("link", name="Report", exact=True).get_attribute("href"))
+    report = page.frame_locator("iframe").first
+    expect(report.get_by_role("heading", level=1)).to_be_visible()
+    expect(report.get_by_text(MODEL).first).to_be_visible()
+    expect(report.get_by_text(re.compile("always predicting 'move bag'")).first).to_be_visible()
+    path = tmp_path / "report.html"
+    path.write_bytes(kitchen.store.read_bytes(str(kitchen.result(sample_run.retrain, "report")["report_uri"])))
+    other = page.context.new_page()
+    requests = []
+    other.on("request", lambda request: requests.append(request.url))
+    other.set_viewport_size({"width": 1400, "height": 1000})
+    other.goto(path.as_uri())
+    expect(other.get_by_role("heading", level=1)).to_be_visible()
+    assert all(url.startswith(("file:", "data:")) for url in requests)
+    Browser(other, kitchen).keep("report")
+    other.close()

@@ -8,56 +8,51 @@ import sys
 
 import pytest
 
+from tasks.local.choices import SAMPLE_OPTIONS, Choices, parse
 from tasks.local.home import REPOSITORY
+from tasks.local.run import OWN_STORE, SAMPLE_STORE
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
+from tests.integration.jobs.browser import COMMENT
 from tests.integration.jobs.whole_job import OWN_OPTIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
-DAGS = ("ingest_videos", "build_dataset", "retrain")
+DAGS = {"ingest_videos": "manual", "build_dataset": "asset_triggered", "retrain": "asset_triggered"}
 STEPS = (
-    "ingest",
-    "segment",
-    "summarise",
-    "label",
-    "split",
-    "dataset",
-    "weights",
-    "plan",
-    "train",
-    "evaluate",
-    "learning_curve",
-    "compare",
-    "report",
-    "register",
-    "decide",
+    *("ingest", "segment", "summarise", "label", "split", "dataset", "weights", "plan"),
+    *("train", "evaluate", "learning_curve", "compare", "report", "register", "approve", "decide"),
 )
 
 
 def test_the_run_shows_every_step_and_ends_with_the_table_and_where_to_look(kitchen, sample_run):
+    said = sample_run.output
     for step in STEPS:
-        assert re.search(rf"^\d+:\d\d  \w+  {step}( \[.+\])?: success", sample_run, re.MULTILINE), step
-    assert "60 clips" in sample_run
-    assert re.search(r"fine-tuned +\d", sample_run)
-    assert all(kitchen.addresses[name] in sample_run for name in ("airflow", "mlflow"))
-    assert kitchen.airflow_password not in sample_run
-    assert "\x1b" not in sample_run
+        assert re.search(rf"^\d+:\d\d  \w+  {step}( \[.+\])?: success", said, re.MULTILINE), step
+    assert "60 clips" in said
+    assert re.search(r"fine-tuned +\d", said)
+    assert all(kitchen.addresses[name] in said for name in ("airflow", "mlflow"))
+    assert kitchen.airflow_password not in said
+    assert "\x1b" not in said
 
 
 def test_assets_start_the_second_and_the_third_dag(kitchen, sample_run):
-    first = {dag_id: kitchen.runs(dag_id)[-1] for dag_id in DAGS}
-    assert {dag_id: run["run_type"] for dag_id, run in first.items()} == {
-        "ingest_videos": "manual",
-        "build_dataset": "asset_triggered",
-        "retrain": "asset_triggered",
-    }
+    assert {dag_id: kitchen.runs(dag_id)[-1]["run_type"] for dag_id in DAGS} == DAGS
+    with kitchen.airflow() as api:
+        assert api.import_errors() == {}
+
+
+def test_the_approval_is_kept_with_its_comment(kitchen, sample_run):
+    decided = DecideResult.model_validate(kitchen.result(sample_run.retrain, "decide"))
+    assert (decided.promoted, decided.decided_by, set(decided.aliases)) == (True, "admin", {"champion", "challenger"})
+    assert COMMENT in decided.reason
+    assert COMMENT in kitchen.store.read_bytes(f"{SAMPLE_STORE}/decisions.csv").decode()
 
 
 def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample_run):
-    plan = PlanResult.model_validate(kitchen.latest_result("retrain", "plan"))
+    plan = PlanResult.model_validate(kitchen.result(sample_run.retrain, "plan"))
     assert plan.weights.is_chance
-    assert "this baseline is chance" in sample_run
+    assert "this baseline is chance" in sample_run.output
     scores = {
         result.model: result
         for evaluation in plan.evaluations
@@ -73,13 +68,11 @@ def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample
 
 
 def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
-    registered = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
-    assert set(registered.aliases) == {"champion", "challenger"}
     docs = (REPOSITORY / "docs" / "predict.md").read_text(encoding="utf-8")
     (lines,) = (block for block in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "models:/" in block)
     script = (
         "import torch\nframes = torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8)\n"
-        + lines.replace("retake-tsn@", f"{registered.model_name}@")
+        + lines.replace("retake-tsn@", f"{SAMPLE_OPTIONS['model_name']}@")
         + "print(tuple(verb_logits.shape), tuple(noun_logits.shape))\n"
     )
     environment = {"MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}
@@ -88,7 +81,7 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
 
 
 def test_the_commands_that_it_ends_with_tell_when_actions_happen_in_a_long_film(kitchen, sample_run, tmp_path):
-    (found,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run, re.MULTILINE)
+    (found,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run.output, re.MULTILINE)
     command = found.replace(".venv/bin/python", sys.executable).replace("~/predicted", str(tmp_path / "predicted"))
     # As many crops as the run: those of val, of which the threshold is.
     command = [*shlex.split(command), "--crops=1"]
@@ -108,17 +101,19 @@ def test_the_commands_that_it_ends_with_tell_when_actions_happen_in_a_long_film(
 
 
 def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
-    assert own_run.count("already running at") == 3
-    decided = DecideResult.model_validate(kitchen.latest_result("retrain", "decide"))
+    assert own_run.output.count("already running at") == 3
+    decided = DecideResult.model_validate(kitchen.result(own_run.retrain, "decide"))
     assert (decided.model_name, decided.version) == ("retake-tsn", 1)
-    compared = CompareResult.model_validate(kitchen.latest_result("retrain", "compare"))
+    compared = CompareResult.model_validate(kitchen.result(own_run.retrain, "compare"))
     assert compared.opponent == "baseline"
     assert ("champion" in decided.aliases) == decided.promoted == compared.passed
 
 
-def test_the_same_again_trains_nothing_and_leaves_the_store_as_it_is(kitchen, own_run, shared):
-    before = kitchen.listing("s3://retake")
-    again = kitchen.make_run(*OWN_OPTIONS, videos=shared / "videos" / "kitchen")
-    assert kitchen.listing("s3://retake") == before
-    assert "nothing was trained" in again
-    assert re.search(r"fine-tuned +\d", again)
+def test_the_same_again_trains_nothing_and_leaves_the_store_as_it_is(kitchen, own_run):
+    before = kitchen.listing(OWN_STORE)
+    with kitchen.airflow() as api:
+        run = api.trigger("retrain", Choices(store=OWN_STORE, sources=[], options=parse(OWN_OPTIONS)).conf("retrain"))
+    kitchen.wait_for_success(run)
+    states = kitchen.states(run)
+    assert (states["prepare.plan"], states["train"], states["publish.decide"]) == ("skipped",) * 3
+    assert kitchen.listing(OWN_STORE) == before

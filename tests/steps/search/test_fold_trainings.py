@@ -6,37 +6,21 @@ import pytest
 
 from tasks.keys import content_key
 from tasks.model.network import weights_sha256
-from tasks.options import EvaluateOptions, LabelOptions, SearchOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
-from tasks.results.dataset import ClassRef, Manifest, Vocabulary
-from tasks.results.search import SearchPlanResult, Trial
+from tasks.options import TrainOptions, Weights
+from tasks.results.search import Trial
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps.search import _fold_trainings
+from tasks.steps.search import _fold_trainings, search_plan
 from tasks.steps.search._fold_trainings import FoldTrainings
-from tests.steps.shelf import Shelf
+from tests.steps.search.conftest import run
 
-SEARCH, DATASET = "s3://retake/searches/a/b/", "s3://retake/datasets/x/"
 TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
 
 
 @pytest.fixture
-def trainings(tmp_path):
-    shelf = Shelf()
-    words = Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),))
-    ways = {"segment": SegmentOptions(), "label": LabelOptions(), "split": SplitOptions()}
-    shelf.write(f"{DATASET}manifest.json", Manifest(recipe="r", vocabulary=words, clips=(), excluded=(), warnings=(), **ways))
-    plan = SearchPlanResult(
-        key="b",
-        search_uri=SEARCH,
-        dataset_uri=DATASET,
-        dataset_digest="x",
-        search=SearchOptions(objectives="accuracy and latency"),
-        train=TRAIN,
-        evaluate=EvaluateOptions(crops=1),
-        model_name="m",
-        clip_seconds=8,
-        fold_uris=(DATASET,),
-    )
-    return FoldTrainings(plan, shelf, tmp_path)
+def trainings(films, tmp_path):
+    options = TRAIN.model_dump(mode="json", include={"backbone", "num_segments", "weights"})
+    plan = run(search_plan, films, search=["sampling_window"], objectives="accuracy and latency", crops=1, **options)
+    return FoldTrainings(plan, films, tmp_path)
 
 
 def trial(number, **values):
@@ -61,8 +45,11 @@ def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, mo
     parts = [trainings.of(trial(number, sampling_window=window))[0] for number, window in enumerate((0.5, 1, 0.25))]
     assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 3
     (spec,) = measured
-    (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{SEARCH}latency/")]
-    assert stored == f"{SEARCH}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
+    (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{trainings.plan.search_uri}latency/")]
+    assert (
+        stored
+        == f"{trainings.plan.search_uri}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
+    )
 
 
 def test_networks_of_shorter_clips_take_their_time_for_each_clip_that_they_cover(trainings, monkeypatch):

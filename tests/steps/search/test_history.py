@@ -1,104 +1,71 @@
 """What becomes of later rounds, of the seeds and of the key of a search where earlier results change."""
 
 import json
-from contextlib import nullcontext
 
 import pytest
 
-from tasks.contracts.search import GatherArguments, RoundArguments, SearchedArguments, SearchPlanArguments
 from tasks.errors import BadConfiguration, MissingObject, NothingToDo
-from tasks.options import LIGHT, LabelOptions, SegmentOptions, SplitOptions
+from tasks.options import LIGHT, EvaluateOptions
 from tasks.options.search import RANGES
-from tasks.results.dataset import ClassRef, DatasetClip, DatasetResult, Manifest, Vocabulary
-from tasks.results.search import ScoredTrial, Top1, TrialBatch, TrialScore, TrialsResult
+from tasks.results.record import TARGETS
+from tasks.results.search import Top1, TrialBatch, TrialScore, TrialsResult
 from tasks.steps.search import gather, repeat_winner, search_plan, search_report, suggest
 from tasks.steps.search._rounds import all_trials, trained_seeds, trials_before
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Layout
 from tasks.store.searches import SearchPlan
-from tests.steps.shelf import Shelf
+from tests.search.trials import trial
+from tests.steps.search.conftest import STORE, Killed, run, val_of
 
-STORE = "s3://retake"
-WORDS = Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),))
-CLIP = DatasetClip(
-    uid="a", split="val", source="x", names=(), video="v", uri="s3://b/c", sha256="0", start_seconds=0, stop_seconds=8, num_frames=240,
-    width=64, height=64, verb="put", noun="meat", verb_class=1, noun_class=26, origin="a.csv",
-)  # fmt: skip
-MANIFEST = Manifest(
-    recipe="r",
-    segment=SegmentOptions(),
-    label=LabelOptions(),
-    split=SplitOptions(),
-    vocabulary=WORDS,
-    clips=(CLIP,),
-    excluded=(),
-    warnings=(),
-)
-FORM = {"store": STORE, "search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
-
-
-class Children:
-    """An MLflow that keeps the names of child runs."""
-
-    def __init__(self):
-        self.names = set()
-
-    def log_children(self, run_id, children):
-        self.names |= set(children)
+FORM = {"search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
 
 
 @pytest.fixture
-def shelf(monkeypatch):
-    shelf = Shelf()
-    dataset = Layout(STORE).dataset("d")
-    shelf.write(dataset.manifest, MANIFEST)
-    latest = DatasetResult(
-        digest="d", dataset_uri=dataset.folder_uri, num_clips={}, num_sources={}, num_classes={}, num_unlabelled=0, warnings=()
-    )
-    shelf.write(Layout(STORE).latest_dataset, latest)
-    monkeypatch.setenv("RETAKE_MLFLOW_URI", "http://mlflow.test")
-    monkeypatch.setattr(gather.Tracker, "from_settings", lambda settings: Children())
-    monkeypatch.setattr(gather, "search_run", lambda tracker, plan: nullcontext("run"))
-    return shelf
+def shelf(films, monkeypatch):
+    monkeypatch.setattr(search_report, "now_utc", lambda: "2026-11-27T11:00:00Z")
+    return films
 
 
 def planned(shelf, **changes):
-    return search_plan.run(SearchPlanArguments.model_validate(FORM | changes), shelf)
+    return run(search_plan, shelf, **FORM | changes)
 
 
 def train(shelf, suggested, seconds=1.0, without=()):
     """Score the trials of a round: trial 1 wins, others by their dropout. Those of `without` leave no result."""
     for ref in suggested.batches:
         place, batch = trials_of_batch(ref.uri), shelf.read(ref.uri, TrialBatch)
-        for trial in batch.trials:
-            if trial.number not in without:
-                top1 = Top1(top1=1 if trial.number == 1 else trial.options.dropout / 2, interval=(0, 1))
-                done = ScoredTrial(
-                    number=trial.number,
+        for asked in batch.trials:
+            if asked.number not in without:
+                top1 = Top1(top1=1 if asked.number == 1 else asked.options.dropout / 2, interval=(0, 1))
+                done = trial(
+                    asked.number,
+                    loss=1,
+                    scores=dict.fromkeys(TARGETS, top1),
                     round=batch.round,
-                    values=trial.values,
-                    options=trial.options,
-                    run_keys=(f"run-{trial.number}",),
-                    num_epochs=trial.options.epochs,
+                    values=asked.values,
+                    options=asked.options,
+                    run_keys=(f"run-{asked.number}",),
+                    num_epochs=asked.options.epochs,
                     seconds=seconds,
-                    loss=1.0,
-                    scores={"action": top1},
-                    latency_seconds=1.0 + trial.number,
+                    latency_seconds=1.0 + asked.number,
                 )
-                shelf.write(place.trial(trial.number), done)
+                right = {"action": "1" * len(val_of(shelf, shelf.read(Layout(STORE).latest_dataset).dataset_uri))}
+                score = TrialScore(run_key=done.run_keys[0], epochs=(), best_epoch=0, seconds=1, loss=1, right=right)
+                shelf.write(Layout(STORE).run(done.run_keys[0]).validation(EvaluateOptions().crops), score)
+                shelf.write(place.trial(asked.number), done)
         shelf.write(place, TrialsResult(num_trials=len(batch.trials), num_failed=0))
 
 
 def suggested(shelf, plan, number):
-    return suggest.run(RoundArguments(store=STORE, search=plan.search_uri, round=number), shelf)
+    return run(suggest, shelf, search=plan.search_uri, round=number)
 
 
 def gathered(shelf, plan, number, failures="[]"):
-    return gather.run(GatherArguments(store=STORE, search=plan.search_uri, round=number, failures=failures), shelf)
+    return run(gather, shelf, search=plan.search_uri, round=number, failures=failures)
 
 
 def repeated(shelf, plan):
-    return repeat_winner.run(SearchedArguments(store=STORE, search=plan.search_uri), shelf)
+    return run(repeat_winner, shelf, search=plan.search_uri)
 
 
 def searched(shelf, plan, **first):
@@ -111,12 +78,36 @@ def searched(shelf, plan, **first):
     return found
 
 
-def test_the_same_results_lead_to_the_same_suggestions_and_objects(shelf):
-    plan = planned(shelf)
-    first = searched(shelf, plan), repeated(shelf, plan)
+def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_the_ranges(shelf):
+    plan = planned(shelf, ranges=["learning_rate=1e-4..1e-2 log", "dropout=0..0.5"])
+    searched(shelf, plan)
+    first, *others = all_trials(plan, shelf)
+    assert first.values == {"learning_rate": LIGHT.learning_rate, "dropout": LIGHT.dropout}
+    assert [trial.number for trial in others] == list(range(1, 20))
+    assert all(1e-4 <= trial.values["learning_rate"] <= 1e-2 and 0 <= trial.values["dropout"] <= 0.5 for trial in others)
+
+
+def whole(shelf):
+    """A search from the plan to the report."""
+    plan = planned(shelf, num_trials=4, search_sampler="random")
+    searched(shelf, plan)
+    train(shelf, repeated(shelf, plan))
+    return run(search_report, shelf, search=plan.search_uri)
+
+
+def test_a_search_that_is_killed_before_any_write_ends_with_the_same_table_and_retrains_the_same_winner(shelf, monkeypatch):
+    monkeypatch.setattr(search_report, "search_page", lambda *_: "page")
     before = dict(shelf.objects)
-    assert (searched(shelf, plan), repeated(shelf, plan)) == first
-    assert shelf.objects == before
+    calm = whole(shelf)
+    expected, num_writes = dict(shelf.objects), shelf.num_writes
+    assert calm.retrain_run_id.startswith("search__")
+    for number in range(num_writes):
+        shelf.objects, shelf.num_writes, shelf.dies_at = dict(before), 0, number
+        with pytest.raises(Killed):
+            whole(shelf)
+        shelf.dies_at = None
+        assert whole(shelf) == calm
+        assert shelf.objects == expected
 
 
 def test_suggestions_that_were_lost_are_made_again(shelf):
@@ -207,9 +198,6 @@ def test_only_the_last_rung_is_on_the_pareto_front(shelf):
     searched(shelf, plan)
     trials = all_trials(plan, shelf)
     assert [trial.round for trial in trials] == [1] * 6 + [2] * 2
-    for trial in trials:
-        score = TrialScore(run_key=trial.run_keys[0], epochs=(), best_epoch=0, seconds=1, loss=1, right={"action": "1"})
-        shelf.write(Layout(STORE).run(trial.run_keys[0]).validation(plan.evaluate.crops), score)
     numbers = search_report.numbers_of(plan, trials, (), shelf)
     assert numbers.pareto
     assert set(numbers.pareto) <= {6, 7}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { openForm } from "./document.mjs";
+
+const param = (value, schema, more = {}) => ({ value, schema, description: null, ...more });
+const PARAMS = {
+  rate: param(0.1, { type: "number", title: "Learning rate" }),
+  epochs: param(8, { type: "integer" }),
+  head: param("linear", { enum: ["linear", "tcn", null], title: "Head" }),
+  mirror: param(true, { type: "boolean" }),
+  store: param("s3://retake", { type: "string" }),
+  dataset: param(null, { type: ["null", "string"] }),
+  fuse: param([], { type: "array", items: { type: "string" } }),
+  sizes: param([1], { type: "array", items: { type: "number" } }),
+  extra: param(null, { type: ["null", "object"], section: "Optimizer" }),
+};
+const open = (options) => openForm({ params: PARAMS, ...options });
+
+test("values of every kind come from the address, and only those that differ from the defaults are started", async () => {
+  const conf = { rate: 0.003, head: null, mirror: false, dataset: "d", fuse: ["runs/a/", "runs/b/"], sizes: [2, 3], extra: { a: 1 }, epochs: 8 };
+  const form = await open({ conf });
+  assert.equal(form.field("rate").value, 0.003);
+  assert.equal(form.field("fuse").value, "runs/a/\nruns/b/");
+  assert.equal(form.field("sizes").value, "[2,3]");
+  assert.equal(form.field("mirror").checked, false);
+  assert.match(form.about.textContent, /^7 of 9 options differ/);
+  await form.trigger();
+  const { epochs, ...changed } = conf;
+  assert.deepEqual(form.asked, [{ address: "/here/api/v2/dags/retrain/dagRuns", logical_date: null, conf: changed }]);
+  const [, link] = form.said.children;
+  assert.equal(link.href, "/here/dags/retrain/runs/manual__2026%2B00%3A00");
+});
+
+test("what is typed is read by its kind", async () => {
+  const form = await open();
+  const typed = { rate: "", epochs: "3", store: "", dataset: "", fuse: " a \n\n b", sizes: "", extra: '{"a": [1]}', head: "1" };
+  for (const [name, text] of Object.entries(typed)) form.field(name).enter(text);
+  await form.trigger();
+  assert.deepEqual(form.asked[0].conf, { rate: null, epochs: 3, store: "", fuse: ["a", "b"], sizes: null, extra: { a: [1] }, head: "tcn" });
+});
+
+test("a value goes back to its default, and is marked until then", async () => {
+  const form = await open({ conf: { rate: 0.003, head: "tcn" } });
+  const field = form.field("rate").parent;
+  assert.ok(field.classes.has("given"));
+  assert.equal(form.back("rate").textContent, "Default: 0.1");
+  assert.equal(form.back("dataset").textContent, "Default: empty");
+  assert.equal(form.back("fuse").textContent, "Default: []");
+  form.back("rate").dispatchEvent(new Event("click"));
+  assert.ok(!field.classes.has("given"));
+  assert.ok(form.back("rate").parent.hidden);
+  assert.equal(document.activeElement, form.field("rate"));
+  await form.trigger();
+  assert.deepEqual(form.asked[0].conf, { head: "tcn" });
+});
+
+test("fields of the address come first, in a section that is open", async () => {
+  const given = await open({ conf: { extra: {}, rate: 1 } });
+  const sections = () => given.fields.children.map((section) => [section.children[0].textContent, section.open]);
+  assert.deepEqual(sections(), [["From the link 2", true], ["Most used 7", false]]);
+  const plain = await open();
+  assert.equal(plain.section("rate").open, true);
+  assert.equal(plain.section("extra").open, false);
+});
+
+for (const [conf, told] of [
+  [{ nonsense: 1, head: "tcn" }, "retrain has no such option: nonsense. It is left out."],
+  ["[1]", "it is not a JSON object"],
+  ["null", "it is not a JSON object"],
+  ["{", /JSON/],
+]) {
+  test(`what cannot be filled in is named: ${JSON.stringify(conf)}`, async () => {
+    const form = await open({ conf });
+    assert.match(form.problem.textContent, told instanceof RegExp ? told : new RegExp(told));
+    assert.equal(form.problem.hidden, false);
+    assert.equal(form.start.disabled, typeof conf === "string");
+  });
+}
+
+for (const [name, conf, spoil, told] of [
+  ["a choice that no longer exists", { head: "transformer" }, () => {}, "Head: choose one of its values"],
+  ["text that is no number", {}, (form) => { form.field("rate").validity.badInput = true; }, "Learning rate: is not a number"],
+  ["text that is no JSON", {}, (form) => form.field("extra").enter("{"), /^extra: .*JSON/],
+]) {
+  test(`${name} starts nothing, and its field is shown`, async () => {
+    const form = await open({ conf });
+    spoil(form);
+    form.fields.children.forEach((section) => { section.open = false; });
+    await form.trigger();
+    assert.match(form.problem.textContent, told instanceof RegExp ? told : new RegExp(`^${told}$`));
+    assert.equal(document.activeElement.closest("details").open, true);
+    assert.deepEqual([form.asked, form.start.disabled, form.said.textContent], [[], false, ""]);
+  });
+}
+
+for (const [status, detail, told] of [
+  [400, "learning_rate: must be above 0", "learning_rate: must be above 0"],
+  [422, [{ loc: 1 }], '[{"loc":1}]'],
+  [401, "", "You are not logged in. Log in to Airflow, and open this address again."],
+  [403, "no", "You may not trigger retrain."],
+]) {
+  test(`Airflow's refusal ${status} is shown, and the form stays`, async () => {
+    const form = await open({ answer: [status, { detail }] });
+    await form.trigger();
+    assert.deepEqual([form.problem.textContent, form.start.disabled], [told, false]);
+  });
+}
+
+test("an unknown DAG is named", async () => {
+  const form = await openForm({ dag: "x", details: 404 });
+  assert.deepEqual([form.problem.textContent, form.about.textContent], ["Airflow has no DAG x.", ""]);
+  assert.equal(form.start.disabled, true);
+});
