@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[EVENTS] = Path(name)
     os.environ["TEST_EVENTS_FILE"] = name
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER / "every_process"), os.environ.get("PYTHONPATH"))))
-    every_process().install()
+    every_process()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

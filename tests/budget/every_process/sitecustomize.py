@@ -94,6 +94,8 @@ def install() -> None:
     """Watch this process."""
     sys.addaudithook(_watch)
     sys.meta_path.insert(0, _Wrapping())
+    for name in WRAPPED.keys() & sys.modules.keys():
+        WRAPPED[name](sys.modules[name])
 
 
 if EVENTS_FILE in os.environ:
