@@ -1,5 +1,6 @@
 """Run the steps of retrain in this process, on a shelf and with a book in place of MLflow."""
 
+import warnings
 from contextlib import contextmanager
 from functools import partial
 
@@ -76,7 +77,8 @@ class Book:
         def saved(save, *arguments, name, **how):
             save(*arguments, path=self.model, **how)
 
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*An input example was not provided")
             for flavour in (mlflow.pytorch, mlflow.pyfunc):
                 patch.setattr(flavour, "log_model", partial(saved, flavour.save_model))
             model.log(card.requirements, card.metadata)
