@@ -136,12 +136,11 @@ def test_two_networks_are_reported_and_registered_as_one_model_that_answers_as_t
         assert saved.weights == tuple(HeadWeights(member.verb_weight, member.noun_weight) for member in fusion.members)
         assert [network.spec.title for network in saved.networks] == [member.network for member in fusion.members]
         assert all(member.name in page for member in metrics.fusion.members)
+        num_parameters = sum(parameter.numel() for network in saved.networks for parameter in network.parameters())
+        assert results["fine-tuned", "val"].num_parameters == num_parameters
         assert "| verbs | nouns |" in labelled.shelf.read_bytes(reported.card_uri).decode()
     labelled.run(register)
     scored = labelled.evaluate_trained()
-    assert results["fine-tuned", "val"].num_parameters == sum(
-        parameter.numel() for network in (*saved.networks, *filter(None, [saved.joint])) for parameter in network.parameters()
-    )
     assert_alike(logits_of_the_registered(labelled, last_clip(labelled, scored)), scored)
     row = compared(labelled)
     assert (row.family, row.inputs) == ("joined features" if saved.joint else "fusion", ("rgb", "sound"))
