@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import MissingObject
-from tasks.options import EvaluateOptions, GateOptions, SegmentOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.store.objects import Store, StoredObject
@@ -21,9 +22,9 @@ def filmed(ffmpeg, path, seconds=1):
     return path
 
 
-def train_result(checkpoint_uri, sha256):
+def train_result(checkpoint_uri, sha256, **changes):
     """A training that ended with this checkpoint."""
-    return TrainResult(
+    result = TrainResult(
         checkpoint_uri=checkpoint_uri,
         checkpoint_sha256=sha256,
         best_epoch=0,
@@ -35,34 +36,70 @@ def train_result(checkpoint_uri, sha256):
         mlflow_run_url="u",
         hardware={},
     )
+    return result.model_copy(update=changes)
 
 
-def plan_result(evaluations, evaluate=None, champion=None, sha256="0" * 64):
-    """The plan of a small network that starts from a checkpoint in the folder of its run."""
+def weights_result(**changes):
+    """A small network in the folder of its run, to start from."""
     weights = WeightsResult(
         network="TSN test_resnet rgb, 2 segments",
         backbone="test_resnet",
         weights=Weights.NONE,
         uri=f"{RUN}c.ckpt",
-        sha256=sha256,
+        sha256="0" * 64,
         description="none",
         is_chance=True,
     )
-    return PlanResult(
+    return weights.model_copy(update=changes)
+
+
+def plan_result(evaluations=(), sha256="0" * 64, **changes):
+    """The plan of a small network that starts from a checkpoint in the folder of its run."""
+    plan = PlanResult(
         run_key="0123",
         run_uri=RUN,
         dataset_uri="s3://retake/datasets/x/",
         dataset_digest="x",
         train=TrainOptions(backbone="test_resnet", num_segments=2),
-        evaluate=evaluate or EvaluateOptions(),
+        evaluate=EvaluateOptions(),
         gate=GateOptions(),
         decision_uri=f"{RUN}decisions/d/",
         num_champions=0,
         model_name="m",
-        weights=weights,
-        champion=champion,
+        weights=weights_result(sha256=sha256),
+        champion=None,
         evaluations=evaluations,
     )
+    return plan.model_copy(update=changes)
+
+
+def dataset_clip(uid="c", split="train", **changes):
+    """A clip of a dataset, which shows somebody put meat."""
+    kept = {"source": "a", "names": ("a.mp4",), "video": "0" * 64, "uri": f"s3://retake/clips/{uid}.mp4", "sha256": uid}
+    shown = {"start_seconds": 0, "stop_seconds": 8, "num_frames": 240, "width": 320, "height": 240}
+    action = {"verb": "put", "noun": "meat", "verb_class": 1, "noun_class": 26, "origin": "folder"}
+    return DatasetClip(**{"uid": uid, "split": split, **kept, **shown, **action} | changes)
+
+
+def words(verbs, nouns):
+    """A vocabulary of these names by their ids."""
+    lists = [tuple(ClassRef(id=class_id, name=name) for class_id, name in named.items()) for named in (verbs, nouns)]
+    return Vocabulary(verbs=lists[0], nouns=lists[1])
+
+
+def manifest_of(clips, vocabulary=None, **changes):
+    """A dataset of these clips."""
+    manifest = Manifest(
+        recipe="r",
+        segment=SegmentOptions(),
+        label=LabelOptions(),
+        split=SplitOptions(),
+        vocabulary=vocabulary or words({1: "put"}, {26: "meat"}),
+        clips=tuple(clips),
+        excluded=(),
+        warnings=(),
+    )
+    return manifest.model_copy(update=changes)
 
 
 class Shelf(Store):
@@ -71,6 +108,8 @@ class Shelf(Store):
     def __init__(self, clip_bytes=b""):
         self.objects = {}
         self.clip_bytes = clip_bytes
+
+    def ensure_bucket(self, uri): ...
 
     def stat(self, uri):
         """As from a server that keeps no times."""

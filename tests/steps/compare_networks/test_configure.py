@@ -1,8 +1,10 @@
 import pytest
 
-from tasks.errors import BadConfiguration
+from tasks.contracts.compare_networks import ConfigureArguments
+from tasks.errors import BadConfiguration, NothingToDo
 from tasks.options import ComparisonOptions, Family, TrainOptions
-from tasks.steps.compare_networks.configure import configured
+from tasks.steps.compare_networks.configure import configured, run
+from tests.steps.shelf import Shelf
 
 COMMON = TrainOptions(epochs=3, backbone="resnet50")
 
@@ -84,3 +86,8 @@ def test_joined_features_are_another_network_than_averaged_logits_by_the_options
 def test_a_comparison_does_not_fuse_in_every_line():
     with pytest.raises(BadConfiguration, match="write a line `fuse=runs/KEY/,runs/KEY/`"):
         configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))
+
+
+def test_without_a_dataset_there_is_nothing_to_configure():
+    with pytest.raises(NothingToDo, match="there is no dataset in s3://retake yet; run ingest_videos and build_dataset first"):
+        run(ConfigureArguments(store="s3://retake", out="s3://retake/comparisons/x/"), Shelf())

@@ -1,7 +1,6 @@
 """Run the step evaluate on noise, without servers."""
 
 import hashlib
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,53 +12,33 @@ from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.options import EvaluateOptions
+from tasks.results.dataset import Manifest
 from tasks.results.evaluation import EvaluateResult
 from tasks.steps import _training
 from tasks.steps.retrain import evaluate
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.runs import Evaluations
-from tests.steps.shelf import RUN, Shelf, plan_result, train_result
+from tests.steps.retrain.bench import Book
+from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 NUM_VAL, NUM_TRAIN = OPENVINO_FROM_CLIPS - 2, 3
 CHECKPOINT = f"{RUN}c.ckpt"
-
-
-class Book:
-    """What was logged to MLflow."""
-
-    def __init__(self):
-        self.artifacts, self.metrics = [], {}
-
-    def log_artifacts(self, run_id, folder, path):
-        self.artifacts += [f"{path}/{file.relative_to(folder)}" for file in sorted(folder.rglob("*")) if file.is_file()]
-
-    def log_metrics(self, run_id, metrics):
-        self.metrics.update(metrics)
+MANIFEST = "s3://retake/datasets/x/manifest.json"
 
 
 def clip(number, split):
-    return DatasetClip(
-        uid=f"{number:012x}-0000",
-        split=split,
-        source=f"video-{number % 4}",
-        names=("a.mp4",),
-        video="0" * 64,
-        uri=f"s3://retake/clips/{number}.mp4",
-        sha256=f"{number:064x}",
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=300,
-        height=256,
-        verb="put",
-        noun="meat",
-        verb_class=1,
-        noun_class=26,
-        origin="folder",
-    )
+    named = {"uid": f"{number:012x}-0000", "source": f"video-{number % 4}", "uri": f"s3://retake/clips/{number}.mp4"}
+    return dataset_clip(split=split, sha256=f"{number:064x}", width=300, height=256, **named)
+
+
+def relabel(shelf, label, numbers=range(NUM_VAL + NUM_TRAIN), verbs=None, nouns=None):
+    """Give the clips of these numbers a label, and the dataset this vocabulary."""
+    known = shelf.read(MANIFEST, Manifest).clips
+    clips = tuple(clip.model_copy(update=label if number in numbers else {}) for number, clip in enumerate(known))
+    shelf.write(MANIFEST, manifest_of(clips, words(verbs or {1: "put"}, nouns or {26: "meat"})))
+    return clips
 
 
 @pytest.fixture
@@ -70,19 +49,8 @@ def shelf(tmp_path):
     checkpoint = (tmp_path / "c.ckpt").read_bytes()
     sha256 = hashlib.sha256(checkpoint).hexdigest()
     made.write_bytes(CHECKPOINT, checkpoint)
-    made.write(
-        "s3://retake/datasets/x/manifest.json",
-        Manifest(
-            recipe="r",
-            segment=SegmentOptions(),
-            label=LabelOptions(),
-            split=SplitOptions(),
-            vocabulary=Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),)),
-            clips=tuple(clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN)),
-            excluded=(),
-            warnings=(),
-        ),
-    )
+    clips = (clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN))
+    made.write(MANIFEST, manifest_of(clips))
 
     def plan(champion=None, **options):
         record = plan_result(
@@ -114,17 +82,12 @@ def score(shelf, tmp_path, monkeypatch):
             np.save(paths[one.uid], noise // 4 + 190 if number in shelf.bright else noise)
         return paths
 
-    @contextmanager
-    def tracked(tracker, plan):
-        yield "run"
-
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, *_: frames(store, clips, spec))
-    monkeypatch.setattr(evaluate, "tracked_run", tracked)
-    monkeypatch.setattr(evaluate, "load", lambda settings: evaluate.MachineSettings() if settings is evaluate.MachineSettings else None)
+    monkeypatch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
     monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
 
     def run(model):

@@ -1,51 +1,19 @@
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.decision import DecisionRecord
-from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.retrain.compare import attempt_in_store
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, dataset_clip, manifest_of, plan_result
 
 STORE = "s3://retake"
 CLIPS = {"old": "abcd", "grown": "abcde", "other": "vwxyz"}
 
 
-def clip(uid):
-    where = {"uid": uid, "split": "val", "source": uid, "names": (), "video": uid, "uri": f"{STORE}/{uid}", "sha256": uid}
-    cut = {"start_seconds": 0, "stop_seconds": 8, "num_frames": 240, "width": 320, "height": 180}
-    return DatasetClip(**where, **cut, verb="put", noun="meat", verb_class=1, noun_class=26, origin="test")
-
-
-def manifest_of(dataset):
-    return Manifest(
-        recipe="r",
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(),
-        vocabulary=Vocabulary(verbs=(), nouns=()),
-        clips=tuple(clip(uid) for uid in CLIPS[dataset]),
-        excluded=(),
-        warnings=(),
-    )
+def dataset(name):
+    return manifest_of(dataset_clip(uid, "val", source=uid) for uid in CLIPS[name])
 
 
 def plan_of(run_key, dataset, model_name="kitchen"):
     run_uri = f"{STORE}/runs/{run_key}/"
-    weights = WeightsResult(backbone="b", network="n", weights=Weights.NONE, uri="u", sha256="0", description="none", is_chance=True)
-    return PlanResult(
-        run_key=run_key,
-        run_uri=run_uri,
-        dataset_uri=f"{STORE}/datasets/{dataset}/",
-        dataset_digest=dataset,
-        train=TrainOptions(),
-        evaluate=EvaluateOptions(),
-        gate=GateOptions(),
-        decision_uri=f"{run_uri}decisions/1/",
-        num_champions=0,
-        model_name=model_name,
-        weights=weights,
-        champion=None,
-        evaluations=(),
-    )
+    placed = {"run_key": run_key, "run_uri": run_uri, "decision_uri": f"{run_uri}decisions/1/", "model_name": model_name}
+    return plan_result(dataset_uri=f"{STORE}/datasets/{dataset}/", dataset_digest=dataset, **placed)
 
 
 class History:
@@ -53,11 +21,11 @@ class History:
 
     def __init__(self):
         self.store = Shelf()
-        for dataset in CLIPS:
-            self.store.write(f"{STORE}/datasets/{dataset}/manifest.json", manifest_of(dataset))
+        for name in CLIPS:
+            self.store.write(f"{STORE}/datasets/{name}/manifest.json", dataset(name))
 
-    def decide(self, run_key, dataset, *, model_name="kitchen", event="kept", has_plan=True):
-        plan = plan_of(run_key, dataset, model_name)
+    def decide(self, run_key, name, *, model_name="kitchen", event="kept", has_plan=True):
+        plan = plan_of(run_key, name, model_name)
         if has_plan:
             self.store.write(f"{plan.decision_uri}plan/result.json", plan)
         record = DecisionRecord(
@@ -75,8 +43,8 @@ class History:
         )
         self.store.write(f"{STORE}/decisions/{len(self.store.objects)}.json", record)
 
-    def attempt(self, run_key, dataset):
-        found = attempt_in_store(self.store, STORE, plan_of(run_key, dataset), manifest_of(dataset))
+    def attempt(self, run_key, name):
+        found = attempt_in_store(self.store, STORE, plan_of(run_key, name), dataset(name))
         return found.number, found.num_others_on_dataset
 
 

@@ -7,22 +7,16 @@ import pytest
 from tasks.contracts.retrain import SOUND, SoundArguments
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.media.stored_sound import note_of, sound_uri
-from tasks.model.checkpoints import save
-from tasks.model.class_names import ClassNames
-from tasks.model.network import Network
 from tasks.model.sound import named
 from tasks.model.sound import recipe as installed
 from tasks.model.sound.named import recipe_needed
 from tasks.model.sound.recipe import PackagedWeights
-from tasks.model.spec import NetworkSpec
-from tasks.options import LabelOptions, Modality, SegmentOptions, SplitOptions, TrainOptions
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.options import TrainOptions
+from tasks.results.dataset import Manifest
 from tasks.results.sound import SoundNote, SoundRecipe, SoundState
 from tasks.results.training import Champion
-from tasks.steps._checkpoints import file_sha256
-from tasks.steps._training import fetch_inputs
 from tasks.steps.retrain import describe_clips
-from tests.steps.shelf import RUN, Shelf, plan_result
+from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result
 
 RECIPE = SoundRecipe(network=None, speech=None)
 TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
@@ -42,10 +36,8 @@ def films(ffmpeg, tmp_path_factory):
 
 
 def clip(name):
-    where = {"uid": name, "split": "val", "source": "a", "names": ("a.mp4",), "video": "0" * 64, "sha256": f"{len(name):064x}"}
-    seen = {"start_seconds": 0, "stop_seconds": 1, "num_frames": 30, "width": 64, "height": 48}
-    action = {"verb": "put", "noun": "meat", "verb_class": 1, "noun_class": 26, "origin": "test"}
-    return DatasetClip(uri=f"s3://retake/clips/v/r/{name}.mp4", **where, **seen, **action)
+    seen = {"stop_seconds": 1, "num_frames": 30, "width": 64, "height": 48}
+    return dataset_clip(name, "val", uri=f"s3://retake/clips/v/r/{name}.mp4", sha256=f"{len(name):064x}", **seen)
 
 
 @pytest.fixture
@@ -54,15 +46,13 @@ def shelf(films, monkeypatch):
     made = Shelf()
     for name, data in films.items():
         made.objects[clip(name).uri] = data
-    dataset = {"segment": SegmentOptions(), "label": LabelOptions(), "split": SplitOptions(), "vocabulary": Vocabulary(verbs=(), nouns=())}
-    manifest = Manifest(recipe="r", clips=tuple(map(clip, TRACKS)), excluded=(), warnings=(), **dataset)
-    made.write("s3://retake/datasets/x/manifest.json", manifest)
+    made.write("s3://retake/datasets/x/manifest.json", manifest_of(map(clip, TRACKS)))
     return made
 
 
 def planned(shelf, *sounds):
     champion = Champion(version=1, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds)
-    shelf.write(f"{PLAN}result.json", plan_result((), champion=champion))
+    shelf.write(f"{PLAN}result.json", plan_result(champion=champion))
 
 
 def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):
@@ -138,7 +128,7 @@ def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):
 
 @pytest.mark.parametrize("options", [{"modality": "sound", "backbone": "log-mel", "trainable": "heads"}, {"modality": "spectrogram"}])
 def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options):
-    shelf.write(f"{PLAN}result.json", plan_result(()).model_copy(update={"train": TrainOptions(**options)}))
+    shelf.write(f"{PLAN}result.json", plan_result(train=TrainOptions(**options)))
     assert describe_clips.run(ARGUMENTS, shelf).num_described == 3
 
 
@@ -147,19 +137,3 @@ def test_statistics_are_taken_although_a_network_is_installed_where_they_are_ask
     assert recipe_needed("log-mel") == RECIPE
     assert recipe_needed("spectrogram") == RECIPE
     assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256
-
-
-def test_a_training_describes_the_sound_that_is_missing(shelf, monkeypatch, tmp_path):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    spec = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=2)
-    checkpoint = tmp_path / "c.ckpt"
-    save(checkpoint, Network(spec), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
-    shelf.write_file(f"{RUN}c.ckpt", checkpoint)
-    options = TrainOptions(modality=Modality.SOUND, backbone="log-mel", trainable="heads")
-    plan = plan_result((), sha256=file_sha256(checkpoint)).model_copy(update={"train": options})
-    manifest = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
-    splits = ("train", "val", "val")
-    clips = tuple(one.model_copy(update={"split": split, "sha256": one.uid}) for one, split in zip(manifest.clips, splits, strict=False))
-    job, _ = fetch_inputs(plan, manifest.model_copy(update={"clips": clips}), shelf, tmp_path, 1)
-    assert (len(job.train), len(job.val)) == (1, 2)
-    assert all(sound_uri(one.uri, RECIPE) in shelf.objects for one in clips)

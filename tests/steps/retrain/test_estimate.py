@@ -12,36 +12,19 @@ from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.results.training import Epoch, PlanResult, WeightsResult
+from tasks.options import TrainOptions
+from tasks.results.training import Epoch, PlanResult
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps.retrain._estimate import log_expected_time
 from tasks.wording import duration
-from tests.steps.shelf import Shelf, train_result
+from tests.steps.shelf import Shelf, dataset_clip, manifest_of, train_result, weights_result
 
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
 WHOLE = TrainOptions(backbone="resnet50", epochs=10, validate_every=2)
 
 
 def manifest(num_train, num_val):
-    return Manifest(
-        recipe="r",
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(),
-        vocabulary=Vocabulary(verbs=(), nouns=()),
-        clips=tuple(
-            DatasetClip(
-                uid=str(number), split="train" if number < num_train else "val", source="s", names=("a.mp4",), video="v", uri="s3://retake/c.mp4",
-                sha256="0", start_seconds=0, stop_seconds=8, num_frames=240, width=340, height=256, verb="put", noun="meat", verb_class=1,
-                noun_class=26, origin="folder",
-            )
-            for number in range(num_train + num_val)
-        ),
-        excluded=(),
-        warnings=(),
-    )  # fmt: skip
+    return manifest_of(dataset_clip(str(number), "train" if number < num_train else "val") for number in range(num_train + num_val))
 
 
 @pytest.fixture
@@ -58,21 +41,12 @@ def said(caplog, tmp_path):
         Epoch(epoch=number, train_loss=1, val_loss=1, val_verb_top1=0, val_noun_top1=0, val_action_top1=0) for number in range(10)
     )
     hardware = {"device_name": "a GPU"}
-    shelf.write(
-        f"{RUN}train/result.json", train_result("c", "0").model_copy(update={"epochs": epochs, "seconds": 110, "hardware": hardware})
-    )
+    shelf.write(f"{RUN}train/result.json", train_result("c", "0", epochs=epochs, seconds=110, hardware=hardware))
     shelf.write(f"{DATASET}manifest.json", manifest(10, 3))
     network = Network(NetworkSpec(backbone="test_resnet", num_segments=2), seed=1)
     save(tmp_path / "start.ckpt", network, ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
     shelf.write_file("s3://retake/start.ckpt", tmp_path / "start.ckpt")
-    weights = WeightsResult(
-        backbone="test_resnet",
-        weights=Weights.NONE,
-        uri="s3://retake/start.ckpt",
-        sha256=file_sha256(tmp_path / "start.ckpt"),
-        description="nothing",
-        is_chance=True,
-    )
+    weights = weights_result(uri="s3://retake/start.ckpt", sha256=file_sha256(tmp_path / "start.ckpt"))
 
     def run(planned, earlier=WHOLE, run_uri=RUN):
         plan = earlier and PlanResult.model_construct(train=earlier, run_uri=run_uri, dataset_uri=DATASET, evaluations=())

@@ -17,21 +17,21 @@ from tasks.model.engines.scorer import make_scorer
 from tasks.model.heads import HEADS
 from tasks.model.network import Network
 from tasks.options import Head, Modality
-from tasks.results.dataset import NO_OBJECT, ClassRef, Manifest, Vocabulary
+from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.probe import NoProbe, ProbeAnswers
-from tasks.results.record import VERB_ALONE
 from tasks.results.training import Champion, PlanResult
 from tasks.steps import _training
 from tasks.steps.retrain import evaluate
-from tasks.wording import percent
-from tests.steps.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip
-from tests.steps.shelf import RUN, train_result
+from tests.steps.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
+from tests.steps.shelf import RUN, train_result, words
 
 pytestmark = pytest.mark.slow
 
+KNIT = {"verb": "knit", "verb_class": 130}
+NO_NOUN = {"noun": NO_OBJECT, "noun_class": 352}
 
-@pytest.mark.slow
+
 def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
     results, book = score("fine-tuned")
     for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
@@ -57,29 +57,27 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
 
 
-def few_clips(shelf, **choice):
-    """Plan a training of heads alone on the few clips."""
-    shelf.plan(engine="pytorch", crops=1)
-    place = f"{RUN}decisions/d/plan/result.json"
-    plan = shelf.read(place, PlanResult)
-    heads = plan.train.model_copy(update={"trainable": "heads", "epochs": 2, "head": Head.LINEAR, **choice})
-    shelf.write(place, plan.model_copy(update={"train": heads}))
-
-
-def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, shelf, tmp_path, monkeypatch):
-    """Bright clips show `take`, but for the last two of val, which are labelled the other way round."""
+@pytest.fixture
+def few_clips(shelf, tmp_path, monkeypatch):
+    """Plans a training of heads alone on the few clips."""
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    few_clips(shelf)
+
+    def make(engine="pytorch", **choice):
+        shelf.plan(engine=engine, crops=1)
+        place = f"{RUN}decisions/d/plan/result.json"
+        plan = shelf.read(place, PlanResult)
+        heads = plan.train.model_copy(update={"trainable": "heads", "epochs": 2, "head": Head.LINEAR, **choice})
+        shelf.write(place, plan.model_copy(update={"train": heads}))
+
+    return make
+
+
+def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, shelf, few_clips):
+    """Bright clips show `take`, but for the last two of val, which are labelled the other way round."""
+    few_clips()
     shelf.bright = {0, 3, NUM_VAL - 1, NUM_VAL + 1}
     takes = shelf.bright ^ {NUM_VAL - 1, NUM_VAL - 2}
-    uri = "s3://retake/datasets/x/manifest.json"
-    manifest = shelf.read(uri, Manifest)
-    clips = tuple(
-        one.model_copy(update={"verb": "take", "verb_class": 0}) if number in takes else one for number, one in enumerate(manifest.clips)
-    )
-    verbs = (ClassRef(id=0, name="take"), *manifest.vocabulary.verbs)
-    vocabulary = manifest.vocabulary.model_copy(update={"verbs": verbs})
-    shelf.write(uri, manifest.model_copy(update={"clips": clips, "vocabulary": vocabulary}))
+    clips = relabel(shelf, {"verb": "take", "verb_class": 0}, takes, {0: "take", 1: "put"})
     score("fine-tuned")
     found = shelf.read(f"{RUN}fine-tuned/val/probe.json", ProbeAnswers)
     assert found.uids == tuple(one.uid for one in clips[:NUM_VAL])
@@ -91,9 +89,8 @@ def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, she
 
 
 @pytest.mark.parametrize("choice", [{"head": Head.PROBE}, {"trainable": "all"}], ids=["a probe itself", "the whole network"])
-def test_where_no_comparison_is_due_none_is_missed(score, shelf, tmp_path, monkeypatch, choice):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    few_clips(shelf, **choice)
+def test_where_no_comparison_is_due_none_is_missed(score, shelf, few_clips, choice):
+    few_clips(**choice)
     results, _ = score("fine-tuned")
     assert results["val"].num_clips == NUM_VAL
     assert not [uri for uri in shelf.objects if "probe" in uri]
@@ -102,15 +99,12 @@ def test_where_no_comparison_is_due_none_is_missed(score, shelf, tmp_path, monke
 @pytest.mark.parametrize(
     ("why", "said"), [("no clips", "there are no labelled clips"), ("int8", "engine openvino-int8"), ("no room", "were not kept")]
 )
-def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, shelf, tmp_path, monkeypatch, why, said, caplog):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    few_clips(shelf)
+def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, shelf, few_clips, monkeypatch, why, said, caplog):
+    few_clips()
     if why == "no clips":
         monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
     elif why == "int8":
-        place = f"{RUN}decisions/d/plan/result.json"
-        plan = shelf.read(place, PlanResult)
-        shelf.write(place, plan.model_copy(update={"evaluate": plan.evaluate.model_copy(update={"engine": "openvino-int8"})}))
+        few_clips(engine="openvino-int8")
     else:
         monkeypatch.setattr(evaluate.SharedFeatures, "mean", lambda *_: None)
     results, _ = score("fine-tuned")
@@ -120,9 +114,8 @@ def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, 
     assert "does not compare the network with a plain probe" in caplog.text
 
 
-def test_a_hiccup_of_the_comparison_is_retried(score, shelf, tmp_path, monkeypatch):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    few_clips(shelf)
+def test_a_hiccup_of_the_comparison_is_retried(score, shelf, few_clips, monkeypatch):
+    few_clips()
     fetch = _training.cache_train_frames
 
     def hiccup(*_):
@@ -137,26 +130,6 @@ def test_a_hiccup_of_the_comparison_is_retried(score, shelf, tmp_path, monkeypat
     assert shelf.exists(f"{RUN}fine-tuned/val/probe.json")
 
 
-def test_without_objects_the_noun_is_given_and_verbs_alone_are_told_of(score, shelf, caplog):
-    manifest = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
-    vocabulary = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(ClassRef(id=352, name=NO_OBJECT),))
-    clips = tuple(one.model_copy(update={"noun": NO_OBJECT, "noun_class": 352}) for one in manifest.clips)
-    shelf.write("s3://retake/datasets/x/manifest.json", manifest.model_copy(update={"vocabulary": vocabulary, "clips": clips}))
-    with caplog.at_level("INFO"):
-        results, book = score("baseline")
-    result = results["train"]
-    assert result.targets == VERB_ALONE
-    assert result.verb == result.action
-    assert {name.rpartition("/")[2].partition("_")[0] for name in book.metrics if "top" in name} == {"verb"}
-    assert sorted(file for file in book.artifacts if file.startswith("baseline/train/") and file.endswith(".png")) == [
-        "baseline/train/confusion_verbs.png",
-        "baseline/train/loss_per_clip.png",
-    ]
-    (line,) = [record.getMessage() for record in caplog.records if "train clips: top-1 of" in record.getMessage()]
-    assert line == f"baseline on 3 train clips: top-1 of verbs {percent(result.verb.top1)}"
-
-
-@pytest.mark.slow
 def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):
     result = score("fine-tuned")[0]["train"]
     assert result.fingerprints_uri == f"{RUN}fine-tuned/train/fingerprints.parquet"
@@ -207,7 +180,6 @@ def test_a_network_that_the_plan_does_not_score_is_refused(score):
         score("champion")
 
 
-@pytest.mark.slow
 def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
     shelf.plan(engine="openvino-int8", crops=1)
     result = score("baseline")[0]["val"]
@@ -252,30 +224,24 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
 
 
 def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score, shelf):
-    uri = "s3://retake/datasets/x/manifest.json"
-    manifest = shelf.read(uri, Manifest)
-    verbs = (*manifest.vocabulary.verbs, ClassRef(id=130, name="knit"))
-    nouns = (*manifest.vocabulary.nouns, ClassRef(id=360, name="sock"))
-    clips = list(manifest.clips)
-    clips[0] = clips[0].model_copy(update={"verb": "knit", "verb_class": 130})
-    clips[1] = clips[1].model_copy(update={"noun": "sock", "noun_class": 360})
-    shelf.write(uri, manifest.model_copy(update={"vocabulary": Vocabulary(verbs=verbs, nouns=nouns), "clips": tuple(clips)}))
+    verbs, nouns = {1: "put", 130: "knit"}, {26: "meat", 360: "sock"}
+    relabel(shelf, KNIT, [0])
+    relabel(shelf, {"noun": "sock", "noun_class": 360}, [1], verbs, nouns)
     shelf.plan(engine="pytorch", crops=1)
     results, book = score("baseline")
     result = results["val"]
-    assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (NUM_VAL, verbs[-1:], nouns[-1:])
+    assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (
+        NUM_VAL,
+        words(verbs, nouns).verbs[-1:],
+        words(verbs, nouns).nouns[-1:],
+    )
     scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
     assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
     assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
 
 
-@pytest.mark.slow
 def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
-    uri = "s3://retake/datasets/x/manifest.json"
-    manifest = shelf.read(uri, Manifest)
-    words = Vocabulary(verbs=manifest.vocabulary.verbs, nouns=(*manifest.vocabulary.nouns, ClassRef(id=352, name=NO_OBJECT)))
-    clips = (manifest.clips[0].model_copy(update={"noun": NO_OBJECT, "noun_class": 352}), *manifest.clips[1:])
-    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    relabel(shelf, NO_NOUN, [0], nouns={26: "meat", 352: NO_OBJECT})
     # As one that began from a network of nouns, whose names it keeps.
     nouns = (*(f"noun-{i}" for i in range(26)), "meat", *(f"noun-{i}" for i in range(27, 352)), NO_OBJECT)
     taught = ClassNames(verbs=tuple(map(str, range(125))), nouns=nouns, has_objects=False)
@@ -292,11 +258,7 @@ def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_ha
 
 
 def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
-    uri = "s3://retake/datasets/x/manifest.json"
-    manifest = shelf.read(uri, Manifest)
-    clips = tuple(one.model_copy(update={"verb": "knit", "verb_class": 130}) for one in manifest.clips)
-    words = Vocabulary(verbs=(ClassRef(id=130, name="knit"),), nouns=manifest.vocabulary.nouns)
-    shelf.write(uri, manifest.model_copy(update={"vocabulary": words, "clips": clips}))
+    relabel(shelf, KNIT, verbs={130: "knit"})
     shelf.plan(engine="pytorch", crops=1)
     results, book = score("baseline")
     result = results["train"]

@@ -5,20 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BadConfiguration, BadInput
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput
 from tasks.model.checkpoints import HeadWeights, load, save, save_fusion, save_joined
 from tasks.model.class_names import ClassNames, no_names
 from tasks.model.job import joint_spec
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions, TrainOptions
-from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.options import TrainOptions
 from tasks.steps._checkpoints import file_sha256
 from tasks.steps._plans import plan_training
 from tasks.steps.retrain import _joining
 from tasks.steps.retrain._fusion import _heard_by_all, equal_fusion
 from tasks.steps.retrain._joining import joined_inputs
-from tests.steps.shelf import RUN, Shelf, plan_result, train_result
+from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 STORE = "s3://retake"
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
@@ -96,11 +95,31 @@ def test_networks_of_different_sizes_are_fused_under_the_names_that_any_of_them_
         assert {network.spec.num_verbs for network in saved.networks} == {5, 7}
 
 
-def test_networks_that_call_a_class_by_two_names_are_not_fused(shelf, tmp_path):
+@pytest.mark.parametrize(
+    ("names", "kind", "said"),
+    [
+        (["retake-tsn"], BadConfiguration, "retake-tsn names no network; write models:/NAME@ALIAS"),
+        ([name(1)], BadConfiguration, f"{name(1)} is one network alone; name two or more"),
+        ([name(1), f"{STORE}/{name(1)}"], BadConfiguration, f"{STORE}/{name(1)} is the same network as {name(1)}"),
+        ([name(1), name(0)], BadCheckpoint, f"{name(0)}: its checkpoint {STORE}/{name(0)}train/best.pt is gone"),
+        ([name(1), name(9)], BadInput, f"{name(9)}: {STORE} has no finished training under {name(9)}"),
+        ([name(1), f"s3://other/{name(2)}"], BadInput, rf"s3://other/{name(2)} was trained in another store \(s3://other/{name(2)}\)"),
+        ([name(1), name(4)], BadInput, f"verb 0 is knit to {name(4)} and a to {name(1)}; they name other classes"),
+        ([name(1), name(5)], BadCheckpoint, f"{name(5)}: {STORE}/{name(5)}train/best.pt is not the file that was recorded"),
+    ],
+    ids=["no name", "one alone", "one by two names", "gone", "not trained", "another store", "other words", "other bytes"],
+)
+def test_a_network_that_cannot_be_fused_is_named_in_one_line(shelf, tmp_path, names, kind, said):
     save(tmp_path / "4", network(4), ClassNames(verbs=("knit", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
-    put(shelf, tmp_path / "4")
-    with pytest.raises(BadInput, match=r"fuse: verb 0 is knit to .* and a to .*; they name other classes"):
-        equal_fusion([name(1), name(4)], STORE, shelf)
+    for key, seed in (("0", 5), ("5", 6)):
+        save(tmp_path / key, network(seed), CLASSES)
+    for key in "045":
+        put(shelf, tmp_path / key)
+    shelf.remove(f"{STORE}/{name(0)}train/best.pt")
+    shelf.write_bytes(f"{STORE}/{name(5)}train/best.pt", b"other bytes")
+    with pytest.raises(kind, match=f"^fuse: {said}") as refused:
+        equal_fusion(names, STORE, shelf)
+    assert "\n" not in str(refused.value)
 
 
 def test_weights_are_chosen_on_the_clips_in_which_all_networks_hear(make_clips, caplog):
@@ -134,15 +153,16 @@ def test_joined_features_are_no_member_of_a_fusion(shelf, tmp_path):
         equal_fusion([name("f"), name(3)], STORE, shelf)
 
 
-def test_a_run_of_joined_features_is_named_by_its_members_and_what_trains_its_head(shelf):
-    found = equal_fusion(JOIN.fuse, STORE, shelf, JOIN)
-
+def test_a_run_of_fused_networks_is_named_by_its_members_in_their_order_and_what_trains_its_head(shelf):
     def key(**changes):
-        return plan_training(STORE, "digest", TrainOptions.model_validate(JOIN.model_dump() | changes), found, "model").run_key
+        return plan_training(STORE, "digest", TrainOptions.model_validate(JOIN.model_dump() | changes), fused, "model").run_key
 
-    assert len({key(), key(join="logits"), key(epochs=7), key(head="lstm"), key(seed=3)}) == 5
+    fused = equal_fusion(JOIN.fuse[::-1], STORE, shelf)
+    swapped = key(join="logits")
+    fused = equal_fusion(JOIN.fuse, STORE, shelf, JOIN)
+    assert len({swapped, key(), key(join="logits"), key(epochs=7), key(head="lstm"), key(seed=3)}) == 6
     assert key() == key(backbone="resnet50", modality="flow", num_segments=3, sampling_window=0.5, interpolation="bicubic")
-    assert key(join="logits") == key(join="logits", epochs=7)
+    assert key(join="logits") == key(join="logits", epochs=7, backbone="resnet50")
 
 
 def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_nothing_to_hear(shelf, tmp_path, monkeypatch):
@@ -156,32 +176,15 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
     specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow", "spectrogram")]
     save_fusion(tmp_path / "members", [Network(spec) for spec in specs], [HeadWeights(1, 1)] * 3, no_names(specs[0]))
     shelf.write_file(f"{RUN}c.ckpt", tmp_path / "members")
-    plan = plan_result((), sha256=file_sha256(tmp_path / "members"))
-    plan = plan.model_copy(update={"train": JOIN.model_copy(update={"seed": 4})})
-    job, clips = joined_inputs(plan, manifest_of("t0", "t1", "t2", "v0"), shelf, tmp_path)
+    plan = plan_result(sha256=file_sha256(tmp_path / "members"), train=JOIN.model_copy(update={"seed": 4}))
+    knit = {"verb": "knit", "noun": "bag", "verb_class": 130, "noun_class": 20}
+    manifest = manifest_of(
+        (dataset_clip(uid, "train" if uid[0] == "t" else "val", **knit) for uid in ("t0", "t1", "t2", "v0")),
+        words({130: "knit"}, {20: "bag"}),
+    )
+    job, clips = joined_inputs(plan, manifest, shelf, tmp_path)
     assert [clip.uid for clip in clips] == [str(clip.frames) for clip in job.train] == ["t0", "t2"]
     assert [str(clip.frames) for clip in job.val] == ["v0"]
     assert [one.frames[Path("t2")].name for one in job.joined] == ["rgb-t2", "flow-t2", "spectrogram-t2"]
     assert (job.network.spec.num_verbs, job.network.spec.consensus, job.devices) == (131, "tcn", 1)
     assert job.classes.known_verbs == {130}
-
-
-def manifest_of(*uids):
-    """Clips of one action, the first letter of whose names is that of their split."""
-    clips = tuple(
-        DatasetClip(
-            uid=uid, split="train" if uid[0] == "t" else "val", source=uid, names=(uid,), video="v" * 64, uri=f"s3://retake/{uid}", sha256="0" * 64,
-            start_seconds=0, stop_seconds=8, num_frames=240, width=340, height=256, verb="knit", noun="bag", verb_class=130, noun_class=20, origin="x",
-        )
-        for uid in uids
-    )  # fmt: skip
-    return Manifest(
-        recipe="r",
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(),
-        vocabulary=Vocabulary(verbs=(ClassRef(id=130, name="knit"),), nouns=(ClassRef(id=20, name="bag"),)),
-        clips=clips,
-        excluded=(),
-        warnings=(),
-    )

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import re
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import assume, given
@@ -18,73 +17,58 @@ from tasks.results.fusion import Member
 from tasks.results.learning_curve import CurveTrainings, NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.steps._training import fetch_inputs
-from tasks.steps.retrain import _curve_trainings, compare, evaluate, learning_curve, report, train
+from tasks.steps.retrain import _curve_trainings, learning_curve
 from tasks.steps.retrain._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
-from tests.steps.retrain.test_verb_alone import DECISION, OPTIONS, RUN, run, workbench
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["workbench"]
 
-PLAN = f"{DECISION}plan/"
-KEPT = f"{RUN}learning_curve/trainings.json"
-SKIPPED = f"{DECISION}learning_curve/skipped.json"
-
-
-@pytest.fixture
-def bench(workbench, monkeypatch):
-    shelf, book, plan = workbench
-    monkeypatch.setattr(learning_curve, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
-
-    def planned(**options):
-        chosen = TrainOptions.model_validate(OPTIONS.model_dump() | options)
-        shelf.write(f"{PLAN}result.json", plan.model_copy(update={"train": chosen}))
-        return shelf, book, plan
-
-    return planned
-
-
-def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(bench):
-    shelf, book, _ = bench(trainable="heads", epochs=3)
-    result = run(learning_curve, shelf, plan=PLAN)
+def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs):
+    plan = verbs.decide(trainable="heads", epochs=3)
+    result = verbs.run(learning_curve)
     assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
-    kept = shelf.read(KEPT, CurveTrainings)
+    kept = verbs.shelf.read(kept_in(plan), CurveTrainings)
     # Two steps per epoch of 4 clips, one of 1 or 2 clips: twice as many epochs.
-    assert {(one.num_clips, one.num_sources, one.num_epochs) for one in kept.trainings} == {(1, 1, 6), (2, 1, 6), (4, 2, 3)}
-    assert {(one.num_clips, one.draw) for one in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
-    assert {(target, len(right)) for one in kept.trainings for target, right in one.right.items()} == {("verb", 4)}
+    assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 6), (2, 1, 6), (4, 2, 3)}
+    assert {(share.num_clips, share.draw) for share in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
+    assert {(target, len(right)) for share in kept.trainings for target, right in share.right.items()} == {("verb", 4)}
     (curve,) = result.curves
     assert [point.num_clips for point in curve.points] == [1, 2, 4]
     assert curve.majority_top1 == 0.5
     assert "Shares of 4 training clips are too small" in curve.unknown
-    table = list(csv.DictReader(io.StringIO(shelf.objects[f"{DECISION}learning_curve/trainings.csv"].decode())))
+    table = list(csv.DictReader(io.StringIO(verbs.shelf.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
     assert len(table) == 15
-    assert "trainings.csv" in book.files
+    assert "learning_curve/trainings.csv" in verbs.book.artifacts
 
 
-def test_a_second_decision_on_the_same_training_trains_nothing(bench, monkeypatch):
-    shelf, _, plan = bench(trainable="heads")
-    first = run(learning_curve, shelf, plan=PLAN)
+def kept_in(plan):
+    return f"{plan.run_uri}learning_curve/trainings.json"
+
+
+def reason(bench):
+    return bench.shelf.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
+
+
+def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
+    plan = verbs.decide(trainable="heads", epochs=2)
+    first = verbs.run(learning_curve)
     monkeypatch.setattr(learning_curve, "train_curve", None)
-    before = dict(shelf.objects)
-    assert run(learning_curve, shelf, plan=PLAN) == first
-    assert shelf.objects == before
-    again = f"{RUN}decisions/again/"
-    shelf.write(f"{again}plan/result.json", plan.model_copy(update={"decision_uri": again}))
-    assert run(learning_curve, shelf, plan=f"{again}plan/") == first
+    before = dict(verbs.shelf.objects)
+    assert verbs.run(learning_curve) == first
+    assert verbs.shelf.objects == before
+    verbs.change(decision_uri=f"{plan.run_uri}decisions/again/")
+    assert verbs.run(learning_curve) == first
 
 
-def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(bench):
-    shelf, _, plan = bench()
-    run(train, shelf, plan=PLAN)
-    result = run(learning_curve, shelf, plan=PLAN)
+def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(verbs):
+    verbs.decide(epochs=2)
+    verbs.train()
+    result = verbs.run(learning_curve)
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
-    for one in plan.networks:
-        run(evaluate, shelf, plan=PLAN, model=one.model)
-    run(compare, shelf, plan=PLAN)
-    reported = run(report, shelf, plan=PLAN)
-    assert shelf.read(reported.metrics_uri, Metrics).learning_curve == result
-    page = re.sub(r"<[^>]+>", " ", shelf.objects[reported.report_uri].decode())
+    verbs.evaluate()
+    _, reported = verbs.report()
+    assert verbs.shelf.read(reported.metrics_uri, Metrics).learning_curve == result
+    page = re.sub(r"<[^>]+>", " ", verbs.page(reported))
     assert "The data cannot tell whether more labels would help." in page
     assert "heads alone were trained by the recipe of preset light" in page
 
@@ -102,15 +86,14 @@ MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=N
         (KNOWS_THEM, True, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
     ],
 )
-def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(bench, told, switched, changes, options):
-    shelf, _, plan = bench(trainable="heads")
-    train = plan.train.model_copy(update=options)
-    shelf.write(f"{PLAN}result.json", plan.model_copy(update={"weights": plan.weights.model_copy(update=changes), "train": train}))
-    before = dict(shelf.objects)
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, switched, changes, options):
+    plan = verbs.decide(trainable="heads")
+    verbs.change(weights=plan.weights.model_copy(update=changes), train=plan.train.model_copy(update=options))
+    before = dict(verbs.shelf.objects)
     with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
-        run(learning_curve, shelf, plan=PLAN, learning_curve=switched)
-    assert shelf.objects.keys() - before.keys() == {SKIPPED}
-    assert told in shelf.read(SKIPPED, NoLearningCurve).reason
+        verbs.run(learning_curve, learning_curve=switched)
+    assert len(verbs.shelf.objects.keys() - before.keys()) == 1
+    assert told in reason(verbs)
 
 
 def test_the_titles_that_a_skipped_step_names_are_those_of_the_form():
@@ -118,19 +101,19 @@ def test_the_titles_that_a_skipped_step_names_are_those_of_the_form():
     assert RetrainOptions.model_fields["decide_again"].title == "Decide again"
 
 
-def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(bench, monkeypatch):
-    shelf, _, _ = bench(trainable="heads")
+def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs, monkeypatch):
+    plan = verbs.decide(trainable="heads")
     monkeypatch.setattr(
         _curve_trainings, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
     )
     with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
-        run(learning_curve, shelf, plan=PLAN)
-    assert KEPT not in shelf.objects
-    assert "lower it" in shelf.read(SKIPPED, NoLearningCurve).reason
+        verbs.run(learning_curve)
+    assert kept_in(plan) not in verbs.shelf.objects
+    assert "lower it" in reason(verbs)
 
 
-def test_altered_labels_are_the_same_on_every_share(bench, monkeypatch):
-    shelf, _, _ = bench(trainable="heads", label_noise=0.5)
+def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
+    verbs.decide(trainable="heads", epochs=2, label_noise=0.5)
     given, jobs = {}, []
 
     def fetched(*args, **how):
@@ -144,7 +127,7 @@ def test_altered_labels_are_the_same_on_every_share(bench, monkeypatch):
 
     monkeypatch.setattr(_curve_trainings, "fetch_inputs", fetched)
     monkeypatch.setattr(_curve_trainings, "run_trials", watched)
-    result = run(learning_curve, shelf, plan=PLAN)
+    result = verbs.run(learning_curve)
     assert (len(jobs), result.num_clips) == (15, 4)
     assert {len(job.train) for job in jobs} == {1, 2, 4}
     labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}

@@ -29,7 +29,7 @@ def shelf():
         run = Layout(STORE).run(key)
         made.write(run.train, train_result(f"{run.folder_uri}best.pt", "0" * 64))
         place = run.comparison("0" * 16) if key == HEARS else run.decision("0" * 16)
-        made.write(place.plan, plan_result(()).model_copy(update={"train": train}))
+        made.write(place.plan, plan_result(train=train))
     return made
 
 
@@ -57,7 +57,7 @@ def test_the_other_options_of_a_fusion_need_nothing(shelf):
     sees = "4" * 16
     run = Layout(STORE).run(sees)
     shelf.write(run.train, train_result(f"{run.folder_uri}best.pt", "0" * 64))
-    shelf.write(run.decision("0" * 16).plan, plan_result(()))
+    shelf.write(run.decision("0" * 16).plan, plan_result())
     needs = compare(shelf, TrainOptions(), fused(sees, sees).model_copy(update={"modality": Modality.FLOW}))
     assert (needs.sounds, needs.flows) == ((), ())
 

@@ -10,7 +10,7 @@ from tasks.errors import Unavailable
 from tasks.evaluation.scores_file import from_parquet
 from tasks.evaluation.scoring import score_clips
 from tasks.model.checkpoints import save
-from tasks.model.class_names import ClassNames
+from tasks.model.class_names import no_names
 from tasks.model.engines.openvino import _best_floating_point
 from tasks.model.network import Network
 from tasks.results.evaluation import EvaluateResult
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 TOO_LARGE = {"bfloat16": 0.1, "float32": 1e4}
 """What all classes have in common in each feature, so that a feature's rounding error in this precision outweighs what tells classes apart."""
-WORDS = ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352))))
 PLAN = f"{RUN}decisions/d/plan/result.json"
 
 
@@ -37,7 +36,7 @@ def fragile(shelf, tmp_path):
         with torch.no_grad():
             for head in (network.head.fc_verb, network.head.fc_noun):
                 head.weight.add_(TOO_LARGE[precision])
-        save(tmp_path / "fragile.ckpt", network, WORDS)
+        save(tmp_path / "fragile.ckpt", network, no_names(SPEC))
         data = (tmp_path / "fragile.ckpt").read_bytes()
         shelf.write_bytes(f"{RUN}fragile.ckpt", data)
         shelf.write(f"{RUN}train/result.json", train_result(f"{RUN}fragile.ckpt", hashlib.sha256(data).hexdigest()))
@@ -95,14 +94,6 @@ def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engin
     np.testing.assert_array_equal(again, answers(shelf, "baseline"))
 
 
-def test_what_is_scored_after_a_network_fell_back_begins_with_its_engine(score, shelf, fragile, scored):
-    fragile("float32")
-    score("fine-tuned")
-    score("baseline")
-    assert labels(shelf) == {"pytorch float32"}
-    assert scored == ["train", "val"] * 2
-
-
 @pytest.mark.skipif(_best_floating_point() != "bfloat16", reason="this processor has no bfloat16")
 def test_in_float32_openvino_goes_on(score, shelf, fragile):
     fragile("bfloat16")
@@ -112,13 +103,19 @@ def test_in_float32_openvino_goes_on(score, shelf, fragile):
     assert labels(shelf) == {"openvino float32"}
 
 
-def test_a_champion_that_is_scored_on_fewer_clips_comes_along(score, shelf, fragile, scored):
+@pytest.mark.parametrize(
+    ("models", "splits"),
+    [(("fine-tuned", "baseline"), ["train", "val"] * 2), (("champion", "fine-tuned"), ["val", "train", "val", "val"])],
+    ids=["what is scored later begins with that engine", "a champion, scored on fewer clips, comes along"],
+)
+def test_nothing_is_scored_again_but_what_another_engine_scored(score, shelf, fragile, scored, models, splits):
     fragile("float32")
-    shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
-    score("champion")
-    score("fine-tuned")
+    if "champion" in models:
+        shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
+    for model in models:
+        score(model)
     assert labels(shelf) == {"pytorch float32"}
-    assert scored == ["val", "train", "val", "val"]
+    assert scored == splits
 
 
 @pytest.mark.parametrize(("first", "between"), [("fine-tuned", "baseline"), ("baseline", "fine-tuned")])

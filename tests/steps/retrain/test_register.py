@@ -10,7 +10,7 @@ from tasks.model.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.results.sound import SoundRecipe
 from tasks.steps._checkpoints import CHECKPOINT
-from tasks.steps.retrain.register import PACKAGES, _in_tensors, _model, _packages, _takes_clips
+from tasks.steps.retrain.register import _in_tensors, _model, _packages, _takes_clips
 from tasks.tracking import ClipModel, TensorModel
 
 CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
@@ -19,11 +19,6 @@ CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
 def saved(**changes):
     spec = NetworkSpec(**{"backbone": "test_resnet", "num_segments": 2, "num_verbs": 1, "num_nouns": 1} | changes)
     return Saved((Network(spec),), (HeadWeights(1, 1),), CLASSES)
-
-
-def test_a_network_of_frames_takes_tensors_and_needs_little():
-    assert not _takes_clips(saved())
-    assert _packages(saved(), takes_clips=False) == PACKAGES
 
 
 @pytest.mark.parametrize("speech", [None, "0" * 64])

@@ -1,7 +1,6 @@
 """The step `report`, without MLflow, an object store or ffmpeg."""
 
 import json
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,55 +13,19 @@ from tasks.contracts.retrain import PlannedArguments
 from tasks.evaluation import fingerprints
 from tasks.evaluation.scores_file import to_parquet
 from tasks.model.sound.recipe import SPEECH, PackagedWeights
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
-from tasks.results.dataset import DatasetClip, Manifest
+from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.results.evaluation import CompareResult
 from tasks.results.learning_curve import NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.results.sound import SoundRecipe, SoundResult
-from tasks.results.training import Epoch, Evaluation, PlanResult, TrainResult, WeightsResult
+from tasks.results.training import Epoch, Evaluation
 from tasks.steps.retrain import report
-from tests.steps.shelf import Shelf, plan_result
+from tasks.tracking import Tracker
+from tests.steps.retrain.bench import Book
+from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 
-RUN = "s3://retake/runs/0123/"
 DECISION = f"{RUN}decisions/9f86/"
-PAGE = "http://mlflow/#/experiments/1/runs/r"
 AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
-
-
-class Book:
-    """What was logged to MLflow."""
-
-    def __init__(self):
-        self.artifacts = {}
-
-    def run_url(self, run_id):
-        return PAGE
-
-    def log_artifacts(self, run_id, folder, path=None):
-        self.artifacts.update({f"{path}/{file.name}" if path else file.name: file.read_bytes() for file in Path(folder).iterdir()})
-
-
-def dataset_clip(uid, source, verb, noun, ids):
-    return DatasetClip(
-        uid=uid,
-        split="val",
-        source=source,
-        names=(),
-        video=uid,
-        uri=f"s3://retake/{uid}.mp4",
-        sha256=uid,
-        start_seconds=0,
-        stop_seconds=8,
-        num_frames=240,
-        width=64,
-        height=48,
-        verb=verb,
-        noun=noun,
-        verb_class=ids[0],
-        noun_class=ids[1],
-        origin="folder",
-    )
 
 
 def of_vocabulary(clips, vocabulary):
@@ -93,16 +56,11 @@ def reported(shelf, book, folder):
             np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
         return paths
 
-    @contextmanager
-    def tracked(tracker, plan):
-        yield "r"
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
         patch.setattr(report, "cache_test_frames", frames)
-        patch.setattr(report, "tracked_run", tracked)
-        patch.setattr(report, "Tracker", SimpleNamespace(from_settings=lambda settings: book))
+        patch.setattr(Tracker, "from_settings", lambda settings: book)
         arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
         assert report.run(arguments, shelf) == result
@@ -119,43 +77,13 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     clips = scored["fine-tuned"]
     evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in models)
     manifest_clips = tuple(
-        dataset_clip(uid, source, names[0][v], names[1][n], (v, n))
+        dataset_clip(uid, "val", source=source, video=uid, verb=names[0][v], noun=names[1][n], verb_class=v, noun_class=n)
         for uid, source, v, n in zip(clips.uids, clips.sources, clips.verb_classes.tolist(), clips.noun_classes.tolist(), strict=True)
     )
-    plan = PlanResult(
-        run_key="0123",
-        run_uri=RUN,
-        dataset_uri="s3://retake/datasets/x/",
-        dataset_digest="x",
-        train=TrainOptions(),
-        evaluate=EvaluateOptions(),
-        gate=GateOptions(),
-        decision_uri=DECISION,
-        num_champions=0,
-        model_name="m",
-        weights=WeightsResult(
-            backbone="resnet50",
-            network="TSN resnet50 rgb, 8 segments",
-            weights=Weights.NONE,
-            uri="u",
-            sha256="5e",
-            description="none",
-            is_chance=True,
-        ),
-        champion=None,
-        evaluations=evaluations,
-    )
+    shown = weights_result(network="TSN resnet50 rgb, 8 segments", backbone="resnet50", sha256="5e")
+    plan = plan_result(evaluations, train=TrainOptions(), weights=shown, decision_uri=DECISION)
     shelf.write(f"{DECISION}plan/result.json", plan)
-    manifest = Manifest(
-        recipe="r",
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(split_seed=11),
-        vocabulary=vocabulary,
-        clips=manifest_clips,
-        excluded=(),
-        warnings=(),
-    )
+    manifest = manifest_of(manifest_clips, vocabulary, split=SplitOptions(split_seed=11))
     shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
     for one in evaluations:
         uri = f"{one.out}predictions.parquet"
@@ -166,19 +94,8 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
                 seen, fingerprints.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
             )
         shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
-    trained = TrainResult(
-        checkpoint_uri="c",
-        checkpoint_sha256="a7",
-        best_epoch=1,
-        best_val_loss=1,
-        epochs=(Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5),),
-        stopped_early=False,
-        seconds=1,
-        mlflow_run_id="r",
-        mlflow_run_url=PAGE,
-        hardware={},
-    )
-    shelf.write(f"{RUN}train/result.json", trained)
+    epoch = Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5)
+    shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,), mlflow_run_url=Book().run_url("r")))
     compared = CompareResult(
         split="val",
         table_uri="t",
@@ -192,7 +109,7 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         passed=True,
         verdict="Better.",
         reason="better",
-        mlflow_run_url=PAGE,
+        mlflow_run_url="u",
     )
     shelf.write(f"{DECISION}compare/result.json", compared)
 
@@ -216,7 +133,7 @@ def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(wri
     names = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
     assert artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
     assert all(artifacts[name] == artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
-    assert result.report_url == f"{PAGE}/artifacts/decisions/9f86/report.html"
+    assert result.report_url == f"{Book().run_url('r')}/artifacts/decisions/9f86/report.html"
 
 
 def test_who_approves_is_led_to_the_kept_page(written):
@@ -232,14 +149,21 @@ def test_a_store_without_times_leaves_them_out(written):
     assert ">None<" not in page
 
 
+def unreported(objects):
+    shelf = Shelf()
+    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
+    return shelf
+
+
+NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
+
+
 @pytest.mark.parametrize(("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "")])
 def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_path, uids, asked):
     result, objects, _ = written
     assert "omebody speaks" not in objects[result.report_uri].decode()
-    shelf = Shelf()
-    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
-    heard = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
-    shelf.write(f"{RUN}sound/result.json", SoundResult(**heard, recipes=(), with_speech=uids, warnings=(), set_aside=()))
+    shelf = unreported(objects)
+    shelf.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
     reported(shelf, Book(), tmp_path)
     page = shelf.objects[result.report_uri].decode()
     assert ("omebody speaks" in page) is (uids is not None)
@@ -257,8 +181,7 @@ def test_a_page_without_a_learning_curve_says_that_its_step_failed_and_where_its
 
 def test_a_page_without_a_learning_curve_has_the_reason_that_its_step_kept(written, tmp_path):
     result, objects, _ = written
-    shelf = Shelf()
-    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
+    shelf = unreported(objects)
     shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
     reported(shelf, Book(), tmp_path)
     assert (
@@ -271,10 +194,9 @@ def test_the_sound_of_mistakes_is_read_as_it_was_described_for_the_network(monke
     monkeypatch.setattr(PackagedWeights, "find", lambda self: Path("installed") if self is SPEECH else None)
     shelf, taken = Shelf(), []
     monkeypatch.setattr(report, "spectrograms", lambda store, clips, recipe: taken.append(recipe) or {})
-    plan = plan_result(()).model_copy(update={"train": TrainOptions(modality="sound", backbone="log-mel", trainable="heads")})
+    plan = plan_result(train=TrainOptions(modality="sound", backbone="log-mel", trainable="heads"))
     if is_described:
-        counts = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
-        stored = SoundResult(recipes=(SoundRecipe(network="n", speech=None),), **counts, with_speech=None, warnings=(), set_aside=())
+        stored = SoundResult(recipes=(SoundRecipe(network="n", speech=None),), **NOBODY_HEARD, with_speech=None, warnings=(), set_aside=())
         shelf.write(f"{RUN}sound/result.json", stored)
     assert report._spectrograms(shelf, plan, SimpleNamespace(clips=()), []) == {}
     assert taken == [SoundRecipe(network="n", speech=None) if is_described else SoundRecipe(network=None, speech=SPEECH.sha256)]

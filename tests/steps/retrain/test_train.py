@@ -8,18 +8,15 @@ from tasks.model.checkpoints import load, save
 from tasks.model.class_names import ClassNames, no_names
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
-from tasks.results.dataset import ClassRef, Manifest, Vocabulary
-from tasks.results.training import PlanResult, WeightsResult
+from tasks.options import TrainOptions
 from tasks.steps import _training
 from tasks.steps._checkpoints import file_sha256
 from tasks.store.runs import Training
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import RUN, Shelf, manifest_of, plan_result, weights_result, words
 
-RUN = "s3://retake/runs/0123/"
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-EPIC_WORDS = Vocabulary(verbs=(ClassRef(id=1, name="put"),), nouns=(ClassRef(id=26, name="meat"),))
-OWN_WORDS = Vocabulary(verbs=(*EPIC_WORDS.verbs, ClassRef(id=127, name="knit")), nouns=(*EPIC_WORDS.nouns, ClassRef(id=352, name="sock")))
+EPIC_WORDS = words({1: "put"}, {26: "meat"})
+OWN_WORDS = words({1: "put", 127: "knit"}, {26: "meat", 352: "sock"})
 
 
 @pytest.fixture
@@ -28,43 +25,13 @@ def planned(tmp_path, monkeypatch):
     monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
     monkeypatch.setattr(_training, "cache_test_frames", lambda *_, **__: {})
 
-    def make(words, start: Network, classes: ClassNames, seed=0):
+    def make(vocabulary, start: Network, classes: ClassNames, seed=0):
         shelf = Shelf()
         save(tmp_path / "start.ckpt", start, classes)
         shelf.write_file(f"{RUN}start.ckpt", tmp_path / "start.ckpt")
-        plan = PlanResult(
-            run_key="0123",
-            run_uri=RUN,
-            dataset_uri="s3://retake/datasets/x/",
-            dataset_digest="x",
-            train=TrainOptions(backbone="test_resnet", num_segments=2, seed=seed),
-            evaluate=EvaluateOptions(),
-            gate=GateOptions(),
-            decision_uri=f"{RUN}decisions/d/",
-            num_champions=0,
-            model_name="m",
-            weights=WeightsResult(
-                network="TSN test_resnet rgb, 2 segments",
-                backbone="test_resnet",
-                weights=Weights.NONE,
-                uri=f"{RUN}start.ckpt",
-                sha256=file_sha256(tmp_path / "start.ckpt"),
-                description="none",
-                is_chance=True,
-            ),
-            champion=None,
-            evaluations=(),
-        )
-        manifest = Manifest(
-            recipe="r",
-            segment=SegmentOptions(),
-            label=LabelOptions(),
-            split=SplitOptions(),
-            vocabulary=words,
-            clips=(),
-            excluded=(),
-            warnings=(),
-        )
+        started = weights_result(uri=f"{RUN}start.ckpt", sha256=file_sha256(tmp_path / "start.ckpt"))
+        plan = plan_result(train=TrainOptions(backbone="test_resnet", num_segments=2, seed=seed), weights=started)
+        manifest = manifest_of((), vocabulary)
         return _training.make_job(plan, Training(f"{RUN}train/"), manifest, shelf, Path(tmp_path), devices=1)
 
     return make

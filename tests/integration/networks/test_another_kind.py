@@ -1,0 +1,156 @@
+"""A network that hears against a champion that sees flow, by the DAGs: from what is prepared for both to a decision, and on new films."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from mlflow import MlflowClient
+
+from tasks.keys import flow_recipe_of
+from tasks.local.home import REPOSITORY
+from tasks.media.stored_flow import flow_uri
+from tasks.media.stored_sound import sound_uri
+from tasks.model.checkpoints import save
+from tasks.model.class_names import no_names
+from tasks.model.network import Network
+from tasks.model.sound.recipe import installed_recipe
+from tasks.model.spec import NetworkSpec
+from tasks.options import FlowOptions, Modality, TrainOptions
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.results.flow import FlowResult
+from tasks.results.metrics import Metrics
+from tasks.results.prediction import PredictBatchResult, PredictPlanResult
+from tasks.results.training import PlanResult
+from tasks.steps._checkpoints import file_sha256
+from tasks.store.layout import Dataset
+from tests.films.samples import make_samples
+from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.workshop import TRAINING
+from tests.steps.shelf import train_result
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+MODEL = "another-kind"
+CHAMPION_KEY = "f" * 16
+# Of a kind that no other test has in this store.
+FLOW = FlowOptions(flow_method="dis", flow_bound_pixels=15)
+SEES_FLOW = {"backbone": "test_resnet", "num_segments": 2, "modality": Modality.FLOW, **FLOW.model_dump()}
+HEARS = {"modality": "sound", "backbone": "log-mel", "num_segments": 4, "trainable": "heads", "feature_variants": 1}
+PREDICT = """
+import json, mlflow, sys
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answers = model.predict([sys.argv[2], sys.argv[2]])
+bytes_too = model.predict([open(sys.argv[2], "rb").read()])
+assert answers.iloc[0].to_dict() == answers.iloc[1].to_dict() == bytes_too.iloc[0].to_dict()
+print(json.dumps({"first": answers.iloc[0].to_dict(), "code": sys.modules["tasks"].__file__}))
+"""
+
+
+@pytest.fixture(scope="module")
+def champion(workshop, chain, tmp_path_factory):
+    """A champion that nobody trained; as far as store and registry tell, retrain did."""
+    path, run = tmp_path_factory.mktemp("champion") / "best.pt", f"{STORE}/runs/{CHAMPION_KEY}/"
+    spec = NetworkSpec(**{name: value for name, value in SEES_FLOW.items() if not name.startswith("flow")}, flow=FLOW)
+    save(path, Network(spec, seed=3), no_names(spec))
+    workshop.store.write_file(f"{run}train/best.pt", path)
+    workshop.store.write(f"{run}train/result.json", train_result(f"{run}train/best.pt", file_sha256(path)))
+    named = {"run_key": CHAMPION_KEY, "run_uri": run, "decision_uri": f"{run}decisions/1/", "model_name": MODEL, "evaluations": ()}
+    planned = workshop.store.read(f"{chain.plan}result.json", PlanResult).model_copy(update={"train": TrainOptions(**SEES_FLOW), **named})
+    workshop.store.write(f"{planned.decision_uri}plan/result.json", planned)
+    client = MlflowClient(workshop.environment["MLFLOW_TRACKING_URI"])
+    client.create_registered_model(MODEL, tags={"retake.store": STORE})
+    mlflow_run = client.create_run(client.create_experiment(MODEL)).info.run_id
+    checkpoint = {"retake.checkpoint_uri": f"{run}train/best.pt", "retake.checkpoint_sha256": file_sha256(path)}
+    client.create_model_version(MODEL, f"runs:/{mlflow_run}/model", mlflow_run, {"retake.run_key": CHAMPION_KEY, **checkpoint})
+    client.set_registered_model_alias(MODEL, "champion", "1")
+    return planned
+
+
+@pytest.fixture(scope="module")
+def states(workshop, champion, tmp_path_factory, ffmpeg):
+    films = tmp_path_factory.mktemp("new films")
+    make_samples(films, seed=21, num_videos=1, video_seconds=8, ffmpeg=ffmpeg)
+    both = {"model": f"models:/{MODEL}/2", "against": f"models:/{MODEL}/1"}
+    return workshop.dag_test(
+        {
+            "retrain": {"store": STORE, **TRAINING, **HEARS, "model_name": MODEL},
+            "predict_videos": {"store": STORE, "videos": [str(films)], "crops": 1, **both},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def plan(workshop, states):
+    plans = [workshop.store.read(found.uri, PlanResult) for found in workshop.store.list(f"{STORE}/plans/")]
+    (plan,) = (plan for plan in plans if plan.model_name == MODEL)
+    return plan
+
+
+def result(workshop, plan, step, model):
+    return workshop.store.read(f"{plan.run_uri if step == 'register' else plan.decision_uri}{step}/result.json", model)
+
+
+def test_flow_and_sound_are_prepared_where_a_network_needs_them_and_skipped_elsewhere(workshop, chain, states, plan):
+    prepared = ("prepare.flows[-1]", "prepare.flow[-1]", "prepare.sound[-1]")
+    assert {chain.states["retrain"][task] for task in prepared} == {"skipped"}
+    assert chain.states["retrain"]["train[-1]"] == "success"
+    states = states["retrain"]
+    assert {task: state for task, state in states.items() if state != "success"} == {"publish.approve[-1]": "skipped"}
+    assert {"prepare.flows[-1]", "prepare.flow[0]", "prepare.sound[-1]", "train[-1]", "publish.decide[-1]"} <= states.keys()
+    clips = workshop.store.read(Dataset(plan.dataset_uri).manifest).clips
+    assert len(clips) == 6
+    for clip in clips:
+        assert workshop.store.exists(flow_uri(clip.uri, FLOW))
+        assert workshop.store.exists(sound_uri(clip.uri, installed_recipe().model_copy(update={"network": None})))
+    again = workshop.attempt("flows", store=STORE, plan=f"{plan.decision_uri}plan/")
+    assert (again.returncode, "of all 6 clips is in the store" in again.stderr) == (99, True)
+
+
+def test_the_champion_of_another_kind_is_the_opponent(workshop, champion, plan):
+    assert (plan.weights.network, plan.champion.flows) == ("TSN log-mel sound, 4 segments", (FLOW,))
+    compared = result(workshop, plan, "compare", CompareResult)
+    assert (compared.opponent, compared.champion_version) == ("champion", 1)
+    reported = result(workshop, plan, "report", ReportResult)
+    metrics = workshop.store.read(reported.metrics_uri, Metrics)
+    assert {one.model for one in metrics.results} == {"baseline", "fine-tuned", "champion"}
+    # Beside heads that were trained on few clips stands a probe.
+    assert [one.target for one in metrics.probe] == ["verb", "noun", "action"]
+    page = workshop.store.read_bytes(reported.report_uri).decode()
+    assert ("Spectrogram of clip" in page) == bool(metrics.mistakes)
+    decided = result(workshop, plan, "decide", DecideResult)
+    assert (decided.version, decided.promoted) == (result(workshop, plan, "register", RegisterResult).version, compared.passed)
+    assert "challenger" in decided.aliases
+
+
+def test_the_registered_model_takes_a_clip_in_a_process_that_knows_nothing_of_us(workshop, plan, tmp_path):
+    clip = tmp_path / "a clip.mp4"
+    manifest = workshop.store.read(Dataset(plan.dataset_uri).manifest)
+    workshop.store.read_file(manifest.clips[0].uri, clip)
+    environment = {key: value for key, value in workshop.environment.items() if not key.startswith(("RETAKE_", "PYTHON", "COVERAGE"))}
+    script = [sys.executable, "-P", "-c", PREDICT, f"models:/{MODEL}/2", str(clip)]
+    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    answered = json.loads(done.stdout.splitlines()[-1])
+    assert "/code/tasks/" in answered["code"]
+    assert not answered["code"].startswith(str(REPOSITORY))
+    first = answered["first"]
+    assert (len(first["verb_logits"]), len(first["noun_logits"])) == (125, 352)
+    assert max(first["verb_logits"]) == first["verb_logits"][first["verb_class"]]
+    assert first["verb"] == {ref.id: ref.name for ref in manifest.vocabulary.verbs}.get(first["verb_class"], f"verb-{first['verb_class']}")
+    assert 0 < first["noun_probability"] < 1
+
+
+def test_new_films_have_flow_and_sound_before_they_are_predicted(workshop, states):
+    assert set(states["predict_videos"].values()) == {"success"}, states
+    plans = (
+        workshop.store.read(found.uri, PredictPlanResult)
+        for found in workshop.store.list(f"{STORE}/predictions/")
+        if found.uri.endswith("/plan/result.json")
+    )
+    (planned,) = (one for one in plans if one.model.label == f"{MODEL} version 2")
+    assert planned.against.flows == (FLOW,)
+    computed = workshop.store.read(f"{planned.prediction_uri}flows/{flow_recipe_of(FLOW)}/0000/result.json", FlowResult)
+    assert (computed.num_clips, computed.num_computed) == (1, 1)
+    (batch,) = planned.batches
+    assert workshop.store.read(f"{batch.out}result.json", PredictBatchResult).set_aside == ()
