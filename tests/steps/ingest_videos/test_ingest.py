@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.errors import BadInput, NothingToDo
+from tasks.errors import NothingToDo
 from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
 from tests.served import served
 from tests.steps.in_process import RECIPE, STORE, Bench
@@ -89,21 +89,6 @@ def test_bad_addresses_and_files_cost_themselves(bench, store, video, tmp_path):
     told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "a link that leads out of"}
     assert reasons.keys() == told.keys()
     assert all(told[name] in reasons[name] for name in told)
-
-
-def test_sources_without_anything_usable_are_bad_input(bench, store, tmp_path):
-    (tmp_path / "notes.mp4").write_text("no video")
-    with pytest.raises(BadInput, match=r"no usable video in .*notes\.mp4: "):
-        bench.take(tmp_path)
-    assert store.objects == {}
-
-
-def test_an_inbox_object_that_is_too_large_is_not_downloaded(bench, store, video):
-    store.put("inbox/a.mp4", video)
-    store.put("inbox/large.mp4", bytes((1 << 20) + 1))
-    bench.take(max_video_mib=1)
-    assert store.downloaded == [f"{STORE}/inbox/a.mp4"]
-    assert store.reasons() == {"large.mp4": "larger than 1 MiB; raise max_video_mib to take it"}
 
 
 def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, store):
