@@ -45,10 +45,10 @@ def test_two_runs_that_end_together_do_not_both_promote(candidates, monkeypatch)
     champion = Registry.champion
 
     def look(self, model_name):
-        found = champion(self, model_name)
-        if not both_have_looked.broken and found is None:
+        current = champion(self, model_name)
+        if not both_have_looked.broken and current is None:
             both_have_looked.wait(timeout=60)
-        return found
+        return current
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setattr(Registry, "champion", look)

@@ -37,8 +37,8 @@ class MlflowInMemory:
 
     def search_runs(self, experiment_ids, filter_string, max_results):
         name, value = re.fullmatch(r"tags\.`(.+)` = '(.+)'", filter_string).groups()
-        found = [run for run in self.runs.values() if run.info.experiment_id in experiment_ids and run.data.tags.get(name) == value]
-        return found[:max_results]
+        matching = [run for run in self.runs.values() if run.info.experiment_id in experiment_ids and run.data.tags.get(name) == value]
+        return matching[:max_results]
 
     def set_tag(self, run_id, key, value):
         self.runs[run_id].data.tags[key] = value

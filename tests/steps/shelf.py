@@ -211,8 +211,8 @@ class Dated(Shelf):
         return made
 
     def stat(self, uri):
-        found = super().stat(uri)
-        return found and replace(found, modified=self.written[uri])
+        stored = super().stat(uri)
+        return stored and replace(stored, modified=self.written[uri])
 
     def write_bytes(self, uri, data):
         super().write_bytes(uri, data)

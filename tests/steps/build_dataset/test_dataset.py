@@ -22,12 +22,11 @@ def manifest_of(bench, dataset):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ((), "run ingest_videos"),
         (("a.mp4", "b.mp4"), "none of the 2 clips has a label: name folders as in 'put meat' or 'wave'"),
         (("put meat/a.mp4", "put meat/b.mp4"), "training needs at least two actions: label another"),
         (("put meat/a.mp4", "take bag/b.mp4"), "val would be empty"),
     ],
-    ids=["no clips", "no labels", "a single class", "val larger than the data"],
+    ids=["no labels", "a single class", "val larger than the data"],
 )
 def test_labels_that_make_no_dataset(bench, names, told):
     taken_in(bench.store, names)
@@ -70,7 +69,7 @@ def test_a_dataset_that_is_cut_off_at_any_write_is_never_read():
             is_done = True
         except Unavailable:
             is_done = False
-        written = {found.name for found in bench.store.list(f"{STORE}/datasets/")}
+        written = {stored.name for stored in bench.store.list(f"{STORE}/datasets/")}
         if "manifest.json" in written:
             assert {"train.csv", "val.csv", "test.csv", "verbs.png", "nouns.png", "actions.png"} <= written
         assert ("result.json" in written) == is_done

@@ -34,15 +34,15 @@ class Watched(Dated):
         self.write_bytes(f"{STORE}/{place}", data)
 
     def snapshot(self):
-        return [(found.uri, found.modified, found.etag) for found in self.list(STORE)]
+        return list(self.list(STORE))
 
     def kept(self):
         """The annotation files, in order of upload."""
-        return [found.name for found in sorted(self.list(f"{STORE}/annotations/"), key=lambda found: found.modified)]
+        return [file.name for file in sorted(self.list(f"{STORE}/annotations/"), key=lambda file: file.modified)]
 
     def reasons(self):
-        found = self.read(f"{STORE}/ingests/test/inventory.json", Inventory)
-        return {bad.name: bad.reason for bad in found.set_aside}
+        inventory = self.read(f"{STORE}/ingests/test/inventory.json", Inventory)
+        return {bad.name: bad.reason for bad in inventory.set_aside}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_new_bad_file_reaches_the_summary_once_and_an_unchanged_inbox_writes_n
 def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_nor_labelled_again(bench, store, video):
     store.put("inbox/put meat/a.mp4", video)
     bench.ingest()
-    (recipe,) = {found.uri.split("/")[-2] for found in store.list(f"{STORE}/clips/")}
+    (recipe,) = {stored.uri.split("/")[-2] for stored in store.list(f"{STORE}/clips/")}
     assert recipe != RECIPE
     older = Watched()
     for uri, data in store.objects.items():
@@ -159,7 +159,7 @@ def test_a_result_names_the_first_files_and_a_file_beside_it_all(bench, store, v
     summary = bench.ingest(tmp_path)
     for result in (store.read(f"{STORE}/ingests/test/result.json", IngestResult), summary):
         assert (result.num_set_aside, len(result.first_set_aside)) == (NUM_FIRST + 5, NUM_FIRST)
-    assert [one.name for one in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == bad
+    assert [bad_file.name for bad_file in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == bad
 
 
 def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp_path):

@@ -115,6 +115,9 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert list(by_clip.values()) == [[1, 2, 3, 4, 5]] * 8
     assert {network for _, network in by_clip} == {"retake-tsn version 1", "baseline"}
     assert {(row["start_seconds"], row["stop_seconds"]) for row in rows} == {("0.0", "8.0"), ("8.0", "16.0")}
+    listed = table(bench.store, report.to_label_uri)
+    assert len(listed) == 3
+    assert all("less similar to the training clips" in row["reason"] for row in listed)
     page = page_of(bench, report)
     assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
     for network in ("retake-tsn version 1", "baseline"):
@@ -135,7 +138,7 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
         own = [row for row in rows if row["network"] == network.label]
         assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
         written = json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]
-        assert sorted((one["segment"][0], one["label"]) for listed in written.values() for one in listed) == sorted(
+        assert sorted((interval["segment"][0], interval["label"]) for listed in written.values() for interval in listed) == sorted(
             (float(row["start_seconds"]), row["action"]) for row in own
         )
         tracks = list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))
@@ -165,7 +168,7 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
         own = [float(row["probability"]) for row in intervals if row["network"] == network.label]
         assert all(probability >= network.interval_threshold - 1e-6 for probability in own)
     rows = table(bench.store, result.table_uri)
-    scored = [found.uri for found in bench.store.list(f"{plan.prediction_uri}scored/") if found.name == "clips.parquet"]
+    scored = [file.uri for file in bench.store.list(f"{plan.prediction_uri}scored/") if file.name == "clips.parquet"]
     assert len(scored) == 2
     for number, uri in enumerate(scored):
         bench.store.read_file(uri, tmp_path / f"{number}.parquet")
@@ -196,7 +199,7 @@ def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     def labelled():
         bench.run("label")
         file = bench.store.read(f"{LABELS}labels.json", LabelsFile)
-        return {one.clip.uid: one for one in file.clips if one.verb or one.noun}, file.problems, file.changes
+        return {clip.clip.uid: clip for clip in file.clips if clip.action}, file.problems, file.changes
 
     before = labelled()
     assert before[0]
@@ -204,18 +207,6 @@ def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     assert result.num_videos == 1
     assert {bad.name: "it was trained on" in bad.reason for bad in result.first_set_aside} == {"copy.mp4": True}
     assert labelled() == before
-
-
-def test_the_list_to_label_is_taken_as_annotations(bench, report):
-    rows = table(bench.store, report.to_label_uri)
-    assert len(rows) == 3
-    assert {(row["verb"], row["noun"]) for row in rows} == {("", "")}
-    assert all("less similar to the training clips" in row["reason"] for row in rows)
-    before = bench.run("label")
-    filled = bench.store.read_bytes(report.to_label_uri).decode().replace(",,,,,", ",put,meat,,,")
-    bench.store.write_bytes(f"{STORE}/annotations/to_label.csv", filled.encode())
-    after = bench.run("label")
-    assert (after.num_labelled - before.num_labelled, after.num_problems) == (3, 0)
 
 
 def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, predict, folder, tmp_path, caplog):
@@ -297,15 +288,15 @@ def test_a_file_that_does_not_exist_costs_itself(decide, folder):
 def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, decide, folder):
     bench.run("label")
     new = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("kitchen*")}
-    clips = bench.store.read(f"{LABELS}labels.json", LabelsFile).clips
-    firsts = [one.clip.uid for one in clips if one.clip.video in new and one.clip.index == 0]
+    clips = [labelled.clip for labelled in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips]
+    firsts = [clip.uid for clip in clips if clip.video in new and clip.index == 0]
     lines = [f"{uid},put,meat,kitchen" for uid in firsts]
     bench.store.write_bytes(f"{STORE}/annotations/half.csv", "\n".join(["uid,verb,noun,source", *lines]).encode())
     bench.run("label")
     plan = decide(folder)
     assert plan.sources == dict.fromkeys(new, "kitchen")
     known = bench.store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels
-    assert [one.uid for one in known] == sorted(firsts)
+    assert [label.uid for label in known] == sorted(firsts)
 
 
 def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
