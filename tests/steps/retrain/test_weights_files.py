@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tasks.errors import BadInput
-from tasks.model.checkpoints import load
+from tasks.model.checkpoints import load, save
+from tasks.model.class_names import no_names
 from tasks.model.network import Network
 from tasks.model.pretrained import PUBLISHED
 from tasks.model.spec import NetworkSpec
@@ -15,6 +16,11 @@ from tasks.options import Weights
 from tasks.steps._checkpoints import file_sha256
 from tests.served import served
 from tests.steps.in_process import STORE, Bench
+from tests.steps.mlflow_in_memory import mlflow
+from tests.steps.predict_videos.trained import register
+from tests.steps.shelf import RUN, train_result
+
+__all__ = ["mlflow"]
 
 OUT = f"{STORE}/pretrained/choices/x/"
 TSM = next(file.name for (family, _, modality), file in PUBLISHED.items() if (family, modality) == ("TSM", "flow"))
@@ -93,3 +99,16 @@ def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_has
     assert loaded.keys() == theirs.keys()
     assert all(torch.equal(loaded[name], theirs[name]) for name in theirs)
     assert start(sha256).sha256 == chosen.sha256
+
+
+def test_a_registered_version_is_a_start(bench, mlflow, tmp_path):
+    spec = NetworkSpec(backbone="test_resnet", num_segments=2)
+    save(tmp_path / "best.pt", Network(spec), no_names(spec))
+    uri = f"{RUN}train/best.pt"
+    bench.store.write_file(uri, tmp_path / "best.pt")
+    bench.store.write(f"{RUN}train/result.json", train_result(uri, file_sha256(tmp_path / "best.pt")))
+    register(mlflow, bench.store)
+    chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@challenger")
+    assert (chosen.weights, chosen.uri) == (Weights.TRAINED, uri)
+    with pytest.raises(BadInput, match="no version has passed the gate yet"):
+        bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@champion")
