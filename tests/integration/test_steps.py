@@ -17,7 +17,6 @@ from mlflow.entities import LoggedModelStatus
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
-from tasks.results.learning_curve import LearningCurveResult
 from tasks.results.metrics import Metrics
 from tasks.results.training import Epoch, PlanResult
 from tasks.settings import MlflowSettings
@@ -93,16 +92,6 @@ def test_the_report_its_numbers_and_the_card_are_in_mlflow_too(workshop, chain, 
     assert metrics.provenance.run_key in page
     assert {result.engine.name for result in metrics.results} == {"pytorch"}
     assert sum(split.num_clips for split in metrics.splits) == 6
-
-
-def test_the_learning_curve_of_a_network_trained_as_a_whole_is_that_of_heads_and_is_in_the_report(workshop, chain):
-    found = workshop.store.read(f"{chain.decision}learning_curve/result.json", LearningCurveResult)
-    assert (found.recipe, found.num_clips, found.num_val_sources) == ("light", 4, 1)
-    assert [point.num_clips for point in found.curves[-1].points] == [1, 2, 4]
-    assert "one source video" in found.curves[-1].unknown
-    reported = workshop.store.read(f"{chain.decision}report/result.json", ReportResult)
-    assert workshop.store.read(reported.metrics_uri, Metrics).learning_curve == found
-    assert "heads alone were trained by the recipe of preset light" in workshop.store.read_bytes(reported.report_uri).decode()
 
 
 def test_a_second_run_leaves_the_store_as_it_is_and_trains_nothing(workshop, chain):
