@@ -114,6 +114,11 @@ def test_odd_files_cost_themselves(workshop, shared):
     assert summary["num_clips"] > 0
 
 
+def test_keys_that_the_store_refuses_are_named(attempt):
+    code, line = attempt("label", {"RETAKE_STORE_SECRET_KEY": "wrong"}, store="s3://retake-nowhere")
+    assert (code, "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY" in line) == (78, True), line
+
+
 def planned(workshop, name):
     """The plan of a training by a rich recipe that has a run key of its own."""
     done = workshop.plan(STORE, name, force_token=name, model_name=GATED_MODEL, **RECIPE, **EASY_GATE)
