@@ -1,48 +1,60 @@
 """The three DAGs by `dag.test()` with every step real: what they leave, what a second run changes, and what a kill does."""
 
+import csv
+import io
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
+from math import cos, pi
 
 import pytest
-import torch
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
-from tasks.model.checkpoints import load, save
-from tasks.results.dataset import Manifest
-from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult, RegisterResult, ReportResult
-from tasks.results.learning_curve import LearningCurveResult
+from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
-from tasks.results.training import PlanResult, TrainResult
-from tasks.steps._checkpoints import file_sha256
+from tasks.results.training import Epoch, PlanResult
+from tasks.settings import MlflowSettings
+from tasks.tracking import Tracker
+from tasks.tracking.runs import EPOCHS_AT_ONCE
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import EASY_GATE, TRAINING
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-ARTIFACTS_OF_A_RUN = """
-import json, mlflow, sys
-print(json.dumps([found.path for found in mlflow.MlflowClient().list_artifacts(sys.argv[1])]))
-"""
 PATIENCE_SECONDS = 120
 GATED_MODEL = "gated"
-NUM_EPOCHS = 20
-"""So many that a training on kept features does not end before it is killed."""
+NUM_EPOCHS = 4
+HEADS = {"trainable": "heads", "learning_rate": 0.005}
+RECIPE = {
+    "trainable": "last-stage",
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "layer_decay": 0.5,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "epochs": NUM_EPOCHS,
+    "label_smoothing": 0.1,
+    "sampler": "balanced",
+    "crop": "multi-scale",
+    "color_jitter": 0.2,
+    "mixup": 0.2,
+    "ema_decay": 0.9,
+    "accumulate_batches": 2,
+    "clip_norm": 5,
+}
+RATES = [0.0005 * share for share in (0.01, *((1 + cos(pi * epoch / 3)) / 2 for epoch in range(3)))]
 
-HEADS = {"trainable": "heads", "epochs": NUM_EPOCHS, "learning_rate": 0.005}
-EPOCHS_OF_A_RUN = """
-import json, mlflow, sys
-client = mlflow.MlflowClient()
-metrics = sorted({m for m in client.get_run(sys.argv[1]).data.metrics if not m.startswith("system")})
-print(json.dumps({m: [(h.step, h.value) for h in client.get_metric_history(sys.argv[1], m)] for m in metrics}))
-"""
+
+@pytest.fixture
+def mlflow(workshop, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", workshop.environment["MLFLOW_TRACKING_URI"])
+    return MlflowClient(workshop.environment["MLFLOW_TRACKING_URI"])
 
 
 def listing(workshop):
@@ -70,27 +82,16 @@ def test_the_network_is_registered_and_decided_on_as_the_comparison_says(worksho
     assert decided.reason == compared.reason
 
 
-def test_the_report_its_numbers_and_the_card_are_in_mlflow_too(workshop, chain):
+def test_the_report_its_numbers_and_the_card_are_in_mlflow_too(workshop, chain, mlflow):
     reported = workshop.store.read(f"{chain.decision}report/result.json", ReportResult)
     metrics = workshop.store.read(reported.metrics_uri, Metrics)
     run_id = workshop.store.read(f"{chain.run}register/result.json", RegisterResult).mlflow_run_id
-    script = [sys.executable, "-c", ARTIFACTS_OF_A_RUN, run_id]
-    found = json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60))
-    assert {"report.html", "metrics.json", "README.md", "comparison.md"} <= set(found)
+    logged = {artifact.path for artifact in mlflow.list_artifacts(run_id)}
+    assert {"report.html", "metrics.json", "README.md", "comparison.md"} <= logged
     page = workshop.store.read_bytes(reported.report_uri).decode()
     assert metrics.provenance.run_key in page
     assert {result.engine.name for result in metrics.results} == {"pytorch"}
     assert sum(split.num_clips for split in metrics.splits) == 6
-
-
-def test_the_learning_curve_of_a_network_trained_as_a_whole_is_that_of_heads_and_is_in_the_report(workshop, chain):
-    found = workshop.store.read(f"{chain.decision}learning_curve/result.json", LearningCurveResult)
-    assert (found.recipe, found.num_clips, found.num_val_sources) == ("light", 4, 1)
-    assert [point.num_clips for point in found.curves[-1].points] == [1, 2, 4]
-    assert "one source video" in found.curves[-1].unknown
-    reported = workshop.store.read(f"{chain.decision}report/result.json", ReportResult)
-    assert workshop.store.read(reported.metrics_uri, Metrics).learning_curve == found
-    assert "heads alone were trained by the recipe of preset light" in workshop.store.read_bytes(reported.report_uri).decode()
 
 
 def test_a_second_run_leaves_the_store_as_it_is_and_trains_nothing(workshop, chain):
@@ -113,9 +114,14 @@ def test_odd_files_cost_themselves(workshop, shared):
     assert summary["num_clips"] > 0
 
 
+def test_keys_that_the_store_refuses_are_named(attempt):
+    code, line = attempt("label", {"RETAKE_STORE_SECRET_KEY": "wrong"}, store="s3://retake-nowhere")
+    assert (code, "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY" in line) == (78, True), line
+
+
 def planned(workshop, name):
-    """The plan of a training that has a run key of its own."""
-    done = workshop.plan(STORE, name, force_token=name, model_name=GATED_MODEL, **HEADS, **EASY_GATE)
+    """The plan of a training by a rich recipe that has a run key of its own."""
+    done = workshop.plan(STORE, name, force_token=name, model_name=GATED_MODEL, **RECIPE, **EASY_GATE)
     assert done.returncode == 0, done.stderr
     assert "detected four times out of five" in done.stderr
     return PlanResult.model_validate_json(done.stdout.splitlines()[-1])
@@ -124,7 +130,11 @@ def planned(workshop, name):
 @pytest.fixture(scope="module")
 def undisturbed(workshop, chain):
     plan = planned(workshop, "undisturbed")
-    return plan, workshop.run("train", store=STORE, plan=f"{plan.decision_uri}plan/")
+    done = workshop.attempt("train", store=STORE, plan=f"{plan.decision_uri}plan/")
+    assert done.returncode == 0, done.stderr
+    rates = [float(line.split("learning rate ")[1].split(";")[0]) for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert rates == pytest.approx(RATES, rel=0.05)
+    return plan, json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -144,31 +154,43 @@ def killed(workshop, chain):
     return plan, json.loads(again.stdout.splitlines()[-1])
 
 
-def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, undisturbed, killed):
-    (_, whole), (_, resumed) = undisturbed, killed
+def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, undisturbed, killed, mlflow):
+    (plan, whole), (_, resumed) = undisturbed, killed
     assert resumed["checkpoint_sha256"] == whole["checkpoint_sha256"]
     assert resumed["epochs"] == whole["epochs"]
     histories = []
     for run_id in (whole["mlflow_run_id"], resumed["mlflow_run_id"]):
-        script = [sys.executable, "-c", EPOCHS_OF_A_RUN, run_id]
-        histories.append(json.loads(subprocess.check_output(script, env=workshop.environment, text=True, timeout=60)))
+        names = sorted(name for name in mlflow.get_run(run_id).data.metrics if not name.startswith("system"))
+        histories.append({name: [(metric.step, metric.value) for metric in mlflow.get_metric_history(run_id, name)] for name in names})
     assert histories[0] == histories[1]
+    assert histories[1]["learning_rate"] == list(enumerate(pytest.approx(rate) for rate in RATES))
     assert [step for step, _ in histories[1]["val_loss"]] == list(range(NUM_EPOCHS))
+    table = csv.DictReader(io.StringIO(workshop.store.read_bytes(f"{plan.run_uri}train/epochs.csv").decode()))
+    assert [float(row["learning_rate"]) for row in table] == pytest.approx(RATES)
 
 
-def test_the_learning_curve_of_heads_is_by_their_own_recipe_and_on_their_features(workshop, undisturbed):
-    plan, _ = undisturbed
-    done = workshop.attempt("learning_curve", store=STORE, plan=f"{plan.decision_uri}plan/")
-    assert done.returncode == 0, done.stderr
-    found = LearningCurveResult.model_validate_json(done.stdout.splitlines()[-1])
-    assert (found.recipe, found.num_epochs, found.num_draws, len(found.curves)) == ("own", NUM_EPOCHS, 5, 3)
-    assert "training 15 of 15: 4 clips of 2 source videos" in done.stderr
-    off = workshop.attempt("learning_curve", store=STORE, plan=f"{plan.decision_uri}plan/", learning_curve=False)
-    assert (off.returncode, "switched off" in off.stderr) == (99, True)
+def test_a_history_of_many_epochs_is_logged_in_calls_that_mlflow_takes(workshop, mlflow):
+    tracker = Tracker.from_settings(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
+    run_id = tracker.ensure_run("many epochs", "0123", {})
+    names = [name for name in Epoch.model_fields if name != "epoch"]
+    epochs = [Epoch(epoch=number, **dict.fromkeys(names, number / 10)) for number in range(2 * EPOCHS_AT_ONCE + 1)]
+    tracker.log_epochs(run_id, epochs[:EPOCHS_AT_ONCE])
+    tracker.log_epochs(run_id, epochs)
+    for name in names:
+        assert sorted(metric.step for metric in mlflow.get_metric_history(run_id, name)) == list(range(len(epochs)))
 
 
-def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(workshop, chain, undisturbed):
-    options = TRAINING | HEADS | {"force_token": "together"}
+def test_altered_labels_end_the_dag_well_and_register_nothing(workshop, chain, mlflow):
+    noisy = {**HEADS, "epochs": 2, "label_noise": 0.5, "model_name": "altered-labels", "learning_curve": False}
+    states = workshop.dag_test({"retrain": chain.confs["retrain"] | noisy})["retrain"]
+    assert (states["run"], states["train[-1]"], states["publish.report[-1]"]) == ("success", "success", "success")
+    skipped = ("learning_curve", "publish.register", "publish.approve", "publish.decide")
+    assert {states[f"{name}[-1]"] for name in skipped} == {"skipped"}
+    assert not mlflow.search_registered_models(filter_string="name = 'altered-labels'")
+
+
+def test_two_processes_train_together_and_the_first_alone_has_a_result(workshop, chain):
+    options = TRAINING | HEADS | {"epochs": 2, "force_token": "together"}
     plan = workshop.run("plan", store=STORE, weights_result=chain.weights, **options)
     together = replace(workshop, environment=workshop.environment | {"RETAKE_DEVICES": "2"})
     done = together.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/")
@@ -176,13 +198,11 @@ def test_two_processes_train_as_one_does_and_the_first_alone_has_a_result(worksh
     (line,) = done.stdout.splitlines()
     result = json.loads(line)
     assert result["hardware"]["num_processes"] == 2
-    assert [epoch["epoch"] for epoch in result["epochs"]] == list(range(NUM_EPOCHS))
-    for name in ("train_loss", "val_loss"):
-        assert [epoch[name] for epoch in result["epochs"]] == pytest.approx([epoch[name] for epoch in undisturbed[1]["epochs"]], rel=1e-3)
-    assert done.stderr.count(f"epoch {NUM_EPOCHS}/{NUM_EPOCHS}") == 1
+    assert [epoch["epoch"] for epoch in result["epochs"]] == [0, 1]
+    assert done.stderr.count("epoch 2/2") == 1
 
 
-def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(workshop, attempt, undisturbed, killed, monkeypatch):
+def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(workshop, attempt, undisturbed, killed, mlflow, monkeypatch):
     def address(plan, step):
         return f"{plan.run_uri if step == 'register' else plan.decision_uri}{step}/"
 
@@ -202,7 +222,7 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
     follow(first, "evaluate", "compare", "report", "register", "decide")
     decided = result(first, "decide", DecideResult)
     assert (decided.promoted, decided.version, decided.champion) == (False, 1, None), "two clips of one film show nothing"
-    MlflowClient().set_registered_model_alias(GATED_MODEL, "champion", "1")
+    mlflow.set_registered_model_alias(GATED_MODEL, "champion", "1")
 
     second = planned(workshop, "undisturbed")
     assert second.champion.version == 1
@@ -222,44 +242,5 @@ def test_a_champion_stays_where_a_network_that_does_as_well_comes_after_it(works
     registered, decided = result(second, "register", RegisterResult), result(second, "decide", DecideResult)
     assert (registered.version, decided.aliases, decided.champion) == (2, ("challenger",), 1)
     experiment_id = registered.mlflow_run_url.split("/experiments/")[1].split("/")[0]
-    models = MlflowClient().search_logged_models([experiment_id], f"source_run_id = '{registered.mlflow_run_id}'")
+    models = mlflow.search_logged_models([experiment_id], f"source_run_id = '{registered.mlflow_run_id}'")
     assert [model.status for model in models] == [LoggedModelStatus.READY]
-
-
-@pytest.fixture
-def fragile(workshop, chain, tmp_path) -> PlanResult:
-    """A plan with so many clips that OpenVINO scores them, and a training that ended with a network that OpenVINO cannot score."""
-    manifest = workshop.store.read(f"{workshop.store.read(f'{chain.plan}result.json', PlanResult).dataset_uri}manifest.json", Manifest)
-    twice = (*manifest.clips, *(clip.model_copy(update={"uid": f"{clip.uid}-again"}) for clip in manifest.clips))
-    dataset = f"{STORE}/datasets/twice/"
-    workshop.store.write(f"{dataset}manifest.json", manifest.model_copy(update={"clips": twice}))
-    options = TRAINING | EASY_GATE | {"engine": "auto", "model_name": "fragile"}
-    plan = PlanResult.model_validate(workshop.run("plan", store=STORE, weights_result=chain.weights, dataset=dataset, **options))
-    trained = workshop.store.read(f"{chain.run}train/result.json", TrainResult)
-    path, uri = tmp_path / "best.pt", f"{plan.run_uri}train/best.pt"
-    workshop.store.read_file(trained.checkpoint_uri, path)
-    saved = load(path)
-    with torch.no_grad():
-        # Common to all classes, and so large that the rounding errors of a feature outweigh what tells classes apart.
-        saved.network.head.fc_verb.weight.add_(1e4)
-    save(path, saved.network, saved.classes)
-    workshop.store.write_file(uri, path)
-    update = {"checkpoint_uri": uri, "checkpoint_sha256": file_sha256(path)}
-    workshop.store.write(f"{plan.run_uri}train/result.json", trained.model_copy(update=update))
-    return plan
-
-
-def test_a_network_that_falls_back_is_compared_with_one_that_was_scored_alike(workshop, fragile):
-    flags = {"store": STORE, "plan": f"{fragile.decision_uri}plan/"}
-    results = {}
-    for network in fragile.networks:
-        workshop.run("evaluate", **flags, model=network.model)
-        results[network.model] = workshop.store.read(f"{fragile.evaluations[0].out}result.json", EvaluateResult)
-    assert [result.engine.name for result in results.values()] == ["openvino", "pytorch"], "the baseline, before and after"
-    compared = workshop.run("compare", **flags)
-    assert next(rule for rule in compared["rules"] if rule["rule"] == "engine") == {
-        "rule": "engine",
-        "title": "Same engine and crops",
-        "passed": True,
-        "detail": "both scored by pytorch float32, 1 crop",
-    }

@@ -76,16 +76,12 @@ class Workshop:
             self.run("segment", store=store, batch=batch["uri"])
         return self.run("summarise", store=store, ingest=f"{store}/ingests/test/")
 
-    def split(self, store: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Label the clips, and try to split them."""
-        self.run("label", store=store)
-        return self.attempt("split", store=store, labels=f"{store}/labels/{RECIPE}/", **options)
-
     def build(self, store: str) -> dict[str, Any]:
         """Build a dataset from cut clips."""
-        split = self.split(store)
-        assert split.returncode == 0, split.stderr
-        return self.run("dataset", store=store, labels=f"{store}/labels/{RECIPE}/")
+        labels = f"{store}/labels/{RECIPE}/"
+        self.run("label", store=store)
+        self.run("split", store=store, labels=labels)
+        return self.run("dataset", store=store, labels=labels)
 
     def plan(self, store: str, name: str = "test", force_token: str | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
         """Fetch the weights under `pretrained/choices/<name>/`, and try to plan a training."""

@@ -9,7 +9,7 @@ from tasks.evaluation.answers import Answers
 from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.detection import Segment, detection_scores
 from tasks.evaluation.metrics import measure
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, PredictOptions
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, PageInputs, PredictionProvenance, ShownVideo
@@ -18,9 +18,9 @@ from tasks.prediction.to_label import Candidate, ToLabel
 from tasks.prediction.when_scores import WhenScores
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
-from tasks.results.prediction import Predictor, PredictPlanResult
 from tasks.results.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
+from tests.steps import shelf
 
 HOSTILE = """</title></style><script>alert(1)</script><img src=x onerror=alert(1)> "'`{{ 7 * 7 }}{% raw %}"""
 ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
@@ -36,18 +36,16 @@ ENGINE = EngineUsed(
 
 
 def predictor(label, is_calibrated=True, crops=10, interval_words=""):
-    return Predictor(
-        label=label,
+    fitted = f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({count(crops, 'crop')} a frame, pytorch float32)"
+    return shelf.predictor(
+        label,
+        "s3://retake/runs/0123/train/best.ckpt",
+        "ab" * 32,
         description="TSN tf_efficientnet_lite0 rgb, 8 segments",
-        checkpoint_uri="s3://retake/runs/0123/train/best.ckpt",
-        checkpoint_sha256="ab" * 32,
-        flows=(),
         verb_temperature=1.3,
         noun_temperature=0.8,
         is_calibrated=is_calibrated,
-        calibration=f"temperatures 1.30 (verbs) and 0.80 (nouns), fitted on 23 val clips ({count(crops, 'crop')} a frame, pytorch float32)"
-        if is_calibrated
-        else "not calibrated: no answers",
+        calibration=fitted if is_calibrated else "not calibrated: no answers",
         calibration_crops=crops if is_calibrated else None,
         interval_words=interval_words,
     )
@@ -55,29 +53,9 @@ def predictor(label, is_calibrated=True, crops=10, interval_words=""):
 
 def planned(threshold, against=True, reports=True, **more):
     """A prediction of intervals by one network or two."""
-
-    def network(label):
-        told = {"verb_temperature": 1, "noun_temperature": 1, "interval_threshold": threshold, "reports_intervals": reports}
-        return predictor(label).model_copy(update=told)
-
-    return PredictPlanResult(
-        key="",
-        prediction_uri="",
-        store="s3://retake",
-        segment=SegmentOptions(),
-        evaluate=EvaluateOptions(bootstrap_resamples=100),
-        predict=PredictOptions(stride_seconds=2),
-        model=network("m"),
-        against=network("base") if against else None,
-        missing=(),
-        run_uri=None,
-        model_dataset_uri=None,
-        dataset_uris=(),
-        set_aside=(),
-        num_videos=3,
-        batches=(),
-        **more,
-    )
+    networks = [shelf.predictor(label, interval_threshold=threshold, reports_intervals=reports) for label in ("m", "base")]
+    evaluate, predict = EvaluateOptions(bootstrap_resamples=100), PredictOptions(stride_seconds=2)
+    return shelf.predict_plan(networks[0], networks[1] if against else None, evaluate=evaluate, predict=predict, num_videos=3, **more)
 
 
 def confusion(names, seed=5):

@@ -6,36 +6,16 @@ from contextlib import nullcontext
 import pyarrow as pa
 import pytest
 
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.options import PredictOptions
 from tasks.prediction import gathering, to_label
 from tasks.prediction.gathering import gather
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ROWS_PER_GROUP
-from tasks.results.prediction import KnownLabel, Predictor, PredictPlanResult, ScoredVideo
+from tasks.results.prediction import KnownLabel, ScoredVideo
 from tests.prediction.material import write_scored
+from tests.steps.shelf import predict_plan, predictor
 
 NAMES = Names({}, {})
-
-
-class Disk:
-    """Files in place of a store."""
-
-    def read_file(self, uri, path):
-        shutil.copy(uri, path)
-
-
-def predictor(label):
-    return Predictor(
-        label=label,
-        description="",
-        checkpoint_uri="",
-        checkpoint_sha256="",
-        flows=(),
-        verb_temperature=1,
-        noun_temperature=1,
-        is_calibrated=False,
-        calibration="",
-    )
 
 
 @pytest.fixture
@@ -53,27 +33,10 @@ def gathered(tmp_path):
             scored.append(
                 ScoredVideo(video=f"{seed:064x}", name=f"{seed}.mp4", num_clips=num_clips, scored_uri=str(path), preview_uri=None)
             )
-        planned = PredictPlanResult(
-            key="",
-            prediction_uri="",
-            store="s3://retake",
-            segment=SegmentOptions(),
-            evaluate=EvaluateOptions(),
-            predict=PredictOptions(),
-            model=predictor("m"),
-            against=predictor("base"),
-            missing=(),
-            run_uri=None,
-            model_dataset_uri=None,
-            dataset_uris=(),
-            set_aside=(),
-            num_videos=len(scored),
-            batches=(),
-            **plan,
-        )
+        planned = predict_plan(predictor("m"), predictor("base"), num_videos=len(scored), **plan)
         known = {uid: KnownLabel(uid=uid, verb_class=0, noun_class=0) for uid in labels}
         with within or nullcontext():
-            return gather(planned, scored, known, NAMES, out, Disk().read_file), out
+            return gather(planned, scored, known, NAMES, out, shutil.copy), out
 
     return call
 

@@ -1,16 +1,13 @@
 """WebVTT, read by a browser's own parser."""
 
-import functools
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 
 from tasks.prediction.tracks import Cue, block, opening
-from tests.integration.jobs.browser import FLAGS, chromium
+from tests.served import served
 
 HOSTILE = [
     "a --> b",
@@ -46,23 +43,15 @@ def test_no_name_ends_its_cue_or_begins_another(title, action, start, length):
 
 
 @pytest.mark.browser
-def test_a_browser_reads_every_cue_as_it_was_meant(tmp_path):
+def test_a_browser_reads_every_cue_as_it_was_meant(browser, tmp_path):
     cues = [Cue(8 * i, 8 * i + 8, action, 0.25) for i, action in enumerate(HOSTILE)]
     (tmp_path / "track.vtt").write_text(web_vtt("a --> <b>", cues), encoding="utf-8")
     (tmp_path / "page.html").write_text('<!DOCTYPE html><video><track default kind="subtitles" src="track.vtt"></video>')
-    handler = functools.partial(type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}), directory=tmp_path)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{server.server_port}/page.html")
+    with served(tmp_path) as address, closing(browser.new_page()) as page:
+        page.goto(f"{address}/page.html")
         page.wait_for_function("() => document.querySelector('track').readyState >= 2")
-        found = page.evaluate(
+        read = page.evaluate(
             "() => [...document.querySelector('video').textTracks[0].cues].map(c => [c.startTime, c.endTime, c.getCueAsHTML().textContent, "
             "c.getCueAsHTML().children.length])"
         )
-        browser.close()
-        server.shutdown()
-        thread.join()
-    assert found == [[cue.start_seconds, cue.stop_seconds, f"{' '.join(cue.action.split())}, 25.0 %", 0] for cue in cues]
+    assert read == [[cue.start_seconds, cue.stop_seconds, f"{' '.join(cue.action.split())}, 25.0 %", 0] for cue in cues]

@@ -3,11 +3,14 @@
 import hashlib
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 
 from tasks.errors import MissingObject
-from tasks.options import EvaluateOptions, GateOptions, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions, LabelOptions, PredictOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
 from tasks.results.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.results.prediction import Predictor, PredictPlanResult
 from tasks.results.training import PlanResult, TrainResult, WeightsResult
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.store.objects import Store, StoredObject
@@ -102,14 +105,74 @@ def manifest_of(clips, vocabulary=None, **changes):
     return manifest.model_copy(update=changes)
 
 
+def predictor(label, checkpoint_uri="", checkpoint_sha256="", **known):
+    """A network that predicts, with logits as they are."""
+    temperatures = {"verb_temperature": 1, "noun_temperature": 1, "is_calibrated": False, "calibration": ""}
+    return Predictor(
+        **{
+            "label": label,
+            "description": "",
+            "checkpoint_uri": checkpoint_uri,
+            "checkpoint_sha256": checkpoint_sha256,
+            "flows": (),
+            **temperatures,
+            **known,
+        }
+    )
+
+
+def predict_plan(model, against=None, **known):
+    """The plan of a prediction by one network or two."""
+    return PredictPlanResult(
+        **{
+            "key": "p",
+            "prediction_uri": "s3://retake/predictions/p/",
+            "store": "s3://retake",
+            "segment": SegmentOptions(),
+            "evaluate": EvaluateOptions(crops=1),
+            "predict": PredictOptions(),
+            "model": model,
+            "against": against,
+            "missing": (),
+            "run_uri": None,
+            "model_dataset_uri": None,
+            "dataset_uris": (),
+            "set_aside": (),
+            "num_videos": 2,
+            "batches": (),
+            **known,
+        }
+    )
+
+
+NO_WORDS = Vocabulary(verbs=(), nouns=())
+
+
+def manifest(*clips, vocabulary=NO_WORDS):
+    """The manifest of a dataset of these clips."""
+    return Manifest(
+        recipe="r",
+        segment=SegmentOptions(),
+        label=LabelOptions(),
+        split=SplitOptions(),
+        vocabulary=vocabulary,
+        clips=clips,
+        excluded=(),
+        warnings=(),
+    )
+
+
 class Shelf(Store):
     """Objects by their address; `clips` puts the same film there again and again, under hashes of their own."""
+
+    creating = Lock()
 
     def __init__(self, clip_bytes=b""):
         self.objects = {}
         self.clip_bytes = clip_bytes
 
-    def ensure_bucket(self, uri): ...
+    def ensure_bucket(self, uri):
+        pass
 
     def stat(self, uri):
         """As from a server that keeps no times."""
@@ -138,10 +201,11 @@ class Shelf(Store):
         self.write_bytes(uri, Path(path).read_bytes())
 
     def create_bytes(self, uri, data):
-        if uri in self.objects:
-            return False
-        self.write_bytes(uri, data)
-        return True
+        with self.creating:
+            if uri in self.objects:
+                return False
+            self.write_bytes(uri, data)
+            return True
 
     def remove(self, uri):
         del self.objects[uri]
@@ -168,6 +232,28 @@ class Shelf(Store):
                 )
             )
         return tuple(made)
+
+
+class Dated(Shelf):
+    """A store that keeps times: each write is a second after the one before, from nine o'clock on."""
+
+    def __init__(self, clip_bytes=b""):
+        super().__init__(clip_bytes)
+        self.now, self.written = datetime(2026, 11, 27, 9, tzinfo=UTC), {}
+
+    def copy(self):
+        made = Dated(self.clip_bytes)
+        made.objects, made.now, made.written = dict(self.objects), self.now, dict(self.written)
+        return made
+
+    def stat(self, uri):
+        stored = super().stat(uri)
+        return stored and replace(stored, modified=self.written[uri])
+
+    def write_bytes(self, uri, data):
+        super().write_bytes(uri, data)
+        self.now += timedelta(seconds=1)
+        self.written[uri] = str(self.now)
 
 
 def recorded(video, name="a.mp4"):

@@ -18,19 +18,11 @@ from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.labelling import ClipStatement
 from tasks.steps.build_dataset import label
-from tests.steps.shelf import Shelf, grown, taken_in
+from tests.steps.shelf import Dated, Shelf, grown, taken_in
 
 STORE = "s3://retake"
 OUT = f"{STORE}/labels/{recipe_of(SegmentOptions())}/"
 NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
-
-
-class Dated(Shelf):
-    """A store that keeps times."""
-
-    def stat(self, uri):
-        found = super().stat(uri)
-        return found and replace(found, modified="2026-11-27T11:00:00+00:00")
 
 
 class Shared(Shelf):

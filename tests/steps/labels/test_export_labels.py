@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -23,7 +22,7 @@ from tasks.results.video import BatchRef
 from tasks.steps.labels import export_labels
 from tasks.store.layout import Layout
 from tests.prediction.pages import planned
-from tests.steps.shelf import Shelf, taken_in
+from tests.steps.shelf import Dated, taken_in
 
 ROOT = "s3://retake"
 KEY = "0123456789abcdef"
@@ -39,14 +38,6 @@ def sha(name):
 def scored(name):
     windows = None if name == "unseen.mp4" else "s3://retake/w.parquet"
     return ScoredVideo(video=sha(name), name=name, num_clips=1, scored_uri="", preview_uri=None, windows_uri=windows)
-
-
-class Dated(Shelf):
-    """A store in which all objects were written at once."""
-
-    def stat(self, uri):
-        found = super().stat(uri)
-        return found and replace(found, modified="2026-11-27T09:00:00+00:00")
 
 
 @pytest.fixture

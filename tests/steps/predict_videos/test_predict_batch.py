@@ -22,22 +22,19 @@ from tasks.options import (
     Family,
     FlowOptions,
     Head,
-    LabelOptions,
     Modality,
     PredictOptions,
     SegmentOptions,
-    SplitOptions,
     TrainOptions,
 )
 from tasks.prediction.familiar import from_bytes
 from tasks.prediction.scored import read_scored
-from tasks.results.dataset import NO_OBJECT, DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import NO_OBJECT, DatasetClip
 from tasks.results.prediction import (
     KnownClipsResult,
     PredictBatchResult,
     PredictedVideo,
     PredictionBatch,
-    Predictor,
     PredictPlanResult,
 )
 from tasks.results.record import TARGETS, VERB_ALONE
@@ -48,12 +45,12 @@ from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._one_video import NOTHING_TO_HEAR
 from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
-from tests.steps.shelf import Shelf, filmed, recorded
+from tests.steps.shelf import RUN, Shelf, filmed, manifest, predict_plan, predictor, recorded
 
 pytestmark = pytest.mark.slow
 
 ROOT = "s3://retake"
-PREDICTION, RUN, DATASET = f"{ROOT}/predictions/p/", f"{ROOT}/runs/0123/", f"{ROOT}/datasets/d/"
+PREDICTION, DATASET = f"{ROOT}/predictions/p/", f"{ROOT}/datasets/d/"
 RECIPE = recipe_of(SegmentOptions())
 FIRST, SECOND, TRAINED = "a" * 64, "b" * 64, "c" * 64
 NUM_CLIPS = 3
@@ -100,7 +97,7 @@ class Job:
             self.put_clips(video, clips)
         self.write_batch(FIRST, SECOND)
         self.trained_on = shelf.clips(TRAINED, 4)
-        shelf.write(f"{DATASET}manifest.json", manifest(self.trained_on))
+        shelf.write(f"{DATASET}manifest.json", manifest(*map(learnt, self.trained_on)))
         self.write_plan()
 
     def put_clips(self, video, clips):
@@ -125,26 +122,17 @@ class Job:
         """A network is given as one, or as what `save_fusion` or, with a joint head, `save_joined` takes."""
         self.model = self.predictor("model", model or made(RGB, 0))
         self.against = self.predictor("baseline", against or made(RGB, 1)) if is_compared else None
-        self.shelf.write(
-            f"{PREDICTION}plan/result.json",
-            PredictPlanResult(
-                key="p",
-                prediction_uri=PREDICTION,
-                store=ROOT,
-                segment=self.segment,
-                evaluate=EvaluateOptions(crops=1, engine=engine),
-                predict=PredictOptions(preview=preview, stride_seconds=stride),
-                model=self.model,
-                against=self.against,
-                missing=(),
-                run_uri=RUN if knows_training else None,
-                model_dataset_uri=DATASET if knows_training else None,
-                dataset_uris=(DATASET,),
-                set_aside=(),
-                num_videos=2,
-                batches=(),
-            ),
+        plan = predict_plan(
+            self.model,
+            self.against,
+            segment=self.segment,
+            evaluate=EvaluateOptions(crops=1, engine=engine),
+            predict=PredictOptions(preview=preview, stride_seconds=stride),
+            run_uri=RUN if knows_training else None,
+            model_dataset_uri=DATASET if knows_training else None,
+            dataset_uris=(DATASET,),
         )
+        self.shelf.write(f"{PREDICTION}plan/result.json", plan)
 
     def predictor(self, label, network):
         path = self.folder / f"{label}.ckpt"
@@ -154,17 +142,7 @@ class Job:
             (save_joined if isinstance(network[1], Network) else save_fusion)(path, *network, self.classes[label])
         uri = f"{RUN}{label}.ckpt"
         self.shelf.write_file(uri, path)
-        return Predictor(
-            label=label,
-            description="",
-            checkpoint_uri=uri,
-            checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            flows=(),
-            verb_temperature=1,
-            noun_temperature=1,
-            is_calibrated=False,
-            calibration="",
-        )
+        return predictor(label, uri, hashlib.sha256(path.read_bytes()).hexdigest())
 
     def put_flow(self, data):
         """As if the flow of the first clip had been computed before; gives a file with it."""
@@ -253,29 +231,17 @@ def spec_of(family, modality, num_segments=3):
     )
 
 
-def manifest(clips):
-    return Manifest(
-        recipe=RECIPE,
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(),
-        vocabulary=Vocabulary(verbs=(), nouns=()),
-        clips=tuple(
-            DatasetClip(
-                split="train",
-                source=TRAINED,
-                names=("trained.mp4",),
-                verb="put",
-                noun="meat",
-                verb_class=1,
-                noun_class=26,
-                origin="folder",
-                **clip.model_dump(exclude={"index", "size_bytes", "has_audio"}),
-            )
-            for clip in clips
-        ),
-        excluded=(),
-        warnings=(),
+def learnt(clip):
+    return DatasetClip(
+        split="train",
+        source=TRAINED,
+        names=("trained.mp4",),
+        verb="put",
+        noun="meat",
+        verb_class=1,
+        noun_class=26,
+        origin="folder",
+        **clip.model_dump(exclude={"index", "size_bytes", "has_audio"}),
     )
 
 

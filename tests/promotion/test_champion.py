@@ -1,0 +1,150 @@
+"""Who becomes champion: by one run alone, with a reason that is kept, whatever is cut off on the way."""
+
+import pytest
+
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.promotion.champion import complete_last_move
+from tasks.settings import MlflowSettings, load
+from tasks.tracking import Registry
+from tests.promotion.candidates import Candidates, cut_off
+from tests.steps.mlflow_in_memory import mlflow
+from tests.steps.shelf import Shelf
+
+__all__ = ["mlflow"]
+
+STORE = "s3://retake"
+
+
+@pytest.fixture
+def candidates(mlflow):
+    return Candidates(Shelf(), mlflow, STORE, "m")
+
+
+@pytest.fixture
+def registry(mlflow):
+    return Registry.from_settings(load(MlflowSettings))
+
+
+def test_a_version_that_passes_becomes_champion_with_its_reason(candidates):
+    plan = candidates.make()
+    result = candidates.decide(plan)
+    assert (result.promoted, result.champion, result.aliases) == (True, 1, ("champion",))
+    assert candidates.decide(plan) == result
+    (line,) = candidates.lines()
+    assert (line["event"], line["champion_before"], line["champion_after"]) == ("promoted", "", "1")
+    tags = candidates.tags(1)
+    assert (tags["retake.decision"], tags["retake.decision_reason"]) == ("promoted", line["reason"])
+    version = candidates.client.get_model_version("m", "1")
+    assert version.description == f"# Card of {plan.run_key}\n"
+    run = candidates.client.get_run(version.run_id)
+    assert (run.info.status, run.data.tags["retake.decision"]) == ("FINISHED", "promoted")
+
+
+@pytest.mark.parametrize(
+    ("gate", "passed", "answer", "promoted", "told"),
+    [
+        ("auto", False, {}, False, "60.0 % against 50.0 %"),
+        ("never", True, {}, False, "registered only"),
+        ("approve", True, {"answer": "approved", "answered_by": "ada", "comment": "seen"}, True, "approved: seen"),
+        ("approve", True, {"answer": "rejected", "answered_by": "ada", "comment": "too few"}, False, "rejected: too few"),
+        ("approve", True, {"answer": "no answer", "answered_by": "the time limit"}, False, "within the time limit"),
+        ("approve", True, {}, False, "nobody was asked"),
+        ("approve", False, {"answer": "approved", "answered_by": "ada"}, False, "60.0 % against 50.0 %"),
+    ],
+)
+def test_a_mode_decides_with_the_rules(candidates, gate, passed, answer, promoted, told):
+    plan = candidates.make(passed=passed, promotion=gate)
+    assert candidates.decide(plan, **answer).promoted == promoted
+    assert (candidates.champion == 1) == promoted
+    (line,) = candidates.lines()
+    assert told in line["reason"]
+    assert (line["decided_by"] == "ada") == (passed and answer.get("answered_by") == "ada")
+
+
+def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candidates):
+    assert candidates.decide(candidates.make()).promoted
+    assert not candidates.decide(candidates.make(champion=None)).promoted
+    assert candidates.decide(candidates.make(champion=1)).promoted
+    assert candidates.champion == 3
+
+
+@pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
+def test_a_decision_that_is_cut_off_is_the_same_when_tried_again(candidates, monkeypatch, broken):
+    plan = candidates.make()
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(Registry, broken, cut_off)
+        candidates.decide(plan)
+    assert candidates.decide(plan).promoted
+    assert candidates.champion == 1
+    assert len(candidates.lines()) == 1
+
+
+def test_a_champion_that_was_named_while_another_was_cut_off_stays(candidates, monkeypatch):
+    first = candidates.make()
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(Registry, "set_alias", cut_off)
+        candidates.decide(first)
+    assert candidates.decide(candidates.make()).promoted
+    assert candidates.decide(first).champion == 2
+    assert candidates.champion == 2
+
+
+def test_rollback_moves_the_alias_back_with_a_reason(candidates):
+    candidates.decide(candidates.make())
+    candidates.decide(candidates.make(champion=1))
+    assert (candidates.roll_back(1).champion_before, candidates.champion) == (2, 1)
+    last = candidates.lines()[-1]
+    assert (last["event"], last["reason"], last["champion_before"]) == ("rolled back", "worse in the evening", "2")
+    assert candidates.tags(1)["retake.decision"] == "rolled back"
+    assert not candidates.decide(candidates.make(champion=1, passed=False)).promoted
+    for to, told in ((1, "is already champion"), (9, "has no version 9"), (3, "was never champion")):
+        with pytest.raises(BadInput, match=told):
+            candidates.roll_back(to)
+    assert candidates.decide(candidates.make(champion=1)).promoted
+    assert candidates.champion == 4
+    candidates.store.remove(f"{STORE}/c")
+    with pytest.raises(BadInput, match="is gone"):
+        candidates.roll_back(2)
+
+
+@pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
+def test_a_rollback_that_is_cut_off_is_completed_when_tried_again(candidates, monkeypatch, broken):
+    candidates.decide(candidates.make())
+    candidates.decide(candidates.make(champion=1))
+    reason = "=HYPERLINK()\nworse"
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(Registry, broken, cut_off)
+        candidates.roll_back(1, reason)
+    assert candidates.roll_back(1, reason).version == 1
+    assert candidates.champion == 1
+    assert [line["reason"] for line in candidates.lines()][2:] == ["'=HYPERLINK() worse"]
+
+
+def test_a_move_of_a_run_that_never_comes_back_is_completed_by_the_next_plan(candidates, registry, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(Registry, "set_alias", cut_off)
+        candidates.decide(candidates.make())
+    complete_last_move(candidates.store, STORE, "m", registry)
+    assert candidates.champion == 1
+    assert len(candidates.lines()) == 1
+    candidates.client.delete_registered_model_alias("m", "champion")
+    complete_last_move(candidates.store, STORE, "m", registry)
+    assert candidates.champion is None, "what a person changes in MLflow stays"
+
+
+def test_a_model_belongs_to_one_store(candidates, registry):
+    registry.claim("m", STORE)
+    with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
+        registry.claim("m", "s3://elsewhere")
+    candidates.client.create_registered_model("unclaimed")
+    registry.claim("unclaimed", "s3://elsewhere")
+    assert registry.kept_by("unclaimed") == "s3://elsewhere"
+
+
+def test_a_champion_that_somebody_else_registered_is_named_with_the_remedy(candidates, registry):
+    candidates.client.create_model_version("m", source="", run_id=None, tags={})
+    candidates.client.set_registered_model_alias("m", "champion", "1")
+    with pytest.raises(BadConfiguration, match="Retake did not register it and cannot evaluate it; remove the alias champion"):
+        registry.champion("m")
+    with pytest.raises(BadInput, match="was not registered by Retake"):
+        registry.version("m", 1)

@@ -1,0 +1,104 @@
+"""From labelled clips to a dataset: which labels make one, how its classes are numbered, and that it is never read by halves."""
+
+import pytest
+
+from tasks.errors import BadInput, Unavailable
+from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
+from tests.steps.in_process import LABELS, STORE, Bench
+from tests.steps.shelf import Dated, taken_in
+
+FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def manifest_of(bench, dataset):
+    return bench.store.read(f"{dataset.dataset_uri}manifest.json", Manifest)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a.mp4", "b.mp4"), "none of the 2 clips has a label: name folders as in 'put meat' or 'wave'"),
+        (("put meat/a.mp4", "put meat/b.mp4"), "training needs at least two actions: label another"),
+        (("put meat/a.mp4", "take bag/b.mp4"), "val would be empty"),
+    ],
+    ids=["no labels", "a single class", "val larger than the data"],
+)
+def test_labels_that_make_no_dataset(bench, names, told):
+    taken_in(bench.store, names)
+    with pytest.raises(BadInput, match=told):
+        bench.split(val_share=0.5)
+    assert not list(bench.store.list(f"{STORE}/datasets/"))
+
+
+def test_a_class_with_one_clip_is_taught_and_not_tested(bench):
+    taken_in(bench.store, (*FOUR[:3], "put meat/d.mp4"))
+    assert {clip.split for clip in manifest_of(bench, bench.build()).clips if clip.noun == "bag"} == {"train"}
+
+
+def test_a_val_share_that_cannot_be_had_is_told_with_the_numbers(bench, caplog):
+    taken_in(bench.store, FOUR)
+    assert "val has 2 of 4 clips (50%) where 99% was wished" in bench.split(val_share=0.99).warnings[0]
+    assert "where 99% was wished" in caplog.text
+
+
+class Fragile(Dated):
+    """A store that goes down after so many writes."""
+
+    num_writes_left = 1000
+
+    def write_bytes(self, uri, data):
+        if not self.num_writes_left:
+            raise Unavailable("cut off")
+        self.num_writes_left -= 1
+        super().write_bytes(uri, data)
+
+
+def test_a_dataset_that_is_cut_off_at_any_write_is_never_read():
+    bench = Bench(Fragile())
+    taken_in(bench.store, FOUR)
+    bench.split()
+    for limit in range(100):
+        bench.store.num_writes_left = limit
+        try:
+            bench.run("dataset", labels=LABELS)
+            is_done = True
+        except Unavailable:
+            is_done = False
+        written = {stored.name for stored in bench.store.list(f"{STORE}/datasets/")}
+        if "manifest.json" in written:
+            assert {"train.csv", "val.csv", "test.csv", "verbs.png", "nouns.png", "actions.png"} <= written
+        assert ("result.json" in written) == is_done
+        if is_done:
+            break
+    assert 8 <= limit < 20
+
+
+def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added_and_merged(bench):
+    def label(num_labelled, hints):
+        labelled = bench.run("label")
+        assert (labelled.num_labelled, labelled.num_problems, labelled.first_hints) == (num_labelled, 0, hints)
+        clips = bench.store.read(f"{LABELS}labels.json", LabelsFile).clips
+        return {clip.action: (clip.verb_class, clip.noun_class) for clip in clips if clip.action}
+
+    taken_in(bench.store, [f"{name}/{n}.mp4" for name in ("knit sock", "наливать чай", "wave", "day 1") for n in (1, 2)])
+    dataset = bench.build()
+    manifest = manifest_of(bench, dataset)
+    ids = {"knit sock": (125, 353), "wave": (126, 352), "наливать чай": (127, 354)}
+    assert {clip.action: (clip.verb_class, clip.noun_class) for clip in manifest.clips} == ids
+    assert (manifest.vocabulary.num_verbs, manifest.vocabulary.num_nouns, len(manifest.clips)) == (128, 355, 6)
+    train = bench.store.read_bytes(f"{dataset.dataset_uri}train.csv")
+    assert f",wave,{NO_OBJECT},wave,126,352\n".encode() in train
+
+    taken_in(bench.store, ["waves/3.mp4", "sew/4.mp4"])
+    bench.store.write_bytes(f"{STORE}/annotations/train.csv", train)
+    hint = "'wave' 2 clips, 'waves' 1 clip: the same class? Say so in classes.csv"
+    assert label(8, (hint,)) == ids | {"sew": (128, 352), "waves": (129, 352)}
+
+    bench.store.write_bytes(f"{STORE}/annotations/classes.csv", b"target,name,same_as\nverb,waves,wave\n")
+    assert label(8, ()) == ids | {"sew": (128, 352)}
+    assert f"{STORE}/classes/verbs/129.json" in bench.store.objects
