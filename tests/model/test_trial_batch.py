@@ -26,7 +26,8 @@ def changed(planned: TrialJob, **choice) -> TrialJob:
 
 def batch(folder: Path, clips: list[CachedClip], **choice) -> list[TrialJob]:
     """Three trials of heads on one network."""
-    return [changed(heads(folder, clips, **choice), learning_rate=rate) for rate in (1e-3, 1e-2, 1e-1)]
+    first = heads(folder, clips, **choice)
+    return [changed(first, learning_rate=rate) for rate in (1e-3, 1e-2, 1e-1)]
 
 
 def impossible(planned: TrialJob) -> TrialJob:
