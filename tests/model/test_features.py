@@ -79,6 +79,7 @@ def test_the_last_checkpoint_goes_on_without_the_backbone_and_gives_the_best_aga
     assert_same_files(tmp_path / "whole", tmp_path / "after-1")
 
 
+@pytest.mark.slow
 def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
     def num_passes(name: str, **choice) -> int:
         planned = kept_job(tmp_path / name, clips, **choice)

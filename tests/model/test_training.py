@@ -51,6 +51,7 @@ def test_sigterm_ends_a_training_as_what_a_retry_mends_which_goes_on_in_the_same
     assert curves(tmp_path) == curves(trained.best.parent)
 
 
+@pytest.mark.slow
 def test_killed_in_an_epoch_and_begun_again_is_as_if_undisturbed(clips, tmp_path: Path):
     assert_resumes(lambda name: job(tmp_path / name, clips, **RICH | IN_PICTURES | IN_BACKBONES, epochs=2), 0)
 
