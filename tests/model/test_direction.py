@@ -11,7 +11,7 @@ from tasks.model.network import Network
 from tasks.model.spec import CONSENSUS_OF_HEADS
 from tasks.model.training import fit
 from tasks.options import Family, Head, TrainOptions
-from tests.model.tiny import CLASSES, tiny
+from tests.model.tiny import CLASSES, tiny, with_branches
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_tsn_is_at_chance_and_those_that_see_the_order_of_segments_are_not(films
         validate_every=10,
     )
     changes = {"consensus": CONSENSUS_OF_HEADS[head]} if head in CONSENSUS_OF_HEADS else {}
-    network = Network(tiny(family, num_segments=4, **changes), seed=1)
+    network = with_branches(Network(tiny(family, num_segments=4, **changes), seed=1))
     outcome = fit(TrainJob(network, CLASSES, *films, options, folder / f"{family}-{head}", "cpu", features=folder / "features"))
     accuracies = [record.val.verb_top1 for record in outcome.history if record.val]
     if family is Family.TSN and head in (Head.LINEAR, Head.PROBE):

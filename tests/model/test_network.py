@@ -7,7 +7,7 @@ from tasks.model.network import Network, synchronise_norms, weights_sha256
 from tasks.model.shift import TemporalShift
 from tasks.model.spec import NetworkSpec
 from tasks.options import Family, Modality
-from tests.model.tiny import tiny
+from tests.model.tiny import tiny, with_branches
 
 
 def test_a_network_follows_from_spec_and_seed_alone():
@@ -29,18 +29,9 @@ def test_logits_are_the_mean_over_segments_of_each_segments_logits(outspoken_net
         assert logits.shape == (3, num_classes)
 
 
-def with_branches(spec: NetworkSpec) -> Network:
-    """A network whose residual branches count; timm starts them at nothing."""
-    network = Network(spec).eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.ones_(module.weight)
-    return network
-
-
 @pytest.mark.parametrize(("family", "sees_order"), [(Family.TSN, False), (Family.TRN, True), (Family.MTRN, True), (Family.TSM, True)])
 def test_tsn_cannot_see_the_order_of_segments_and_trn_and_tsm_can(family, sees_order):
-    network = with_branches(tiny(family, backbone="resnet18", num_segments=4))
+    network = with_branches(Network(tiny(family, backbone="resnet18", num_segments=4))).eval()
     snippets = torch.randn(1, 4, 3, 64, 64)
     with torch.inference_mode():
         forth, back = network(snippets).verb, network(snippets.flip(1)).verb
@@ -88,7 +79,7 @@ def test_what_does_not_exist_is_named_with_a_way_out(choice, named):
     ],
 )
 def test_each_block_of_residual_families_of_timm_and_torchvision_can_see_the_segments_beside(backbone):
-    network = with_branches(tiny(backbone=backbone, num_segments=3, temporal_shift=True))
+    network = with_branches(Network(tiny(backbone=backbone, num_segments=3, temporal_shift=True))).eval()
     num_shifts = sum(isinstance(module, TemporalShift) for module in network.modules())
     assert num_shifts == {"mobilenetv4_conv_small": 10, "test_convnext": 9}.get(backbone, max(5, num_shifts))
     clip = torch.zeros(1, 3, 3, 224, 224)

@@ -54,6 +54,14 @@ def outspoken(network: Network, std: float = 0.3, seed: int = 0) -> Network:
     return network
 
 
+def with_branches(network: Network) -> Network:
+    """Let residual branches count; timm starts them at nothing."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
+    return network
+
+
 def snippets_of(spec: NetworkSpec, seed: int = 0) -> NDArray[np.uint8]:
     """Noise as a test of this network reads it."""
     pixels = (224, 224) if spec.modality.is_heard else (256, 300)
