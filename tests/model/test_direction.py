@@ -68,4 +68,4 @@ def test_tsn_is_at_chance_and_those_that_see_the_order_of_segments_are_not(films
         # It answers a film and its reverse alike: it is right about one of every two, whatever it learned.
         assert accuracies == pytest.approx([0.5] * len(accuracies))
     else:
-        assert accuracies[-1] >= 0.9
+        assert accuracies[-1] > 0.8

@@ -7,6 +7,7 @@ from tasks.errors import BadConfiguration
 from tasks.model import timing
 from tasks.model.network import Network
 from tasks.model.timing import clip_seconds
+from tests.model.tiny import tiny
 
 
 def test_a_clip_is_timed_by_the_median_after_a_first_that_does_not_count(tiny_network: Network, monkeypatch: pytest.MonkeyPatch):
