@@ -1,5 +1,6 @@
 """Golden inputs, and networks and clips small enough to train in a second."""
 
+import argparse
 import hashlib
 import zlib
 from collections.abc import Callable
@@ -12,49 +13,25 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.model.class_names import ClassNames
 from tasks.model.data import CachedClip
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
-
-TINY = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
-
-
-@pytest.fixture(scope="session")
-def tiny_spec() -> NetworkSpec:
-    return TINY
-
-
-@pytest.fixture(scope="session")
-def tiny_classes() -> ClassNames:
-    return ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+from tests.model.tiny import outspoken, save_noise, tiny
 
 
 @pytest.fixture
-def tiny_network(tiny_spec: NetworkSpec) -> Network:
-    return Network(tiny_spec, seed=1)
+def tiny_network() -> Network:
+    return Network(tiny(), seed=1)
 
 
 @pytest.fixture
 def outspoken_network(tiny_network: Network) -> Network:
-    """The tiny network with logits of the size that a trained one has, which tell its answers apart."""
-    with torch.no_grad():
-        for head in (tiny_network.head.fc_verb, tiny_network.head.fc_noun):
-            head.weight.mul_(1000)
-    return tiny_network
+    return outspoken(tiny_network)
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[CachedClip]:
     """Six clips of noise, 20 frames each."""
-    folder = tmp_path_factory.mktemp("frames")
-    rng = np.random.default_rng(0)
-    made = []
-    for i in range(6):
-        path = folder / f"{i}.npy"
-        np.save(path, rng.integers(0, 256, (20, 256, 300, 3), dtype=np.uint8))
-        made.append(CachedClip(path, verb=i % 3, noun=i % 2))
-    return made
+    return save_noise(tmp_path_factory.mktemp("frames"), [20] * 6)
 
 
 @pytest.fixture
@@ -114,5 +91,25 @@ def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
             theirs = f"base_model.{ours.removeprefix('backbone.')}" if ours.startswith("backbone.") else ours.removeprefix("head.")
             state[theirs] = tensor_of(theirs, tuple(tensor.shape), tensor.dtype)
         return state
+
+    return make
+
+
+@pytest.fixture
+def epic_content(golden_state) -> Callable[[Network], dict[str, object]]:
+    """What EPIC's file of this network would hold."""
+
+    def make(network: Network) -> dict[str, object]:
+        spec = network.spec
+        return {
+            "model_type": spec.family.lower(),
+            "epoch": 80,
+            "segment_count": spec.num_segments,
+            "modality": {"rgb": "RGB", "flow": "Flow"}[spec.modality],
+            "arch": {"bninception": "BNInception"}.get(spec.backbone, spec.backbone),
+            "consensus_type": "avg",
+            "state_dict": golden_state(network),
+            "args": argparse.Namespace(lr=0.01),
+        }
 
     return make

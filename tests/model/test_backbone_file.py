@@ -12,9 +12,9 @@ from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.model.pretrained import build
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, Weights
+from tests.model.tiny import tiny
 
-VIT = NetworkSpec(backbone="vit_tiny_patch16_384", num_segments=1)
-RESNET = NetworkSpec(backbone="test_resnet", num_segments=2)
+RESNET = tiny()
 
 
 def published(name: str, **arguments) -> dict[str, torch.Tensor]:
@@ -63,7 +63,7 @@ def test_what_training_scripts_write_is_understood(tmp_path, packed):
 
 def test_position_embeddings_of_another_size_are_resampled(tmp_path):
     theirs = published("vit_tiny_patch16_384")
-    begun = start(VIT, saved(theirs, tmp_path / "own.safetensors"))
+    begun = start(tiny(backbone="vit_tiny_patch16_384"), saved(theirs, tmp_path / "own.safetensors"))
     ours = begun.network.backbone.state_dict()
     assert (theirs["pos_embed"].shape, ours["pos_embed"].shape) == ((1, 577, 192), (1, 197, 192))
     assert torch.equal(ours["blocks.5.mlp.fc1.weight"], theirs["blocks.5.mlp.fc1.weight"])
@@ -73,9 +73,9 @@ def test_position_embeddings_of_another_size_are_resampled(tmp_path):
 def test_flow_and_a_shifted_backbone_begin_with_the_file_too(tmp_path):
     theirs = published("test_resnet")
     path = saved(theirs, tmp_path / "own.pth")
-    flow = start(RESNET.model_copy(update={"modality": Modality.FLOW}), path).network.backbone.state_dict()
+    flow = start(tiny(modality=Modality.FLOW), path).network.backbone.state_dict()
     assert torch.equal(flow["conv1.0.weight"][:, 7], theirs["conv1.0.weight"].mean(1))
-    shifted = start(RESNET.model_copy(update={"temporal_shift": True}), path).network.backbone.state_dict()
+    shifted = start(tiny(temporal_shift=True), path).network.backbone.state_dict()
     assert torch.equal(shifted["layer1.0.conv1.net.weight"], theirs["layer1.0.conv1.weight"])
 
 

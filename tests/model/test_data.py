@@ -14,61 +14,58 @@ from tasks.errors import BadDataset, MissingObject
 from tasks.model.augmentation import Augmentation
 from tasks.model.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, View
 from tasks.model.loading import EpochSampler, Share, make_loader
-from tasks.model.spec import NetworkSpec
-from tests.model.conftest import TINY
+from tests.model.tiny import tiny
 
 
-def dataset(clips: list[CachedClip], spec: NetworkSpec, **choice) -> ClipDataset:
-    return ClipDataset(clips, spec, partial(View.images, spec=spec), **choice)
+def dataset(clips: list[CachedClip], **choice) -> ClipDataset:
+    return ClipDataset(clips, tiny(), partial(View.images, spec=tiny()), **choice)
 
 
-def test_a_training_item_follows_from_seed_epoch_and_clip(clips, tiny_spec):
-    one, two = (dataset(clips, tiny_spec, seed=1) for _ in range(2))
-    two[ClipKey(0, 0)]  # whatever was drawn before
+def test_a_training_item_follows_from_seed_epoch_clip_and_repeat_alone(clips):
+    ours, theirs = (dataset(clips, seed=1) for _ in range(2))
+    theirs[ClipKey(0, 0)]  # whatever was drawn before
     key = ClipKey(epoch=3, clip=2)
-    assert torch.equal(one[key].inputs, two[key].inputs)
-    others = [one[ClipKey(4, 2)], one[ClipKey(3, 1)], dataset(clips, tiny_spec, seed=2)[key]]
-    assert not any(torch.equal(one[key].inputs, other.inputs) for other in others)
+    expected = ours[key].inputs
+    assert torch.equal(expected, theirs[key].inputs)
+    assert torch.equal(expected, dataset(clips[2:3], seed=1)[ClipKey(3, 0)].inputs), "whatever other clips there are"
+    others = [ours[other].inputs for other in (ClipKey(4, 2), ClipKey(3, 1), ClipKey(3, 2, repeat=1))]
+    others.append(dataset(clips, seed=2)[key].inputs)
+    assert len({inputs.numpy().tobytes() for inputs in (expected, *others)}) == 5
+    sample, copy = ours[key], ours[ClipKey(3, 2, counts=False)]
+    assert torch.equal(sample.inputs, copy.inputs), "also where it only fills a batch, and comes without its labels"
+    assert (int(sample.verb), int(copy.verb), int(copy.noun)) == (2, NO_LABEL, NO_LABEL)
 
 
-def test_a_clip_is_seen_the_same_way_whatever_others_there_are(clips, tiny_spec):
-    alone = dataset(clips[2:3], tiny_spec, seed=1)
-    assert torch.equal(alone[ClipKey(3, 0)].inputs, dataset(clips, tiny_spec, seed=1)[ClipKey(3, 2)].inputs)
-
-
-def test_epochs_take_turns_with_a_number_of_views(clips, tiny_spec):
-    turns, free = dataset(clips, tiny_spec, seed=1, num_views=3), dataset(clips, tiny_spec, seed=1)
+def test_epochs_take_turns_with_a_number_of_views(clips):
+    turns, free = dataset(clips, seed=1, num_views=3), dataset(clips, seed=1)
     assert torch.equal(turns[ClipKey(7, 2)].inputs, free[ClipKey(1, 2)].inputs)
     assert [len(turns.views(epochs)) for epochs in (1, 2, 3, 60)] == [6, 12, 18, 18]
-    assert dataset(clips, tiny_spec).views(60) == [View(clip.frames) for clip in clips]
+    assert dataset(clips).views(60) == [View(clip.frames) for clip in clips]
     assert len({view.name for view in turns.views(60)}) == 18
 
 
-def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clips, tiny_spec):
-    shown = dataset(clips, tiny_spec)
+def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clips):
+    shown = dataset(clips)
     images = shown[ClipKey(0, 1)].inputs
     assert torch.equal(images, shown[ClipKey(9, 1)].inputs)
     middle = np.load(clips[1].frames)[[5, 15], 16:240, 38:262]
     assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
 
 
-def test_shorter_segments_show_frames_nearer_to_the_middle_ones(clips, tiny_spec):
+def test_shorter_segments_show_frames_nearer_to_the_middle_ones(tmp_path):
     def distances(segment_length: float) -> list[int]:
-        shown = dataset(
-            numbered_frames, tiny_spec, seed=1, augmentation=Augmentation("centre", mirror=False), segment_length=segment_length
-        )
+        shown = dataset([clip], seed=1, augmentation=Augmentation("centre", mirror=False), segment_length=segment_length)
         return [abs(int(shown[ClipKey(epoch, 0)].inputs[i, 0, 0, 0]) - (5, 15)[i]) for epoch in range(60) for i in range(2)]
 
-    frames = np.zeros((20, 256, 256, 3), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None, None]
-    path = clips[0].frames.with_name("numbered.npy")
-    np.save(path, frames)
-    numbered_frames = [CachedClip(path, 0, 0)]
+    clip = CachedClip(tmp_path / "numbered.npy", 0, 0)
+    np.save(clip.frames, np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 256, 256, 3)))
     assert [max(distances(part)) for part in (1, 0.6, 0.01)] == [5, 3, 1]
 
 
-def test_worker_processes_give_the_same_batches(clips, tiny_spec):
+@pytest.mark.slow
+def test_worker_processes_give_the_same_batches(clips):
     def batches(num_workers: int) -> list[torch.Tensor]:
-        loader = make_loader(dataset(clips, tiny_spec, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
+        loader = make_loader(dataset(clips, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
         loader.sampler.set_epoch(2)
         return [tensor for batch in loader for tensor in batch]
 
@@ -78,7 +75,7 @@ def test_worker_processes_give_the_same_batches(clips, tiny_spec):
 def numbered(num_clips: int, seed: int | None, actions: Sequence[int] = (0,), **choice) -> ClipDataset:
     """Clips that are never read; what they show follows from their number."""
     clips = [CachedClip(Path(f"{i}.npy"), actions[i % len(actions)] % 5, actions[i % len(actions)] // 5) for i in range(num_clips)]
-    return dataset(clips, TINY, seed=seed, **choice)
+    return dataset(clips, seed=seed, **choice)
 
 
 def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
@@ -112,27 +109,21 @@ def test_a_balanced_epoch_shows_every_action_and_each_of_its_clips_as_often_as_a
     assert len(keys) == len(actions)
     times = Counter(key.clip for key in keys)
     of_action = {action: [times[clip] for clip, other in enumerate(actions) if other == action] for action in actions}
-    sums = [sum(found) for found in of_action.values()]
+    sums = [sum(shown) for shown in of_action.values()]
     assert max(sums) - min(sums) <= 1
-    assert all(max(found) - min(found) <= 1 for found in of_action.values())
+    assert all(max(shown) - min(shown) <= 1 for shown in of_action.values())
     assert sorted((key.clip, key.repeat) for key in keys) == sorted((clip, n) for clip, number in times.items() for n in range(number))
 
 
 def test_balanced_epochs_favour_other_actions_and_clips_each_in_an_order_of_its_own():
-    shown, actions = numbered(10, 1, (0, 0, 0, 0, 1), balanced=True), (0, 0, 0, 0, 1) * 2
-    orders = [[key.clip for key in shown.keys(epoch)] for epoch in range(20)]
-    assert orders[3] == [key.clip for key in numbered(10, 1, (0, 0, 0, 0, 1), balanced=True).keys(3)]
-    assert len(set(map(tuple, orders))) == 20
-    assert {clip for order in orders for clip in order} == set(range(10))
-    assert all(sum(actions[clip] for clip in order) == 5 for order in orders)
-    assert [key.clip for key in numbered(10, 2, (0, 0, 0, 0, 1), balanced=True).keys(3)] != orders[3]
+    def orders(seed: int) -> list[list[int]]:
+        shown = numbered(10, seed, (0, 0, 0, 0, 1), balanced=True)
+        return [[key.clip for key in shown.keys(epoch)] for epoch in range(20)]
 
-
-def test_a_clip_that_an_epoch_repeats_is_seen_in_another_view(clips, tiny_spec):
-    seen = dataset(clips[:3], tiny_spec, seed=1)
-    first, second, next_epoch = (seen[key].inputs for key in (ClipKey(3, 2), ClipKey(3, 2, repeat=1), ClipKey(4, 2)))
-    assert not torch.equal(first, second)
-    assert not torch.equal(second, next_epoch)
+    assert orders(1) == orders(1)
+    assert orders(1)[3] != orders(2)[3]
+    assert len(set(map(tuple, orders(1)))) == 20
+    assert {clip for order in orders(1) for clip in order} == set(range(10))
 
 
 @pytest.mark.parametrize("num_views", [2, None])
@@ -158,31 +149,21 @@ def test_views_of_other_augmentations_have_names_of_their_own():
     assert len({View(Path("a.npy"), augmentation=kind).name for kind in kinds}) == 1
 
 
-def test_a_clip_that_fills_a_batch_comes_without_its_labels(clips, tiny_spec):
-    shown = dataset(clips, tiny_spec, seed=1)
-    sample, copy = shown[ClipKey(3, 2)], shown[ClipKey(3, 2, counts=False)]
-    assert torch.equal(sample.inputs, copy.inputs)
-    assert (int(sample.verb), int(copy.verb), int(copy.noun)) == (2, NO_LABEL, NO_LABEL)
-
-
-def test_no_clips_and_foreign_class_ids_are_refused(clips, tiny_spec):
+def test_no_clips_and_foreign_class_ids_are_refused(clips):
     with pytest.raises(BadDataset, match="no labelled clip"):
-        dataset([], tiny_spec)
+        dataset([])
     with pytest.raises(BadDataset, match="verb 5 or noun 0"):
-        dataset([CachedClip(clips[0].frames, 5, 0)], tiny_spec)
+        dataset([CachedClip(clips[0].frames, 5, 0)])
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", None])
-def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, tiny_spec, content):
+@pytest.mark.parametrize(
+    ("content", "error"), [(b"", BadDataset), (b"no array", BadDataset), (np.zeros((4, 256, 256)), BadDataset), (None, MissingObject)]
+)
+def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, content, error):
     path = tmp_path / "frames.npy"
-    if content is None:
-        np.save(path, np.zeros((4, 256, 256), dtype=np.float32))
-    else:
+    if isinstance(content, bytes):
         path.write_bytes(content)
-    with pytest.raises(BadDataset, match=r"frames\.npy"):
-        dataset([CachedClip(path, 0, 0)], tiny_spec)[ClipKey(0, 0)]
-
-
-def test_missing_frames_name_their_file(tmp_path: Path, tiny_spec):
-    with pytest.raises(MissingObject, match=r"gone\.npy"):
-        dataset([CachedClip(tmp_path / "gone.npy", 0, 0)], tiny_spec)[ClipKey(0, 0)]
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(error, match=r"frames\.npy"):
+        dataset([CachedClip(path, 0, 0)])[ClipKey(0, 0)]

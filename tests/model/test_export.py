@@ -12,8 +12,9 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.export import _half, export_module
 from tasks.model.network import Network
-from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES, NetworkSpec
+from tasks.model.spec import CONSENSUS_OF_HEADS
 from tasks.options import Family, Modality
+from tests.model.tiny import outspoken, tiny
 from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
 
 READ_WITHOUT_OUR_CODE = """
@@ -34,16 +35,16 @@ NETWORKS = {
 """Every family and every input."""
 
 
-def outspoken(family: Family, modality: Modality) -> Network:
-    """A small network with logits of the size that a trained one has."""
-    consensus, temporal_shift = FAMILIES[family]
+def network_of(family: Family, **changes) -> Network:
     backbone = TINY_VIDEO.name if family is Family.VIDEO else "test_resnet"
-    spec = NetworkSpec(backbone=backbone, num_segments=3, modality=modality, consensus=consensus, temporal_shift=temporal_shift)
-    network = Network(spec, seed=1)
-    with torch.no_grad():
-        for parameter in network.head.parameters():
-            parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
-    return network
+    return outspoken(
+        Network(tiny(family, **{"backbone": backbone, "num_segments": 3, "modality": NETWORKS[family]} | changes), seed=1), std=0.1
+    )
+
+
+def exported(module, example):
+    """Export as MLflow's pt2 format does."""
+    return torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
 
 
 def test_the_exported_networks_crop_is_the_protocols():
@@ -62,11 +63,8 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
     """Folders with frames and what the exported network answers to them, in one process that has all read without our code."""
     folders = {family: tmp_path_factory.mktemp(family) for family in NETWORKS}
     for family, folder in folders.items():
-        network = outspoken(family, NETWORKS[family])
-        module, example = export_module(network)
-        # As MLflow's pt2 format exports it.
-        program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
-        torch.export.save(program, folder / "model.pt2")
+        network = network_of(family)
+        torch.export.save(exported(*export_module(network)), folder / "model.pt2")
         frames = torch.randint(0, 256, (3, 3, 261, 455, network.spec.snippet.num_planes), dtype=torch.uint8)
         torch.save(frames, folder / "frames.pt")
     subprocess.run([sys.executable, "-I", "-c", READ_WITHOUT_OUR_CODE, *folders.values()], check=True)
@@ -78,7 +76,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
 def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(answered, family):
     verb, noun = torch.load(answered[family] / "answers.pt")
     for i, clip in enumerate(torch.load(answered[family] / "frames.pt")):
-        logits = PytorchEngine(prepare(outspoken(family, NETWORKS[family])), 1).score(clip.numpy())
+        logits = PytorchEngine(prepare(network_of(family)), 1).score(clip.numpy())
         torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)
 
@@ -90,9 +88,8 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
     ids=lambda changes: next(iter(changes.values())),
 )
 def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_batch_and_size(changes):
-    spec = outspoken(Family.TSN, Modality.RGB).spec.model_copy(update={"num_segments": 9, **changes})
-    module, example = export_module(Network(spec, seed=1))
-    program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+    module, example = export_module(network_of(Family.TSN, num_segments=9, **changes))
+    program = exported(module, example)
     frames = torch.randint(0, 256, (3, 9, 261, 455, 3), dtype=torch.uint8)
     with torch.inference_mode():
         for one, other in zip(program.module()(frames), module(frames), strict=True):
@@ -100,7 +97,7 @@ def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_ba
 
 
 def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():
-    network = outspoken(Family.TSN, Modality.RGB)
+    network = network_of(Family.TSN)
     both, example = export_module(network)
     verb, _ = both(example)
     alone, _ = export_module(network, has_objects=False)

@@ -26,20 +26,21 @@ from tasks.model.sampling import middle_snippets
 from tasks.model.sound.grid import NUM_MELS, num_spectra, num_windows
 from tasks.model.sound.stored import Sound
 from tasks.model.spec import Consensus, NetworkSpec
-from tasks.model.timing import clip_seconds
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
-from tasks.options import Head, Modality, TrainOptions
+from tasks.options import Modality, TrainOptions
 from tasks.results.sound import SoundRecipe, SoundState
+from tests.model.tiny import CLASSES, outspoken, snippets_of, tiny
 
-STATISTICS = SoundRecipe(network=None, speech=None)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=STATISTICS, num_segments=4, num_verbs=5, num_nouns=4)
-SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=3, num_verbs=5, num_nouns=4)
-SEES = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=5, num_nouns=4)
-HEADS = {
-    Modality.SOUND: TrainOptions(modality=Modality.SOUND, trainable="heads", epochs=3, batch_size=2, learning_rate=1e-3),
-    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="test_resnet", trainable="heads", epochs=3, batch_size=2),
+SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)
+SPECTROGRAM = tiny(modality=Modality.SPECTROGRAM, num_segments=3)
+SEES = tiny()
+HEADS = {"trainable": "heads", "epochs": 3, "batch_size": 2}
+OPTIONS = {
+    Modality.SOUND: TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, **HEADS),
+    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="test_resnet", **HEADS),
 }
+both = pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
 
 
 def noise(spec, seed, seconds=8):
@@ -63,13 +64,12 @@ def silence(spec):
 
 
 def learned(spec, seed=0):
-    """A network whose heads have weights and biases as large as those of a trained one."""
-    network = Network(spec, seed)
-    with torch.no_grad():
-        for name, parameter in network.head.named_parameters():
-            generator = torch.Generator().manual_seed(seed + len(name))
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    return network
+    return outspoken(Network(spec, seed), std=1, seed=seed)
+
+
+def job_to(folder, network, train, val, features=True, **choice):
+    options = OPTIONS[network.spec.modality].model_copy(update=choice)
+    return TrainJob(network, CLASSES, train, val, options, folder / f"out-{features}", "cpu", features=folder / "f" if features else None)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1, 8])
@@ -121,7 +121,7 @@ def test_eight_bits_hold_silence_and_the_loudest_tone_apart():
     assert quantised(log_mel).tolist() == [[0, 108, 255, 255]]
 
 
-@pytest.mark.parametrize("modality", HEADS)
+@pytest.mark.parametrize("modality", OPTIONS)
 @pytest.mark.parametrize("state", SoundState)
 def test_where_there_is_nothing_to_hear_there_are_zeros(modality, state):
     sound = Sound(np.full((9, NUM_MELS), -3, np.float16), np.ones((4, 256), np.float32), np.zeros(4, np.float32), state)
@@ -151,43 +151,38 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
 
 
 @pytest.mark.parametrize("consensus", ["relation", "multiscale-relation", "lstm", "tcn"])
-def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus, tiny_classes):
-    spec, clips = SOUND.model_copy(update={"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
-    outcome = fit(TrainJob(Network(spec), tiny_classes, clips, clips, HEADS[Modality.SOUND], tmp_path / "out", features=tmp_path / "f"))
+def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus):
+    spec, clips = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
+    outcome = fit(job_to(tmp_path, Network(spec), clips, clips))
     assert outcome.history[-1].val.loss < outcome.history[0].val.loss
     engine = PytorchEngine(prepare(load(outcome.best).network), 10)
     assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
 
 
-def test_a_probe_is_fitted_on_features_of_sound(tmp_path, tiny_classes):
-    clips = kept(tmp_path, SOUND)
-    options = HEADS[Modality.SOUND].model_copy(update={"head": Head.PROBE}).as_trained()
-    outcome = fit(TrainJob(Network(SOUND), tiny_classes, clips, clips, options, tmp_path / "out", features=tmp_path / "f"))
-    engine = PytorchEngine(prepare(load(outcome.best).network), 1)
-    assert sum(int(engine.score(read_heard(clip.frames, SOUND)).verb.argmax()) == clip.verb for clip in clips) >= 5
-
-
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_heads_learn_the_same_on_cached_features_and_without(tmp_path, spec, tiny_classes):
+@both
+def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_scores_silence_as_the_engine_does(tmp_path, spec):
     np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))
     clips = [*kept(tmp_path, spec), CachedClip(tmp_path / "silent.npy", verb=4, noun=3)]
-    losses = []
-    for features in (tmp_path / "features", None):
-        folder = tmp_path / f"out-{features is None}"
-        outcome = fit(TrainJob(Network(spec), tiny_classes, clips, clips, HEADS[spec.modality], folder, device="cpu", features=features))
-        losses.append([record.val.loss for record in outcome.history])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    outcomes = [fit(job_to(tmp_path, learned(spec), clips, clips, features)) for features in (True, False)]
+    losses = [[record.val.loss for record in outcome.history] for outcome in outcomes]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0][-1] < losses[0][0]
-    assert load(outcome.best).network.spec == spec
+    fitted = load(outcomes[0].best).network
+    assert fitted.spec == spec
+    trial = prepare_head_trial(TrialJob(job_to(tmp_path, learned(spec), clips, clips), num_crops=10))
+    scored = run_head_trial(trial, FeatureMemory(2**20))
+    loss, right = score_network(fitted, CLASSES, by_themselves(clips), 10, "cpu")
+    assert scored.loss == pytest.approx(loss, rel=1e-4)
+    assert scored.right == right
 
 
 @pytest.mark.parametrize("trainable", ["heads", "last-stage", "all"])
 @pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.ATTENTIVE])
 def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consensus):
-    network = learned(SPECTROGRAM.model_copy(update={"consensus": consensus}))
+    network = learned(tiny(**SPECTROGRAM.model_dump() | {"consensus": consensus}))
     (clip,) = kept(tmp_path, SPECTROGRAM, 1)
     inputs = [torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in (silence(SPECTROGRAM), example_input(SPECTROGRAM))]
-    module = ActionModule(network, HEADS[Modality.SPECTROGRAM].model_copy(update={"trainable": trainable}), [clip]).eval()
+    module = ActionModule(network, OPTIONS[Modality.SPECTROGRAM].model_copy(update={"trainable": trainable}), [clip]).eval()
     with torch.no_grad():
         found = module.answer(module.see(torch.stack(inputs)))
     engine = PytorchEngine(prepare(network), 1)
@@ -195,23 +190,7 @@ def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consen
         assert torch.allclose(found.verb[i], engine.score(frames).verb, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_a_trial_of_a_search_scores_as_the_engine_does_also_silence(tmp_path, spec, tiny_classes):
-    clips = kept(tmp_path, spec)
-    np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))
-    scored = [*clips, CachedClip(tmp_path / "silent.npy", verb=0, noun=0)]
-    train = TrainJob(
-        learned(spec), tiny_classes, clips, scored, HEADS[spec.modality], tmp_path / "out", device="cpu", features=tmp_path / "f"
-    )
-    trial = prepare_head_trial(TrialJob(train, num_crops=10))
-    outcome = run_head_trial(trial, FeatureMemory(2**20))
-    fitted = load(fit(train).best).network
-    loss, right = score_network(fitted, tiny_classes, by_themselves(scored), 10, "cpu")
-    assert outcome.loss == pytest.approx(loss, abs=1e-4)
-    assert outcome.right == right
-
-
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+@both
 def test_silence_is_answered_by_the_biases_alone(spec):
     engine = PytorchEngine(prepare(learned(spec)), 10)
     answer = engine.score(silence(spec))
@@ -219,58 +198,44 @@ def test_silence_is_answered_by_the_biases_alone(spec):
     assert not torch.equal(engine.score(example_input(spec)).verb, answer.verb)
 
 
-def job_of(spec, clips):
-    return Job("cpu", num_clips=20, num_crops=10, checked=lambda: clips, calibration=list)
+def scorer_of(networks, weights, wanted="pytorch", checked=()):
+    """Only networks of pictures need clips to check an engine on."""
+    jobs = [Job("cpu", 20, 10, checked=lambda: checked, calibration=list) for _ in networks]
+    return make_scorer(Saved(networks, weights, CLASSES), wanted, jobs)
 
 
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec, tiny_classes):
-    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
-    networks = (learned(SEES, 1), learned(spec, 2))
-    saved = Saved(networks, (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)), tiny_classes)
-    scorer, used = make_scorer(saved, "pytorch", [job_of(SEES, []), job_of(spec, [])])
+@both
+def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec):
+    frames = snippets_of(SEES)
+    scorer, used = scorer_of((learned(SEES, 1), learned(spec, 2)), (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)))
     seen, heard_alone = scorer.engines[0].score(frames), scorer.engines[1].score(example_input(spec))
     assert used.has_backbone
     assert torch.allclose(scorer.score([frames, silence(spec)]).verb, seen.verb)
     assert torch.allclose(scorer.score([frames, silence(spec)]).noun, seen.noun)
-    both = scorer.score([frames, example_input(spec)])
-    assert torch.allclose(both.verb, 0.3 * seen.verb + 0.7 * heard_alone.verb, atol=1e-5)
-    assert torch.allclose(both.noun, heard_alone.noun, atol=1e-5)
+    fused = scorer.score([frames, example_input(spec)])
+    assert torch.allclose(fused.verb, 0.3 * seen.verb + 0.7 * heard_alone.verb, atol=1e-5)
+    assert torch.allclose(fused.noun, heard_alone.noun, atol=1e-5)
 
 
-def test_networks_of_sound_alone_answer_silence_together(tiny_classes):
-    saved = Saved((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5), HeadWeights(0.5, 0.5)), tiny_classes)
-    scorer, _ = make_scorer(saved, "pytorch", [job_of(SOUND, []), job_of(SPECTROGRAM, [])])
+def test_networks_of_sound_alone_answer_silence_together():
+    scorer, _ = scorer_of((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5),) * 2)
     answer = scorer.score([silence(SOUND), silence(SPECTROGRAM)])
     biases = [engine.network.head.fc_verb.bias.detach() for engine in scorer.engines]
     assert torch.allclose(answer.verb, sum(biases) / 2)
 
 
-def test_features_of_sound_do_not_slow_the_engine_of_pictures(tiny_classes):
+@pytest.mark.slow
+def test_features_of_sound_do_not_slow_the_engine_of_pictures():
     pytest.importorskip("openvino")
-    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
-    saved = Saved((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5), HeadWeights(0.5, 0.5)), tiny_classes)
-    scorer, used = make_scorer(saved, "openvino", [job_of(SEES, [frames]), job_of(SOUND, [])])
+    scorer, used = scorer_of((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5),) * 2, "openvino", [snippets_of(SEES)])
     assert [engine.name for engine in scorer.engines] == ["openvino", "pytorch"]
     assert used.name == "openvino"
-
-
-def test_openvino_sees_a_spectrogram_as_pytorch_does(tiny_classes):
-    pytest.importorskip("openvino")
-    saved = Saved((learned(SPECTROGRAM, 1),), (HeadWeights(1, 1),), tiny_classes)
-    _, used = make_scorer(saved, "openvino", [job_of(SPECTROGRAM, [example_input(SPECTROGRAM)])])
-    assert (used.name, used.fallback_reason) == ("openvino", None)
 
 
 def test_sound_has_one_view_and_hardly_any_operations():
     assert complexity([SPECTROGRAM], 10) == complexity([SPECTROGRAM], 1)
     heads = SOUND.num_verbs + SOUND.num_nouns
     assert complexity([SOUND], 10).num_flops == 2 * 2 * NUM_MELS * heads
-
-
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_the_latency_of_a_clip_is_measured(spec):
-    assert 0 < clip_seconds(Network(spec), 10, "cpu") < 5
 
 
 def test_a_map_lies_over_a_spectrogram_and_over_no_features():
@@ -280,9 +245,9 @@ def test_a_map_lies_over_a_spectrogram_and_over_no_features():
         activation_sheet(prepare(learned(SOUND)), example_input(SOUND), "verb", 0)
 
 
-def test_a_network_of_sound_keeps_how_its_sound_is_described(tmp_path, tiny_classes):
+def test_a_network_of_sound_keeps_how_its_sound_is_described(tmp_path):
     spec = SOUND.model_copy(update={"sound": SoundRecipe(network="0" * 64, speech="1" * 64)})
-    save(tmp_path / "a.ckpt", Network(spec), tiny_classes)
+    save(tmp_path / "a.ckpt", Network(spec), CLASSES)
     assert load(tmp_path / "a.ckpt").network.spec == spec
     assert Network(spec).head.fc_verb.in_features == 513
     assert "sound" not in SEES.model_dump(mode="json")

@@ -27,7 +27,7 @@ from tests.model.test_video_networks import NUM_FRAMES, clip, ours
 __all__ = ["clip", "threads_decode"]
 
 IN_HUB = [name for name, row in VIDEO_NETWORKS.items() if row.repository]
-QUICK = "videomae-small-finetuned-kinetics"
+QUICK, JEPA = "videomae-small-finetuned-kinetics", "vjepa2-vitl-fpc64-256"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_without_the_package_its_installation_is_named(name, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["videomae-base", "vjepa2-vitl-fpc64-256", "vjepa2-vitg-fpc64-384"])
+@pytest.mark.parametrize("name", ["videomae-base", JEPA, pytest.param("vjepa2-vitg-fpc64-384", marks=pytest.mark.long)])
 def test_frames_from_the_cache_are_those_of_the_packages_processor(transformers, name, clip, tmp_path, monkeypatch):
     row = VIDEO_NETWORKS[name]
     snippets = ours(clip, NetworkSpec(backbone=name, num_segments=2), tmp_path, monkeypatch)
@@ -71,42 +71,35 @@ def test_frames_from_the_cache_are_those_of_the_packages_processor(transformers,
 
 
 @pytest.mark.slow
-@torch.inference_mode()
-def test_logits_of_videomae_are_those_of_the_package(transformers, clip, tmp_path, monkeypatch):
+def test_logits_of_videomae_are_those_of_the_package_and_it_is_looked_into_by_its_tokens(transformers, clip, tmp_path, monkeypatch):
     config = transformers.VideoMAEConfig(**hub_networks.SIZES["small"], num_labels=400, use_mean_pooling=True)
     reference = transformers.VideoMAEForVideoClassification(config).eval()
-    reference.classifier.weight.normal_(generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(reference.classifier.weight, generator=torch.Generator().manual_seed(0))
     network = Network(NetworkSpec(backbone=QUICK, num_segments=2, num_verbs=400, num_nouns=3))
     torch.save(reference.state_dict(), tmp_path / "weights.pth")
     used = load_backbone(network, tmp_path / "weights.pth")
     assert used.unused == ("classifier.bias", "classifier.weight")
     network.head.fc_verb.load_state_dict(reference.classifier.state_dict())
-    expected = reference(theirs(transformers, QUICK, clip, 2)).logits.mean(0)
-    found = PytorchEngine(prepare(network), 10).score(ours(clip, network.spec, tmp_path, monkeypatch)).verb
+    with torch.inference_mode():
+        expected = reference(theirs(transformers, QUICK, clip, 2)).logits.mean(0)
+    view, network = ours(clip, network.spec, tmp_path, monkeypatch), prepare(network)
     assert expected.std() > 0.1
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(PytorchEngine(network, 10).score(view).verb, expected, rtol=0, atol=1e-4)
+    heats = [video_heat(network, view[0, :224, :224], "verb", class_id) for class_id in range(3)]
+    assert heats[0].shape == (16, 224, 224)
+    assert max(heat.max() for heat in heats) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @torch.inference_mode()
 def test_features_of_vjepa2_are_those_of_the_package(transformers, tmp_path):
-    name = "vjepa2-vitl-fpc64-256"
     reference = transformers.VJEPA2Model(transformers.VJEPA2Config(num_hidden_layers=1, pred_num_hidden_layers=1)).eval()
     torch.save(reference.state_dict(), tmp_path / "weights.pth")
-    network = Network(NetworkSpec(backbone=name, num_segments=1)).eval()
+    network = Network(NetworkSpec(backbone=JEPA, num_segments=1)).eval()
     load_backbone(network, tmp_path / "weights.pth")
     snippet = torch.rand(1, 64, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     expected = reference(snippet, skip_predictor=True).last_hidden_state.mean(1)
     torch.testing.assert_close(network.backbone(snippet.transpose(1, 2)), expected, rtol=0, atol=1e-4)
-
-
-@pytest.mark.slow
-def test_the_network_is_looked_into_by_its_tokens(transformers, clip, tmp_path, monkeypatch):
-    network = prepare(Network(NetworkSpec(backbone=QUICK, num_segments=1), seed=1))
-    view = ours(clip, network.spec, tmp_path, monkeypatch)[0, :224, :224]
-    heats = [video_heat(network, view, "verb", class_id) for class_id in range(3)]
-    assert heats[0].shape == (16, 224, 224)
-    assert max(heat.max() for heat in heats) > 0
 
 
 @pytest.mark.slow
@@ -136,13 +129,8 @@ def test_safetensors_alone_are_read_and_their_commit_is_told(monkeypatch, commit
     size = {"height": row.crop_pixels}
     processor = SimpleNamespace(size=size, crop_size=size, image_mean=row.mean, image_std=row.std)
     model = SimpleNamespace(config=SimpleNamespace(num_frames=row.num_frames, _commit_hash=commit), state_dict=dict)
-
-    def load(repository, **choices):
-        asked.append((repository, choices))
-        return model
-
     package = SimpleNamespace(
-        VideoMAEForPreTraining=SimpleNamespace(from_pretrained=load),
+        VideoMAEForPreTraining=SimpleNamespace(from_pretrained=lambda *of, **choices: asked.append((*of, choices)) or model),
         VideoMAEImageProcessor=SimpleNamespace(from_pretrained=lambda repository: processor),
     )
     monkeypatch.setattr(hub_networks, "_transformers", lambda: package)

@@ -1,7 +1,6 @@
 """Heads on the joined features of several networks: what they learn, and how they answer where one of these hears nothing."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tasks.errors import BadCheckpoint
-from tasks.model.checkpoints import Saved, load, save_joined
+from tasks.model.checkpoints import load, save_joined
 from tasks.model.class_names import ClassNames
 from tasks.model.complexity import complexity
 from tasks.model.data import CachedClip
 from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.engines.shared import SharedFeatures
-from tasks.model.epochs import BEST, head_file
+from tasks.model.epochs import head_file
 from tasks.model.explain import activation_sheet
 from tasks.model.feature_cache import FeatureCache
 from tasks.model.job import JoinedNetwork, TrainJob, joint_spec
@@ -29,14 +28,14 @@ from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.training import fit
 from tasks.options import Head, Modality, TrainOptions
 from tasks.results.sound import SoundRecipe
-from tests.model.test_training import Stop, same_files, scores, stop_after
+from tests.model.tiny import assert_resumes, tiny
 
 CLASSES = ClassNames(verbs=("pour", "cut"), nouns=("cup", "pan"))
 SIZES = {"num_verbs": 2, "num_nouns": 2}
-SEES = NetworkSpec(backbone="test_resnet", num_segments=2, **SIZES)
-HEARS = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4, **SIZES)
-LOOKS_AT_SOUND = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=3, **SIZES)
-PATCHES = SEES.model_copy(update={"consensus": Consensus.ATTENTIVE})
+SEES = tiny(**SIZES)
+HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4, **SIZES)
+LOOKS_AT_SOUND = tiny(modality=Modality.SPECTROGRAM, num_segments=3, **SIZES)
+PATCHES = tiny(consensus=Consensus.ATTENTIVE, **SIZES)
 RECIPE = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "num_segments": 2, "feature_variants": 2}
 QUICK = {"epochs": 8, "batch_size": 4, "learning_rate": 0.01}
 NUM_CLIPS, NUM_TRAINED, SILENT = 24, 16, (3, 20)
@@ -47,7 +46,7 @@ def label_of(clip):
     return clip % 2, clip // 2 % 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def films(tmp_path_factory):
     """Clips whose verb is heard alone and whose noun is seen alone, as files by input; in two of them there is nothing to hear."""
     folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
@@ -67,30 +66,28 @@ def films(tmp_path_factory):
 HEARD = (Modality.SOUND, Modality.SPECTROGRAM)
 
 
-@pytest.fixture
-def job(films, tmp_path):
+@pytest.fixture(scope="module")
+def job(films, tmp_path_factory):
     """A training on these networks, in a folder of this name; all share their features."""
+    root = tmp_path_factory.mktemp("joined")
 
-    def make(name="run", specs=(SEES, HEARS), **choice):
+    def make(name=None, specs=(SEES, HEARS), features=root / "features", **choice):
         options = TrainOptions.model_validate(RECIPE | QUICK | choice)
         networks = [Network(spec, seed) for seed, spec in enumerate(specs)]
         names = [Path(f"clip-{i}") for i in range(NUM_CLIPS)]
         clips = [CachedClip(one, *label_of(i), source=str(i // 4)) for i, one in enumerate(names)]
         joined = [JoinedNetwork(one, dict(zip(names, films[one.spec.modality], strict=True))) for one in networks]
         head = Network(joint_spec(networks, options, **SIZES), seed=5)
-        return TrainJob(
-            head,
-            CLASSES,
-            clips[:NUM_TRAINED],
-            clips[NUM_TRAINED:],
-            options,
-            tmp_path / name,
-            "cpu",
-            features=tmp_path / "features",
-            joined=joined,
-        )
+        folder = root / (name or f"run-{len(list(root.iterdir()))}")
+        train, val = clips[:NUM_TRAINED], clips[NUM_TRAINED:]
+        return TrainJob(head, CLASSES, train, val, options, folder, "cpu", features=features, joined=joined)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def trained(job):
+    return fit(job(epochs=2, learning_rate=0.001))
 
 
 def scorer_of(saved, num_crops=1):
@@ -111,8 +108,7 @@ def rights(films, saved):
 
 @pytest.mark.parametrize("head", [Head.LINEAR, Head.PROBE, Head.LSTM, Head.TCN])
 def test_a_joint_head_names_what_is_only_heard_and_what_is_only_seen(job, films, head):
-    found = rights(films, load(fit(job(head=head)).best))
-    assert found.all()
+    assert rights(films, load(fit(job(head=head)).best)).all()
 
 
 def test_neither_network_alone_names_both(job, films):
@@ -122,25 +118,19 @@ def test_neither_network_alone_names_both(job, films):
 
 
 def test_a_training_that_was_cut_off_ends_as_if_undisturbed(job):
-    choice = {"head": "lstm", "dropout": 0.5, "mixup": 0.2, "schedule": "cosine"}
-    whole, cut = job("whole", **choice), job("cut", **choice)
-    undisturbed = fit(whole)
-    with pytest.raises(Stop):
-        fit(cut, on_epoch=stop_after(3))
-    assert not (cut.folder / BEST).exists()
-    assert scores(fit(job("cut", **choice))) == scores(undisturbed)
-    same_files(cut.folder, whole.folder)
+    choice = {"head": "lstm", "dropout": 0.5, "mixup": 0.2, "schedule": "cosine", "epochs": 4}
+    assert_resumes(lambda name: job(name, **choice), 1)
 
 
 @pytest.mark.parametrize("head", [Head.LINEAR, Head.TCN])
-def test_a_test_answers_as_the_validation_did(job, films, head):
+def test_a_test_answers_as_the_validation_did(job, films, tmp_path, head):
     """With ten crops of the pictures beside the one of the sound, from frames and from kept features."""
     outcome = fit(job(head=head, validation_crops=10, epochs=3))
     saved = load(outcome.best)
     (best,) = (record for record in outcome.history if record.epoch == outcome.best_epoch)
     scorer, used = scorer_of(saved, num_crops=10)
     names = [str(i) for i in range(NUM_TRAINED, NUM_CLIPS)]
-    shared = SharedFeatures(job().features, scorer, used, names)
+    shared = SharedFeatures(tmp_path / "shared", scorer, used, names)
     losses = []
     for name in names:
         logits = shared.score(name, inputs_of(films, saved, int(name)))
@@ -195,34 +185,30 @@ def test_patches_and_views_of_other_numbers_are_pooled_over_the_same_time():
     assert joining([patches, views])[0].tolist() == [[1.5, 1], [5.5, 1], [9.5, 9], [13.5, 9]]
 
 
-def test_trainings_of_the_networks_share_their_features_with_the_joint_head(job, monkeypatch):
+def test_trainings_of_the_networks_share_their_features_with_the_joint_head(job, tmp_path, monkeypatch):
     written = []
     write = FeatureCache.write
     monkeypatch.setattr(FeatureCache, "write", lambda cache, name, features: written.append(name) or write(cache, name, features))
-    made = job("joint")
+    made = job(features=tmp_path, epochs=2)
     fit(made)
     num_views = 2 * (2 * NUM_TRAINED + NUM_CLIPS - NUM_TRAINED)
     assert len(written) == num_views
-    fit(job("other", head="lstm", learning_rate=0.1))
-    for seed, one in enumerate(made.joined):
-        clips = [replace(clip, frames=one.frames[clip.frames]) for clip in (*made.train, *made.val)]
-        spec = one.network.spec
+    fit(job(features=tmp_path, epochs=2, head="lstm", learning_rate=0.1))
+    for seed, joined in enumerate(made.joined):
+        train, val = ([replace(clip, frames=joined.frames[clip.frames]) for clip in clips] for clips in (made.train, made.val))
+        spec = joined.network.spec
         alone = made.options.model_copy(update={"join": "logits", "fuse": [], "modality": spec.modality})
-        its_own = {"network": Network(spec, seed), "train": clips[:NUM_TRAINED], "val": clips[NUM_TRAINED:]}
-        fit(replace(job(spec.modality), **its_own, options=alone, joined=()))
+        folder = tmp_path / spec.modality
+        fit(replace(made, network=Network(spec, seed), train=train, val=val, options=alone, folder=folder, joined=()))
     assert len(written) == num_views
 
 
-def test_heads_on_the_way_answer_as_in_their_validation(job):
-    made = job(epochs=2, learning_rate=0.001)
-    outcome = fit(made)
-    torch.save(load(outcome.best).joint.head.state_dict(), made.folder / head_file(1))
-    ((_, verbs, nouns),) = score_heads(job(), {outcome.best_epoch: made.folder / head_file(1)})
-    losses = [
-        cross_entropy(torch.from_numpy(one), torch.tensor(ids))
-        for one, ids in zip((verbs, nouns), zip(*map(label_of, range(NUM_TRAINED, NUM_CLIPS)), strict=True), strict=True)
-    ]
-    assert float(sum(losses)) == pytest.approx(outcome.best_val_loss, rel=1e-4)
+def test_heads_on_the_way_answer_as_in_their_validation(job, trained, tmp_path):
+    torch.save(load(trained.best).joint.head.state_dict(), tmp_path / head_file(1))
+    ((_, *answers),) = score_heads(job(), {trained.best_epoch: tmp_path / head_file(1)})
+    truth = zip(*map(label_of, range(NUM_TRAINED, NUM_CLIPS)), strict=True)
+    losses = [cross_entropy(torch.from_numpy(logits), torch.tensor(ids)) for logits, ids in zip(answers, truth, strict=True)]
+    assert float(sum(losses)) == pytest.approx(trained.best_val_loss, rel=1e-4)
 
 
 def test_a_picture_of_where_the_network_looked_follows_from_the_joint_answer(job, films):
@@ -245,35 +231,22 @@ def test_the_size_is_that_of_the_backbones_and_the_joint_head(job):
     assert found.num_parameters == sum(p.numel() for part in (*(one.backbone for one in networks), joint.head) for p in part.parameters())
 
 
-def test_a_checkpoint_whose_head_takes_other_features_is_refused(job, tmp_path):
-    made = job()
+def test_a_checkpoint_whose_head_takes_other_features_is_refused_and_one_of_joined_networks_is_no_single_one(job, trained, tmp_path):
+    made, saved = job(), load(trained.best)
     save_joined(tmp_path / "wrong.pt", [made.joined[0].network] * 2, made.network, CLASSES)
     with pytest.raises(BadCheckpoint, match=r"takes \(96, 256\) features of networks that have \(96, 96\)"):
         load(tmp_path / "wrong.pt")
-
-
-def test_a_single_network_is_not_taken_for_joined_ones(job):
-    saved = load(fit(job(epochs=1)).best)
-    assert isinstance(saved, Saved)
     assert saved.title == "TSN test_resnet rgb, 2 segments + TSN log-mel sound, 4 segments; features of 2 networks joined, linear head"
     with pytest.raises(BadCheckpoint, match="where a single network is required"):
         _ = saved.network
 
 
 @pytest.mark.slow
-def test_an_engine_that_is_close_enough_for_each_network_and_not_for_the_joined_answer_scores_nothing(job, films):
+def test_an_engine_that_is_close_enough_for_each_network_and_not_for_the_joined_answer_scores_nothing(trained, films):
     pytest.importorskip("openvino")
-    saved = load(fit(job()).best)
-    jobs = [
-        Job(
-            device="cpu",
-            num_clips=1,
-            num_crops=10,
-            checked=partial(lambda spec: [read_tested(films[spec.modality][0], spec)], spec),
-            calibration=list,
-        )
-        for spec in (SEES, HEARS)
-    ]
+    saved = load(trained.best)
+    inputs = inputs_of(films, saved, 0)
+    jobs = [Job("cpu", 1, num_crops=1, checked=lambda clip=clip: [clip], calibration=list) for clip in inputs]
     _, used = make_scorer(saved, "openvino-float32", jobs)
     assert (used.name, used.fallback_reason) == ("openvino", None)
     with torch.no_grad():
@@ -281,4 +254,4 @@ def test_an_engine_that_is_close_enough_for_each_network_and_not_for_the_joined_
     scorer, used = make_scorer(saved, "openvino-float32", jobs)
     assert used.name == "pytorch"
     assert "failed the parity check of the joined answer against PyTorch: a verb logit differs" in used.fallback_reason
-    assert scorer.score(inputs_of(films, saved, 0)).verb.isfinite().all()
+    assert scorer.score(inputs).verb.isfinite().all()

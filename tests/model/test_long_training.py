@@ -1,4 +1,4 @@
-"""A training of hundreds of quick epochs: few writes, heads on the way, and the same end after a kill."""
+"""A training of many quick epochs: few writes, heads on the way, and the same end after a kill."""
 
 import logging
 from itertools import pairwise
@@ -12,58 +12,31 @@ from tasks.model.epochs import head_file
 from tasks.model.history import is_logged
 from tasks.model.kept_heads import score_heads
 from tasks.model.training import fit
-from tests.model.test_features import kept_job
-from tests.model.test_training import Stop, curves, same_files, scores
+from tasks.options import recipe
+from tests.model.tiny import assert_resumes, kept_job
 
-pytestmark = pytest.mark.slow
-
-LONG = {"epochs": 200, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2}
-KEPT = [1, 2, 4, 8, 16, 32, 64, 128, 200]
+LONG = {"epochs": 20, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2, "validation_crops": 10, "ema_decay": 0.9}
+KEPT = [1, 2, 4, 8, 16, 20]
 
 
-@pytest.fixture(autouse=True)
-def few_are_all_written(monkeypatch):
+@pytest.fixture
+def twenty_are_many(monkeypatch):
+    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
     monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
+    monkeypatch.setattr(epochs, "MIN_SECONDS", 3600)
 
 
-def kill_after(epoch):
-    def hook(files):
-        if files.records[-1].epoch + 1 >= epoch:
-            raise Stop
-
-    return hook
-
-
-def test_quick_epochs_are_written_together_and_the_heads_on_the_way_are_kept(clips, tmp_path, caplog):
-    seen = []
+@pytest.mark.usefixtures("twenty_are_many")
+def test_quick_epochs_are_written_together_and_the_heads_on_the_way_answer_val_as_they_did_in_the_training(clips, tmp_path, caplog):
+    seen, job = [], kept_job(tmp_path / "run", clips, **LONG, validate_every=4)
     with caplog.at_level(logging.INFO, logger="tasks.model.epochs"):
-        outcome = fit(kept_job(tmp_path / "run", clips, tmp_path / "features", **LONG), on_epoch=seen.append)
+        outcome = fit(job, on_epoch=seen.append)
     assert [record for files in seen for record in files.records] == list(outcome.history)
     assert [len(files.records) for files in seen[:5]] == [1] * 5
-    assert len(seen) < 30
+    assert len(seen) == 5 + 3
     assert len([record for record in caplog.records if record.getMessage().startswith("epoch ")]) == len(seen)
     assert [files.records[-1].epoch + 1 for files in seen if files.heads] == KEPT
     assert sorted(path.name for path in (tmp_path / "run").glob("heads*")) == [head_file(number) for number in KEPT]
-
-
-@pytest.mark.slow
-def test_a_long_training_that_is_killed_ends_as_if_undisturbed(clips, tmp_path):
-    root = tmp_path / "features"
-    undisturbed = fit(kept_job(tmp_path / "whole", clips, root, **LONG))
-    for epoch in (3, 128):
-        with pytest.raises(Stop):
-            fit(kept_job(tmp_path / "cut", clips, root, **LONG), on_epoch=kill_after(epoch))
-    assert scores(fit(kept_job(tmp_path / "cut", clips, root, **LONG))) == scores(undisturbed)
-    same_files(tmp_path / "cut", tmp_path / "whole")
-    assert curves(tmp_path / "cut") == curves(tmp_path / "whole")
-    for number in KEPT:
-        assert (tmp_path / "cut" / head_file(number)).read_bytes() == (tmp_path / "whole" / head_file(number)).read_bytes()
-
-
-@pytest.mark.parametrize("choice", [{}, {"validation_crops": 10, "ema_decay": 0.9, "validate_every": 4}])
-def test_kept_heads_answer_val_as_they_did_in_the_training(clips, tmp_path, choice):
-    job = kept_job(tmp_path / "run", clips, tmp_path / "features", **LONG | choice)
-    outcome = fit(job)
     validated = {number - 1: tmp_path / "run" / head_file(number) for number in KEPT if number % 4 == 0}
     truth = torch.tensor([clip.verb for clip in job.val])
     for epoch, verbs, _ in score_heads(job, validated):
@@ -75,8 +48,16 @@ def test_kept_heads_answer_val_as_they_did_in_the_training(clips, tmp_path, choi
         list(score_heads(job, validated))
 
 
+@pytest.mark.usefixtures("twenty_are_many")
+def test_a_long_training_that_is_killed_ends_as_if_undisturbed(clips, tmp_path):
+    assert_resumes(lambda name: kept_job(tmp_path / name, clips, **LONG), 2, 15)
+    for folder in (tmp_path / "after-2", tmp_path / "after-15"):
+        for number in KEPT:
+            assert (folder / head_file(number)).read_bytes() == (tmp_path / "whole" / head_file(number)).read_bytes()
+
+
 def test_a_short_training_keeps_no_heads(clips, tmp_path):
-    fit(kept_job(tmp_path / "run", clips, tmp_path / "features", epochs=8))
+    fit(kept_job(tmp_path / "run", clips, epochs=8))
     assert not list((tmp_path / "run").glob("heads*"))
 
 

@@ -4,6 +4,7 @@ import torch
 from tasks.model.network import Network
 from tasks.model.optimizers import make_optimizer, network_groups, parameter_groups
 from tasks.options import TrainOptions
+from tests.model.tiny import tiny
 
 
 def rates(network: Network, **choice) -> dict[str, tuple[float, float]]:
@@ -26,8 +27,8 @@ def test_each_stage_further_from_the_heads_learns_at_a_share_of_the_next_ones_ra
     assert by_part == pytest.approx(expected)
 
 
-def test_weights_decay_and_biases_norms_and_embeddings_do_not(tiny_spec):
-    network = Network(tiny_spec.model_copy(update={"backbone": "test_vit"}))
+def test_weights_decay_and_biases_norms_and_embeddings_do_not():
+    network = Network(tiny(backbone="test_vit"))
     decays = {name: decay for name, (_, decay) in rates(network, weight_decay=0.3).items()}
     spared = {name for name, decay in decays.items() if decay == 0}
     assert "backbone.pos_embed" in spared

@@ -6,42 +6,36 @@ import pytest
 import torch
 
 from tasks.model import pace
-from tasks.model.network import Network
 from tasks.model.training import fit
 from tasks.options import TrainOptions
-from tests.model.test_training import job
-
-pytestmark = pytest.mark.slow
+from tests.model.tiny import job
 
 
 class Clock:
-    """Time that passes as the network works: so long a pass forward, and so long a pass back."""
-
-    def __init__(self, forward_seconds: float, backward_seconds: float) -> None:
-        self.now = 0.0
-        self.forward_seconds = forward_seconds
-        self.backward_seconds = backward_seconds
+    now = 0.0
 
     def monotonic(self) -> float:
         return self.now
 
-    def watch(self, network: Network) -> None:
-        network.backbone.register_forward_hook(lambda *_: self._pass(self.forward_seconds))
-        network.head.fc_verb.weight.register_hook(lambda _: self._pass(self.backward_seconds))
-
-    def _pass(self, seconds: float) -> None:
+    def go_on(self, seconds: float) -> None:
         self.now += seconds
 
 
 @pytest.fixture
-def lines(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch):
-    """What a training of 4 clips says of its time, validated on 2, where a clip takes so long."""
+def clock(monkeypatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(pace, "monotonic", made.monotonic)
+    return made
+
+
+@pytest.fixture
+def lines(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock):
+    """What a training of 4 clips says of its time, validated on 2, where a clip takes so long forward and so long back."""
 
     def run(forward_seconds: float, backward_seconds: float, **choice) -> list[str]:
-        clock = Clock(forward_seconds, backward_seconds)
-        monkeypatch.setattr(pace, "monotonic", clock.monotonic)
-        planned = job(tmp_path, clips, batch_size=1, **choice)
-        clock.watch(planned.network)
+        planned = job(tmp_path, clips, batch_size=1, trainable="heads", **choice)
+        planned.network.backbone.register_forward_hook(lambda *_: clock.go_on(forward_seconds))
+        planned.network.head.fc_verb.weight.register_hook(lambda _: clock.go_on(backward_seconds))
         with caplog.at_level(logging.INFO, logger=pace.__name__):
             fit(planned)
         return [record.getMessage() for record in caplog.records if record.name == pace.__name__]
@@ -60,6 +54,7 @@ def test_the_first_batches_tell_how_long_it_all_takes_and_the_rest_how_much_is_l
     ]
 
 
+@pytest.mark.slow
 def test_a_validation_counts_as_its_crops_and_then_as_it_was(lines):
     first, *_, last = lines(10, 30, epochs=2, validation_crops=10)
     assert first.startswith(f"about {pace.duration(5 * 40 + 2 * 2 * 10 * 10)} for 2 epochs")
@@ -71,9 +66,7 @@ def test_a_training_of_seconds_says_nothing_of_its_time(lines):
 
 
 @pytest.mark.parametrize(("epochs", "between_seconds"), [(6, 12), (60, 24)])
-def test_lines_come_after_ten_seconds_or_a_hundredth_of_what_is_left(epochs, between_seconds, caplog, monkeypatch):
-    clock = Clock(0, 0)
-    monkeypatch.setattr(pace, "monotonic", clock.monotonic)
+def test_lines_come_after_ten_seconds_or_a_hundredth_of_what_is_left(epochs, between_seconds, caplog, clock):
     callback = pace.Pace(TrainOptions(epochs=epochs, validate_every=epochs), 10, 2)
     trainer = SimpleNamespace(current_epoch=0, num_training_batches=10, is_global_zero=True)
     module = SimpleNamespace(device=torch.device("cpu"))
@@ -81,7 +74,7 @@ def test_lines_come_after_ten_seconds_or_a_hundredth_of_what_is_left(epochs, bet
     with caplog.at_level(logging.INFO, logger=pace.__name__):
         callback.on_train_epoch_start(trainer, module)
         for batch in range(10):
-            clock.now += 4
+            clock.go_on(4)
             callback.on_train_batch_end(trainer, module, None, None, batch)
             told += [clock.now] * (len(caplog.records) - len(told))
     assert told == [3 * 4 + between_seconds * number for number in range(len(told))]

@@ -11,7 +11,12 @@ from tasks.model.patches import give_patches, patch_shape
 from tasks.model.spec import Consensus, NetworkSpec
 from tasks.options import Modality
 
-POOLED = ["test_resnet", "tf_efficientnet_lite0", "bninception", "resnet18", "mobilenet_v2", "googlenet"]
+POOLED = [
+    "test_resnet",
+    "tf_efficientnet_lite0",
+    "bninception",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("resnet18", "mobilenet_v2", "googlenet")),
+]
 """Backbones whose vector is the mean of their map."""
 
 

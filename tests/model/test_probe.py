@@ -15,15 +15,12 @@ from tasks.model.beside_probe import fit_beside
 from tasks.model.checkpoints import load
 from tasks.model.features import training_features
 from tasks.model.job import TrainJob
-from tasks.model.network import Network
 from tasks.model.parts import views_of
 from tasks.model.probe import STRENGTHS, UNSEEN_MARGIN, fit_probe
-from tasks.model.training import fit
+from tasks.model.training import TrainOutcome, fit
 from tasks.model.trials import TrialJob
-from tests.model.test_training import OPTIONS, job, same_files, scores
 from tests.model.test_trials import run_trial
-
-PROBE = {"head": "probe", "trainable": "heads", "feature_variants": 2}
+from tests.model.tiny import HEADS, assert_same_files, job, kept_job, passes_of, scores
 
 
 def clusters(num_classes: int, num_clips: int, num_features: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -109,29 +106,37 @@ def test_features_that_are_no_numbers_are_refused_with_the_remedy(value):
 
 
 def kept(folder: Path, clips, **choice) -> TrainJob:
-    made = job(folder, clips, **PROBE | choice)
-    return replace(made, features=folder.parent / "features")
+    return kept_job(folder, clips, head="probe", **choice)
 
 
-def test_a_probe_has_one_epoch_and_is_the_same_each_time_and_after_a_resume(clips, tmp_path):
-    first, again = fit(kept(tmp_path / "a", clips)), fit(kept(tmp_path / "b", clips))
-    (record,) = first.history
+@pytest.fixture
+def fitted(clips, tmp_path) -> TrainOutcome:
+    return fit(kept(tmp_path / "a", clips))
+
+
+def test_a_probe_has_one_epoch_and_is_the_same_each_time_after_a_resume_and_in_a_search(clips, tmp_path, fitted):
+    (record,) = fitted.history
     assert record.learning_rate == 0
-    assert record.val.loss == first.best_val_loss
-    assert not first.stopped_early
-    assert scores(first) == scores(again)
-    same_files(tmp_path / "a", tmp_path / "b")
-    first.best.unlink()
-    assert scores(fit(kept(tmp_path / "a", clips))) == scores(first)
-    same_files(tmp_path / "a", tmp_path / "b")
-    assert load(first.best).network.spec == Network(load(first.best).network.spec).spec
+    assert record.val.loss == fitted.best_val_loss
+    assert not fitted.stopped_early
+    assert scores(fitted) == scores(fit(kept(tmp_path / "b", clips)))
+    assert_same_files(tmp_path / "a", tmp_path / "b")
+    fitted.best.unlink()
+    assert scores(fit(kept(tmp_path / "a", clips))) == scores(fitted)
+    assert_same_files(tmp_path / "a", tmp_path / "b")
+    planned = TrialJob(kept(tmp_path / "c", clips), num_crops=1, keeps_last=True)
+    trial = run_trial(planned)
+    assert scores(trial) == scores(fitted)
+    assert not trial.stopped_early
+    assert trial.last is not None
+    # It goes on from a rung.
+    more = planned.train.options.model_copy(update={"epochs": 90})
+    assert run_trial(replace(planned, train=replace(planned.train, options=more))) == trial
 
 
-def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, tmp_path):
-    planned = kept(tmp_path / "a", clips)
-    outcome = fit(planned)
-    cache = training_features(tmp_path / "features", planned.network, "32-true")
-    views = views_of(planned)
+def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, tmp_path, fitted):
+    planned = kept(tmp_path / "b", clips)
+    cache, views = training_features(tmp_path / "features", planned.network, "32-true"), views_of(planned)
     rows = np.stack(
         [
             np.mean([cache.read(view.name).double().mean(0).numpy() for view in views if view.frames == clip.frames], axis=0)
@@ -139,49 +144,31 @@ def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, tmp_path):
         ]
     )
     probe, _ = fit_probe(rows, np.array([clip.verb for clip in clips[:4]]), [clip.frames.stem for clip in clips[:4]], 5)
-    head = load(outcome.best).network.head
+    head = load(fitted.best).network.head
     np.testing.assert_allclose(head.fc_verb.weight.detach(), probe.weight, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(head.fc_verb.bias.detach(), probe.bias, rtol=1e-3, atol=1e-3)
     assert head.fc_verb.bias[3:].max() < head.fc_verb.bias[:3].mean() - 9
 
 
-def test_options_of_an_epoch_change_nothing(clips, tmp_path):
-    plain = fit(kept(tmp_path / "a", clips))
+def test_options_of_an_epoch_change_nothing(clips, tmp_path, fitted):
     other = fit(kept(tmp_path / "b", clips, epochs=9, learning_rate=0.3, dropout=0.5, mixup=0.4, ema_decay=0.9, patience=2))
-    assert plain.best.read_bytes() == other.best.read_bytes()
+    assert fitted.best.read_bytes() == other.best.read_bytes()
 
 
-def test_a_trial_that_goes_on_from_a_rung_is_the_same_probe(clips, tmp_path):
-    planned = TrialJob(kept(tmp_path / "a", clips), num_crops=1, keeps_last=True)
-    first = run_trial(planned)
-    assert first.last is not None
-    more = planned.train.options.model_copy(update={"epochs": 90})
-    further = run_trial(replace(planned, train=replace(planned.train, options=more)))
-    assert further == first
-
-
-def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, tmp_path):
-    trained = replace(kept(tmp_path / "a", clips), options=OPTIONS.model_copy(update={"trainable": "heads", "feature_variants": 2}))
+def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, tmp_path, fitted):
+    trained = kept_job(tmp_path / "b", clips)
     fit(trained)
-    passes: list[None] = []
-    trained.network.backbone.register_forward_hook(lambda *_: passes.append(None))
+    passes = passes_of(trained.network)
     beside = fit_beside(trained)
     assert not passes
-    head = load(fit(kept(tmp_path / "b", clips)).best).network.head
-    np.testing.assert_allclose(beside.verb.weight, head.fc_verb.weight.detach(), rtol=1e-3, atol=1e-3)
     assert beside.noun is not None
-    np.testing.assert_allclose(beside.noun.weight, head.fc_noun.weight.detach(), rtol=1e-3, atol=1e-3)
+    head = load(fitted.best).network.head
+    for ours, theirs in ((beside.verb, head.fc_verb), (beside.noun, head.fc_noun)):
+        np.testing.assert_allclose(ours.weight, theirs.weight.detach(), rtol=1e-3, atol=1e-3)
     verbs, nouns = beside.predict(np.zeros((3, 96)))
     assert (verbs.shape, nouns.shape) == ((3,), (3,))
 
 
 def test_a_probe_without_cached_features_is_refused(clips, tmp_path):
     with pytest.raises(BadConfiguration, match="fitted on cached features"):
-        fit(job(tmp_path, clips, **PROBE))
-
-
-def test_a_trial_of_a_search_fits_the_same_probe(clips, tmp_path):
-    whole = fit(kept(tmp_path / "a", clips))
-    outcome = run_trial(TrialJob(kept(tmp_path / "b", clips), num_crops=1))
-    assert [replace(record, seconds=0) for record in outcome.history] == scores(whole)
-    assert not outcome.stopped_early
+        fit(job(tmp_path, clips, **HEADS, head="probe"))

@@ -55,24 +55,15 @@ def test_a_network_is_tested_within_its_window_in_order_and_alike_from_both_ends
     spec = NetworkSpec(backbone="none", num_segments=num_segments, modality=modality, sampling_window=share)
     length = spec.snippet.num_frames
     snippets = np.reshape(middle_frames(num_frames, spec), (num_segments, length))
-    window = window_frames(num_frames, share, length)
-    assert set(snippets.ravel().tolist()) <= set(window)
+    assert set(snippets.ravel().tolist()) <= set(window_frames(num_frames, share, length))
     assert snippets[:, 0].tolist() == sorted(snippets[:, 0].tolist())
     if num_frames >= length:
         assert (np.diff(snippets) == 1).all()
         mirrored = num_frames - 1 - snippets[::-1, ::-1]
         # One frame by the window's place, one by rounding down in it.
         assert np.abs(mirrored - snippets).max() <= 2
-
-
-@given(NUM_FRAMES, NUM_SEGMENTS, st.sampled_from([modality for modality in Modality if not modality.is_heard]))
-def test_a_window_of_the_whole_clip_changes_nothing(num_frames, num_segments, modality):
-    spec = NetworkSpec(backbone="none", num_segments=num_segments, modality=modality, sampling_window=1.0)
-    length = spec.snippet.num_frames
-    tick = max(1, num_frames - length + 1) / num_segments
-    firsts = [int(tick / 2 + tick * i) for i in range(num_segments)]
-    assert middle_frames(num_frames, spec) == tuple(min(first + i, num_frames - 1) for first in firsts for i in range(length))
-    assert window_frames(num_frames, 1.0, length) == range(num_frames)
+    whole = middle_frames(num_frames, spec.model_copy(update={"sampling_window": 1.0}))
+    assert whole == tuple(frame for snippet in middle_snippets(num_frames, num_segments, length) for frame in snippet)
 
 
 def test_half_of_a_clip_is_tested_at_half_the_spacing():
@@ -80,21 +71,16 @@ def test_half_of_a_clip_is_tested_at_half_the_spacing():
 
 
 @given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, SHARES, st.integers(0, 2**32))
-def test_training_stays_within_the_middle_part_of_each_segment(num_frames, num_segments, length, share, seed):
-    tick = max(1, num_frames - length + 1) / num_segments
-    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, share)
-    middles = [tick / 2 + tick * i for i in range(num_segments)]
-    # Starts are rounded down to a frame.
-    assert all(abs(snippet[0] + 0.5 - middle) <= share * tick / 2 + 0.5 + 1e-6 for snippet, middle in zip(drawn, middles, strict=True))
-
-
-@given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, st.integers(0, 2**32))
-def test_whole_segments_are_drawn_from_as_before_there_were_parts(num_frames, num_segments, length, seed):
+def test_training_draws_from_the_middle_part_of_each_segment_and_evenly_from_a_whole_one(num_frames, num_segments, length, share, seed):
     num_places = max(1, num_frames - length + 1)
-    draws = np.random.default_rng(seed).random(num_segments)
-    firsts = [min(int(num_places / num_segments * (i + u)), num_places - 1) for i, u in enumerate(draws)]
-    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, 1.0)
-    assert [snippet[0] for snippet in drawn] == firsts
+    tick = num_places / num_segments
+    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, share)
+    # Starts are rounded down to a frame.
+    for i, snippet in enumerate(drawn):
+        assert abs(snippet[0] + 0.5 - tick * (i + 0.5)) <= share * tick / 2 + 0.5 + 1e-6
+    shares = np.random.default_rng(seed).random(num_segments)
+    whole = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, 1.0)
+    assert [snippet[0] for snippet in whole] == [min(int(tick * (i + u)), num_places - 1) for i, u in enumerate(shares)]
 
 
 def test_no_frames_cannot_be_sampled():

@@ -7,6 +7,7 @@ from tasks.errors import BadConfiguration
 from tasks.model import timing
 from tasks.model.network import Network
 from tasks.model.timing import clip_seconds
+from tests.model.tiny import tiny
 
 
 def test_a_clip_is_timed_by_the_median_after_a_first_that_does_not_count(tiny_network: Network, monkeypatch: pytest.MonkeyPatch):
@@ -18,8 +19,8 @@ def test_a_clip_is_timed_by_the_median_after_a_first_that_does_not_count(tiny_ne
 
 
 @pytest.mark.slow
-def test_ten_crops_take_longer_than_one(tiny_spec):
-    one, ten = (clip_seconds(Network(tiny_spec), num_crops, "cpu") for num_crops in (1, 10))
+def test_ten_crops_take_longer_than_one():
+    one, ten = (clip_seconds(Network(tiny()), num_crops, "cpu") for num_crops in (1, 10))
     assert 0 < 2 * one < ten
 
 

@@ -34,7 +34,7 @@ WIDTH, HEIGHT = 340, 256
 URI = "s3://retake/clips/v/r/0000.mp4"
 QUICK = ("mc3_18",)
 IN_TORCHVISION = [name for name, row in VIDEO_NETWORKS.items() if not row.repository]
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in IN_TORCHVISION]
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in IN_TORCHVISION]
 
 
 @pytest.fixture(scope="module")
@@ -99,34 +99,27 @@ def test_a_window_moves_the_views_into_the_middle_of_the_clip():
     assert len(tight) == 16
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_frames_from_the_cache_are_those_of_torchvisions_preset(name, clip, tmp_path, monkeypatch):
-    row = VIDEO_NETWORKS[name]
-    spec = NetworkSpec(backbone=name, num_segments=min(row.num_views, 3))
-    snippets = ours(clip, spec, tmp_path, monkeypatch)
-    assert snippets.shape == (spec.num_segments, HEIGHT, WIDTH, 3 * row.num_frames)
-    normalise = Normalise(snippet_format(backbones.find(name).input, Modality.RGB, row))
-    seen = normalise(cut_crops(snippets, 10, Modality.RGB, video=row))
-    assert seen.shape[0] == 1
-    torch.testing.assert_close(seen[0], theirs(clip, name, spec.num_segments), rtol=0, atol=1e-5)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @torch.inference_mode()
-def test_logits_from_a_file_are_those_of_torchvisions_network(name, clip, tmp_path, monkeypatch):
+def test_frames_and_logits_from_a_file_are_those_of_torchvisions_preset_and_network(name, clip, tmp_path, monkeypatch):
+    row = VIDEO_NETWORKS[name]
     # One view of the largest takes a minute.
-    num_views = 1 if VIDEO_NETWORKS[name].num_frames > 16 else 2
+    num_views = 1 if row.num_frames > 16 else 2
     spec = NetworkSpec(backbone=name, num_segments=num_views, num_verbs=400, num_nouns=7)
-    reference = _seeded(name)
-    network = Network(spec)
+    snippets, expected_views = ours(clip, spec, tmp_path, monkeypatch), theirs(clip, name, num_views)
+    assert snippets.shape == (num_views, HEIGHT, WIDTH, 3 * row.num_frames)
+    normalise = Normalise(snippet_format(backbones.find(name).input, Modality.RGB, row))
+    (seen,) = normalise(cut_crops(snippets, 10, Modality.RGB, video=row))
+    torch.testing.assert_close(seen, expected_views, rtol=0, atol=1e-5)
+    reference, network = _seeded(name), Network(spec)
     state = reference.state_dict()
     network.backbone.load_state_dict({key: state[key] for key in network.backbone.state_dict()})
     weight, bias = list(state.values())[-2:]
     network.head.fc_verb.load_state_dict({"weight": weight.flatten(1), "bias": bias})
-    expected = torch.stack([reference(view[None])[0] for view in theirs(clip, name, spec.num_segments)]).mean(0)
-    found = PytorchEngine(prepare(network), 10).score(ours(clip, spec, tmp_path, monkeypatch)).verb
+    expected = torch.stack([reference(view[None])[0] for view in expected_views]).mean(0)
     assert expected.std() > 1e-2
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(PytorchEngine(prepare(network), 10).score(snippets).verb, expected, rtol=0, atol=1e-4)
 
 
 def _seeded(name):
@@ -135,7 +128,7 @@ def _seeded(name):
         return get_model(name, weights=None).eval()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("backbone", ["mvit_v2_s", "swin3d_t"])
 def test_a_video_transformer_is_exported(backbone):
     assert export_failure(*export_module(Network(NetworkSpec(backbone=backbone, num_segments=1), seed=1))) is None

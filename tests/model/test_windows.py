@@ -59,25 +59,25 @@ def test_features_are_shared_where_they_are_of_single_frames(modality, slides_th
     spec = NetworkSpec(backbone="test_resnet", modality=modality)
     assert (slides(spec), sees_single_frames(spec)) == (slides_there, alone)
     assert not sees_single_frames(spec.model_copy(update={"temporal_shift": True}))
+    assert not sees_single_frames(NetworkSpec(backbone="r3d_18"))
     assert bool(further_frames(240, spec, QUARTER)) == (slides_there and not alone)
 
 
-def test_a_video_network_sees_no_single_frames():
-    assert not sees_single_frames(NetworkSpec(backbone="r3d_18"))
-
-
-@pytest.mark.parametrize("stride", [3, 7.99, 0.1, 9])
-def test_a_stride_that_does_not_divide_a_clip_is_refused_with_others_to_choose(stride):
-    with pytest.raises(BadInput, match=r"choose for example 8, 4, 2, 1$"):
-        window_grid(SegmentOptions(fps=25 if stride == 0.1 else 30), stride)
-
-
 @pytest.mark.parametrize(
-    ("clip_seconds", "suggested"), [(120, "60, 30, 15, 7.5"), (0.4, "0.4, 0.2, 0.1"), (7, "7, 3.5"), (0.05, "a model of other clips")]
+    ("segment", "stride", "suggested"),
+    [
+        *(({"fps": 30}, stride, "8, 4, 2, 1") for stride in (3, 7.99, 9)),
+        ({"fps": 25}, 0.1, "8, 4, 2, 1"),
+        # Within the limits of the option.
+        ({"clip_seconds": 120}, 0.013, "60, 30, 15, 7.5"),
+        ({"clip_seconds": 0.4}, 0.013, "0.4, 0.2, 0.1"),
+        ({"clip_seconds": 7}, 0.013, "7, 3.5"),
+        ({"clip_seconds": 0.05}, 0.013, "a model of other clips"),
+    ],
 )
-def test_strides_to_choose_lie_within_the_limits_of_the_option(clip_seconds, suggested):
+def test_a_stride_that_does_not_divide_a_clip_is_refused_with_others_to_choose(segment, stride, suggested):
     with pytest.raises(BadInput, match=rf"choose for example {suggested}$"):
-        window_grid(SegmentOptions().model_copy(update={"clip_seconds": clip_seconds}), 0.013)
+        window_grid(SegmentOptions().model_copy(update=segment), stride)
 
 
 @given(clip_seconds=st.floats(0.5, 600), fps=st.integers(1, 120))

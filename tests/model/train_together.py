@@ -9,36 +9,27 @@ from tasks.errors import RetakeError
 from tasks.model.data import CachedClip
 from tasks.model.epochs import EpochFiles
 from tasks.model.job import TrainJob
-from tasks.model.network import Network
 from tasks.model.processes import is_first_process, process_rank
 from tasks.model.spec import Consensus
-from tasks.model.training import TrainOutcome, fit
-from tests.model.test_training import EXACT, job
+from tasks.model.training import fit
+from tests.model.tiny import EXACT, HEADS, RICH, job, tiny
 
-RICH = {
-    "optimizer": "sgd",
-    "learning_rate": 0.05,
-    "schedule": "cosine",
-    "warmup_epochs": 1,
-    "weight_decay": 0.01,
-    "label_smoothing": 0.1,
-    "sampler": "balanced",
-    "crop": "multi-scale",
-    "color_jitter": 0.2,
-    "ema_decay": 0.5,
-    "accumulate_batches": 2,
-    "clip_norm": 1,
-}
+SAME = RICH | {"optimizer": "sgd", "learning_rate": 0.05, "sampler": "balanced", "crop": "multi-scale", "color_jitter": 0.2}
 """All that several processes must do as one does."""
+RELATIONS = tiny(consensus=Consensus.MULTISCALE_RELATION, num_segments=3)
+CASES = {
+    "fresh": {},
+    "resumed": {},
+    "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3},
+    "rich": {**SAME, "trainable": "last-stage"},
+    "rich-kept": HEADS | SAME,
+    "mixed relations": {"mixup": 0.4, "batch_size": 4, "spec": RELATIONS},
+}
 
 
 def say_so(_: EpochFiles) -> None:
     sys.stdout.write("going\n")
     sys.stdout.flush()
-
-
-def told(outcome: TrainOutcome) -> str:
-    return json.dumps([outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)])
 
 
 def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
@@ -53,15 +44,10 @@ def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
         # What the first process never reads.
         gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
         fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
-    for name, choice in {"kept": {}, "rich-kept": RICH}.items():
-        kept = shared(name, trainable="heads", feature_variants=2, **choice)
-        (here / f"{name}.json").write_text(told(fit(replace(kept, features=folder / "features"))))
-    others = {"rich": {**RICH, "trainable": "last-stage"}, "mixed": {"mixup": 0.4, "batch_size": 4}}
-    for name, choice in {"fresh": {}, "resumed": {}, "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3}, **others}.items():
-        (here / f"{name}.json").write_text(told(fit(shared(name, **choice))))
-    whole = shared("relations")
-    spec = whole.network.spec.model_copy(update={"consensus": Consensus.MULTISCALE_RELATION, "num_segments": 3})
-    (here / "relations.json").write_text(told(fit(replace(whole, network=Network(spec, seed=1)))))
+    for name, choice in CASES.items():
+        outcome = fit(replace(shared(name, **choice), features=folder / "features"))
+        told = [outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)]
+        (here / f"{name}.json").write_text(json.dumps(told))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
 

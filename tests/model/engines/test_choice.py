@@ -1,6 +1,5 @@
 from itertools import combinations
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,38 +12,33 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.parity import ABSOLUTE
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.quiet import silenced
+from tests.model.tiny import snippets_of, tiny
 
 pytestmark = pytest.mark.slow
 
 with silenced():
     import nncf
 
-CLIPS = list(np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8))
+CLIPS = [snippets_of(tiny(), seed) for seed in range(3)]
 
 
-@pytest.fixture
-def job():
-    def make(**changes):
-        return Job(
-            **(
-                {"device": "cpu", "num_clips": 100, "num_crops": 1, "checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
-                | changes
-            )
-        )
-
-    return make
+def job(**changes) -> Job:
+    read = {"checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
+    return Job(**{"device": "cpu", "num_clips": 100, "num_crops": 1} | read | changes)
 
 
 @pytest.mark.parametrize(
-    ("device", "num_clips", "expected"),
+    ("device", "num_clips", "lacks", "expected"),
     [
-        ("cuda", 1, "cuda"),
-        ("cuda", 1000, "cuda"),
-        ("cpu", OPENVINO_FROM_CLIPS, "openvino"),
-        ("cpu", OPENVINO_FROM_CLIPS - 1, "pytorch"),
+        ("cuda", 1, "", "cuda"),
+        ("cuda", 1000, "", "cuda"),
+        ("cpu", OPENVINO_FROM_CLIPS, "", "openvino"),
+        ("cpu", OPENVINO_FROM_CLIPS - 1, "", "pytorch"),
+        ("cpu", 1000, "openvino", "pytorch"),
     ],
 )
-def test_auto_takes_what_is_quickest_on_this_machine_for_so_many_clips(device, num_clips, expected):
+def test_auto_takes_what_is_quickest_on_this_machine_for_so_many_clips(monkeypatch, device, num_clips, lacks, expected):
+    monkeypatch.setattr(choice, "find_spec", lambda name: None if name == lacks else object())
     assert choose("auto", device, num_clips) == expected
 
 
@@ -58,11 +52,6 @@ def test_what_engines_scored_another_one_can_score_which_is_no_coarser(scored_by
     found = common_label(labels)
     assert found == expected
     assert common_label({found, *labels}) == found, "nothing has to change again"
-
-
-def test_auto_does_without_a_package_that_is_missing(monkeypatch):
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
-    assert choose("auto", "cpu", 1000) == "pytorch"
 
 
 @pytest.mark.parametrize(
@@ -85,28 +74,28 @@ def test_the_cuda_engine_wants_a_network_on_a_gpu(tiny_network):
         CudaEngine(prepare(tiny_network), 10, 100)
 
 
-def test_an_engine_that_passes_is_taken_and_the_result_says_how_close_it_was(job, outspoken_network):
+def test_an_engine_that_passes_is_taken_and_leaves_the_network_in_float32_and_the_result_says_how_close_it_was(outspoken_network):
     engine, used = make_engine(outspoken_network, "openvino", job())
     assert isinstance(engine, OpenvinoEngine)
     assert used.label in ("openvino bfloat16", "openvino float32")
     assert used.num_checked_clips == 2
     assert 0 < used.max_difference <= used.tolerance
     assert used.fallback_reason is None
+    assert {parameter.dtype for parameter in engine.network.parameters()} == {torch.float32}
 
 
-@pytest.mark.slow
-def test_int8_takes_its_clips_from_the_job(job, outspoken_network):
+def test_int8_takes_its_clips_from_the_job(outspoken_network):
     _, used = make_engine(outspoken_network, "openvino-int8", job())
     assert used.label == "openvino int8"
 
 
-def test_int8_without_training_clips_is_refused_with_the_remedy(job, tiny_network):
+def test_int8_without_training_clips_is_refused_with_the_remedy(tiny_network):
     with pytest.raises(BadConfiguration, match=r"no training clips .* choose engine openvino"):
         make_engine(tiny_network, "openvino-int8", job(calibration=list))
 
 
 @pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError])
-def test_what_nncf_refuses_is_scored_by_pytorch(job, tiny_network, monkeypatch, error):
+def test_what_nncf_refuses_is_scored_by_pytorch(tiny_network, monkeypatch, error):
     def refuse(*_, **__):
         raise error("not this one")
 
@@ -117,45 +106,36 @@ def test_what_nncf_refuses_is_scored_by_pytorch(job, tiny_network, monkeypatch, 
     assert engine.score(CLIPS[0]).verb.shape == (5,)
 
 
-def test_pytorch_needs_no_check(job, tiny_network):
+def test_pytorch_needs_no_check(tiny_network):
     _, used = make_engine(tiny_network, "pytorch", job(checked=lambda: pytest.fail("no clip is needed")))
     assert (used.label, used.num_checked_clips, used.max_difference, used.tolerance) == ("pytorch float32", 0, None, None)
 
 
-def answers_otherwise(monkeypatch, *precisions):
+@pytest.mark.parametrize("coarse", [("bfloat16",), ("bfloat16", "float32")], ids=" and ".join)
+def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32_and_pytorch_where_that_is_too(
+    outspoken_network, monkeypatch, caplog, coarse
+):
     features = OpenvinoEngine.features
-    monkeypatch.setattr(
-        OpenvinoEngine,
-        "features",
-        lambda self, views: features(self, views).flip(-1) if self.precision in precisions else features(self, views),
-    )
+
+    def features_of(self, views):
+        return features(self, views).flip(-1) if self.precision in coarse else features(self, views)
+
+    monkeypatch.setattr(OpenvinoEngine, "features", features_of)
     monkeypatch.setattr(openvino, "_best_floating_point", lambda: "bfloat16")
-
-
-@pytest.mark.slow
-def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32(job, outspoken_network, monkeypatch):
-    answers_otherwise(monkeypatch, "bfloat16")
     engine, used = make_engine(outspoken_network, "openvino", job())
-    assert used.label == "openvino float32"
-    assert used.fallback_reason.startswith("openvino bfloat16 failed the parity check")
-    assert used.max_difference <= used.tolerance == ABSOLUTE
-    expected = PytorchEngine(engine.network, 1).score(CLIPS[2])
-    torch.testing.assert_close(engine.score(CLIPS[2]).verb, expected.verb, atol=ABSOLUTE, rtol=0)
+    reasons = [part.partition(" failed the parity check")[0] for part in used.fallback_reason.split("; ") if "failed the parity" in part]
+    assert reasons == [f"openvino {precision}" for precision in coarse]
+    if len(coarse) == 1:
+        assert used.label == "openvino float32"
+        assert used.max_difference <= used.tolerance == ABSOLUTE
+        expected = PytorchEngine(engine.network, 1).score(CLIPS[2])
+        torch.testing.assert_close(engine.score(CLIPS[2]).verb, expected.verb, atol=ABSOLUTE, rtol=0)
+    else:
+        assert used.label == "pytorch float32"
+        assert [record.levelname for record in caplog.records if "falling back" in record.message] == ["WARNING"]
 
 
-@pytest.mark.slow
-def test_an_engine_that_answers_otherwise_gives_way_to_pytorch_with_the_reasons(job, outspoken_network, monkeypatch, caplog):
-    answers_otherwise(monkeypatch, "bfloat16", "float32")
-    _, used = make_engine(outspoken_network, "openvino", job())
-    assert used.label == "pytorch float32"
-    assert [part.partition(" failed the parity check")[0] for part in used.fallback_reason.split("; ") if "failed the parity" in part] == [
-        "openvino bfloat16",
-        "openvino float32",
-    ]
-    assert [record.levelname for record in caplog.records if "falling back" in record.message] == ["WARNING"]
-
-
-def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(job, outspoken_network):
+def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(outspoken_network):
     outspoken_network.backbone = Bessel(outspoken_network.backbone)
     engine, used = make_engine(outspoken_network, "auto", job())
     assert used.label == "pytorch float32"
@@ -178,8 +158,3 @@ class Bessel(torch.nn.Module):
 def test_spread_items_are_the_same_ones_every_time():
     assert spread(range(100), 3) == [0, 33, 66]
     assert spread([5, 6], 3) == [5, 6]
-
-
-def test_engines_leave_the_network_in_float32_for_whoever_asks_it_next(job, outspoken_network):
-    engine, _ = make_engine(outspoken_network, "openvino", job())
-    assert {parameter.dtype for parameter in engine.network.parameters()} == {torch.float32}

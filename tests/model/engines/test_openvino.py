@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.model.crops import cut_views
 from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
-from tasks.options import Modality
+from tests.model.tiny import snippets_of
 
 pytestmark = pytest.mark.slow
-
-FRAMES = np.random.default_rng(0).integers(0, 256, (3, 2, 256, 300, 3), dtype=np.uint8)
 
 WITHOUT_A_WORD = """
 import logging, socket
@@ -25,7 +20,6 @@ from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.engines.engine import prepare
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import Modality
 
 def refuse(*_):
     raise AssertionError("a connection was opened")
@@ -56,24 +50,6 @@ class Words(torch.nn.Module):
         return [str(images.shape)]
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        pytest.param(NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2), marks=pytest.mark.slow),
-        NetworkSpec(backbone="test_resnet", num_segments=2, temporal_shift=True),
-        NetworkSpec(backbone="test_resnet", num_segments=2, consensus="relation"),
-        pytest.param(NetworkSpec(backbone="bninception", num_segments=2), marks=pytest.mark.slow),
-    ],
-    ids=lambda spec: f"{spec.family} {spec.backbone}",
-)
-def test_the_graph_sees_in_8_bit_images_what_the_backbone_sees(spec):
-    network = prepare(Network(spec, seed=1))
-    view = cut_views(FRAMES[0], 1, Modality.RGB)[0]
-    expected = PytorchEngine(network, 1).features([view])[0]
-    difference = (OpenvinoEngine(network, 1).features_in_float32(view) - expected).abs().max()
-    assert difference <= 1e-4 * expected.abs().max()
-
-
 def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_network):
     network = prepare(outspoken_network)
     views = [np.full((2, 224, 224, 3), 25 * k, np.uint8) for k in range(10)]
@@ -83,10 +59,10 @@ def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_
 
 def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     network = prepare(outspoken_network)
-    engine = OpenvinoEngine(network, 10, list(FRAMES[1:]))
+    engine = OpenvinoEngine(network, 1, [snippets_of(network.spec, seed) for seed in (1, 2)])
     assert engine.precision == "int8"
     assert "on 2 training clips" in engine.description
-    ours, theirs = engine.score(FRAMES[0]), PytorchEngine(network, 10).score(FRAMES[0])
+    ours, theirs = (one.score(snippets_of(network.spec)) for one in (engine, PytorchEngine(network, 1)))
     assert (ours.noun - theirs.noun).abs().max() < 0.75 * theirs.noun.std()
 
 
@@ -97,10 +73,9 @@ def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
 
 
 @pytest.mark.parametrize("unconvertible", [Bessel(), Words()], ids=["an operation that OpenVINO lacks", "no tensor comes out"])
-def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(unconvertible):
-    network = prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2)))
-    network.backbone = unconvertible
+def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(tiny_network, unconvertible):
+    tiny_network.backbone = unconvertible
     level = logging.getLogger().level
     with pytest.raises(RuntimeError, match="not converted"):
-        OpenvinoEngine(network, 1)
+        OpenvinoEngine(tiny_network.eval(), 1)
     assert logging.getLogger().level == level

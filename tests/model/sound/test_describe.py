@@ -26,19 +26,20 @@ def test_features_without_a_network_are_the_mean_and_deviation_of_each_band():
     assert found.speech_share is None
 
 
-@pytest.mark.parametrize("level", [0, 2 / 32768])
-def test_what_is_never_loud_is_silence(level):
-    samples = np.full(48_000, level, np.float32)
-    found = describer(PLAIN).describe({24_000: samples}, seconds=2, state=SoundState.HEARD)
-    assert (found.state, found.reason) == (SoundState.SILENT, "its sound is silence")
-
-
-def test_why_there_is_nothing_to_hear_is_kept():
-    silence = {24_000: np.zeros(24_000, np.float32)}
-    found = describer(PLAIN).describe(silence, seconds=1, state=SoundState.NO_TRACK, reason="it has no sound track")
-    assert (found.state, found.reason) == (SoundState.NO_TRACK, "it has no sound track")
-    assert len(found.log_mel) == num_spectra(1)
-    assert np.isfinite(found.features).all()
+@pytest.mark.parametrize(
+    ("level", "given", "told"),
+    [
+        (0, (SoundState.HEARD, ""), (SoundState.SILENT, "its sound is silence")),
+        (2 / 32768, (SoundState.HEARD, ""), (SoundState.SILENT, "its sound is silence")),
+        (0, (SoundState.NO_TRACK, "it has no sound track"), (SoundState.NO_TRACK, "it has no sound track")),
+    ],
+)
+def test_sound_that_is_never_loud_is_silence_and_why_there_is_none_is_kept(level, given, told):
+    samples = {24_000: np.full(24_000, level, np.float32)}
+    described = describer(PLAIN).describe(samples, seconds=1, state=given[0], reason=given[1])
+    assert (described.state, described.reason) == told
+    assert len(described.log_mel) == num_spectra(1)
+    assert np.isfinite(described.features).all()
 
 
 @pytest.mark.parametrize(

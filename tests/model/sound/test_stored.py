@@ -5,6 +5,8 @@ from tasks.errors import BadVideo
 from tasks.model.sound.stored import Sound, read_sound, write_sound
 from tasks.results.sound import SoundState
 
+NAMES = ("log_mel", "features", "starts_seconds", "state", "reason", "speech_share")
+
 
 def a_sound(**changes) -> Sound:
     rng = np.random.default_rng(0)
@@ -60,17 +62,18 @@ def test_changed_bytes_are_refused_or_read_as_they_were(tmp_path):
             continue
 
 
-def test_another_archive_is_refused(tmp_path):
-    np.savez(tmp_path / "other.npz", log_mel=np.zeros(3))
-    with pytest.raises(BadVideo, match="not a stored sound"):
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"log_mel": np.zeros(3)}, "not a stored sound"),
+        (dict.fromkeys(NAMES, np.array([{}], object)), ""),
+    ],
+    ids=["another archive", "objects, which are not unpickled"],
+)
+def test_what_is_no_sound_is_refused(tmp_path, stored, said):
+    np.savez(tmp_path / "other.npz", **stored)
+    with pytest.raises(BadVideo, match=said):
         read_sound(tmp_path / "other.npz")
-
-
-def test_objects_are_not_unpickled(tmp_path):
-    names = ("log_mel", "features", "starts_seconds", "state", "reason", "speech_share")
-    np.savez(tmp_path / "objects.npz", **dict.fromkeys(names, np.array([{}], object)))
-    with pytest.raises(BadVideo):
-        read_sound(tmp_path / "objects.npz")
 
 
 def test_windows_without_a_start_are_refused(tmp_path):

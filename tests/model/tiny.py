@@ -1,0 +1,164 @@
+"""Networks, inputs and trainings that take seconds, and what tests compare of them."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tasks.model.checkpoints import load
+from tasks.model.class_names import ClassNames
+from tasks.model.data import CachedClip
+from tasks.model.epochs import EpochFiles
+from tasks.model.job import TrainJob
+from tasks.model.network import Network
+from tasks.model.spec import FAMILIES, NetworkSpec
+from tasks.model.training import TrainOutcome, fit
+from tasks.options import Family, TrainOptions
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
+HEADS = {"trainable": "heads", "feature_variants": 2}
+EXACT = {"batch_norm": "frozen"}
+"""What makes a batch's loss the same in whatever parts it is computed."""
+
+RICH = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "label_smoothing": 0.1,
+    "ema_decay": 0.9,
+    "accumulate_batches": 2,
+    "clip_norm": 1,
+}
+"""What all kinds of training can do at once."""
+
+
+def tiny(family: Family = Family.TSN, **changes) -> NetworkSpec:
+    consensus, temporal_shift = FAMILIES[family]
+    sizes = {"backbone": "test_resnet", "num_segments": 2, "num_verbs": 5, "num_nouns": 4}
+    return NetworkSpec(**sizes | {"consensus": consensus, "temporal_shift": temporal_shift} | changes)
+
+
+def outspoken(network: Network, std: float = 0.3, seed: int = 0) -> Network:
+    """Give the head logits of the size that a trained one has, which tell its answers apart."""
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.normal_(std=std, generator=torch.Generator().manual_seed(seed))
+    return network
+
+
+def with_branches(network: Network) -> Network:
+    """Let residual branches count; timm starts them at nothing."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
+    return network
+
+
+def snippets_of(spec: NetworkSpec, seed: int = 0) -> NDArray[np.uint8]:
+    """Noise as a test of this network reads it."""
+    pixels = (224, 224) if spec.modality.is_heard else (256, 300)
+    return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, *pixels, spec.snippet.num_planes), dtype=np.uint8)
+
+
+def save_noise(folder: Path, lengths: Sequence[int]) -> list[CachedClip]:
+    """Save a clip of so many frames of noise for each length, of three verbs and two nouns."""
+    rng = np.random.default_rng(0)
+    clips = [CachedClip(folder / f"{i}.npy", verb=i % 3, noun=i % 2) for i in range(len(lengths))]
+    for clip, length in zip(clips, lengths, strict=True):
+        np.save(clip.frames, rng.integers(0, 256, (length, 256, 300, 3), dtype=np.uint8))
+    return clips
+
+
+def job(folder: Path, clips: Sequence[CachedClip], spec: NetworkSpec | None = None, **choice) -> TrainJob:
+    options = TrainOptions.model_validate(OPTIONS.model_dump() | choice)
+    return TrainJob(Network(spec or tiny(), seed=1), CLASSES, clips[:4], clips[4:], options, folder, device="cpu")
+
+
+def kept_job(folder: Path, clips: Sequence[CachedClip], spec: NetworkSpec | None = None, **choice) -> TrainJob:
+    """Train heads on features that all trainings in folders beside this one share."""
+    return replace(job(folder, clips, spec, **HEADS | choice), features=folder.parent / "features")
+
+
+class Stop(Exception):
+    """Ends a training between two epochs."""
+
+
+def stop_after(epoch: int) -> Callable[[EpochFiles], None]:
+    def hook(files: EpochFiles) -> None:
+        if files.records[-1].epoch == epoch:
+            raise Stop
+
+    return hook
+
+
+def assert_resumes(make: Callable[[str], TrainJob], *epochs: int) -> TrainOutcome:
+    """From the files of each of these epochs, all that a kill leaves, a training ends as the undisturbed one, which is returned."""
+    whole = make("whole")
+
+    def keep(files: EpochFiles) -> None:
+        for epoch in {record.epoch for record in files.records}.intersection(epochs):
+            shutil.copytree(whole.folder, whole.folder.with_name(f"after-{epoch}"), ignore=shutil.ignore_patterns("tensorboard"))
+        if whole.caches_features:
+            assert files.best is None
+            assert {name.split(".")[0] for name in torch.load(files.last, weights_only=True)["state_dict"]} == {"head"}
+
+    undisturbed = fit(whole, on_epoch=keep)
+    for epoch in epochs:
+        resumed = fit(make(f"after-{epoch}"))
+        assert scores(resumed) == scores(undisturbed)
+        assert_same_files(resumed.best.parent, whole.folder)
+        assert curves(resumed.best.parent) == curves(whole.folder)
+    return undisturbed
+
+
+def scores(outcome: TrainOutcome) -> list:
+    return [replace(record, seconds=0) for record in outcome.history]
+
+
+def figures(outcome: TrainOutcome) -> list[float]:
+    return [value for record in outcome.history for means in (record.train, record.val) for value in asdict(means).values()]
+
+
+def state_of(outcome: TrainOutcome) -> dict[str, torch.Tensor]:
+    return load(outcome.best).network.state_dict()
+
+
+def assert_same_files(one: Path, two: Path) -> None:
+    assert (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes()
+    assert learnt(one) == learnt(two)
+
+
+def learnt(folder: Path) -> list:
+    """All that the last checkpoint says of weights, averages, optimizer, schedule and history, but how long it took."""
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    parts = ["state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "callbacks", "global_step"]
+
+    def flat(value, name: str) -> list:
+        if isinstance(value, dict):
+            return [pair for key, inner in value.items() if key != "seconds" for pair in flat(inner, f"{name}.{key}")]
+        if isinstance(value, list | tuple):
+            return [pair for index, inner in enumerate(value) for pair in flat(inner, f"{name}.{index}")]
+        return [(name, value.tolist() if isinstance(value, torch.Tensor) else value)]
+
+    return [pair for part in parts for pair in flat(checkpoint.get(part, {}), part)]
+
+
+def curves(folder: Path) -> dict[str, dict[int, float]]:
+    """What TensorBoard shows: by tag, the value of each step."""
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def passes_of(network: Network) -> list[None]:
+    """Grows by one with each pass through the backbone."""
+    passes: list[None] = []
+    network.backbone.register_forward_hook(lambda *_: passes.append(None))
+    return passes
