@@ -16,7 +16,7 @@ from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run
 from tests.contracts.test_addresses import ADDRESSES, BY_FORM, OUT, ROOT
 from tests.promotion.candidates import compared
-from tests.steps.shelf import RUN, Shelf, manifest, plan_result, train_result
+from tests.steps.shelf import RUN, Shelf, manifest_of, plan_result, train_result
 
 SETTINGS = {"STORE_ENDPOINT": "127.0.0.1:9", "STORE_ACCESS_KEY": "a", "STORE_SECRET_KEY": "s", "MLFLOW_URI": "http://127.0.0.1:9"}
 FLAGS = {argv[0]: argv[1:] for argv in (*ADDRESSES, *BY_FORM)} | {
@@ -70,7 +70,7 @@ def planned(monkeypatch):
     }
     for uri, record in records.items():
         made.write(uri, record)
-    made.write(Dataset(plan.dataset_uri).manifest, manifest())
+    made.write(Dataset(plan.dataset_uri).manifest, manifest_of(()))
     monkeypatch.setattr(Store, "from_settings", lambda settings: made)
     return made
 

@@ -145,23 +145,6 @@ def predict_plan(model, against=None, **known):
     )
 
 
-NO_WORDS = Vocabulary(verbs=(), nouns=())
-
-
-def manifest(*clips, vocabulary=NO_WORDS):
-    """The manifest of a dataset of these clips."""
-    return Manifest(
-        recipe="r",
-        segment=SegmentOptions(),
-        label=LabelOptions(),
-        split=SplitOptions(),
-        vocabulary=vocabulary,
-        clips=clips,
-        excluded=(),
-        warnings=(),
-    )
-
-
 class Shelf(Store):
     """Objects by their address; `clips` puts the same film there again and again, under hashes of their own."""
 

@@ -10,7 +10,7 @@ from tasks.steps.retrain.plan import evaluations
 from tasks.store.layout import Dataset
 from tasks.store.runs import Evaluations
 from tests.steps.predict_videos.trained import score
-from tests.steps.shelf import RUN, Shelf, manifest, plan_result, predictor
+from tests.steps.shelf import RUN, Shelf, manifest_of, plan_result, predictor
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_da
     score(shelf, plan, 200)
     before = baseline(shelf, plan, precision=0.5)
     words = Vocabulary(verbs=(ClassRef(id=1, name=NOTHING),), nouns=())
-    shelf.write(Dataset(plan.dataset_uri).manifest, manifest(vocabulary=words))
+    shelf.write(Dataset(plan.dataset_uri).manifest, manifest_of((), words))
     after = baseline(shelf, plan, precision=0.5)
     assert after.interval_words != before.interval_words
     assert after.calibration == before.calibration

@@ -45,7 +45,7 @@ from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._one_video import NOTHING_TO_HEAR
 from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
-from tests.steps.shelf import RUN, Shelf, filmed, manifest, predict_plan, predictor, recorded
+from tests.steps.shelf import RUN, Shelf, filmed, manifest_of, predict_plan, predictor, recorded, words
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ class Job:
             self.put_clips(video, clips)
         self.write_batch(FIRST, SECOND)
         self.trained_on = shelf.clips(TRAINED, 4)
-        shelf.write(f"{DATASET}manifest.json", manifest(*map(learnt, self.trained_on)))
+        shelf.write(f"{DATASET}manifest.json", manifest_of(map(learnt, self.trained_on), words({}, {})))
         self.write_plan()
 
     def put_clips(self, video, clips):
