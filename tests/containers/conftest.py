@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.local.airflow_api import RunRef
+from tests.budget.plugin import count_airflow_runs
 from tests.containers.job import Disturbed, Job, disturb, small_samples
 from tests.containers.stack import Stack, own_stack
 
@@ -49,9 +50,10 @@ def begun(cold_stack, first_up) -> tuple[Job, RunRef]:
 
 
 @pytest.fixture(scope="session")
-def stack(cold_stack, begun) -> Stack:
+def stack(cold_stack, begun) -> Iterator[Stack]:
     """The stack, up and well; the chain runs in it."""
-    return cold_stack
+    yield cold_stack
+    count_airflow_runs(cold_stack.airflow())
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import airflow_settings, follow, processes, servers, supervise
-from tasks.local.airflow_api import RunRef
+from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import PlainScreen
 from tasks.local.run import ready_airflow
 from tasks.store.objects import Store
+from tests.budget.plugin import count_airflow_runs
 from tests.ports import port_offset
 
 pytestmark = pytest.mark.integration
@@ -64,6 +65,8 @@ def local(tmp_path_factory):
         try:
             supervise.up(home, announced.append)
             yield home, announced
+            airflow = next(state.server for state in supervise.running(home) if state.server.name == "airflow")
+            count_airflow_runs(AirflowApi(airflow.address, Credentials.load(home).airflow_password))
         finally:
             supervise.down(home, announced.append)
 

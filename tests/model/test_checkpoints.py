@@ -174,10 +174,10 @@ def refuses(stored, tmp_path):
 
     def call(**changes) -> str:
         torch.save(stored | changes, tmp_path / "odd.pt")
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(BadCheckpoint, match=r"odd\.pt: ") as caught:
             load(tmp_path / "odd.pt")
-        assert time.monotonic() - began < 20
+        assert time.process_time() - began < 3
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 1000
         return str(caught.value)

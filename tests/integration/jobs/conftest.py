@@ -7,6 +7,7 @@ import pytest
 
 from tasks.local import supervise
 from tasks.local.choices import SAMPLE_OPTIONS
+from tests.budget.plugin import count_airflow_runs
 from tests.integration.conftest import own_home
 from tests.integration.jobs.browser import open_browser
 from tests.integration.jobs.whole_job import OWN_OPTIONS, Kitchen, MadeRun
@@ -21,6 +22,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Stop the servers after the last job: an idle Airflow takes a tenth of a core from later tests."""
     if (kitchen := item.session.stash.get(KITCHEN, None)) and not (nextitem and nextitem.path.is_relative_to(Path(__file__).parent)):
         del item.session.stash[KITCHEN]
+        count_airflow_runs(kitchen.airflow())
         supervise.down(kitchen.home, lambda _: None)
 
 
