@@ -3,8 +3,8 @@
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 
-import mlflow
 import pytest
 
 from tasks.contracts.commands import STEPS
@@ -77,9 +77,12 @@ class Book:
         def saved(save, *arguments, name, **how):
             save(*arguments, path=self.model, **how)
 
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's own, at its import
+            flavours = import_module("mlflow.pytorch"), import_module("mlflow.pyfunc")
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*An input example was not provided")
-            for flavour in (mlflow.pytorch, mlflow.pyfunc):
+            for flavour in flavours:
                 patch.setattr(flavour, "log_model", partial(saved, flavour.save_model))
             model.log(card.requirements, card.metadata)
         self.card = card
