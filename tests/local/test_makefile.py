@@ -52,7 +52,8 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
 
 
 def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, told):
-    assert "[not integration and not browser and not containers and not slow]" in make("test-fast").stdout
+    for tier in ("fast", "containers", "long"):
+        assert f"[-m][pytest][--tier={tier}][-n]" in make(f"test-{tier}").stdout
     assert "[--cov]" in make("coverage").stdout
     all_tests = make("test").stdout
     assert "[--cov]" not in all_tests

@@ -163,14 +163,12 @@ if __name__ == "__main__":
 def test_nothing_of_a_batch_outlives_its_temporary_folder_or_a_kill(clips, tmp_path: Path):
     script = tmp_path / "batch.py"
     script.write_text(IN_A_FOLDER)
-    with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path), *(str(clip.frames) for clip in clips)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=(tmp_path / "stderr").open("w"),
-        text=True,
-    ) as process:
+    command = [sys.executable, str(script), str(tmp_path), *(str(clip.frames) for clip in clips)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with (
+        (tmp_path / "stderr").open("w") as said,
+        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
         assert process.stdout.readline() == "done\n"
         assert "Traceback" not in (tmp_path / "stderr").read_text()
         assert [process.stdout.readline() for _ in range(2)] == ["training\n"] * 2

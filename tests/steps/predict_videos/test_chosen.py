@@ -23,7 +23,7 @@ def shelf():
 def trained(crops):
     """A training that was tested with so many crops."""
     planned = tuple(evaluations(Evaluations(f"{RUN}{crops}/"), ["train", "val"], None))
-    return plan_result(planned, EvaluateOptions(crops=crops)).model_copy(update={"decision_uri": f"{RUN}decisions/{crops}/"})
+    return plan_result(planned, evaluate=EvaluateOptions(crops=crops), decision_uri=f"{RUN}decisions/{crops}/")
 
 
 def baseline(shelf, *plans, crops=10, precision=None):
