@@ -60,7 +60,7 @@ test-fast: $(FOR_TEST) ## Run the tests without servers, browser, containers and
 	$(BIN)/python -m pytest --tier=fast -n $(WORKERS) $(ARGS)
 
 test-containers: $(FOR_TEST) ## Run the tests of the stack in containers; needs a Docker Engine
-	$(BIN)/python -m pytest --tier=containers -n 2 $(or $(ARGS),tests/containers tests/dags)
+	$(BIN)/python -m pytest --tier=containers -n 2 $(or $(filter tests/%,$(ARGS)),tests/containers tests/dags) $(filter-out tests/%,$(ARGS))
 
 test-long: $(FOR_TEST) ## Run the tests that take minutes each; before a release
 	$(BIN)/python -m pytest --tier=long -n $(WORKERS) $(ARGS)

@@ -44,8 +44,9 @@ def every_process() -> ModuleType:
 def count_airflow_runs(airflow: AirflowApi) -> None:
     """Count the DAG runs of an Airflow that is about to end, but for those by the clock."""
     with airflow as api:
-        num_runs = sum(run["run_type"] != "scheduled" for run in api._get("/dags/~/dagRuns", limit=100)["dag_runs"])
-    every_process().record("airflow_runs", num_runs)
+        reply = api._get("/dags/~/dagRuns", limit=100, order_by="-run_after")
+    num_scheduled = sum(run["run_type"] == "scheduled" for run in reply["dag_runs"])
+    every_process().record("airflow_runs", reply["total_entries"] - num_scheduled)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,9 +72,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     belongs = TIERS[config.getoption("tier")]
-    left_out = [item for item in items if not belongs({mark.name for mark in item.iter_markers()})]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    of_tier = {item: belongs({mark.name for mark in item.iter_markers()}) for item in items}
+    config.hook.pytest_deselected(items=[item for item in items if not of_tier[item]])
+    items[:] = [item for item in items if of_tier[item]]
 
 
 @pytest.hookimpl(wrapper=True)

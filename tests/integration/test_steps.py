@@ -18,7 +18,7 @@ from tasks.errors import Unavailable
 from tasks.local.home import REPOSITORY
 from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.results.metrics import Metrics
-from tasks.results.training import Epoch, PlanResult
+from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MlflowSettings
 from tasks.tracking import Tracker
 from tasks.tracking.runs import EPOCHS_AT_ONCE
@@ -187,6 +187,9 @@ def test_altered_labels_end_the_dag_well_and_register_nothing(workshop, chain, m
     skipped = ("learning_curve", "publish.register", "publish.approve", "publish.decide")
     assert {states[f"{name}[-1]"] for name in skipped} == {"skipped"}
     assert not mlflow.search_registered_models(filter_string="name = 'altered-labels'")
+    trained = [stored for stored in workshop.store.list(f"{STORE}/runs/") if stored.uri.endswith("/train/result.json")]
+    latest = workshop.store.read(max(trained, key=lambda stored: stored.modified).uri, TrainResult)
+    assert mlflow.get_run(latest.mlflow_run_id).info.status == "FINISHED"
 
 
 def test_two_processes_train_together_and_the_first_alone_has_a_result(workshop, chain):

@@ -53,16 +53,14 @@ class Candidates:
             self.model_name, source=f"runs:/{run.info.run_id}/model", run_id=run.info.run_id, tags=tags
         )
         run_uri = f"{self.root}/runs/{run_key}/"
-        plan = plan_result(()).model_copy(
-            update={
-                "run_key": run_key,
-                "run_uri": run_uri,
-                "gate": GateOptions(**gate),
-                "decision_uri": f"{run_uri}decisions/1/",
-                "num_champions": len(moves(self.store, self.root, self.model_name)),
-                "model_name": self.model_name,
-                "champion": champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
-            }
+        plan = plan_result(
+            run_key=run_key,
+            run_uri=run_uri,
+            gate=GateOptions(**gate),
+            decision_uri=f"{run_uri}decisions/1/",
+            num_champions=len(moves(self.store, self.root, self.model_name)),
+            model_name=self.model_name,
+            champion=champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
         )
         comparison = compared(plan.gate, champion, passed)
         reported = ReportResult(

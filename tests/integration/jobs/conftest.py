@@ -22,8 +22,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Stop the servers after the last job: an idle Airflow takes a tenth of a core from later tests."""
     if (kitchen := item.session.stash.get(KITCHEN, None)) and not (nextitem and nextitem.path.is_relative_to(Path(__file__).parent)):
         del item.session.stash[KITCHEN]
-        count_airflow_runs(kitchen.airflow())
-        supervise.down(kitchen.home, lambda _: None)
+        try:
+            count_airflow_runs(kitchen.airflow())
+        finally:
+            supervise.down(kitchen.home, lambda _: None)
 
 
 @pytest.fixture(scope="session")

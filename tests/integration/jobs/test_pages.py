@@ -109,6 +109,7 @@ def test_a_form_is_filled_in_from_an_address_and_starts_a_run(browser, page, kit
     run = page.get_by_role("status").get_by_role("link")
     expect(run).to_have_attribute("href", re.compile("^/dags/ingest_videos/runs/manual"))
     assert kitchen.runs("ingest_videos")[0]["conf"] == {"max_video_minutes": 7}
+    kitchen.wait_for_success(kitchen.latest("ingest_videos"))
 
 
 def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, page):

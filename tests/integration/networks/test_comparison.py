@@ -113,3 +113,9 @@ def test_the_same_again_changes_nothing_and_retrain_finds_the_training_done(work
     assert plan["run_uri"] == comparison.networks[1].run_uri
     again = workshop.attempt("train", store=STORE, plan=f"{plan['decision_uri']}plan/")
     assert "found finished" in again.stderr
+
+
+def test_where_nothing_can_be_configured_no_network_begins(workshop):
+    states = workshop.dag_test({"compare_networks": {"store": "s3://retake-nothing"}})["compare_networks"]
+    assert states.pop("run") == "success"
+    assert set(states.values()) == {"skipped"}

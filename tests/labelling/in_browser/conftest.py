@@ -54,22 +54,22 @@ class Visits:
     def __init__(self, browser: Browser) -> None:
         self.strays = list[str]()
         self._browser = browser
-        self._contexts = dict[str, BrowserContext]()
+        self.contexts = dict[str, BrowserContext]()
 
     def open(self, at: str, who: str = "anna") -> Page:
-        if who not in self._contexts:
-            self._contexts[who] = self._browser.new_context(viewport=DESK)
-            self._contexts[who].set_default_timeout(PATIENCE_MS)
-            self._contexts[who].add_cookies([{"name": "who", "value": who, "domain": "127.0.0.1", "path": "/"}])
-        page = self._contexts[who].new_page()
+        if who not in self.contexts:
+            self.contexts[who] = self._browser.new_context(viewport=DESK)
+            self.contexts[who].set_default_timeout(PATIENCE_MS)
+            self.contexts[who].add_cookies([{"name": "who", "value": who, "domain": "127.0.0.1", "path": "/"}])
+        page = self.contexts[who].new_page()
         page.on("console", lambda message: self.strays.append(message.text) if not EXPECTED.search(message.text) else None)
         page.on("pageerror", lambda error: self.strays.append(str(error)))
         page.goto(at)
         return page
 
     def close(self) -> None:
-        """Close all pages, and check that none said a word."""
-        for context in self._contexts.values():
+        """Close all pages, and check that none wrote to the console."""
+        for context in self.contexts.values():
             for page in context.pages:
                 page.close()
         said, self.strays = self.strays, []
@@ -77,9 +77,12 @@ class Visits:
 
 
 @pytest.fixture(scope="module")
-def visits(browser) -> Visits:
-    """Contexts for one file; what a page keeps belongs to its address, and so to one test."""
-    return Visits(browser)
+def visits(browser) -> Iterator[Visits]:
+    """Contexts for one file; the browser keeps data by the address of the page, which is another in each test."""
+    visits = Visits(browser)
+    yield visits
+    for context in visits.contexts.values():
+        context.close()
 
 
 @pytest.fixture

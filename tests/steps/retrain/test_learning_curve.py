@@ -23,8 +23,9 @@ from tasks.steps.retrain._curve_recipe import MAX_STEPS, asked_epochs, curve_rec
 pytestmark = pytest.mark.slow
 
 
-def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs):
+def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, caplog):
     plan = verbs.decide(trainable="heads", epochs=3)
+    caplog.set_level("INFO")
     result = verbs.run(learning_curve)
     assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
     kept = verbs.shelf.read(kept_in(plan), CurveTrainings)
@@ -39,6 +40,7 @@ def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(
     table = list(csv.DictReader(io.StringIO(verbs.shelf.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
     assert len(table) == 15
     assert "learning_curve/trainings.csv" in verbs.book.artifacts
+    assert "training 15 of 15: 4 clips of 2 source videos" in caplog.text
 
 
 def kept_in(plan):

@@ -70,6 +70,7 @@ def test_folds_rungs_and_latency_by_one_command(films):
     latencies = {trial.values["num_segments"]: trial.latency_seconds for trial in done.trials}
     assert all(trial.latency_seconds == latencies[trial.values["num_segments"]] > 0 for trial in done.trials)
     assert len([uri for uri in films.objects if uri.startswith(f"{done.plan.search_uri}latency/")]) == len(latencies) == 2
+    assert max(done.trials[number].scores["action"].top1 for number in done.pareto) == done.trials[done.winner].scores["action"].top1
     assert "latency" in films.read_bytes(result.report_uri).decode()
 
 
