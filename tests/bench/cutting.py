@@ -57,8 +57,8 @@ def cutting(folder: Path, quick: bool) -> list[Row]:
     wall = alternate({name: partial(measured, name) for name in ways}, 2 if quick else 5)
     how = f"{len(held)} videos one after the other. `cut` also reads ffmpeg's log, counts every clip's frames and hashes it."
     return [
-        Row("cut", f"Cutting a video, {what}", "s", values, "ffmpeg alone", "at most 1.1 x", "1 x", how)
-        for what, values in (("time", wall), ("processor time", cpu))
+        Row("cut", f"Cutting a video, {measure}", "s", values, "ffmpeg alone", "at most 1.1 x", "1 x", how)
+        for measure, values in (("time", wall), ("processor time", cpu))
     ]
 
 

@@ -52,7 +52,7 @@ def label() -> Callable[..., Labelling]:
 
     def run(
         videos: dict[str, int],
-        files: dict[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes] | Sequence[tuple[str, str]] = (),
         min_overlap: float = 0.25,
         own: OwnClasses = NONE_OWN,
         fps: float = 30,
@@ -61,7 +61,8 @@ def label() -> Callable[..., Labelling]:
     ) -> Labelling:
         clips = [_clip(name, index) for name, num_clips in videos.items() for index in range(num_clips)]
         names = {video_of(name): tuple(name.split("|")) for name in videos}
-        given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in (files or {}).items()]
+        pairs = files.items() if isinstance(files, Mapping) else files
+        given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in pairs]
         options = LabelOptions(min_overlap=min_overlap, nothing_share=nothing_share)
         labelling = label_clips(clips, names, given, options, own, dict.fromkeys(names, fps), touched)
         return labelling.with_ids(numbered(own, labelling.words_without_id))

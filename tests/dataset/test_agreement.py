@@ -8,7 +8,7 @@ from tests.dataset.test_statements import CLIPS, Writer
 
 
 def pairs(*said: str, merged=()) -> list[tuple[str, str]]:
-    """What two readers said blind; each of `said` is clip, person, reading and verb, and whether it is taken back."""
+    """The blind answers of two readers; each of `said` is clip, person, reading and verb, and whether it is taken back."""
     log = Writer()
     for words in said:
         clip, by, reading, verb, *taken_back = words.split()

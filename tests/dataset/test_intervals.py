@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.dataset.intervals import overlap_seconds, winners
+from tasks.dataset.intervals import winners
 from tasks.dataset.reading import ReadFile, read_annotations
 from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow
 from tests.dataset.conftest import NO_VIDEOS
@@ -88,6 +88,7 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_fr
 
 
 @given(spans, st.sampled_from([0, 0.25, 0.5, 1]))
+@example([(0, 2, "meat"), (2, 3, "bag"), (5, 2, "meat")], 0.5)
 def test_winner_against_the_definition(make, drawn, min_overlap):
     rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
     clips = [make.clip("a", index) for index in range(9)]
@@ -106,7 +107,17 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
             assert covers[won.row.noun] == first
             assert (won.second is not None) == (second > 0 and second >= min_overlap * 8)
             assert won.second is None or covers[won.second.noun] == second
-            assert overlap_seconds(clip, won.row) == max(overlap_seconds(clip, r) for r in rows if r.noun == won.row.noun)
+            overlaps = [
+                (
+                    min(r.stop_seconds, clip.stop_seconds) - max(r.start_seconds, clip.start_seconds),
+                    -r.start_seconds,
+                    r.stop_seconds,
+                    -r.line,
+                )
+                for r in rows
+                if r.noun == won.row.noun
+            ]
+            assert won.row.line == -max(overlaps)[-1]
 
 
 A_MILLION = """

@@ -8,6 +8,7 @@ from tasks.dataset.split import assign_splits
 from tasks.media.clips import clip_uid
 from tasks.options import SplitOptions
 from tasks.results.dataset import Problem
+from tests.dataset.test_split import check
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -60,6 +61,7 @@ def test_real_kitchen_labels_fit_their_videos(label, shared):
     assert all(clip.names[0].startswith(f"{clip.verb}_{clip.noun}") for clip in result.clips)
     assert [(ref.id, ref.name) for ref in result.vocabulary.nouns] == [(1, "pan"), (15, "pot"), (29, "container")]
     split = assign_splits(result.clips, {}, SplitOptions())
+    check(result.clips, {}, split)
     assert (list(split.split_by_source.values()).count("val"), split.excluded) == (2, ())
 
 
@@ -156,6 +158,11 @@ def test_a_later_file_wins_and_the_change_is_told_once(label):
     result = label({"a.mp4": 3, "b.mp4": 1}, files)
     assert actions(result) == ["take bag"] * 3 + ["put meat"]
     assert result.changes == (Problem(file="new.csv", line=3, reason="put meat (old.csv:2) -> take bag on 3 clips"),)
+
+
+def test_of_two_files_with_one_name_the_later_wins(label):
+    result = label({"a.mp4": 1}, [("one.csv", f"{ANNOTATIONS}a,{row}\n") for row in (PUT_MEAT, "take,bag,take bag,0,20")])
+    assert (actions(result), len(result.changes)) == (["take bag"], 1)
 
 
 def test_files_add_up_and_folders_are_the_weakest(label):

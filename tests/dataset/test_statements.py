@@ -94,7 +94,7 @@ PUT, TAKE = ("put", "meat"), ("take", "bag")
 
 
 def said(*statements):
-    """What the build makes of statements, each the name of a method of the log and its arguments, or `back`: the last one is taken back."""
+    """The labels of statements, each the name of a method of the log and its arguments, or `back`: the last one is taken back."""
     log, token = Writer(), ""
     for name, *words in statements:
         token = log.withdraw(token) if name == "back" else getattr(log, name)(*words)

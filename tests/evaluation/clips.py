@@ -18,7 +18,7 @@ def shuffled(clips, seed):
 
 
 def about(ours, theirs):
-    """What a network said of `theirs`, as if they were our clips."""
+    """A network's answers to `theirs`, as if they were our clips."""
     return replace(theirs, **{field: getattr(ours, field) for field in ("uids", "sources", "verb_classes", "noun_classes")})
 
 

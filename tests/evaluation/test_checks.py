@@ -60,8 +60,8 @@ def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_non
 
 @pytest.mark.parametrize(("num_bits", "num_found"), [(int(MAX_DUPLICATE_BITS), 1), (int(MAX_DUPLICATE_BITS) + 1, 0)])
 def test_the_limit_itself_is_near(num_bits, num_found):
-    found = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": with_flipped(LOOK, num_bits)})
-    assert len(found.near_duplicates) == num_found
+    checks = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": with_flipped(LOOK, num_bits)})
+    assert len(checks.near_duplicates) == num_found
 
 
 def test_frames_of_one_colour_are_not_compared():

@@ -35,28 +35,28 @@ def heads(draw):
 @given(heads())
 def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(head):
     logits, classes = head
-    found = choose_weights(logits, classes)
-    assert found.weights.min() >= 0
-    assert found.weights.sum() == pytest.approx(1)
+    choice = choose_weights(logits, classes)
+    assert choice.weights.min() >= 0
+    assert choice.weights.sum() == pytest.approx(1)
     equal = np.full(len(logits), 1 / len(logits))
-    assert found.loss <= best_loss(mean_logits(logits, equal), classes) + TOLERANCE
+    assert choice.loss <= best_loss(mean_logits(logits, equal), classes) + TOLERANCE
     for one in logits:
-        assert found.loss <= best_loss(one, classes) + TOLERANCE
+        assert choice.loss <= best_loss(one, classes) + TOLERANCE
 
 
 @pytest.mark.parametrize("scale", [0.1, 1, 10])
 def test_a_network_that_knows_nothing_counts_for_almost_nothing_however_loud_it_is(scale):
     rng = np.random.default_rng(0)
     classes = rng.integers(10, size=2000)
-    found = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 0, scale)], classes)
-    assert found.weights[1] * scale < 0.05
+    choice = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 0, scale)], classes)
+    assert choice.weights[1] * scale < 0.05
 
 
 def test_networks_that_know_as_much_count_alike_in_the_scale_that_each_answers_in():
     rng = np.random.default_rng(1)
     classes = rng.integers(10, size=4000)
-    found = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 2, 4)], classes)
-    assert found.weights[0] / found.weights[1] == pytest.approx(4, rel=0.1)
+    choice = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 2, 4)], classes)
+    assert choice.weights[0] / choice.weights[1] == pytest.approx(4, rel=0.1)
 
 
 def test_twins_count_alike_and_an_order_of_networks_changes_nothing():
@@ -82,21 +82,21 @@ def scored(rng, knowledge, num_clips=60, num_sources=6):
 
 def test_each_head_has_weights_of_its_own_and_unseen_videos_say_whether_they_hold():
     rng = np.random.default_rng(3)
-    found = fuse([scored(rng, (6, 0)), scored(rng, (0, 6))], NAMES)
-    first, second = found.members
+    fusion = fuse([scored(rng, (6, 0)), scored(rng, (0, 6))], NAMES)
+    first, second = fusion.members
     assert (first.name, first.network, second.name) == ("a", "TSN", "b")
     assert first.verb_weight > 0.8 > 0.2 > first.noun_weight
     assert first.verb_weight + second.verb_weight == pytest.approx(1)
-    assert found.chosen_loss < min(found.equal_loss, first.val_loss, second.val_loss)
-    assert found.is_supported
-    assert (found.num_clips, found.num_sources) == (60, 6)
+    assert fusion.chosen_loss < min(fusion.equal_loss, first.val_loss, second.val_loss)
+    assert fusion.is_supported
+    assert (fusion.num_clips, fusion.num_sources) == (60, 6)
 
 
 def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others():
     rng = np.random.default_rng(4)
-    found = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], NAMES)
-    assert found.held_out_loss is found.held_out_equal_loss is None
-    assert not found.is_supported
+    fusion = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], NAMES)
+    assert fusion.held_out_loss is fusion.held_out_equal_loss is None
+    assert not fusion.is_supported
 
 
 def test_networks_that_were_scored_on_other_clips_are_refused():
@@ -123,11 +123,11 @@ def test_networks_of_different_sizes_get_weights_from_the_classes_that_all_know(
     classes = np.arange(400) % 8
     known = np.minimum(classes, 5)
     narrow, wide = answers(rng, known, 6, 1, 1), answers(rng, classes, 8, 3, 1)
-    found = choose_weights([narrow, wide], classes)
+    choice = choose_weights([narrow, wide], classes)
     shared = classes < 6
-    assert found.weights == pytest.approx(choose_weights([narrow[shared], wide[shared, :6]], classes[shared]).weights)
-    assert found.weights[1] > 0.6
-    named = mean_logits([narrow, wide], found.weights).argmax(axis=1)
+    assert choice.weights == pytest.approx(choose_weights([narrow[shared], wide[shared, :6]], classes[shared]).weights)
+    assert choice.weights[1] > 0.6
+    named = mean_logits([narrow, wide], choice.weights).argmax(axis=1)
     assert (named == classes)[~shared].mean() > 0.6
     assert choose_weights([narrow[~shared], wide[~shared]], classes[~shared]).weights.tolist() == [0.5, 0.5]
 

@@ -11,10 +11,13 @@ from tasks.evaluation.nameable import nameable_clips
 from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet, to_parquet
 from tasks.evaluation.scoring import ScoredClips
+from tasks.options import GateOptions
 from tasks.prediction.temperatures import served
+from tasks.promotion.gate import judge
+from tasks.report.comparison_text import markdown, text
 from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.dataset import ClassRef, Vocabulary
-from tasks.results.evaluation import EvaluateResult
+from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS
 from tests.evaluation.clips import vocabulary_of
 
@@ -121,6 +124,13 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     assert found.differences == differences(
         left["fine-tuned"], {"baseline": left["baseline"], "champion": left["champion"]}, VOCABULARY, num_resamples=200
     )
+    gains = differences(scored["fine-tuned"], {"champion": scored["champion"]}, VOCABULARY, num_resamples=200)
+    decisive = next(gain for gain in gains if gain.target == "action")
+    judgement = judge(results[2], results[1], decisive, [], GateOptions(min_gate_clips=1), Attempt(number=1, num_others_on_dataset=0))
+    assert decisive.num_clips == 24
+    for write in (markdown, text):
+        assert "cannot name" in " ".join(write(results, gains, judgement, "b", found).split())
+        assert "cannot name" not in " ".join(write(results, gains, judgement, "b").split())
     assert unnamed_in_words(found) == (
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."

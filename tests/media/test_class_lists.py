@@ -1,31 +1,19 @@
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from tasks.media import class_lists
 from tasks.media.class_lists import keep_epic_lists
+from tests.served import served
 from tests.steps.shelf import Shelf
 
 VERBS, NOUNS = (f"s3://retake/pretrained/EPIC_{target}_classes.csv" for target in ("verb", "noun"))
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """A folder that a server has in place of EPIC's."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setattr(class_lists, "ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+    with served(tmp_path) as address:
+        monkeypatch.setattr(class_lists, "ADDRESS", f"{address}/")
         yield tmp_path
-        server.shutdown()
-        thread.join()
 
 
 def test_lists_are_kept_beside_the_weights_and_one_that_is_there_stays(published):

@@ -28,7 +28,7 @@ OPTIONS = SegmentOptions()
 
 @pytest.fixture(scope="module")
 def filled(film_of):
-    """What stores hold of an ingested video, and of the same one when it was cut."""
+    """The objects in a store after a video was ingested, and after it was cut."""
     made = Shelf()
     made.write(f"{STORE}/videos/{VIDEO}/probe.json", recorded(VIDEO))
     made.write_bytes(f"{STORE}/videos/{VIDEO}/source.mp4", film_of(3))

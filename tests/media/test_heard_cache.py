@@ -145,7 +145,7 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
         joint = Network(joint_spec(networks(), options, num_verbs=3, num_nouns=2)).eval()
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights, joint)
     model = ClipModel(Saved(networks(), weights, CLASSES, joint))
-    heard = [0, len(clips) - 1]
+    heard = [0, 2, 3]
     answers = model.predict(DataFrame({"clip": [str(list(films.values())[number]) for number in heard]})).to_dict("records")
     for number, answer in zip(heard, answers, strict=True):
         verb, noun = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])

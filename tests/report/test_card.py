@@ -20,7 +20,9 @@ def test_a_card_is_short_and_its_front_matter_holds_the_scores(make_inputs, case
     card = model_card(metrics)
     assert len(card) < 5000
     head, _ = front_matter(card)
-    for tuned in [r for r in metrics.results if r.model == "fine-tuned"]:
+    scored = [r for r in metrics.results if r.model == "fine-tuned"]
+    assert len(scored) == (case != "bare")
+    for tuned in scored:
         (model,) = head["model-index"]
         (result,) = model["results"]
         assert model["name"] == metrics.model_name

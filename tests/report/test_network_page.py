@@ -1,5 +1,3 @@
-import csv
-import io
 import re
 
 import pytest
@@ -12,17 +10,13 @@ from tasks.results.record import TARGETS
 from tests.report.compared import NAMES, comparison_of
 from tests.report.conftest import COMPARISONS
 from tests.report.named import HOSTILE_NAMES, without_objects
-from tests.report.tree import without_settings, words_of
+from tests.report.tree import csv_rows, without_settings, words_of
 
 
 def with_network(comparison, number, **changes):
     networks = list(comparison.networks)
     networks[number] = networks[number].model_copy(update=changes)
     return comparison.model_copy(update={"networks": tuple(networks)})
-
-
-def rows_of(comparison):
-    return csv.DictReader(io.StringIO(table(comparison).decode()))
 
 
 def with_difference(comparison, number, low, value, high, p_value=None):
@@ -81,14 +75,14 @@ def test_a_fusion_has_the_inputs_of_its_members():
     html = networks_page(fused)
     assert "flow + sound" in html
     assert "Optical flow" in html
-    row = list(rows_of(fused))[1]
+    row = csv_rows(table(fused))[1]
     assert (row["family"], row["input"], row["segments"]) == ("fusion", "flow + sound", "")
 
 
 def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():
     uncounted = with_network(comparison_of(), 1, num_parameters=None, num_flops=None)
     page, note = networks_page(uncounted), networks_note(uncounted)
-    first, second, third = rows_of(uncounted)
+    first, second, third = csv_rows(table(uncounted))
     assert (second["parameters"], second["flops_per_clip"]) == ("", "")
     assert f"{uncounted.networks[1].run_key}/num_flops" not in metrics_of(uncounted)
     assert all(float(row["flops_per_clip"]) for row in (first, third))
@@ -127,7 +121,7 @@ def test_without_its_reference_a_comparison_has_no_differences_and_says_so():
 
 def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_tested():
     comparison = comparison_of(failed=("family=MTRN",))
-    rows = list(rows_of(comparison))
+    rows = csv_rows(table(comparison))
     assert [row["configuration"] for row in rows] == [*NAMES, "family=MTRN"]
     for row, network in zip(rows, comparison.networks, strict=False):
         for target in TARGETS:
@@ -143,7 +137,7 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
 
 def test_two_configurations_that_are_one_training_stand_under_one_figure():
     comparison = comparison_of(others=("weights=imagenet",))
-    first, same, *_ = rows_of(comparison)
+    first, same, *_ = csv_rows(table(comparison))
     assert first | {"configuration": "weights=imagenet"} == same
     assert networks_page(comparison).count("same training as: weights=imagenet") == 1
     assert networks_note(comparison).count("same training as weights=imagenet") == 1

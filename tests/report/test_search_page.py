@@ -1,5 +1,3 @@
-import csv
-import io
 import json
 import re
 from html import unescape
@@ -17,7 +15,7 @@ from tests.report.a_search import search_of
 from tests.report.conftest import RETRAIN, SEARCHES
 from tests.report.named import HOSTILE_NAMES
 from tests.report.rendered import rendered
-from tests.report.tree import without_settings
+from tests.report.tree import csv_rows, without_settings
 
 pytestmark = pytest.mark.slow
 
@@ -25,10 +23,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def usual():
     return search_of(24)
-
-
-def rows_of(search):
-    return list(csv.DictReader(io.StringIO(table(search).decode())))
 
 
 def row_numbers(page):
@@ -98,12 +92,12 @@ def test_scores_of_folds_are_those_of_left_out_clips():
     search = search_of(24, folds=5)
     assert "On the left-out clips of 5 folds (96 clips of 21 source videos)" in verdict(search)
     assert "first fold" in search_page(search, RETRAIN)
-    assert [float(rows_of(search)[0][f"fold_{n}_top1"]) for n in range(1, 6)] == list(ranked(search)[0].fold_top1)
+    assert [float(csv_rows(table(search))[0][f"fold_{n}_top1"]) for n in range(1, 6)] == list(ranked(search)[0].fold_top1)
 
 
 def test_the_table_has_all_trials_with_exact_values():
     search = SEARCHES["search of two objectives"]()
-    rows = rows_of(search)
+    rows = csv_rows(table(search))
     assert len(rows) == 80
     by_number = {trial.number: trial for trial in search.trials}
     for row in rows:
@@ -117,7 +111,7 @@ def test_the_table_has_all_trials_with_exact_values():
 
 
 def test_no_cell_of_the_table_becomes_a_formula():
-    rows = rows_of(search_of(24, failure="=HYPERLINK(1)\nx", backbone="=1+1"))
+    rows = csv_rows(table(search_of(24, failure="=HYPERLINK(1)\nx", backbone="=1+1")))
     assert not [cell for row in rows for cell in row.values() if cell.startswith("=")]
 
 

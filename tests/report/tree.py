@@ -1,5 +1,7 @@
 """A page as its elements and its text, and the faults of its markup."""
 
+import csv
+import io
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -52,13 +54,17 @@ def rows_of(table):
     ]
 
 
+def csv_rows(content):
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
 def without_settings(html):
     """The page but for the options, which are described as in the form, for datasets of either kind."""
     return re.sub(r'<table class="settings">.*?</table>', "", html, flags=re.S)
 
 
 def words_of(svg):
-    """What a drawing has written in it, and what its marks say under the pointer."""
+    """The texts of a drawing, and the titles of its marks, shown under the pointer."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg), re.findall(r"<title[^>]*>([^<]*)</title>", svg)[1:]
 
 

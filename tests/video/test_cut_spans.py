@@ -97,18 +97,8 @@ def test_frames_are_those_of_the_grid_wherever_key_frames_are(
     num_frames = str(round(Fraction(rate) * key_seconds))
     path = make_video(
         tmp_path / f"film.{suffix}",
-        *(
-            "-f",
-            "rawvideo",
-            "-s",
-            f"{NUM_SIDE * SQUARE_PIXELS}x{NUM_SIDE * SQUARE_PIXELS}",
-            "-pix_fmt",
-            "gray",
-            "-r",
-            rate,
-            "-t",
-            str(FILM_SECONDS),
-        ),
+        *("-f", "rawvideo", "-s", f"{NUM_SIDE * SQUARE_PIXELS}x{NUM_SIDE * SQUARE_PIXELS}", "-pix_fmt", "gray"),
+        *("-r", rate, "-t", str(FILM_SECONDS)),
         *("-i", str(tmp_path / "drawn.gray"), *codec, "-pix_fmt", "yuv420p", "-g", num_frames, "-keyint_min", num_frames),
     )
     options, memory = SegmentOptions(clip_seconds=60, crf=5, min_clip_seconds=0.5), undivided()

@@ -5,7 +5,7 @@ from tests.dataset.formats.told import actions, reasons
 
 @pytest.fixture(scope="session")
 def read(label):
-    """What files label the clips of `videos` with (a number: clips of `a.mp4`), and what of them is refused."""
+    """The labels that files give the clips of `videos` (a number: clips of `a.mp4`), and why lines are refused."""
 
     def run(files, videos=1, **options):
         labelling = label({"a.mp4": videos} if isinstance(videos, int) else videos, files, **options)
