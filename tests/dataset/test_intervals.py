@@ -120,9 +120,12 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
             assert won.row.line == -max(overlaps)[-1]
 
 
+MAX_TIMES_PLAIN = 8
+"""The processor time of reading a million intervals, as a multiple of the csv module's for the same lines: the same on every machine."""
 A_MILLION = """
 OVERLAP = 2.4
-import time
+import csv, io, time
+from collections import deque
 from pathlib import Path
 from tasks.dataset.labels import label_clips
 from tasks.dataset.rows import AnnotationFile
@@ -136,22 +139,25 @@ long = [f"{v}.mp4,0,9000,move,bag" for v in range(100)]
 lines = long + [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + OVERLAP:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(100) for i in range(9_999)]
 content = "\\n".join(["video,start_seconds,stop_seconds,verb,noun", *lines]).encode()
 del lines
+began = time.process_time()
+deque(csv.DictReader(io.StringIO(content.decode())), maxlen=0)
+plain_seconds = time.process_time() - began
 Path("/proc/self/clear_refs").write_text("5")
 began = time.process_time()
 found = label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses(), {})
 seconds = time.process_time() - began
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(found.num_labelled, found.problems[-1].reason.split()[1], seconds, int(peak.split()[1]) / 1000)
+print(found.num_labelled, found.problems[-1].reason.split()[1], seconds / plain_seconds, int(peak.split()[1]) / 1000)
 """
 
 
 @pytest.mark.slow
-def test_a_million_intervals_take_seconds_and_little_memory():
+def test_a_million_intervals_take_few_times_as_long_as_reading_the_table_and_little_memory():
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # counting lines takes longer
     command = [sys.executable, "-c", A_MILLION]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], env=plain, capture_output=True, text=True, check=True)
-    num_labelled, num_refused, seconds, megabytes = map(float, done.stdout.split())
+    num_labelled, num_refused, times_plain, megabytes = map(float, done.stdout.split())
     assert num_labelled == 10_000
     assert num_refused > 800_000
-    assert seconds < 10
+    assert times_plain < MAX_TIMES_PLAIN
     assert megabytes < 500
