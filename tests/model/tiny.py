@@ -54,6 +54,12 @@ def outspoken(network: Network, std: float = 0.3, seed: int = 0) -> Network:
     return network
 
 
+def network_of(family: Family = Family.TSN, seed: int = 1, head_seed: int | None = None, std: float = 0.3, **changes) -> Network:
+    """A tiny network of three segments that is ready to answer."""
+    network = Network(tiny(family, **{"num_segments": 3} | changes), seed).eval()
+    return outspoken(network, std, seed if head_seed is None else head_seed)
+
+
 def with_branches(network: Network) -> Network:
     """Let residual branches count; timm starts them at nothing."""
     for module in network.modules():
@@ -155,6 +161,11 @@ def curves(folder: Path) -> dict[str, dict[int, float]]:
     """What TensorBoard shows: by tag, the value of each step."""
     events = EventAccumulator(str(folder / "tensorboard")).Reload()
     return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def epic_key(key: str) -> str:
+    """Name a tensor of a network as EPIC's files do."""
+    return f"base_model.{key.removeprefix('backbone.')}" if key.startswith("backbone.") else key.removeprefix("head.")
 
 
 def passes_of(network: Network) -> list[None]:
