@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.model.data import CachedClip
 from tasks.model.network import Network
-from tests.model.tiny import outspoken, save_noise, tiny
+from tests.model.tiny import epic_key, outspoken, save_noise, tiny
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
     def make(network: Network) -> dict[str, torch.Tensor]:
         state = {}
         for ours, tensor in network.state_dict().items():
-            theirs = f"base_model.{ours.removeprefix('backbone.')}" if ours.startswith("backbone.") else ours.removeprefix("head.")
+            theirs = epic_key(ours)
             state[theirs] = tensor_of(theirs, tuple(tensor.shape), tensor.dtype)
         return state
 
@@ -97,7 +97,7 @@ def golden_state() -> Callable[[Network], dict[str, torch.Tensor]]:
 
 @pytest.fixture
 def epic_content(golden_state) -> Callable[[Network], dict[str, object]]:
-    """What EPIC's file of this network would hold."""
+    """Make the content of EPIC's file of a network."""
 
     def make(network: Network) -> dict[str, object]:
         spec = network.spec

@@ -9,12 +9,15 @@ import torch
 from safetensors.torch import save_file
 
 from tasks.errors import BadCheckpoint, BadConfiguration
+from tasks.model.network import Network
 from tasks.model.pretrained import build
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, Weights
 from tests.model.tiny import tiny
+from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
 
 RESNET = tiny()
+VIDEO = tiny(backbone=TINY_VIDEO.name, num_segments=TINY_VIDEO.num_views)
 
 
 def published(name: str, **arguments) -> dict[str, torch.Tensor]:
@@ -32,10 +35,15 @@ def saved(state: object, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["own.safetensors", "own.pth", "a.hash"])
-def test_a_classifiers_backbone_is_used_and_its_head_is_named(tmp_path, name):
-    theirs = published("test_resnet")
-    begun = start(RESNET, saved(theirs, tmp_path / name))
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [("own.safetensors", RESNET), ("own.pth", RESNET), ("a.hash", RESNET), ("own.pth", VIDEO)],
+    ids=["safetensors", "torch", "hash", "video"],
+)
+def test_a_classifiers_backbone_is_used_and_its_head_is_named(tmp_path, name, spec):
+    with tiny_video_network():
+        theirs = Network(spec, seed=5).backbone.state_dict() | {"fc.weight": torch.zeros(400, 128), "fc.bias": torch.zeros(400)}
+        begun = start(spec, saved(theirs, tmp_path / name))
     ours = begun.network.backbone.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
     assert begun.is_chance

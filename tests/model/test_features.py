@@ -76,7 +76,7 @@ def test_the_last_checkpoint_goes_on_without_the_backbone_and_gives_the_best_aga
     undisturbed = assert_resumes(lambda name: kept_job(tmp_path / name, clips, epochs=4), 1)
     undisturbed.best.unlink()
     fit(kept_job(tmp_path / "whole", clips, epochs=4))
-    assert_same_files(tmp_path / "whole", tmp_path / "after-1")
+    assert_same_files(tmp_path / "whole", tmp_path / "resumed")
 
 
 @pytest.mark.slow

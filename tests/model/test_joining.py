@@ -1,6 +1,7 @@
 """Heads on the joined features of several networks: what they learn, and how they answer where one of these hears nothing."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ HEARD = (Modality.SOUND, Modality.SPECTROGRAM)
 @pytest.fixture(scope="module")
 def job(films, tmp_path_factory):
     """A training on these networks, in a folder of this name; all share their features."""
-    root = tmp_path_factory.mktemp("joined")
+    root, numbers = tmp_path_factory.mktemp("joined"), count()
 
     def make(name=None, specs=(SEES, HEARS), features=root / "features", **choice):
         options = TrainOptions.model_validate(RECIPE | QUICK | choice)
@@ -78,7 +79,7 @@ def job(films, tmp_path_factory):
         clips = [CachedClip(one, *label_of(i), source=str(i // 4)) for i, one in enumerate(names)]
         joined = [JoinedNetwork(one, dict(zip(names, films[one.spec.modality], strict=True))) for one in networks]
         head = Network(joint_spec(networks, options, **SIZES), seed=5)
-        folder = root / (name or f"run-{len(list(root.iterdir()))}")
+        folder = root / (name or f"run-{next(numbers)}")
         train, val = clips[:NUM_TRAINED], clips[NUM_TRAINED:]
         return TrainJob(head, CLASSES, train, val, options, folder, "cpu", features=features, joined=joined)
 

@@ -11,10 +11,14 @@ from tasks.model.network import Network
 from tasks.options import TrainOptions
 from tests.model.tiny import tiny
 
+RESTING = {"conv1", "bn1", "layer1", "layer2", "layer3"}
+
 
 def statistics_that_move(**choice) -> list[str]:
     network = Network(tiny())
     ActionModule(network, TrainOptions(**choice), []).eval().train()
+    if choice.get("trainable") == "last-stage":
+        assert {name for name, child in network.backbone.named_children() if not child.training} == RESTING
     before = {name: tensor.clone() for name, tensor in network.named_buffers()}
     with torch.no_grad():
         network(torch.randn(2, 2, 3, 64, 64))

@@ -27,7 +27,7 @@ CHOICES = {
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "step after a warm-up" else pytest.param(name, marks=pytest.mark.long) for name in CHOICES]
+    "name", [name if name in ("step after a warm-up", "early stopping") else pytest.param(name, marks=pytest.mark.long) for name in CHOICES]
 )
 def test_a_whole_network_goes_on_to_more_epochs(clips, tmp_path: Path, name):
     choice = {"trainable": "last-stage", "batch_norm": "train", **CHOICES[name]}

@@ -30,7 +30,7 @@ def clock(monkeypatch) -> Clock:
 
 @pytest.fixture
 def lines(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock):
-    """What a training of 4 clips says of its time, validated on 2, where a clip takes so long forward and so long back."""
+    """Lines about the time of a training of 4 clips, validated on 2, where a clip takes so long forward and so long back."""
 
     def run(forward_seconds: float, backward_seconds: float, **choice) -> list[str]:
         planned = job(tmp_path, clips, batch_size=1, trainable="heads", **choice)

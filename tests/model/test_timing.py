@@ -7,14 +7,16 @@ from tasks.errors import BadConfiguration
 from tasks.model import timing
 from tasks.model.network import Network
 from tasks.model.timing import clip_seconds
+from tests.model.test_hearing import SOUND, SPECTROGRAM
 from tests.model.tiny import tiny
 
 
-def test_a_clip_is_timed_by_the_median_after_a_first_that_does_not_count(tiny_network: Network, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("spec", [tiny(), SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_a_clip_is_timed_by_the_median_after_a_first_that_does_not_count(spec, monkeypatch: pytest.MonkeyPatch):
     durations = [100, 4, 1, 2, 50, 3]
     times = iter(accumulate(chain.from_iterable((1, seconds) for seconds in durations)))
     monkeypatch.setattr(timing, "perf_counter", lambda: next(times))
-    assert clip_seconds(tiny_network, 1, "cpu") == 3
+    assert clip_seconds(Network(spec), 10, "cpu") == 3
     assert next(times, None) is None
 
 

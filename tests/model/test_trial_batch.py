@@ -102,9 +102,9 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_process_and_several_give_what_each_trial_gives_alone_and_failures_are_their_own(clips, tmp_path: Path):
     planned = [*batch(tmp_path, clips), *batch(tmp_path, clips, seed=1, dropout=0.5)]
     jobs = [planned[0], impossible(planned[1]), diverging(planned[1]), *planned[2:]]
-    for done in (run(jobs), run(jobs, num_processes=2)):
-        outcomes = dict(done)
-        assert sorted(outcomes) == list(range(7))
+    in_order, in_two = run(jobs), run(jobs, num_processes=2)
+    assert [index for index, _ in in_order] == sorted(index for index, _ in in_two) == list(range(7))
+    for outcomes in map(dict, (in_order, in_two)):
         assert "16-mixed" in outcomes.pop(1).reason and "finite" in outcomes.pop(2).reason
         for index in (0, 3, 6):
             assert figures(outcomes[index]) == figures(run_trial(jobs[index]))

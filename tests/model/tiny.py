@@ -1,4 +1,4 @@
-"""Networks, inputs and trainings that take seconds, and what tests compare of them."""
+"""Networks, inputs and trainings that take seconds, and comparisons of them."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -13,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tasks.model.checkpoints import load
 from tasks.model.class_names import ClassNames
 from tasks.model.data import CachedClip
-from tasks.model.epochs import EpochFiles
+from tasks.model.epochs import LAST, EpochFiles
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
 from tasks.model.spec import FAMILIES, NetworkSpec
@@ -25,7 +26,7 @@ CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
 HEADS = {"trainable": "heads", "feature_variants": 2}
 EXACT = {"batch_norm": "frozen"}
-"""What makes a batch's loss the same in whatever parts it is computed."""
+"""With these a batch's loss is the same in whatever parts it is computed."""
 
 RICH = {
     "optimizer": "adamw",
@@ -37,7 +38,7 @@ RICH = {
     "accumulate_batches": 2,
     "clip_norm": 1,
 }
-"""What all kinds of training can do at once."""
+"""Options that all kinds of training can have at once."""
 
 
 def tiny(family: Family = Family.TSN, **changes) -> NetworkSpec:
@@ -52,6 +53,12 @@ def outspoken(network: Network, std: float = 0.3, seed: int = 0) -> Network:
         for parameter in network.head.parameters():
             parameter.normal_(std=std, generator=torch.Generator().manual_seed(seed))
     return network
+
+
+def network_of(family: Family = Family.TSN, seed: int = 1, head_seed: int | None = None, std: float = 0.3, **changes) -> Network:
+    """A tiny network of three segments that is ready to answer."""
+    network = Network(tiny(family, **{"num_segments": 3} | changes), seed).eval()
+    return outspoken(network, std, seed if head_seed is None else head_seed)
 
 
 def with_branches(network: Network) -> Network:
@@ -99,23 +106,30 @@ def stop_after(epoch: int) -> Callable[[EpochFiles], None]:
     return hook
 
 
-def assert_resumes(make: Callable[[str], TrainJob], *epochs: int) -> TrainOutcome:
-    """From the files of each of these epochs, all that a kill leaves, a training ends as the undisturbed one, which is returned."""
+def assert_resumes(make: Callable[[str], TrainJob], first: int, *later: int) -> TrainOutcome:
+    """A training from the files of its first epochs, stopped after each later one, ends as the undisturbed one, which is returned."""
     whole = make("whole")
+    begun = whole.folder.with_name("resumed")
 
     def keep(files: EpochFiles) -> None:
-        for epoch in {record.epoch for record in files.records}.intersection(epochs):
-            shutil.copytree(whole.folder, whole.folder.with_name(f"after-{epoch}"), ignore=shutil.ignore_patterns("tensorboard"))
+        if files.records[-1].epoch == first:
+            # A kill leaves curves that are written in part.
+            shutil.copytree(whole.folder, begun)
         if whole.caches_features:
             assert files.best is None
             assert {name.split(".")[0] for name in torch.load(files.last, weights_only=True)["state_dict"]} == {"head"}
 
     undisturbed = fit(whole, on_epoch=keep)
-    for epoch in epochs:
-        resumed = fit(make(f"after-{epoch}"))
-        assert scores(resumed) == scores(undisturbed)
-        assert_same_files(resumed.best.parent, whole.folder)
-        assert curves(resumed.best.parent) == curves(whole.folder)
+    assert (begun / LAST).exists()
+    for epoch in later:
+        with pytest.raises(Stop):
+            fit(make("resumed"), on_epoch=stop_after(epoch))
+    trained: list[int] = []
+    resumed = fit(make("resumed"), on_epoch=lambda files: trained.extend(record.epoch for record in files.records))
+    assert trained == list(range((first, *later)[-1] + 1, len(undisturbed.history)))
+    assert scores(resumed) == scores(undisturbed)
+    assert_same_files(begun, whole.folder)
+    assert curves(begun) == curves(whole.folder)
     return undisturbed
 
 
@@ -152,9 +166,14 @@ def learnt(folder: Path) -> list:
 
 
 def curves(folder: Path) -> dict[str, dict[int, float]]:
-    """What TensorBoard shows: by tag, the value of each step."""
+    """Return the value of each step by tag, as TensorBoard shows it."""
     events = EventAccumulator(str(folder / "tensorboard")).Reload()
     return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def epic_key(key: str) -> str:
+    """Name a tensor of a network as EPIC's files do."""
+    return f"base_model.{key.removeprefix('backbone.')}" if key.startswith("backbone.") else key.removeprefix("head.")
 
 
 def passes_of(network: Network) -> list[None]:

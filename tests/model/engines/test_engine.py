@@ -17,7 +17,7 @@ NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
 
 
 def plain_logits(network):
-    """What the network answers to each of ten crops by its own `forward`, as torch runs it."""
+    """Answer to each of ten crops by the network's own `forward`, as torch runs it."""
     with torch.inference_mode():
         logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)))
     return logits

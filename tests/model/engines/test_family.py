@@ -17,16 +17,11 @@ from tasks.model.engines.parity import SHARE_OF_STD, check
 from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer, make_scorer
 from tasks.model.growth import widen_heads
-from tasks.model.network import Network
 from tasks.model.spec import Consensus, NetworkSpec
 from tasks.options import Family, Modality
-from tests.model.tiny import CLASSES, outspoken, snippets_of, tiny
+from tests.model.tiny import CLASSES, network_of, snippets_of
 
 pytestmark = pytest.mark.slow
-
-
-def network_of(family=Family.TSN, seed=1, **changes) -> Network:
-    return outspoken(Network(tiny(family, **{"num_segments": 3} | changes), seed=seed).eval(), seed=seed)
 
 
 PICTURES = [modality for modality in Modality if modality is not Modality.SOUND]
@@ -34,15 +29,17 @@ ATTENTIVE = {"consensus": Consensus.ATTENTIVE}
 GRAPHS = [
     *((Family.TSN, {"modality": modality}) for modality in PICTURES),
     (Family.TSM, {}),
+    (Family.TSM, {"modality": Modality.FLOW}),
     (Family.TSM, ATTENTIVE),
     # The graph of TSN: relations between segments are computed after it.
     (Family.TRN, {"modality": Modality.FLOW}),
+    (Family.TSN, {"backbone": "bninception"}),
     (Family.TSN, {"backbone": "tf_efficientnet_lite0"}),
     (Family.TSN, {"backbone": "vit_tiny_patch16_224", **ATTENTIVE}),
 ]
 MORE_GRAPHS = [
-    *((Family.TSN, {"backbone": "bninception", "modality": modality}) for modality in PICTURES),
-    *((Family.TSM, {"modality": modality}) for modality in PICTURES if modality is not Modality.RGB),
+    *((Family.TSN, {"backbone": "bninception", "modality": modality}) for modality in PICTURES if modality is not Modality.RGB),
+    *((Family.TSM, {"modality": modality}) for modality in PICTURES if modality not in (Modality.RGB, Modality.FLOW)),
     (Family.MTRN, {"modality": Modality.RGB_DIFFERENCE}),
     *((Family.TSN, {"backbone": backbone, **ATTENTIVE}) for backbone in ("test_resnet", "bninception")),
 ]
@@ -62,8 +59,7 @@ def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, ch
     assert (engine.features_in_float32(view) - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("modality", [Modality.FLOW, Modality.RGB_DIFFERENCE])
+@pytest.mark.parametrize("modality", [Modality.FLOW, pytest.param(Modality.RGB_DIFFERENCE, marks=pytest.mark.long)])
 def test_int8_answers_as_pytorch_does_or_gives_way_to_it_with_the_reason(modality):
     network = network_of(modality=modality)
     checked, trained_on, new = ([snippets_of(network.spec, seed)] for seed in range(3))

@@ -62,7 +62,7 @@ def test_int8_is_calibrated_on_clips_and_says_so(outspoken_network):
     engine = OpenvinoEngine(network, 1, [snippets_of(network.spec, seed) for seed in (1, 2)])
     assert engine.precision == "int8"
     assert "on 2 training clips" in engine.description
-    ours, theirs = (one.score(snippets_of(network.spec)) for one in (engine, PytorchEngine(network, 1)))
+    ours, theirs = (each.score(snippets_of(network.spec)) for each in (engine, PytorchEngine(network, 1)))
     assert (ours.noun - theirs.noun).abs().max() < 0.75 * theirs.noun.std()
 
 

@@ -7,17 +7,12 @@ from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.engines.shared import SharedFeatures, is_shareable
-from tasks.model.network import Network
 from tasks.model.spec import Consensus
 from tasks.options import Family, Modality
 from tasks.results.evaluation import EngineUsed
-from tests.model.tiny import CLASSES, outspoken, snippets_of, tiny
+from tests.model.tiny import CLASSES, network_of, snippets_of, tiny
 
 pytestmark = pytest.mark.slow
-
-
-def network_of(family=Family.TSN, head_seed=2, backbone_seed=1, **changes):
-    return outspoken(Network(tiny(family, **{"num_segments": 3} | changes), seed=backbone_seed).eval(), seed=head_seed)
 
 
 @pytest.fixture
@@ -56,7 +51,7 @@ def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared,
     ("change", "choice"),
     [
         ({"consensus": Consensus.ATTENTIVE}, {}),
-        ({"backbone_seed": 2}, {}),
+        ({"seed": 2, "head_seed": 1}, {}),
         ({"family": Family.TSM}, {}),
         ({"sampling_window": 0.5}, {}),
         ({}, {"num_crops": 10}),

@@ -1,4 +1,4 @@
-"""A test sound, and what the libraries that the networks were trained with make of it.
+"""A test sound, and the results of the libraries that the networks were trained with.
 
 `reference.npz` was made once by `python -m tests.model.sound.reference` in an environment with librosa 0.11.0, essentia 2.1b6.dev1389 and
 `pip install --no-deps aisfx==0.1.2`, beside numpy 2.4.6 and torch 2.13.0. It keeps every `STEP`th spectrum.
@@ -26,7 +26,7 @@ def signal(rate_hz: int) -> NDArray[np.float32]:
 
 @cache
 def reference() -> dict[str, NDArray[np.float32]]:
-    """What librosa, essentia and aisfx made of it."""
+    """Return the results of librosa, essentia and aisfx."""
     with np.load(FILE, allow_pickle=False) as stored:
         return dict(stored)
 
