@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds
 from tasks.dataset.vocabulary import WordTarget
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, LogEntry, Statement, Withdrawal
@@ -224,7 +224,10 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 
 def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
-    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
+    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own.
+
+    Of intervals that begin together the longest comes first, as in a label file.
+    """
     intervals = {video: ledger.intervals(video) for video in ledger.videos}
     parts = []
     for clip in clips:
@@ -242,7 +245,7 @@ def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
                     at=latest.at,
                     number=ledger.number(latest),
                 )
-                for one in inside
+                for one in sorted(inside, key=longest_first)
             ]
     return parts
 

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds, winners
+from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds, winners
 from tasks.dataset.rows import IntervalRow, LabelRow
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
@@ -46,9 +46,12 @@ class Coverings:
 
 def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
     """Find the intervals that label clips of one video, both by time; its intervals in a clip label it together, as of the latest."""
+    intervals = sorted(intervals, key=longest_first)
     rows = [
-        IntervalRow(number, _label(number, ledger.words(one) or ("", "")), one.video, one.start_seconds, one.stop_seconds)
-        for number, one in enumerate(intervals)
+        IntervalRow(
+            number, _label(number, ledger.words(interval) or ("", "")), interval.video, interval.start_seconds, interval.stop_seconds
+        )
+        for number, interval in enumerate(intervals)
     ]
     latest = _latest(clips, intervals, ledger)
     return {

@@ -1,6 +1,6 @@
 """Which intervals of the page label the clips of the page."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.dataset.statements import Ledger, key_of
@@ -30,6 +30,8 @@ def words(log: Writer, kept: Coverings) -> dict[str, tuple[str, str]]:
 
 
 @settings(max_examples=30)
+@example([((0, 8), ("take", "bag"), False), ((0, 9), ("put", "meat"), False)], False)
+@example([((0, 9), ("take", "bag"), False), ((1, 9), ("put", "meat"), False), ((1, 9), ("take", "bag"), False)], False)
 @given(st.lists(st.tuples(TIMES, ACTIONS, st.booleans()), max_size=6), st.booleans())
 def test_the_page_labels_clips_by_intervals_as_the_build_does(said, is_merged):
     log = Writer()
