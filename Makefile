@@ -19,6 +19,15 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # One per core, at most four: each takes up to 2 GiB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
+# A misspelt VIDEO=films would otherwise run the sample videos. Settings of the environment may be given here, too.
+VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_%
+UNKNOWN := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(UNKNOWN),)
+NEAREST := import sys, difflib; print(*[f"did you mean {name}=?" for name in difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1)])
+$(error unknown variable $(firstword $(UNKNOWN)). $(shell $(PYTHON) -c '$(NEAREST)' $(firstword $(UNKNOWN)) $(filter-out %_%,$(VARIABLES))) \
+  Variables are $(filter-out %_%,$(VARIABLES)))
+endif
+
 # VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 

@@ -51,6 +51,20 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "message"), [("VIDEO=films", r"VIDEO\. did you mean VIDEOS=\?"), ("set=a=1", r"set\. did you mean SET"), ("X=1", r"X\. .*SET")]
+)
+def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, told, variable, message):
+    result = make("run", variable)
+    assert result.returncode
+    assert not result.stdout
+    assert re.search(f"unknown variable {message}", result.stderr)
+
+
+def test_settings_may_be_given_as_variables(make, told):
+    assert make("run", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
+
+
 def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, told):
     for tier in ("fast", "containers", "long"):
         assert f"[-m][pytest][--tier={tier}][-n]" in make(f"test-{tier}").stdout
