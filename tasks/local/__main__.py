@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.local import stack, supervise
+from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, Home
-from tasks.local.run import ingest_folder, ready_airflow, run
+from tasks.local.progress import screen_for
+from tasks.local.run import ingest_folder, ready_airflow, run, say_where
 from tasks.local.servers import step_environment
 
 
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, text in (
         ("start", _start, "start the servers that are not running"),
         ("stop", _stop, "stop the servers"),
-        ("status", _status, "show which servers run; exit code 1 if one does not"),
+        ("status", _status, "show which servers run, their addresses and login; exit code 1 if only some do, or one is unhealthy"),
         ("env", _env, "print the environment variables, secrets included, that `python -m tasks STEP` needs"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=function)
@@ -82,8 +84,11 @@ def _say(line: str) -> None:
 
 
 def _start(home: Home, _: argparse.Namespace) -> int:
-    with home.lock(), ready_airflow(home, supervise.up(home, _say)):
-        return 0
+    with home.lock():
+        servers = supervise.up(home, _say)
+        with ready_airflow(home, servers):
+            say_where(home, servers, screen_for(sys.stdout))
+    return 0
 
 
 def _stop(home: Home, _: argparse.Namespace) -> int:
@@ -91,16 +96,33 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
         _say("nothing runs")
         return 0
     with home.lock():
+        for run in _active_runs(home):
+            _say(f"interrupting {run.dag_id}, run {run.run_id}: `make start` goes on with it")
         supervise.down(home, _say)
     return 0
 
 
+def _active_runs(home: Home) -> list[RunRef]:
+    """List the runs that a stop interrupts, as far as Airflow answers."""
+    for state in supervise.running(home):
+        if state.server.name == "airflow" and state.is_healthy:
+            with AirflowApi(state.server.address, Credentials.load(home).airflow_password) as api:
+                return api.active_runs()
+    return []
+
+
 def _status(home: Home, _: argparse.Namespace) -> int:
-    states = supervise.running(home)
+    states = supervise.running(home) if home.credentials_file.exists() else []
+    if not any(state.is_running for state in states):
+        _say("no server runs; `make start` starts them, `make run` also runs the DAGs")
+        return 0
     for state in states:
         word = "healthy" if state.is_healthy else "running, but unhealthy" if state.is_running else "not running"
         _say(f"{state.server.title}: {word}" + (f" at {state.server.address}" if state.is_running else ""))
-    return 0 if all(state.is_healthy for state in states) else 1
+    if not all(state.is_healthy for state in states):
+        return 1
+    say_where(home, [state.server for state in states], screen_for(sys.stdout))
+    return 0
 
 
 def _env(home: Home, _: argparse.Namespace) -> int:

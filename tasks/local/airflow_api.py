@@ -129,11 +129,11 @@ class AirflowApi:
             return None
         return [RunRef.model_validate(created) for event in reply.json()["asset_events"] for created in event["created_dagruns"]]
 
-    def active_runs(self, dag_id: str) -> list[RunRef]:
-        """List the unfinished runs of the DAG, earliest first."""
+    def active_runs(self, dag_id: str = "~") -> list[RunRef]:
+        """List the unfinished runs of the DAG, or of all DAGs, earliest first."""
         query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
         found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
-        return [RunRef(dag_id=dag_id, run_id=run["dag_run_id"]) for run in found]
+        return [RunRef(dag_id=run["dag_id"], run_id=run["dag_run_id"]) for run in found]
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """Return the log of the task's last try so far, without Airflow's heading."""

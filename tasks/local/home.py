@@ -28,9 +28,16 @@ class Home:
         return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
-        """Create the folder without access for other users: it holds videos and databases."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o700)
+        """Create the folder without access for other users: it holds videos and databases.
+
+        Raises:
+            BadConfiguration: it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+        except OSError as error:
+            raise BadConfiguration(f"{self.root} cannot be written ({error.strerror}); set RETAKE_HOME to a folder of yours") from None
 
     def folder(self, name: str) -> Path:
         """Create a sub-folder unless it exists."""

@@ -52,7 +52,8 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("variable", "message"), [("VIDEO=films", r"VIDEO\. did you mean VIDEOS=\?"), ("set=a=1", r"set\. did you mean SET"), ("X=1", r"X\. .*SET")]
+    ("variable", "message"),
+    [("VIDEO=films", r"VIDEO\. did you mean VIDEOS=\?"), ("set=a=1", r"set\. did you mean SET"), ("X=1", r"X\. .*SET")],
 )
 def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, told, variable, message):
     result = make("run", variable)
