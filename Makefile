@@ -31,7 +31,7 @@ endif
 # VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 
-.PHONY: help run start stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint constraints constraints-check clean
+.PHONY: help run start cancel stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint constraints constraints-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ run: $(FOR_RUN) ## Start the servers and train on the sample videos (or VIDEOS=d
 
 start: $(FOR_RUN) ## Start the servers that are not running, and print their addresses
 	@$(BIN)/python -m tasks.local start
+
+cancel: ## End all runs that are going on, in the stack of `make up` if it is up
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local cancel; else echo "nothing runs: there is no $(VENV)"; fi
 
 stop: ## Stop the servers; runs that are going on are named, and go on at the next start
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: there is no $(VENV)"; fi

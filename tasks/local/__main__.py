@@ -4,14 +4,16 @@ import argparse
 import logging
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
-from tasks.local import stack, supervise
+from tasks.local import people, stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import screen_for
-from tasks.local.run import ingest_folder, ready_airflow, run, say_where
+from tasks.local.run import cancel, ingest_folder, ready_airflow, run, say_where
 from tasks.local.servers import step_environment
 
 
@@ -26,7 +28,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the servers and any started run continue. `make stop` ends them, `make run` resumes\n")
+        sys.stderr.write(
+            "\ninterrupted; the servers and any started run go on. `make cancel` ends the runs, `make stop` the servers, `make run` resumes\n"
+        )
         return 130
     return code
 
@@ -54,10 +58,22 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, text in (
         ("start", _start, "start the servers that are not running"),
         ("stop", _stop, "stop the servers"),
+        ("cancel", _cancel, "end every unfinished run of the stack of `make up` if it is up, else of the local servers"),
         ("status", _status, "show which servers run, their addresses and login; exit code 1 if only some do, or one is unhealthy"),
         ("env", _env, "print the environment variables, secrets included, that `python -m tasks STEP` needs"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=function)
+
+    command = commands.add_parser("people", help="add, change, remove or list who may log in to the local Airflow")
+    what = command.add_subparsers(required=True, metavar="ACTION")
+    action = what.add_parser("add", help="let a person log in, or change their role; print the password")
+    action.add_argument("name")
+    action.add_argument("--role", choices=people.ROLES, default="labeller", help="labeller: labels and starts DAGs; viewer: looks")
+    action.set_defaults(command=_add_person)
+    action = what.add_parser("remove", help="lock a person out")
+    action.add_argument("name")
+    action.set_defaults(command=_remove_person)
+    what.add_parser("list", help="list names and roles").set_defaults(command=_list_people)
     return parser
 
 
@@ -104,11 +120,56 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
 
 def _active_runs(home: Home) -> list[RunRef]:
     """List the runs that a stop interrupts, as far as Airflow answers."""
-    for state in supervise.running(home):
-        if state.server.name == "airflow" and state.is_healthy:
-            with AirflowApi(state.server.address, Credentials.load(home).airflow_password) as api:
-                return api.active_runs()
-    return []
+    with _local_airflow(home) as api:
+        return api.active_runs() if api else []
+
+
+def _add_person(home: Home, arguments: argparse.Namespace) -> int:
+    person = people.add(home, arguments.name, arguments.role)
+    _say(f"{arguments.name}, {person.role}: password {person.password}")
+    return _take_in(home)
+
+
+def _remove_person(home: Home, arguments: argparse.Namespace) -> int:
+    people.remove(home, arguments.name)
+    return _take_in(home)
+
+
+def _list_people(home: Home, _: argparse.Namespace) -> int:
+    for name, person in people.people(home).items():
+        _say(f"{name}: {person.role}")
+    return 0
+
+
+def _take_in(home: Home) -> int:
+    """Restart Airflow with the people of now, unless that interrupts a run."""
+    with _local_airflow(home) as api:
+        runs = api.active_runs() if api else []
+    if api is None or runs:
+        _say(f"`make start` makes it hold{f', once {runs[0].dag_id} has ended' if runs else ''}")
+        return 0
+    return _start(home, argparse.Namespace())
+
+
+def _cancel(home: Home, _: argparse.Namespace) -> int:
+    found = stack.find()
+    with found.airflow() if found else _local_airflow(home) as api:
+        if api is None:
+            raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
+        cancel(api, screen_for(sys.stdout))
+    return 0
+
+
+@contextmanager
+def _local_airflow(home: Home) -> Iterator[AirflowApi | None]:
+    """Yield a client of the local Airflow, or None if it does not answer."""
+    states = supervise.running(home) if home.credentials_file.exists() else []
+    address = next((state.server.address for state in states if state.server.name == "airflow" and state.is_healthy), None)
+    if address is None:
+        yield None
+        return
+    with AirflowApi(address, Credentials.load(home).airflow_password) as api:
+        yield api
 
 
 def _status(home: Home, _: argparse.Namespace) -> int:

@@ -135,6 +135,10 @@ class AirflowApi:
         found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
         return [RunRef(dag_id=run["dag_id"], run_id=run["dag_run_id"]) for run in found]
 
+    def end(self, run: RunRef) -> None:
+        """End a run: its tasks at work are killed and failed, the others skipped."""
+        self._call("PATCH", _path(run), json={"state": "failed"})
+
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """Return the log of the task's last try so far, without Airflow's heading."""
         path = f"{_path(run)}/taskInstances/{quote(task.task_id)}/logs/{max(task.try_number, 1)}"

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 from tasks.local.home import REPOSITORY, Credentials, Home, write_private
+from tasks.local.people import ADMINISTRATOR, AIRFLOW_ROLES, people
 from tasks.local.ports import LOOPBACK
 
-USER = "admin"
+USER = ADMINISTRATOR
 DAGS = REPOSITORY / "dags"
 
 _LOCAL_SETTINGS = f'''"""Keep Airflow's two log servers on loopback: they listen on every interface, and no setting changes it. Written by `make run`."""
@@ -36,7 +37,8 @@ def passwords_file(home: Home) -> Path:
 def write_files(home: Home, credentials: Credentials) -> None:
     """Write the password file and the loopback hook into Airflow's home."""
     home.folder("airflow/config")
-    write_private(passwords_file(home), json.dumps({USER: credentials.airflow_password}))
+    passwords = {USER: credentials.airflow_password, **{name: person.password for name, person in people(home).items()}}
+    write_private(passwords_file(home), json.dumps(passwords))
     write_private(home.root / "airflow" / "config" / "airflow_local_settings.py", _LOCAL_SETTINGS)
 
 
@@ -44,6 +46,7 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
     """Make Airflow's configuration as environment variables. `ports` has `airflow`, `airflow_worker_logs` and `airflow_trigger_logs`."""
     folder = home.root / "airflow"
     address = f"http://{LOOPBACK}:{ports['airflow']}"
+    roles = {USER: "admin", **{name: AIRFLOW_ROLES[person.role] for name, person in people(home).items()}}
     sections: dict[str, dict[str, object]] = {
         "CORE": {
             "DAGS_FOLDER": DAGS,
@@ -54,7 +57,7 @@ def environment(home: Home, credentials: Credentials, ports: dict[str, int]) -> 
             "PARALLELISM": 4,
             "FERNET_KEY": credentials.airflow_fernet_key,
             "HOSTNAME_CALLABLE": "airflow_local_settings.hostname",
-            "SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in roles.items()),
             "SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": passwords_file(home),
         },
         "API": {"HOST": LOOPBACK, "PORT": ports["airflow"], "BASE_URL": address, "SECRET_KEY": credentials.airflow_secret_key},

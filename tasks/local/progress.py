@@ -84,8 +84,9 @@ class LiveScreen:
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
-        """Print a line above the table."""
-        self._console.print(f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}", highlight=False)
+        """Print a line above the table; the terminal wraps it, so that an address stays whole when it is copied."""
+        line = f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}"
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
         """Redraw the table."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse, suited
-from tasks.local.follow import follow_chain, follow_run, shown, wait_for_dags
+from tasks.local.follow import POLL_SECONDS, follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
@@ -23,6 +23,8 @@ from tasks.store.objects import Store
 
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
+_SUCCESSORS_SECONDS = 5.0
+"""How long Airflow may take to start the runs that an asset's update causes."""
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 
@@ -86,6 +88,25 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
         api.ensure_pool("gpu", max(1, num_gpus()), "One slot per GPU, or one without a GPU")
         wait_for_dags(api)
         yield api
+
+
+def cancel(api: AirflowApi, screen: Screen) -> None:
+    """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
+    num_ended = 0
+    deadline = time.monotonic() + _SUCCESSORS_SECONDS
+    while time.monotonic() < deadline:
+        for run in api.active_runs():
+            api.end(run)
+            screen.say(f"ended {run.dag_id}, run {run.run_id}")
+            num_ended += 1
+            deadline = time.monotonic() + _SUCCESSORS_SECONDS
+        if not num_ended:
+            screen.say("no run is unfinished")
+            return
+        time.sleep(POLL_SECONDS)
+    screen.say(
+        "to go on, start the same again, or clear the red task in Airflow: finished steps are kept, a training resumes after its last epoch"
+    )
 
 
 def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:

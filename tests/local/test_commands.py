@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.local import __main__ as commands
-from tasks.local import supervise
+from tasks.local import stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials
 from tasks.local.supervise import State
@@ -55,3 +55,10 @@ def test_a_home_that_cannot_be_written_is_named(monkeypatch, capsys):
     monkeypatch.setenv("RETAKE_HOME", "/proc/x")
     assert commands.main(["start"])
     assert "/proc/x cannot be written" in capsys.readouterr().err
+
+
+def test_cancel_without_airflow_says_that_no_run_is_at_work(servers, monkeypatch, capsys):
+    monkeypatch.setattr(stack, "find", lambda: None)
+    servers(running="", healthy="")
+    assert commands.main(["cancel"])
+    assert "no Airflow answers" in capsys.readouterr().err

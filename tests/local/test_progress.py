@@ -53,6 +53,13 @@ def test_nothing_that_people_named_reaches_the_terminal_as_a_command():
     assert all(text not in drawn.getvalue() for text in ("\x1b[2J", "\x1b]0;"))
 
 
+def test_an_address_is_not_broken_at_the_width_of_the_terminal():
+    drawn = io.StringIO()
+    address = f"http://127.0.0.1:8080/dags/retrain/runs/{'x' * 60}"
+    LiveScreen(Console(file=drawn, force_terminal=True, width=40)).say(f"report {address}")
+    assert address in drawn.getvalue()
+
+
 def test_many_mapped_steps_are_one_row_that_counts_and_few_are_shown_one_by_one():
     few = [row("success", 2.0, str(n)) for n in range(6)]
     assert folded(few) == few

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import time
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from tasks.errors import Unavailable
-from tasks.local import airflow_settings, follow, processes, servers, supervise
+from tasks.local import __main__ as commands
+from tasks.local import airflow_settings, follow, people, processes, servers, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home
@@ -41,6 +43,14 @@ chain("ingest_videos", "@hourly", clips)
 chain("build_dataset", [clips], dataset)
 chain("retrain", [dataset], model)
 
+with DAG(dag_id="slow", schedule=None, is_paused_upon_creation=False):
+    @task
+    def work():
+        import os, pathlib, time
+        pathlib.Path(os.environ["AIRFLOW_HOME"], "worker.pid").write_text(str(os.getpid()))
+        time.sleep(600)
+    work()
+
 with DAG(dag_id="search", schedule=None, is_paused_upon_creation=False):
     @task
     def report():
@@ -63,6 +73,7 @@ def local(tmp_path_factory):
         patch.setattr(airflow_settings, "DAGS", dags)
         patch.setattr(servers, "code_version", lambda: "tested")  # a commit in the middle would restart Airflow
         try:
+            people.add(home, "anna", "labeller")
             supervise.up(home, announced.append)
             yield home, announced
         finally:
@@ -128,6 +139,12 @@ def test_mlflow_keeps_artifacts_in_the_store_and_refuses_another_host_name(home)
     assert reply.status_code == 403
 
 
+def test_a_person_who_was_added_logs_in(home):
+    running, _ = up(home)
+    login = {"username": "anna", "password": people.people(home)["anna"].password}
+    assert httpx.post(f"{running['airflow'].address}/auth/token", json=login, trust_env=False).status_code == 201
+
+
 def test_the_chain_runs_through_the_real_scheduler(home):
     running, _ = up(home)
     output = io.StringIO()
@@ -154,6 +171,23 @@ def test_a_winner_is_retrained_once_also_if_the_task_that_started_it_is_cleared(
         assert api.result(run.ref, run.first("work")) == {"store": "s3://won"}
         started = [run["dag_run_id"] for run in api._get("/dags/retrain/dagRuns")["dag_runs"]]
         assert [run_id for run_id in started if run_id.startswith("search__")] == ["search__0123"]
+
+
+def test_cancel_ends_a_run_with_its_process(home, monkeypatch):
+    monkeypatch.setenv("RETAKE_HOME", str(home.root))
+    running, _ = up(home)
+    worker = home.root / "airflow" / "worker.pid"
+    with ready_airflow(home, list(running.values())) as api:
+        run = api.trigger("slow", {})
+        deadline = time.monotonic() + 60
+        while not worker.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process = psutil.Process(int(worker.read_text()))
+        assert commands.main(["cancel"]) == 0
+        assert api.run_state(run) == "failed"
+        assert api.active_runs() == []
+    process.wait(30)
 
 
 def test_a_killed_store_is_started_again_with_its_data(home):

@@ -1,0 +1,61 @@
+"""People who may log in to the local Airflow."""
+
+import json
+import stat
+
+import pytest
+
+from tasks.errors import BadConfiguration
+from tasks.local import __main__ as commands
+from tasks.local import airflow_settings, people
+from tasks.local.home import Credentials
+from tasks.local.servers import WANTED_PORTS
+
+
+def configured(home) -> tuple[str, dict[str, str]]:
+    """The users of Airflow with their roles, and their passwords."""
+    credentials = Credentials.load_or_create(home)
+    airflow_settings.write_files(home, credentials)
+    users = airflow_settings.environment(home, credentials, WANTED_PORTS["airflow"])["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    return users, json.loads(airflow_settings.passwords_file(home).read_text())
+
+
+def test_people_have_roles_and_passwords_of_their_own_in_airflow(home):
+    anna, ben = people.add(home, "anna", "labeller"), people.add(home, "ben", "viewer")
+    users, passwords = configured(home)
+    assert users == "admin:admin,anna:user,ben:viewer"
+    assert (passwords["anna"], passwords["ben"]) == (anna.password, ben.password)
+    assert len(set(passwords.values())) == 3
+    assert stat.S_IMODE(people.people_file(home).stat().st_mode) == 0o600
+
+
+def test_a_changed_role_keeps_the_password_and_who_is_removed_is_gone(home):
+    password = people.add(home, "anna", "labeller").password
+    assert people.add(home, "anna", "viewer").password == password
+    assert configured(home)[0] == "admin:admin,anna:viewer"
+    people.remove(home, "anna")
+    assert configured(home)[0] == "admin:admin"
+    with pytest.raises(BadConfiguration, match="nobody is called anna"):
+        people.remove(home, "anna")
+
+
+@pytest.mark.parametrize("name", ["admin", "", "a:admin", "a,b", "Anna", "x" * 33, "ann\n"])
+def test_a_name_that_airflow_would_read_otherwise_is_refused(home, name):
+    with pytest.raises(BadConfiguration, match="cannot be added"):
+        people.add(home, name, "labeller")
+    assert people.people(home) == {}
+
+
+def test_a_damaged_file_is_named(home):
+    people.people_file(home).write_text('{"anna": {}}')
+    with pytest.raises(BadConfiguration, match=r"people\.json is damaged"):
+        configured(home)
+
+
+def test_the_command_prints_the_password_and_lists_people_without_it(home, capsys):
+    assert commands.main(["people", "add", "anna", "--role", "viewer"]) == 0
+    assert people.people(home)["anna"].password in capsys.readouterr().out
+    assert commands.main(["people", "list"]) == 0
+    assert capsys.readouterr().out == "anna: viewer\n"
+    assert commands.main(["people", "remove", "anna"]) == 0
+    assert people.people(home) == {}
