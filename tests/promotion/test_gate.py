@@ -6,53 +6,10 @@ from tasks.errors import BadInput
 from tasks.evaluation.class_losses import ClassOutcome
 from tasks.options import GateOptions
 from tasks.promotion.gate import contenders, judge
-from tasks.results.evaluation import Attempt, PairedDifference
-from tasks.results.record import TARGETS
+from tasks.results.evaluation import Attempt
+from tests.promotion.conftest import difference
 
 RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
-
-
-@pytest.fixture(scope="module")
-def results(make_result):
-    return {model: make_result(model=model, split="val", num_clips=100, num_sources=10) for model in ("baseline", "champion", "fine-tuned")}
-
-
-@pytest.fixture(scope="module")
-def scored(results):
-    """The two networks' scores, with an action top-1 and a majority class as told."""
-
-    def build(ours=0.5, theirs=0.4, *, opponent="champion", majority=0.1, **update):
-        def of(model, top1):
-            return results[model].model_copy(
-                update={
-                    **update,
-                    **{
-                        target: getattr(results[model], target).model_copy(
-                            update={"top1": top1, "top1_interval": (top1 - 0.05, top1 + 0.05), "majority_top1": majority}
-                        )
-                        for target in TARGETS
-                    },
-                }
-            )
-
-        return of("fine-tuned", ours), of(opponent, theirs)
-
-    return build
-
-
-def difference(num_gained=20, num_lost=10, *, interval=(0.02, 0.18), num_clips=100, num_sources=10, opponent="champion", needed=None):
-    return PairedDifference(
-        target="action",
-        opponent=opponent,
-        num_clips=num_clips,
-        num_sources=num_sources,
-        difference=(num_gained - num_lost) / num_clips,
-        interval=interval,
-        num_gained=num_gained,
-        num_lost=num_lost,
-        mcnemar_p=0.5,
-        num_clips_needed=needed,
-    )
 
 
 def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20):
@@ -244,7 +201,7 @@ def test_scores_of_other_clips_are_refused(scored, field):
 @pytest.mark.parametrize("update", [{"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}])
 def test_a_difference_of_something_else_is_refused(scored, update):
     with pytest.raises(BadInput, match="run compare again"):
-        judged(*scored(), difference().model_copy(update=update), [], GateOptions())
+        judged(*scored(), difference(**update), [], GateOptions())
 
 
 def test_a_network_is_not_its_own_opponent(results):

@@ -6,7 +6,7 @@ from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import TARGETS
 from tasks.results.search import Importance, ScoredTrial, Search, SearchPlanResult, SelectionBias, Top1
 from tasks.results.training import Epoch
-from tests.report.records import some
+from tests.records import some
 
 NUM_CLIPS, NUM_SOURCES = 96, 21
 OF_FORM = {

@@ -7,7 +7,7 @@ import pytest
 from tasks.report.beside_probe import answer_of, probe_section
 from tasks.report.page import page
 from tasks.results.probe import ProbeDifference
-from tests.report.records import some
+from tests.records import some
 
 
 def difference(low, high, target="action"):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tasks.report.figures.histograms import histograms
 from tasks.results.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
-from tests.report.records import some
+from tests.records import some
 
 
 def manifest(num_nouns: int, *splits: str) -> Manifest:
