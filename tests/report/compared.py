@@ -2,8 +2,8 @@
 
 from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
-from tests.report.named import drawn
 from tests.records import some
+from tests.report.named import drawn
 from tests.report.runs import MACHINE, difference, result
 
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")

@@ -38,6 +38,9 @@ HOSTILE = (
     "> a",
 )
 
+HOSTILE_NAME = "<img src=x> [a](http://evil) | `b` *c*\n# d"
+"""As much as fits in a name that is not cut; each by itself is tried in `tests/test_wording.py`."""
+
 
 class _Rendered(HTMLParser):
     def __init__(self):

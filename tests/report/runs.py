@@ -27,8 +27,8 @@ from tasks.results.metrics import (
 )
 from tasks.results.record import TARGETS
 from tasks.results.training import Epoch
-from tests.report.labels import curve_of
 from tests.records import some
+from tests.report.labels import curve_of
 
 CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
 DIRTY = DataChecks(
