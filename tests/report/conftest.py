@@ -63,7 +63,7 @@ CASES = {
     ),
     "verbs alone": lambda: metrics_of(without_objects()),
     "mixed": lambda: metrics_of(mixed()),
-    "many classes": lambda: metrics_of(drawn(3000, 125, 352), num_epochs=1000, passed=False),
+    "many classes": lambda: metrics_of(drawn(600, 125, 352), num_epochs=1000, passed=False),
     "hostile": lambda: metrics_of(hostile(), validated=False, model_name="retake", network=HOSTILE_NAMES[0], verdict=HOSTILE_NAMES[2]),
     "bare": lambda: metrics_of(
         drawn(20), passed=False, learning_curve=None, no_learning_curve="it is switched off", **dict.fromkeys(EMPTY, ())

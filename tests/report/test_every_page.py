@@ -11,10 +11,9 @@ from tests.report.tree import Tree
 
 FETCHING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "cite", "longdesc", "manifest", "xlink:href", "ping"}
 NAMES = (*CASES, *SEARCHES, *COMPARISONS, *PREDICTIONS)
-SLOW = [pytest.param("many classes", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module", params=[*(case for case in NAMES if case != "many classes"), *SLOW])
+@pytest.fixture(scope="module", params=NAMES)
 def page(request, page_of):
     html = page_of(request.param)
     return request.param, html, Tree(html)

@@ -18,11 +18,13 @@ def fused(*names, **changes):
     flow = FusedMember(name="models:/flow@champion", network="TSN bninception flow (tvl1)", verb_weight=0.75, noun_weight=0.3, val_loss=4.1)
     members = (first, *(first.model_copy(update={"name": name}) for name in names), flow)
     losses = {"chosen_loss": 2.875, "equal_loss": 2.987, "held_out_loss": 2.9, "held_out_equal_loss": 3.0}
-    return metrics_of(drawn(40), epochs=(), fusion=Fusion(members=members, num_clips=23, num_sources=4, **losses | changes))
+    fusion = Fusion(members=members, num_clips=23, num_sources=4, **losses | changes)
+    return metrics_of(drawn(40), epochs=(), calibration=(), learning_curve=None, no_learning_curve="a fusion trains nothing", fusion=fusion)
 
 
 def test_page_and_card_name_the_members_their_weights_and_every_loss():
-    shown, card = page(ReportInputs(fused())), model_card(fused())
+    metrics = fused()
+    shown, card = page(ReportInputs(metrics)), model_card(metrics)
     for text in (shown, card):
         for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
             assert wanted in text
@@ -40,8 +42,9 @@ def test_page_and_card_name_the_members_their_weights_and_every_loss():
     ],
 )
 def test_a_choice_that_is_not_supported_is_called_so(changes, said):
-    assert said in page(ReportInputs(fused(**changes)))
-    assert said in model_card(fused(**changes))
+    metrics = fused(**changes)
+    assert said in page(ReportInputs(metrics))
+    assert said in model_card(metrics)
 
 
 def test_hostile_names_of_members_stay_text():
