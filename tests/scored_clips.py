@@ -9,28 +9,17 @@ import pytest
 from tasks.evaluation.answers import Answers
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import EngineUsed
+from tests.records import some
+from tests.steps.shelf import words
 
 NUM_VERBS, NUM_NOUNS = 125, 352
-ENGINE = EngineUsed(
-    name="openvino",
-    precision="bfloat16",
-    description="OpenVINO 2026.4.1",
-    num_checked_clips=3,
-    max_difference=0.06,
-    tolerance=1.75,
-    fallback_reason=None,
-)
+ENGINE = some(EngineUsed, name="openvino", precision="bfloat16", description="OpenVINO 2026.4.1", max_difference=0.06, tolerance=1.75)
 
 
 @pytest.fixture(scope="session")
 def vocabulary():
-    verbs = {0: "take", 1: "put", 9: "move"}
-    nouns = {20: "bag", 26: "meat", 41: "sauce"}
-    return Vocabulary(
-        verbs=tuple(ClassRef(id=i, name=n) for i, n in verbs.items()), nouns=tuple(ClassRef(id=i, name=n) for i, n in nouns.items())
-    )
+    return words({0: "take", 1: "put", 9: "move"}, {20: "bag", 26: "meat", 41: "sauce"})
 
 
 @pytest.fixture(scope="session")
@@ -84,11 +73,15 @@ def make_result(make_clips, vocabulary):
     return make
 
 
+def original_rows():
+    with (Path(__file__).parent / "evaluation" / "original_val_predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.fixture(scope="session")
 def original():
     """What the original experiment's `baseline` or `tuned` network answered on its 23 validation clips, by target."""
-    with (Path(__file__).parent / "evaluation" / "original_val_predictions.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = original_rows()
 
     def answers(network, target):
         def name(row, prefix):

@@ -104,7 +104,7 @@ def test_without_val_there_is_no_temperature():
     assert calibrations({"champion": clips}, {}, "test", VERB_ALONE) == (verb,)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_clips_changes_nothing(seed):
     clips = honest(30, seed=seed, num_sources=3)

@@ -35,7 +35,7 @@ def test_a_peak_stands_between_two_lower_errors_or_there_is_none(errors):
         assert min(errors[peak] - errors[first], errors[peak] - errors[second]) == max(heights)
 
 
-@pytest.mark.parametrize(("num_trainings", "counts"), [(20, [0]), pytest.param(100, range(6), marks=pytest.mark.long)])
+@pytest.mark.parametrize(("num_trainings", "counts"), [(6, [0]), pytest.param(100, range(6), marks=pytest.mark.long)])
 @pytest.mark.parametrize("shares", [[0.6] * 7, [0.5, 0.7, 0.9, 0.6, 0.6, 0.6, 0.6]], ids=["no change", "one descent and a rise"])
 def test_errors_that_fall_again_by_chance_are_seldom_called_a_second_descent(shares, num_trainings, counts):
     """The rate of such errors is 5 %. Epochs answer independently, which makes the most of chance."""

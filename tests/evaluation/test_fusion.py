@@ -31,7 +31,7 @@ def heads(draw):
     return [answers(rng, classes, num_classes, knowledge, 10**magnitude) for knowledge, magnitude in kinds], classes
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(heads())
 def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(head):
     logits, classes = head

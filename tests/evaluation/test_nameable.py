@@ -19,10 +19,10 @@ from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS
-from tests.evaluation.clips import vocabulary_of
+from tests.steps.shelf import words
 
 NARROW, WIDE = (125, 352), (131, 361)
-VOCABULARY = vocabulary_of({1: "put", 9: "move", 130: "knit"}, {20: "bag", 26: "meat", 360: "sock"})
+VOCABULARY = words({1: "put", 9: "move", 130: "knit"}, {20: "bag", 26: "meat", 360: "sock"})
 VERBS, NOUNS = np.array([1, 9, 130, 1]), np.array([20, 26, 20, 360])
 """By turns both known, both known, a verb of one's own, a noun of one's own."""
 

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from tasks.evaluation.nothing import nothing_scores, with_actions
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.dataset import NO_OBJECT, NOTHING
-from tests.evaluation.clips import vocabulary_of
+from tests.steps.shelf import words
 
 NOTHING_ID, NO_OBJECT_ID = 100, 300
-WITH_NOTHING = vocabulary_of(
-    {0: "take", 1: "put", 2: "move", NOTHING_ID: NOTHING}, {0: "bag", 1: "meat", 2: "sauce", NO_OBJECT_ID: NO_OBJECT}
-)
+WITH_NOTHING = words({0: "take", 1: "put", 2: "move", NOTHING_ID: NOTHING}, {0: "bag", 1: "meat", 2: "sauce", NO_OBJECT_ID: NO_OBJECT})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def test_both_kinds_of_mistake_are_counted_by_hand(mixed):
     assert found.num_sources == len(set(clips.sources[:3]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=25))
 def test_scores_of_actions_are_those_without_the_clips_in_which_nothing_happens(mixed, summary, drawn):
     which, calls = np.array([False, *(is_nothing for is_nothing, _ in drawn)]), np.array([False, *(called for _, called in drawn)])

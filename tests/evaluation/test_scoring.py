@@ -175,6 +175,6 @@ def test_logits_that_are_not_finite_are_refused_with_the_clip(broken):
 
 def test_peak_memory_is_this_processs_own():
     before = peak_memory_bytes()
-    held = np.ones(2**27, np.uint8)
+    held = np.ones(2**26, np.uint8)
     assert peak_memory_bytes() >= held.nbytes
     assert 2**20 < before < 2**36

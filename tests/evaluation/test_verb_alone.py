@@ -21,11 +21,11 @@ from tasks.report.comparison_text import markdown, text
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS, VERB_ALONE
-from tests.evaluation.clips import vocabulary_of
+from tests.steps.shelf import words
 
 NONE_ID = 352
-WAVES = vocabulary_of({0: "wave", 1: "clap", 2: "наливать"}, {NONE_ID: NO_OBJECT})
-MIXED = vocabulary_of({0: "wave", 1: "put", 2: "take"}, {0: NO_OBJECT, 1: "meat", 2: "sauce"})
+WAVES = words({0: "wave", 1: "clap", 2: "наливать"}, {NONE_ID: NO_OBJECT})
+MIXED = words({0: "wave", 1: "put", 2: "take"}, {0: NO_OBJECT, 1: "meat", 2: "sauce"})
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,14 @@ import numpy as np
 from tasks.dataset.subsets import SHARES
 from tasks.evaluation.learning_curve import learning_curve
 from tasks.results.learning_curve import LearningCurveResult
+from tasks.results.record import TARGETS
+from tests.records import some
 from tests.simulations.labels import TRUTHS, answers
 
 
-def curve_of(num_films=30, *, name="usual", num_clips=120, targets=("verb", "noun", "action"), **changes):
+def curve_of(num_films=30, *, num_clips=120, targets=TARGETS, **changes):
     """The curves of a law, on val films of five clips."""
-    truth = next(one for one in TRUTHS if one.name == name)
+    truth = next(truth for truth in TRUTHS if truth.name == "usual")
     sources = [str(film) for film in range(num_films) for _ in range(5)]
     sizes = [max(1, round(share * num_clips)) for share in SHARES]
     curves = tuple(
@@ -28,9 +30,5 @@ def curve_of(num_films=30, *, name="usual", num_clips=120, targets=("verb", "nou
         "num_draws": 5,
         "num_asked_epochs": 60,
         "num_epochs": 60,
-        "curves": curves,
-        "seconds": 12.5,
-        "trainings_uri": "s3://retake/runs/0123/learning_curve/trainings.json",
-        "mlflow_run_url": "u",
     }
-    return LearningCurveResult(**{**values, **changes})
+    return some(LearningCurveResult, curves=curves, **values | changes)

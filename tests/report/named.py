@@ -1,17 +1,12 @@
 """What clips show and what networks call them: drawn by seed, hostile, or the original experiment's own."""
 
-import csv
-import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.record import TARGETS, VERB_ALONE
-
-ORIGINAL_CSV = Path(__file__).parents[1] / "evaluation" / "original_val_predictions.csv"
-
+from tests.scored_clips import original_rows
 
 HOSTILE_NAMES = (
     '<script>alert("x")</script>',
@@ -41,14 +36,10 @@ class Named:
 
 
 def original():
-    rows = list(csv.DictReader(io.StringIO(ORIGINAL_CSV.read_text())))
-    return Named(
-        [(r["verb"], r["noun"]) for r in rows],
-        {
-            "baseline": [(r["baseline_verb"], r["baseline_noun"]) for r in rows],
-            "fine-tuned": [(r["tuned_verb"], r["tuned_noun"]) for r in rows],
-        },
-    )
+    def pairs(prefix=""):
+        return [(row[f"{prefix}verb"], row[f"{prefix}noun"]) for row in original_rows()]
+
+    return Named(pairs(), {"baseline": pairs("baseline_"), "fine-tuned": pairs("tuned_")})
 
 
 def drawn(num_clips=400, num_verbs=12, num_nouns=40, skills=None, names=lambda kind, i: f"{kind} {i}", seed=0):
