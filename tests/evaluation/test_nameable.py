@@ -135,9 +135,6 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."
     )
-    words = nameable_in_words(found)
-    assert words.startswith("On the 6 clips of 6 source videos that every network can name, actions right: ")
-    assert words.endswith("The gate decides on all clips.")
 
 
 def test_an_action_without_an_object_is_said_in_words(result, networks):

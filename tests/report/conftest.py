@@ -75,10 +75,8 @@ AIRFLOW = "http://127.0.0.1:8080/dags/retrain"
 SEARCHES = {
     "search": lambda: search_of(24),
     "search of two objectives": lambda: search_of(80, num_failed=7, latency=True, folds=5, rounds=8, backbone="tf_efficientnet_lite2.in1k"),
-    "search of three trials": lambda: search_of(3, num_failed=0),
     "search of one trial": lambda: search_of(1, num_failed=0, rounds=1),
-    "search on one video": lambda: search_of(12, one_source=True),
-    "search without accuracy in the curves": lambda: search_of(12, has_accuracy=False),
+    "search on one video": lambda: search_of(3, num_failed=0, one_source=True),
     "hostile search": lambda: search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]),
 }
 COMPARISONS = {

@@ -126,7 +126,7 @@ def test_metrics_are_numbers_of_the_winner_and_training_that_was_found_costs_not
 
 def test_importances_stand_beside_chance_or_the_note_stands_alone(page_of):
     assert page_of("search").count("the line is what chance explains") == 2 * 7  # as label and as tooltip
-    alone = page_of("search of three trials")
+    alone = page_of("search on one video")
     assert "learning_rate may explain more than chance would" in alone
     assert "by chance</em>" not in alone
 
@@ -166,7 +166,7 @@ def test_what_was_not_measured_is_not_drawn(usual, page_of):
     assert "Latency" not in page_of("search")
     assert recipes_chart(SEARCHES["search of one trial"]()) is None
     assert curves_chart(usual.model_copy(update={"curves": {}})) is None
-    assert curves_chart(SEARCHES["search without accuracy in the curves"]()).title == "Validation loss"
+    assert curves_chart(search_of(3, num_failed=0, has_accuracy=False)).title == "Validation loss"
 
 
 def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():

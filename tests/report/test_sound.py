@@ -1,25 +1,13 @@
 """What a report says of a network that hears."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from tasks.report.card import model_card
 from tasks.report.page import page
 from tasks.report.sheets import spectrogram_sheet
 from tests.report.tree import Tree
-
-
-def test_a_spectrogram_has_low_notes_at_the_bottom_and_grows_brighter():
-    levels = np.zeros((800, 128), np.uint8)
-    levels[400:, :64] = 200
-    image = Image.open(io.BytesIO(spectrogram_sheet(levels)))
-    assert (image.format, image.size) == ("PNG", (640, 128))
-    grey = np.asarray(image.convert("L")).astype(int)
-    assert grey[100, 600] > 100
-    assert max(grey[20, 600], grey[100, 40], grey[20, 40]) < 10
 
 
 def test_the_sound_of_a_mistake_stands_beside_it_and_its_absence_is_told(make_inputs, page_of):
