@@ -19,6 +19,7 @@ def test_a_card_is_short_and_its_front_matter_holds_the_scores(make_inputs, case
     metrics = make_inputs(case).metrics
     card = model_card(metrics)
     assert len(card) < 5000
+    assert not re.search(r"(?<!\\)<(?!http)[a-z/!]", card), "names stay text"
     head, _ = front_matter(card)
     scored = [r for r in metrics.results if r.model == "fine-tuned"]
     assert len(scored) == (case != "bare")

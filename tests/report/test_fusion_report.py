@@ -22,7 +22,7 @@ def fused(*names, **changes):
     return metrics_of(drawn(40), epochs=(), calibration=(), learning_curve=None, no_learning_curve="a fusion trains nothing", fusion=fusion)
 
 
-def test_page_and_card_name_the_members_their_weights_and_every_loss():
+def test_page_and_card_name_the_members_their_weights_and_every_loss(page_of):
     metrics = fused()
     shown, card = page(ReportInputs(metrics)), model_card(metrics)
     for text in (shown, card):
@@ -31,7 +31,9 @@ def test_page_and_card_name_the_members_their_weights_and_every_loss():
     assert "the chosen weights generalise" in shown
     assert "fused to predict the verb" in card
     # A fusion has no epochs, and none of the options of a training.
-    assert not any(title in shown for title in ("No epochs were recorded", "Learning rate", "Maximum epochs", "Optimizer"))
+    of_training = ("Learning rate", "Maximum epochs", "Optimizer")
+    assert not any(title in shown for title in ("No epochs were recorded", *of_training))
+    assert all(title in page_of("usual") for title in of_training)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +53,6 @@ def test_hostile_names_of_members_stay_text():
     tree = Tree(page(ReportInputs(fused(*HOSTILE_NAMES))))
     assert (len(tree.of("script")), tree.of("img")) == (1, [])
     assert [name for name in HOSTILE_NAMES if name not in tree.text] == []
-
-
-def test_a_training_has_epochs_and_a_rate_and_says_nothing_of_a_fusion(make_inputs, page_of):
-    shown = page_of("usual")
-    assert all(title in shown for title in ("Learning rate", "Maximum epochs", "Optimizer"))
-    assert "Fusion" not in shown
-    assert "Fusion" not in model_card(make_inputs("usual").metrics)
 
 
 def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():

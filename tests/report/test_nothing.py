@@ -60,10 +60,6 @@ def test_a_comparison_of_networks_has_them():
     assert networks_note(with_nothing).count(ALARMS) == len(usual.networks)
 
 
-def test_without_such_clips_nothing_is_said_of_them(make_inputs, page_of):
-    assert "othing happens" not in page_of("usual") + model_card(make_inputs("usual").metrics)
-
-
 def test_a_split_without_such_clips_has_false_alarms_alone():
     none = SEEN.model_copy(update={"num_clips": 0, "num_sources": 0, "num_recognised": 0, "recall": None, "recall_interval": None})
     (row,) = nothing_rows([("fine-tuned", none), ("baseline", None)])
