@@ -14,7 +14,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     family = ("TSN", "TRN", "TSM")[number]
     latency = scored.latency.model_copy(update={"inference_median_seconds": (1.534, 1.71, 0.302)[number]})
     differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in named.targets]
-    costs = ("verb", "noun", "action", "loss", "peak_memory_bytes", "engine")
+    scores = ("verb", "noun", "action", "loss", "engine")
     return some(
         ComparedNetwork,
         name=name or NAMES[number],
@@ -26,7 +26,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
         num_segments=8,
         run_key=f"{number}f00",
         mlflow_run_url=f"http://127.0.0.1:5000/#/experiments/1/runs/{number}",
-        **{cost: getattr(scored, cost) for cost in costs},
+        **{name: getattr(scored, name) for name in scores},
         num_parameters=(24_485_405, 27_100_000, 3_990_000)[number],
         num_flops=(655_402_000_000, 657_900_000_000, 47_100_000_000)[number],
         latency=latency,

@@ -123,15 +123,13 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
     comparison = comparison_of(failed=("family=MTRN",))
     rows = csv_rows(table(comparison))
     assert [row["configuration"] for row in rows] == [*NAMES, "family=MTRN"]
+    differences = [f"{target}{end}" for target in TARGETS for end in ("_difference", "_difference_low", "_difference_high", "_corrected_p")]
     for row, network in zip(rows, comparison.networks, strict=False):
         for target in TARGETS:
             assert float(row[f"{target}_top1"]) == getattr(network, target).top1
         assert int(row["flops_per_clip"]) == network.num_flops
-        assert [name for name, value in row.items() if not value] == (
-            [f"{t}{end}" for t in TARGETS for end in ("_difference", "_difference_low", "_difference_high", "_corrected_p")]
-            if network is comparison.networks[0]
-            else []
-        ) + ["failed_in", "failed_because"]
+        empty = [*(differences if network is comparison.networks[0] else []), "failed_in", "failed_because"]
+        assert [name for name, value in row.items() if not value] == empty
     assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: family=MTRN: no frames")
 
 
