@@ -1,5 +1,7 @@
 """A made-up comparison of networks."""
 
+from functools import cache
+
 from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
 from tests.records import some
@@ -36,6 +38,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     )
 
 
+@cache
 def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, name=None, others=()):
     named = named or drawn()
     return some(

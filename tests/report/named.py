@@ -1,6 +1,7 @@
 """What clips show and what networks call them: drawn by seed, hostile, or the original experiment's own."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -18,7 +19,7 @@ HOSTILE_NAMES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Named:
     """True names and each network's answers, clip by clip, as (verb, noun)."""
 
@@ -42,6 +43,7 @@ def original():
     return Named(pairs(), {"baseline": pairs("baseline_"), "fine-tuned": pairs("tuned_")})
 
 
+@cache
 def drawn(num_clips=400, num_verbs=12, num_nouns=40, skills=None, names=lambda kind, i: f"{kind} {i}", seed=0):
     skills = skills or {"baseline": 0.35, "champion": 0.55, "fine-tuned": 0.72}
     rng = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 """All numbers of a made-up run, scored as real ones are."""
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def sources_of(named):
     return [str(i % named.num_sources) for i in range(len(named.true))]
 
 
+@cache
 def result(named, role, split):
     return some(
         EvaluateResult,
@@ -70,6 +72,7 @@ def result(named, role, split):
     )
 
 
+@cache
 def difference(named, target, opponent):
     ours, theirs = (answers_of(named, target, role) for role in ("fine-tuned", opponent))
     return paired_difference(ours, theirs, sources_of(named), opponent=opponent, num_resamples=200)

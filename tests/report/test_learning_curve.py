@@ -11,7 +11,7 @@ from tests.report.tree import plain, stays_within, words_of
 
 def with_gain(gain, low, high, top1=0.7):
     """A curve whose gains are these, in points."""
-    result = curve_of(8)
+    result = curve_of(6)
     curve = result.curves[-1]
     gains = tuple(CurveGain(times=times, num_clips=120 * times, gain=gain / 100, interval=(low / 100, high / 100)) for times in (2, 4))
     points = (*curve.points[:-1], curve.points[-1].model_copy(update={"top1": top1}))
@@ -59,7 +59,7 @@ def test_data_that_cannot_tell_have_a_reason_and_no_figures():
     ],
 )
 def test_the_notes_say_what_the_figures_rest_on(changes, told):
-    notes = " ".join(curve_section(curve_of(6, **changes)).notes)
+    notes = " ".join(curve_section(curve_of(6).model_copy(update=changes)).notes)
     assert told in notes
     assert "The epoch that each training kept was selected on these clips, too" in notes
     assert "the interval is for the average over training sets of this size" in notes
@@ -77,7 +77,7 @@ def test_a_curve_that_does_not_beat_guessing_says_so_and_the_table_begins_with_t
 
 
 def test_the_drawing_has_every_draw_and_the_extrapolation_within_its_frame():
-    result = curve_of(12)
+    result = curve_of(6)
     svg = curve_section(result).chart.svg
     words, told = words_of(svg)
     assert {"most frequent class", "single draws", "mean", "power law", "12", "24", "60", "120", "240", "480"} <= set(words)
