@@ -10,21 +10,16 @@ from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers
 from tasks.evaluation.paired import clips_needed, differences, exact_difference, paired_difference
 from tasks.results.record import TARGETS
+from tests.simulations.answers import as_answers
 
 # Whether the fine-tuned network is right, whether its opponent is, and the source video.
 CLIPS = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcdef")), min_size=1, max_size=40)
 
 
-def answers(right):
-    """Answers to clips of class 1, right where told."""
-    right = np.asarray(right, bool)
-    return Answers("action", np.ones(len(right), np.int64), right.astype(np.int64)[:, None], {0: "take bag", 1: "put meat"})
-
-
 def compared(clips, **options):
     ours, theirs, sources = zip(*clips, strict=True)
     options = {"opponent": "champion", "num_resamples": 200} | options
-    return paired_difference(answers(ours), answers(theirs), sources, **options)
+    return paired_difference(as_answers(np.array(ours)), as_answers(np.array(theirs)), sources, **options)
 
 
 @settings(max_examples=40)
@@ -151,7 +146,7 @@ def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
 
 def test_the_original_experiment(original):
     """Its baseline named no action right, so that the gain looks certain although guessing does better: the gate must say the latter."""
-    ours, theirs = (answers(original(network, "action").right) for network in ("tuned", "baseline"))
+    ours, theirs = (as_answers(original(network, "action").right) for network in ("tuned", "baseline"))
     found = paired_difference(ours, theirs, [str(i % 3) for i in range(23)], opponent="baseline")
     assert (found.num_gained, found.num_lost, found.num_clips, found.num_sources) == (7, 0, 23, 3)
     assert found.difference == pytest.approx(7 / 23)
@@ -170,7 +165,7 @@ def test_other_clips_are_refused(make_clips, vocabulary):
     clips = make_clips(10)
     with pytest.raises(BadInput, match="run `evaluate` again"):
         differences(clips, {"champion": replace(clips, uids=clips.uids[::-1])}, vocabulary)
-    right, wrong = answers([True]), Answers("action", np.array([0]), np.array([[0]]), {0: "take bag"})
+    right, wrong = as_answers(np.array([True])), Answers("action", np.array([0]), np.array([[0]]), {0: "take bag"})
     for theirs in (wrong, replace(right, target="verb")):
         with pytest.raises(BadInput, match="run `evaluate` again"):
             paired_difference(right, theirs, ["a"], opponent="champion")

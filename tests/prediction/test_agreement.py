@@ -1,6 +1,3 @@
-import csv
-import io
-
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ from tasks.prediction.probabilities import distributions
 from tasks.results.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
 from tasks.results.prediction import KnownLabel
 from tasks.results.record import TARGETS
+from tests.report.tree import csv_rows
 
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 
@@ -115,7 +113,7 @@ def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_ac
 
 def listed(tally, names=NAMES):
     """The rows of the table of names."""
-    return list(csv.DictReader(io.StringIO(confusion_table(tally.named, names).decode())))
+    return csv_rows(confusion_table(tally.named, names))
 
 
 def test_the_matrix_and_the_table_hold_every_pair_of_names():

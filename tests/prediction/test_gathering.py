@@ -1,4 +1,3 @@
-import csv
 import shutil
 import tracemalloc
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ from tasks.prediction.names import Names
 from tasks.prediction.scored import ROWS_PER_GROUP
 from tasks.results.prediction import KnownLabel, ScoredVideo
 from tests.prediction.material import write_scored
+from tests.report.tree import csv_rows
 from tests.steps.shelf import predict_plan, predictor
 
 NAMES = Names({}, {})
@@ -45,7 +45,7 @@ BOTH, ALONE = ("model", "against"), ("model",)
 
 def predicted(folder):
     """The rows of the table of predictions."""
-    return list(csv.DictReader((folder / "predictions.csv").read_text(encoding="utf-8").splitlines()))
+    return csv_rows((folder / "predictions.csv").read_bytes())
 
 
 def test_a_video_that_crosses_what_a_page_has_room_for_tells_how_much_of_it_is_shown(gathered, monkeypatch):

@@ -1,4 +1,3 @@
-import csv
 import json
 import shutil
 
@@ -15,6 +14,7 @@ from tasks.prediction.when_scores import table, when_scores
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.prediction import KnownInterval, ScoredVideo
 from tests.prediction.pages import planned
+from tests.report.tree import csv_rows
 
 NAMES = Names({0: "take", 1: "put"}, {20: "=bag", 26: "meat"})
 VIDEOS = tuple(f"{n:064x}" for n in range(3))
@@ -49,7 +49,7 @@ def found(tmp_path):
 
 
 def rows(folder):
-    return list(csv.DictReader((folder / "intervals.csv").read_text(encoding="utf-8").splitlines()))
+    return csv_rows((folder / "intervals.csv").read_bytes())
 
 
 def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
@@ -147,7 +147,7 @@ def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(f
     assert others.guessed == {"verb": "take", "noun": "=bag", "action": "take =bag"}
     assert others.guessing["action"].mean < action.mean
     assert [one.name for one in others.classes("action")] == ["take =bag", "put =bag", "put meat"]
-    lines = list(csv.DictReader(table((others, trained), plan, NAMES).decode().splitlines()))
+    lines = csv_rows(table((others, trained), plan, NAMES))
     mean = next(line for line in lines if (line["network"], line["target"], line["class"]) == ("m", "verb", "(mean of classes)"))
     assert float(mean["ap_0.5"]) == pytest.approx((2 / 3 + 1) / 2, abs=1e-6)
     assert {line["network"] for line in lines} == {"m", "base", "always guessing"}
@@ -160,7 +160,7 @@ def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20))]
     scores = when_scores(plan, found(plan, said, said), truth, NAMES)
     assert scores[0].has_intervals
-    for line in csv.DictReader(table(scores, plan, NAMES).decode().splitlines()):
+    for line in csv_rows(table(scores, plan, NAMES)):
         if line["class"] in ("meat", "put =bag", "put meat"):
             assert line["ap_mean_low"] == line["ap_mean_high"] == ""
         else:

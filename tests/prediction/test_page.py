@@ -7,7 +7,7 @@ from tasks.prediction.page import environment, page
 from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, clock, drawing, spans
 from tasks.report.templating import templates
 from tasks.results.record import TARGETS
-from tests.prediction.pages import HOSTILE, alone, hostile, predictor, usual, verbs_alone
+from tests.prediction.pages import HOSTILE, alone, hostile, predictor, usual
 from tests.report.tree import Tree
 
 
@@ -181,13 +181,6 @@ def test_another_label_or_opponent_begins_a_span():
     assert len(spans([clip(0, "a", "b"), clip(1, "a", "c"), clip(2, "a", "c", "a")])) == 3
     assert len(spans([clip(0, "a", None), clip(1, "a", None)])) == 1
     assert spans([]) == drawing([]).model == ()
-
-
-def test_of_verbs_alone_percentages_are_of_verbs():
-    text = words(verbs_alone())
-    assert "The two networks predict the same verb on " in text
-    assert "Percentages are verb probabilities (" in text
-    assert "Fill in verb in to_label.csv" in text
 
 
 def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_without():

@@ -1,4 +1,3 @@
-import csv
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +17,7 @@ from tasks.results.dataset import NO_OBJECT
 from tasks.results.prediction import PredictedVideo
 from tasks.results.record import TARGETS, VERB_ALONE
 from tests.prediction.material import clip, write_scored
+from tests.report.tree import csv_rows
 
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 TEMPERATURES = {"model": (1.0, 1.0), "against": (2.0, 0.5)}
@@ -71,8 +71,7 @@ def tables(tmp_path):
             said = answered(clips, TEMPERATURES, TARGETS)
             video = PredictedVideo(video=f"{number:064x}", name=NAME)
             made.add(video, clips, {"m 1": said.ranked["model"], "base": said.ranked["against"]})
-    with (tmp_path / "p.csv").open(newline="") as file:
-        return list(csv.DictReader(file)), pq.ParquetFile(tmp_path / "p.parquet")
+    return csv_rows((tmp_path / "p.csv").read_bytes()), pq.ParquetFile(tmp_path / "p.parquet")
 
 
 def test_there_is_a_row_a_clip_network_and_rank_and_a_row_group_each_time(tables):
@@ -112,8 +111,7 @@ def test_of_verbs_alone_a_row_has_the_verb_alone_and_divergence_and_entropy_are_
     assert said.divergences == pytest.approx(divergences, abs=1e-6)
     with PredictionTables(tmp_path / "p.csv", tmp_path / "p.parquet", names) as made:
         made.add(PredictedVideo(video="0" * 64, name=NAME), clips, {"m 1": said.ranked["model"]})
-    with (tmp_path / "p.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows((tmp_path / "p.csv").read_bytes())
     assert not [name for name in rows[0] if "noun" in name or "action" in name]
     assert {"verb", "verb_class", "verb_probability"} <= rows[0].keys() == set(pq.read_schema(tmp_path / "p.parquet").names)
 
