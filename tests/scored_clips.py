@@ -45,32 +45,26 @@ def make_clips():
     return make
 
 
+def summary_of(clips, vocabulary, model="fine-tuned", split="val", **known):
+    """The scores of one network on these clips."""
+    num_clips = len(clips.uids)
+    usual = {
+        "crops": 10,
+        "predictions_uri": f"s3://retake/{model}",
+        "engine": ENGINE,
+        "num_parameters": 24_000_000,
+        "num_flops": 655_000_000_000,
+        "peak_memory_bytes": 2**30,
+        "hardware": {"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
+    }
+    timings = Timings(np.full(num_clips, 0.018), np.full(num_clips, 1.850), total_seconds=1.850 * num_clips)
+    return summarise(clips, timings, vocabulary, model=model, split=split, num_frames=8, **usual | known)
+
+
 @pytest.fixture(scope="session")
 def make_result(make_clips, vocabulary):
     """The scores of one network on clips made by seed."""
-
-    def make(model="fine-tuned", split="val", engine=ENGINE, activations=(), fingerprints_uri=None, **kwargs):
-        clips = make_clips(**kwargs)
-        timings = Timings(np.full(len(clips.uids), 0.018), np.full(len(clips.uids), 1.850), total_seconds=1.850 * len(clips.uids))
-        return summarise(
-            clips,
-            timings,
-            vocabulary,
-            model=model,
-            split=split,
-            crops=10,
-            num_frames=8,
-            predictions_uri=f"s3://retake/{model}",
-            engine=engine,
-            num_parameters=24_000_000,
-            num_flops=655_000_000_000,
-            peak_memory_bytes=2**30,
-            hardware={"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
-            fingerprints_uri=fingerprints_uri,
-            activations=activations,
-        )
-
-    return make
+    return lambda model="fine-tuned", split="val", **drawn: summary_of(make_clips(**drawn), vocabulary, model, split)
 
 
 def original_rows():

@@ -21,6 +21,7 @@ from tasks.report.comparison_text import markdown, text
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS, VERB_ALONE
+from tests.scored_clips import summary_of
 from tests.steps.shelf import words
 
 NONE_ID = 352
@@ -38,8 +39,8 @@ def scored(make_clips):
 
 
 @pytest.fixture(scope="module")
-def results(scored, summary):
-    return {role: summary(clips, WAVES, model=role) for role, clips in scored.items()}
+def results(scored):
+    return {role: summary_of(clips, WAVES, model=role) for role, clips in scored.items()}
 
 
 def test_a_network_that_knows_objects_keeps_its_answers(make_clips, vocabulary):

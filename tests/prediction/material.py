@@ -12,11 +12,11 @@ def clip(number, video="0" * 64):
     return clip_record(video, number, uid=uid)
 
 
-def write_scored(path, num_clips, seed=0, scale=3.0, roles=("model", "against"), num_features=16, sizes=None):
+def write_scored(path, num_clips, seed=0, roles=("model", "against"), num_features=16, sizes=None):
     """A file of both networks' answers, or of one's; the logits and features in it. `sizes` has networks of other sizes than EPIC's."""
     rng = np.random.default_rng(seed)
     logits = {
-        role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (sizes or {}).get(role, (125, 352)))
+        role: tuple(rng.normal(0, 3.0, (num_clips, size)).astype(np.float32) for size in (sizes or {}).get(role, (125, 352)))
         for role in roles
     }
     features = rng.random((num_clips, num_features)).astype(np.float32)

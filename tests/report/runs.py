@@ -116,12 +116,12 @@ def epochs(number, validated=True, targets=TARGETS):
     )
 
 
-def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, num_mistakes=4, **changes):
+def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):
     roles = [role for role in ("baseline", "champion", "fine-tuned") if role in named.answers]
     opponent = "champion" if "champion" in roles else "baseline"
     results = tuple(result(named, role, split) for role in roles)
     ours, theirs = (next(r for r in results if r.model == role) for role in ("fine-tuned", opponent))
-    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:num_mistakes]
+    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:4]
     values = {
         "created": "2026-11-26T00:25:13+00:00",
         "model_name": "retake-tsn",
