@@ -1,12 +1,8 @@
-"""Scored clips made by seed, and the original experiment's own predictions."""
-
-import csv
-from pathlib import Path
+"""Scored clips made by seed."""
 
 import numpy as np
 import pytest
 
-from tasks.evaluation.answers import Answers
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scoring import ScoredClips, Timings
 from tasks.results.evaluation import EngineUsed
@@ -65,26 +61,3 @@ def summary_of(clips, vocabulary, model="fine-tuned", split="val", **known):
 def make_result(make_clips, vocabulary):
     """The scores of one network on clips made by seed."""
     return lambda model="fine-tuned", split="val", **drawn: summary_of(make_clips(**drawn), vocabulary, model, split)
-
-
-def original_rows():
-    with (Path(__file__).parent / "evaluation" / "original_val_predictions.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="session")
-def original():
-    """What the original experiment's `baseline` or `tuned` network answered on its 23 validation clips, by target."""
-    rows = original_rows()
-
-    def answers(network, target):
-        def name(row, prefix):
-            verb, noun = row[f"{prefix}verb"], row[f"{prefix}noun"]
-            return {"verb": verb, "noun": noun, "action": f"{verb} {noun}"}[target]
-
-        true, predicted = [name(r, "") for r in rows], [name(r, f"{network}_") for r in rows]
-        names = sorted({*true, *predicted})
-        ids = {n: i for i, n in enumerate(names)}
-        return Answers(target, np.array([ids[n] for n in true]), np.array([[ids[n]] for n in predicted]), {i: n for n, i in ids.items()})
-
-    return answers

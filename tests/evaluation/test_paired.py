@@ -10,6 +10,8 @@ from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers
 from tasks.evaluation.paired import clips_needed, differences, exact_difference, paired_difference
 from tasks.results.record import TARGETS
+from tests.report.named import original
+from tests.report.runs import answers_of
 from tests.simulations.answers import as_answers
 
 # Whether the fine-tuned network is right, whether its opponent is, and the source video.
@@ -144,9 +146,9 @@ def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
     assert held / 100 >= 0.93
 
 
-def test_the_original_experiment(original):
+def test_the_original_experiment():
     """Its baseline named no action right, so that the gain looks certain although guessing does better: the gate must say the latter."""
-    ours, theirs = (as_answers(original(network, "action").right) for network in ("tuned", "baseline"))
+    ours, theirs = (as_answers(answers_of(original(), "action", network).right) for network in ("fine-tuned", "baseline"))
     found = paired_difference(ours, theirs, [str(i % 3) for i in range(23)], opponent="baseline")
     assert (found.num_gained, found.num_lost, found.num_clips, found.num_sources) == (7, 0, 23, 3)
     assert found.difference == pytest.approx(7 / 23)

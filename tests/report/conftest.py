@@ -19,12 +19,11 @@ from tests.report.a_search import search_of
 from tests.report.compared import NAMES as NETWORKS
 from tests.report.compared import comparison_of
 from tests.report.labels import curve_of
-from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, without_objects
-from tests.report.named import original as drawn_original
+from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, original, without_objects
 from tests.report.runs import DIRTY, metrics_of
-from tests.scored_clips import make_clips, make_result, original, vocabulary
+from tests.scored_clips import make_clips, make_result, vocabulary
 
-__all__ = ["make_clips", "make_result", "original", "vocabulary"]
+__all__ = ["make_clips", "make_result", "vocabulary"]
 
 
 PICTURE = contact_sheet(np.random.default_rng(0).integers(40, 220, (8, 90, 160, 3), dtype=np.uint8))
@@ -46,7 +45,7 @@ EMPTY = ("rules", "splits", "results", "differences", "class_changes", "confusio
 CASES = {
     "usual": lambda: metrics_of(drawn()),
     "original": lambda: metrics_of(
-        drawn_original(),
+        original(),
         split="val",
         checks=DIRTY,
         num_epochs=60,

@@ -1,14 +1,17 @@
 """What clips show and what networks call them: drawn by seed, hostile, or the original experiment's own."""
 
+import csv
+import io
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.record import TARGETS, VERB_ALONE
-from tests.scored_clips import original_rows
 
+ORIGINAL_CSV = Path(__file__).parents[1] / "evaluation" / "original_val_predictions.csv"
 HOSTILE_NAMES = (
     '<script>alert("x")</script>',
     "a|b`c`",
@@ -37,8 +40,11 @@ class Named:
 
 
 def original():
+    """The 23 validation clips of the original experiment, as its own networks answered them."""
+    rows = list(csv.DictReader(io.StringIO(ORIGINAL_CSV.read_text())))
+
     def pairs(prefix=""):
-        return [(row[f"{prefix}verb"], row[f"{prefix}noun"]) for row in original_rows()]
+        return [(row[f"{prefix}verb"], row[f"{prefix}noun"]) for row in rows]
 
     return Named(pairs(), {"baseline": pairs("baseline_"), "fine-tuned": pairs("tuned_")})
 
