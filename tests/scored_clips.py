@@ -1,36 +1,21 @@
-"""Scored clips made by seed, and the original experiment's own predictions."""
-
-import csv
-from pathlib import Path
+"""Scored clips made by seed."""
 
 import numpy as np
 import pytest
 
-from tasks.evaluation.answers import Answers
 from tasks.evaluation.metrics import summarise
 from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import EngineUsed
+from tests.records import some
+from tests.steps.shelf import words
 
 NUM_VERBS, NUM_NOUNS = 125, 352
-ENGINE = EngineUsed(
-    name="openvino",
-    precision="bfloat16",
-    description="OpenVINO 2026.4.1",
-    num_checked_clips=3,
-    max_difference=0.06,
-    tolerance=1.75,
-    fallback_reason=None,
-)
+ENGINE = some(EngineUsed, name="openvino", precision="bfloat16", description="OpenVINO 2026.4.1", max_difference=0.06, tolerance=1.75)
 
 
 @pytest.fixture(scope="session")
 def vocabulary():
-    verbs = {0: "take", 1: "put", 9: "move"}
-    nouns = {20: "bag", 26: "meat", 41: "sauce"}
-    return Vocabulary(
-        verbs=tuple(ClassRef(id=i, name=n) for i, n in verbs.items()), nouns=tuple(ClassRef(id=i, name=n) for i, n in nouns.items())
-    )
+    return words({0: "take", 1: "put", 9: "move"}, {20: "bag", 26: "meat", 41: "sauce"})
 
 
 @pytest.fixture(scope="session")
@@ -56,48 +41,23 @@ def make_clips():
     return make
 
 
+def summary_of(clips, vocabulary, model="fine-tuned", split="val", **known):
+    """The scores of one network on these clips."""
+    num_clips = len(clips.uids)
+    usual = {
+        "crops": 10,
+        "predictions_uri": f"s3://retake/{model}",
+        "engine": ENGINE,
+        "num_parameters": 24_000_000,
+        "num_flops": 655_000_000_000,
+        "peak_memory_bytes": 2**30,
+        "hardware": {"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
+    }
+    timings = Timings(np.full(num_clips, 0.018), np.full(num_clips, 1.850), total_seconds=1.850 * num_clips)
+    return summarise(clips, timings, vocabulary, model=model, split=split, num_frames=8, **usual | known)
+
+
 @pytest.fixture(scope="session")
 def make_result(make_clips, vocabulary):
     """The scores of one network on clips made by seed."""
-
-    def make(model="fine-tuned", split="val", engine=ENGINE, activations=(), fingerprints_uri=None, **kwargs):
-        clips = make_clips(**kwargs)
-        timings = Timings(np.full(len(clips.uids), 0.018), np.full(len(clips.uids), 1.850), total_seconds=1.850 * len(clips.uids))
-        return summarise(
-            clips,
-            timings,
-            vocabulary,
-            model=model,
-            split=split,
-            crops=10,
-            num_frames=8,
-            predictions_uri=f"s3://retake/{model}",
-            engine=engine,
-            num_parameters=24_000_000,
-            num_flops=655_000_000_000,
-            peak_memory_bytes=2**30,
-            hardware={"device": "cpu", "device_name": "EPYC", "num_cores": 2, "version.torch": "2.13.0"},
-            fingerprints_uri=fingerprints_uri,
-            activations=activations,
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def original():
-    """What the original experiment's `baseline` or `tuned` network answered on its 23 validation clips, by target."""
-    with (Path(__file__).parent / "evaluation" / "original_val_predictions.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-
-    def answers(network, target):
-        def name(row, prefix):
-            verb, noun = row[f"{prefix}verb"], row[f"{prefix}noun"]
-            return {"verb": verb, "noun": noun, "action": f"{verb} {noun}"}[target]
-
-        true, predicted = [name(r, "") for r in rows], [name(r, f"{network}_") for r in rows]
-        names = sorted({*true, *predicted})
-        ids = {n: i for i, n in enumerate(names)}
-        return Answers(target, np.array([ids[n] for n in true]), np.array([[ids[n]] for n in predicted]), {i: n for n, i in ids.items()})
-
-    return answers
+    return lambda model="fine-tuned", split="val", **drawn: summary_of(make_clips(**drawn), vocabulary, model, split)

@@ -1,10 +1,12 @@
-"""The same clips in another order, other answers to the same clips, and the classes they are of."""
+"""The same clips in another order, and other answers to the same clips."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from tasks.results.dataset import ClassRef, Vocabulary
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.kept_answers import KeptAnswers
+from tasks.results.record import TARGETS
 
 
 def reordered(clips, order):
@@ -22,10 +24,14 @@ def about(ours, theirs):
     return replace(theirs, **{field: getattr(ours, field) for field in ("uids", "sources", "verb_classes", "noun_classes")})
 
 
-def vocabulary_of(verbs, nouns):
-    return Vocabulary(
-        **{
-            target: tuple(ClassRef(id=class_id, name=name) for class_id, name in names.items())
-            for target, names in (("verbs", verbs), ("nouns", nouns))
-        }
-    )
+def answers(true, predicted):
+    """A network's only answer to each clip, of classes that are named by their ids."""
+    ids = np.union1d(true, predicted).tolist()
+    return Answers("verb", np.array(true), np.array(predicted)[:, None], {i: f"n{i}" for i in ids})
+
+
+def kept_answers(epoch, right, clips_a_video=4, loss=1.0):
+    """What an epoch answered on val, all targets alike."""
+    numbers = range(len(right))
+    uids, sources = tuple(f"{i:04d}" for i in numbers), tuple(str(i // clips_a_video) for i in numbers)
+    return KeptAnswers(epoch, uids, sources, dict.fromkeys(TARGETS, right), np.full(len(right), loss))

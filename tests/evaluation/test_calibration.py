@@ -89,22 +89,18 @@ def test_on_val_temperatures_come_from_other_videos():
     assert cold < found.temperature < hot
 
 
-def test_one_video_alone_cannot_be_calibrated_and_checked():
+def test_one_video_alone_cannot_be_calibrated_and_checked_and_without_val_there_is_no_temperature():
     clips = honest(40, num_sources=1)
-    for calibration in calibrate(clips, clips, model="champion", split="val"):
-        assert calibration.ece_calibrated is None
-    assert by_target(calibrate(clips, clips, model="champion", split="val"))["noun"].temperature is not None
-
-
-def test_without_val_there_is_no_temperature():
-    clips = honest(40)
+    found = calibrate(clips, clips, model="champion", split="val")
+    assert {calibration.ece_calibrated for calibration in found} == {None}
+    assert by_target(found)["noun"].temperature is not None
     (verb, noun, action) = calibrations({"champion": clips}, {}, "test", TARGETS)
     assert {c.temperature for c in (verb, noun, action)} == {c.ece_calibrated for c in (verb, noun, action)} == {None}
     assert (action.model, action.split, action.target) == ("champion", "test", "action")
     assert calibrations({"champion": clips}, {}, "test", VERB_ALONE) == (verb,)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_clips_changes_nothing(seed):
     clips = honest(30, seed=seed, num_sources=3)
@@ -139,7 +135,4 @@ def test_a_calibrated_network_has_the_error_that_chance_gives_it(num_clips, leas
     by_chance = np.mean([c.ece_by_chance for c in found])
     assert least < by_chance < most
     assert np.mean([c.ece for c in found]) == pytest.approx(by_chance, rel=0.2)
-
-
-def test_chance_adds_nothing_where_every_answer_is_certain():
-    assert error_by_chance(np.ones(10)) == 0
+    assert error_by_chance(np.ones(num_clips)) == 0, "every answer is certain"

@@ -1,15 +1,9 @@
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.answers import Answers
 from tasks.evaluation.confusion import confusion_of, confusions
 from tasks.results.record import TARGETS
-
-
-def answers(true, predicted):
-    ids = np.union1d(true, predicted).tolist()
-    return Answers("verb", np.array(true), np.array(predicted)[:, None], {i: f"n{i}" for i in ids})
+from tests.evaluation.clips import answers
 
 
 def test_the_commonest_class_comes_first_what_is_only_predicted_last_and_rare_classes_share_a_row_and_a_column():
@@ -30,12 +24,6 @@ def test_every_clip_is_counted_once_and_no_row_is_empty(pairs, max_classes):
     assert confusion.counts.sum() == len(pairs)
     assert (confusion.support > 0).all()
     assert len(confusion.columns) <= max_classes + 1
-
-
-def test_the_original_confusions_of_verbs(original):
-    confusion = confusion_of(original("tuned", "verb"))
-    assert confusion.rows == confusion.columns == ("move", "put", "take")
-    assert confusion.counts.tolist() == [[1, 5, 3], [0, 8, 0], [1, 4, 1]]
 
 
 def test_the_matrices_of_a_report_hold_every_clip_of_every_network(make_clips, vocabulary):

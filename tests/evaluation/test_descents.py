@@ -7,20 +7,14 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.evaluation.descents import first_without_error, long_training, rise_and_fall
-from tasks.evaluation.kept_answers import KeptAnswers, from_parquet, to_parquet
+from tasks.evaluation.kept_answers import from_parquet, to_parquet
 from tasks.results.record import TARGETS
 from tasks.results.training import Epoch
-
-
-def answers(epoch, right, clips_a_video=4):
-    uids = tuple(f"{i:03d}" for i in range(len(right)))
-    return KeptAnswers(
-        epoch, uids, tuple(str(i // clips_a_video) for i in range(len(right))), dict.fromkeys(TARGETS, right), np.ones(len(right))
-    )
+from tests.evaluation.clips import kept_answers
 
 
 def judged(rights):
-    return long_training([answers(2**i - 1, right) for i, right in enumerate(rights)], (), "action", num_resamples=200)
+    return long_training([kept_answers(2**i - 1, right) for i, right in enumerate(rights)], (), "action", num_resamples=200)
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
@@ -35,7 +29,7 @@ def test_a_peak_stands_between_two_lower_errors_or_there_is_none(errors):
         assert min(errors[peak] - errors[first], errors[peak] - errors[second]) == max(heights)
 
 
-@pytest.mark.parametrize(("num_trainings", "counts"), [(20, [0]), pytest.param(100, range(6), marks=pytest.mark.long)])
+@pytest.mark.parametrize(("num_trainings", "counts"), [(6, [0]), pytest.param(100, range(6), marks=pytest.mark.long)])
 @pytest.mark.parametrize("shares", [[0.6] * 7, [0.5, 0.7, 0.9, 0.6, 0.6, 0.6, 0.6]], ids=["no change", "one descent and a rise"])
 def test_errors_that_fall_again_by_chance_are_seldom_called_a_second_descent(shares, num_trainings, counts):
     """The rate of such errors is 5 %. Epochs answer independently, which makes the most of chance."""
@@ -54,7 +48,7 @@ def test_a_rise_alone_is_not_a_second_descent():
 
 def test_one_source_video_tells_nothing():
     right = [np.arange(60) < number for number in (20, 50, 10, 58)]
-    kept = [answers(i, one, clips_a_video=60) for i, one in enumerate(right)]
+    kept = [kept_answers(i, one, clips_a_video=60) for i, one in enumerate(right)]
     assert long_training(kept, (), "action", num_resamples=100).outcome == "cannot tell"
     assert judged(right).outcome == "second descent"
 
@@ -71,7 +65,7 @@ def test_the_first_epoch_without_an_error_counts_actions_and_verbs_where_there_a
 
 def test_answers_are_read_as_they_were_written():
     rng = np.random.default_rng(0)
-    kept = [answers(epoch, rng.random(12) < 0.5) for epoch in (0, 1, 3)]
+    kept = [kept_answers(epoch, rng.random(12) < 0.5) for epoch in (0, 1, 3)]
     read = from_parquet(to_parquet(kept), "s3://retake/answers.parquet")
     for one, other in zip(kept, read, strict=True):
         assert (one.epoch, one.uids, one.sources) == (other.epoch, other.uids, other.sources)
@@ -83,4 +77,4 @@ def test_answers_are_read_as_they_were_written():
 
 def test_answers_on_different_clips_are_refused():
     with pytest.raises(BadInput, match="answers for different clips"):
-        long_training([answers(0, np.ones(4, bool)), answers(1, np.ones(5, bool))], (), "action")
+        long_training([kept_answers(0, np.ones(4, bool)), kept_answers(1, np.ones(5, bool))], (), "action")

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluation import detection
@@ -56,6 +56,7 @@ def average_precision(found, labelled, tiou):
     return np.sum((recall[rises] - recall[rises - 1]) * precision[rises])
 
 
+@settings(max_examples=50)
 @given(segments(), segments(min_size=1))
 def test_it_is_activitynets_average_precision(found, labelled):
     result = scored(found, labelled)
@@ -67,6 +68,7 @@ def test_it_is_activitynets_average_precision(found, labelled):
     assert (np.diff(result.by_tiou) <= 1e-9).all()
 
 
+@settings(max_examples=50)
 @given(segments(scores=(0.5, 1)), segments(min_size=1), st.randoms(use_true_random=False))
 def test_where_scores_are_equal_neither_the_order_nor_the_names_of_videos_change_anything(found, labelled, random):
     shuffled, names = random.sample(found, len(found)), dict(zip("abcd", random.sample("abcd", 4), strict=True))
@@ -80,6 +82,7 @@ def test_intervals_of_one_score_are_one_step(right):
     assert scored(guesses, [Segment(right, 0, 8, 0)]).mean == pytest.approx(0.25)
 
 
+@settings(max_examples=50)
 @given(segments(min_size=1))
 def test_what_is_found_as_labelled_is_all_right_unless_labels_repeat(labelled):
     assert scored(labelled, labelled).mean == pytest.approx(1)
@@ -157,6 +160,7 @@ def copied(segments, times):
     return [replace(one, video=f"{one.video} {copy}") for one in segments for copy in range(times[one.video])]
 
 
+@settings(max_examples=50)
 @given(
     segments(min_size=1, scores=(0.2, 0.5, 1)),
     segments(min_size=1),

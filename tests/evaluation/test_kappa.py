@@ -1,9 +1,7 @@
 """Cohen's kappa of two readers."""
 
-import warnings
-
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -15,13 +13,11 @@ def in_videos(num_videos, num_clips, answers="ab"):
     return [(f"v{n // num_clips}", *2 * (answers[n % len(answers)],)) for n in range(num_videos * num_clips)]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=40))
 def test_kappa_is_that_of_scikit_learn(answers):
     assume(len({word for pair in answers for word in pair}) > 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        expected = cohen_kappa_score(*zip(*answers, strict=True))
-    assert agreement([("v", *pair) for pair in answers]).kappa == pytest.approx(expected)
+    assert agreement([("v", *pair) for pair in answers]).kappa == pytest.approx(cohen_kappa_score(*zip(*answers, strict=True)))
 
 
 def test_one_answer_to_all_clips_says_nothing_beyond_chance_and_no_clips_nothing_at_all():
@@ -53,6 +49,7 @@ def test_readers_who_agree_on_all_of_few_clips_may_yet_differ():
     assert 0.9 < many.interval[0] < 1
 
 
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), num_videos=st.integers(3, 6))
 def test_the_interval_holds_kappa_and_is_a_kappa(seed, num_videos):
     pairs = [(f"v{n % num_videos}", "ab"[seed >> n & 1], "ab"[seed >> (n // 2) & 1]) for n in range(2 * num_videos)]

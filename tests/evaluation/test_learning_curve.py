@@ -31,7 +31,7 @@ def trainings(draw):
     return right, sources_of(num_clips, num_films)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(trainings())
 def test_a_gain_is_no_loss_no_more_than_the_error_left_and_grows_with_the_clips(drawn):
     right, sources = drawn
@@ -54,7 +54,7 @@ def test_a_gain_is_no_loss_no_more_than_the_error_left_and_grows_with_the_clips(
     assert (np.diff([one.top1 for one in found.fit]) >= -1e-12).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(trainings(), st.randoms(use_true_random=False))
 def test_the_order_of_the_val_clips_changes_nothing(drawn, random):
     right, sources = drawn

@@ -19,10 +19,11 @@ from tasks.report.nameable_scores import nameable_in_words, unnamed_in_words
 from tasks.results.dataset import ClassRef, Vocabulary
 from tasks.results.evaluation import Attempt, EvaluateResult
 from tasks.results.record import TARGETS
-from tests.evaluation.clips import vocabulary_of
+from tests.scored_clips import summary_of
+from tests.steps.shelf import words
 
 NARROW, WIDE = (125, 352), (131, 361)
-VOCABULARY = vocabulary_of({1: "put", 9: "move", 130: "knit"}, {20: "bag", 26: "meat", 360: "sock"})
+VOCABULARY = words({1: "put", 9: "move", 130: "knit"}, {20: "bag", 26: "meat", 360: "sock"})
 VERBS, NOUNS = np.array([1, 9, 130, 1]), np.array([20, 26, 20, 360])
 """By turns both known, both known, a verb of one's own, a noun of one's own."""
 
@@ -39,12 +40,11 @@ def answered(sizes, skill=3.0, seed=0, num_clips=24):
     return ScoredClips(uids, sources, *truth, *logits)
 
 
-@pytest.fixture(scope="session")
-def result(summary):
-    return lambda clips, model="fine-tuned", vocabulary=VOCABULARY, **known: summary(clips, vocabulary, model=model, **known)
+def result(clips, model="fine-tuned", vocabulary=VOCABULARY, **known):
+    return summary_of(clips, vocabulary, model, **known)
 
 
-def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss(result):
+def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss():
     clips = answered(NARROW)
     assert clips.has_outputs.tolist() == [True, True, False, False] * 6
     assert np.isfinite(clips.losses).tolist() == clips.has_outputs.tolist()
@@ -59,7 +59,7 @@ def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss(result)
     assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
 
 
-def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature(result):
+def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     clips = answered(NARROW).only(~answered(NARROW).has_outputs)
     found = result(clips)
     assert (found.loss, found.action.top1, found.action.top5) == (None, 0, 0)
@@ -101,7 +101,7 @@ def test_actions_are_compared_by_verb_and_noun_whatever_the_number_of_outputs(si
 
 
 @pytest.fixture
-def networks(result):
+def networks():
     """A challenger that can name all, a champion that EPIC's classes limit, and a baseline that was never told of `move`."""
     scored = {"baseline": answered(WIDE, 1.0, seed=1), "champion": answered(NARROW, 2.0, seed=2), "fine-tuned": answered(WIDE, 4.0, seed=3)}
     known = {"baseline": {"known_verbs": {1, 130}, "known_nouns": {20, 26, 360}}}
@@ -135,12 +135,9 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."
     )
-    words = nameable_in_words(found)
-    assert words.startswith("On the 6 clips of 6 source videos that every network can name, actions right: ")
-    assert words.endswith("The gate decides on all clips.")
 
 
-def test_an_action_without_an_object_is_said_in_words(result, networks):
+def test_an_action_without_an_object_is_said_in_words(networks):
     _, scored = networks
     words = Vocabulary(verbs=VOCABULARY.verbs, nouns=(*VOCABULARY.nouns[:2], ClassRef(id=360, name="(none)")))
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
@@ -148,13 +145,13 @@ def test_an_action_without_an_object_is_said_in_words(result, networks):
     assert unnamed_in_words(found).endswith("that the champion cannot name: verb 'knit' and no object.")
 
 
-def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(result, networks):
+def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(networks):
     _, scored = networks
     wide = {model: clips for model, clips in scored.items() if model != "champion"}
     assert nameable_clips([result(clips, model) for model, clips in wide.items()], wide, VOCABULARY) is None
 
 
-def test_no_clip_may_be_left_that_every_network_can_name(result, networks):
+def test_no_clip_may_be_left_that_every_network_can_name(networks):
     _, scored = networks
     results = [result(scored["champion"], "champion", known_verbs={9}, known_nouns={20}), result(scored["fine-tuned"])]
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
@@ -163,7 +160,7 @@ def test_no_clip_may_be_left_that_every_network_can_name(result, networks):
     assert nameable_in_words(found) == "No clip is left that every network can name. The gate decides on all clips."
 
 
-def test_without_objects_nobody_asks_for_nouns(result):
+def test_without_objects_nobody_asks_for_nouns():
     without = Vocabulary(verbs=VOCABULARY.verbs, nouns=(ClassRef(id=360, name="(none)"),))
     clips = replace(answered(NARROW), noun_classes=np.full(24, 360))
     assert result(clips, vocabulary=without).unknown_nouns == ()

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from tasks.evaluation.nothing import nothing_scores, with_actions
 from tasks.evaluation.uncertainty import top1_interval
 from tasks.results.dataset import NO_OBJECT, NOTHING
-from tests.evaluation.clips import vocabulary_of
+from tests.scored_clips import summary_of
+from tests.steps.shelf import words
 
 NOTHING_ID, NO_OBJECT_ID = 100, 300
-WITH_NOTHING = vocabulary_of(
-    {0: "take", 1: "put", 2: "move", NOTHING_ID: NOTHING}, {0: "bag", 1: "meat", 2: "sauce", NO_OBJECT_ID: NO_OBJECT}
-)
+WITH_NOTHING = words({0: "take", 1: "put", 2: "move", NOTHING_ID: NOTHING}, {0: "bag", 1: "meat", 2: "sauce", NO_OBJECT_ID: NO_OBJECT})
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +41,12 @@ def test_both_kinds_of_mistake_are_counted_by_hand(mixed):
     assert found.num_sources == len(set(clips.sources[:3]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=25))
-def test_scores_of_actions_are_those_without_the_clips_in_which_nothing_happens(mixed, summary, drawn):
+def test_scores_of_actions_are_those_without_the_clips_in_which_nothing_happens(mixed, drawn):
     which, calls = np.array([False, *(is_nothing for is_nothing, _ in drawn)]), np.array([False, *(called for _, called in drawn)])
     clips = mixed(which, calls)
-    with_them, without = summary(clips, WITH_NOTHING), summary(clips.only(~which), WITH_NOTHING)
+    with_them, without = summary_of(clips, WITH_NOTHING), summary_of(clips.only(~which), WITH_NOTHING)
     own = {"nothing", "latency"}
     assert with_them.model_dump(exclude=own) == without.model_dump(exclude=own)
     assert with_them.num_clips == (~which).sum()
@@ -55,9 +54,9 @@ def test_scores_of_actions_are_those_without_the_clips_in_which_nothing_happens(
     assert with_them.nothing.num_clips == which.sum()
 
 
-def test_recognising_nothing_ever_so_often_raises_no_accuracy(mixed, summary):
+def test_recognising_nothing_ever_so_often_raises_no_accuracy(mixed):
     which = np.arange(40) >= 4
-    always, never = (summary(mixed(which, which & says), WITH_NOTHING) for says in (True, False))
+    always, never = (summary_of(mixed(which, which & says), WITH_NOTHING) for says in (True, False))
     assert (always.nothing.recall, never.nothing.recall) == (1, 0)
     assert always.action == never.action
     assert always.verb == never.verb

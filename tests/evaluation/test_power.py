@@ -38,5 +38,5 @@ def test_three_films_of_five_clips_show_thirty_points_one_time_in_ten():
 @pytest.mark.slow
 def test_thousands_of_videos_cost_seconds():
     started = time.process_time()
-    assert detectable_points([5] * 3000) < detectable_points([5] * 300)
-    assert time.process_time() - started < 30
+    assert 0 < detectable_points([5] * 1000) < 5
+    assert time.process_time() - started < 15

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -33,6 +33,7 @@ def test_errors_fall_and_stay_between_the_floor_and_what_they_were(observed):
     assert (laws.gain(4) - laws.gain(2) <= laws.gain(2) + 1e-12).all()
 
 
+@settings(max_examples=20)
 @given(errors)
 def test_each_curve_is_fitted_by_itself(observed):
     together = fit_power_laws(observed, SHARES).error(2)
@@ -40,6 +41,7 @@ def test_each_curve_is_fitted_by_itself(observed):
     assert np.allclose(together, alone)
 
 
+@settings(max_examples=30)
 @given(arrays(float, 4, elements=st.floats(0, 1)))
 def test_no_other_law_of_the_candidates_fits_better(observed):
     law = fit_power_laws(observed[None], SHARES)

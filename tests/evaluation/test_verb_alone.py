@@ -21,11 +21,12 @@ from tasks.report.comparison_text import markdown, text
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS, VERB_ALONE
-from tests.evaluation.clips import vocabulary_of
+from tests.scored_clips import summary_of
+from tests.steps.shelf import words
 
 NONE_ID = 352
-WAVES = vocabulary_of({0: "wave", 1: "clap", 2: "наливать"}, {NONE_ID: NO_OBJECT})
-MIXED = vocabulary_of({0: "wave", 1: "put", 2: "take"}, {0: NO_OBJECT, 1: "meat", 2: "sauce"})
+WAVES = words({0: "wave", 1: "clap", 2: "наливать"}, {NONE_ID: NO_OBJECT})
+MIXED = words({0: "wave", 1: "put", 2: "take"}, {0: NO_OBJECT, 1: "meat", 2: "sauce"})
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,8 @@ def scored(make_clips):
 
 
 @pytest.fixture(scope="module")
-def results(scored, summary):
-    return {role: summary(clips, WAVES, model=role) for role, clips in scored.items()}
+def results(scored):
+    return {role: summary_of(clips, WAVES, model=role) for role, clips in scored.items()}
 
 
 def test_a_network_that_knows_objects_keeps_its_answers(make_clips, vocabulary):

@@ -43,10 +43,6 @@ def test_clips_of_equal_loss_come_in_the_order_of_their_uids(make_clips, vocabul
     assert [m.clip for m in worst_misnamed(same, vocabulary, 1)] == [1]
 
 
-def test_a_network_that_is_always_right_has_none(make_clips, vocabulary):
-    assert worst_misnamed(make_clips(10, skill=1000.0), vocabulary, 4) == []
-
-
 def test_the_worst_mistakes_are_the_largest_losses_among_the_wrong(scored, vocabulary):
     ours, theirs, clips = scored
     wrong = np.flatnonzero(~answers_of(ours, vocabulary)["action"].right)
@@ -68,8 +64,9 @@ def test_a_mistake_says_what_was_named(scored, vocabulary):
             assert getattr(mistake, f"{whose}_{target}") == answers.names[answers.predicted[i]]
 
 
-def test_right_answers_are_no_mistakes(make_clips, vocabulary):
-    clips = make_clips(10, skill=100)
+def test_a_network_that_is_always_right_makes_no_mistakes(make_clips, vocabulary):
+    clips = make_clips(10, skill=1000)
+    assert worst_misnamed(clips, vocabulary, 4) == []
     assert worst_mistakes(clips, clips, [dataset_clip(uid) for uid in clips.uids], vocabulary) == ()
 
 

@@ -3,32 +3,20 @@
 import numpy as np
 
 from tasks.prediction.scored import ScoredWriter
-from tasks.results.video import ClipRecord
+from tests.dataset.records import clip_record
 
 
 def clip(number, video="0" * 64):
     """The clip of the `number`-th 8 s."""
-    return ClipRecord(
-        uid=f"{video[:12]}_{8000 * number:09d}-{8000 * number + 8000:09d}",
-        video=video,
-        index=number,
-        uri=f"s3://retake/clips/{video}/{number:04d}.mp4",
-        sha256=f"{number:064x}",
-        size_bytes=1000,
-        start_seconds=8.0 * number,
-        stop_seconds=8.0 * number + 8,
-        num_frames=240,
-        width=320,
-        height=256,
-        has_audio=False,
-    )
+    uid = f"{video[:12]}_{8000 * number:09d}-{8000 * number + 8000:09d}"
+    return clip_record(video, number, uid=uid)
 
 
-def write_scored(path, num_clips, seed=0, scale=3.0, roles=("model", "against"), num_features=16, sizes=None):
+def write_scored(path, num_clips, seed=0, roles=("model", "against"), num_features=16, sizes=None):
     """A file of both networks' answers, or of one's; the logits and features in it. `sizes` has networks of other sizes than EPIC's."""
     rng = np.random.default_rng(seed)
     logits = {
-        role: tuple(rng.normal(0, scale, (num_clips, size)).astype(np.float32) for size in (sizes or {}).get(role, (125, 352)))
+        role: tuple(rng.normal(0, 3.0, (num_clips, size)).astype(np.float32) for size in (sizes or {}).get(role, (125, 352)))
         for role in roles
     }
     features = rng.random((num_clips, num_features)).astype(np.float32)

@@ -28,16 +28,15 @@ def test_without_temperatures_nothing_is_claimed():
     assert (found.verb, found.noun, found.is_calibrated, found.words) == (1, 1, False, "not calibrated: no answers")
 
 
-def test_answers_that_are_all_right_tell_no_temperature(make_clips):
-    found = served(make_clips(3, skill=50.0), 1, "pytorch float32", TARGETS)
+@pytest.mark.parametrize(
+    ("num_clips", "skill", "reason"),
+    [(3, 50.0, "on 3 val clips, so no temperature"), (200, -3.0, "at the limit of the search")],
+    ids=["all right", "all wrong"],
+)
+def test_answers_that_no_temperature_suits_tell_none(make_clips, num_clips, skill, reason):
+    found = served(make_clips(num_clips, skill=skill), 1, "pytorch float32", TARGETS)
     assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
-    assert "on 3 val clips, so no temperature" in found.words
-
-
-def test_nor_do_answers_that_no_temperature_suits(make_clips):
-    found = served(make_clips(200, skill=-3.0), 1, "pytorch float32", TARGETS)
-    assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
-    assert "at the limit of the search" in found.words
+    assert reason in found.words
 
 
 def test_given_nouns_have_no_temperature_and_leave_the_verbs_theirs(make_clips, vocabulary):

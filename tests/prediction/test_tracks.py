@@ -3,7 +3,7 @@
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.prediction.tracks import Cue, block, opening
@@ -31,6 +31,7 @@ def test_a_cue_says_when_what_and_how_likely():
     )
 
 
+@settings(max_examples=50)
 @given(st.text(), st.text(), st.floats(0, 1e5), st.floats(0, 1e5))
 def test_no_name_ends_its_cue_or_begins_another(title, action, start, length):
     track = web_vtt(title, [Cue(start, start + length, action, 0.5)])

@@ -10,6 +10,7 @@ from tasks.promotion.champion import moves
 from tasks.results.evaluation import CompareResult, RegisterResult, ReportResult
 from tasks.results.training import Champion
 from tasks.steps.retrain import decide, rollback
+from tests.records import some
 from tests.steps.shelf import plan_result
 
 
@@ -18,20 +19,14 @@ def cut_off(*args):
 
 
 def compared(gate, champion=None, passed=True):
-    return CompareResult(
+    return some(
+        CompareResult,
         split="val",
-        table_uri="s3://t",
         opponent="champion" if champion else "baseline",
         champion_version=champion,
-        opponent_top1=0.5,
-        challenger_top1=0.6,
-        differences=(),
         gate=gate,
-        rules=(),
         passed=passed,
-        verdict="better",
         reason="60.0 % against 50.0 %",
-        mlflow_run_url="http://m/r",
     )
 
 
@@ -63,20 +58,10 @@ class Candidates:
             champion=champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
         )
         comparison = compared(plan.gate, champion, passed)
-        reported = ReportResult(
-            report_uri="s3://r",
-            metrics_uri="s3://m",
-            card_uri=f"{plan.decision_uri}report/README.md",
-            report_url="http://m/r",
-            awaits_approval=comparison.awaits_approval,
-            approval_hours=1,
-            question="?",
-            mlflow_run_url="http://m/r",
-        )
-        registered = RegisterResult(
-            model_name=self.model_name, version=int(version.version), mlflow_run_id=run.info.run_id, mlflow_run_url="http://m/r"
-        )
-        self.store.write_bytes(reported.card_uri, f"---\ntags: [video]\n---\n\n# Card of {run_key}\n".encode())
+        card_uri = f"{plan.decision_uri}report/README.md"
+        reported = some(ReportResult, card_uri=card_uri, awaits_approval=comparison.awaits_approval)
+        registered = some(RegisterResult, model_name=self.model_name, version=int(version.version), mlflow_run_id=run.info.run_id)
+        self.store.write_bytes(card_uri, f"---\ntags: [video]\n---\n\n# Card of {run_key}\n".encode())
         self.store.write(f"{plan.decision_uri}report/result.json", reported)
         self.store.write(f"{plan.decision_uri}plan/result.json", plan)
         self.store.write(f"{plan.decision_uri}compare/result.json", comparison)

@@ -68,22 +68,35 @@ def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candi
     assert candidates.champion == 3
 
 
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Call something while MLflow is cut off from one call on."""
+
+    def interrupted(call, *arguments, broken="set_alias"):
+        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+            patch.setattr(Registry, broken, cut_off)
+            call(*arguments)
+
+    return interrupted
+
+
 @pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
-def test_a_decision_that_is_cut_off_is_the_same_when_tried_again(candidates, monkeypatch, broken):
+def test_a_decision_or_a_rollback_that_is_cut_off_is_the_same_when_tried_again(candidates, interrupted, broken):
     plan = candidates.make()
-    with monkeypatch.context() as patch, pytest.raises(Unavailable):
-        patch.setattr(Registry, broken, cut_off)
-        candidates.decide(plan)
+    interrupted(candidates.decide, plan, broken=broken)
     assert candidates.decide(plan).promoted
+    assert (candidates.champion, len(candidates.lines())) == (1, 1)
+    candidates.decide(candidates.make(champion=1))
+    reason = "=HYPERLINK()\nworse"
+    interrupted(candidates.roll_back, 1, reason, broken=broken)
+    assert candidates.roll_back(1, reason).version == 1
     assert candidates.champion == 1
-    assert len(candidates.lines()) == 1
+    assert [line["reason"] for line in candidates.lines()][2:] == ["'=HYPERLINK() worse"]
 
 
-def test_a_champion_that_was_named_while_another_was_cut_off_stays(candidates, monkeypatch):
+def test_a_champion_that_was_named_while_another_was_cut_off_stays(candidates, interrupted):
     first = candidates.make()
-    with monkeypatch.context() as patch, pytest.raises(Unavailable):
-        patch.setattr(Registry, "set_alias", cut_off)
-        candidates.decide(first)
+    interrupted(candidates.decide, first)
     assert candidates.decide(candidates.make()).promoted
     assert candidates.decide(first).champion == 2
     assert candidates.champion == 2
@@ -107,23 +120,8 @@ def test_rollback_moves_the_alias_back_with_a_reason(candidates):
         candidates.roll_back(2)
 
 
-@pytest.mark.parametrize("broken", ["set_alias", "set_tags"])
-def test_a_rollback_that_is_cut_off_is_completed_when_tried_again(candidates, monkeypatch, broken):
-    candidates.decide(candidates.make())
-    candidates.decide(candidates.make(champion=1))
-    reason = "=HYPERLINK()\nworse"
-    with monkeypatch.context() as patch, pytest.raises(Unavailable):
-        patch.setattr(Registry, broken, cut_off)
-        candidates.roll_back(1, reason)
-    assert candidates.roll_back(1, reason).version == 1
-    assert candidates.champion == 1
-    assert [line["reason"] for line in candidates.lines()][2:] == ["'=HYPERLINK() worse"]
-
-
-def test_a_move_of_a_run_that_never_comes_back_is_completed_by_the_next_plan(candidates, registry, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(Unavailable):
-        patch.setattr(Registry, "set_alias", cut_off)
-        candidates.decide(candidates.make())
+def test_a_move_of_a_run_that_never_comes_back_is_completed_by_the_next_plan(candidates, registry, interrupted):
+    interrupted(candidates.decide, candidates.make())
     complete_last_move(candidates.store, STORE, "m", registry)
     assert candidates.champion == 1
     assert len(candidates.lines()) == 1

@@ -6,61 +6,20 @@ from tasks.errors import BadInput
 from tasks.evaluation.class_losses import ClassOutcome
 from tasks.options import GateOptions
 from tasks.promotion.gate import contenders, judge
-from tasks.results.evaluation import Attempt, PairedDifference
-from tasks.results.record import TARGETS
+from tasks.results.evaluation import Attempt
+from tests.promotion.conftest import difference
 
 RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
-
-
-@pytest.fixture(scope="module")
-def results(make_result):
-    return {model: make_result(model=model, split="val", num_clips=100, num_sources=10) for model in ("baseline", "champion", "fine-tuned")}
-
-
-@pytest.fixture(scope="module")
-def scored(results):
-    """The two networks' scores, with an action top-1 and a majority class as told."""
-
-    def build(ours=0.5, theirs=0.4, *, opponent="champion", majority=0.1, **update):
-        def of(model, top1):
-            return results[model].model_copy(
-                update={
-                    **update,
-                    **{
-                        target: getattr(results[model], target).model_copy(
-                            update={"top1": top1, "top1_interval": (top1 - 0.05, top1 + 0.05), "majority_top1": majority}
-                        )
-                        for target in TARGETS
-                    },
-                }
-            )
-
-        return of("fine-tuned", ours), of(opponent, theirs)
-
-    return build
-
-
-def difference(num_gained=20, num_lost=10, *, interval=(0.02, 0.18), num_clips=100, num_sources=10, opponent="champion", needed=None):
-    return PairedDifference(
-        target="action",
-        opponent=opponent,
-        num_clips=num_clips,
-        num_sources=num_sources,
-        difference=(num_gained - num_lost) / num_clips,
-        interval=interval,
-        num_gained=num_gained,
-        num_lost=num_lost,
-        mcnemar_p=0.5,
-        num_clips_needed=needed,
-    )
 
 
 def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20):
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(*parts, num_others_on_dataset=0):
-    return judge(*parts, Attempt(number=1 + num_others_on_dataset, num_others_on_dataset=num_others_on_dataset))
+def judged(ours, theirs, change=None, outcomes=(), *, num_others=0, label_noise=0, **gate):
+    """The judgement on a sure gain, unless another change is given."""
+    attempt = Attempt(number=1 + num_others, num_others_on_dataset=num_others)
+    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt, label_noise)
 
 
 def failed(judgement):
@@ -72,15 +31,13 @@ def found(judgement, rule):
 
 
 def test_altered_labels_never_pass_whatever_the_gain(scored):
-    parts = (*scored(), difference(), [outcome()], GateOptions(), Attempt(number=1, num_others_on_dataset=0))
-    assert judge(*parts).passed
-    judgement = judge(*parts, label_noise=0.2)
+    judgement = judged(*scored(), label_noise=0.2)
     assert failed(judgement) == ["labels"]
     assert "20.0 % of the training labels were altered" in judgement.reason
 
 
 def test_a_sure_gain_passes_every_rule(scored):
-    judgement = judged(*scored(), difference(), [outcome()], GateOptions())
+    judgement = judged(*scored(), outcomes=[outcome()])
     assert judgement.passed
     assert [rule.rule for rule in judgement.rules] == RULES
     assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
@@ -95,8 +52,7 @@ def test_a_sure_gain_passes_every_rule(scored):
     high=st.floats(-1, 1),
 )
 def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
-    gate = GateOptions(gain_rule=gain_rule, min_gain_points=least, min_gate_clips=1, min_gate_sources=1)
-    judgement = judged(*scored(0.4, 0.4), difference(num, num, interval=(low, high)), [], gate)
+    judgement = judged(*scored(0.4, 0.4), difference(num, num, (low, high)), gain_rule=gain_rule, min_gain_points=least)
     assert failed(judgement) == ["gain"]
     assert not judgement.passed
     assert "a tie keeps the champion" in judgement.reason
@@ -108,7 +64,7 @@ def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
     [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, 0.3), False, "includes zero")],
 )
 def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
-    gain = found(judged(*scored(), difference(interval=interval), [], GateOptions(gain_rule="interval")), "gain")
+    gain = found(judged(*scored(), difference(interval=interval), gain_rule="interval"), "gain")
     assert gain.passed == passes
     assert words in gain.detail
 
@@ -118,24 +74,24 @@ def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
 )
 def test_the_gain_must_exceed_the_margin(scored, num_gained, num_clips, points, passes):
     ours, theirs = (r.model_copy(update={"num_clips": num_clips}) for r in scored())
-    gate = GateOptions(gain_rule="margin", min_gain_points=points)
-    judgement = judged(ours, theirs, difference(num_gained, 0, interval=(0.0001, 1), num_clips=num_clips), [], gate)
+    margin = {"gain_rule": "margin", "min_gain_points": points}
+    judgement = judged(ours, theirs, difference(num_gained, 0, (0.0001, 1), num_clips=num_clips), **margin)
     assert found(judgement, "gain").passed == passes
-    by_chance = judged(ours, theirs, difference(num_gained, 0, interval=(0, 1), num_clips=num_clips), [], gate)
+    by_chance = judged(ours, theirs, difference(num_gained, 0, (0, 1), num_clips=num_clips), **margin)
     assert failed(by_chance) == ["gain"]
     assert "and the 95 % confidence interval includes zero" in by_chance.reason
 
 
 @pytest.mark.parametrize(("split", "num_others", "failing"), [("test", 0, []), ("test", 1, ["first"]), ("val", 25, [])])
 def test_a_test_split_decides_once_a_dataset(scored, split, num_others, failing):
-    judgement = judged(*scored(split=split), difference(), [], GateOptions(), num_others_on_dataset=num_others)
+    judgement = judged(*scored(split=split), num_others=num_others)
     assert failed(judgement) == failing
     assert ("first" in [rule.rule for rule in judgement.rules]) == (split == "test")
     assert not failing or "has decided on 1 other network before and may decide only once" in judgement.reason
 
 
 def test_a_loss_is_told_as_one(scored):
-    judgement = judged(*scored(0.3, 0.4), difference(5, 15, interval=(-0.2, -0.03)), [], GateOptions())
+    judgement = judged(*scored(0.3, 0.4), difference(5, 15, (-0.2, -0.03)))
     assert failed(judgement) == ["gain"]
     assert "-10.0 points [-20.0, -3.0]: the 95 % confidence interval lies below zero" in judgement.reason
     assert judgement.verdict.startswith("Worse than the champion: ")
@@ -145,8 +101,8 @@ def test_a_loss_is_told_as_one(scored):
 def test_too_few_clips_or_videos_do_not_decide(scored, rule, option):
     ours, theirs = scored()
     number = getattr(ours, rule)
-    assert judged(ours, theirs, difference(), [], GateOptions(**{option: number})).passed
-    judgement = judged(ours, theirs, difference(), [], GateOptions(**{option: number + 1}))
+    assert judged(ours, theirs, **{option: number}).passed
+    judgement = judged(ours, theirs, **{option: number + 1})
     assert failed(judgement) == [rule]
     assert f"at least {number + 1} needed" in judgement.reason
 
@@ -155,13 +111,13 @@ def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
     ours, theirs = scored()
     other = "float16" if ours.engine.precision != "float16" else "float32"
     for update in ({"crops": 1}, {"engine": ours.engine.model_copy(update={"precision": other})}):
-        judgement = judged(ours, theirs.model_copy(update=update), difference(), [], GateOptions())
+        judgement = judged(ours, theirs.model_copy(update=update))
         assert failed(judgement) == ["engine"]
         assert "`engine`" in found(judgement, "engine").detail
     heads_alone = theirs.engine.model_copy(update={"precision": other, "has_backbone": False})
-    assert judged(ours, theirs.model_copy(update={"engine": heads_alone}), difference(), [], GateOptions()).passed
+    assert judged(ours, theirs.model_copy(update={"engine": heads_alone})).passed
     described = ours.engine.model_copy(update={"description": "another machine", "num_checked_clips": 99})
-    assert judged(ours, theirs.model_copy(update={"engine": described}), difference(), [], GateOptions()).passed
+    assert judged(ours, theirs.model_copy(update={"engine": described})).passed
 
 
 @pytest.mark.parametrize(
@@ -178,15 +134,15 @@ def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
     ],
 )
 def test_no_class_with_enough_clips_may_surely_lose_much(scored, other, passes):
-    judgement = judged(*scored(), difference(), [outcome(), other], GateOptions(max_class_loss_points=20, min_class_clips=10))
+    judgement = judged(*scored(), outcomes=[outcome(), other], max_class_loss_points=20, min_class_clips=10)
     assert found(judgement, "classes").passed == passes == judgement.passed
 
 
 def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
     """Five of five clips that differ are lost by chance once in 32: rare for one class, and not for four."""
-    alone = judged(*scored(), difference(), [outcome(5)], GateOptions())
+    alone = judged(*scored(), outcomes=[outcome(5)])
     others = [outcome(4, 4, name=f"verb{i}") for i in range(3)]
-    among = judged(*scored(), difference(), [outcome(5), *others], GateOptions())
+    among = judged(*scored(), outcomes=[outcome(5), *others])
     assert failed(alone) == ["classes"]
     assert among.passed
     assert found(among, "classes").detail.endswith("1 lost more, but not significantly")
@@ -194,30 +150,29 @@ def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
 
 def test_the_classes_that_lose_are_named_worst_first(scored):
     lost = [outcome(i, name=f"verb{i}") for i in range(8, 16)]
-    detail = found(judged(*scored(), difference(), lost, GateOptions()), "classes").detail
+    detail = found(judged(*scored(), outcomes=lost), "classes").detail
     assert detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
     assert "and 3 more; at most 20 are allowed" in detail
-    assert "none was tested" in found(judged(*scored(), difference(), [], GateOptions()), "classes").detail
+    assert "none was tested" in found(judged(*scored()), "classes").detail
 
 
 def test_every_failed_rule_is_in_the_reason(scored):
     ours, theirs = scored(0.3, 0.4, opponent="baseline", majority=0.5)
-    gate = GateOptions(min_gate_clips=1000, min_gate_sources=1000)
-    judgement = judged(
-        ours, theirs.model_copy(update={"crops": 1}), difference(5, 15, interval=(-0.2, 0), opponent="baseline"), [outcome(20)], gate
-    )
+    change = difference(5, 15, (-0.2, 0), opponent="baseline")
+    theirs = theirs.model_copy(update={"crops": 1})
+    judgement = judged(ours, theirs, change, [outcome(20)], min_gate_clips=1000, min_gate_sources=1000)
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
     assert "; there is still no champion. Warning: " in judgement.reason
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
-    assert failed(judged(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions())) == ["guessing"]
-    judgement = judged(*scored(0.5, 0.4, majority=0.5), difference(), [], GateOptions(beat_guessing=False))
+    assert failed(judged(*scored(0.5, 0.4, majority=0.5))) == ["guessing"]
+    judgement = judged(*scored(0.5, 0.4, majority=0.5), beat_guessing=False)
     assert judgement.passed
     assert judgement.verdict.startswith("No better than guessing: ")
     assert "Warning: no better than always predicting" in judgement.reason
-    assert "Warning" not in judged(*scored(0.5, 0.4, majority=0.4), difference(), [], GateOptions()).reason
+    assert "Warning" not in judged(*scored(0.5, 0.4, majority=0.4)).reason
 
 
 def test_the_test_split_decides_where_it_exists_and_the_champion_is_the_opponent(results):
@@ -238,15 +193,15 @@ def test_nothing_to_compare_is_refused(results):
 def test_scores_of_other_clips_are_refused(scored, field):
     ours, theirs = scored()
     with pytest.raises(BadInput, match=field):
-        judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}), difference(), [], GateOptions())
+        judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}))
 
 
 @pytest.mark.parametrize("update", [{"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}])
 def test_a_difference_of_something_else_is_refused(scored, update):
     with pytest.raises(BadInput, match="run compare again"):
-        judged(*scored(), difference().model_copy(update=update), [], GateOptions())
+        judged(*scored(), difference(**update))
 
 
 def test_a_network_is_not_its_own_opponent(results):
     with pytest.raises(BadInput, match="own opponent"):
-        judged(results["fine-tuned"], results["fine-tuned"], difference(), [], GateOptions())
+        judged(results["fine-tuned"], results["fine-tuned"])

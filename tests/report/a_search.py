@@ -6,13 +6,10 @@ from tasks.options import SearchOptions, TrainOptions
 from tasks.results.record import TARGETS
 from tasks.results.search import Importance, ScoredTrial, Search, SearchPlanResult, SelectionBias, Top1
 from tasks.results.training import Epoch
-from tests.report.records import some
+from tasks.search.suggest import pareto_front
+from tests.records import some
 
 NUM_CLIPS, NUM_SOURCES = 96, 21
-OF_FORM = {
-    name: getattr(TrainOptions(), name)
-    for name in ("learning_rate", "schedule", "batch_size", "weight_decay", "dropout", "label_smoothing", "class_weights")
-}
 BY_IMPORTANCE = ("learning_rate", "class_weights", "weight_decay", "batch_size", "dropout", "label_smoothing", "schedule")
 
 
@@ -50,11 +47,10 @@ def scored(number, round_number, values, rng, *, targets, folds, latency):
 
 
 def curve(trial, *, has_accuracy):
-    last, epochs = trial.scores[list(trial.scores)[-1]].top1, []
-    for epoch in range(trial.num_epochs):
-        share = float(1 - np.exp(-(epoch + 1) / 4))
-        top1 = {"verb": min(1, last * share + 0.2), "noun": min(1, last * share + 0.1), "action": last * share}
-        accuracies = {f"val_{target}_top1": value if has_accuracy else None for target, value in top1.items()}
+    last = list(trial.scores.values())[-1].top1
+    epochs = []
+    for epoch, share in enumerate(1 - np.exp(-np.arange(1, trial.num_epochs + 1) / 4)):
+        accuracies = {f"val_{target}_top1": last * share if has_accuracy else None for target in TARGETS}
         epochs.append(Epoch(epoch=epoch, learning_rate=1e-3, train_loss=5 - 3 * share, val_loss=5.5 - 2 * share - last, **accuracies))
     return tuple(epochs)
 
@@ -76,7 +72,7 @@ def search_of(
     rng = np.random.default_rng(0)
     trials = []
     for number in range(num_trials):
-        values = values_of(rng) if number else OF_FORM.copy()
+        values = values_of(rng) if number else {name: getattr(TrainOptions(), name) for name in values_of(rng)}
         if backbone:
             values["backbone"] = backbone if number % 2 else ("tf_efficientnet_lite0" if number else TrainOptions().backbone)
         round_number = 1 + number * rounds // num_trials
@@ -84,31 +80,16 @@ def search_of(
             trials.append(ScoredTrial(number=number, round=round_number, values=values, options=TrainOptions(), failure=failure))
         else:
             trials.append(scored(number, round_number, values, rng, targets=targets, folds=folds, latency=latency))
-    done = [one for one in trials if one.failure is None]
-    target = targets[-1]
-    winner = max(done, key=lambda one: (one.scores[target].top1, -one.number))
-    best = winner.scores[target].top1
-    seeds = tuple(
-        winner.model_copy(
-            update={
-                "number": num_trials + 1 + i,
-                "options": winner.options.model_copy(update={"seed": i + 1}),
-                "scores": {t: Top1(top1=max(0, s.top1 - 0.02 * i), interval=s.interval) for t, s in winner.scores.items()},
-            }
-        )
-        for i in range(3)
-    )
+    done = [trial for trial in trials if trial.failure is None]
+    winner = max(done, key=lambda trial: (trial.scores[targets[-1]].top1, -trial.number))
+    lucky = {"best_of_equal": 0.071, "optimism": 0.034, "corrected": winner.scores[targets[-1]].top1 - 0.034}
+    options = {"rounds": rounds, "folds": folds, "objectives": "accuracy and latency" if latency else "accuracy"}
+    can_compare = num_trials >= 10
     return Search(
         created="2026-11-27T04:11:57.966Z",
         plan=some(
             SearchPlanResult,
-            search=SearchOptions(
-                search=list(winner.values),
-                num_trials=max(num_trials, rounds),
-                rounds=rounds,
-                folds=folds,
-                objectives="accuracy and latency" if latency else "accuracy",
-            ),
+            search=SearchOptions(search=list(winner.values), num_trials=max(num_trials, rounds), **options),
             clip_seconds=8,
             fold_uris=tuple(f"s3://retake/searches/5e/folds/{i}/" for i in range(folds)),
         ),
@@ -117,43 +98,24 @@ def search_of(
         num_sources=1 if one_source else NUM_SOURCES,
         majority_top1=0.12,
         trials=tuple(trials),
-        curves={one.number: curve(one, has_accuracy=has_accuracy) for one in done},
+        curves={trial.number: curve(trial, has_accuracy=has_accuracy) for trial in done},
         winner=winner.number,
-        pareto=front(done, target) if latency else (),
-        importances=()
-        if num_trials < 10
-        else tuple(
-            Importance(option=name, share=share, interval=(max(0, share - 0.12), min(1, share + 0.2)), by_chance=chance)
-            for name, share, chance in zip(
-                BY_IMPORTANCE,
-                (0.61, 0.17, 0.04, 0.03, 0.02, 0.02, 0.01, 0.01),
-                (0.4, 0.06, 0.33, 0.15, 0.35, 0.34, 0.08, 0.1),
-                strict=False,
-            )
-        ),
-        importance_note=note
-        or (
-            "Only 3 trials can be compared. It takes 10 to tell which options matter, and more to be sure."
-            if num_trials < 10
-            else "learning_rate and class_weights explain more than chance would."
-        ),
+        pareto=pareto_front(done, targets[-1]) if latency else (),
+        importances=tuple(
+            Importance(option=name, share=0.5 / n, interval=(0.3 / n, 0.6 / n), by_chance=0.2) for n, name in enumerate(BY_IMPORTANCE, 1)
+        )
+        if can_compare
+        else (),
+        importance_note=note or (f"learning_rate {'explains' if can_compare else 'may explain'} more than chance would."),
         bias=SelectionBias(
             num_trials=len(done),
-            best_of_equal=None if one_source else 0.071,
-            optimism=None if one_source else 0.034,
-            corrected=None if one_source else best - 0.034,
-            seeds=seeds,
+            seeds=tuple(with_seed(winner, num_trials + seed, seed) for seed in (1, 2, 3)),
+            **dict.fromkeys(lucky) if one_source else lucky,
         ),
     )
 
 
-def front(trials, target):
-    """Numbers of the trials that no other beats in both."""
-    return tuple(
-        one.number
-        for one in trials
-        if not any(
-            other.scores[target].top1 >= one.scores[target].top1 and other.latency_seconds <= one.latency_seconds and other is not one
-            for other in trials
-        )
-    )
+def with_seed(winner, number, seed):
+    """The winner's recipe once more, which scores a little less."""
+    scores = {target: Top1(top1=max(0, score.top1 - 0.02 * seed), interval=score.interval) for target, score in winner.scores.items()}
+    return winner.model_copy(update={"number": number, "options": winner.options.model_copy(update={"seed": seed}), "scores": scores})

@@ -1,9 +1,11 @@
 """A made-up comparison of networks."""
 
+from functools import cache
+
 from tasks.options import Modality
 from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
+from tests.records import some
 from tests.report.named import drawn
-from tests.report.records import some
 from tests.report.runs import MACHINE, difference, result
 
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")
@@ -14,7 +16,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     family = ("TSN", "TRN", "TSM")[number]
     latency = scored.latency.model_copy(update={"inference_median_seconds": (1.534, 1.71, 0.302)[number]})
     differences = [difference(named, target, "champion").model_copy(update={"opponent": "reference"}) for target in named.targets]
-    costs = ("verb", "noun", "action", "loss", "peak_memory_bytes", "engine")
+    scores = ("verb", "noun", "action", "loss", "engine")
     return some(
         ComparedNetwork,
         name=name or NAMES[number],
@@ -26,7 +28,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
         num_segments=8,
         run_key=f"{number}f00",
         mlflow_run_url=f"http://127.0.0.1:5000/#/experiments/1/runs/{number}",
-        **{cost: getattr(scored, cost) for cost in costs},
+        **{name: getattr(scored, name) for name in scores},
         num_parameters=(24_485_405, 27_100_000, 3_990_000)[number],
         num_flops=(655_402_000_000, 657_900_000_000, 47_100_000_000)[number],
         latency=latency,
@@ -36,6 +38,7 @@ def compared(number, named, *, has_reference=True, name=None, others=()):
     )
 
 
+@cache
 def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, name=None, others=()):
     named = named or drawn()
     return some(

@@ -1,98 +1,71 @@
 """Realistic runs to make pages and cards of."""
 
-import io
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tasks.prediction.page import page as prediction_page
 from tasks.report.inputs import ReportInputs
 from tasks.report.network_page import networks_page
 from tasks.report.page import page
 from tasks.report.search_page import search_page
-from tasks.report.sheets import contact_sheet
+from tasks.report.sheets import contact_sheet, spectrogram_sheet
 from tasks.results.evaluation import ActivationMap
+from tests.prediction.pages import CASES as PREDICTED
+from tests.records import some
 from tests.report.a_search import search_of
 from tests.report.compared import NAMES as NETWORKS
 from tests.report.compared import comparison_of
 from tests.report.labels import curve_of
-from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, without_objects
-from tests.report.named import original as drawn_original
+from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, original, without_objects
 from tests.report.runs import DIRTY, metrics_of
-from tests.scored_clips import make_clips, make_result, original, vocabulary
+from tests.scored_clips import make_clips, make_result, vocabulary
 
-__all__ = ["make_clips", "make_inputs", "make_result", "original", "page_of", "vocabulary"]
-
-
-def png(width=648, height=182):
-    x = np.linspace(0, 255, width, dtype=np.uint8)
-    frame = np.stack(
-        [np.broadcast_to(x, (height, width)), np.full((height, width), 60, np.uint8), np.broadcast_to(255 - x, (height, width))], -1
-    )
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "PNG")
-    return buffer.getvalue()
+__all__ = ["make_clips", "make_result", "vocabulary"]
 
 
-def frames(num_frames=8, height=256, width=456, seed=0):
-    rng = np.random.default_rng(seed)
-    small = rng.integers(40, 220, (num_frames, 4, 6, 3), dtype=np.uint8)
-    return np.stack([np.asarray(Image.fromarray(f).resize((width, height), Image.Resampling.BICUBIC)) for f in small])
+PICTURE = contact_sheet(np.random.default_rng(0).integers(40, 220, (8, 90, 160, 3), dtype=np.uint8))
 
 
-def inputs_of(named, metrics):
-    uids = [m.uid for m in metrics.mistakes]
-    maps = (
-        (ActivationMap(uid=uids[0], target="verb", class_name=metrics.mistakes[0].predicted_verb, uri="s3://retake/map.png"),)
-        if uids
-        else ()
-    )
+def inputs_of(metrics):
+    """Pictures of all mistakes but the last, a map of activations for the first, and the films of the first two."""
+    uids = [mistake.uid for mistake in metrics.mistakes]
+    maps = [some(ActivationMap, uid=uid, class_name=metrics.mistakes[0].predicted_verb) for uid in uids[:1]]
     return ReportInputs(
         metrics=metrics,
-        sheets={uid: contact_sheet(frames(seed=i)) for i, uid in enumerate(uids[:-1])},
-        activations={found.uid: [(found, png())] for found in maps},
+        sheets=dict.fromkeys(uids[:-1], PICTURE),
+        activations={shown.uid: [(shown, spectrogram_sheet(np.zeros((100, 128), np.uint8)))] for shown in maps},
         clips=dict.fromkeys(uids[:2], b"\x00\x00\x00\x18ftypmp42"),
     )
 
 
+EMPTY = ("rules", "splits", "results", "differences", "class_changes", "confusions", "label_counts", "calibration", "mistakes", "epochs")
 CASES = {
-    "usual": lambda: (named := drawn(), metrics_of(named)),
-    "original": lambda: (
-        named := drawn_original(),
-        metrics_of(
-            named, split="val", checks=DIRTY, num_epochs=60, passed=False, baseline="the EPIC-KITCHENS-55 checkpoint, fed wrong colours"
-        ),
+    "usual": lambda: metrics_of(drawn()),
+    "original": lambda: metrics_of(
+        original(),
+        split="val",
+        checks=DIRTY,
+        num_epochs=60,
+        passed=False,
+        baseline="the EPIC-KITCHENS-55 checkpoint, fed wrong colours",
     ),
-    "one clip": lambda: (
-        named := Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
-        metrics_of(named, split="val", num_epochs=1, passed=False, baseline_is_chance=True, learning_curve=curve_of(1)),
+    "one clip": lambda: metrics_of(
+        Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
+        split="val",
+        num_epochs=1,
+        passed=False,
+        baseline_is_chance=True,
+        learning_curve=curve_of(1),
     ),
-    "verbs alone": lambda: (named := without_objects(), metrics_of(named)),
-    "mixed": lambda: (named := mixed(), metrics_of(named)),
-    "many classes": lambda: (named := drawn(3000, 125, 352), metrics_of(named, num_epochs=1000, passed=False)),
-    "hostile": lambda: (
-        named := hostile(),
-        metrics_of(named, validated=False, model_name="retake", network=HOSTILE_NAMES[0], verdict=HOSTILE_NAMES[2]),
-    ),
-    "bare": lambda: (
-        named := drawn(20),
-        metrics_of(
-            named,
-            passed=False,
-            rules=(),
-            splits=(),
-            results=(),
-            differences=(),
-            class_changes=(),
-            confusions=(),
-            label_counts=(),
-            calibration=(),
-            mistakes=(),
-            epochs=(),
-            learning_curve=None,
-            no_learning_curve="it is switched off",
-        ),
+    "verbs alone": lambda: metrics_of(without_objects()),
+    "mixed": lambda: metrics_of(mixed()),
+    "many classes": lambda: metrics_of(drawn(600, 125, 352), num_epochs=1000, passed=False),
+    "hostile": lambda: metrics_of(hostile(), validated=False, model_name="retake", network=HOSTILE_NAMES[0], verdict=HOSTILE_NAMES[2]),
+    "bare": lambda: metrics_of(
+        drawn(20), passed=False, learning_curve=None, no_learning_curve="it is switched off", **dict.fromkeys(EMPTY, ())
     ),
 }
 
@@ -101,10 +74,8 @@ AIRFLOW = "http://127.0.0.1:8080/dags/retrain"
 SEARCHES = {
     "search": lambda: search_of(24),
     "search of two objectives": lambda: search_of(80, num_failed=7, latency=True, folds=5, rounds=8, backbone="tf_efficientnet_lite2.in1k"),
-    "search of three trials": lambda: search_of(3, num_failed=0),
     "search of one trial": lambda: search_of(1, num_failed=0, rounds=1),
-    "search on one video": lambda: search_of(12, one_source=True),
-    "search without accuracy in the curves": lambda: search_of(12, has_accuracy=False),
+    "search on one video": lambda: search_of(3, num_failed=0, one_source=True),
     "hostile search": lambda: search_of(12, failure=HOSTILE_NAMES[2], backbone=HOSTILE_NAMES[0]),
 }
 COMPARISONS = {
@@ -114,18 +85,31 @@ COMPARISONS = {
 }
 
 
+PREDICTIONS = {f"{case} prediction": made for case, made in PREDICTED.items()}
+
+
 @pytest.fixture(scope="session")
 def make_inputs():
     """Inputs of one of the cases; `bare` has nothing but what is demanded."""
-    made = {}
 
+    @cache
     def make(case="usual"):
-        if case not in made:
-            named, metrics = CASES[case]()
-            made[case] = ReportInputs(metrics) if case == "bare" else inputs_of(named, metrics)
-        return made[case]
+        metrics = CASES[case]()
+        return ReportInputs(metrics) if case == "bare" else inputs_of(metrics)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def changed_page(make_inputs):
+    """The page of a case with other metrics, without what is drawn unless it is among them: drawing takes most of the time."""
+
+    def changed_page(case="usual", **changes):
+        inputs = make_inputs(case)
+        undrawn = {"calibration": (), "epochs": (), "learning_curve": None, "no_learning_curve": "it is not drawn"}
+        return page(replace(inputs, metrics=inputs.metrics.model_copy(update=undrawn | changes)))
+
+    return changed_page
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +120,8 @@ def page_of(make_inputs):
     def page_of(case):
         if case in SEARCHES:
             return search_page(SEARCHES[case](), {HOSTILE_NAMES[0]: HOSTILE_NAMES[2]} if case.startswith("hostile") else RETRAIN, AIRFLOW)
-        return networks_page(COMPARISONS[case]()) if case in COMPARISONS else page(make_inputs(case))
+        if case in COMPARISONS:
+            return networks_page(COMPARISONS[case]())
+        return prediction_page(PREDICTIONS[case]()) if case in PREDICTIONS else page(make_inputs(case))
 
     return page_of

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,6 @@ from tasks.results.dataset import NO_OBJECT, action_name
 from tasks.results.record import TARGETS, VERB_ALONE
 
 ORIGINAL_CSV = Path(__file__).parents[1] / "evaluation" / "original_val_predictions.csv"
-
-
 HOSTILE_NAMES = (
     '<script>alert("x")</script>',
     "a|b`c`",
@@ -23,7 +22,7 @@ HOSTILE_NAMES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Named:
     """True names and each network's answers, clip by clip, as (verb, noun)."""
 
@@ -41,19 +40,19 @@ class Named:
 
 
 def original():
+    """The 23 validation clips of the original experiment, as its own networks answered them."""
     rows = list(csv.DictReader(io.StringIO(ORIGINAL_CSV.read_text())))
-    return Named(
-        [(r["verb"], r["noun"]) for r in rows],
-        {
-            "baseline": [(r["baseline_verb"], r["baseline_noun"]) for r in rows],
-            "fine-tuned": [(r["tuned_verb"], r["tuned_noun"]) for r in rows],
-        },
-    )
+
+    def pairs(prefix=""):
+        return [(row[f"{prefix}verb"], row[f"{prefix}noun"]) for row in rows]
+
+    return Named(pairs(), {"baseline": pairs("baseline_"), "fine-tuned": pairs("tuned_")})
 
 
-def drawn(num_clips=400, num_verbs=12, num_nouns=40, skills=None, names=lambda kind, i: f"{kind} {i}", seed=0):
-    skills = skills or {"baseline": 0.35, "champion": 0.55, "fine-tuned": 0.72}
-    rng = np.random.default_rng(seed)
+@cache
+def drawn(num_clips=400, num_verbs=12, num_nouns=40, names=lambda kind, i: f"{kind} {i}"):
+    rng = np.random.default_rng(0)
+    skills = {"baseline": 0.35, "champion": 0.55, "fine-tuned": 0.72}
 
     def pick(kind, number):
         return names(kind, min(int(rng.exponential(number / 4)), number - 1))

@@ -1,8 +1,8 @@
 """What becomes of Markdown once it is rendered: with HTML let through and addresses made into links, as the most willing renderers do."""
 
-from html.parser import HTMLParser
-
 from markdown_it import MarkdownIt
+
+from tests.report.tree import Tree
 
 HOSTILE = (
     "![x](http://evil/p.png)",
@@ -38,23 +38,12 @@ HOSTILE = (
     "> a",
 )
 
-
-class _Rendered(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags, self.links, self.text = [], [], ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.links += [value for name, value in attrs if name in ("href", "src")]
-
-    def handle_data(self, data):
-        self.text += data
+HOSTILE_NAME = "<img src=x> [a](http://evil) | `b` *c*\n# d"
+"""As much as fits in a name that is not cut; each by itself is tried in `tests/test_wording.py`."""
 
 
 def rendered(markdown):
     """Tags, links, and the text without what is there to break addresses."""
-    found = _Rendered()
-    found.feed(MarkdownIt("gfm-like", {"html": True}).render(markdown))
-    found.close()
-    return found.tags, found.links, " ".join(found.text.replace("\u2060", "").split())
+    tree = Tree(MarkdownIt("gfm-like", {"html": True}).render(markdown))
+    links = [value for _, attributes in tree.elements for name, value in attributes.items() if name in ("href", "src")]
+    return [tag for tag, _ in tree.elements], links, " ".join("".join(tree.texts).replace("\u2060", "").split())

@@ -1,6 +1,7 @@
 """All numbers of a made-up run, scored as real ones are."""
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 
@@ -27,8 +28,8 @@ from tasks.results.metrics import (
 )
 from tasks.results.record import TARGETS
 from tasks.results.training import Epoch
+from tests.records import some
 from tests.report.labels import curve_of
-from tests.report.records import some
 
 CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
 DIRTY = DataChecks(
@@ -52,6 +53,7 @@ def sources_of(named):
     return [str(i % named.num_sources) for i in range(len(named.true))]
 
 
+@cache
 def result(named, role, split):
     return some(
         EvaluateResult,
@@ -70,14 +72,10 @@ def result(named, role, split):
     )
 
 
+@cache
 def difference(named, target, opponent):
     ours, theirs = (answers_of(named, target, role) for role in ("fine-tuned", opponent))
     return paired_difference(ours, theirs, sources_of(named), opponent=opponent, num_resamples=200)
-
-
-def confusion(named, role, target):
-    found = confusion_of(answers_of(named, target, role))
-    return ConfusionCounts(model=role, target=target, rows=found.rows, columns=found.columns, counts=found.counts.tolist())
 
 
 def label_counts(named, split, untaught):
@@ -92,13 +90,9 @@ def label_counts(named, split, untaught):
 
 
 def calibration(role, split, target, top1, num_clips):
-    bins = tuple(
-        some(
-            ReliabilityBin, low=i / 6, high=(i + 1) / 6, num_clips=num_clips * (i + 1) // 21, accuracy=min(1, max(0, top1 + (i - 3) * 0.11))
-        )
-        for i in range(6)
-    )
-    return Calibration(
+    shares = [(number / 6, min(1, max(0, top1 + (number - 3) * 0.11))) for number in range(6)]
+    return some(
+        Calibration,
         model=role,
         split=split,
         target=target,
@@ -106,30 +100,28 @@ def calibration(role, split, target, top1, num_clips):
         ece=0.1534,
         ece_by_chance=0.1217,
         ece_calibrated=0.0621 if num_clips > 1 else None,
-        bins=bins,
+        bins=tuple(some(ReliabilityBin, low=low, high=low + 1 / 6, num_clips=num_clips // 6, accuracy=share) for low, share in shares),
     )
 
 
-def epochs(number, validated=True, has_objects=True):
+def epochs(number, validated=True, targets=TARGETS):
     """Every second one has validation, if any has."""
 
-    def accuracies(i):
-        shares = {"verb": 0.4 + 0.3 * i / number, "noun": 0.3 + 0.3 * i / number, "action": 0.2 + 0.25 * i / number}
-        return {f"val_{target}_top1": share for target, share in shares.items() if has_objects or target == "verb"}
+    def validation(i):
+        return {"val_loss": 4.8 * 0.95**i + 0.9} | {f"val_{target}_top1": 0.3 + 0.3 * i / number for target in targets}
 
     return tuple(
-        some(Epoch, epoch=i, train_loss=5.2 * 0.93**i + 0.3, **({"val_loss": 4.8 * 0.95**i + 0.9, **accuracies(i)} if is_validated else {}))
+        some(Epoch, epoch=i, train_loss=5.2 * 0.93**i + 0.3, **(validation(i) if validated and i % 2 == 0 else {}))
         for i in range(1, number + 1)
-        for is_validated in [validated and i % 2 == 0]
     )
 
 
-def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, num_mistakes=4, **changes):
+def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):
     roles = [role for role in ("baseline", "champion", "fine-tuned") if role in named.answers]
     opponent = "champion" if "champion" in roles else "baseline"
     results = tuple(result(named, role, split) for role in roles)
     ours, theirs = (next(r for r in results if r.model == role) for role in ("fine-tuned", opponent))
-    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:num_mistakes]
+    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:4]
     values = {
         "created": "2026-11-26T00:25:13+00:00",
         "model_name": "retake-tsn",
@@ -146,19 +138,16 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             for rule, is_kept in (("engine", True), ("num_clips", True), ("num_sources", named.num_sources >= 3), ("gain", passed))
         ),
         "attempt": Attempt(number=3, num_others_on_dataset=0),
-        "splits": (
-            SplitSize(split="train", num_clips=79, num_sources=5, num_verbs=3, num_nouns=5, num_actions=11),
-            SplitSize(
-                split=split,
-                num_clips=len(named.true),
-                num_sources=named.num_sources,
-                **{f"num_{t}s": len(set(named.of(t))) for t in TARGETS},
-            ),
-        ),
+        "splits": (some(SplitSize, split="train", num_clips=79), some(SplitSize, split=split, num_clips=len(named.true))),
         "results": results,
         "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
         "class_changes": class_changes(ours, theirs),
-        "confusions": tuple(confusion(named, role, t) for role in roles for t in named.targets),
+        "confusions": tuple(
+            ConfusionCounts(model=role, target=t, rows=matrix.rows, columns=matrix.columns, counts=matrix.counts.tolist())
+            for role in roles
+            for t in named.targets
+            for matrix in [confusion_of(answers_of(named, t, role))]
+        ),
         "label_counts": label_counts(named, split, checks.missing_from_train),
         "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
         "mistakes": tuple(
@@ -166,18 +155,15 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
                 uid=f"{i:012x}-0003",
                 clip_uri=f"s3://retake/clips/{i:012x}/0003.mp4",
                 source=f"video-{i % 3}",
-                true_verb=named.true[i][0],
-                true_noun=named.true[i][1],
-                predicted_verb=named.answers["fine-tuned"][i][0],
-                predicted_noun=named.answers["fine-tuned"][i][1],
-                opponent_verb=named.answers[opponent][i][0],
-                opponent_noun=named.answers[opponent][i][1],
                 loss=9.1 - i / 50,
+                **dict(zip(("true_verb", "true_noun"), named.true[i], strict=True)),
+                **dict(zip(("predicted_verb", "predicted_noun"), named.answers["fine-tuned"][i], strict=True)),
+                **dict(zip(("opponent_verb", "opponent_noun"), named.answers[opponent][i], strict=True)),
             )
             for i in wrong
         ),
         "checks": checks,
-        "epochs": epochs(num_epochs, validated, len(named.targets) > 1),
+        "epochs": epochs(num_epochs, validated, named.targets),
         "best_epoch": min(num_epochs, 28),
         "learning_curve": curve_of(targets=named.targets),
         "provenance": some(

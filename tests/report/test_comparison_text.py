@@ -12,7 +12,7 @@ from tasks.report.comparison_text import headline, markdown, text
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS
 from tests.report.named import drawn, original
-from tests.report.rendered import HOSTILE, rendered
+from tests.report.rendered import HOSTILE_NAME, rendered
 from tests.report.runs import answers_of, difference, result
 
 BASELINE = "ImageNet backbone under untrained, seeded heads: this baseline is chance"
@@ -39,12 +39,8 @@ def comparison():
     return compared()
 
 
-def page_of(comparison):
-    return markdown(comparison.results, comparison.differences, comparison.judgement, BASELINE)
-
-
-def text_of(comparison):
-    return text(comparison.results, comparison.differences, comparison.judgement, BASELINE)
+def page_of(comparison, write=markdown):
+    return write(comparison.results, comparison.differences, comparison.judgement, BASELINE)
 
 
 def tables(page):
@@ -89,7 +85,7 @@ def test_the_majority_row_is_what_such_a_guesser_scores(comparison):
 
 def test_the_original_experiment_cannot_pass_for_a_success(comparison):
     """Its report gave 47.8 % of the nouns, but not the 65 % of always predicting the most frequent noun."""
-    for shown in (headline(comparison.judgement), page_of(comparison), " ".join(text_of(comparison).split())):
+    for shown in (headline(comparison.judgement), page_of(comparison), " ".join(page_of(comparison, text).split())):
         assert shown.lstrip("*").startswith("No better than guessing: ")
         assert "30.4 % of the actions correctly" in shown
         assert "always predicting 'put meat' gives 34.8 %" in shown
@@ -107,10 +103,8 @@ def test_the_page_says_what_the_baseline_is_and_what_the_gate_found(comparison):
     assert list(rows) == [rule.title for rule in comparison.judgement.rules]
     assert page.splitlines()[0].endswith(" Gate: not passed.**")
     assert rows["Better than guessing"][0] == "**failed**"
-    assert tables(page_of(compared(replace(ORIGINAL, num_sources=2))))[0][1]["Enough source videos"] == [
-        "**failed**",
-        "2 source videos, at least 3 needed",
-    ]
+    of_two = tables(page_of(compared(replace(ORIGINAL, num_sources=2))))[0][1]
+    assert of_two["Enough source videos"] == ["**failed**", "2 source videos, at least 3 needed"]
 
 
 def test_every_split_has_its_tables_unseen_clips_first():
@@ -121,15 +115,12 @@ def test_every_split_has_its_tables_unseen_clips_first():
     verbs_of = [rows for header, rows in tables(page) if header[0].startswith("Verbs")]
     assert list(verbs_of[0])[:5] == ["baseline", "champion", "fine-tuned", "champion → fine-tuned", "baseline → fine-tuned"]
     assert "baseline → fine-tuned" not in verbs_of[1]
-    assert [line.split(":")[0] for line in text_of(comparison).splitlines() if line.endswith("crops") and line[0] != " "] == [
-        "test",
-        "val",
-        "train",
-    ]
+    headings = [line.partition(":")[0] for line in page_of(comparison, text).splitlines() if line.endswith("crops") and line[0] != " "]
+    assert headings == ["test", "val", "train"]
 
 
 def test_text_keeps_its_columns(comparison):
-    lines = text_of(comparison).splitlines()
+    lines = page_of(comparison, text).splitlines()
     assert max(map(len, lines)) <= 100
     start = lines.index("val: 23 clips of 3 source videos, 10 crops")
     header, baseline, tuned, gain, test, majority = lines[start + 1 : start + 7]
@@ -141,17 +132,10 @@ def test_text_keeps_its_columns(comparison):
     assert "34.8 put meat" in majority
 
 
-def test_a_name_cannot_break_the_table():
-    page = page_of(with_majority("a | b\n\n# c"))
-    assert "| majority class: a \\| b \\# c |" in page
-    assert page.splitlines()[0].startswith("**") and "'a \\| b \\# c'" in page.splitlines()[0]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_names_add_nothing_to_the_page(comparison, name):
-    tags, links, text = rendered(page_of(with_majority(name)))
+def test_names_add_nothing_to_the_page(comparison):
+    tags, links, text = rendered(page_of(with_majority(HOSTILE_NAME)))
     assert (tags, links) == (rendered(page_of(comparison))[0], [])
-    assert f"majority class: {' '.join(name.split())}" in text
+    assert f"majority class: {' '.join(HOSTILE_NAME.split())}" in text
 
 
 def test_a_page_that_val_decides_says_what_val_leans_to(comparison):

@@ -18,18 +18,22 @@ def fused(*names, **changes):
     flow = FusedMember(name="models:/flow@champion", network="TSN bninception flow (tvl1)", verb_weight=0.75, noun_weight=0.3, val_loss=4.1)
     members = (first, *(first.model_copy(update={"name": name}) for name in names), flow)
     losses = {"chosen_loss": 2.875, "equal_loss": 2.987, "held_out_loss": 2.9, "held_out_equal_loss": 3.0}
-    return metrics_of(drawn(40), epochs=(), fusion=Fusion(members=members, num_clips=23, num_sources=4, **losses | changes))
+    fusion = Fusion(members=members, num_clips=23, num_sources=4, **losses | changes)
+    return metrics_of(drawn(40), epochs=(), calibration=(), learning_curve=None, no_learning_curve="a fusion trains nothing", fusion=fusion)
 
 
-def test_page_and_card_name_the_members_their_weights_and_every_loss():
-    shown, card = page(ReportInputs(fused())), model_card(fused())
+def test_page_and_card_name_the_members_their_weights_and_every_loss(page_of):
+    metrics = fused()
+    shown, card = page(ReportInputs(metrics)), model_card(metrics)
     for text in (shown, card):
         for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
             assert wanted in text
     assert "the chosen weights generalise" in shown
     assert "fused to predict the verb" in card
     # A fusion has no epochs, and none of the options of a training.
-    assert not any(title in shown for title in ("No epochs were recorded", "Learning rate", "Maximum epochs", "Optimizer"))
+    of_training = ("Learning rate", "Maximum epochs", "Optimizer")
+    assert not any(title in shown for title in ("No epochs were recorded", *of_training))
+    assert all(title in page_of("usual") for title in of_training)
 
 
 @pytest.mark.parametrize(
@@ -40,21 +44,15 @@ def test_page_and_card_name_the_members_their_weights_and_every_loss():
     ],
 )
 def test_a_choice_that_is_not_supported_is_called_so(changes, said):
-    assert said in page(ReportInputs(fused(**changes)))
-    assert said in model_card(fused(**changes))
+    metrics = fused(**changes)
+    assert said in page(ReportInputs(metrics))
+    assert said in model_card(metrics)
 
 
 def test_hostile_names_of_members_stay_text():
     tree = Tree(page(ReportInputs(fused(*HOSTILE_NAMES))))
     assert (len(tree.of("script")), tree.of("img")) == (1, [])
     assert [name for name in HOSTILE_NAMES if name not in tree.text] == []
-
-
-def test_a_training_has_epochs_and_a_rate_and_says_nothing_of_a_fusion(make_inputs, page_of):
-    shown = page_of("usual")
-    assert all(title in shown for title in ("Learning rate", "Maximum epochs", "Optimizer"))
-    assert "Fusion" not in shown
-    assert "Fusion" not in model_card(make_inputs("usual").metrics)
 
 
 def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():

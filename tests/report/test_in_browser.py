@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.report.conftest import PREDICTIONS
+
 pytestmark = pytest.mark.browser
 DESK, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 # Contrast of every text with what lies behind it, by WCAG 2.1; backgrounds with a share of transparency are laid over one another.
@@ -49,7 +51,9 @@ def show(browser, page_of, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["usual", "original", "one clip", "hostile", "bare", "search of two objectives", "hostile search"])
+@pytest.mark.parametrize(
+    "case", ["usual", "original", "one clip", "hostile", "bare", "search of two objectives", "hostile search", *PREDICTIONS]
+)
 def test_all_text_has_contrast_in_the_light_and_in_the_dark_and_a_phone_never_scrolls_sideways(show, case):
     shown = show(case, DESK, color_scheme="light")
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -102,3 +106,13 @@ def test_the_page_needs_no_script(show):
     shown = show("original", DESK, java_script_enabled=False)
     shown.get_by_role("link", name="Provenance").click()
     expect(shown.locator("#provenance h2")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_words_of_a_timeline_stay_within_their_stretch(show, viewport):
+    shown = show("usual prediction", viewport)
+    texts = """() => [...document.querySelectorAll('.line text')].filter(t => t.checkVisibility()).map(
+      t => [t.getBoundingClientRect().right, t.parentElement.querySelector('rect').getBoundingClientRect().right])"""
+    ends = shown.evaluate(texts)
+    assert ends
+    assert [(text, stretch) for text, stretch in ends if text > stretch] == []

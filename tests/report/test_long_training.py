@@ -6,44 +6,32 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.descents import long_training
-from tasks.evaluation.kept_answers import KeptAnswers
 from tasks.report.figures.long_training import long_chart
 from tasks.report.long_training import long_section, sentence_of
 from tasks.results.training import Epoch
+from tests.evaluation.clips import kept_answers
 from tests.report.tree import stays_within, words_of
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000)
 DESCENT = (0.60, 0.50, 0.38, 0.30, 0.33, 0.42, 0.50, 0.52, 0.46, 0.36, 0.28, 0.25, 0.24)
 ONE_FALL = tuple(sorted(DESCENT, reverse=True))
+VAL = ("val_verb_top1", "val_noun_top1", "val_action_top1")
 
 
 def kept(errors, num_clips=600, clips_a_video=6):
     """Answers with these errors: a clip is wrong while the error is above its own threshold."""
     thresholds = np.random.default_rng(0).permutation(num_clips) / num_clips
-    uids = tuple(f"{i:04d}" for i in range(num_clips))
-    sources = tuple(f"video {i // clips_a_video}" for i in range(num_clips))
-    return [
-        KeptAnswers(number - 1, uids, sources, dict.fromkeys(("verb", "noun", "action"), thresholds >= error), np.full(num_clips, error))
-        for number, error in zip(NUMBERS, errors, strict=True)
-    ]
+    return [kept_answers(number - 1, thresholds >= error, clips_a_video, loss=error) for number, error in zip(NUMBERS, errors, strict=True)]
 
 
 def history(errors, fitted=300):
+    """Epochs with these errors on val, that answer the more training clips correctly the longer they train."""
     by_number = np.interp(np.log(np.arange(1, NUMBERS[-1] + 1)), np.log(NUMBERS), errors)
+    shown = [(i, error) for i, error in enumerate(by_number.tolist()) if i < 1000 or i % 20 == 0 or i + 1 == NUMBERS[-1]]
+    top1 = {i: {"train_verb_top1": min(1.0, i / fitted), "train_action_top1": min(1.0, 0.2 + 0.8 * i / fitted)} for i, _ in shown}
     return [
-        Epoch(
-            epoch=i,
-            train_loss=1,
-            train_verb_top1=min(1.0, i / fitted),
-            train_noun_top1=min(1.0, i / fitted),
-            train_action_top1=min(1.0, 0.2 + 0.8 * i / fitted),
-            val_loss=3 * error,
-            val_verb_top1=1 - error,
-            val_noun_top1=1 - error,
-            val_action_top1=1 - error,
-        )
-        for i, error in enumerate(by_number.tolist())
-        if i < 1000 or i % 20 == 0 or i + 1 == NUMBERS[-1]
+        Epoch(epoch=i, train_loss=1, val_loss=3 * error, **dict.fromkeys(VAL, 1 - error), train_noun_top1=0, **top1[i])
+        for i, error in shown
     ]
 
 

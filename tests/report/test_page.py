@@ -1,15 +1,17 @@
 import re
-from dataclasses import replace
 
 import pytest
 
-from tasks.report.inputs import ReportInputs
+from tasks.report.card import model_card
 from tasks.report.page import SECTIONS, page
 from tasks.results.dataset import NO_OBJECT, Agreement
 from tasks.results.metrics import ClassChange, TwoActions
+from tasks.results.probe import ProbeDifference
+from tasks.results.record import TARGETS
 from tasks.wording import p_value, percent, percent_interval, signed
+from tests.records import some
 from tests.report.conftest import CASES
-from tests.report.tree import Tree, plain, rows_of, without_settings
+from tests.report.tree import Tree, plain, rows_of
 
 
 def cells(html):
@@ -18,12 +20,7 @@ def cells(html):
     return {target: rows_of(body) for target, body in tables}
 
 
-def changed(inputs, **changes):
-    """The page of these inputs with other metrics."""
-    return page(replace(inputs, metrics=inputs.metrics.model_copy(update=changes)))
-
-
-@pytest.fixture(scope="module", params=[case if case != "many classes" else pytest.param(case, marks=pytest.mark.slow) for case in CASES])
+@pytest.fixture(scope="module", params=CASES)
 def case(request, make_inputs, page_of):
     return make_inputs(request.param), page_of(request.param)
 
@@ -32,10 +29,9 @@ def test_all_sections_are_there_even_where_nothing_fills_them(page_of):
     assert {anchor for anchor, _ in SECTIONS} <= {attributes.get("id") for _, attributes in Tree(page_of("bare")).elements}
 
 
-def test_an_address_that_is_no_web_address_is_no_link(make_inputs):
-    inputs = make_inputs("original")
+def test_an_address_that_is_no_web_address_is_no_link(make_inputs, changed_page):
     addresses = {"mlflow_run_url": "javascript:alert(1)", "airflow_run": "data:text/html,x"}
-    html = changed(inputs, provenance=inputs.metrics.provenance.model_copy(update=addresses))
+    html = changed_page(provenance=make_inputs().metrics.provenance.model_copy(update=addresses))
     assert not [link for link in Tree(html).of("a") if link["href"].startswith(("javascript", "data"))]
     assert "<code>javascript:alert(1)</code>" in html
 
@@ -46,6 +42,7 @@ def test_every_score_is_the_metrics_own(case):
     if not metrics.results:
         assert tables == {}
         return
+    assert tuple(tables) == metrics.targets
     of_role = {r.model: r for r in metrics.results}
     for target in metrics.targets:
         rows = tables[target]
@@ -86,6 +83,10 @@ def test_the_original_experiment_is_told_plainly(page_of):
     assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html
     assert "23 clips of 3 source videos" in html
     assert "2026-11-26 00:25 UTC" in html
+    # What val leans to is on the first screen, and there is no champion to speak of.
+    assert html.index("also selected the kept epoch (or the fusion weights)") < html.index('<section id="scores">')
+    assert "none yet" in html
+    assert not [words for words in ("champion →", "champion (version") if words in html]
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ def test_the_original_experiment_is_told_plainly(page_of):
     ],
     ids=["passed", "failed", "interval with zero", "too few clips", "no better than guessing"],
 )
-def test_the_banner_says_what_came_of_it(make_inputs, case, interval, changes, word):
-    inputs = make_inputs(case)
+def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interval, changes, word):
+    metrics = make_inputs(case).metrics
     if "rules" in changes:
-        changes = changes | {"rules": tuple(r.model_copy(update={"passed": r.rule != changes["rules"]}) for r in inputs.metrics.rules)}
-    differences = tuple(d.model_copy(update={"interval": interval}) for d in inputs.metrics.differences)
-    assert re.search(r'<p class="word">(.*?)</p>', changed(inputs, differences=differences, **changes))[1].endswith(f" {word}")
+        changes = changes | {"rules": tuple(r.model_copy(update={"passed": r.rule != changes["rules"]}) for r in metrics.rules)}
+    differences = tuple(d.model_copy(update={"interval": interval}) for d in metrics.differences)
+    assert re.search(r'<p class="word">(.*?)</p>', changed_page(case, differences=differences, **changes))[1].endswith(f" {word}")
 
 
 def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
@@ -116,21 +117,11 @@ def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, pa
     assert all(f'<th scope="row">{name}</th>' in section for name in names)
 
 
-def test_the_change_of_a_class_is_that_of_its_f1(make_inputs):
-    change = ClassChange(
-        target="verb",
-        name="take",
-        support=9,
-        recall_before=0.5,
-        recall_after=0.25,
-        precision_before=0.625,
-        precision_after=0.75,
-        f1_before=0.5556,
-        f1_after=0.375,
-        is_worse=True,
-    )
-    html = page(ReportInputs(make_inputs("bare").metrics.model_copy(update={"class_changes": (change,)})))
-    (row,) = rows_of(re.search(r'<tr class="worse">.*?</tr>', html, re.S)[0])
+def test_the_change_of_a_class_is_that_of_its_f1(changed_page):
+    before = {"recall_before": 0.5, "precision_before": 0.625, "f1_before": 0.5556}
+    after = {"recall_after": 0.25, "precision_after": 0.75, "f1_after": 0.375}
+    change = ClassChange(target="verb", name="take", support=9, is_worse=True, **before, **after)
+    (row,) = rows_of(re.search(r'<tr class="worse">.*?</tr>', changed_page("bare", class_changes=(change,)), re.S)[0])
     assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | -18.1 | ▼ worse"
 
 
@@ -189,11 +180,9 @@ AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interva
     ],
     ids=["usual", "nobody speaks", "people speak", "two readers", "two videos", "same answers", "two actions", "no clip"],
 )
-def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, checks, told, untold):
-    inputs = make_inputs("usual")
-    shown = plain(
-        re.search(r'<section id="checks">.*?</section>', changed(inputs, checks=inputs.metrics.checks.model_copy(update=checks)), re.S)[0]
-    )
+def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, changed_page, checks, told, untold):
+    html = changed_page(checks=make_inputs().metrics.checks.model_copy(update=checks))
+    shown = plain(re.search(r'<section id="checks">.*?</section>', html, re.S)[0])
     assert [words for words in told if words not in shown] == []
     assert [words for words in untold if words in shown] == []
     assert "No problems in 479 clips" in shown
@@ -203,61 +192,44 @@ def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
     assert page(make_inputs("usual")) == page_of("usual")
 
 
-def test_what_val_leans_to_is_on_the_first_screen(page_of):
-    html = page_of("original")
-    assert html.index("also selected the kept epoch (or the fusion weights)") < html.index('<section id="scores">')
-    assert "also selected" not in page_of("usual")
-
-
-def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs):
-    metrics = make_inputs("usual").metrics
-    provenance = metrics.provenance.model_copy(update={"dataset_created": "None", "trained": "None"})
-    text = Tree(changed(make_inputs("usual"), provenance=provenance)).text
+def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs, changed_page):
+    unknown = make_inputs().metrics.provenance.model_copy(update={"dataset_created": "None", "trained": "None"})
+    text = Tree(changed_page(provenance=unknown)).text
     assert "dataset of unknown date" in text
     assert "None" not in text
 
 
-def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, page_of):
-    inputs = make_inputs("usual")
-    first, *others = inputs.metrics.calibration
-    html = changed(inputs, calibration=(first.model_copy(update={"temperature": 19.99998}), *others))
-    assert html.count("at the limit of the search") == 1
-    assert "at the limit of the search" not in page_of("usual")
-
-
-def test_a_page_without_a_champion_does_not_speak_of_one(page_of):
-    html = page_of("original")
-    assert "none yet" in html
-    assert "champion →" not in html
-    assert "champion (version" not in html
-
-
-def test_without_objects_the_page_shows_verbs_alone(page_of):
-    html = page_of("verbs alone")
-    assert list(cells(html)) == ["verb"]
-    words = Tree(without_settings(html)).text.lower()
-    assert "verbs" in words
-    assert not [word for word in ("noun", "action", NO_OBJECT) if word in words]
+def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, changed_page):
+    limited = make_inputs().metrics.calibration[0].model_copy(update={"temperature": 19.99998})
+    assert changed_page(calibration=(limited,)).count("at the limit of the search") == 1
 
 
 def test_among_labels_with_objects_one_without_is_its_verb(page_of):
     text = Tree(page_of("mixed")).text
-    assert list(cells(page_of("mixed"))) == ["verb", "noun", "action"]
     assert "always predicting 'put meat'" in text
     assert f"put {NO_OBJECT}" not in text
     assert "put predicted as" in text or "predicted as put " in text
 
 
-def test_the_calibration_error_stands_beside_what_chance_gives_and_seeds_are_named(page_of):
+def test_a_usual_page_has_errors_beside_chance_and_its_seeds_and_nothing_of_what_is_not_there(make_inputs, page_of):
     text = plain(page_of("usual"))
     assert "15.3 % by chance 12.2 %" in text
     assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in text
+    absent = "also selected|at the limit of the search|plain probe|can(not)? name|othing happens|Fusion|Spectrogram"
+    assert not re.search(absent, page_of("usual") + model_card(make_inputs("usual").metrics))
 
 
-def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_inputs):
-    inputs = make_inputs("original")
-    first, *others = inputs.metrics.results
-    html = changed(inputs, results=(first.model_copy(update={"num_parameters": None, "num_flops": None}), *others))
+def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_inputs, changed_page):
+    first, *others = make_inputs("original").metrics.results
+    html = changed_page("original", results=(first.model_copy(update={"num_parameters": None, "num_flops": None}), *others))
     items = re.findall("<li>(.*?)</li>", re.search(r"<h3>Size and engine</h3>\s*<ul>(.*?)</ul>", html, re.DOTALL)[1])
     assert [("FLOPs per clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
     assert all(first.engine.description in item for item in items)
+
+
+def test_the_page_has_the_comparison_with_a_plain_probe_or_says_why_there_is_none(changed_page):
+    compared = changed_page(probe=tuple(some(ProbeDifference, target=target, interval=(-0.1, 0.1)) for target in TARGETS))
+    assert "Beside a plain probe" in compared
+    assert "[-10.0, 10.0]" in compared
+    none = changed_page(no_probe="features of 2 clips were not kept")
+    assert "The network is not compared with a plain probe: features of 2 clips were not kept." in none

@@ -1,8 +1,6 @@
-import pytest
-
 from tasks.report.card import model_card
 from tasks.report.question import approval_question
-from tests.report.rendered import HOSTILE, rendered
+from tests.report.rendered import HOSTILE_NAME, rendered
 
 URL = "http://localhost:5000/#/experiments/1/runs/0123/artifacts/decisions/9f86/report.html"
 
@@ -38,14 +36,12 @@ def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(mak
     assert "This is" not in question(inputs.metrics, attempt=None)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_names_add_nothing_to_it(make_inputs, name):
+def test_names_add_nothing_to_it(make_inputs):
     metrics = make_inputs("usual").metrics
-    rules = tuple(rule.model_copy(update={"title": name, "detail": f"verb '{name}' loses"}) for rule in metrics.rules)
-    tags, links, text = rendered(question(metrics, verdict=name, rules=rules))
-    plain = rendered(question(metrics))[0]
-    assert (tags, links) == (plain, [URL])
-    assert f"verb '{' '.join(name.split())}' loses" in text
+    rules = tuple(rule.model_copy(update={"title": HOSTILE_NAME, "detail": f"verb '{HOSTILE_NAME}' loses"}) for rule in metrics.rules)
+    tags, links, text = rendered(question(metrics, verdict=HOSTILE_NAME, rules=rules))
+    assert (tags, links) == (rendered(question(metrics))[0], [URL])
+    assert f"verb '{' '.join(HOSTILE_NAME.split())}' loses" in text
 
 
 def test_it_needs_no_rules(make_inputs):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.report.sheets import GAP, contact_sheet
+from tasks.report.sheets import GAP, contact_sheet, spectrogram_sheet
 
 
 def opened(sheet):
@@ -32,3 +32,13 @@ def test_frames_are_in_reading_order():
     sheet = np.asarray(opened(contact_sheet(frames)).convert("L")).astype(int)
     centres = [sheet[45 + 92 * row, 80 + 162 * column] for row in range(2) for column in range(4)]
     assert np.abs(np.array(centres) - 30 * np.arange(8)).max() <= 2
+
+
+def test_a_spectrogram_has_low_notes_at_the_bottom_and_grows_brighter():
+    levels = np.zeros((800, 128), np.uint8)
+    levels[400:, :64] = 200
+    image = Image.open(io.BytesIO(spectrogram_sheet(levels)))
+    assert (image.format, image.size) == ("PNG", (640, 128))
+    grey = np.asarray(image.convert("L")).astype(int)
+    assert grey[100, 600] > 100
+    assert max(grey[20, 600], grey[100, 40], grey[20, 40]) < 10

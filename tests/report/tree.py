@@ -12,9 +12,10 @@ VOID = {"meta", "img", "br", "link", "input", "hr", "area", "base", "col", "embe
 class Tree(HTMLParser):
     def __init__(self, html):
         super().__init__()
-        self.open, self.faults, self.elements, self.style, self.text = [], [], [], "", ""
+        self.open, self.faults, self.elements, self.texts = [], [], [], []
         self.feed(html)
         self.close()
+        self.text = " ".join(" ".join(self.texts).split())
         self.faults += [f"<{tag}> is never closed" for tag in self.open]
 
     def handle_starttag(self, tag, attrs):
@@ -33,10 +34,8 @@ class Tree(HTMLParser):
             self.faults.append(f"</{tag}> at {self.getpos()} closes nothing")
 
     def handle_data(self, data):
-        if self.open and self.open[-1] == "style":
-            self.style += data
-        else:
-            self.text += data
+        if self.open[-1:] != ["style"]:
+            self.texts.append(data)
 
     def of(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]

@@ -46,9 +46,9 @@ class Val:
         return self.rng.random(len(self.sources)) < np.repeat(shares, self.num_clips)
 
     def difference(self, ours: np.ndarray, theirs: np.ndarray, num_resamples: int = 500) -> PairedDifference:
-        return paired_difference(_as_answers(ours), _as_answers(theirs), self.sources, opponent="champion", num_resamples=num_resamples)
+        return paired_difference(as_answers(ours), as_answers(theirs), self.sources, opponent="champion", num_resamples=num_resamples)
 
 
-def _as_answers(right: np.ndarray) -> Answers:
+def as_answers(right: np.ndarray) -> Answers:
     """Answers to clips of class 1, right where told."""
     return Answers("action", np.ones(len(right), np.int64), right.astype(np.int64)[:, None], {0: "wrong", 1: "right"})

@@ -6,15 +6,14 @@ from tasks.report.figures.curves import MAX_MARKS, training_charts
 from tasks.report.figures.reliability import reliability_chart
 from tasks.report.figures.svg import VARIABLES
 from tasks.results.metrics import Calibration, ReliabilityBin
+from tasks.results.record import TARGETS
 from tasks.results.training import Epoch
 from tests.report.tree import stays_within, words_of
 
 
 def epoch(number, val=None):
-    accuracy = None if val is None else 0.5
-    return Epoch(
-        epoch=number, train_loss=3 / number, val_loss=val, val_verb_top1=accuracy, val_noun_top1=accuracy, val_action_top1=accuracy
-    )
+    accuracies = dict.fromkeys((f"val_{target}_top1" for target in TARGETS), None if val is None else 0.5)
+    return Epoch(epoch=number, train_loss=3 / number, val_loss=val, **accuracies)
 
 
 def calibration(role, *bins):
@@ -56,7 +55,7 @@ def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_ma
     assert "ends at 1.500" in losses.svg
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 7, 60, 1000])
+@pytest.mark.parametrize("number", [1, 2, 60, 1000])
 def test_what_is_drawn_stays_within_its_drawing(number):
     for chart in training_charts([epoch(i, val=4.0) for i in range(1, number + 1)], number, 1):
         assert stays_within(chart.svg)
@@ -81,8 +80,6 @@ def test_a_drawing_has_no_colour_of_its_own_and_refers_to_nothing_outside():
         assert used <= {*VARIABLES.values(), "none"}
         assert not re.search(r"#\w{6}\b(?!\w)", re.sub(r'href="[^"]*"', "", chart.svg))
         assert not re.search(r"url\(|https?:|xlink|font-family|<style", chart.svg)
-        ids = re.findall(r' id="([^"]+)"', chart.svg)
-        assert set(re.findall(r'href="#([^"]+)"', chart.svg)) <= set(ids)
-        assert len(ids) == len(set(ids))
-    ids = [found for chart in charts for found in re.findall(r' id="([^"]+)"', chart.svg)]
+        assert set(re.findall(r'href="#([^"]+)"', chart.svg)) <= set(re.findall(r' id="([^"]+)"', chart.svg))
+    ids = re.findall(r' id="([^"]+)"', "".join(chart.svg for chart in charts))
     assert len(ids) == len(set(ids))
