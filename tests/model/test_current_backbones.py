@@ -60,10 +60,3 @@ def test_of_a_transformer_that_may_be_made_for_another_size_the_chosen_part_lear
     assert {".".join(key.split(".")[:3]) for key in changed if not key.startswith("head.")} == learns
     assert changed >= {"head.fc_verb.weight", "head.fc_noun.weight"}
     assert bool(list((tmp_path / "features").rglob("*"))) == (trainable == "heads")
-
-
-@pytest.mark.parametrize("modality", [Modality.FLOW, Modality.RGB_DIFFERENCE])
-def test_a_transformer_of_another_size_takes_every_input(modality):
-    spec = tiny(backbone="vit_tiny_patch16_384", num_segments=1, modality=modality)
-    with torch.inference_mode():
-        assert Network(spec).eval()(torch.zeros(1, 1, spec.snippet.num_channels, 224, 224)).verb.shape == (1, 5)

@@ -1,23 +1,22 @@
 import pytest
 import torch
 
+from tasks.model.module import ActionModule
 from tasks.model.network import Network
-from tasks.model.optimizers import make_optimizer, network_groups, parameter_groups
+from tasks.model.optimizers import make_optimizer, parameter_groups
 from tasks.options import TrainOptions
 from tests.model.tiny import tiny
 
 
 def rates(network: Network, **choice) -> dict[str, tuple[float, float]]:
     """Rate and decay of each parameter, by name."""
-    found = {
-        id(p): (group["lr"], group["weight_decay"]) for group in network_groups(network, TrainOptions(**choice)) for p in group["params"]
-    }
+    groups = ActionModule(network, TrainOptions(**choice), []).make_optimizer().param_groups
+    found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     return {name: found[id(parameter)] for name, parameter in network.named_parameters() if id(parameter) in found}
 
 
 def test_all_learn_alike_by_default(tiny_network):
-    (group,) = network_groups(tiny_network, TrainOptions())
-    assert [id(p) for p in group["params"]] == [id(p) for p in tiny_network.parameters()]
+    assert set(rates(tiny_network, learning_rate=0.1).values()) == {(0.1, 0)}
 
 
 def test_each_stage_further_from_the_heads_learns_at_a_share_of_the_next_ones_rate(tiny_network):
