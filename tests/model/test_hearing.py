@@ -150,7 +150,7 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
     assert torch.allclose(heard_as, seen_as, atol=1e-5)
 
 
-@pytest.mark.parametrize("consensus", ["relation", "multiscale-relation", "lstm", "tcn"])
+@pytest.mark.parametrize("consensus", ["multiscale-relation", "lstm"])
 def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus):
     spec, clips = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
     outcome = fit(job_to(tmp_path, Network(spec), clips, clips))
