@@ -90,6 +90,9 @@ def test_each_block_of_residual_families_of_timm_and_torchvision_can_see_the_seg
     assert (differences > 0).all()
 
 
+FURTHER = ("tf_efficientnet_lite0", "resnet18", "bninception", "mobilenet_v2")
+
+
 def each_input(backbone: str) -> list[tuple[str, Modality]]:
     return [(backbone, modality) for modality in Modality if modality is not Modality.SOUND]
 
@@ -97,12 +100,13 @@ def each_input(backbone: str) -> list[tuple[str, Modality]]:
 @pytest.mark.parametrize(
     ("backbone", "modality"),
     [
-        *each_input("tf_efficientnet_lite0"),
+        ("tf_efficientnet_lite0", Modality.FLOW),
+        ("tiny_resnet", Modality.SPECTROGRAM),
         ("bninception", Modality.FLOW),
         ("test_efficientnet", Modality.RGB),
         ("mobilenet_v3_small", Modality.RGB_DIFFERENCE),
         ("vit_tiny_patch16_384", Modality.FLOW),
-        *(pytest.param(*pair, marks=pytest.mark.long) for name in ("resnet18", "bninception", "mobilenet_v2") for pair in each_input(name)),
+        *(pytest.param(*pair, marks=pytest.mark.long) for name in FURTHER for pair in each_input(name)),
         pytest.param("swin_t", Modality.RGB, marks=pytest.mark.long),
     ],
 )

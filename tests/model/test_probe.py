@@ -68,8 +68,8 @@ def test_a_feature_that_hardly_varies_in_train_does_not_rule_elsewhere():
 def test_strong_regularisation_is_chosen_where_features_say_nothing_and_weak_where_they_say_all():
     rng = np.random.default_rng(0)
     labels, sources = np.arange(40) % 2, [clip // 4 for clip in range(40)]
-    _, of_noise = fit_probe(rng.normal(size=(40, 30)), labels, sources, 2)
-    _, of_signal = fit_probe(labels[:, None] * 10.0 + rng.normal(size=(40, 30)), labels, sources, 2)
+    _, of_noise = fit_probe(rng.normal(size=(40, 10)), labels, sources, 2)
+    _, of_signal = fit_probe(labels[:, None] * 10.0 + rng.normal(size=(40, 10)), labels, sources, 2)
     assert of_noise.strength < 1e-2 <= of_signal.strength
     assert set(of_noise.losses) == set(STRENGTHS)
     assert of_noise.nested_top1 < 0.75

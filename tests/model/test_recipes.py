@@ -27,7 +27,7 @@ STILL = {"learning_rate": 1e-12, "epochs": 1} | EXACT
 RECIPES = {
     "step": {**SGD, "momentum": 0.9, "schedule": "step", "step_epochs": 1, "accumulate_batches": 3, "batch_size": 1, "clip_norm": 0.5},
     "plateau": {
-        "learning_rate": 1, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 12,
+        "learning_rate": 0.3, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 12,
         "ema_decay": 0.5,
     },
     "cosine": {
