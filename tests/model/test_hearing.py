@@ -35,7 +35,7 @@ from tests.model.tiny import CLASSES, outspoken, snippets_of, tiny
 SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)
 SPECTROGRAM = tiny(modality=Modality.SPECTROGRAM, num_segments=3)
 SEES = tiny()
-HEADS = {"trainable": "heads", "epochs": 2, "batch_size": 2}
+HEADS = {"trainable": "heads", "epochs": 3, "batch_size": 2}
 OPTIONS = {
     Modality.SOUND: TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, **HEADS),
     Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="tiny_resnet", **HEADS),
