@@ -74,7 +74,7 @@ def test_a_side_by_a_hair_off_is_made_a_crops():
     assert int(258 * 0.875) == 225
 
 
-@pytest.mark.parametrize("modality", SCALES)
+@pytest.mark.parametrize("modality", [Modality.RGB, Modality.FLOW])
 def test_what_is_drawn_is_one_of_these_places_scaled_to_a_crop_or_its_mirror_image(modality):
     """Planes that hold their own column and row tell where a crop came from."""
     y, x = np.mgrid[:256, :300].astype(np.float32)

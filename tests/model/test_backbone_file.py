@@ -14,9 +14,9 @@ from tasks.model.pretrained import build
 from tasks.model.spec import NetworkSpec
 from tasks.options import Modality, Weights
 from tests.model.tiny import tiny
-from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.model.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
-RESNET = tiny()
+RESNET = tiny(backbone="test_resnet")
 VIDEO = tiny(backbone=TINY_VIDEO.name, num_segments=TINY_VIDEO.num_views)
 
 
@@ -42,7 +42,7 @@ def saved(state: object, path: Path) -> Path:
 )
 def test_a_classifiers_backbone_is_used_and_its_head_is_named(tmp_path, name, spec):
     with tiny_video_network():
-        theirs = Network(spec, seed=5).backbone.state_dict() | {"fc.weight": torch.zeros(400, 128), "fc.bias": torch.zeros(400)}
+        theirs = Network(spec, seed=5).backbone.state_dict() | {"fc.weight": torch.zeros(400, NUM_FEATURES), "fc.bias": torch.zeros(400)}
         begun = start(spec, saved(theirs, tmp_path / name))
     ours = begun.network.backbone.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
@@ -78,12 +78,16 @@ def test_position_embeddings_of_another_size_are_resampled(tmp_path):
     assert "not used: head.bias, head.weight" in begun.description
 
 
-def test_flow_and_a_shifted_backbone_begin_with_the_file_too(tmp_path):
+def test_other_inputs_begin_with_the_mean_of_its_colours_and_a_shifted_backbone_with_the_file_too(tmp_path):
     theirs = published("test_resnet")
     path = saved(theirs, tmp_path / "own.pth")
-    flow = start(tiny(modality=Modality.FLOW), path).network.backbone.state_dict()
-    assert torch.equal(flow["conv1.0.weight"][:, 7], theirs["conv1.0.weight"].mean(1))
-    shifted = start(tiny(temporal_shift=True), path).network.backbone.state_dict()
+    for modality, num_channels in ((Modality.FLOW, 10), (Modality.RGB_DIFFERENCE, 15)):
+        wider = start(tiny(backbone="test_resnet", modality=modality), path).network.backbone.state_dict()
+        first = wider.pop("conv1.0.weight")
+        assert first.shape[1] == num_channels
+        assert all(torch.equal(first[:, i], theirs["conv1.0.weight"].mean(1)) for i in range(num_channels))
+        assert all(torch.equal(tensor, theirs[key]) for key, tensor in wider.items())
+    shifted = start(tiny(backbone="test_resnet", temporal_shift=True), path).network.backbone.state_dict()
     assert torch.equal(shifted["layer1.0.conv1.net.weight"], theirs["layer1.0.conv1.weight"])
 
 

@@ -36,7 +36,7 @@ NETWORKS = {
 
 
 def network_of(family: Family, **changes) -> Network:
-    backbone = TINY_VIDEO.name if family is Family.VIDEO else "test_resnet"
+    backbone = TINY_VIDEO.name if family is Family.VIDEO else "tiny_resnet"
     return outspoken(
         Network(tiny(family, **{"backbone": backbone, "num_segments": 3, "modality": NETWORKS[family]} | changes), seed=1), std=0.1
     )

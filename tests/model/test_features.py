@@ -43,7 +43,7 @@ def kept(tmp_path: Path, tiny_network: Network) -> FeatureCache:
 
 # A high rate, so that the best epoch is not the last.
 @pytest.mark.parametrize(
-    "choice", [{"learning_rate": 0.3, "epochs": 6}, {"precision": "bf16-mixed"}], ids=lambda choice: next(iter(choice))
+    "choice", [{"learning_rate": 0.3, "epochs": 6}, {"precision": "bf16-mixed", "epochs": 1}], ids=lambda choice: next(iter(choice))
 )
 def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp_path: Path, choice):
     through = fit(job(tmp_path / "through", clips, **HEADS | choice))
@@ -57,9 +57,8 @@ def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", CONSENSUS_OF_HEADS)
-def test_each_head_trains_alike_on_kept_features_and_through_the_backbone_and_goes_on_where_it_was_cut_off(clips, tmp_path: Path, head):
-    choice = {"spec": tiny(consensus=CONSENSUS_OF_HEADS[head]), "head": head, "epochs": 3}
-    assert_resumes(lambda name: kept_job(tmp_path / name, clips, **choice, dropout=0.5), 1)
+def test_each_head_trains_alike_on_kept_features_and_through_the_backbone(clips, tmp_path: Path, head):
+    choice = {"spec": tiny(consensus=CONSENSUS_OF_HEADS[head]), "head": head, "epochs": 2}
     kept, through = fit(kept_job(tmp_path / "kept", clips, **choice)), fit(job(tmp_path / "through", clips, **HEADS | choice))
     assert figures(kept) == pytest.approx(figures(through), rel=1e-3)
 

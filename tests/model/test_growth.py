@@ -4,10 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.model.checkpoints import load, save
+from tasks.model.checkpoints import load
 from tasks.model.class_names import ClassNames
-from tasks.model.engines.engine import prepare
-from tasks.model.export import export_module
 from tasks.model.growth import widen_heads
 from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import Consensus
@@ -46,18 +44,6 @@ def test_known_rows_are_copied_with_their_logits_and_new_ones_follow_from_the_se
 def test_a_network_with_outputs_enough_stays_as_it_is(tiny_network):
     assert widen_heads(tiny_network, 5, 4, seed=3) is tiny_network
     assert widen_heads(tiny_network, 2, 3, seed=3) is tiny_network
-
-
-@pytest.mark.slow
-def test_a_grown_network_is_saved_read_and_exported_with_all_its_outputs(tiny_network, tmp_path):
-    wider = widen_heads(tiny_network, 7, 6, seed=3)
-    save(tmp_path / "wider.pt", wider, CLASSES)
-    saved = load(tmp_path / "wider.pt")
-    assert saved.classes == CLASSES
-    module, frames = export_module(prepare(saved.network))
-    program = torch.export.export(module, (frames,))
-    verb, noun = program.module()(frames)
-    assert (verb.shape, noun.shape) == ((2, 7), (2, 6))
 
 
 def test_a_training_of_a_grown_network_goes_on_where_it_was_cut_off(clips, tmp_path: Path):

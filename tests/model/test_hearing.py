@@ -28,7 +28,7 @@ from tasks.model.sound.stored import Sound
 from tasks.model.spec import Consensus, NetworkSpec
 from tasks.model.training import fit
 from tasks.model.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
-from tasks.options import Head, Modality, TrainOptions
+from tasks.options import Modality, TrainOptions
 from tasks.results.sound import SoundRecipe, SoundState
 from tests.model.tiny import CLASSES, outspoken, snippets_of, tiny
 
@@ -38,7 +38,7 @@ SEES = tiny()
 HEADS = {"trainable": "heads", "epochs": 3, "batch_size": 2}
 OPTIONS = {
     Modality.SOUND: TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, **HEADS),
-    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="test_resnet", **HEADS),
+    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="tiny_resnet", **HEADS),
 }
 both = pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
 
@@ -150,20 +150,13 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
     assert torch.allclose(heard_as, seen_as, atol=1e-5)
 
 
-@pytest.mark.parametrize("consensus", ["relation", "multiscale-relation", "lstm", "tcn"])
+@pytest.mark.parametrize("consensus", ["multiscale-relation", "lstm"])
 def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus):
     spec, clips = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
     outcome = fit(job_to(tmp_path, Network(spec), clips, clips))
     assert outcome.history[-1].val.loss < outcome.history[0].val.loss
     engine = PytorchEngine(prepare(load(outcome.best).network), 10)
     assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
-
-
-def test_a_probe_is_fitted_on_features_of_sound(tmp_path):
-    clips = kept(tmp_path, SOUND)
-    outcome = fit(job_to(tmp_path, Network(SOUND), clips, clips, head=Head.PROBE))
-    engine = PytorchEngine(prepare(load(outcome.best).network), 1)
-    assert sum(int(engine.score(read_heard(clip.frames, SOUND)).verb.argmax()) == clip.verb for clip in clips) >= 5
 
 
 @both

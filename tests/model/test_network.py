@@ -31,7 +31,7 @@ def test_logits_are_the_mean_over_segments_of_each_segments_logits(outspoken_net
 
 @pytest.mark.parametrize(("family", "sees_order"), [(Family.TSN, False), (Family.TRN, True), (Family.MTRN, True), (Family.TSM, True)])
 def test_tsn_cannot_see_the_order_of_segments_and_trn_and_tsm_can(family, sees_order):
-    network = with_branches(Network(tiny(family, backbone="resnet18", num_segments=4))).eval()
+    network = with_branches(Network(tiny(family, num_segments=4))).eval()
     snippets = torch.randn(1, 4, 3, 64, 64)
     with torch.inference_mode():
         forth, back = network(snippets).verb, network(snippets.flip(1)).verb
@@ -90,6 +90,9 @@ def test_each_block_of_residual_families_of_timm_and_torchvision_can_see_the_seg
     assert (differences > 0).all()
 
 
+FURTHER = ("tf_efficientnet_lite0", "resnet18", "bninception", "mobilenet_v2")
+
+
 def each_input(backbone: str) -> list[tuple[str, Modality]]:
     return [(backbone, modality) for modality in Modality if modality is not Modality.SOUND]
 
@@ -97,11 +100,13 @@ def each_input(backbone: str) -> list[tuple[str, Modality]]:
 @pytest.mark.parametrize(
     ("backbone", "modality"),
     [
-        *each_input("tf_efficientnet_lite0"),
+        ("tf_efficientnet_lite0", Modality.FLOW),
+        ("tiny_resnet", Modality.SPECTROGRAM),
         ("bninception", Modality.FLOW),
         ("test_efficientnet", Modality.RGB),
         ("mobilenet_v3_small", Modality.RGB_DIFFERENCE),
-        *(pytest.param(*pair, marks=pytest.mark.long) for name in ("resnet18", "bninception", "mobilenet_v2") for pair in each_input(name)),
+        ("vit_tiny_patch16_384", Modality.FLOW),
+        *(pytest.param(*pair, marks=pytest.mark.long) for name in FURTHER for pair in each_input(name)),
         pytest.param("swin_t", Modality.RGB, marks=pytest.mark.long),
     ],
 )

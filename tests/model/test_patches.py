@@ -34,12 +34,22 @@ def test_the_mean_over_patches_is_the_vector_of_a_backbone_that_pools(name):
     torch.testing.assert_close(found.mean(1), expected, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["test_vit", "deit_tiny_distilled_patch16_224", "test_convnext", "swin_t", "volo_d1_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_vit",
+        "deit_tiny_distilled_patch16_224",
+        "test_convnext",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("swin_t", "volo_d1_224")),
+    ],
+)
 def test_tokens_and_large_maps_are_pooled_and_class_tokens_left_out(name):
     assert patch_shape(name)[0] == 49
 
 
-@pytest.mark.parametrize("name", ["vit_b_16", "maxvit_t", "pit_ti_224"])
+@pytest.mark.parametrize(
+    "name", ["pit_ti_224", pytest.param("maxvit_t", marks=pytest.mark.slow), pytest.param("vit_b_16", marks=pytest.mark.long)]
+)
 def test_a_backbone_without_patches_is_refused_with_the_reason_and_a_remedy(name):
     with pytest.raises(BadConfiguration, match=f"backbone {name} gives no features of patches .*or head lstm or tcn"):
         Network(NetworkSpec(backbone=name, consensus="attentive"))
@@ -48,7 +58,7 @@ def test_a_backbone_without_patches_is_refused_with_the_reason_and_a_remedy(name
 @pytest.mark.parametrize("modality", [one for one in Modality if one is not Modality.SOUND])
 @torch.inference_mode()
 def test_a_network_that_sees_patches_keeps_the_names_of_its_weights_and_can_be_shifted_and_folded(modality):
-    spec = NetworkSpec(backbone="test_resnet", num_segments=3, modality=modality, temporal_shift=True)
+    spec = NetworkSpec(backbone="tiny_resnet", num_segments=3, modality=modality, temporal_shift=True)
     plain, seeing = (
         Network(spec.model_copy(update={"consensus": consensus}), seed=1).eval() for consensus in (Consensus.AVERAGE, Consensus.ATTENTIVE)
     )
@@ -60,7 +70,7 @@ def test_a_network_that_sees_patches_keeps_the_names_of_its_weights_and_can_be_s
 
 
 def test_a_copy_of_a_backbone_that_gives_patches_runs_its_own_weights():
-    backbone = Network(NetworkSpec(backbone="test_resnet", consensus="attentive")).backbone.eval()
+    backbone = Network(NetworkSpec(backbone="tiny_resnet", consensus="attentive")).backbone.eval()
     copied = deepcopy(backbone)
     with torch.inference_mode():
         for parameter in copied.parameters():

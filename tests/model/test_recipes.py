@@ -1,8 +1,6 @@
 """Whole trainings by recipes: what each choice changes, and that a run that goes on is as one that was never stopped."""
 
 import logging
-import math
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +15,9 @@ from tasks.model.data import ClipDataset, View
 from tasks.model.losses import CrossEntropies, balanced_weights
 from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule
-from tasks.model.network import Network
 from tasks.model.parts import image_parts
 from tasks.model.training import TrainOutcome, fit
-from tasks.options import THOROUGH, RecipeOptions
-from tests.model.tiny import EXACT, HEADS, assert_resumes, curves, figures, job, kept_job, outspoken, state_of, tiny
+from tests.model.tiny import EXACT, HEADS, assert_resumes, curves, figures, job, kept_job, outspoken, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +27,7 @@ STILL = {"learning_rate": 1e-12, "epochs": 1} | EXACT
 RECIPES = {
     "step": {**SGD, "momentum": 0.9, "schedule": "step", "step_epochs": 1, "accumulate_batches": 3, "batch_size": 1, "clip_norm": 0.5},
     "plateau": {
-        "learning_rate": 1, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 12,
+        "learning_rate": 0.3, "schedule": "plateau", "plateau_validations": 1, "decay_factor": 0.5, "validate_every": 2, "epochs": 12,
         "ema_decay": 0.5,
     },
     "cosine": {
@@ -59,7 +55,7 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_
         for name, tensor in state_of(outcome).items():
             torch.testing.assert_close(tensor, theirs[name], msg=name)
     if recipe == "plateau":
-        expected, rate, best = [], 1.0, float("inf")
+        expected, rate, best = [], 0.3, float("inf")
         for record in outcome.history:
             expected.append(rate)
             if record.val:
@@ -67,11 +63,6 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_
                 best = min(best, record.val.loss)
         assert rates(outcome) == expected
         assert len(set(expected)) > 1
-
-
-def test_the_preset_for_a_gpu_trains_and_goes_on_on_a_cpu(clips, tmp_path: Path):
-    recipe = {name: getattr(THOROUGH, name) for name in RecipeOptions.model_fields} | {"epochs": 4}
-    assert_resumes(lambda name: job(tmp_path / name, clips, **recipe), 1)
 
 
 @pytest.mark.parametrize(
@@ -93,29 +84,6 @@ def test_the_rate_of_every_epoch_is_recorded_and_drawn_and_said_where_it_changes
     assert list(curves(tmp_path / "run")["learning_rate"].values()) == pytest.approx(expected)
     lines = [record.getMessage() for record in caplog.records if "learning rate " in record.getMessage()]
     assert [line.split("learning rate ")[1].split(";")[0] for line in lines] == said
-
-
-def test_the_last_stage_and_the_heads_are_all_that_changes(clips, tmp_path: Path):
-    choice = {"trainable": "last-stage", "batch_norm": "train", "ema_decay": 0.5, "weight_decay": 0.1, "learning_rate": 0.01, "epochs": 1}
-    before, after = Network(tiny(), seed=1).state_dict(), state_of(fit(job(tmp_path, clips, **choice)))
-    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
-    assert {name for name in after if name.startswith(("backbone.layer4", "head"))} == changed
-
-
-def test_layer_decay_moves_each_stage_by_its_share_of_what_it_would_move(clips, tmp_path: Path):
-    def moved(layer_decay: float) -> dict[str, float]:
-        """How far one step of gradient descent moves each part, from the image to the heads."""
-        planned = job(tmp_path / str(layer_decay), clips, **SGD, **EXACT, batch_size=4, epochs=1, layer_decay=layer_decay)
-        before = {name: tensor.clone() for name, tensor in planned.network.named_parameters()}
-        fit(planned)
-        squares: Counter[str] = Counter()
-        for name, tensor in planned.network.named_parameters():
-            squares[name.removeprefix("backbone.").split(".")[0]] += float((tensor - before[name]).detach().square().sum())
-        return {part: math.sqrt(squares[part]) for part in ("conv1", "layer1", "layer2", "layer3", "layer4", "head")}
-
-    alike, decayed = moved(1), moved(0.5)
-    assert min(alike.values()) > 0
-    assert [decayed[part] / alike[part] for part in alike] == pytest.approx([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1], rel=1e-2)
 
 
 @pytest.mark.parametrize("trainable", ["all", "heads"])

@@ -38,7 +38,7 @@ from tasks.video_networks import VIDEO_NETWORKS
 from tests.model.red import LAYOUTS, Red, RedHead
 from tests.model.tiny import assert_resumes, outspoken, save_noise, snippets_of, state_of, tiny
 from tests.model.tiny import job as tiny_job
-from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.model.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
 SPEC = tiny(backbone=TINY_VIDEO.name, num_segments=TINY_VIDEO.num_views)
 
@@ -66,8 +66,8 @@ def test_a_test_shows_all_views_and_a_training_step_one(tmp_path, clips):
     assert next(iter(val)).inputs.shape == (2, 3, 12, 32, 32)
     with_frozen = job(tmp_path, clips, trainable="heads")
     assert {view.images(SPEC).shape for view in views_of(with_frozen)} == {(3, 12, 32, 32)}
-    _, train, _ = head_parts(with_frozen, "cpu", lambda view: torch.zeros(3, 128))
-    assert next(iter(train)).inputs.shape == (2, 3, 128)
+    _, train, _ = head_parts(with_frozen, "cpu", lambda view: torch.zeros(3, NUM_FEATURES))
+    assert next(iter(train)).inputs.shape == (2, 3, NUM_FEATURES)
 
 
 @pytest.mark.parametrize("trainable", ["all", "heads"])
@@ -160,7 +160,7 @@ def test_the_network_is_looked_into_over_time():
 def test_heat_lies_where_and_when_the_class_is(layout):
     """The last two frames of a view have a red corner."""
     network = Network(SPEC).eval()
-    network.backbone, network.head = Red(layout, 128), RedHead()
+    network.backbone, network.head = Red(layout, NUM_FEATURES), RedHead()
     view = np.zeros((32, 32, 12), np.uint8)
     view[:16, :16, 6::3] = 255
     heat = video_heat(network, view, "verb", 1)
@@ -171,7 +171,7 @@ def test_heat_lies_where_and_when_the_class_is(layout):
 
 def test_a_network_without_maps_says_so():
     network = Network(SPEC).eval()
-    network.backbone = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 32 * 32, 128))
+    network.backbone = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 32 * 32, NUM_FEATURES))
     with pytest.raises(NothingToSee, match="has a map over time and place"):
         video_heat(network, np.zeros((32, 32, 12), np.uint8), "verb", 0)
 

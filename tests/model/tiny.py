@@ -10,6 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from timm.models import register_model
+from timm.models.resnet import BasicBlock, ResNet
 
 from tasks.model.checkpoints import load
 from tasks.model.class_names import ClassNames
@@ -23,7 +25,7 @@ from tasks.options import Family, TrainOptions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
-OPTIONS = TrainOptions(backbone="test_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
+OPTIONS = TrainOptions(backbone="tiny_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
 HEADS = {"trainable": "heads", "feature_variants": 2}
 EXACT = {"batch_norm": "frozen"}
 """With these a batch's loss is the same in whatever parts it is computed."""
@@ -41,9 +43,16 @@ RICH = {
 """Options that all kinds of training can have at once."""
 
 
+@register_model
+def tiny_resnet(pretrained: bool = False, num_classes: int = 1000, in_chans: int = 3, **_) -> ResNet:
+    """Build the stages of timm's test_resnet with fewer channels, which takes a tenth of its time."""
+    assert not pretrained
+    return ResNet(BasicBlock, (1, 1, 1, 1), num_classes, in_chans, stem_type="deep", stem_width=4, avg_down=True, channels=(8, 8, 16, 96))
+
+
 def tiny(family: Family = Family.TSN, **changes) -> NetworkSpec:
     consensus, temporal_shift = FAMILIES[family]
-    sizes = {"backbone": "test_resnet", "num_segments": 2, "num_verbs": 5, "num_nouns": 4}
+    sizes = {"backbone": "tiny_resnet", "num_segments": 2, "num_verbs": 5, "num_nouns": 4}
     return NetworkSpec(**sizes | {"consensus": consensus, "temporal_shift": temporal_shift} | changes)
 
 

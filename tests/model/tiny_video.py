@@ -4,20 +4,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from torch import nn
-from torchvision.models.video.resnet import BasicBlock, BasicStem, Conv3DSimple, VideoResNet
+from torch import Tensor, nn
+from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from tasks.model import video_backbones
 from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
 
-TINY_VIDEO = VideoNetwork("tiny_video", 4, 2, 3, (40, 52), 32, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225), 128)
+NUM_FEATURES = 16
+TINY_VIDEO = VideoNetwork("tiny_video", 4, 2, 3, (40, 52), 32, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225), NUM_FEATURES)
 
 
-def construct(name: str) -> nn.Module:
-    """Build the first two stages of r3d_18, with a block in each instead of two."""
-    module = VideoResNet(BasicBlock, [Conv3DSimple] * 4, [1] * 4, BasicStem)
-    module.layer3 = module.layer4 = module.fc = nn.Identity()
-    return module
+class TinyVideo(nn.Module):
+    """The stem and the first two stages of r3d_18, with a block in each, and few channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(3, 8, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(8), nn.ReLU())
+        self.layer1 = nn.Sequential(BasicBlock(8, 8, Conv3DSimple))
+        halved = nn.Sequential(nn.Conv3d(8, NUM_FEATURES, 1, 2, bias=False), nn.BatchNorm3d(NUM_FEATURES))
+        self.layer2 = nn.Sequential(BasicBlock(8, NUM_FEATURES, Conv3DSimple, 2, halved))
+        self.avgpool = nn.AdaptiveAvgPool3d(1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features: Tensor = self.avgpool(self.layer2(self.layer1(self.stem(inputs))))
+        return features.flatten(1)
 
 
 @contextmanager
@@ -25,6 +35,6 @@ def tiny_video_network() -> Iterator[VideoNetwork]:
     """Put it into the table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(VIDEO_NETWORKS, TINY_VIDEO.name, TINY_VIDEO)
-        patch.setattr(video_backbones, "construct", construct)
+        patch.setattr(video_backbones, "construct", lambda name: TinyVideo())
         patch.setattr(video_backbones, "url", lambda name: "https://nowhere.invalid/tiny_video.pth")
         yield TINY_VIDEO

@@ -27,7 +27,7 @@ def onsets(samples: np.ndarray, rate: int) -> list[float]:
     return [float(loud[0]), *loud[1:][np.diff(loud) > 0.5].tolist()] if len(loud) else []
 
 
-@pytest.mark.parametrize(("layout", "rate"), [("stereo", 48_000), ("mono", 8_000), ("5.1", 96_000), ("mono", 44_100)])
+@pytest.mark.parametrize(("layout", "rate"), [("stereo", 48_000), ("mono", 8_000), ("5.1", 96_000)])
 def test_a_click_is_heard_when_it_is_seen_at_every_rate(make_video, tmp_path, layout, rate):
     clip = make_video(tmp_path / "clip.mp4", *PICTURE, *clicks(layout, rate), *ENCODED, "-c:a", "aac", "-b:a", "192k")
     heard = read_sound(clip, RATES)
@@ -42,7 +42,7 @@ def test_a_click_is_heard_when_it_is_seen_at_every_rate(make_video, tmp_path, la
         assert np.abs(samples).max() == pytest.approx(0.5, abs=0.12)
 
 
-@pytest.mark.parametrize(("layout", "rate"), [("stereo", 44_100), ("mono", 8_000), ("5.1", 96_000)])
+@pytest.mark.parametrize(("layout", "rate"), [("stereo", 44_100), ("5.1", 96_000)])
 def test_cut_clips_keep_their_sound_in_step(make_video, cut_into, tmp_path, layout, rate):
     picture = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=6")
     video = make_video(tmp_path / "video.mp4", *picture, *clicks(layout, rate, 6), *ENCODED, "-c:a", "aac", "-b:a", "192k")
