@@ -1,8 +1,6 @@
 """The form filled in from an address, with the real options of retrain, in a real browser."""
 
 import json
-import threading
-import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,12 +11,12 @@ from playwright.sync_api import expect
 
 from dags.retrain import FORM
 from tasks.trigger_form.app import make_app
+from tests.served import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 GIVEN = {"learning_rate": 0.003, "head": "tcn", "mirror": False, "fuse": ["runs/a/", "runs/b/"], "store": "s3://kitchen"}
 PARAMS = {name: {"value": param.value, "schema": param.schema, "description": param.description} for name, param in FORM.params().items()}
-START_SECONDS = 20
 
 
 class Airflow:
@@ -52,15 +50,8 @@ def airflow():
 
 @pytest.fixture
 def address(airflow):
-    server = uvicorn.Server(uvicorn.Config(airflow.app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started and time.monotonic() < deadline:
-        thread.join(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with running(uvicorn.Server(uvicorn.Config(airflow.app, port=0, log_level="error"))) as address:
+        yield address
 
 
 @pytest.fixture

@@ -134,6 +134,21 @@ test("no answer is about a clip whose film is not there yet", async () => {
   assert.equal(page.said[0].uid, "clip2");
 });
 
+test("a film that is still on its way takes no answer, though the one before it is on the screen", async () => {
+  const server = serverState();
+  let come;
+  server.answers["clip9.mp4"] = () => new Promise((resolve) => (come = resolve));
+  const page = await Visitor.open(server);
+  for (let number = 0; number < 9; number += 1) await page.press("PageDown");
+  page.document.querySelector("#clip-screen video:not([aria-hidden])").dispatchEvent(new Event("seeked"));
+  await page.press("Enter");
+  assert.deepEqual([page.text("status"), page.said], ["The clip is not there yet.", []]);
+  come([200, new Blob(["film"])]);
+  await settled();
+  await page.press("Enter");
+  assert.equal(page.said[0].uid, "clip9");
+});
+
 test("a film that cannot be read or played is told, and can be asked for again", async () => {
   const server = serverState();
   server.answers["clip0.mp4"] = () => [503, { detail: "the store is away" }];
