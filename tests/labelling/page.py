@@ -15,12 +15,14 @@ from starlette.testclient import TestClient
 
 from tasks.labelling.app import Person, make_app
 from tasks.labelling.desk import Desk
+from tasks.media.clips import clip_uid
 from tasks.media.label_log import write_blocks
 from tasks.options import SegmentOptions
 from tasks.results.labelling import ClipStatement, LogEntry
-from tasks.results.video import ClipRecord, ClipsFile
+from tasks.results.video import ClipsFile
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
+from tests.dataset.records import clip_record
 from tests.steps.shelf import Shelf, recorded
 
 STORE = "s3://retake"
@@ -61,19 +63,14 @@ def _listed(store: Store, films: Sequence[str], name: str, num_clips: int, optio
     video, seconds = hashlib.sha256(name.encode()).hexdigest(), options.clip_seconds
     recipe = f"{seconds:g}"
     clips = tuple(
-        ClipRecord(
-            uid=f"{video[:12]}_{round(seconds * 1000 * number):09d}-{round(seconds * 1000 * (number + 1)):09d}",
-            video=video,
-            index=number,
+        clip_record(
+            video,
+            number,
+            uid=clip_uid(video, seconds * number, seconds * (number + 1)),
             uri=films[number % len(films)],
-            sha256="",
-            size_bytes=1,
             start_seconds=seconds * number,
             stop_seconds=seconds * (number + 1),
             num_frames=round(seconds * options.fps),
-            width=170,
-            height=128,
-            has_audio=False,
         )
         for number in range(num_clips)
     )

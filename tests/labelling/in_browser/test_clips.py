@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tasks.media.label_log import read_log
-from tests.labelling.in_browser.shop import READY, press
+from tests.labelling.in_browser.shop import press
 from tests.labelling.page import STORE
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
