@@ -14,7 +14,7 @@ from tasks.results.record import SplitName
 ACTIONS = ["put meat", "put bag", "take meat", "take pan"]
 VIDEOS = [f"video{number}" for number in range(9)]
 DAYS = [f"day {number}" for number in range(5)]
-many = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 videos = st.dictionaries(st.sampled_from(VIDEOS), st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=4), min_size=2)
 wishes = st.builds(SplitOptions, val_share=st.sampled_from([0.2, 0.4]), test_share=st.sampled_from([0, 0.2]))
