@@ -273,12 +273,11 @@ def build(store, cut):
 
 
 def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(both_store):
-    store = both_store
-    assert store.num_clips == 12
-    labels = labelled(store, "both")
+    assert both_store.num_clips == 12
+    labels = labelled(both_store, "both")
     # Two clips around intervals show what clips of the grid show.
     assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
-    made = build(store, "both")
+    made = build(both_store, "both")
     kinds = {
         split: {(clip.start_seconds, clip.around is not None) for clip in made.clips if clip.split == split} for split in ("train", "val")
     }
@@ -289,12 +288,11 @@ def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(both_store):
 
 
 def test_the_grid_is_the_same_with_and_without_intervals(grid_store):
-    store = grid_store
-    labelled(store, "grid")
-    alone = build(store, "grid")
-    take_in(store, "both")
-    labelled(store, "both")
-    both = build(store, "both")
+    labelled(grid_store, "grid")
+    alone = build(grid_store, "grid")
+    take_in(grid_store, "both")
+    labelled(grid_store, "both")
+    both = build(grid_store, "both")
     assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
     assert dataset_digest(alone) != dataset_digest(both)
 
