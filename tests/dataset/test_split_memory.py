@@ -78,6 +78,7 @@ def test_a_renaming_that_joins_nothing_costs_no_clip(name, drawn, sources, new_n
         after = assign_splits(other, read_split_csv(write_split_csv({}, before.remembered)), options)
         assert split_of_used(other, after) == split_of_used(clips, before)
         assert [bad.name for bad in after.excluded] == [bad.name for bad in before.excluded]
+        assert len(after.warnings) == len(before.warnings)
 
 
 def test_one_row_a_source_and_one_a_video_also_in_a_file_that_knew_sources_alone(name, make):

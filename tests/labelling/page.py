@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from threading import Lock
 from typing import Annotated
 
 from fastapi import Cookie, HTTPException
@@ -33,12 +32,11 @@ WRITE = {"x-retake": "label"}
 
 
 class PageStore(Shelf):
-    """Keeps times, and lets many write at once."""
+    """Keeps times, and lists folders while others write."""
 
     def __init__(self, objects=()):
         super().__init__()
         self.objects = dict(objects)
-        self._creating = Lock()
 
     def stat(self, uri):
         stored = super().stat(uri)
@@ -46,10 +44,6 @@ class PageStore(Shelf):
 
     def folders(self, folder_uri):
         return Shelf.folders(PageStore(self.objects), folder_uri)
-
-    def create_bytes(self, uri, data):
-        with self._creating:
-            return super().create_bytes(uri, data)
 
 
 def list_clips(
