@@ -1,9 +1,12 @@
-"""Show a folder by a web server."""
+"""Serve a folder or an application to other threads and to browsers."""
 
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+START_SECONDS = 20
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -12,13 +15,34 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder):
-    """Yield the address of the folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+def in_thread(server):
+    """Let a server of the standard library answer, and yield its address."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def served(folder):
+    """Yield the address of a folder."""
+    return in_thread(ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)))
+
+
+@contextmanager
+def running(server):
+    """Let a server of uvicorn answer, and yield its address."""
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline
+            thread.join(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -13,6 +13,7 @@ from tasks import disk
 from tasks import download as module
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
+from tests.served import in_thread
 
 CONTENT = bytes(range(256)) * 64
 NUM_BYTES = len(CONTENT)
@@ -88,18 +89,13 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     """The same at both addresses, on one port."""
-    with ThreadingHTTPServer((PUBLIC, 0), Handler) as public, ThreadingHTTPServer((PRIVATE, public.server_port), Handler) as private:
-        public.hosts = private.hosts = []
-        public.ended = private.ended = threading.Event()
-        threads = [threading.Thread(target=made.serve_forever) for made in (public, private)]
-        for thread in threads:
-            thread.start()
+    public = ThreadingHTTPServer((PUBLIC, 0), Handler)
+    private = ThreadingHTTPServer((PRIVATE, public.server_port), Handler)
+    public.hosts = private.hosts = []
+    public.ended = private.ended = threading.Event()
+    with in_thread(public), in_thread(private):
         yield public
         public.ended.set()
-        for made in (public, private):
-            made.shutdown()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture

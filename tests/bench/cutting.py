@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 from tasks.contracts.ingest_videos import SegmentArguments
 from tasks.options import SegmentOptions
@@ -96,23 +97,11 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
         busy[name].append((processor_seconds() - used) / seconds)
         return seconds
 
-    before = os.environ.get("RETAKE_NUM_PROCESSES")
-    wall = alternate({name: partial(run, name) for name in ways}, 2 if quick else 5)
-    os.environ.pop("RETAKE_NUM_PROCESSES")
-    if before is not None:
-        os.environ["RETAKE_NUM_PROCESSES"] = before
+    with patch.dict(os.environ):
+        wall = alternate({name: partial(run, name) for name in ways}, 2 if quick else 5)
     how = f"The step `segment` on a batch of {len(sources)} videos, objects on the local disk."
-    least, cores = "the processor time of ffmpeg over all cores", f"{num_cores()} cores"
+    reference, least, cores = "one after the other", "the processor time of ffmpeg over all cores", f"{num_cores()} cores"
     return [
-        Row("segment", "Cutting a batch, time", "s", wall, "one after the other", "", least, how),
-        Row(
-            "segment",
-            "Cutting a batch, cores busy",
-            "cores",
-            busy,
-            "one after the other",
-            "all cores busy",
-            cores,
-            "Processor time over time.",
-        ),
+        Row("segment", "Cutting a batch, time", "s", wall, reference, "", least, how),
+        Row("segment", "Cutting a batch, cores busy", "cores", busy, reference, "all cores busy", cores, "Processor time over time."),
     ]

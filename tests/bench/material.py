@@ -30,9 +30,9 @@ def videos(folder: Path, most: int) -> list[Path]:
     return found[:most] or [drawn(folder / f"drawn{number}.mp4", seconds=20 + number) for number in range(min(most, 3))]
 
 
-def drawn(path: Path, seconds: float) -> Path:
-    """A video 1280x720 of moving shapes with sound."""
-    source = ("-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=30:d={seconds}", "-f", "lavfi", "-i", f"sine=f=440:d={seconds}")
+def drawn(path: Path, seconds: float, size: str = "1280x720") -> Path:
+    """A video of moving shapes with sound."""
+    source = ("-f", "lavfi", "-i", f"testsrc2=s={size}:r=30:d={seconds}", "-f", "lavfi", "-i", f"sine=f=440:d={seconds}")
     encoded = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac")
     subprocess.run([str(FFMPEG), "-loglevel", "error", "-y", *source, *encoded, str(path)], check=True)
     return path

@@ -18,7 +18,7 @@ from tasks.model.engines.engine import prepare
 from tasks.model.engines.openvino import OpenvinoEngine
 from tasks.model.job import TrainJob
 from tasks.model.training import fit
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, TrainOptions
+from tasks.options import EvaluateOptions, SegmentOptions, TrainOptions
 from tasks.prediction.familiar import to_bytes
 from tasks.prediction.gathering import gather
 from tasks.prediction.names import Names
@@ -34,6 +34,7 @@ from tasks.video.clip_file import CutClip
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
 from tests.dataset.records import clip_record, dataset_clip, video_record
+from tests.steps.shelf import predict_plan, predictor
 
 BENCH = "s3://bench/"
 BACKBONE = "test_resnet"
@@ -68,9 +69,8 @@ def predict(num_clips: int, folder: Path) -> None:
     disk, prediction = Disk(folder / "store", film.path), Layout(BENCH[:-1]).prediction("x")
     video, segment = "0" * 64, SegmentOptions()
     clips = clips_of_bench(film, num_clips)
-    networks = [network(BACKBONE, NUM_SEGMENTS) for _ in range(2)]
-    for label, one in zip(("model", "against"), networks, strict=True):
-        save(folder / label, one, CLASSES)
+    for label in ("model", "against"):
+        save(folder / label, network(BACKBONE, NUM_SEGMENTS), CLASSES)
         disk.write_file(f"{BENCH}{label}", folder / label)
     model, against = (predictor_of_bench(label, file_sha256(folder / label)) for label in ("model", "against"))
     disk.write(f"{BENCH}videos/{video}/probe.json", video_record(video))
@@ -107,15 +107,11 @@ def predict_report(num_clips: int, folder: Path) -> None:
 
 
 def predictor_of_bench(label: str, sha256: str) -> Predictor:
-    known = {"label": label, "description": "", "checkpoint_uri": f"{BENCH}{label}", "checkpoint_sha256": sha256, "flows": ()}
-    calibrated = {"verb_temperature": 1.0, "noun_temperature": 1.0, "is_calibrated": False, "calibration": ""}
-    return Predictor(**known, **calibrated)
+    return predictor(label, f"{BENCH}{label}", sha256)
 
 
 def plan_of_bench(model: Predictor, against: Predictor | None, options: EvaluateOptions, num_videos: int) -> PredictPlanResult:
-    chosen = {"segment": SegmentOptions(), "evaluate": options, "predict": PredictOptions(), "model": model, "against": against}
-    where = {"key": "", "prediction_uri": BENCH, "store": BENCH[:-1], "run_uri": None, "model_dataset_uri": None, "dataset_uris": ()}
-    return PredictPlanResult(**chosen, **where, missing=(), set_aside=(), num_videos=num_videos, batches=())
+    return predict_plan(model, against, evaluate=options, prediction_uri=BENCH, store=BENCH[:-1], num_videos=num_videos)
 
 
 def clip_of_bench(uid: str, number: int, **size: int) -> ClipRecord:

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_terminal_sees_the_same(capsys: pytest.CaptureFixture[str]):
 
 
 def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(material, "videos", lambda folder, most: [])  # a short one is drawn
+    monkeypatch.setattr(material, "videos", lambda folder, most: [])  # one is drawn
+    monkeypatch.setattr(material, "drawn", partial(material.drawn, size="160x120"))
     assert main(["--quick", "--only", "item", "--json", str(tmp_path / "bench.json"), "--scratch", str(tmp_path)]) == 0
     written = json.loads((tmp_path / "bench.json").read_text())
     (row,) = written["rows"]

@@ -4,10 +4,11 @@ from hypothesis import strategies as st
 
 from tasks.dataset.folds import folds_of, same_folds
 from tasks.errors import BadDataset
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import NOTHING, ClassRef, Manifest, Vocabulary
+from tasks.options import SegmentOptions
+from tasks.results.dataset import NOTHING, Manifest
 from tasks.results.video import Interval
 from tests.dataset.records import dataset_clip
+from tests.steps.shelf import manifest_of, words
 
 
 def manifest(actions_of_source: list[list[int]]) -> Manifest:
@@ -17,11 +18,7 @@ def manifest(actions_of_source: list[list[int]]) -> Manifest:
         for i, verb in enumerate(verbs)
     ]
     held_out = [clips[0].model_copy(update={"uid": f"{split}-1", "source": split, "split": split}) for split in ("val", "test")]
-    vocabulary = Vocabulary(verbs=tuple(ClassRef(id=i, name=f"verb {i}") for i in range(4)), nouns=(ClassRef(id=26, name="meat"),))
-    return Manifest(
-        recipe="r", segment=SegmentOptions(), label=LabelOptions(), split=SplitOptions(), vocabulary=vocabulary, clips=(*clips, *held_out),
-        excluded=(), warnings=(),
-    )  # fmt: skip
+    return manifest_of([*clips, *held_out], words({i: f"verb {i}" for i in range(4)}, {26: "meat"}))
 
 
 SOURCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=5, max_size=12)

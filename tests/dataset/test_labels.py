@@ -8,15 +8,12 @@ from tasks.dataset.split import assign_splits
 from tasks.media.clips import clip_uid
 from tasks.options import SplitOptions
 from tasks.results.dataset import Problem
+from tests.dataset.formats.told import actions
 from tests.dataset.test_split import check
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
 PUT_MEAT = "put,meat,put meat,1,26"
-
-
-def actions(labelling) -> list[str | None]:
-    return [clip.action for clip in labelling.clips]
 
 
 def reasons(labelling) -> dict[int | None, str]:
@@ -255,8 +252,6 @@ def test_clips_of_one_video_cannot_be_given_two_sources(label, make):
     [
         (b"", "is empty"),
         (ANNOTATIONS.encode(), "has a header but no lines"),
-        (b"PK\x03\x04", "Excel workbook"),
-        (bytes(range(256)) * 20, "neither UTF-8|not a known header"),
     ],
 )
 def test_an_unreadable_file_is_one_problem_and_the_others_count(label, content, reason):

@@ -7,6 +7,7 @@ from tasks.dataset.split import assign_splits
 from tasks.dataset.statistics import class_counts, num_classes, num_clips, num_sources
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import LabelsFile
+from tests.report.records import some
 
 ROWS = "uid,verb,noun\n" + "".join(f"{n}.mp4,put,meat\n{n}b.mp4,take,bag\n" for n in range(4)) + "long.mp4,open,pan\n"
 OPTIONS = SplitOptions()
@@ -16,15 +17,7 @@ OPTIONS = SplitOptions()
 def labels(label):
     videos = {f"{n}{end}.mp4": 1 for n in range(4) for end in ("", "b")} | {"long.mp4": 3, "unlabelled.mp4": 2}
     result = label(videos, {"labels.csv": ROWS})
-    return LabelsFile(
-        recipe="r",
-        segment=SegmentOptions(),
-        options=LabelOptions(),
-        vocabulary=result.vocabulary,
-        clips=result.clips,
-        problems=result.problems,
-        changes=result.changes,
-    )
+    return some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), vocabulary=result.vocabulary, clips=result.clips)
 
 
 @pytest.fixture(scope="module")

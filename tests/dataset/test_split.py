@@ -15,7 +15,7 @@ from tasks.results.record import SplitName
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 IDLE = f"{NOTHING} {NO_OBJECT}"
 DEFAULT = SplitOptions()
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def films(actions, num_films, num_clips):

@@ -14,7 +14,7 @@ from tasks.results.record import SplitName
 ACTIONS = ["put meat", "put bag", "take meat", "take pan"]
 VIDEOS = [f"video{number}" for number in range(9)]
 DAYS = [f"day {number}" for number in range(5)]
-many = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 videos = st.dictionaries(st.sampled_from(VIDEOS), st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=4), min_size=2)
 wishes = st.builds(SplitOptions, val_share=st.sampled_from([0.2, 0.4]), test_share=st.sampled_from([0, 0.2]))
@@ -75,20 +75,10 @@ def test_a_renaming_that_joins_nothing_costs_no_clip(name, drawn, sources, new_n
         assume(False)
     for renamed in ({video: new_names[DAYS.index(day)] for video, day in sources.items()}, {}):
         other = name(drawn, renamed)
-        after = assign_splits(other, before.remembered, options)
+        after = assign_splits(other, read_split_csv(write_split_csv({}, before.remembered)), options)
         assert split_of_used(other, after) == split_of_used(clips, before)
         assert [bad.name for bad in after.excluded] == [bad.name for bad in before.excluded]
-
-
-@pytest.mark.parametrize("spelling", ["Day {}", "day{}, mended", None])
-def test_eight_days_that_are_renamed_or_lose_their_names_stay(name, spelling):
-    data = {video: ["put meat", "take bag"] for video in VIDEOS[:8]}
-    clips = name(data, {video: f"day{number}" for number, video in enumerate(data)})
-    before = assign_splits(clips, {}, SplitOptions())
-    other = name(data, {video: spelling.format(number) for number, video in enumerate(data)} if spelling else {})
-    after = assign_splits(other, read_split_csv(write_split_csv({}, before.remembered)), SplitOptions())
-    assert split_of_used(other, after) == split_of_used(clips, before)
-    assert (after.excluded, after.warnings) == ((), before.warnings)
+        assert len(after.warnings) == len(before.warnings)
 
 
 def test_one_row_a_source_and_one_a_video_also_in_a_file_that_knew_sources_alone(name, make):

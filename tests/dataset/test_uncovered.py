@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from tasks.dataset.manifest import dataset_digest
 from tasks.dataset.uncovered import place_of, uncovered
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.results.dataset import NOTHING, Manifest, Vocabulary
+from tasks.options import LabelOptions
+from tasks.results.dataset import NOTHING, Manifest
+from tasks.results.video import Interval
 from tests.dataset.conftest import _clip
+from tests.steps.shelf import manifest_of
 
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\na.mp4,2,9,put,meat\na.mp4,39.5,41,take,bag\nb.mp4,0,8,put,meat\n"
 MARKS = "video,fully_labelled\na.mp4,yes\nb.mp4,no\n"
@@ -16,11 +18,6 @@ MARKS = "video,fully_labelled\na.mp4,yes\nb.mp4,no\n"
 
 def verbs(result):
     return [clip.verb for clip in result.clips]
-
-
-class Span:
-    def __init__(self, start, stop):
-        self.start_seconds, self.stop_seconds = start, stop
 
 
 def test_only_clips_of_marked_videos_that_no_label_touches_become_nothing(label):
@@ -58,7 +55,7 @@ def test_a_later_line_overrides_and_an_unknown_video_is_named(label):
 )
 def test_a_larger_share_adds_clips_and_none_overlaps_an_interval(spans, shares):
     clips = [_clip("a.mp4", index) for index in range(14)]
-    rows = [Span(start, start + length) for start, length in spans]
+    rows = [Interval(start_seconds=start, stop_seconds=start + length) for start, length in spans]
     fewer, more = (uncovered(clips, rows, set(), share) for share in shares)
     assert {clip.uid for clip in fewer} <= {clip.uid for clip in more}
     free = [clip for clip in clips if all(row.stop_seconds <= clip.start_seconds or row.start_seconds >= clip.stop_seconds for row in rows)]
@@ -71,10 +68,7 @@ def test_the_share_is_met_on_many_clips():
 
 
 def test_the_default_leaves_the_digest_of_a_dataset_as_it_was():
-    manifest = Manifest(
-        recipe="r", segment=SegmentOptions(), label=LabelOptions(), split=SplitOptions(), vocabulary=Vocabulary(verbs=(), nouns=()), clips=(),
-        excluded=(), warnings=(),
-    )  # fmt: skip
+    manifest = manifest_of(())
     assert manifest.model_dump(mode="json")["label"] == {"min_overlap": 0.25}
     chosen = manifest.model_copy(update={"label": LabelOptions(nothing_share=0.5)})
     assert Manifest.model_validate_json(chosen.model_dump_json()) == chosen

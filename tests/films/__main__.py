@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 
 from tasks.video.ffmpeg import find_ffmpeg
-from tests.films.long import make_long
+from tests.films.long import plan_long
 from tests.films.loop import make_loop
-from tests.films.samples import make_samples
+from tests.films.samples import draw, plan
 
 
 def main() -> None:
@@ -27,13 +27,13 @@ def main() -> None:
     kind.add_argument("--long", action="store_true")
     kind.add_argument("--loop", action="store_true")
     chosen = parser.parse_args()
-    if chosen.long:
-        make_long(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 3)
-        return
     if chosen.loop:
         make_loop(chosen.folder, ffmpeg=find_ffmpeg(None))
-        return
-    make_samples(chosen.folder, ffmpeg=find_ffmpeg(None), seed=chosen.seed, num_videos=chosen.videos or 12, video_seconds=chosen.seconds)
+    elif chosen.long:
+        draw(plan_long(seed=chosen.seed, num_videos=chosen.videos or 3), chosen.folder, find_ffmpeg(None))
+    else:
+        films = plan(seed=chosen.seed, num_videos=chosen.videos or 12, video_seconds=chosen.seconds)
+        draw(films, chosen.folder, find_ffmpeg(None))
 
 
 if __name__ == "__main__":

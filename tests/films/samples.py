@@ -61,7 +61,11 @@ def _intervals(rng: np.random.Generator, actions: list[tuple[str, str]]) -> tupl
 
 
 def plan(*, seed: int = 0, num_videos: int = 12, video_seconds: float = 40, audio: bool = True) -> list[Film]:
-    """Choose the content of each film; the same arguments give the same plan."""
+    """Choose the content of each film; the same arguments give the same plan.
+
+    A video holds one action for every full 8 s. The default is 60 actions, five of each of `ACTIONS`; a smaller number shows fewer pairs,
+    each in two videos where there are two. With `audio`, films have the sounds of what they show, but for every sixth.
+    """
     rng = np.random.default_rng(seed)
     dealt = _deal(rng, num_videos, int(video_seconds // ACTION_SECONDS))
     return [
@@ -78,23 +82,12 @@ def write_intervals(films: list[Film], path: Path) -> None:
         writer.writerows((f.name, i.start_seconds, i.stop_seconds, i.verb, i.noun) for f in films for i in f.intervals)
 
 
-def make_samples(
-    folder: Path, *, ffmpeg: Path | str, seed: int = 0, num_videos: int = 12, video_seconds: float = 40, audio: bool = True
-) -> None:
-    """Fill `folder` with h264 videos of 320 x 240 at 15 frames a second, and `intervals.csv` of their labels beside them.
-
-    A video holds one action for every full 8 s. The default is 60 actions, five of each of twelve pairs of put, take, move and meat,
-    bag, sauce, potato; a smaller number shows fewer pairs, each in two videos where there are two. The same arguments and the same ffmpeg
-    give the same bytes.
-
-    Args:
-        folder: made where absent
-        ffmpeg: a binary with libx264 and aac
-        seed: of everything
-        num_videos: source videos
-        video_seconds: length of each
-        audio: give the videos the sounds of what they show, but for every sixth
-    """
-    films = plan(seed=seed, num_videos=num_videos, video_seconds=video_seconds, audio=audio)
+def draw(films: list[Film], folder: Path, ffmpeg: Path | str) -> None:
+    """Fill `folder`, which is made where absent, with films and `intervals.csv` of their labels, by an ffmpeg with libx264 and aac."""
     make_films(films, ffmpeg, folder)
     write_intervals(films, folder / INTERVALS_FILE)
+
+
+def make_samples(folder: Path, *, ffmpeg: Path | str, **choice: int | float | bool) -> None:
+    """Draw the films of `plan` by its arguments; the same arguments and the same ffmpeg give the same bytes."""
+    draw(plan(**choice), folder, ffmpeg)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from threading import Lock
 from typing import Annotated
 
 from fastapi import Cookie, HTTPException
@@ -15,12 +14,14 @@ from starlette.testclient import TestClient
 
 from tasks.labelling.app import Person, make_app
 from tasks.labelling.desk import Desk
+from tasks.media.clips import clip_uid
 from tasks.media.label_log import write_blocks
 from tasks.options import SegmentOptions
 from tasks.results.labelling import ClipStatement, LogEntry
-from tasks.results.video import ClipRecord, ClipsFile
+from tasks.results.video import ClipsFile
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
+from tests.dataset.records import clip_record
 from tests.steps.shelf import Shelf, recorded
 
 STORE = "s3://retake"
@@ -31,12 +32,11 @@ WRITE = {"x-retake": "label"}
 
 
 class PageStore(Shelf):
-    """Keeps times, and lets many write at once."""
+    """Keeps times, and lists folders while others write."""
 
     def __init__(self, objects=()):
         super().__init__()
         self.objects = dict(objects)
-        self._creating = Lock()
 
     def stat(self, uri):
         stored = super().stat(uri)
@@ -44,10 +44,6 @@ class PageStore(Shelf):
 
     def folders(self, folder_uri):
         return Shelf.folders(PageStore(self.objects), folder_uri)
-
-    def create_bytes(self, uri, data):
-        with self._creating:
-            return super().create_bytes(uri, data)
 
 
 def list_clips(
@@ -61,19 +57,14 @@ def _listed(store: Store, films: Sequence[str], name: str, num_clips: int, optio
     video, seconds = hashlib.sha256(name.encode()).hexdigest(), options.clip_seconds
     recipe = f"{seconds:g}"
     clips = tuple(
-        ClipRecord(
-            uid=f"{video[:12]}_{round(seconds * 1000 * number):09d}-{round(seconds * 1000 * (number + 1)):09d}",
-            video=video,
-            index=number,
+        clip_record(
+            video,
+            number,
+            uid=clip_uid(video, seconds * number, seconds * (number + 1)),
             uri=films[number % len(films)],
-            sha256="",
-            size_bytes=1,
             start_seconds=seconds * number,
             stop_seconds=seconds * (number + 1),
             num_frames=round(seconds * options.fps),
-            width=170,
-            height=128,
-            has_audio=False,
         )
         for number in range(num_clips)
     )

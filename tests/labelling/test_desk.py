@@ -8,9 +8,11 @@ from tasks.errors import Unavailable
 from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile, Vocabulary
+from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
+from tasks.results.video import ClipRecord
 from tasks.store.layout import Layout
 from tests.labelling.test_queue import cut_of
+from tests.report.records import some
 from tests.steps.shelf import Shelf, taken_in
 
 
@@ -65,39 +67,6 @@ def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides()
 def build(shelf, clip, recipe, verb):
     """Label the clip as a build with this recipe does."""
     place = Layout("s3://retake").labels(recipe)
-    (record,) = shelf.clips(clip.video, 1)
-    labelled = LabelledClip(
-        clip=record.model_copy(update={"uid": clip.uid}),
-        names=("a.mp4",),
-        source=clip.video,
-        verb=verb,
-        noun="meat",
-        verb_class=0,
-        noun_class=0,
-        origin="labels.csv:2",
-    )
-    shelf.write(
-        place.clips,
-        LabelsFile(
-            recipe=recipe,
-            segment=SegmentOptions(),
-            options=LabelOptions(),
-            vocabulary=Vocabulary(verbs=(), nouns=()),
-            clips=(labelled,),
-            problems=(),
-            changes=(),
-        ),
-    )
-    shelf.write(
-        place,
-        LabelResult(
-            labels_uri=place.clips.uri,
-            inputs_digest="0",
-            num_clips=1,
-            num_labelled=1,
-            num_problems=0,
-            num_changes=0,
-            first_problems=(),
-            first_changes=(),
-        ),
-    )
+    labelled = some(LabelledClip, clip=some(ClipRecord, uid=clip.uid, video=clip.video), verb=verb, noun="meat", origin="labels.csv:2")
+    shelf.write(place.clips, some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), clips=(labelled,)))
+    shelf.write(place, some(LabelResult, labels_uri=place.clips.uri))

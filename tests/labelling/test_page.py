@@ -1,7 +1,6 @@
 """The page over HTTP, on a store in memory: who may do what, and what people see and say."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.middleware.gzip import GZipMiddleware
@@ -57,9 +56,9 @@ def labels(store) -> dict[str, tuple[str, str]]:
     return {labelled.clip.uid: (labelled.verb, labelled.noun) for labelled in clips if labelled.verb}
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_stranger_sees_nothing(store, path):
-    assert Visitor(store, None).client.get(path).status_code == 401
+def test_a_stranger_sees_nothing(store):
+    client = Visitor(store, None).client
+    assert {path: client.get(path).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +107,6 @@ def test_a_statement_that_makes_no_sense_is_refused(store, anna, uid, changes):
     assert read_log(store, STORE) == []
 
 
-def test_white_space_and_case_make_no_other_word(store, anna, uid):
-    anna.say(uid, None, answer="action", verb="Put\n", noun="  Meat ")
-    assert labels(store) == {uid: ("put", "meat")}
-
-
 def test_every_answer_forbids_other_scripts(anna):
     for path in ("/", "/state", "/static/label.css", "/nowhere"):
         headers = anna.client.get(path).headers
@@ -140,7 +134,7 @@ def test_a_clip_is_a_film_that_the_browser_keeps(anna, uid):
 def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     first, second, third = [clip["uid"] for clip in anna.queue()][:3]
     anna.say(first, "put meat")
-    anna.say(first, "Take  Sauce")
+    anna.say(first, "Take  Sauce\n")
     anna.say(second, None, answer="nothing")
     anna.say(third, None, answer="unsure")
     assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
@@ -152,14 +146,6 @@ def test_a_statement_that_is_sent_again_is_written_once(store, anna, uid):
     said = {"kind": "clip", "uid": uid, "answer": "nothing", "token": "00000000-0001"}
     assert {visitor.post(**said).json()["number"] for visitor in (anna, anna, Visitor(store))} == {1}
     assert len(read_log(store, STORE)) == 1
-
-
-def test_undo_gives_back_the_label_before(store, anna, uid):
-    anna.say(uid, "put meat")
-    anna.say(uid, "take meat")
-    assert anna.post(kind="withdrawal", withdrawn=anna.get(f"/clips/{uid}")["token"]).status_code == 200
-    assert labels(store)[uid] == ("put", "meat")
-    assert anna.get(f"/clips/{uid}")["label"]["verb"] == "put"
 
 
 def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answer(store, anna, ben):
@@ -228,15 +214,6 @@ def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unle
     assert suggested(second.video) == [(0, 32, "put", "meat", 0.9), (32, 64, "take", "bag", 0.86)]
 
 
-def test_a_class_merged_on_the_page_is_merged_in_the_build(store, anna, uid):
-    anna.say(uid, "put beef")
-    assert anna.post(kind="class", target="noun", name="beef", same_as="meat").status_code == 200
-    assert labels(store)[uid] == ("put", "meat")
-    (merge,) = anna.get("/classes")["merges"]
-    assert anna.post(kind="withdrawal", withdrawn=merge["token"]).status_code == 200
-    assert labels(store)[uid] == ("put", "beef")
-
-
 def test_a_verb_does_not_become_nothing(anna):
     assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
 
@@ -265,9 +242,8 @@ def test_people_choose_among_ways_of_cutting(store):
     assert [anna.get("/state", cut=cut)["counts"]["num_mine"] for cut in (recipe, "", "unknown")] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("path", ["/clips/x.mp4", "/clips/x", "/videos/x"])
-def test_what_is_not_there_is_not_found(anna, path):
-    assert anna.client.get(path).status_code == 404
+def test_what_is_not_there_is_not_found(anna):
+    assert {anna.client.get(path).status_code for path in ("/clips/x.mp4", "/clips/x", "/videos/x")} == {404}
 
 
 def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):
@@ -276,17 +252,6 @@ def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):
     assert client.get("/stores/1/queue").json()["clips"]
     assert client.get("/queue").status_code == 404
     assert client.get("/state").json()["is_empty"]
-
-
-def test_people_who_label_the_same_clips_at_once_lose_nothing(store, anna, ben):
-    uids = [clip["uid"] for clip in anna.queue()]
-    said = [(visitor, uid, words) for uid in uids for visitor, words in ((anna, "put meat"), (ben, "take bag"), (anna, "move pan"))]
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda visitor, *words: visitor.say(*words), *zip(*said, strict=True)))
-    assert set(labels(store)) == set(uids)
-    rows = Visitor(store, "cleo").get("/review")["rows"]
-    assert [len(row["statements"]) for row in rows] == [3] * len(uids)
-    assert {statement["by"] for row in rows for statement in row["statements"]} == {"anna", "ben"}
 
 
 def test_the_answers_about_twenty_thousand_clips_are_short():

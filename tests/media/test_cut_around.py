@@ -1,7 +1,6 @@
 """Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
 
 import hashlib
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -26,47 +25,34 @@ from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout
 from tests.dataset.test_statements import Span, Writer
-from tests.steps.shelf import Shelf, filmed
+from tests.steps.shelf import Dated
 
 STORE = "s3://retake"
-NAMES = ("a.mp4", "b.mp4", "c.mp4")
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
-LINES = "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in NAMES)
 BASE = {"store": STORE, "clip_seconds": 2, "min_clip_seconds": 1}
 
 
-class Dated(Shelf):
-    """A store that keeps times: later names are later."""
-
-    def ensure_bucket(self, store_uri):
-        pass
-
-    def stat(self, uri):
-        found = super().stat(uri)
-        return found and replace(found, modified="2026-11-27T11:00:00+00:00")
-
-
 @pytest.fixture(scope="module")
-def film(film_of):
-    return film_of(5)
+def film(sounding):
+    return sounding(5, None).read_bytes()
 
 
 @pytest.fixture(scope="module")
 def taken_in(film):
-    """Three films and their intervals in a store of one's own, cut in this way if any."""
+    """Films and their intervals in a store of one's own, cut in this way if any."""
 
     @cache
-    def filled(cut):
+    def filled(cut, names):
         made = Dated()
-        for name in NAMES:
+        for name in names:
             made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
-        annotate(made, "1.csv", LINES)
-        return (take_in(made, cut) if cut else 0), made.objects
+        annotate(made, "1.csv", "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in names))
+        return (take_in(made, cut) if cut else 0), made
 
-    def taken_in(cut):
-        made = Dated()
-        made.num_clips, objects = filled(cut)
-        made.objects = dict(objects)
+    def taken_in(cut, *names):
+        num_clips, made = filled(cut, names)
+        made = made.copy()
+        made.num_clips = num_clips
         return made
 
     return taken_in
@@ -74,14 +60,24 @@ def taken_in(film):
 
 @pytest.fixture
 def store(taken_in):
-    """A store with films that were not ingested yet."""
-    return taken_in(None)
+    """A store with a film that was not ingested yet."""
+    return taken_in(None, "a.mp4")
 
 
 @pytest.fixture
 def cut_store(taken_in):
-    """A store whose films were cut around their intervals."""
-    return taken_in("intervals")
+    """A store whose film was cut around its intervals."""
+    return taken_in("intervals", "a.mp4")
+
+
+@pytest.fixture
+def grid_store(taken_in):
+    return taken_in("grid", "a.mp4", "b.mp4")
+
+
+@pytest.fixture
+def both_store(taken_in):
+    return taken_in("both", "a.mp4", "b.mp4")
 
 
 def annotate(store, name, lines):
@@ -130,7 +126,7 @@ AROUND = [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag")]
 
 
 def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, film):
-    assert cut_store.num_clips == 9
+    assert cut_store.num_clips == 3
     labels = labelled(cut_store, "intervals")
     assert shown(labels) == AROUND
     assert {one.clip.around for one in labels.clips} == {
@@ -212,19 +208,19 @@ def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_nex
     assert not uncut(labelled(cut_store, "intervals"))
     with pytest.raises(NothingToDo):
         take_in(cut_store, "intervals")
-    annotate(cut_store, "2.csv", "b.mp4,4,4.5,put,bag\nc.mp4,4,4.7,put,bag\n")
+    annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
     (hint,) = uncut(labelled(cut_store, "intervals"))
-    assert hint.startswith("2 videos: the labelled intervals changed")
-    assert take_in(cut_store, "intervals") == 11
+    assert hint.startswith("1 video: the labelled intervals changed")
+    assert take_in(cut_store, "intervals") == 4
     assert not uncut(labelled(cut_store, "intervals"))
     with pytest.raises(NothingToDo):
         take_in(cut_store, "intervals")
 
 
-def test_a_grid_around_which_no_interval_is_cut_yet_is_named(taken_in):
-    (hint,) = uncut(labelled(taken_in("grid"), "both"))
-    assert hint.startswith("3 videos: the labelled intervals changed")
-    assert not uncut(labelled(taken_in("both"), "both"))
+def test_a_grid_around_which_no_interval_is_cut_yet_is_named(grid_store, both_store):
+    (hint,) = uncut(labelled(grid_store, "both"))
+    assert hint.startswith("2 videos: the labelled intervals changed")
+    assert not uncut(labelled(both_store, "both"))
 
 
 def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
@@ -237,8 +233,8 @@ def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
         assert [action for _, _, action in shown(labels)] == ["put meat", "take bag"]
 
 
-def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(taken_in, film):
-    store, again = taken_in("grid"), IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
+def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
+    store, again = grid_store, IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
     labelled(store, "grid")
     video, log = video_of(film, "a.mp4"), Writer()
     for _ in range(3):
@@ -259,8 +255,8 @@ def test_without_intervals_there_is_no_clip_and_the_remedy_is_named(store):
         labelled(store, "intervals")
 
 
-def test_a_video_that_cannot_be_cut_is_named_once(store, ffmpeg, tmp_path):
-    store.write_bytes(f"{STORE}/inbox/b.mp4", filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.8).read_bytes())
+def test_a_video_that_cannot_be_cut_is_named_once(store, sounding):
+    store.write_bytes(f"{STORE}/inbox/b.mp4", sounding(0.8, None).read_bytes())
     done = ingest.run(IngestArguments(**BASE, cut="both", out=f"{STORE}/ingests/x/"), store)
     results = [segment.run(SegmentArguments(**BASE, cut="both", batch=batch.uri), store) for batch in done.batches]
     (bad,) = (bad for result in results for bad in result.set_aside)
@@ -268,7 +264,7 @@ def test_a_video_that_cannot_be_cut_is_named_once(store, ffmpeg, tmp_path):
 
 
 def build(store, cut):
-    split_of = {"val_share": 0.34, "test_share": 0.0}
+    split_of = {"val_share": 0.5, "test_share": 0.0}
     labels = Layout(STORE).labels(recipe_of(options(cut))).place_uri
     counted = split.run(SplitArguments(store=STORE, labels=labels, **split_of), store)
     result = dataset.run(DatasetArguments(store=STORE, labels=labels, **split_of), store)
@@ -276,13 +272,12 @@ def build(store, cut):
     return store.read(Dataset(result.dataset_uri).manifest)
 
 
-def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(taken_in):
-    store = taken_in("both")
-    assert store.num_clips == 18
-    labels = labelled(store, "both")
+def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(both_store):
+    assert both_store.num_clips == 12
+    labels = labelled(both_store, "both")
     # Two clips around intervals show what clips of the grid show.
     assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
-    made = build(store, "both")
+    made = build(both_store, "both")
     kinds = {
         split: {(clip.start_seconds, clip.around is not None) for clip in made.clips if clip.split == split} for split in ("train", "val")
     }
@@ -292,13 +287,12 @@ def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(taken_in):
     assert moments["train"].isdisjoint(moments["val"])
 
 
-def test_the_grid_is_the_same_with_and_without_intervals(taken_in):
-    store = taken_in("grid")
-    labelled(store, "grid")
-    alone = build(store, "grid")
-    take_in(store, "both")
-    labelled(store, "both")
-    both = build(store, "both")
+def test_the_grid_is_the_same_with_and_without_intervals(grid_store):
+    labelled(grid_store, "grid")
+    alone = build(grid_store, "grid")
+    take_in(grid_store, "both")
+    labelled(grid_store, "both")
+    both = build(grid_store, "both")
     assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
     assert dataset_digest(alone) != dataset_digest(both)
 

@@ -31,7 +31,7 @@ from tests.steps.shelf import Shelf
 RECIPE = SoundRecipe(network=None, speech=None)
 SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=4, num_verbs=3, num_nouns=2)
 SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=2, num_verbs=3, num_nouns=2)
-SEES = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=3, num_nouns=2)
+SEES = NetworkSpec(backbone="test_resnet", num_segments=1, num_verbs=3, num_nouns=2)
 TRACKS = {
     "low": "aevalsrc=sin(2*PI*(200+100*t)*t):d=4",
     "high": "sine=frequency=6000:duration=4",
@@ -131,9 +131,9 @@ def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
     assert found[clips[0].uid].shape == (801, 128)
 
 
-@pytest.mark.parametrize("head", [None, Head.LINEAR, Head.LSTM])
+@pytest.mark.parametrize("head", [None, Head.LSTM])
 def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, head):
-    specs = [SEES, SOUND, SPECTROGRAM]
+    specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 
     def networks():

@@ -1,6 +1,5 @@
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -9,7 +8,7 @@ from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.results.labelling import ClassMerge, IntervalStatement, LogEntry
 from tasks.store.layout import Layout
-from tests.steps.shelf import Shelf, grown, recorded, taken_in
+from tests.steps.shelf import Dated, grown, recorded, taken_in
 
 ROOT = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -17,18 +16,6 @@ HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
 def video(name):
     return hashlib.sha256(name.encode()).hexdigest()
-
-
-class Dated(Shelf):
-    """A store that knows when its objects were written."""
-
-    def __init__(self):
-        super().__init__()
-        self.modified = {}
-
-    def stat(self, uri):
-        found = super().stat(uri)
-        return found and replace(found, modified=self.modified.get(uri, "2026-11-27T09:00:00+00:00"))
 
 
 @pytest.fixture
@@ -81,8 +68,8 @@ def on_page(number, at, **more):
 
 @pytest.mark.parametrize(("uploaded", "is_of_page"), [("10:30", True), ("11:30", False)])
 def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_latest_of_them(shelf, uploaded, is_of_page):
-    shelf.modified[f"{ROOT}/annotations/1.csv"] = f"2026-11-27T{uploaded}:00+00:00"
     annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n")
+    shelf.written[f"{ROOT}/annotations/1.csv"] = f"2026-11-27 {uploaded}:00+00:00"
     say(
         shelf,
         on_page(0, "10:00", start_seconds=0, stop_seconds=3.5, verb="put", noun="bag"),

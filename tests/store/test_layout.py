@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.local.home import REPOSITORY
@@ -25,6 +25,7 @@ stores = st.from_regex(r"s3://[a-z0-9]{3,8}(/[a-z0-9]{1,8}){0,2}", fullmatch=Tru
 keys = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 layouts = st.from_regex(r"s3://[a-z0-9]{3,8}(/(runs|plan|flows|[a-z0-9]{1,8})){0,3}", fullmatch=True).map(Layout)
 numbers = st.integers(0, 123_456)
+few = settings(max_examples=30)
 names = st.from_regex(r"[\w .-]{1,20}(/[\w .-]{1,20}){0,2}", fullmatch=True)
 
 
@@ -69,6 +70,7 @@ def test_the_page_on_the_architecture_shows_every_place():
     assert {place for place in shown if not any(address.startswith(place) for address in found)} == set()
 
 
+@few
 @given(stores, keys, keys)
 def test_a_run_and_a_decision_are_read_as_they_were_made(store, run_key, key):
     run = Layout(store).run(run_key)
@@ -84,6 +86,7 @@ def test_a_run_and_a_decision_are_read_as_they_were_made(store, run_key, key):
     assert find_decision(f"trained before: model version 1 ({decision.folder_uri}). Tick") == decision
 
 
+@few
 @given(stores, keys, names)
 def test_other_addresses_are_read_as_they_were_made(store, key, name):
     root = Layout(store)
@@ -127,6 +130,7 @@ def test_the_layout_costs_no_import_of_anything_heavy():
     assert subprocess.check_output([sys.executable, "-c", script], cwd=REPOSITORY, text=True).strip() == "[]"
 
 
+@few
 @given(layouts, keys, keys)
 def test_a_plan_leads_to_its_training_and_its_decision_or_comparison(layout, key, other):
     run = layout.run(key)
@@ -135,6 +139,7 @@ def test_a_plan_leads_to_its_training_and_its_decision_or_comparison(layout, key
         assert derived.decision_of_plan(part.plan.folder_uri) == derived.decision_of_plan(part.plan.folder_uri.rstrip("/")) == part
 
 
+@few
 @given(layouts, keys, keys, numbers)
 def test_a_batch_leads_to_the_output_of_its_task(layout, key, recipe, number):
     ingest, prediction, flows = layout.ingest(key), layout.prediction(key), layout.run(key).flows
@@ -143,6 +148,7 @@ def test_a_batch_leads_to_the_output_of_its_task(layout, key, recipe, number):
     assert derived.flow_of_batch(flows.batch(recipe, number).uri) == flows.computed(recipe, number)
 
 
+@few
 @given(layouts, keys, keys, numbers)
 def test_a_plan_claims_and_a_batch_of_trials_lead_to_what_they_are_part_of(layout, key, digest, number):
     prediction, configurations, search = layout.prediction(key), layout.comparison(key).on(digest), layout.search(key).on(digest)

@@ -1,7 +1,6 @@
 """Objects by their address: what reaches a server, and what is made of its answers."""
 
 import errno
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from tasks.settings import StoreSettings
 from tasks.store.objects import CONTENT_TYPES, Store
 from tasks.store.stored import Stored
 from tasks.store.uri import check_key
+from tests.served import in_thread
 from tests.store.s3_server import NO_ANSWER, S3Server
 
 A = "s3://retake/a.json"
@@ -38,12 +38,9 @@ class Record(BaseModel):
 
 @pytest.fixture(scope="module")
 def running():
-    with S3Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = S3Server()
+    with in_thread(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

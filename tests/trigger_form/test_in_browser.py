@@ -1,8 +1,6 @@
 """The form filled in from an address, with the real options of retrain, in a real browser."""
 
 import json
-import threading
-import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,15 +8,16 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from playwright.sync_api import expect
+from starlette.testclient import TestClient
 
 from dags.retrain import FORM
 from tasks.trigger_form.app import make_app
+from tests.served import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 GIVEN = {"learning_rate": 0.003, "head": "tcn", "mirror": False, "fuse": ["runs/a/", "runs/b/"], "store": "s3://kitchen"}
 PARAMS = {name: {"value": param.value, "schema": param.schema, "description": param.description} for name, param in FORM.params().items()}
-START_SECONDS = 20
 
 
 class Airflow:
@@ -32,7 +31,6 @@ class Airflow:
         self.app.mount("/here/retake/trigger", make_app(self.person, lambda address: f"/login?{urlencode({'next': address})}"))
         self.app.get("/here/api/v2/dags/retrain/details")(lambda: {"params": PARAMS})
         self.app.post("/here/api/v2/dags/retrain/dagRuns")(self.start)
-        self.app.get("/login")(lambda next: {"back": next})
 
     def person(self) -> None:
         if not self.is_logged_in:
@@ -52,15 +50,8 @@ def airflow():
 
 @pytest.fixture
 def address(airflow):
-    server = uvicorn.Server(uvicorn.Config(airflow.app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started and time.monotonic() < deadline:
-        thread.join(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with running(uvicorn.Server(uvicorn.Config(airflow.app, port=0, log_level="error"))) as address:
+        yield address
 
 
 @pytest.fixture
@@ -107,11 +98,9 @@ def test_text_of_the_address_is_never_html_and_a_stale_choice_is_shown(airflow, 
     assert airflow.confs == []
 
 
-def test_a_stranger_logs_in_and_comes_back(airflow, address, show):
+def test_a_stranger_logs_in_and_comes_back(airflow):
     airflow.is_logged_in = False
-    page = show(GIVEN)
-    assert page.url.startswith(f"{address}/login?next=")
-    back = json.loads(page.locator("body").inner_text())["back"]
-    airflow.is_logged_in = True
-    page.goto(back)
-    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.003")
+    client, path = TestClient(airflow.app, follow_redirects=False), "/here/retake/trigger/?dag=retrain"
+    assert client.get(path).status_code == 401
+    login = client.get(path, headers={"accept": "text/html"}).headers["location"]
+    assert login == f"/login?{urlencode({'next': f'http://testserver{path}'})}"

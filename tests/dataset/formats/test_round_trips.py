@@ -130,11 +130,6 @@ def spans(label, files, videos=MappingProxyType({"a.mp4": 3})):
 LINES = "video,start_seconds,stop_seconds,verb,noun\n"
 
 
-def test_intervals_are_exported_as_they_were_written_also_those_that_label_no_clip(label):
-    lines = f"{LINES}a,3.5,11,take,bag\na,5,9,put,meat\na,20.2,20.9,open,door\na,20.2,20.9,open,door\n"
-    assert spans(label, {"labels.csv": lines}) == [(3.5, 11, "take bag"), (5, 9, "put meat"), (20.2, 20.9, "open door")]
-
-
 def test_the_label_of_a_video_is_exported_for_the_clips_of_which_no_interval_says_it(label):
     files = {"list.csv": "uid,verb,noun\na,put,meat\n", "times.csv": f"{LINES}a,1,3.5,take,bag\n"}
     assert spans(label, files) == [(1, 3.5, "take bag"), (8, 24, "put meat")]

@@ -1,7 +1,5 @@
 """Serve the labelling page to a browser."""
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,10 +13,10 @@ from tasks.labelling.desk import Desk
 from tasks.options import SegmentOptions
 from tasks.store.objects import Store
 from tests.labelling.page import person
+from tests.served import running
 
 OPTIONS = SegmentOptions(clip_seconds=1, min_clip_seconds=1, short_side=128, crf=30)
 READY = "#stage[aria-busy=false]"
-START_SECONDS = 20
 
 
 def around(page: FastAPI) -> FastAPI:
@@ -46,27 +44,13 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def server_of(store: Store, store_uri: str, second_share: float, port: int = 0) -> uvicorn.Server:
+def server_of(store: Store, store_uri: str, second_share: float = 0.1) -> uvicorn.Server:
     app = around(make_app([Desk(store, store_uri)], person, second_share))
-    return uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
-
-
-def address_of(server: uvicorn.Server) -> str:
-    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/retake/label/"
+    return uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
 
 
 @contextmanager
-def served(store: Store, store_uri: str, second_share: float = 0.1, port: int = 0) -> Iterator[str]:
+def served(store: Store, store_uri: str, second_share: float = 0.1) -> Iterator[str]:
     """Serve the page of a store, and yield its address."""
-    server = server_of(store, store_uri, second_share, port)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    try:
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline
-            thread.join(0.01)
-        yield address_of(server)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with running(server_of(store, store_uri, second_share)) as address:
+        yield f"{address}/retake/label/"

@@ -1,16 +1,19 @@
-"""How fast the page is, how wide, and how it reads."""
+"""How fast the page is, how wide, how it reads, and that names are never more than text."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tasks.media.label_log import append
+from tasks.results.labelling import ClipStatement
 from tests.labelling.in_browser import shop
 from tests.labelling.in_browser.conftest import DESK, Visits
 from tests.labelling.in_browser.shop import READY, press
-from tests.labelling.page import STORE, PageStore
+from tests.labelling.page import STORE, PageStore, suggest
 from tests.report.test_in_browser import CONTRAST
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
+HOSTILE = "<img src=x onerror=alert(1)>"
 SHOWN = {
     "clips": "#suggestions button",
     "intervals": "#predicted-list button",
@@ -132,3 +135,19 @@ def test_keys_reach_the_page_in_the_frame_that_airflow_shows_it_in(visit, addres
     expect(frame.locator(READY)).to_be_visible()
     page.keyboard.press("Enter")
     expect(frame.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+
+
+def test_hostile_names_are_text_everywhere(visit, store, cuts):
+    span = {name: getattr(cuts[0].clips[0], name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
+    said = {"token": "00000000-0001", "by": HOSTILE, "at": "2026-01-01T00:00:00Z", "answer": "action", "verb": HOSTILE, "noun": HOSTILE}
+    append(store, STORE, ClipStatement(**span, **said), 0)
+    suggest(store, cuts, (("<b>put</b>", '"><script>alert(1)</script>'), ("take", HOSTILE.replace(" ", "-"))))
+    page = visit()
+    expect(page.locator("#suggestions button").first).to_contain_text('<b>put</b> "><script>alert(1)</script>')
+    page.locator("#clip-words input").fill("<b>")
+    expect(page.locator("[role=option]").first).to_contain_text("<b>put</b>")
+    page.locator("#clip-words input").press("Escape")
+    for view in ("intervals", "review", "classes"):
+        page.locator(f"#to-{view}").click()
+        expect(page.locator(f"#view-{view}")).to_contain_text("<")
+    assert page.locator("main img, main script, main b, dialog img").count() == 0

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { mock } from "node:test";
 
 import { settled } from "./fakes.mjs";
-import { Visitor, clip, serverState } from "./page.mjs";
+import { VIDEO, Visitor, clip, serverState } from "./page.mjs";
 
 const words = ({ answer, verb = null, noun = null }) => [answer, verb, noun];
 const HOLD_MS = 400;
@@ -132,6 +132,40 @@ test("no answer is about a clip whose film is not there yet", async () => {
   page.document.querySelector("#clip-screen video:not([aria-hidden])").comes();
   await page.press("Enter");
   assert.equal(page.said[0].uid, "clip2");
+});
+
+test("a film that is still on its way takes no answer, though the one before it is on the screen", async () => {
+  const server = serverState();
+  let come;
+  server.answers["clip9.mp4"] = () => new Promise((resolve) => (come = resolve));
+  const page = await Visitor.open(server);
+  for (let number = 0; number < 9; number += 1) await page.press("PageDown");
+  page.document.querySelector("#clip-screen video:not([aria-hidden])").dispatchEvent(new Event("seeked"));
+  await page.press("Enter");
+  assert.deepEqual([page.text("status"), page.said], ["The clip is not there yet.", []]);
+  come([200, new Blob(["film"])]);
+  await settled();
+  await page.press("Enter");
+  assert.equal(page.said[0].uid, "clip9");
+});
+
+test("a clip takes answers after a visit to another view and after an undo, and keeps its film", async () => {
+  const server = serverState();
+  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips.slice(80), intervals: [], num_hidden: 0, predicted: [] };
+  const page = await Visitor.open(server);
+  const films = () => page.document.querySelectorAll("#clip-screen video").map(({ src }) => src);
+  const lost = [];
+  mock.method(URL, "revokeObjectURL", (url) => lost.push(...films().filter((src) => src === url)));
+  for (const view of ["review", "intervals", "classes"]) {
+    await page.click(`to-${view}`);
+    await page.click("to-clips");
+    await page.press("n");
+    await page.wait(HOLD_MS);
+  }
+  await page.press("Backspace", "Control+z", "n");
+  await page.wait(HOLD_MS);
+  assert.deepEqual(page.said.map(({ kind, uid }) => [kind, uid]), [["clip", "clip0"], ["clip", "clip1"], ["clip", "clip2"], ["withdrawal", undefined], ["clip", "clip2"]]);
+  assert.deepEqual(lost, []);
 });
 
 test("a film that cannot be read or played is told, and can be asked for again", async () => {

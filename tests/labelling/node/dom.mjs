@@ -1,9 +1,34 @@
-// As much of a document as the page's scripts ask for. Nothing here has a place or a size, and no film plays.
+// As much of a document as the scripts of our pages ask for. Nothing here has a place or a size, and no film plays.
 
 const FLAGS = ["hidden", "disabled", "checked", "open", "multiple"];
 const TEXTS = ["id", "type", "href", "max", "min", "title"];
 const VOID = ["meta", "link", "input", "br"];
 const WIDTH = 800;
+const known = new Map();
+
+/** Read selectors like a browser: tags, ids, classes, attributes and `:not([…])`, one behind another or with commas between. */
+function testsOf(selectors) {
+  if (!known.has(selectors)) {
+    known.set(selectors, selectors.split(",").map((selector) => selector.trim().split(/\s+/).toReversed().map(testOf)));
+  }
+  return known.get(selectors);
+}
+
+function testOf(compound) {
+  const tests = compound.match(/:not\([^)]*\)|\[[^\]]*\]|[.#:]?[\w-]+/g).map((part) => {
+    if (part.startsWith(":not(")) {
+      const excluded = testOf(part.slice(5, -1));
+      return (element) => !excluded(element);
+    }
+    if (part.startsWith(":")) return () => false;
+    if (part.startsWith("#")) return (element) => element.id === part.slice(1);
+    if (part.startsWith(".")) return (element) => element.classList.contains(part.slice(1));
+    if (!part.startsWith("[")) return (element) => element.localName === part;
+    const [name, value] = part.slice(1, -1).split("=");
+    return (element) => element.getAttribute(name) !== null && (value === undefined || element.getAttribute(name) === value);
+  });
+  return (element) => tests.every((test) => test(element));
+}
 
 class TextNode {
   parentNode = null;
@@ -20,6 +45,7 @@ export class FakeElement extends EventTarget {
   parentNode = null;
   scrollLeft = 0;
   clientWidth = WIDTH;
+  validity = { badInput: false };
 
   constructor(localName, document) {
     super();
@@ -80,21 +106,22 @@ export class FakeElement extends EventTarget {
     this.append(...nodes);
   }
 
-  *descendants() {
-    for (const child of this.children) {
-      yield child;
-      yield* child.descendants();
+  /** Add all elements below to a list, in the order of the document. */
+  descendants(list = []) {
+    for (const child of this.childNodes) {
+      if (!(child instanceof FakeElement)) continue;
+      list.push(child);
+      child.descendants(list);
     }
+    return list;
   }
 
-  /** Like a browser for tags, ids, classes, attributes and `:not([…])`, one behind another or with commas between. */
   matches(selectors) {
-    return selectors.split(",").some((selector) => {
-      const parts = selector.trim().split(/\s+/);
-      if (!this.#fits(parts.pop())) return false;
+    return testsOf(selectors).some(([fits, ...around]) => {
+      if (!fits(this)) return false;
       let above = this.parentNode;
-      for (const part of parts.toReversed()) {
-        while (above && !above.#fits(part)) above = above.parentNode;
+      for (const fitsAbove of around) {
+        while (above && !fitsAbove(above)) above = above.parentNode;
         if (!above) return false;
         above = above.parentNode;
       }
@@ -102,24 +129,12 @@ export class FakeElement extends EventTarget {
     });
   }
 
-  #fits(compound) {
-    return compound.match(/:not\([^)]*\)|\[[^\]]*\]|[.#:]?[\w-]+/g).every((part) => {
-      if (part.startsWith(":not(")) return !this.#fits(part.slice(5, -1));
-      if (part.startsWith(":")) return false;
-      if (part.startsWith("#")) return this.id === part.slice(1);
-      if (part.startsWith(".")) return this.classList.contains(part.slice(1));
-      if (!part.startsWith("[")) return this.localName === part;
-      const [name, value] = part.slice(1, -1).split("=");
-      return this.#attributes.has(name) && (value === undefined || this.getAttribute(name) === value);
-    });
-  }
-
   querySelectorAll(selectors) {
-    return [...this.descendants()].filter((element) => element.matches(selectors));
+    return this.descendants().filter((element) => element.matches(selectors));
   }
 
   querySelector(selectors) {
-    return this.querySelectorAll(selectors)[0] ?? null;
+    return this.descendants().find((element) => element.matches(selectors)) ?? null;
   }
 
   closest(selectors) {
@@ -127,7 +142,7 @@ export class FakeElement extends EventTarget {
   }
 
   contains(other) {
-    return other === this || [...this.descendants()].includes(other);
+    return other === this || Boolean(other.parentNode && this.contains(other.parentNode));
   }
 
   get isShown() {
@@ -159,11 +174,13 @@ export class FakeElement extends EventTarget {
   get value() {
     if (this.localName !== "select") return this.#value ?? this.getAttribute("value") ?? "";
     const values = this.children.map((option) => option.value);
-    return values.includes(this.#value) ? this.#value : (values[0] ?? "");
+    return this.#value === "" || values.includes(this.#value) ? this.#value : (values[0] ?? "");
   }
 
+  /** A list of choices takes none but its own. */
   set value(value) {
-    this.#value = String(value);
+    const isTaken = this.localName !== "select" || this.children.some((option) => option.value === String(value));
+    this.#value = isTaken ? String(value) : "";
   }
 
   get valueAsNumber() {
@@ -273,7 +290,7 @@ class FakeDocument extends EventTarget {
   }
 
   getElementById(id) {
-    return this.querySelector(`#${id}`);
+    return this.body.descendants().find((element) => element.id === id) ?? null;
   }
 
   querySelector(selectors) {

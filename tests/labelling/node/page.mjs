@@ -1,12 +1,9 @@
 // The whole page on a fake document, and a server that remembers what it is told.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { mock } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
 
+import { importAnew } from "./anew.mjs";
 import { STATIC, fakePage, fakeServer, settled } from "./fakes.mjs";
 
 export const STORE = "s3://retake";
@@ -83,14 +80,7 @@ export class Visitor {
     mock.method(URL, "createObjectURL", () => `blob:${(number += 1)}`);
     mock.method(URL, "revokeObjectURL", () => {});
     visitor.asked = fakeServer((address, options) => answer(server, address, options));
-    const folder = mkdtempSync(path.join(tmpdir(), "retake-page-"));
-    try {
-      cpSync(fileURLToPath(STATIC), folder, { recursive: true });
-      writeFileSync(path.join(folder, "package.json"), '{"type": "module"}');
-      await import(pathToFileURL(path.join(folder, "label.js")));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    await importAnew(new URL("label.js", STATIC));
     await settled();
     return visitor;
   }
