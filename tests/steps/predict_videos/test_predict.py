@@ -122,9 +122,9 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
     for network in ("retake-tsn version 1", "baseline"):
         assert f"{network}: not calibrated" in page
-    (run,) = [run for run in predicted[2].runs.values() if run.info.run_name == plan_of(bench, report).key]
+    run = predicted[2].named(plan_of(bench, report).key)
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
-    assert {"report.html", "predictions.csv", "to_label.csv"} <= predicted[2].artifacts[run.info.run_id]
+    assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
 

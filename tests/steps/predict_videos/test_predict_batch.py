@@ -1,5 +1,4 @@
 import hashlib
-import subprocess
 from functools import cache
 
 import numpy as np
@@ -17,35 +16,19 @@ from tasks.model.job import joint_spec
 from tasks.model.network import Network
 from tasks.model.sampling import joined, middle_snippets
 from tasks.model.spec import FAMILIES, NetworkSpec
-from tasks.options import (
-    EvaluateOptions,
-    Family,
-    FlowOptions,
-    Head,
-    Modality,
-    PredictOptions,
-    SegmentOptions,
-    TrainOptions,
-)
+from tasks.options import EvaluateOptions, Family, FlowOptions, Head, Modality, PredictOptions, SegmentOptions, TrainOptions
 from tasks.prediction.familiar import from_bytes
 from tasks.prediction.scored import read_scored
-from tasks.results.dataset import NO_OBJECT, DatasetClip
-from tasks.results.prediction import (
-    KnownClipsResult,
-    PredictBatchResult,
-    PredictedVideo,
-    PredictionBatch,
-    PredictPlanResult,
-)
+from tasks.results.dataset import NO_OBJECT
+from tasks.results.prediction import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
 from tasks.results.record import TARGETS, VERB_ALONE
 from tasks.results.sound import SoundRecipe
-from tasks.results.video import ClipsFile
 from tasks.steps.predict_videos import predict_batch, predict_known
 from tasks.steps.predict_videos._chosen import names_of
 from tasks.steps.predict_videos._one_video import NOTHING_TO_HEAR
 from tasks.video.fields import iter_fields, num_fields
 from tasks.video.frames import iter_frames
-from tests.steps.shelf import RUN, Shelf, filmed, manifest_of, predict_plan, predictor, recorded, words
+from tests.steps.shelf import RUN, Shelf, cut_into, dataset_clip, filmed, manifest_of, predict_plan, predictor, words
 
 pytestmark = pytest.mark.slow
 
@@ -70,10 +53,7 @@ def film(ffmpeg, tmp_path_factory):
 @pytest.fixture(scope="module")
 def dark(ffmpeg, tmp_path_factory):
     """A film of the same size and length without a picture."""
-    path = tmp_path_factory.mktemp("dark") / "dark.mp4"
-    source = ["-f", "lavfi", "-i", "color=black:s=320x240:r=30:d=1", "-pix_fmt", "yuv420p"]
-    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *source, path], check=True)
-    return path
+    return filmed(ffmpeg, tmp_path_factory.mktemp("dark") / "dark.mp4", picture="color=black:s=320x240:r=30")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +73,6 @@ class Job:
         self.classes = {"model": CLASSES, "baseline": CLASSES}
         self.cut = {video: shelf.clips(video, NUM_CLIPS, RECIPE) for video in (FIRST, SECOND)}
         for video, clips in self.cut.items():
-            shelf.write(f"{ROOT}/videos/{video}/probe.json", recorded(video))
             self.put_clips(video, clips)
         self.write_batch(FIRST, SECOND)
         self.trained_on = shelf.clips(TRAINED, 4)
@@ -101,11 +80,7 @@ class Job:
         self.write_plan()
 
     def put_clips(self, video, clips):
-        recipe = recipe_of(self.segment)
-        self.shelf.write(
-            f"{ROOT}/clips/{video}/{recipe}/clips.json",
-            ClipsFile(video=video, recipe=recipe, options=self.segment, clips=clips, dropped_seconds=0, warnings=(), set_aside=None),
-        )
+        cut_into(self.shelf, video, clips, recipe=recipe_of(self.segment), options=self.segment)
 
     def put_seconds(self):
         """Say that the clips, of a second each, were cut so."""
@@ -162,12 +137,7 @@ class Job:
         if not self.shelf.exists(f"{PREDICTION}known/result.json"):
             self.shelf.write(f"{PREDICTION}known/result.json", KnownClipsResult(num_clips=0, features_uri=None, reason=""))
         return predict_batch.run(
-            PredictBatchArguments(
-                store=ROOT,
-                plan=f"{PREDICTION}plan/",
-                batch=f"{PREDICTION}batches/0000.json",
-            ),
-            self.shelf,
+            PredictBatchArguments(store=ROOT, plan=f"{PREDICTION}plan/", batch=f"{PREDICTION}batches/0000.json"), self.shelf
         )
 
     def scored(self, video, of="clips"):
@@ -232,17 +202,7 @@ def spec_of(family, modality, num_segments=3):
 
 
 def learnt(clip):
-    return DatasetClip(
-        split="train",
-        source=TRAINED,
-        names=("trained.mp4",),
-        verb="put",
-        noun="meat",
-        verb_class=1,
-        noun_class=26,
-        origin="folder",
-        **clip.model_dump(exclude={"index", "size_bytes", "has_audio"}),
-    )
+    return dataset_clip(source=TRAINED, names=("trained.mp4",), **clip.model_dump(exclude={"index", "size_bytes", "has_audio"}))
 
 
 @pytest.fixture

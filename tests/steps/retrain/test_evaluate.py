@@ -33,7 +33,7 @@ NO_NOUN = {"noun": NO_OBJECT, "noun_class": 352}
 
 
 def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
-    results, book = score("fine-tuned")
+    results, run = score("fine-tuned")
     for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
         out, result = f"{RUN}fine-tuned/{split}/", results[split]
         assert shelf.read(f"{out}result.json", EvaluateResult) == result
@@ -41,19 +41,19 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert (result.num_clips, result.latency.num_clips) == (num_clips, num_clips)
         assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
         assert result.peak_memory_bytes > 2**26
-        assert result.num_parameters == book.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
-        assert result.num_flops == book.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
+        assert result.num_parameters == run.data.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
+        assert result.num_flops == run.data.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
         assert result.hardware["device"] == "cpu"
         assert "version.torch" in result.hardware
-        assert book.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
-        assert book.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
+        assert run.data.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
+        assert run.data.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
     assert results["train"].peak_memory_bytes == results["val"].peak_memory_bytes
     assert results["train"].activations == (), "looked into only where promotion is decided"
     assert len(results["val"].activations) == 4
     for seen in results["val"].activations:
         assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
-        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in run.artifacts
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
 
 
@@ -214,10 +214,10 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
 
     monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("fine-tuned")
+    results, run = score("fine-tuned")
     result = results["val"]
     assert (result.num_clips, result.activations) == (NUM_VAL, ())
-    assert not [file for file in book.artifacts if "activations" in file]
+    assert not [file for file in run.artifacts if "activations" in file]
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 4
     assert all("no map of where the network looked: no module of this backbone" in line for line in said)
@@ -228,7 +228,7 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     relabel(shelf, KNIT, [0])
     relabel(shelf, {"noun": "sock", "noun_class": 360}, [1], verbs, nouns)
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("baseline")
+    results, run = score("baseline")
     result = results["val"]
     assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (
         NUM_VAL,
@@ -237,7 +237,7 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     )
     scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
     assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
-    assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
+    assert result.loss == run.data.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
 
 
 def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
@@ -260,10 +260,10 @@ def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_ha
 def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
     relabel(shelf, KNIT, verbs={130: "knit"})
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("baseline")
+    results, run = score("baseline")
     result = results["train"]
     assert shelf.read(f"{RUN}baseline/train/result.json", EvaluateResult) == result
     assert (result.loss, result.verb.top1, result.action.top5) == (None, 0, 0)
-    assert "baseline/train/loss" not in book.metrics
-    assert "baseline/train/loss_per_clip.png" not in book.artifacts
-    assert "baseline/train/confusion_verbs.png" in book.artifacts
+    assert "baseline/train/loss" not in run.data.metrics
+    assert "baseline/train/loss_per_clip.png" not in run.artifacts
+    assert "baseline/train/confusion_verbs.png" in run.artifacts

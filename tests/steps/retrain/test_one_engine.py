@@ -74,9 +74,9 @@ def answers(shelf, model, split="val"):
 
 def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engine(score, shelf, fragile, scored):
     fragile("float32")
-    before, book = score("baseline")
+    before, run = score("baseline")
     assert before["val"].engine.name == "openvino"
-    logged = dict(book.metrics)
+    logged = dict(run.data.metrics)
     score("fine-tuned")
     assert labels(shelf) == {"pytorch float32"}
     assert scored == ["train", "val"] * 3
@@ -87,7 +87,7 @@ def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engin
         f"the baseline by {before['val'].engine.label} and the fine-tuned network by pytorch float32 so far"
     )
     again = answers(shelf, "baseline")
-    assert book.metrics["baseline/val/fps"] != logged["baseline/val/fps"], "the run shows how quick this engine is"
+    assert run.data.metrics["baseline/val/fps"] != logged["baseline/val/fps"], "the run shows how quick this engine is"
     shelf.plan(crops=1, engine="pytorch")
     shelf.remove(f"{RUN}baseline/val/result.json")
     score("baseline")
