@@ -2,8 +2,6 @@
 
 import csv
 import io
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +26,8 @@ from tests.integration.workshop import Workshop
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 STORE, MODEL = "s3://retake-loop", "loop"
-NUM_TO_LABEL = 20
-NUM_FILMS = {"first": 20, "new": 24, "unseen": 8}
+NUM_TO_LABEL = 14
+NUM_FILMS = {"first": 16, "new": 16, "unseen": 8}
 SCORING = {"crops": 1, "engine": "pytorch"}
 FIRST_BUILD, BUILD = {"val_share": 0.4}, {"val_share": 0.5}
 """Val gets enough clips for the gate, and later enough of the new ones."""
@@ -44,16 +42,12 @@ RETRAIN = {
     "crop": "centre",
     "mirror": False,
     "learning_curve": False,
-    "min_gate_clips": 8,
+    "feature_variants": 1,
+    "min_gate_clips": 6,
     **SCORING,
 }
 OWN_WORDS = {"sauce": "чай", "potato": "sock"}
 """What people call the things that the first films do not show."""
-LOAD = """
-import mlflow, sys, torch
-model = mlflow.pytorch.load_model(sys.argv[1])
-print(*(tuple(logits.shape) for logits in model(torch.zeros(2, 2, 256, 300, 3, dtype=torch.uint8))))
-"""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -166,7 +160,7 @@ def test_the_gate_promotes_the_network_that_was_trained_on_them(workshop, labell
     assert "Better than the champion:" in page
 
 
-def test_words_of_no_list_get_ids_and_outputs_that_the_older_champion_lacks(workshop, labelled, tmp_path):
+def test_words_of_no_list_get_ids_and_outputs_that_the_older_champion_lacks(workshop, labelled):
     manifest = workshop.store.read(latest(workshop, "datasets", "manifest.json"), Manifest)
     nouns = {clip.noun: clip.noun_class for clip in manifest.clips}
     assert {noun: nouns[noun] for noun in OWN_WORDS.values()} == {"sock": 352, "чай": 353}
@@ -178,10 +172,6 @@ def test_words_of_no_list_get_ids_and_outputs_that_the_older_champion_lacks(work
     reported = decided(workshop, "report", ReportResult)
     for uri in (reported.report_uri, reported.card_uri):
         assert f"{num_new} of {len(in_val)} val clips belong" in workshop.store.read_bytes(uri).decode()
-    environment = {"MLFLOW_TRACKING_URI": workshop.environment["MLFLOW_TRACKING_URI"]}
-    script = [sys.executable, "-I", "-c", LOAD, f"models:/{MODEL}@champion"]
-    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.stdout.strip().endswith("(2, 125) (2, 354)"), done.stderr
 
 
 def test_the_new_champion_is_better_on_films_that_neither_saw(workshop, drawn, labelled):
