@@ -49,7 +49,3 @@ def test_retrain_knows_every_option_that_it_is_given():
     assert given <= known
 
 
-def test_the_task_comes_last_and_waits_for_no_gpu():
-    task = search.dag.get_task("retrain")
-    assert (task.upstream_task_ids, task.downstream_task_ids, task.queue) == ({"report"}, set(), "cpu")
-    assert {"conf", "trigger_run_id"} <= set(task.template_fields)
