@@ -47,5 +47,3 @@ def test_retrain_knows_every_option_that_it_is_given():
     known = {name for model in retrain.FORM.models() for name in model.model_fields}
     given = {*TrainOptions.model_fields, *EvaluateOptions.model_fields, "store", "dataset", "model_name"}
     assert given <= known
-
-

@@ -101,6 +101,12 @@ def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, 
     assert store.downloaded == [f"{STORE}/inbox/notes.mp4"]
 
 
+def test_the_first_ingest_makes_the_bucket(bench, store, video, tmp_path):
+    store.buckets.clear()
+    (tmp_path / "a.mp4").write_bytes(video)
+    assert bench.take(tmp_path).num_videos == 1
+
+
 def test_annotation_files_wait_for_videos(bench, store):
     store.put("annotations/labels.csv", HEADER.encode())
     assert "annotation files wait for videos" in told_nothing(bench)

@@ -183,11 +183,6 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
                     assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
 
 
-def test_a_stride_that_does_not_fit_the_clips_is_refused(predict, folder):
-    with pytest.raises(BadInput, match="choose for example 8, 4, 2, 1"):
-        predict(folder, stride_seconds=3)
-
-
 def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     videos = trained_on(bench)
     copied = next(path for path in sorted(learnt.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in videos)

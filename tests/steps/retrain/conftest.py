@@ -6,10 +6,10 @@ from tasks.results.dataset import NO_OBJECT
 from tests.scored_clips import make_clips, make_result, vocabulary
 from tests.steps.mlflow_in_memory import mlflow
 from tests.steps.retrain.bench import TrainingBench
-from tests.steps.retrain.evaluating import score, shelf, undrawn
+from tests.steps.retrain.evaluating import score, scorings, shelf, undrawn
 from tests.steps.shelf import filmed
 
-__all__ = ["make_clips", "make_result", "mlflow", "score", "shelf", "undrawn", "vocabulary"]
+__all__ = ["make_clips", "make_result", "mlflow", "score", "scorings", "shelf", "undrawn", "vocabulary"]
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from tasks.contracts.retrain import EvaluateArguments
+from tasks.errors import Unavailable
+from tasks.evaluation.scoring import score_clips
 from tasks.media import frame_cache, prefetch
 from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
-from tasks.model.network import Network
+from tasks.model.engines.scorer import make_scorer
+from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions
 from tasks.results.dataset import Manifest
@@ -40,11 +43,43 @@ def relabel(shelf, label, numbers=range(NUM_VAL + NUM_TRAIN), verbs=None, nouns=
     return clips
 
 
+class Scorings(list):
+    """The splits that are scored, in their order; the process is cut off in the one at `killed_at`, counted from 1."""
+
+    killed_at = None
+
+
+@pytest.fixture
+def scorings(monkeypatch):
+    made = Scorings()
+
+    def counted(clips, *arguments, **options):
+        made.append(clips[0].split)
+        if len(made) == made.killed_at:
+            raise Unavailable("killed")
+        return score_clips(clips, *arguments, **options)
+
+    monkeypatch.setattr(evaluate, "score_clips", counted)
+    return made
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Leave confusions and losses undrawn, which tests/report draws."""
+    """Leave confusions and losses undrawn, which tests/report draws, and where a network looked."""
     for figure in ("confusion_figure", "clip_loss_figure"):
         monkeypatch.setattr(evaluate, figure, lambda *_: b"a picture")
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 0)
+
+
+SCORERS = {}
+
+
+def made_once(saved, wanted, jobs):
+    """Convert and check each network once for each engine, which takes seconds; all tests have the same clips."""
+    key = tuple((network.spec, weights_sha256(network)) for network in saved.networks), wanted, jobs[0].num_clips
+    if key not in SCORERS:
+        SCORERS[key] = make_scorer(saved, wanted, jobs)
+    return SCORERS[key]
 
 
 @pytest.fixture
@@ -87,6 +122,7 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
             np.save(paths[clip.uid], noise // 4 + 190 if number in shelf.bright else noise)
         return paths
 
+    monkeypatch.setattr(evaluate, "make_scorer", made_once)
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.errors import Unavailable
 from tasks.media.frame_cache import cache_test_frames
 from tasks.model.checkpoints import HeadWeights, load
 from tasks.model.snippets import read_tested
@@ -26,12 +27,7 @@ FLOW = {"modality": "flow", "flow_method": "dis"}
 HEADS = {"trainable": "heads", "feature_variants": 1}
 SOUND = {"modality": "sound", "backbone": "log-mel", "num_segments": 3, **HEADS}
 FRAMES = {
-    "MTRN test_resnet rgb-difference, 3 segments, 20 draws of relations": {
-        "family": "MTRN",
-        "modality": "rgb-difference",
-        "num_segments": 3,
-        "relation_draws": 20,
-    },
+    "TSN test_resnet rgb-difference, 3 segments": {"modality": "rgb-difference", "num_segments": 3},
     "TSM test_resnet flow (dis), 2 segments, tcn head": {"family": "TSM", "head": "tcn", **FLOW},
     # A probe is stored as the linear heads that it is.
     "TSN test_resnet rgb, 2 segments": {"head": "probe", **HEADS},
@@ -93,11 +89,18 @@ def logits_of_the_registered(bench, clip):
     return answer["verb_logits"], answer["noun_logits"]
 
 
-def test_a_network_that_hears_is_registered_as_a_model_that_answers_as_the_evaluation(labelled):
+def cut_off(*_, **__):
+    raise Unavailable("cut off")
+
+
+def test_a_network_that_hears_is_registered_once_as_a_model_that_answers_as_the_evaluation(labelled, monkeypatch):
     assert labelled.decide(modality="spectrogram", crops=10).weights.network == "TSN test_resnet spectrogram, 2 segments"
     labelled.run("train")
     scored = labelled.evaluate_trained()
-    labelled.register()
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(labelled.mlflow, "create_model_version", cut_off)
+        labelled.register()
+    assert labelled.register().version == len(labelled.mlflow.logged_models) == 1
     assert_alike(logits_of_the_registered(labelled, last_clip(labelled, scored)), scored)
 
 

@@ -111,16 +111,6 @@ def test_a_search_that_is_killed_before_any_write_ends_with_the_same_table_and_r
         assert bench.store.objects == expected
 
 
-def test_suggestions_that_were_lost_are_made_again(bench):
-    plan = planned(bench)
-    searched(bench, plan)
-    place = SearchPlan(plan.search_uri).round(2)
-    before = bench.store.objects[place.suggest.uri]
-    bench.store.remove(place.suggest.uri)
-    suggested(bench, plan, 2)
-    assert bench.store.objects[place.suggest.uri] == before
-
-
 def test_a_trial_that_is_trained_after_it_failed_leads_to_new_suggestions_beside_the_old_ones(bench):
     plan = planned(bench)
     failing = searched(bench, plan, without=(1, 2))
