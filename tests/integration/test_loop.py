@@ -26,8 +26,8 @@ from tests.integration.workshop import Workshop
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 STORE, MODEL = "s3://retake-loop", "loop"
-NUM_TO_LABEL = 14
-NUM_FILMS = {"first": 16, "new": 16, "unseen": 8}
+NUM_TO_LABEL = 20
+NUM_FILMS = {"first": 20, "new": 24, "unseen": 8}
 SCORING = {"crops": 1, "engine": "pytorch"}
 FIRST_BUILD, BUILD = {"val_share": 0.4}, {"val_share": 0.5}
 """Val gets enough clips for the gate, and later enough of the new ones."""
@@ -42,8 +42,7 @@ RETRAIN = {
     "crop": "centre",
     "mirror": False,
     "learning_curve": False,
-    "feature_variants": 1,
-    "min_gate_clips": 6,
+    "min_gate_clips": 8,
     **SCORING,
 }
 OWN_WORDS = {"sauce": "чай", "potato": "sock"}
