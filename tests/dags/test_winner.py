@@ -47,9 +47,3 @@ def test_retrain_knows_every_option_that_it_is_given():
     known = {name for model in retrain.FORM.models() for name in model.model_fields}
     given = {*TrainOptions.model_fields, *EvaluateOptions.model_fields, "store", "dataset", "model_name"}
     assert given <= known
-
-
-def test_the_task_comes_last_and_waits_for_no_gpu():
-    task = search.dag.get_task("retrain")
-    assert (task.upstream_task_ids, task.downstream_task_ids, task.queue) == ({"report"}, set(), "cpu")
-    assert {"conf", "trigger_run_id"} <= set(task.template_fields)

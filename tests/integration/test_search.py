@@ -1,16 +1,11 @@
-"""A search under Airflow on a real store and MLflow, and a worker that is killed."""
+"""A search under Airflow on a real store and MLflow."""
 
-import subprocess
-import time
 from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
 
-from tasks.local.home import REPOSITORY
-from tasks.results.search import SearchPlanResult
 from tasks.settings import MlflowSettings
-from tasks.store.derived import trials_of_batch
 from tasks.store.searches import SearchPlan
 from tasks.tracking import ChildRun, Tracker
 from tests.integration.conftest import CHAIN_STORE as STORE
@@ -18,10 +13,11 @@ from tests.integration.workshop import TRAINING
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-HEADS = {**TRAINING, "trainable": "heads", "epochs": 3}
 CONF = {
     "store": STORE,
-    **HEADS,
+    **TRAINING,
+    "trainable": "heads",
+    "feature_variants": 1,
     "preset": "none",
     "search": ["dropout", "backbone"],
     "ranges": ["dropout=0, 0.5", "backbone=tf_efficientnet_lite0, no_such_network"],
@@ -29,23 +25,11 @@ CONF = {
     "num_trials": 4,
     "rounds": 2,
 }
-GRID = {
-    **HEADS,
-    "search": ["batch_size", "sampling_window"],
-    "ranges": ["batch_size=1, 2", "sampling_window=0.5, 1"],
-    "search_sampler": "grid",
-    "num_trials": 4,
-    "rounds": 1,
-}
 
 
 def children_of(workshop, run_id):
     client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])
     return client.search_runs([client.get_run(run_id).info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
-
-
-def objects_under(workshop, folder):
-    return {stored.uri: stored.etag for stored in workshop.store.list(f"{STORE}/{folder}/")}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +39,7 @@ def states(workshop, chain):
 
 @pytest.fixture(scope="module")
 def place(workshop, states):
-    (report,) = [uri for uri in objects_under(workshop, "searches") if uri.endswith("/report/result.json")]
+    (report,) = [stored.uri for stored in workshop.store.list(f"{STORE}/searches/") if stored.uri.endswith("/report/result.json")]
     return SearchPlan(report.removesuffix("report/result.json"))
 
 
@@ -87,12 +71,6 @@ def test_trials_are_child_runs_with_their_options_and_scores(workshop, place, nu
         assert trial.failure or run.data.metrics["val_action_top1"] == trial.scores["action"].top1
 
 
-def test_the_same_again_changes_nothing(workshop, numbers):
-    before = objects_under(workshop, "searches"), objects_under(workshop, "runs")
-    assert workshop.dag_test({"search": CONF})["search"]["run"] == "success"
-    assert (objects_under(workshop, "searches"), objects_under(workshop, "runs")) == before
-
-
 def test_a_child_run_loses_its_failure_once_it_is_trained_and_gives_way_to_another_trial(workshop):
     tracker = Tracker.from_settings(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
     parent = tracker.ensure_run("children", "parent", {})
@@ -104,35 +82,3 @@ def test_a_child_run_loses_its_failure_once_it_is_trained_and_gives_way_to_anoth
         runs = children_of(workshop, parent)
         shown.append([(run.info.status, run.data.params["dropout"], run.data.tags.get("retake.failure")) for run in runs])
     assert shown == [[("FAILED", "0.1", "killed")], [("FINISHED", "0.1", None)], [("FINISHED", "0.2", None)]]
-
-
-def planned_grid(workshop, name):
-    """Plan a search; return it, its only batch and where that batch's trials lie."""
-    plan = SearchPlanResult.model_validate(workshop.run("search_plan", store=STORE, model_name=name, **GRID))
-    (batch,) = workshop.run("suggest", store=STORE, search=plan.search_uri, round=1)["batches"]
-    return {"search": plan.search_uri, "batch": batch["uri"]}, trials_of_batch(batch["uri"])
-
-
-def scores_in(workshop, trials):
-    scored = [workshop.store.read(trials.trial(number)) for number in range(4)]
-    return sorted((sorted(trial.values.items()), trial.scores["action"].top1, trial.loss) for trial in scored)
-
-
-def test_a_worker_that_is_killed_leaves_the_same_table(workshop, chain):
-    (calm, calm_trials), (killed, trials) = (planned_grid(workshop, name) for name in ("calm", "killed"))
-    workshop.run("train_trials", store=STORE, **calm)
-    command = workshop.command("train_trials", store=STORE, **killed)
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=workshop.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as worker:
-        deadline = time.monotonic() + 120
-        while not (kept := {stored.uri: stored.etag for stored in workshop.store.list(trials.folder_uri)}):
-            assert worker.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        worker.kill()
-    assert trials.uri not in kept
-    workshop.run("train_trials", store=STORE, **killed)
-    assert {uri: workshop.store.stat(uri).etag for uri in kept} == kept
-    assert scores_in(workshop, trials) == scores_in(workshop, calm_trials)
-    assert len({loss for _, _, loss in scores_in(workshop, trials)}) == 4

@@ -26,8 +26,6 @@ TRAINING = {
     "crops": 1,
     "engine": "pytorch",
 }
-EASY_GATE = {"min_gate_clips": 1, "min_gate_sources": 1, "beat_guessing": False}
-"""Promotes a significantly better network, however few the clips."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,6 @@ class Workshop:
         for batch in done["batches"]:
             self.run("segment", store=store, batch=batch["uri"])
         return self.run("summarise", store=store, ingest=f"{store}/ingests/test/")
-
-    def build(self, store: str) -> dict[str, Any]:
-        """Build a dataset from cut clips."""
-        labels = f"{store}/labels/{RECIPE}/"
-        self.run("label", store=store)
-        self.run("split", store=store, labels=labels)
-        return self.run("dataset", store=store, labels=labels)
 
     def plan(self, store: str, name: str = "test", force_token: str | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
         """Fetch the weights under `pretrained/choices/<name>/`, and try to plan a training."""

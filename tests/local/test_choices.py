@@ -4,7 +4,7 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse, suited
-from tasks.options import LIGHT, ORIGINAL, PRESETS, EvaluateOptions, Head, LabelOptions, SegmentOptions, SplitOptions, TrainOptions, Weights
+from tasks.options import LIGHT, ORIGINAL, PRESETS, Head, TrainOptions, Weights
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -88,12 +88,6 @@ def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
     assert ingest == {"store": "s3://retake", "sources": ["/videos"], "clip_seconds": 4.0, "then": {**shares, **following}}
     assert dataset == {"store": "s3://retake", "clip_seconds": 4.0, **shares, "then": following}
     assert retrain == {"store": "s3://retake", **following}
-
-
-def test_every_option_of_every_step_can_be_chosen():
-    models = (SegmentOptions, LabelOptions, SplitOptions, TrainOptions, EvaluateOptions)
-    chosen = {name for own, then in CHAIN.values() for model in (*own, *then) for name in model.model_fields}
-    assert {name for model in models for name in model.model_fields} <= chosen
 
 
 def test_a_folder_of_videos_is_made_absolute_and_one_that_is_absent_or_empty_refused(tmp_path, monkeypatch):

@@ -5,63 +5,26 @@ import pytest
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import REMEDY, report
-from tasks.options import GateOptions
 from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
+from tests.report.records import some
 from tests.steps.shelf import Shelf
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
-SUMMARY = SummaryResult(
+SUMMARY = some(
+    SummaryResult,
     num_files=3,
     num_videos=2,
     num_clips=9,
     num_set_aside=1,
     num_warnings=0,
     first_set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
-    first_warnings=(),
-    set_aside_uri="s3://retake/ingests/x/summary/set_aside.json",
-    recipe="r",
-    inputs_digest="d",
 )
-COMPARED = CompareResult(
-    split="val",
-    table_uri=f"{DECISION_URI}compare/comparison.md",
-    opponent="baseline",
-    champion_version=None,
-    opponent_top1=0.1,
-    challenger_top1=0.6,
-    differences=(),
-    gate=GateOptions(),
-    rules=(),
-    passed=True,
-    verdict="better",
-    reason="0.60 beats 0.10",
-    mlflow_run_url="http://mlflow/r",
-)
-DECIDED = DecideResult(
-    model_name="retake-tsn",
-    version=3,
-    promoted=True,
-    champion_before=None,
-    champion=3,
-    aliases=("challenger", "champion"),
-    reason="0.60 beats 0.10",
-    decided_by="the gate's rules",
-    mlflow_run_id="r",
-    mlflow_run_url="http://mlflow/r",
-)
-REPORTED = ReportResult(
-    report_uri=f"{DECISION_URI}report/report.html",
-    metrics_uri=f"{DECISION_URI}report/metrics.json",
-    card_uri=f"{DECISION_URI}report/README.md",
-    report_url="http://mlflow/r/artifacts/report.html",
-    awaits_approval=False,
-    approval_hours=72,
-    question="",
-    mlflow_run_url="http://mlflow/r",
-)
+COMPARED = some(CompareResult, table_uri=f"{DECISION_URI}compare/comparison.md", reason="0.60 beats 0.10")
+DECIDED = some(DecideResult, model_name="retake-tsn", version=3, promoted=True, champion=3, reason="0.60 beats 0.10")
+REPORTED = some(ReportResult, report_url="http://mlflow/r/artifacts/report.html")
 RESULTS = {"compare": COMPARED, "report": REPORTED, "decide": DECIDED}
 
 
@@ -119,9 +82,8 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
 
 
 def test_clips_without_a_label_and_lines_that_were_refused_are_named():
-    labels = LabelResult(
-        labels_uri="",
-        inputs_digest="",
+    labels = some(
+        LabelResult,
         num_clips=9,
         num_labelled=7,
         num_problems=2,
@@ -130,7 +92,6 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
             Problem(file="labels.csv", line=3, reason="verb is empty"),
             Problem(file="old.csv", line=None, reason="is empty"),
         ),
-        first_changes=(),
         num_new_folders=1,
         first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
         num_left_out=22,
@@ -138,15 +99,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_hints=1,
         first_hints=("'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",),
     )
-    dataset = DatasetResult(
-        digest="",
-        dataset_uri="",
-        num_clips={},
-        num_sources={},
-        num_classes={},
-        num_unlabelled=2,
-        warnings=("1 clip of val or test stay out",),
-    )
+    dataset = some(DatasetResult, num_unlabelled=2, warnings=("1 clip of val or test stay out",))
     built = run("build_dataset", label="success", dataset="success")
     text = list(
         report(Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED])
@@ -174,7 +127,7 @@ def test_of_many_files_the_first_are_named_and_the_rest_counted():
     lines = list(report(Api({"summarise": summary}), Shelf(), [INGESTED]))
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` lists all"
-    ingest = IngestResult(num_videos=0, num_files=25, num_annotations=0, batches=(), **found)
+    ingest = some(IngestResult, **found)
     lines = list(report(Api({"ingest": ingest}), Shelf(), [INGESTED]))
     assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` lists all")
 

@@ -25,7 +25,7 @@ def written(answers):
     return ["".join("01"[int(one)] for one in row) for row in answers]
 
 
-def errors_over_searches(truths, num_searches=300):
+def errors_over_searches(truths, num_searches=150):
     """Mean error of the winner's own score and of the corrected one, and standard error of the means."""
     rng = np.random.default_rng(0)
     own, corrected = [], []

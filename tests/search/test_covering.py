@@ -5,18 +5,13 @@ from hypothesis import strategies as st
 from tasks.errors import BadDataset
 from tasks.results.video import ClipRecord
 from tasks.search.covering import covering
+from tests.dataset.records import clip_record
 from tests.search.trials import clip
 
 
 def cut(clip_seconds: float, video_seconds: float) -> list[ClipRecord]:
     starts = [clip_seconds * i for i in range(int(video_seconds / clip_seconds))]
-    return [
-        ClipRecord(
-            uid=f"{start}", video="v", index=i, uri="s3://b/c", sha256="0", size_bytes=1, start_seconds=start, stop_seconds=start + clip_seconds,
-            num_frames=60, width=64, height=64, has_audio=False,
-        )
-        for i, start in enumerate(starts)
-    ]  # fmt: skip
+    return [clip_record("v", start_seconds=start, stop_seconds=start + clip_seconds) for start in starts]
 
 
 @given(clip_seconds=st.sampled_from([1, 2, 3, 4, 8, 16]), index=st.integers(0, 5))

@@ -1,11 +1,17 @@
 """An MLflow client in memory, below the real `Registry` and `Tracker`."""
 
 import re
+import warnings
 from collections import defaultdict
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import RestException
 
 from tasks.tracking import registry, runs
@@ -13,12 +19,22 @@ from tasks.tracking import registry, runs
 URI = "http://mlflow"
 
 
-class MlflowInMemory:
-    """Runs, registered models with their versions, and what was logged."""
+def named_by(filter_string):
+    """Read the value and, where it is of a tag, the name of each condition of a filter."""
+    return re.findall(r"(?:tags\.`(.+?)`|name|source_run_id) = '(.+?)'", filter_string)
 
-    def __init__(self):
-        self.models, self.versions, self.runs, self.experiments = {}, {}, {}, {}
-        self.artifacts = defaultdict(set)
+
+class MlflowInMemory:
+    """Runs, registered models with their versions, and what was logged; models are saved under `folder`, as MLflow would upload them."""
+
+    def __init__(self, folder=None):
+        self.folder, self.numbers = folder, count(1)
+        self.models, self.versions, self.runs, self.experiments, self.logged_models = {}, {}, {}, {}, []
+
+    def named(self, run_name):
+        """The run of this name, with its artifacts."""
+        (run,) = (run for run in self.runs.values() if run.info.run_name == run_name)
+        return run
 
     def get_experiment_by_name(self, name):
         return SimpleNamespace(experiment_id=self.experiments[name]) if name in self.experiments else None
@@ -27,8 +43,9 @@ class MlflowInMemory:
         return self.experiments.setdefault(name, str(len(self.experiments) + 1))
 
     def create_run(self, experiment_id, tags=None, run_name=None):
-        info = SimpleNamespace(run_id=f"{len(self.runs) + 1:032x}", experiment_id=experiment_id, run_name=run_name, status="RUNNING")
-        run = SimpleNamespace(info=info, data=SimpleNamespace(tags=dict(tags or {}), metrics={}, params={}))
+        info = SimpleNamespace(run_id=f"{next(self.numbers):032x}", experiment_id=experiment_id, run_name=run_name, status="RUNNING")
+        data = SimpleNamespace(tags=dict(tags or {}), metrics={}, params={})
+        run = SimpleNamespace(info=info, data=data, artifacts={}, history=defaultdict(list))
         self.runs[info.run_id] = run
         return run
 
@@ -36,12 +53,18 @@ class MlflowInMemory:
         return self.runs[run_id]
 
     def search_runs(self, experiment_ids, filter_string, max_results):
-        name, value = re.fullmatch(r"tags\.`(.+)` = '(.+)'", filter_string).groups()
+        ((name, value),) = named_by(filter_string)
         matching = [run for run in self.runs.values() if run.info.experiment_id in experiment_ids and run.data.tags.get(name) == value]
         return matching[:max_results]
 
     def set_tag(self, run_id, key, value):
         self.runs[run_id].data.tags[key] = value
+
+    def delete_tag(self, run_id, key):
+        del self.runs[run_id].data.tags[key]
+
+    def delete_run(self, run_id):
+        del self.runs[run_id]
 
     def update_run(self, run_id, status):
         self.runs[run_id].info.status = status
@@ -49,12 +72,41 @@ class MlflowInMemory:
     set_terminated = update_run
 
     def log_batch(self, run_id, metrics=(), params=()):
-        self.runs[run_id].data.metrics.update({metric.key: metric.value for metric in metrics})
-        self.runs[run_id].data.params.update({param.key: param.value for param in params})
+        run = self.runs[run_id]
+        for metric in metrics:
+            run.data.metrics[metric.key] = metric.value
+            run.history[metric.key].append(metric)
+        for param in params:
+            assert run.data.params.setdefault(param.key, param.value) == param.value, "MLflow changes no parameter"
+
+    def get_metric_history(self, run_id, key):
+        return self.runs[run_id].history[key]
+
+    def log_inputs(self, run_id, datasets): ...
 
     def log_artifacts(self, run_id, folder, artifact_path=None):
-        files = (path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
-        self.artifacts[run_id] |= {f"{artifact_path}/{file}" if artifact_path else file for file in files}
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+        self.runs[run_id].artifacts |= {f"{artifact_path}/{name}" if artifact_path else name: data for name, data in files.items()}
+
+    @contextmanager
+    def start_run(self, run_id):
+        """Let a model be logged to this run."""
+        path = self.folder / run_id
+
+        def save(flavour, *arguments, name, **how):
+            flavour.save_model(*arguments, path=path, **how)
+
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+            warnings.simplefilter("ignore")  # MLflow's own, at its import and of an input example
+            for flavour in map(import_module, ("mlflow.pytorch", "mlflow.pyfunc")):
+                patch.setattr(flavour, "log_model", partial(save, flavour))
+            yield
+        model = {"source_run_id": run_id, "model_uri": str(path), "model_id": run_id, "status": LoggedModelStatus.READY}
+        self.logged_models.append(SimpleNamespace(**model))
+
+    def search_logged_models(self, experiment_ids, filter_string):
+        ((_, run_id),) = named_by(filter_string)
+        return [model for model in self.logged_models if model.source_run_id == run_id]
 
     def create_registered_model(self, name, tags=None):
         self.models[name] = SimpleNamespace(name=name, tags=dict(tags or {}), aliases={})
@@ -68,9 +120,9 @@ class MlflowInMemory:
     def set_registered_model_tag(self, name, key, value):
         self.models[name].tags[key] = value
 
-    def create_model_version(self, name, source, run_id, tags):
+    def create_model_version(self, name, source, run_id, tags, model_id=None, description=""):
         number = len(self.search_model_versions(f"name = '{name}'")) + 1
-        version = SimpleNamespace(name=name, version=str(number), source=source, run_id=run_id, tags=dict(tags), description="")
+        version = SimpleNamespace(name=name, version=str(number), source=source, run_id=run_id, tags=dict(tags), description=description)
         self.versions[name, str(number)] = version
         return version
 
@@ -86,8 +138,10 @@ class MlflowInMemory:
             raise RestException({"error_code": "INVALID_PARAMETER_VALUE"})
         return self.get_model_version(name, self.models[name].aliases[alias])
 
-    def search_model_versions(self, filter_string):
-        return [version for (name, _), version in self.versions.items() if filter_string == f"name = '{name}'"]
+    def search_model_versions(self, filter_string, max_results=100):
+        (_, wanted), *tags = named_by(filter_string)
+        named = [version for (name, _), version in self.versions.items() if name == wanted]
+        return [version for version in named if all(version.tags.get(key) == value for key, value in tags)][:max_results]
 
     def set_registered_model_alias(self, name, alias, version):
         self.models[name].aliases[alias] = version
@@ -107,9 +161,10 @@ def connected(client, monkeypatch):
     monkeypatch.setenv("RETAKE_MLFLOW_URI", URI)
     monkeypatch.setattr(registry, "connect", lambda settings: client)
     monkeypatch.setattr(runs, "connect", lambda settings: client)
+    monkeypatch.setattr(registry.mlflow, "start_run", client.start_run)
     return client
 
 
 @pytest.fixture
-def mlflow(monkeypatch):
-    return connected(MlflowInMemory(), monkeypatch)
+def mlflow(monkeypatch, tmp_path):
+    return connected(MlflowInMemory(tmp_path / "models"), monkeypatch)

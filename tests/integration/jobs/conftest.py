@@ -10,7 +10,7 @@ from tasks.local.choices import SAMPLE_OPTIONS
 from tests.budget.plugin import count_airflow_runs
 from tests.integration.conftest import own_home
 from tests.integration.jobs.browser import open_browser
-from tests.integration.jobs.whole_job import OWN_OPTIONS, Kitchen, MadeRun
+from tests.integration.jobs.whole_job import OWN_OPTIONS, SAMPLE_CHANGES, Kitchen, MadeRun
 from tests.ports import port_offset
 
 KITCHEN_PORT_OFFSET = port_offset(1100)
@@ -39,13 +39,13 @@ def kitchen(tmp_path_factory, request) -> Iterator[Kitchen]:
 
 @pytest.fixture(scope="session")
 def sample_run(kitchen) -> MadeRun:
-    """Return `make run` with the centre crop only, whose promotion a person approves in the browser."""
+    """Return `make run` with the centre crop only and without a learning curve, whose promotion a person approves in the browser."""
 
     def approve(address: str) -> None:
         with open_browser(kitchen) as browser:
             browser.approve(address, str(SAMPLE_OPTIONS["model_name"]))
 
-    return kitchen.make_run("crops=1", "promotion=approve", answer=approve)
+    return kitchen.make_run(*SAMPLE_CHANGES, "promotion=approve", answer=approve)
 
 
 @pytest.fixture(scope="session")

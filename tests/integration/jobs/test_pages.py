@@ -16,12 +16,12 @@ from tests.integration.jobs.whole_job import Kitchen, MadeRun
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(900)]
 
 MODEL = str(SAMPLE_OPTIONS["model_name"])
-CHOSEN = SAMPLE_OPTIONS | {"store": SAMPLE_STORE, "crops": 1, "promotion": "approve"}
+CHOSEN = SAMPLE_OPTIONS | {"store": SAMPLE_STORE, "crops": 1, "feature_variants": 1, "promotion": "approve"}
 SECTIONS = {
     "": ("store", "backbone", "epochs", "batch_size", "learning_rate", "promotion"),
     "Optimizer": ("trainable",),
     "Initial weights": ("weights",),
-    "Cache and seed": ("frame_step",),
+    "Cache and seed": ("frame_step", "feature_variants"),
     "Evaluation": ("crops",),
     "Registration": ("model_name",),
 }

@@ -2,10 +2,12 @@
 
 import pytest
 
-from tasks.errors import BadInput, Unavailable
+from tasks.errors import BadInput
 from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
+from tasks.results.record import TARGETS
+from tasks.steps import _datasets
 from tests.steps.in_process import LABELS, STORE, Bench
-from tests.steps.shelf import Dated, taken_in
+from tests.steps.shelf import Fragile, Killed, taken_in
 
 FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
 
@@ -46,28 +48,17 @@ def test_a_val_share_that_cannot_be_had_is_told_with_the_numbers(bench, caplog):
     assert "where 99% was wished" in caplog.text
 
 
-class Fragile(Dated):
-    """A store that goes down after so many writes."""
-
-    num_writes_left = 1000
-
-    def write_bytes(self, uri, data):
-        if not self.num_writes_left:
-            raise Unavailable("cut off")
-        self.num_writes_left -= 1
-        super().write_bytes(uri, data)
-
-
-def test_a_dataset_that_is_cut_off_at_any_write_is_never_read():
+def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(monkeypatch):
+    monkeypatch.setattr(_datasets, "histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
     bench = Bench(Fragile())
     taken_in(bench.store, FOUR)
     bench.split()
     for limit in range(100):
-        bench.store.num_writes_left = limit
+        bench.store.num_writes, bench.store.dies_at = 0, limit
         try:
             bench.run("dataset", labels=LABELS)
             is_done = True
-        except Unavailable:
+        except Killed:
             is_done = False
         written = {stored.name for stored in bench.store.list(f"{STORE}/datasets/")}
         if "manifest.json" in written:

@@ -2,14 +2,12 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from threading import Barrier, Lock
+from threading import Barrier
 
 import pytest
 
 from tasks.contracts.build_dataset import LabelArguments
 from tasks.dataset.vocabulary import OwnClasses
-from tasks.errors import Unavailable
 from tasks.keys import recipe_of
 from tasks.media.label_inputs import MAX_ANNOTATION_BYTES, inputs_digest
 from tasks.media.label_log import append
@@ -18,32 +16,16 @@ from tasks.options import SegmentOptions
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.labelling import ClipStatement
 from tasks.steps.build_dataset import label
-from tests.steps.shelf import Dated, Shelf, grown, taken_in
+from tests.steps.shelf import Fragile, Killed, Shelf, grown, taken_in
 
 STORE = "s3://retake"
 OUT = f"{STORE}/labels/{recipe_of(SegmentOptions())}/"
 NAMES = ("knit sock/a.mp4", "наливать чай/b.mp4", "wave/c.mp4", "put meat/d.mp4", "day 1/e.mp4")
 
 
-class Shared(Shelf):
-    """A store that several write to at once, and that goes down before any write."""
-
-    def __init__(self):
-        super().__init__()
-        self.lock = Lock()
-        self.num_creations_left = 1000
-
-    def create_bytes(self, uri, data):
-        with self.lock:
-            if not self.num_creations_left:
-                raise Unavailable("killed")
-            self.num_creations_left -= 1
-            return super().create_bytes(uri, data)
-
-
 @pytest.fixture
 def store():
-    made = Shared()
+    made = Fragile()
     taken_in(made, NAMES)
     return made
 
@@ -73,20 +55,19 @@ def test_words_that_come_later_get_later_ids(store):
     assert labelled(store)[1] == before | {"clap": (128, 352), "clap hands": (128, 355)}
 
 
-@pytest.mark.parametrize("num_creations", range(6))
-def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_creations):
-    whole = Shared()
-    taken_in(whole, NAMES)
-    store.num_creations_left = num_creations
-    with pytest.raises(Unavailable):
+@pytest.mark.parametrize("num_writes", range(6))
+def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_writes):
+    whole = store.copy()
+    store.dies_at = store.num_writes + num_writes
+    with pytest.raises(Killed):
         labelled(store)
-    store.num_creations_left = 1000
+    store.dies_at = None
     assert labelled(store) == labelled(whole)
     assert store.objects == whole.objects
 
 
 def test_of_steps_that_number_words_at_once_all_agree():
-    store = Shared()
+    store = Shelf()
     words = [f"word-{number}" for number in range(40)]
     shares = [words[first::step] for first, step in ((0, 1), (0, 2), (1, 2), (0, 3), (2, 3), (1, 5))]
     start = Barrier(len(shares))
@@ -120,9 +101,7 @@ def test_a_file_that_is_too_large_is_named_and_not_read(store, monkeypatch):
 def test_a_file_of_the_largest_size_is_read(store, monkeypatch):
     file = f"{STORE}/annotations/a.csv"
     store.write_bytes(file, b"uid,verb,noun\ne,take,bag\n")
-    stat = store.stat
-    times = {"size_bytes": MAX_ANNOTATION_BYTES, "modified": "2026-11-27T10:00:00+00:00"}
-    monkeypatch.setattr(store, "stat", lambda uri: replace(stat(uri), **times) if uri == file else stat(uri))
+    grown(store, file, MAX_ANNOTATION_BYTES, monkeypatch, is_read=True)
     assert "take bag" in labelled(store)[1]
 
 
@@ -137,7 +116,7 @@ def test_epics_lists_beside_its_weights_number_words(store):
 
 
 def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure():
-    store = Dated()
+    store = Shelf()
     taken_in(store, [*NAMES, "day 2/f.mp4"])
     store.write_bytes(f"{STORE}/annotations/done.csv", b"video,fully_labelled\ne.mp4,yes\nf.mp4,yes\nd.mp4,yes\n")
     _, ids = labelled(store)

@@ -9,13 +9,13 @@ from tasks.errors import NothingToDo
 from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
 from tests.served import served
 from tests.steps.in_process import RECIPE, STORE, Bench
-from tests.steps.shelf import Dated, filmed
+from tests.steps.shelf import Shelf, filmed
 
 HEADER = "uid,verb,noun,action,verb_class,noun_class\n"
 UNCHANGED = "no new video and no new annotation since labels were last gathered"
 
 
-class Watched(Dated):
+class Watched(Shelf):
     """A store that keeps times in whole seconds, as S3 does, and knows what was downloaded from it."""
 
     def __init__(self):
@@ -28,7 +28,7 @@ class Watched(Dated):
 
     def write_bytes(self, uri, data):
         super().write_bytes(uri, data)
-        self.written[uri] = str(datetime.now(UTC).replace(microsecond=0))
+        self.written[uri] = datetime.now(UTC).replace(microsecond=0)
 
     def put(self, place, data):
         self.write_bytes(f"{STORE}/{place}", data)
@@ -99,6 +99,12 @@ def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, 
     assert "notes.mp4: " in first
     assert "empty" not in first
     assert store.downloaded == [f"{STORE}/inbox/notes.mp4"]
+
+
+def test_the_first_ingest_makes_the_bucket(bench, store, video, tmp_path):
+    store.buckets.clear()
+    (tmp_path / "a.mp4").write_bytes(video)
+    assert bench.take(tmp_path).num_videos == 1
 
 
 def test_annotation_files_wait_for_videos(bench, store):

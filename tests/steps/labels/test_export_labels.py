@@ -10,19 +10,20 @@ from tasks.contracts.labels import LabelsExportArguments
 from tasks.dataset.rows import AnnotationFile
 from tasks.media.label_log import append
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
-from tasks.options import LabelOptions, SegmentOptions
+from tasks.options import LabelOptions
 from tasks.prediction.found_intervals import FoundIntervals
 from tasks.prediction.interval_files import write_intervals
 from tasks.prediction.intervals import Interval
 from tasks.prediction.names import Names
-from tasks.results.dataset import LabelsFile, Vocabulary
+from tasks.results.dataset import LabelsFile
 from tasks.results.labelling import ClipStatement, IntervalStatement
 from tasks.results.prediction import PredictBatchResult, ScoredVideo
 from tasks.results.video import BatchRef
 from tasks.steps.labels import export_labels
 from tasks.store.layout import Layout
 from tests.prediction.pages import planned
-from tests.steps.shelf import Dated, taken_in
+from tests.report.records import some
+from tests.steps.shelf import Shelf, taken_in
 
 ROOT = "s3://retake"
 KEY = "0123456789abcdef"
@@ -37,31 +38,21 @@ def sha(name):
 
 def scored(name):
     windows = None if name == "unseen.mp4" else "s3://retake/w.parquet"
-    return ScoredVideo(video=sha(name), name=name, num_clips=1, scored_uri="", preview_uri=None, windows_uri=windows)
+    return some(ScoredVideo, video=sha(name), name=name, windows_uri=windows)
 
 
 @pytest.fixture
 def shelf(tmp_path):
     """Three films of one clip, labelled by nobody, in each of which a network sees meat put; two have windows, and one an interval."""
-    made = Dated()
+    made = Shelf()
     taken_in(made, FILMS)
-    labels = LabelsFile(
-        recipe="r",
-        segment=SegmentOptions(),
-        options=LabelOptions().model_dump(),
-        vocabulary=Vocabulary(verbs=(), nouns=()),
-        clips=(),
-        problems=(),
-        changes=(),
-    )
+    labels = some(LabelsFile, recipe="r", options=LabelOptions().model_dump(), clips=())
     made.write(Layout(ROOT).labels("r").clips, labels)
     prediction = Layout(ROOT).prediction(KEY)
     batch = prediction.predicted(0)
     plan = planned(0.6).model_copy(update={"batches": (BatchRef(uri="s3://retake/b", name="all", out=batch.folder_uri),)})
     made.write(prediction.plan, plan)
-    made.write(
-        batch, PredictBatchResult(videos=tuple(map(scored, FILMS)), set_aside=(), engines={}, scoring_seconds=1, peak_memory_bytes=1)
-    )
+    made.write(batch, some(PredictBatchResult, videos=tuple(map(scored, FILMS))))
     lines = ["video_sha256,network,rank,start_seconds,stop_seconds,action,action_probability"]
     lines += [f"{sha(name)},{network},1,0,8,{said},0.5" for name in FILMS for network, said in (("m", "put meat"), ("base", "take meat"))]
     made.write_bytes(prediction.report.table, "\n".join(lines).encode())

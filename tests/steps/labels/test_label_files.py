@@ -1,7 +1,6 @@
 """Labels from other tools, into a store and out of it again."""
 
 import json
-import subprocess
 
 import pytest
 
@@ -11,6 +10,7 @@ from tasks.results.dataset import LabelsFile
 from tasks.results.video import Inventory
 from tasks.store.layout import Layout
 from tests.steps.in_process import LABELS, STORE, Bench
+from tests.steps.shelf import filmed
 
 TABLE = (
     "video,video_sha256,uid,start_seconds,stop_seconds,network,rank,verb,verb_class,verb_probability,action,action_probability\n"
@@ -29,8 +29,7 @@ def studio(video, start, end, label, **data):
 def videos(tmp_path_factory, ffmpeg):
     """A video of 16 s with an export of Label Studio and other files beside it."""
     folder = tmp_path_factory.mktemp("videos")
-    source = ["-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=16", "-pix_fmt", "yuv420p"]
-    subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *source, folder / "long.mp4"], check=True)
+    filmed(ffmpeg, folder / "long.mp4", seconds=16, picture="testsrc=s=160x120:r=25")
     (folder / "project-1.json").write_text(json.dumps([studio("/data/upload/1/abcd1234-long.mp4", 1, 192, "put meat")]))
     (folder / "package.json").write_text('{"name": "x"}')
     (folder / "README.txt").write_text("My videos.\n")

@@ -122,9 +122,9 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
     for network in ("retake-tsn version 1", "baseline"):
         assert f"{network}: not calibrated" in page
-    (run,) = [run for run in predicted[2].runs.values() if run.info.run_name == plan_of(bench, report).key]
+    run = predicted[2].named(plan_of(bench, report).key)
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
-    assert {"report.html", "predictions.csv", "to_label.csv"} <= predicted[2].artifacts[run.info.run_id]
+    assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
 
@@ -181,11 +181,6 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
                 for uid, own in zip(clips.uids, likely, strict=True):
                     told = [float(row[f"{head}_probability"]) for row in rows if (row["uid"], row["network"]) == (uid, network.label)]
                     assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
-
-
-def test_a_stride_that_does_not_fit_the_clips_is_refused(predict, folder):
-    with pytest.raises(BadInput, match="choose for example 8, 4, 2, 1"):
-        predict(folder, stride_seconds=3)
 
 
 def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):

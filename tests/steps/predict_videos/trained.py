@@ -1,7 +1,6 @@
 """A store in memory with a network that was trained, scored and registered, and films to predict."""
 
 import hashlib
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tasks.results.prediction import PredictPlanResult
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.runs import Evaluations
 from tests.steps.in_process import STORE
-from tests.steps.shelf import RUN, plan_result, train_result
+from tests.steps.shelf import RUN, filmed, plan_result, train_result
 
 MODEL = "models:/retake-tsn@challenger"
 VOCABULARY = Vocabulary(verbs=(), nouns=())
@@ -69,10 +68,7 @@ def score(shelf, plan, num_clips, model="baseline"):
 def film(ffmpeg, path, number, seconds=16):
     """Draw a film of moving stripes, each number another."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = f"testsrc2=s=160x120:r=30:d={seconds},hue=h={37 * number}"
-    command = [ffmpeg, "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", picture, "-pix_fmt", "yuv420p", path]
-    subprocess.run(command, check=True)
-    return path
+    return filmed(ffmpeg, path, seconds, picture=f"testsrc2=s=160x120:r=30,hue=h={37 * number}")
 
 
 def train(bench, ffmpeg, folder):

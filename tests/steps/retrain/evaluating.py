@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from tasks.contracts.retrain import EvaluateArguments
+from tasks.errors import Unavailable
+from tasks.evaluation.scoring import score_clips
 from tasks.media import frame_cache, prefetch
 from tasks.model.checkpoints import save
 from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
-from tasks.model.network import Network
+from tasks.model.engines.scorer import make_scorer
+from tasks.model.network import Network, weights_sha256
 from tasks.model.spec import NetworkSpec
 from tasks.options import EvaluateOptions
 from tasks.results.dataset import Manifest
@@ -19,7 +22,6 @@ from tasks.steps import _training
 from tasks.steps.retrain import evaluate
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.runs import Evaluations
-from tests.steps.retrain.bench import Book
 from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
@@ -39,6 +41,45 @@ def relabel(shelf, label, numbers=range(NUM_VAL + NUM_TRAIN), verbs=None, nouns=
     clips = tuple(clip.model_copy(update=label if number in numbers else {}) for number, clip in enumerate(known))
     shelf.write(MANIFEST, manifest_of(clips, words(verbs or {1: "put"}, nouns or {26: "meat"})))
     return clips
+
+
+class Scorings(list):
+    """The splits that are scored, in their order; the process is cut off in the one at `killed_at`, counted from 1."""
+
+    killed_at = None
+
+
+@pytest.fixture
+def scorings(monkeypatch):
+    made = Scorings()
+
+    def counted(clips, *arguments, **options):
+        made.append(clips[0].split)
+        if len(made) == made.killed_at:
+            raise Unavailable("killed")
+        return score_clips(clips, *arguments, **options)
+
+    monkeypatch.setattr(evaluate, "score_clips", counted)
+    return made
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave confusions and losses undrawn, which tests/report draws, and where a network looked."""
+    for figure in ("confusion_figure", "clip_loss_figure"):
+        monkeypatch.setattr(evaluate, figure, lambda *_: b"a picture")
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 0)
+
+
+SCORERS = {}
+
+
+def made_once(saved, wanted, jobs):
+    """Convert and check each network once for each engine, which takes seconds; all tests have the same clips."""
+    key = tuple((network.spec, weights_sha256(network)) for network in saved.networks), wanted, jobs[0].num_clips
+    if key not in SCORERS:
+        SCORERS[key] = make_scorer(saved, wanted, jobs)
+    return SCORERS[key]
 
 
 @pytest.fixture
@@ -68,31 +109,29 @@ def shelf(tmp_path):
 
 
 @pytest.fixture
-def score(shelf, tmp_path, monkeypatch):
-    """Run the step, without MLflow and on noise in place of decoded clips; gives its result and what was logged."""
+def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
+    """Run the step on noise in place of decoded clips; gives its result and the run in MLflow."""
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
-    book = Book()
 
     def frames(store, clips, spec, root=None, describer=None):
         paths = {}
-        for one in clips:
-            paths[one.uid] = tmp_path / f"{one.uid}-{spec.num_segments}.npy"
-            number = int(one.sha256, 16)
+        for clip in clips:
+            paths[clip.uid] = tmp_path / f"{clip.uid}-{spec.num_segments}.npy"
+            number = int(clip.sha256, 16)
             noise = np.random.default_rng(number).integers(0, 256, (spec.num_frames, 256, 300, 3), dtype=np.uint8)
-            np.save(paths[one.uid], noise // 4 + 190 if number in shelf.bright else noise)
+            np.save(paths[clip.uid], noise // 4 + 190 if number in shelf.bright else noise)
         return paths
 
+    monkeypatch.setattr(evaluate, "make_scorer", made_once)
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, *_: frames(store, clips, spec))
-    monkeypatch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
-    monkeypatch.setattr(evaluate.Tracker, "from_settings", lambda settings: book)
 
     def run(model):
         arguments = EvaluateArguments(store="s3://retake", plan=f"{RUN}decisions/d/plan/", model=model)
         results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
-        return {result.split: result for result in results}, book
+        return {result.split: result for result in results}, mlflow.named("0123")
 
     return run

@@ -1,5 +1,6 @@
 from tasks.results.decision import DecisionRecord
 from tasks.steps.retrain.compare import attempt_in_store
+from tests.report.records import some
 from tests.steps.shelf import Shelf, dataset_clip, manifest_of, plan_result
 
 STORE = "s3://retake"
@@ -28,24 +29,12 @@ class History:
         plan = plan_of(run_key, name, model_name)
         if has_plan:
             self.store.write(f"{plan.decision_uri}plan/result.json", plan)
-        record = DecisionRecord(
-            time="2026-11-26T00:00:00.000Z",
-            model_name=model_name,
-            version=1,
-            event=event,
-            champion_before=None,
-            champion_after=None,
-            promotion="auto",
-            decided_by="rules",
-            reason="?",
-            run_key=run_key,
-            mlflow_run_url="u",
-        )
+        record = some(DecisionRecord, time="2026-11-26T00:00:00.000Z", model_name=model_name, event=event, run_key=run_key)
         self.store.write(f"{STORE}/decisions/{len(self.store.objects)}.json", record)
 
     def attempt(self, run_key, name):
-        found = attempt_in_store(self.store, STORE, plan_of(run_key, name), dataset(name))
-        return found.number, found.num_others_on_dataset
+        attempt = attempt_in_store(self.store, STORE, plan_of(run_key, name), dataset(name))
+        return attempt.number, attempt.num_others_on_dataset
 
 
 def test_decisions_on_these_clips_under_this_name_are_counted_and_no_others():

@@ -1,7 +1,5 @@
 """Sound is described where a network hears; clips in which there is nothing to hear are counted and named."""
 
-import subprocess
-
 import pytest
 
 from tasks.contracts.retrain import SOUND, SoundArguments
@@ -16,7 +14,7 @@ from tasks.results.dataset import Manifest
 from tasks.results.sound import SoundNote, SoundRecipe, SoundState
 from tasks.results.training import Champion
 from tasks.steps.retrain import describe_clips
-from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result
+from tests.steps.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
 
 RECIPE = SoundRecipe(network=None, speech=None)
 TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
@@ -26,12 +24,11 @@ ARGUMENTS = SoundArguments(store="s3://retake", plan=PLAN)
 
 @pytest.fixture(scope="module")
 def films(ffmpeg, tmp_path_factory):
-    folder, made = tmp_path_factory.mktemp("films"), {}
-    for name, track in TRACKS.items():
-        sound = ["-f", "lavfi", "-i", track, "-c:a", "aac"] if track else []
-        source = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", *sound, "-pix_fmt", "yuv420p"]
-        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", *source, folder / f"{name}.mp4"], check=True)
-        made[name] = (folder / f"{name}.mp4").read_bytes()
+    folder = tmp_path_factory.mktemp("films")
+    made = {
+        name: filmed(ffmpeg, folder / f"{name}.mp4", picture="testsrc2=s=64x48:r=30", track=track).read_bytes()
+        for name, track in TRACKS.items()
+    }
     return made | {"damaged": made["damaged"][:500]}
 
 
@@ -67,8 +64,8 @@ def test_clips_are_described_counted_and_named(shelf, caplog):
     result = describe_clips.run(ARGUMENTS, shelf)
     assert (result.recipes, result.num_clips, result.num_described) == ((RECIPE,), 4, 3)
     assert (result.num_silent, result.num_without_track, result.num_unreadable, result.with_speech) == (1, 1, 0, None)
-    assert {one.name: one.reason for one in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
-    assert [one.name for one in result.set_aside] == ["damaged"]
+    assert {clip.name: clip.reason for clip in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
+    assert [clip.name for clip in result.set_aside] == ["damaged"]
     assert "of 4 clips, 1 are silent, 1 have no sound track, that of 0 cannot be read" in caplog.text
     for line in ("silence: its sound is silence", "none: it has no sound track"):
         assert line in caplog.text

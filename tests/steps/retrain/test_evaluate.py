@@ -9,11 +9,9 @@ from PIL import Image
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.evaluation.fingerprints import fingerprint, from_parquet
 from tasks.evaluation.scores_file import from_parquet as predictions_from_parquet
-from tasks.evaluation.scoring import score_clips
 from tasks.model.checkpoints import HeadWeights, Saved, save
 from tasks.model.class_names import ClassNames
 from tasks.model.engines.choice import OPENVINO_FROM_CLIPS
-from tasks.model.engines.scorer import make_scorer
 from tasks.model.heads import HEADS
 from tasks.model.network import Network
 from tasks.options import Head, Modality
@@ -32,8 +30,9 @@ KNIT = {"verb": "knit", "verb_class": 130}
 NO_NOUN = {"noun": NO_OBJECT, "noun_class": 352}
 
 
-def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf):
-    results, book = score("fine-tuned")
+def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf, monkeypatch):
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
+    results, run = score("fine-tuned")
     for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
         out, result = f"{RUN}fine-tuned/{split}/", results[split]
         assert shelf.read(f"{out}result.json", EvaluateResult) == result
@@ -41,19 +40,19 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert (result.num_clips, result.latency.num_clips) == (num_clips, num_clips)
         assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
         assert result.peak_memory_bytes > 2**26
-        assert result.num_parameters == book.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
-        assert result.num_flops == book.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
+        assert result.num_parameters == run.data.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
+        assert result.num_flops == run.data.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
         assert result.hardware["device"] == "cpu"
         assert "version.torch" in result.hardware
-        assert book.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
-        assert book.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
+        assert run.data.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
+        assert run.data.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
     assert results["train"].peak_memory_bytes == results["val"].peak_memory_bytes
     assert results["train"].activations == (), "looked into only where promotion is decided"
-    assert len(results["val"].activations) == 4
+    assert len(results["val"].activations) == 2
     for seen in results["val"].activations:
         assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
-        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in book.artifacts
+        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in run.artifacts
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
 
 
@@ -140,32 +139,17 @@ def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_ot
     assert [result.fingerprints_uri for result in score("baseline")[0].values()] == [None, None]
 
 
-def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, monkeypatch):
-    scored, made_ready = [], []
-
-    def score_until_killed(clips, *arguments, **options):
-        if clips[0].split == kills:
-            raise Unavailable("killed")
-        scored.append(clips[0].split)
-        return score_clips(clips, *arguments, **options)
-
-    def make_counted(*arguments):
-        made_ready.append(arguments)
-        return make_scorer(*arguments)
-
-    monkeypatch.setattr(evaluate, "score_clips", score_until_killed)
-    monkeypatch.setattr(evaluate, "make_scorer", make_counted)
-    kills = "val"
+def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, scorings):
+    scorings.killed_at = 2
     with pytest.raises(Unavailable, match="killed"):
         score("baseline")
     before = shelf.objects[f"{RUN}baseline/train/result.json"]
-    kills = None
     results, _ = score("baseline")
-    assert (scored, len(made_ready)) == (["train", "val"], 2)
+    assert scorings == ["train", "val", "val"]
     assert shelf.objects[f"{RUN}baseline/train/result.json"] == before
     assert results["train"].engine == results["val"].engine, "it is chosen and checked as it was at the first try"
     assert score("baseline")[0] == results
-    assert (scored, len(made_ready)) == (["train", "val"], 2), "nothing was left to do"
+    assert len(scorings) == 3, "nothing was left to do"
 
 
 def test_a_champion_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf):
@@ -213,14 +197,15 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
         return fetched
 
     monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("fine-tuned")
+    results, run = score("fine-tuned")
     result = results["val"]
     assert (result.num_clips, result.activations) == (NUM_VAL, ())
-    assert not [file for file in book.artifacts if "activations" in file]
-    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len(said) == 4
-    assert all("no map of where the network looked: no module of this backbone" in line for line in said)
+    assert not [file for file in run.artifacts if "activations" in file]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2
+    assert all("no map of where the network looked: no module of this backbone" in line for line in warnings)
 
 
 def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score, shelf):
@@ -228,7 +213,7 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     relabel(shelf, KNIT, [0])
     relabel(shelf, {"noun": "sock", "noun_class": 360}, [1], verbs, nouns)
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("baseline")
+    results, run = score("baseline")
     result = results["val"]
     assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (
         NUM_VAL,
@@ -237,7 +222,7 @@ def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score
     )
     scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
     assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
-    assert result.loss == book.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
+    assert result.loss == run.data.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
 
 
 def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
@@ -260,10 +245,10 @@ def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_ha
 def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
     relabel(shelf, KNIT, verbs={130: "knit"})
     shelf.plan(engine="pytorch", crops=1)
-    results, book = score("baseline")
+    results, run = score("baseline")
     result = results["train"]
     assert shelf.read(f"{RUN}baseline/train/result.json", EvaluateResult) == result
     assert (result.loss, result.verb.top1, result.action.top5) == (None, 0, 0)
-    assert "baseline/train/loss" not in book.metrics
-    assert "baseline/train/loss_per_clip.png" not in book.artifacts
-    assert "baseline/train/confusion_verbs.png" in book.artifacts
+    assert "baseline/train/loss" not in run.data.metrics
+    assert "baseline/train/loss_per_clip.png" not in run.artifacts
+    assert "baseline/train/confusion_verbs.png" in run.artifacts

@@ -19,7 +19,7 @@ from tasks.results.flow import FlowBatch, FlowClip
 from tasks.results.training import Champion
 from tasks.steps.retrain import compute_flow, missing_flow
 from tasks.video.fields import iter_fields
-from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result
+from tests.steps.shelf import RUN, Fragile, Killed, dataset_clip, manifest_of, plan_result
 
 ROOT = "s3://retake"
 OPTIONS = FlowOptions(flow_method="dis")
@@ -30,7 +30,7 @@ SPEC = NetworkSpec(backbone="none", num_segments=2, modality=Modality.FLOW, flow
 def shelf(monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("RETAKE_NUM_PROCESSES", "1")
-    return Shelf()
+    return Fragile()
 
 
 @cache
@@ -99,24 +99,15 @@ def test_a_batch_with_odd_clips_costs_those_alone_and_is_done_once(shelf, caplog
     assert (mended.num_computed, [clip.name for clip in mended.set_aside]) == (1, ["absent"])
 
 
-class Killed(BaseException):
-    """As a process ends that is killed: nothing catches it."""
-
-
 def test_a_killed_try_is_gone_on_with_and_nothing_is_done_twice(shelf):
     clips = [put(shelf, f"clip{number}", 6, seed=number) for number in range(4)]
     arguments = batch_of(shelf, *clips)
     uris = [flow_uri(clip.uri, OPTIONS) for clip in clips]
 
-    def until_killed(uri, path):
-        if uri not in uris[:2]:
-            raise Killed
-        Shelf.write_file(shelf, uri, path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf, "write_file", until_killed)
-        with pytest.raises(Killed):
-            compute_flow.run(arguments, shelf)
+    shelf.dies_at = shelf.num_writes + 2
+    with pytest.raises(Killed):
+        compute_flow.run(arguments, shelf)
+    shelf.dies_at = None
     before = dict(shelf.objects)
     assert [uri in before for uri in uris] == [True, True, False, False]
     assert FLOW.address(arguments).uri not in before

@@ -26,9 +26,9 @@ pytestmark = pytest.mark.slow
 def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, caplog):
     plan = verbs.decide(trainable="heads", epochs=3)
     caplog.set_level("INFO")
-    result = verbs.run(learning_curve)
+    result = verbs.run("learning_curve")
     assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
-    kept = verbs.shelf.read(kept_in(plan), CurveTrainings)
+    kept = verbs.store.read(kept_in(plan), CurveTrainings)
     # Two steps per epoch of 4 clips, one of 1 or 2 clips: twice as many epochs.
     assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 6), (2, 1, 6), (4, 2, 3)}
     assert {(share.num_clips, share.draw) for share in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
@@ -37,9 +37,9 @@ def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(
     assert [point.num_clips for point in curve.points] == [1, 2, 4]
     assert curve.majority_top1 == 0.5
     assert "Shares of 4 training clips are too small" in curve.unknown
-    table = list(csv.DictReader(io.StringIO(verbs.shelf.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
+    table = list(csv.DictReader(io.StringIO(verbs.store.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
     assert len(table) == 15
-    assert "learning_curve/trainings.csv" in verbs.book.artifacts
+    assert "learning_curve/trainings.csv" in verbs.logged.artifacts
     assert "training 15 of 15: 4 clips of 2 source videos" in caplog.text
 
 
@@ -48,28 +48,28 @@ def kept_in(plan):
 
 
 def reason(bench):
-    return bench.shelf.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
+    return bench.store.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
 
 
 def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
     plan = verbs.decide(trainable="heads", epochs=2)
-    first = verbs.run(learning_curve)
+    first = verbs.run("learning_curve")
     monkeypatch.setattr(learning_curve, "train_curve", None)
-    before = dict(verbs.shelf.objects)
-    assert verbs.run(learning_curve) == first
-    assert verbs.shelf.objects == before
+    before = dict(verbs.store.objects)
+    assert verbs.run("learning_curve") == first
+    assert verbs.store.objects == before
     verbs.change(decision_uri=f"{plan.run_uri}decisions/again/")
-    assert verbs.run(learning_curve) == first
+    assert verbs.run("learning_curve") == first
 
 
 def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(verbs):
     verbs.decide(epochs=2)
-    verbs.train()
-    result = verbs.run(learning_curve)
+    verbs.run("train")
+    result = verbs.run("learning_curve")
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
     verbs.evaluate()
     _, reported = verbs.report()
-    assert verbs.shelf.read(reported.metrics_uri, Metrics).learning_curve == result
+    assert verbs.store.read(reported.metrics_uri, Metrics).learning_curve == result
     page = re.sub(r"<[^>]+>", " ", verbs.page(reported))
     assert "The data cannot tell whether more labels would help." in page
     assert "heads alone were trained by the recipe of preset light" in page
@@ -91,10 +91,10 @@ MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=N
 def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, switched, changes, options):
     plan = verbs.decide(trainable="heads")
     verbs.change(weights=plan.weights.model_copy(update=changes), train=plan.train.model_copy(update=options))
-    before = dict(verbs.shelf.objects)
+    before = dict(verbs.store.objects)
     with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
-        verbs.run(learning_curve, learning_curve=switched)
-    assert len(verbs.shelf.objects.keys() - before.keys()) == 1
+        verbs.run("learning_curve", learning_curve=switched)
+    assert len(verbs.store.objects.keys() - before.keys()) == 1
     assert told in reason(verbs)
 
 
@@ -109,8 +109,8 @@ def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs
         _curve_trainings, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
     )
     with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
-        verbs.run(learning_curve)
-    assert kept_in(plan) not in verbs.shelf.objects
+        verbs.run("learning_curve")
+    assert kept_in(plan) not in verbs.store.objects
     assert "lower it" in reason(verbs)
 
 
@@ -129,7 +129,7 @@ def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
 
     monkeypatch.setattr(_curve_trainings, "fetch_inputs", fetched)
     monkeypatch.setattr(_curve_trainings, "run_trials", watched)
-    result = verbs.run(learning_curve)
+    result = verbs.run("learning_curve")
     assert (len(jobs), result.num_clips) == (15, 4)
     assert {len(job.train) for job in jobs} == {1, 2, 4}
     labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}

@@ -8,8 +8,8 @@ import pytest
 from tasks.errors import NothingToDo
 from tasks.evaluation.kept_answers import from_parquet
 from tasks.model import epochs
+from tasks.options import recipe
 from tasks.results.metrics import Metrics
-from tasks.steps.retrain import register
 
 LONG = {"trainable": "heads", "epochs": 200, "batch_size": 4, "train_frames": "middle", "crop": "centre", "mirror": False}
 
@@ -17,8 +17,8 @@ LONG = {"trainable": "heads", "epochs": 200, "batch_size": 4, "train_frames": "m
 @pytest.mark.slow
 def test_altered_labels_are_scored_and_reported_and_never_registered(verbs, monkeypatch):
     monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
-    plan, shelf = verbs.decide(**LONG, label_noise=0.5), verbs.shelf
-    trained = verbs.train()
+    plan, shelf = verbs.decide(**LONG, label_noise=0.5), verbs.store
+    trained = verbs.run("train")
 
     numbers, folder = [1, 2, 4, 8, 16, 32, 64, 128, 200], f"{plan.run_uri}train/"
     assert trained.kept_epochs == tuple(number - 1 for number in numbers)
@@ -39,21 +39,22 @@ def test_altered_labels_are_scored_and_reported_and_never_registered(verbs, monk
     assert "Labels were altered: 50.0 % of the training clips" in page
     assert "second descent" in page
     with pytest.raises(NothingToDo, match=r"not registered: label_noise 0\.5 altered training labels"):
-        verbs.run(register)
+        verbs.run("register")
     assert f"{plan.run_uri}register/result.json" not in shelf.objects
-    assert verbs.book.card is None
+    assert not verbs.mlflow.versions
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_a_search_left_is_no_start_of_a_long_training(verbs):
-    plan = verbs.decide(**LONG)
-    verbs.shelf.objects[f"{plan.run_uri}train/last.ckpt"] = b"200 epochs, and no heads on the way"
-    assert verbs.train().kept_epochs[-1] == 199
+def test_a_checkpoint_that_a_search_left_is_no_start_of_a_long_training(verbs, monkeypatch):
+    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
+    plan = verbs.decide(**LONG | {"epochs": 20})
+    verbs.store.objects[f"{plan.run_uri}train/last.ckpt"] = b"20 epochs, and no heads on the way"
+    assert verbs.run("train").kept_epochs[-1] == 19
 
 
 def test_a_short_training_has_no_section(verbs):
     plan = verbs.decide(**LONG | {"epochs": 2, "mixup": 0.2})
-    trained = verbs.train()
+    trained = verbs.run("train")
     assert trained.kept_epochs == ()
     assert {epoch.train_verb_top1 for epoch in trained.epochs} == {None}
-    assert f"{plan.run_uri}train/answers.parquet" not in verbs.shelf.objects
+    assert f"{plan.run_uri}train/answers.parquet" not in verbs.store.objects

@@ -13,10 +13,10 @@ LABELS = [("take", 0, "bag", 20), ("put", 1, "meat", 26), *[(NOTHING, NOTHING_ID
 
 @pytest.mark.slow
 def test_they_are_trained_as_a_class_and_count_in_a_row_of_their_own(bench):
-    shelf, book = bench.shelf, bench.book
+    shelf = bench.store
     bench.label(*LABELS)
     bench.decide(epochs=2)
-    bench.train()
+    bench.run("train")
     result = bench.evaluate()["fine-tuned", "val"]
     compared, reported = bench.report()
 
@@ -31,7 +31,7 @@ def test_they_are_trained_as_a_class_and_count_in_a_row_of_their_own(bench):
     assert (result.nothing.num_clips, result.nothing.num_recognised) == (2, (says_nothing & is_nothing).sum())
     assert (result.nothing.num_action_clips, result.nothing.num_false_alarms) == (2, (says_nothing & ~is_nothing).sum())
     assert {difference.num_clips for difference in compared.differences} == {2}
-    assert book.metrics["fine-tuned/val/nothing_recall"] == result.nothing.recall
+    assert bench.logged.data.metrics["fine-tuned/val/nothing_recall"] == result.nothing.recall
     metrics = shelf.read(reported.metrics_uri, Metrics)
     assert {int(np.sum(one.counts)) for one in metrics.confusions} == {2}
     assert {sum(one.num_clips for one in found.bins) for found in metrics.calibration} == {4}, "probabilities are served on all clips"

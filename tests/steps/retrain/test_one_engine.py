@@ -44,19 +44,6 @@ def fragile(shelf, tmp_path):
     return make
 
 
-@pytest.fixture
-def scored(monkeypatch):
-    """List the splits that are scored, in their order."""
-    calls = []
-
-    def counted(clips, *arguments, **options):
-        calls.append(clips[0].split)
-        return score_clips(clips, *arguments, **options)
-
-    monkeypatch.setattr(evaluate, "score_clips", counted)
-    return calls
-
-
 def engines(shelf):
     """The engine of each evaluation that has a result."""
     plan = shelf.read(PLAN, PlanResult)
@@ -72,14 +59,14 @@ def answers(shelf, model, split="val"):
     return from_parquet(shelf.objects[f"{RUN}{model}/{split}/predictions.parquet"], "").verb_logits
 
 
-def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engine(score, shelf, fragile, scored):
+def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engine(score, shelf, fragile, scorings):
     fragile("float32")
-    before, book = score("baseline")
+    before, run = score("baseline")
     assert before["val"].engine.name == "openvino"
-    logged = dict(book.metrics)
+    logged = dict(run.data.metrics)
     score("fine-tuned")
     assert labels(shelf) == {"pytorch float32"}
-    assert scored == ["train", "val"] * 3
+    assert scorings == ["train", "val"] * 3
     used = engines(shelf)
     assert used["fine-tuned", "val"].fallback_reason.startswith("openvino")
     assert used["baseline", "val"].fallback_reason == (
@@ -87,7 +74,7 @@ def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engin
         f"the baseline by {before['val'].engine.label} and the fine-tuned network by pytorch float32 so far"
     )
     again = answers(shelf, "baseline")
-    assert book.metrics["baseline/val/fps"] != logged["baseline/val/fps"], "the run shows how quick this engine is"
+    assert run.data.metrics["baseline/val/fps"] != logged["baseline/val/fps"], "the run shows how quick this engine is"
     shelf.plan(crops=1, engine="pytorch")
     shelf.remove(f"{RUN}baseline/val/result.json")
     score("baseline")
@@ -108,14 +95,14 @@ def test_in_float32_openvino_goes_on(score, shelf, fragile):
     [(("fine-tuned", "baseline"), ["train", "val"] * 2), (("champion", "fine-tuned"), ["val", "train", "val", "val"])],
     ids=["what is scored later begins with that engine", "a champion, scored on fewer clips, comes along"],
 )
-def test_nothing_is_scored_again_but_what_another_engine_scored(score, shelf, fragile, scored, models, splits):
+def test_nothing_is_scored_again_but_what_another_engine_scored(score, shelf, fragile, scorings, models, splits):
     fragile("float32")
     if "champion" in models:
         shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
     for model in models:
         score(model)
     assert labels(shelf) == {"pytorch float32"}
-    assert scored == splits
+    assert scorings == splits
 
 
 @pytest.mark.parametrize(("first", "between"), [("fine-tuned", "baseline"), ("baseline", "fine-tuned")])
@@ -144,25 +131,15 @@ def test_results_of_an_earlier_decision_are_scored_again_by_their_own_step(score
     assert labels(shelf) == {"pytorch float32"}
 
 
-def test_a_retry_goes_on_where_scoring_again_was_cut_off(score, shelf, fragile, monkeypatch):
+def test_a_retry_goes_on_where_scoring_again_was_cut_off(score, shelf, fragile, scorings):
     fragile("float32")
     score("baseline")
-    calls = []
-
-    def until_killed(clips, *arguments, **options):
-        calls.append(clips[0].split)
-        if len(calls) == killed_at:
-            raise Unavailable("killed")
-        return score_clips(clips, *arguments, **options)
-
-    monkeypatch.setattr(evaluate, "score_clips", until_killed)
-    killed_at = 4
+    scorings.killed_at = 6
     with pytest.raises(Unavailable, match="killed"):
         score("fine-tuned")
     assert [used.name for (model, _), used in engines(shelf).items() if model == "baseline"] == ["pytorch", "openvino"]
-    killed_at = None
     score("fine-tuned")
-    assert calls == ["train", "val", "train", "val", "val"]
+    assert scorings == [*["train", "val"] * 3, "val"]
     assert labels(shelf) == {"pytorch float32"}
 
 

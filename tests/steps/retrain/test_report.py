@@ -1,4 +1,4 @@
-"""The step `report`, without MLflow, an object store or ffmpeg."""
+"""The step `report`, without servers or ffmpeg."""
 
 import json
 from dataclasses import replace
@@ -20,8 +20,8 @@ from tasks.results.metrics import Metrics
 from tasks.results.sound import SoundRecipe, SoundResult
 from tasks.results.training import Epoch, Evaluation
 from tasks.steps.retrain import report
-from tasks.tracking import Tracker
-from tests.steps.retrain.bench import Book
+from tests.report.records import some
+from tests.steps.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 
 DECISION = f"{RUN}decisions/9f86/"
@@ -46,8 +46,8 @@ def of_vocabulary(clips, vocabulary):
     )
 
 
-def reported(shelf, book, folder):
-    """Run the step, and once more."""
+def reported(shelf, folder):
+    """Run the step, and once more; return its result and the run in MLflow."""
 
     def frames(store, clips, spec):
         paths = {}
@@ -57,20 +57,19 @@ def reported(shelf, book, folder):
         return paths
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETAKE_MLFLOW_URI", "http://mlflow")
+        mlflow = connected(MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
         patch.setattr(report, "cache_test_frames", frames)
-        patch.setattr(Tracker, "from_settings", lambda settings: book)
         arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
         assert report.run(arguments, shelf) == result
-    return result
+    return result, mlflow.named("0123")
 
 
 @pytest.fixture(scope="module")
 def written(make_clips, make_result, vocabulary, tmp_path_factory):
     """What the step left: its result, the store and what was logged to MLflow."""
-    folder, shelf, book = tmp_path_factory.mktemp("frames"), Shelf(), Book()
+    folder, shelf = tmp_path_factory.mktemp("frames"), Shelf()
     names = [{c.id: c.name for c in classes} for classes in (vocabulary.verbs, vocabulary.nouns)]
     models = ("baseline", "fine-tuned")
     scored = {model: of_vocabulary(make_clips(skill=skill), vocabulary) for model, skill in zip(models, (0.5, 6.0), strict=True)}
@@ -95,26 +94,12 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
             )
         shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
     epoch = Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5)
-    shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,), mlflow_run_url=Book().run_url("r")))
-    compared = CompareResult(
-        split="val",
-        table_uri="t",
-        opponent="baseline",
-        champion_version=None,
-        opponent_top1=0,
-        challenger_top1=1,
-        differences=(),
-        gate=GateOptions(promotion="approve"),
-        rules=(),
-        passed=True,
-        verdict="Better.",
-        reason="better",
-        mlflow_run_url="u",
-    )
+    shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,)))
+    compared = some(CompareResult, split="val", opponent="baseline", gate=GateOptions(promotion="approve"), passed=True)
     shelf.write(f"{DECISION}compare/result.json", compared)
 
-    result = reported(shelf, book, folder)
-    return result, shelf.objects, book.artifacts
+    result, run = reported(shelf, folder)
+    return result, shelf.objects, run
 
 
 def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
@@ -129,11 +114,11 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
 
 
 def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(written):
-    result, objects, artifacts = written
+    result, objects, run = written
     names = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
-    assert artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
-    assert all(artifacts[name] == artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
-    assert result.report_url == f"{Book().run_url('r')}/artifacts/decisions/9f86/report.html"
+    assert run.artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
+    assert all(run.artifacts[name] == run.artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
+    assert result.report_url == f"{URI}/#/experiments/1/runs/{run.info.run_id}/artifacts/decisions/9f86/report.html"
 
 
 def test_who_approves_is_led_to_the_kept_page(written):
@@ -142,14 +127,17 @@ def test_who_approves_is_led_to_the_kept_page(written):
     assert f"]({result.report_url})" in result.question
 
 
-def test_a_store_without_times_leaves_them_out(written):
+def test_a_store_without_times_leaves_them_out(written, tmp_path):
     result, objects, _ = written
-    page = objects[result.report_uri].decode()
+    shelf = unreported(objects)
+    reported(shelf, tmp_path)
+    page = shelf.objects[result.report_uri].decode()
     assert "dataset of unknown date" in page
     assert ">None<" not in page
 
 
 def unreported(objects):
+    """A store without times, in which the step has not run."""
     shelf = Shelf()
     shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
     return shelf
@@ -164,7 +152,7 @@ def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_p
     assert "omebody speaks" not in objects[result.report_uri].decode()
     shelf = unreported(objects)
     shelf.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
-    reported(shelf, Book(), tmp_path)
+    reported(shelf, tmp_path)
     page = shelf.objects[result.report_uri].decode()
     assert ("omebody speaks" in page) is (uids is not None)
     assert asked in page
@@ -183,7 +171,7 @@ def test_a_page_without_a_learning_curve_has_the_reason_that_its_step_kept(writt
     result, objects, _ = written
     shelf = unreported(objects)
     shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
-    reported(shelf, Book(), tmp_path)
+    reported(shelf, tmp_path)
     assert (
         "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in shelf.objects[result.report_uri].decode()
     )

@@ -12,24 +12,24 @@ from tasks.model.checkpoints import load
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.promotion.verdict import verdict_on
 from tasks.results.metrics import Metrics
-from tasks.results.prediction import KnownLabels, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult
+from tasks.results.prediction import KnownLabels, PredictedVideo, PredictionBatch
 from tasks.results.record import VERB_ALONE
-from tasks.results.video import BatchRef, ClipsFile
-from tasks.steps.predict_videos import predict_batch, predict_known, predict_report
+from tasks.results.video import BatchRef
 from tasks.wording import percent
-from tests.steps.retrain.bench import DATASET, ROOT
-from tests.steps.shelf import recorded
+from tests.steps.in_process import STORE
+from tests.steps.retrain.bench import DATASET
+from tests.steps.shelf import cut_into, predict_plan, predictor
 
-PREDICTION = f"{ROOT}/predictions/p/"
+PREDICTION = f"{STORE}/predictions/p/"
 OF_OBJECTS = re.compile(r"noun|action|\(none\)", re.IGNORECASE)
 
 
 @pytest.mark.slow
 def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(verbs, tmp_path, caplog):
     caplog.set_level("INFO")
-    shelf, book = verbs.shelf, verbs.book
+    shelf = verbs.store
     plan = verbs.decide(epochs=2, engine="openvino")
-    trained = verbs.train()
+    trained = verbs.run("train")
     assert all(epoch.val_verb_top1 is not None and epoch.val_action_top1 is None for epoch in trained.epochs)
     shelf.read_file(trained.checkpoint_uri, tmp_path / "best.pt")
     assert not load(tmp_path / "best.pt").classes.has_objects
@@ -38,7 +38,7 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     assert {result.targets for result in results.values()} == {VERB_ALONE}
     assert all(result.verb == result.action for result in results.values())
     assert f"baseline on 4 val clips: top-1 of verbs {percent(results['baseline'].verb.top1)}" in caplog.messages
-    assert {"baseline/val/confusion_verbs.png", "fine-tuned/val/loss_per_clip.png"} <= book.artifacts.keys()
+    assert {"baseline/val/confusion_verbs.png", "fine-tuned/val/loss_per_clip.png"} <= verbs.logged.artifacts.keys()
     assert {difference.target for difference in compared.differences} == set(VERB_ALONE)
     assert "4 of 4 val clips belong to classes that the baseline cannot name: verb 'wave' and verb 'наливать'." in shelf.objects[
         compared.table_uri
@@ -49,12 +49,13 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     page = re.sub(r'<table class="settings">.*?</table>', "", verbs.page(reported), flags=re.DOTALL)
     shown = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)
     assert "Verbs" in shown
-    said = (shown, reported.question, compared.reason, book.tags["mlflow.note.content"], *book.metrics, *book.artifacts)
+    run = verbs.logged
+    said = (shown, reported.question, compared.reason, run.data.tags["mlflow.note.content"], *run.data.metrics, *run.artifacts)
     assert [text for text in said if OF_OBJECTS.search(text)] == []
-    assert {"fine-tuned/val/verb_top1", "gain/val/verb_top1_over_baseline", "val_verb_top1"} <= book.metrics.keys()
+    assert {"fine-tuned/val/verb_top1", "gain/val/verb_top1_over_baseline", "val_verb_top1"} <= run.data.metrics.keys()
     assert "to predict the verb of short video clips" in shelf.objects[reported.card_uri].decode()
     verbs.register()
-    assert mlflow.models.get_model_info(str(book.model)).signature.outputs.input_names() == ["verb_logits"]
+    assert mlflow.models.get_model_info(verbs.model).signature.outputs.input_names() == ["verb_logits"]
 
     predict(verbs, trained)
     rows = list(csv.DictReader(io.StringIO(shelf.objects[f"{PREDICTION}report/predictions.csv"].decode())))
@@ -67,48 +68,22 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
 
 def predict(bench, trained):
     """Both networks on a new video."""
-    shelf, plan, video, recipe = bench.shelf, bench.plan, "a" * 64, recipe_of(SegmentOptions())
-    shelf.clip_bytes = bench.films[0]
-    clips = shelf.clips(video, 2, recipe)
-    shelf.write(f"{ROOT}/videos/{video}/probe.json", recorded(video))
-    cut = ClipsFile(video=video, recipe=recipe, options=SegmentOptions(), clips=clips, dropped_seconds=0, warnings=(), set_aside=None)
-    shelf.write(f"{ROOT}/clips/{video}/{recipe}/clips.json", cut)
-    shelf.write(f"{PREDICTION}labels.json", KnownLabels(labels=()))
+    store, plan, video, recipe = bench.store, bench.plan, "a" * 64, recipe_of(SegmentOptions())
+    store.clip_bytes = bench.films[0]
+    cut_into(store, video, store.clips(video, 2, recipe), recipe=recipe)
+    store.write(f"{PREDICTION}labels.json", KnownLabels(labels=()))
     batch = BatchRef(name="0", uri=f"{PREDICTION}batches/0000.json", out=f"{PREDICTION}batches/0000/")
-    shelf.write(batch.uri, PredictionBatch(videos=(PredictedVideo(video=video, name="new.mp4"),)))
-    both = {
-        role: Predictor(
-            label=label,
-            description="",
-            checkpoint_uri=uri,
-            checkpoint_sha256=sha256,
-            flows=(),
-            verb_temperature=1,
-            noun_temperature=1,
-            is_calibrated=False,
-            calibration="",
-        )
-        for role, label, uri, sha256 in (
-            ("model", "model", trained.checkpoint_uri, trained.checkpoint_sha256),
-            ("against", "baseline", plan.weights.uri, plan.weights.sha256),
-        )
-    }
-    planned = PredictPlanResult(
-        key="p",
-        prediction_uri=PREDICTION,
-        store=ROOT,
-        segment=SegmentOptions(),
+    store.write(batch.uri, PredictionBatch(videos=(PredictedVideo(video=video, name="new.mp4"),)))
+    planned = predict_plan(
+        predictor("model", trained.checkpoint_uri, trained.checkpoint_sha256),
+        predictor("baseline", plan.weights.uri, plan.weights.sha256),
         evaluate=EvaluateOptions(crops=1, engine="pytorch", bootstrap_resamples=100),
         predict=PredictOptions(preview=True),
-        **both,
-        missing=(),
         run_uri=plan.run_uri,
         model_dataset_uri=DATASET,
         dataset_uris=(DATASET,),
-        set_aside=(),
-        num_videos=1,
         batches=(batch,),
     )
-    shelf.write(f"{PREDICTION}plan/result.json", planned)
-    for step, its_batch in ((predict_known, {}), (predict_batch, {"batch": batch.uri}), (predict_report, {})):
-        bench.run(step, plan=f"{PREDICTION}plan/", **its_batch)
+    store.write(f"{PREDICTION}plan/result.json", planned)
+    for step, its_batch in (("predict_known", {}), ("predict_batch", {"batch": batch.uri}), ("predict_report", {})):
+        bench.run(step, **{"plan": f"{PREDICTION}plan/"} | its_batch)

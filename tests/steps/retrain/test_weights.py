@@ -159,23 +159,15 @@ def test_a_network_of_altered_labels_is_no_start(shelf):
     [
         "0" * 64,
         "s3://",
-        "s3://retake",
         "s3://retake/",
         "s3://retake/../x",
         "s3://retake/a\0-3ecf904f.pth.tar",
-        "s3://retake/" + "a" * 300 + "-3ecf904f.pth.tar",
         "s3://retake/none-3ecf904f.pth.tar",
-        "http://",
         "http://[::1/a-3ecf904f.pth.tar",
-        "http://127.0.0.1:99999/a-3ecf904f.pth.tar",
-        "http://127.0.0.1:9/",
-        "http://127.0.0.1:9/a",
         "http://127.0.0.1:9/%00-3ecf904f.pth.tar",
         "http://127.0.0.1:9/" + "%F0%9F%98%80" * 90 + "-3ecf904f.pth.tar",
         "file:///etc/a-3ecf904f.pth.tar",
-        "://-3ecf904f.pth.tar",
         "~nobody-here/a-3ecf904f.pth.tar",
-        "/no/such/file",
         "/etc/passwd",
         "/",
         "a\0b-3ecf904f.pth.tar",
@@ -196,18 +188,6 @@ def own(tmp_path):
     path = tmp_path / "own.pth"
     torch.save(Network(SPEC, seed=7).backbone.state_dict(), path)
     return path
-
-
-def test_the_users_own_backbone_is_kept_by_its_hash_and_found_by_it(own):
-    shelf = Shelf()
-    found = start_from(shelf, checkpoint=None, backbone_weights=str(own))
-    assert (found.weights, found.backbone_sha256) == (Weights.FILE, file_sha256(own))
-    assert "own.pth (" in found.description
-    kept = f"s3://retake/pretrained/backbones/{found.backbone_sha256}"
-    assert shelf.read_bytes(kept) == own.read_bytes()
-    shelf.write_file("s3://elsewhere/weights/other.name", own)
-    for source in (found.backbone_sha256, "s3://elsewhere/weights/other.name", kept):
-        assert start_from(shelf, checkpoint=None, backbone_weights=source).sha256 == found.sha256
 
 
 def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(own):

@@ -42,7 +42,7 @@ class Harm:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "reason"),
     [
         ("code", "it holds code"),
         ("shape", "conv1.weight is 3 x 3 where"),
@@ -50,7 +50,7 @@ class Harm:
         ("absent", "no such file"),
     ],
 )
-def test_a_checkpoint_that_is_not_what_it_should_be(bench, tmp_path, kind, told):
+def test_a_checkpoint_that_is_not_what_it_should_be(bench, tmp_path, kind, reason):
     content = {"model_type": "tsn", "arch": "resnet50", "modality": "RGB", "segment_count": 8, "args": argparse.Namespace()}
     content["state_dict"] = {"base_model.conv1.weight": torch.zeros(3, 3)}
     if kind == "code":
@@ -60,7 +60,7 @@ def test_a_checkpoint_that_is_not_what_it_should_be(bench, tmp_path, kind, told)
     checkpoint = (tmp_path / "made").rename(tmp_path / f"TSN-{digest}.pth.tar")
     if kind == "absent":
         checkpoint.unlink()
-    with pytest.raises(BadInput, match=told) as refused:
+    with pytest.raises(BadInput, match=reason) as refused:
         bench.run("weights", out=OUT, backbone="resnet50", weights="epic", checkpoint=str(checkpoint))
     assert checkpoint.name in str(refused.value)
     assert not (tmp_path / "harm").exists()
@@ -83,7 +83,7 @@ def own(tmp_path):
     return path
 
 
-def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_hash(bench, own, tmp_path, monkeypatch):
+def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_hash_and_in_a_store(bench, own, tmp_path, monkeypatch):
     def start(source):
         return bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=source)
 
@@ -93,12 +93,16 @@ def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_has
         with pytest.raises(BadInput, match=f"{address}/none.pth"):
             start(f"{address}/none.pth")
     assert (chosen.weights, chosen.backbone_sha256) == (Weights.FILE, sha256)
-    assert bench.store.read_bytes(f"{STORE}/pretrained/backbones/{sha256}") == own.read_bytes()
+    assert "own.pth (" in chosen.description
+    kept, elsewhere = f"{STORE}/pretrained/backbones/{sha256}", "s3://elsewhere/weights/other.name"
+    assert bench.store.read_bytes(kept) == own.read_bytes()
     bench.store.read_file(chosen.uri, tmp_path / "start.pt")
     loaded, theirs = load(tmp_path / "start.pt").network.backbone.state_dict(), torch.load(own, weights_only=True)
     assert loaded.keys() == theirs.keys()
     assert all(torch.equal(loaded[name], theirs[name]) for name in theirs)
-    assert start(sha256).sha256 == chosen.sha256
+    bench.store.ensure_bucket(elsewhere)
+    bench.store.write_file(elsewhere, own)
+    assert {start(source).sha256 for source in (sha256, kept, elsewhere)} == {chosen.sha256}
 
 
 def test_a_registered_version_is_a_start(bench, mlflow, tmp_path):

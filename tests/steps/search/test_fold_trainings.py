@@ -9,18 +9,17 @@ from tasks.model.network import weights_sha256
 from tasks.options import TrainOptions, Weights
 from tasks.results.search import Trial
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps.search import _fold_trainings, search_plan
+from tasks.steps.search import _fold_trainings
 from tasks.steps.search._fold_trainings import FoldTrainings
-from tests.steps.search.conftest import run
 
 TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
 
 
 @pytest.fixture
-def trainings(films, tmp_path):
+def trainings(bench, tmp_path):
     options = TRAIN.model_dump(mode="json", include={"backbone", "num_segments", "weights"})
-    plan = run(search_plan, films, search=["sampling_window"], objectives="accuracy and latency", crops=1, **options)
-    return FoldTrainings(plan, films, tmp_path)
+    plan = bench.run("search_plan", search=["sampling_window"], objectives="accuracy and latency", crops=1, **options)
+    return FoldTrainings(plan, bench.store, tmp_path)
 
 
 def trial(number, **values):
