@@ -7,7 +7,7 @@ from tasks.dataset.split import assign_splits
 from tasks.dataset.statistics import class_counts, num_classes, num_clips, num_sources
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.results.dataset import LabelsFile
-from tests.report.records import some
+from tests.records import some
 
 ROWS = "uid,verb,noun\n" + "".join(f"{n}.mp4,put,meat\n{n}b.mp4,take,bag\n" for n in range(4)) + "long.mp4,open,pan\n"
 OPTIONS = SplitOptions()

@@ -12,7 +12,7 @@ from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
 from tasks.results.video import ClipRecord
 from tasks.store.layout import Layout
 from tests.labelling.test_queue import cut_of
-from tests.report.records import some
+from tests.records import some
 from tests.steps.shelf import Shelf, taken_in
 
 

@@ -9,7 +9,7 @@ from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolde
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
-from tests.report.records import some
+from tests.records import some
 from tests.steps.shelf import Shelf
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"

@@ -25,7 +25,7 @@ from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout
 from tests.dataset.test_statements import Span, Writer
-from tests.steps.shelf import Dated
+from tests.steps.shelf import Shelf
 
 STORE = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -43,7 +43,7 @@ def taken_in(film):
 
     @cache
     def filled(cut, names):
-        made = Dated()
+        made = Shelf()
         for name in names:
             made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
         annotate(made, "1.csv", "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in names))

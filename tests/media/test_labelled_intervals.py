@@ -8,7 +8,7 @@ from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.results.labelling import ClassMerge, IntervalStatement, LogEntry
 from tasks.store.layout import Layout
-from tests.steps.shelf import Dated, grown, recorded, taken_in
+from tests.steps.shelf import Shelf, grown, recorded, taken_in
 
 ROOT = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -20,7 +20,7 @@ def video(name):
 
 @pytest.fixture
 def shelf():
-    made = Dated()
+    made = Shelf()
     taken_in(made, ["a.mp4", "b.mp4"])
     return made
 
@@ -98,7 +98,7 @@ def test_classes_merged_on_the_page_hold_for_intervals_of_files_and_of_the_page(
 
 
 def test_labels_of_another_tool_are_read_though_nothing_is_cut():
-    shelf = Dated()
+    shelf = Shelf()
     shelf.write(f"{ROOT}/videos/{video('a.mp4')}/probe.json", recorded(video("a.mp4"), "a.mp4"))
     database = {"database": {"a": {"subset": "training", "duration": 30, "annotations": [{"label": "put meat", "segment": [1.5, 9]}]}}}
     shelf.write_bytes(f"{ROOT}/annotations/1.json", json.dumps(database).encode())

@@ -16,7 +16,7 @@ from tasks.results.video import ClipsFile
 from tasks.store.objects import Store, StoredObject
 from tasks.store.uri import split_uri
 from tests.dataset import records
-from tests.report.records import some
+from tests.records import some
 
 RUN = "s3://retake/runs/0123/"
 

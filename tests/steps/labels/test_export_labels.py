@@ -22,7 +22,7 @@ from tasks.results.video import BatchRef
 from tasks.steps.labels import export_labels
 from tasks.store.layout import Layout
 from tests.prediction.pages import planned
-from tests.report.records import some
+from tests.records import some
 from tests.steps.shelf import Shelf, taken_in
 
 ROOT = "s3://retake"

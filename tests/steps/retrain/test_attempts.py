@@ -1,6 +1,6 @@
 from tasks.results.decision import DecisionRecord
 from tasks.steps.retrain.compare import attempt_in_store
-from tests.report.records import some
+from tests.records import some
 from tests.steps.shelf import Shelf, dataset_clip, manifest_of, plan_result
 
 STORE = "s3://retake"

@@ -20,7 +20,7 @@ from tasks.results.metrics import Metrics
 from tasks.results.sound import SoundRecipe, SoundResult
 from tasks.results.training import Epoch, Evaluation
 from tasks.steps.retrain import report
-from tests.report.records import some
+from tests.records import some
 from tests.steps.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 
