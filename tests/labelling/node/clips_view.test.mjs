@@ -193,6 +193,19 @@ test("blind hides what the model answers, also where it says why, and answers sa
   assert.equal(localStorage.getItem("retake-label/blind"), "on");
 });
 
+test("the search knows what the model answers, unless blind is on", async () => {
+  const server = serverState();
+  server.clips[0].suggestions = [{ verb: "whisk", noun: "egg", probability: 0.9 }];
+  const page = await Visitor.open(server);
+  await page.type("whi");
+  assert.ok(page.texts("[role=option]").includes("whisk egg"));
+  await page.press("Escape");
+  page.by("blind").checked = true;
+  page.by("blind").dispatchEvent(new Event("change"));
+  await page.type("whi");
+  assert.ok(!page.texts("[role=option]").includes("whisk egg"));
+});
+
 test("a second reading shows nothing that was said", async () => {
   const server = serverState();
   server.clips = [clip(0, { reading: "second", suggestions: [] })];
