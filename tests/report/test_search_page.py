@@ -174,6 +174,7 @@ def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():
     page = search_page(search, RETRAIN, retrain_address("http://airflow.example/dags/search/runs/manual__2026", RETRAIN))
     (text,) = re.findall(r"<code>({.*?})</code>", page, re.DOTALL)
     assert json.loads(unescape(text)) == RETRAIN
+    assert "to train on the latest one, empty <em>Dataset</em>" in page
     (address,) = re.findall(r'class="button" href="(http://airflow.example/retake/trigger/[^"]*)"', page)
     query = parse_qs(urlsplit(unescape(address)).query)
     assert (query["dag"], json.loads(query["conf"][0])) == (["retrain"], RETRAIN)
