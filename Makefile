@@ -19,8 +19,8 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # One per core, at most four: each takes up to 2 GiB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
-# A misspelt VIDEO=films would otherwise run the sample videos. Settings of the environment may be given here, too.
-VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_%
+# A misspelt VIDEO=films would otherwise run the sample videos. These settings of the environment may be given, too.
+VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_%
 UNKNOWN := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 NEAREST := import sys, difflib; print(*[f"did you mean {name}=?" for name in difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1)])
@@ -42,7 +42,7 @@ run: $(FOR_RUN) ## Start the servers and train on the sample videos (or VIDEOS=d
 start: $(FOR_RUN) ## Start the servers that are not running, and print their addresses
 	@$(BIN)/python -m tasks.local start
 
-cancel: ## End all runs that are going on, in the stack of `make up` if it is up
+cancel: ## End all runs that are going on, in the local servers, or in the stack if only that is up
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local cancel; else echo "nothing runs: there is no $(VENV)"; fi
 
 stop: ## Stop the servers; runs that are going on are named, and go on at the next start

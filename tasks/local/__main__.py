@@ -5,7 +5,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
@@ -58,22 +58,27 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, text in (
         ("start", _start, "start the servers that are not running"),
         ("stop", _stop, "stop the servers"),
-        ("cancel", _cancel, "end every unfinished run of the stack of `make up` if it is up, else of the local servers"),
         ("status", _status, "show which servers run, their addresses and login; exit code 1 if only some do, or one is unhealthy"),
         ("env", _env, "print the environment variables, secrets included, that `python -m tasks STEP` needs"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=function)
 
+    command = commands.add_parser("cancel", help="end every unfinished run")
+    command.add_argument(
+        "--of", choices=("auto", "local", "stack"), default="auto", help="auto: the local servers if they run, else the stack of `make up`"
+    )
+    command.set_defaults(command=_cancel)
+
     command = commands.add_parser("people", help="add, change, remove or list who may log in to the local Airflow")
-    what = command.add_subparsers(required=True, metavar="ACTION")
-    action = what.add_parser("add", help="let a person log in, or change their role; print the password")
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("add", help="let a person log in, or change their role; print the password")
     action.add_argument("name")
     action.add_argument("--role", choices=people.ROLES, default="labeller", help="labeller: labels and starts DAGs; viewer: looks")
     action.set_defaults(command=_add_person)
-    action = what.add_parser("remove", help="lock a person out")
+    action = actions.add_parser("remove", help="lock a person out")
     action.add_argument("name")
     action.set_defaults(command=_remove_person)
-    what.add_parser("list", help="list names and roles").set_defaults(command=_list_people)
+    actions.add_parser("list", help="list names and roles").set_defaults(command=_list_people)
     return parser
 
 
@@ -112,27 +117,47 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
         _say("nothing runs")
         return 0
     with home.lock():
-        for run in _active_runs(home):
+        for run in _interrupted(home):
             _say(f"interrupting {run.dag_id}, run {run.run_id}: `make start` goes on with it")
         supervise.down(home, _say)
     return 0
 
 
-def _active_runs(home: Home) -> list[RunRef]:
-    """List the runs that a stop interrupts, as far as Airflow answers."""
-    with _local_airflow(home) as api:
-        return api.active_runs() if api else []
+def _interrupted(home: Home) -> list[RunRef]:
+    """List the runs that a stop interrupts; none where that cannot be known, for damaged files must not keep servers running."""
+    try:
+        with _local_airflow(home) as api:
+            return api.active_runs() if api else []
+    except RetakeError:
+        return []
+
+
+def _cancel(home: Home, arguments: argparse.Namespace) -> int:
+    with ExitStack() as opened:
+        api = opened.enter_context(_local_airflow(home)) if arguments.of != "stack" else None
+        if api is None and arguments.of != "local" and (in_containers := stack.find()):
+            api = opened.enter_context(in_containers.airflow())
+        if api is None:
+            raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
+        _say(f"ending all runs of Airflow at {api.address}")
+        cancel(api, screen_for(sys.stdout))
+    return 0
 
 
 def _add_person(home: Home, arguments: argparse.Namespace) -> int:
-    person = people.add(home, arguments.name, arguments.role)
-    _say(f"{arguments.name}, {person.role}: password {person.password}")
-    return _take_in(home)
+    with home.lock():
+        person = people.add(home, arguments.name, arguments.role)
+        password = person.password if sys.stdout.isatty() else f"in {people.people_file(home)}"
+        _say(f"{arguments.name}, {person.role}: password {password}")
+        _take_in(home)
+    return 0
 
 
 def _remove_person(home: Home, arguments: argparse.Namespace) -> int:
-    people.remove(home, arguments.name)
-    return _take_in(home)
+    with home.lock():
+        people.remove(home, arguments.name)
+        _take_in(home)
+    return 0
 
 
 def _list_people(home: Home, _: argparse.Namespace) -> int:
@@ -141,23 +166,16 @@ def _list_people(home: Home, _: argparse.Namespace) -> int:
     return 0
 
 
-def _take_in(home: Home) -> int:
-    """Restart Airflow with the people of now, unless that interrupts a run."""
+def _take_in(home: Home) -> None:
+    """Restart Airflow with its people, unless it does not run or that interrupts a run. Hold the lock."""
     with _local_airflow(home) as api:
         runs = api.active_runs() if api else []
-    if api is None or runs:
-        _say(f"`make start` makes it hold{f', once {runs[0].dag_id} has ended' if runs else ''}")
-        return 0
-    return _start(home, argparse.Namespace())
-
-
-def _cancel(home: Home, _: argparse.Namespace) -> int:
-    found = stack.find()
-    with found.airflow() if found else _local_airflow(home) as api:
-        if api is None:
-            raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
-        cancel(api, screen_for(sys.stdout))
-    return 0
+    if api is None:
+        _say("Airflow learns of it at the next `make start`")
+    elif runs:
+        _say(f"Airflow learns of it at the next `make start`; wait until {runs[0].dag_id} has ended")
+    else:
+        supervise.up(home, _say)
 
 
 @contextmanager

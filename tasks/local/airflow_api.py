@@ -72,6 +72,11 @@ class AirflowApi:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
+    @property
+    def address(self) -> str:
+        """Return the address of this Airflow."""
+        return str(self._client.base_url).rstrip("/")
+
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
         """Create the pool unless it exists; slots that a person changed are kept."""
         pool = {"name": name, "slots": slots, "description": description, "include_deferred": False}
@@ -136,8 +141,8 @@ class AirflowApi:
         return [RunRef(dag_id=run["dag_id"], run_id=run["dag_run_id"]) for run in found]
 
     def end(self, run: RunRef) -> None:
-        """End a run: its tasks at work are killed and failed, the others skipped."""
-        self._call("PATCH", _path(run), json={"state": "failed"})
+        """End a run: its tasks at work are killed and failed, the others skipped. One that was deleted is left out."""
+        self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """Return the log of the task's last try so far, without Airflow's heading."""
@@ -169,7 +174,7 @@ class AirflowApi:
     def task_page(self, run: RunRef, task: Task) -> str:
         """Build the address of the task in Airflow's UI."""
         mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
-        return f"{str(self._client.base_url).rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/tasks/{quote(task.task_id)}{mapped}"
+        return f"{self.address}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}/tasks/{quote(task.task_id)}{mapped}"
 
     def _get(self, path: str, **params: str | int) -> dict[str, Any]:
         reply: dict[str, Any] = self._call("GET", path, params=params).json()

@@ -115,6 +115,13 @@ class Credentials(BaseModel):
             write_private(home.credentials_file, cls().model_dump_json(indent=1))
         return cls.load(home)
 
+    @classmethod
+    def end_sessions(cls, home: Home) -> None:
+        """Change the secret that Airflow's logins are signed with: at its next start, everybody has to log in again."""
+        if home.credentials_file.exists():
+            renewed = cls.load(home).model_copy(update={"airflow_jwt_secret": cls().airflow_jwt_secret})
+            write_private(home.credentials_file, renewed.model_dump_json(indent=1))
+
 
 def write_private(path: Path, text: str) -> None:
     """Write a file atomically, readable by this user only."""

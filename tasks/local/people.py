@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.local.home import Home, write_private
+from tasks.local.home import Credentials, Home, write_private
 
 Role = Literal["labeller", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -51,7 +51,7 @@ def people(home: Home) -> dict[str, Person]:
 
 
 def add(home: Home, name: str, role: Role) -> Person:
-    """Add a person with a new password, or change the role of one who is there.
+    """Add a person with a new password, or change the role of one who is there. Hold the lock.
 
     Raises:
         BadConfiguration: the name cannot be a user's.
@@ -61,14 +61,16 @@ def add(home: Home, name: str, role: Role) -> Person:
             f"{name!r} cannot be added: a name is other than {ADMINISTRATOR}, of a-z, 0-9, '.', '_' and '-', and begins with a letter"
         )
     known = people(home)
-    password = known[name].password if name in known else secrets.token_urlsafe(12)
-    person = Person(role=role, password=password)
+    before = known.get(name)
+    person = Person(role=role, password=before.password if before else secrets.token_urlsafe(12))
     _write(home, known | {name: person})
+    if before and before.role != role:
+        Credentials.end_sessions(home)
     return person
 
 
 def remove(home: Home, name: str) -> None:
-    """Remove a person.
+    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock.
 
     Raises:
         BadConfiguration: nobody has this name.
@@ -77,6 +79,7 @@ def remove(home: Home, name: str) -> None:
     if known.pop(name, None) is None:
         raise BadConfiguration(f"nobody is called {name}; people are: {', '.join(known) or 'none'}")
     _write(home, known)
+    Credentials.end_sessions(home)
 
 
 def _write(home: Home, known: dict[str, Person]) -> None:

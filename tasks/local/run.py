@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.local import airflow_settings, supervise
-from tasks.local.airflow_api import AirflowApi
+from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse, suited
 from tasks.local.follow import POLL_SECONDS, follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY, Credentials, Home
@@ -92,15 +92,16 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 def cancel(api: AirflowApi, screen: Screen) -> None:
     """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
-    num_ended = 0
+    ended: list[RunRef] = []
     deadline = time.monotonic() + _SUCCESSORS_SECONDS
     while time.monotonic() < deadline:
         for run in api.active_runs():
-            api.end(run)
-            screen.say(f"ended {run.dag_id}, run {run.run_id}")
-            num_ended += 1
-            deadline = time.monotonic() + _SUCCESSORS_SECONDS
-        if not num_ended:
+            if run not in ended:
+                api.end(run)
+                ended.append(run)
+                screen.say(f"ended {run.dag_id}, run {run.run_id}")
+                deadline = time.monotonic() + _SUCCESSORS_SECONDS
+        if not ended:
             screen.say("no run is unfinished")
             return
         time.sleep(POLL_SECONDS)

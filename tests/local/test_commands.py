@@ -1,10 +1,14 @@
 """The commands of `python -m tasks.local`, without servers."""
 
+import re
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
+from tasks.local import run as run_module
 from tasks.local import stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials
@@ -33,10 +37,12 @@ def servers(home, monkeypatch):
         ("store", "store", 1, "airflow: not running"),
     ],
 )
-def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, capsys, running, healthy, code, message):
+def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home, capsys, running, healthy, code, message):
     servers(running=running, healthy=healthy)
     assert commands.main(["status"]) == code
-    assert message in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert message in out
+    assert Credentials.load(home).airflow_password not in out
 
 
 def test_status_before_the_first_start_is_no_error(home, capsys):
@@ -44,11 +50,73 @@ def test_status_before_the_first_start_is_no_error(home, capsys):
     assert "no server runs" in capsys.readouterr().out
 
 
+def at_work(monkeypatch, *runs: RunRef) -> None:
+    monkeypatch.setattr(AirflowApi, "active_runs", lambda _: list(runs))
+
+
 def test_stop_names_the_runs_that_it_interrupts(servers, monkeypatch, capsys):
     servers(running="airflow", healthy="airflow")
-    monkeypatch.setattr(AirflowApi, "active_runs", lambda _: [RunRef(dag_id="retrain", run_id="manual__1")])
+    at_work(monkeypatch, RunRef(dag_id="retrain", run_id="manual__1"))
     assert commands.main(["stop"]) == 0
     assert "interrupting retrain, run manual__1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [BadConfiguration("refuses the password"), Unavailable("does not answer")])
+def test_stop_stops_also_where_airflow_answers_no_question(servers, monkeypatch, capsys, error):
+    servers(running="airflow", healthy="airflow")
+    monkeypatch.setattr(AirflowApi, "active_runs", Mock(side_effect=error))
+    assert commands.main(["stop"]) == 0
+    assert "MLflow" in capsys.readouterr().out
+
+
+def test_stop_stops_also_where_credentials_are_damaged(home, capsys):
+    home.credentials_file.write_text("{")
+    assert commands.main(["stop"]) == 0
+    assert "MLflow" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("running", "runs", "message", "restarts"),
+    [
+        ("airflow", [], "", 1),
+        ("airflow", [RunRef(dag_id="retrain", run_id="1")], "wait until retrain has ended", 0),
+        ("", [], "at the next `make start`", 0),
+    ],
+)
+def test_airflow_learns_of_people_at_once_unless_that_interrupts_a_run(servers, monkeypatch, capsys, running, runs, message, restarts):
+    servers(running=running, healthy=running)
+    at_work(monkeypatch, *runs)
+    up = Mock()
+    monkeypatch.setattr(supervise, "up", up)
+    assert commands.main(["people", "add", "anna"]) == 0
+    assert message in capsys.readouterr().out
+    assert up.call_count == restarts
+
+
+def test_cancel_ends_each_run_once_and_those_that_follow_it(servers, monkeypatch, capsys):
+    servers(running="airflow", healthy="airflow")
+    first, second = RunRef(dag_id="ingest_videos", run_id="1"), RunRef(dag_id="build_dataset", run_id="2")
+    looks = iter([[first], [first], [second]])
+    ended = []
+    monkeypatch.setattr(AirflowApi, "active_runs", lambda _: next(looks, []))
+    monkeypatch.setattr(AirflowApi, "end", lambda _, run: ended.append(run))
+    monkeypatch.setattr(run_module, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(run_module, "_SUCCESSORS_SECONDS", 0.1)
+    assert commands.main(["cancel"]) == 0
+    assert ended == [first, second]
+    assert "ended build_dataset, run 2" in capsys.readouterr().out
+
+
+def test_cancel_takes_the_stack_where_no_local_airflow_answers_or_a_person_says_so(servers, monkeypatch, capsys):
+    of_stack = SimpleNamespace(airflow=lambda: AirflowApi("http://stack", "password"))
+    monkeypatch.setattr(stack, "find", lambda: of_stack)
+    at_work(monkeypatch)
+    addresses = []
+    for running, argument in (("airflow", "auto"), ("airflow", "stack"), ("", "auto")):
+        servers(running=running, healthy=running)
+        assert commands.main(["cancel", f"--of={argument}"]) == 0
+        addresses += re.findall(r"Airflow at (\S+)", capsys.readouterr().out)
+    assert addresses == ["http://airflow", "http://stack", "http://stack"]
 
 
 def test_a_home_that_cannot_be_written_is_named(monkeypatch, capsys):

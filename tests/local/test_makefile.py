@@ -63,6 +63,7 @@ def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, to
 
 
 def test_settings_may_be_given_as_variables(make, told):
+    assert make("run", "CUDA_VISIBLE_DEVICES=0").stdout.endswith("[run]")
     assert make("run", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 
 import pytest
 
@@ -13,7 +14,7 @@ from tasks.local.servers import WANTED_PORTS
 
 
 def configured(home) -> tuple[str, dict[str, str]]:
-    """The users of Airflow with their roles, and their passwords."""
+    """Read the users of Airflow with their roles, and their passwords."""
     credentials = Credentials.load_or_create(home)
     airflow_settings.write_files(home, credentials)
     users = airflow_settings.environment(home, credentials, WANTED_PORTS["airflow"])["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
@@ -29,12 +30,17 @@ def test_people_have_roles_and_passwords_of_their_own_in_airflow(home):
     assert stat.S_IMODE(people.people_file(home).stat().st_mode) == 0o600
 
 
-def test_a_changed_role_keeps_the_password_and_who_is_removed_is_gone(home):
+def test_a_changed_role_keeps_the_password_who_is_removed_is_gone_and_no_login_outlives_either(home):
+    signed_with = [Credentials.load_or_create(home).airflow_jwt_secret]
     password = people.add(home, "anna", "labeller").password
+    assert people.add(home, "anna", "labeller").password == password
+    assert [Credentials.load(home).airflow_jwt_secret] == signed_with
     assert people.add(home, "anna", "viewer").password == password
     assert configured(home)[0] == "admin:admin,anna:viewer"
+    signed_with.append(Credentials.load(home).airflow_jwt_secret)
     people.remove(home, "anna")
     assert configured(home)[0] == "admin:admin"
+    assert len({*signed_with, Credentials.load(home).airflow_jwt_secret}) == 3
     with pytest.raises(BadConfiguration, match="nobody is called anna"):
         people.remove(home, "anna")
 
@@ -52,9 +58,15 @@ def test_a_damaged_file_is_named(home):
         configured(home)
 
 
-def test_the_command_prints_the_password_and_lists_people_without_it(home, capsys):
+def test_the_command_prints_a_password_on_a_terminal_alone(home, capsys, monkeypatch):
     assert commands.main(["people", "add", "anna", "--role", "viewer"]) == 0
-    assert people.people(home)["anna"].password in capsys.readouterr().out
+    password = people.people(home)["anna"].password
+    out = capsys.readouterr().out
+    assert str(people.people_file(home)) in out
+    assert password not in out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert commands.main(["people", "add", "anna", "--role", "viewer"]) == 0
+    assert password in capsys.readouterr().out
     assert commands.main(["people", "list"]) == 0
     assert capsys.readouterr().out == "anna: viewer\n"
     assert commands.main(["people", "remove", "anna"]) == 0

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import __main__ as commands
-from tasks.local import airflow_settings, follow, people, processes, servers, supervise
+from tasks.local import airflow_settings, follow, people, processes, servers, stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home
@@ -77,8 +77,10 @@ def local(tmp_path_factory):
             supervise.up(home, announced.append)
             yield home, announced
         finally:
-            _count_airflow_runs(home)
-            supervise.down(home, announced.append)
+            try:
+                _count_airflow_runs(home)
+            finally:
+                supervise.down(home, announced.append)
 
 
 def _count_airflow_runs(home: Home) -> None:
@@ -175,12 +177,13 @@ def test_a_winner_is_retrained_once_also_if_the_task_that_started_it_is_cleared(
 
 def test_cancel_ends_a_run_with_its_process(home, monkeypatch):
     monkeypatch.setenv("RETAKE_HOME", str(home.root))
+    monkeypatch.setattr(stack, "find", lambda: pytest.fail("a stack that a person runs was looked for"))
     running, _ = up(home)
     worker = home.root / "airflow" / "worker.pid"
     with ready_airflow(home, list(running.values())) as api:
         run = api.trigger("slow", {})
         deadline = time.monotonic() + 60
-        while not worker.exists():
+        while not (worker.exists() and worker.read_text()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         process = psutil.Process(int(worker.read_text()))
@@ -213,7 +216,8 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(home, tmp_path, mon
 
 
 def test_no_secret_is_in_a_file_that_others_can_read(home):
-    secrets = [value.encode() for value in Credentials.load(home).model_dump().values()]
+    passwords = (*Credentials.load(home).model_dump().values(), people.people(home)["anna"].password)
+    secrets = [password.encode() for password in passwords]
     assert not home.root.stat().st_mode & 0o077
     texts = [path for path in home.root.rglob("*") if path.is_file() and path.suffix in {".json", ".log", ".py", ".cfg"}]
     leaking = [p for p in texts if p.stat().st_mode & 0o077 and any(s in Path(p).read_bytes() for s in secrets)]
