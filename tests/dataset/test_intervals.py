@@ -84,6 +84,11 @@ def test_of_equal_labels_the_earlier_wins(make):
     assert won.row.noun == "bag"
 
 
+def test_of_equal_labels_that_of_the_longer_interval_wins(make):
+    ((_, won),) = winners([make.clip("a")], [row(0, 2, "bag"), row(2.5, 4.5, "bag"), row(4, 8, "meat")], 0.5)
+    assert won.row.noun == "meat"
+
+
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
 
 

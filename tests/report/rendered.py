@@ -1,5 +1,8 @@
 """What becomes of Markdown once it is rendered: with HTML let through and addresses made into links, as the most willing renderers do."""
 
+import re
+
+import yaml
 from markdown_it import MarkdownIt
 
 from tests.report.tree import Tree
@@ -47,3 +50,9 @@ def rendered(markdown):
     tree = Tree(MarkdownIt("gfm-like", {"html": True}).render(markdown))
     links = [value for _, attributes in tree.elements for name, value in attributes.items() if name in ("href", "src")]
     return [tag for tag, _ in tree.elements], links, " ".join("".join(tree.texts).replace("\u2060", "").split())
+
+
+def front_matter(card):
+    """Split a model card into its front matter and its text."""
+    _, head, body = re.split(r"^---$", card, maxsplit=2, flags=re.M)
+    return yaml.safe_load(head), body

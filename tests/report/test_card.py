@@ -1,17 +1,11 @@
 import re
 
 import pytest
-import yaml
 
 from tasks.report.card import model_card
 from tasks.wording import percent, percent_interval, signed
 from tests.report.conftest import CASES
-from tests.report.rendered import HOSTILE_NAME, rendered
-
-
-def front_matter(card):
-    _, head, body = re.split(r"^---$", card, maxsplit=2, flags=re.M)
-    return yaml.safe_load(head), body
+from tests.report.rendered import HOSTILE_NAME, front_matter, rendered
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,6 +12,7 @@ from tests.report.a_search import search_of
 from tests.report.compared import comparison_of
 from tests.report.conftest import RETRAIN
 from tests.report.named import without_objects
+from tests.report.rendered import front_matter
 from tests.report.tree import Tree, without_settings
 
 
@@ -35,7 +36,7 @@ def of_comparison():
         (lambda page_of, _: Tree(without_settings(page_of("verbs alone"))).text, ["classifies"]),
         (lambda page_of, _: Tree(page_of("verbs alone prediction")).text, ["same verb"]),
         (
-            lambda _, make_inputs: model_card(make_inputs("verbs alone").metrics).split("---")[2],
+            lambda _, make_inputs: front_matter(model_card(make_inputs("verbs alone").metrics))[1],
             ["to predict the verb of short video clips"],
         ),
         (lambda *_: of_search(), ["verb top-1"]),

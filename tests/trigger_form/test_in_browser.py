@@ -98,7 +98,7 @@ def test_text_of_the_address_is_never_html_and_a_stale_choice_is_shown(airflow, 
     assert airflow.confs == []
 
 
-def test_a_stranger_logs_in_and_comes_back(airflow):
+def test_a_stranger_is_sent_to_the_login_with_the_way_back(airflow):
     airflow.is_logged_in = False
     client, path = TestClient(airflow.app, follow_redirects=False), "/here/retake/trigger/?dag=retrain"
     assert client.get(path).status_code == 401

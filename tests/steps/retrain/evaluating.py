@@ -76,7 +76,13 @@ SCORERS = {}
 
 def made_once(saved, wanted, jobs):
     """Convert and check each network once for each engine, which takes seconds; all tests have the same clips."""
-    key = tuple((network.spec, weights_sha256(network)) for network in saved.networks), wanted, jobs[0].num_clips
+    key = (
+        tuple((network.spec, weights_sha256(network)) for network in saved.networks),
+        saved.weights,
+        wanted,
+        jobs[0].num_clips,
+        jobs[0].num_crops,
+    )
     if key not in SCORERS:
         SCORERS[key] = make_scorer(saved, wanted, jobs)
     return SCORERS[key]

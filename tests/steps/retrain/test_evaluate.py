@@ -164,7 +164,8 @@ def test_a_network_that_the_plan_does_not_score_is_refused(score):
         score("champion")
 
 
-def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf):
+def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf, monkeypatch):
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
     shelf.plan(engine="openvino-int8", crops=1)
     result = score("baseline")[0]["val"]
     assert result.engine.label == "openvino int8"
