@@ -63,6 +63,12 @@ def test_each_head_trains_alike_on_kept_features_and_through_the_backbone(clips,
     assert figures(kept) == pytest.approx(figures(through), rel=1e-3)
 
 
+@pytest.mark.slow
+def test_a_recurrent_head_goes_on_where_it_was_cut_off(clips, tmp_path: Path):
+    choice = {"spec": tiny(consensus=CONSENSUS_OF_HEADS[Head.LSTM]), "head": Head.LSTM, "epochs": 2, "dropout": 0.5}
+    assert_resumes(lambda name: kept_job(tmp_path / name, clips, **choice), 1)
+
+
 def test_an_attentive_head_and_the_backbone_below_it_train_together(clips, tmp_path: Path):
     planned = job(tmp_path, clips, tiny(consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]), head="attentive", epochs=2)
     before = {name: tensor.clone() for name, tensor in planned.network.backbone.state_dict().items()}

@@ -17,6 +17,7 @@ from tasks.model.mixup import Mixup
 from tasks.model.module import ActionModule
 from tasks.model.parts import image_parts
 from tasks.model.training import TrainOutcome, fit
+from tasks.options import THOROUGH, RecipeOptions
 from tests.model.tiny import EXACT, HEADS, assert_resumes, curves, figures, job, kept_job, outspoken, state_of
 
 pytestmark = pytest.mark.slow
@@ -63,6 +64,11 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_
                 best = min(best, record.val.loss)
         assert rates(outcome) == expected
         assert len(set(expected)) > 1
+
+
+def test_the_preset_for_a_gpu_trains_on_a_cpu(clips, tmp_path: Path):
+    recipe = {name: getattr(THOROUGH, name) for name in RecipeOptions.model_fields} | {"epochs": 4}
+    assert len(fit(job(tmp_path, clips, **recipe)).history) == 4
 
 
 @pytest.mark.parametrize(
