@@ -31,7 +31,7 @@ def answers(true, predicted):
 
 
 def kept_answers(epoch, right, clips_a_video=4, loss=1.0):
-    """What an epoch answered on val, all targets alike."""
+    """Build the answers of an epoch on val, all targets alike."""
     numbers = range(len(right))
     uids, sources = tuple(f"{i:04d}" for i in numbers), tuple(str(i // clips_a_video) for i in numbers)
     return KeptAnswers(epoch, uids, sources, dict.fromkeys(TARGETS, right), np.full(len(right), loss))

@@ -14,7 +14,7 @@ from tests.films.things import NOUNS
 
 @pytest.fixture(scope="module")
 def heard():
-    """What an action from 0.2 to 7.8 s sounds like."""
+    """Draws the sound of an action from 0.2 to 7.8 s."""
     drawn = np.random.default_rng(3)
     scene, things = kitchen(drawn), {noun: draw(drawn) for noun, draw in NOUNS.items()}
 

@@ -67,6 +67,9 @@ def test_the_dag_predicts_once_and_is_skipped_the_second_time(workshop, chain, f
     again = workshop.dag_test(conf)["predict_videos"]
     assert again.pop("run") == "success"
     assert set(again.values()) == {"skipped"}
+    lacking = workshop.dag_test({"predict_videos": conf["predict_videos"] | {"model": "models:/retake-tsn/99"}})["predict_videos"]
+    assert (lacking.pop("run"), lacking.pop("plan[-1]")) == ("failed", "failed")
+    assert set(lacking.values()) == {"upstream_failed"}
 
 
 def plan_of(workshop, predicted):

@@ -11,7 +11,7 @@ __all__ = ["make_clips", "make_result", "vocabulary"]
 
 
 def difference(num_gained=20, num_lost=10, interval=(0.02, 0.18), **changes):
-    """How the fine-tuned network differs from the champion on 100 clips of 10 videos."""
+    """Build the difference of the fine-tuned network from the champion on 100 clips of 10 videos."""
     clips = {"target": "action", "opponent": "champion", "num_clips": 100, "num_sources": 10} | changes
     gain = (num_gained - num_lost) / clips["num_clips"]
     return some(PairedDifference, difference=gain, interval=interval, num_gained=num_gained, num_lost=num_lost, **clips)

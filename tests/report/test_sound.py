@@ -34,5 +34,5 @@ def test_a_network_with_one_view_is_not_said_to_have_seen_ten_crops(make_inputs,
     results = (*others, tuned.model_copy(update={"own_crops": 1}))
     assert "10 crops" in model_card(metrics)
     assert ", 1 crop." in model_card(metrics.model_copy(update={"results": results}))
-    one = '<td class="num">1</td>'
-    assert changed_page(results=results).count(one) > changed_page().count(one)
+    cell = '<td class="num">1</td>'
+    assert changed_page(results=results).count(cell) > changed_page().count(cell)

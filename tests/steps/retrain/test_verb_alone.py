@@ -50,8 +50,8 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     shown = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)
     assert "Verbs" in shown
     run = verbs.logged
-    said = (shown, reported.question, compared.reason, run.data.tags["mlflow.note.content"], *run.data.metrics, *run.artifacts)
-    assert [text for text in said if OF_OBJECTS.search(text)] == []
+    texts = (shown, reported.question, compared.reason, run.data.tags["mlflow.note.content"], *run.data.metrics, *run.artifacts)
+    assert [text for text in texts if OF_OBJECTS.search(text)] == []
     assert {"fine-tuned/val/verb_top1", "gain/val/verb_top1_over_baseline", "val_verb_top1"} <= run.data.metrics.keys()
     assert "to predict the verb of short video clips" in shelf.objects[reported.card_uri].decode()
     verbs.register()
