@@ -47,11 +47,14 @@ def test_very_many_short_intervals_are_one_line_and_counted_in_time_that_grows_w
     used = []
     for num_rows in (10_000, 40_000):
         rows = [(tick / num_rows * 100, tick / num_rows * 100 + 0.001, f"verb-{tick % 90}", "x") for tick in range(num_rows)]
-        start = time.process_time()
-        (line,) = label({"a.mp4": 13}, {"labels.csv": lines_of(rows)}).without_clip
-        used.append(time.process_time() - start)
+        tries = []
+        for _ in range(3):
+            start = time.process_time()
+            (line,) = label({"a.mp4": 13}, {"labels.csv": lines_of(rows)}).without_clip
+            tries.append(time.process_time() - start)
         assert line.startswith(f"labels.csv: {num_rows} intervals label no clip")
         assert len(line) < 600
+        used.append(min(tries))  # a collection of garbage may fall into a try
     assert used[1] < 8 * used[0]
 
 
