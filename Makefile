@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
 # A misspelt VIDEO=films would otherwise run the sample videos. These settings of the environment may be given, too.
-VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_%
+VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_% http_% https_% no_%
 UNKNOWN := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 NEAREST := import sys, difflib; print(*[f"did you mean {name}=?" for name in difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1)])

@@ -140,9 +140,9 @@ class Ledger:
         return sorted(self._by_video)
 
     def intervals(self, video: str) -> list[IntervalStatement]:
-        """List the intervals of a video that hold, by time."""
-        found = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
-        return sorted(found, key=lambda one: (one.start_seconds, one.stop_seconds, self.number(one)))
+        """List the intervals of a video that hold, by time, the longest first of those that begin together."""
+        standing = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
+        return sorted(standing, key=lambda interval: (*longest_first(interval), self.number(interval)))
 
     def words(self, statement: ClipStatement | IntervalStatement) -> tuple[str, str] | None:
         """Return verb and noun of a statement by the names that they were merged into; None if the person was unsure."""
@@ -224,10 +224,7 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 
 def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
-    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own.
-
-    Of intervals that begin together the longest comes first, as in a label file.
-    """
+    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
     intervals = {video: ledger.intervals(video) for video in ledger.videos}
     parts = []
     for clip in clips:
@@ -245,7 +242,7 @@ def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
                     at=latest.at,
                     number=ledger.number(latest),
                 )
-                for one in sorted(inside, key=longest_first)
+                for one in inside
             ]
     return parts
 

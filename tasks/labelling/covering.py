@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds, winners
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds, winners
 from tasks.dataset.rows import IntervalRow, LabelRow
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
@@ -45,8 +45,10 @@ class Coverings:
 
 
 def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
-    """Find the intervals that label clips of one video, both by time; its intervals in a clip label it together, as of the latest."""
-    intervals = sorted(intervals, key=longest_first)
+    """Find the intervals that label the clips of one video.
+
+    Both are sorted by time, `intervals` as `Ledger.intervals` lists them. Those in a clip label it together, from the time of the latest on.
+    """
     rows = [
         IntervalRow(
             number, _label(number, ledger.words(interval) or ("", "")), interval.video, interval.start_seconds, interval.stop_seconds

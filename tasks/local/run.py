@@ -23,10 +23,10 @@ from tasks.store.objects import Store
 
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
-_SUCCESSORS_SECONDS = 5.0
-"""How long Airflow may take to start the runs that an asset's update causes."""
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
+_QUIET_SECONDS = 5.0
+"""How long no run may be at work until a cancel is done: Airflow takes a while to start those that an asset's update causes."""
 
 
 def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
@@ -93,14 +93,14 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 def cancel(api: AirflowApi, screen: Screen) -> None:
     """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
     ended: list[RunRef] = []
-    deadline = time.monotonic() + _SUCCESSORS_SECONDS
+    deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
         for run in api.active_runs():
             if run not in ended:
                 api.end(run)
                 ended.append(run)
                 screen.say(f"ended {run.dag_id}, run {run.run_id}")
-                deadline = time.monotonic() + _SUCCESSORS_SECONDS
+                deadline = time.monotonic() + _QUIET_SECONDS
         if not ended:
             screen.say("no run is unfinished")
             return

@@ -101,7 +101,7 @@ def test_cancel_ends_each_run_once_and_those_that_follow_it(servers, monkeypatch
     monkeypatch.setattr(AirflowApi, "active_runs", lambda _: next(looks, []))
     monkeypatch.setattr(AirflowApi, "end", lambda _, run: ended.append(run))
     monkeypatch.setattr(run_module, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(run_module, "_SUCCESSORS_SECONDS", 0.1)
+    monkeypatch.setattr(run_module, "_QUIET_SECONDS", 0.1)
     assert commands.main(["cancel"]) == 0
     assert ended == [first, second]
     assert "ended build_dataset, run 2" in capsys.readouterr().out
