@@ -1,13 +1,19 @@
-"""Ask a person whether to promote the new version, with verdict and report."""
+"""Ask a person whether a long training starts, and whether to promote the new version."""
 
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags._form import Form, given_options
+from tasks.options import TrainOptions
+
 COMMENT = "comment"
+ANSWER = "answer"
+TRAIN, USE_AUTO, SKIP = "Train", "Use the preset auto", "Skip"
 
 
 class ApproveOperator(ApprovalOperator):
@@ -62,6 +68,75 @@ class ApproveOperator(ApprovalOperator):
             "answered_by": f"{{{{ {given}.get('answered_by', '') }}}}",
             "comment": f"{{{{ {given}.get('comment', '') }}}}",
         }
+
+
+class AskOperator(HITLOperator):
+    """Ask whether to start a training that the plan expects to take long; succeed at once if it is short.
+
+    Without an answer within `approval_hours`, and after any answer but *Train*, this task and those after it are skipped.
+
+    Args:
+        plan: id of the task whose result is a `PlanResult`.
+    """
+
+    def __init__(self, *, plan: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        result = f"ti.xcom_pull(task_ids='{plan}', key='result')"
+        question = {
+            "subject": "Start this training?",
+            "body": f"{{{{ {result}['question'] }}}}",
+            "options": [TRAIN, USE_AUTO, SKIP],
+            "defaults": SKIP,
+            "params": {},  # replaces the DAG's params, which every task inherits
+        }
+        super().__init__(**{"queue": "cpu", **kwargs, **question})
+        self.plan = plan
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
+        """Ask, and wait for the answer, if the plan has a question."""
+        plan = context["ti"].xcom_pull(task_ids=self.plan, key="result")
+        if not plan["question"]:
+            return None
+        if plan["weights"].get("chosen"):
+            self.options = [TRAIN, SKIP]
+        self.response_timeout = timedelta(hours=plan["gate"]["approval_hours"])
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+        """Go on, or keep the answer for `UseAuto` and skip.
+
+        Raises:
+            AirflowSkipException: the answer is not *Train*.
+        """
+        (answer,) = super().execute_complete(context, event)["chosen_options"]
+        if answer != TRAIN:
+            context["ti"].xcom_push(ANSWER, answer)
+            raise AirflowSkipException("nothing is trained" if answer == SKIP else "a run with the preset auto starts instead")
+
+
+class UseAuto(TriggerDagRunOperator):
+    """Start `retrain` with the preset `auto` instead, if that was the answer.
+
+    Args:
+        form: the options of `retrain`.
+        question: id of the `AskOperator`.
+    """
+
+    def __init__(self, *, form: Form, question: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        super().__init__(**{"queue": "cpu", "trigger_dag_id": "retrain", "trigger_rule": "all_skipped", **kwargs})
+        self.form = form
+        self.question = question
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
+        """Trigger the run, with this run's other options.
+
+        Raises:
+            AirflowSkipException: that was not the answer.
+        """
+        if context["ti"].xcom_pull(task_ids=self.question, key=ANSWER) != USE_AUTO:
+            raise AirflowSkipException("nobody asked for the preset auto")
+        given = {name: value for name, value in given_options(context, self.form).items() if name not in TrainOptions.model_fields}
+        self.conf = {**given, "preset": "auto"}
+        return super().execute(context)
 
 
 def _result(task_id: str, name: str) -> str:

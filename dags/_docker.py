@@ -80,11 +80,12 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
     def _running_container(self, flags: list[str], context: Context, settings: DockerSettings) -> str:
         """Adopt the container of an earlier try, or start one; return its name."""
         run, task = context["dag_run"], context["ti"]
+        has_gpus = self._has_gpus()
         map_index = -1 if task.map_index is None else task.map_index
         config = container_config(
             self.image_kind,
             [*self._limit(), "python", "-m", "tasks", self.step, *flags],
-            container_environment(os.environ, context),
+            container_environment(os.environ, context, trains_on_gpu=has_gpus),
             {
                 "retake.dag": run.dag_id,
                 "retake.run": run.run_id,
@@ -93,7 +94,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 "retake.try": str(task.try_number),
             },
             settings,
-            gpus=self.gpu and self._has_gpus(),
+            gpus=self.gpu and has_gpus,
         )
         self._name = name = container_name(settings.network, run.dag_id, run.run_id, self.task_id, map_index)
         if self._adopts(name, config):
@@ -175,16 +176,18 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             failures = 0
 
     def _has_gpus(self) -> bool:
-        """Check whether the container gets GPUs.
+        """Check whether containers that train or test get GPUs.
 
         Raises:
-            AirflowFailException: they are required, and there are none.
+            AirflowFailException: this one must get them, and there are none.
         """
         wanted = settings_of(RunnerSettings).gpu
         if wanted == "off":
             return False
         if "nvidia" in self.cli.info()["Runtimes"]:
             return True
+        if not self.gpu:
+            return False
         if wanted == "required":
             raise AirflowFailException(f"RETAKE_GPU is `required`, but {NO_NVIDIA}")
         self.log.warning("%s runs on the CPU, for %s; RETAKE_GPU=off silences this", self.step, NO_NVIDIA)

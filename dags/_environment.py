@@ -41,10 +41,15 @@ def process_environment(environment: Mapping[str, str], context: Context) -> dic
     return passed | {"RETAKE_AIRFLOW_URL": _run_url(context)}
 
 
-def container_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
+def container_environment(environment: Mapping[str, str], context: Context, *, trains_on_gpu: bool) -> dict[str, str]:
     """Select the variables of a step that runs in a container. They include secrets: never show them in Airflow."""
     passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES}
-    return passed | {"RETAKE_AIRFLOW_URL": _run_url(context), "RETAKE_CACHE_DIR": CACHE_DIR, "TMPDIR": SCRATCH_DIR}
+    return passed | {
+        "RETAKE_AIRFLOW_URL": _run_url(context),
+        "RETAKE_CACHE_DIR": CACHE_DIR,
+        "TMPDIR": SCRATCH_DIR,
+        "RETAKE_TRAINS_ON": "cuda" if trains_on_gpu else "cpu",
+    }
 
 
 def _run_url(context: Context) -> str:

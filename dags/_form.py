@@ -17,7 +17,7 @@ from tasks.settings import RunnerSettings
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
-UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels"))
+UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that change neither weights, plan nor the files that were seen, so they have no part in the key of a form."""
 
 
@@ -87,11 +87,38 @@ class Form:
 def resolve(context: Context, form: Form) -> dict[str, Any]:
     """Resolve the options of a run, with `force_token` and `decide_token` for `force` and `decide_again`.
 
+    The options of a named preset are put in place, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
+
     A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
     options of the latest event that this DAG knows.
 
     Raises:
         AirflowFailException: options are unknown or out of range; the message names each.
+    """
+    given = given_options(context, form)
+    values: dict[str, Any] = {}
+    for model in form.models():
+        values |= _validated(model, given)
+    if form.then and values["then"]:
+        _refuse_unknown(values["then"], _names(form.then), "then.")
+        for model in form.then:
+            _validated(model, values["then"], "then.")
+    if preset := values.get("preset"):
+        try:
+            values = with_preset(preset, values) | {"preset": "auto" if preset == "auto" else "none"}
+        except ValueError as error:
+            raise AirflowFailException(str(error)) from None
+    if RetrainOptions in form.options:
+        for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
+            values[token] = context["run_id"] if values.pop(option) else None
+    return values
+
+
+def given_options(context: Context, form: Form) -> dict[str, Any]:
+    """Collect the options of a run as its form or its event gives them.
+
+    Raises:
+        AirflowFailException: one is unknown.
     """
     given = dict(context["params"])
     known = _names(form.models())
@@ -102,28 +129,18 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         if form.then:
             given["then"] = {name: value for name, value in event.params.items() if name in _names(form.then)}
     _refuse_unknown(given, known)
-    values: dict[str, Any] = {}
-    for model in form.models():
-        values |= _validated(model, given)
-    if form.then and values["then"]:
-        _refuse_unknown(values["then"], _names(form.then), "then.")
-        for model in form.then:
-            _validated(model, values["then"], "then.")
-    try:
-        values = with_preset(values.pop("preset", "none"), values)
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from None
-    if RetrainOptions in form.options:
-        for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
-            values[token] = context["run_id"] if values.pop(option) else None
-    return values
+    return given
 
 
 def places(values: Mapping[str, Any]) -> dict[str, str]:
     """Fill in `{store}`, `{key}` and, for DAGs with cutting options, `{recipe}` of addresses."""
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
-    return {"store": values["store"], "key": content_key({name: value for name, value in values.items() if name not in UNKEYED}), **recipe}
+    return {
+        "store": values["store"],
+        "key": content_key({name: value for name, value in values.items() if name not in UNKEYED and (name, value) != ("preset", "none")}),
+        **recipe,
+    }
 
 
 def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str, Param]]:

@@ -61,10 +61,11 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         """Set this operator's fields to the pod that runs the step."""
         settings = settings_of(KubernetesSettings)
         hidden = SECRET_NAMES | PROXY_NAMES
-        environment = {name: value for name, value in container_environment(os.environ, context).items() if name.upper() not in hidden}
-        gpus = self.gpu and settings_of(RunnerSettings).gpu != "off"
+        has_gpus = settings_of(RunnerSettings).gpu != "off"
+        passed = container_environment(os.environ, context, trains_on_gpu=has_gpus)
+        environment = {name: value for name, value in passed.items() if name.upper() not in hidden}
         command = ["python", "-m", "tasks", self.step, *flags]
-        for name, value in pod_fields(self.image_kind, command, environment, settings, gpus=gpus).items():
+        for name, value in pod_fields(self.image_kind, command, environment, settings, gpus=self.gpu and has_gpus).items():
             setattr(self, name, value)
         self.name = f"retake-{self.step}"
 

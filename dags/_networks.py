@@ -36,6 +36,8 @@ def network(mapped: dict[str, str], form: Form) -> None:
     weights = step_task(
         retrain.WEIGHTS,
         out=configured.weights.folder_uri,
+        passes=("preset",),
+        dataset="{{ task.mapped.dataset }}",
         # `flow` may be skipped or failed: networks without flow do not need it, and the others compute it themselves.
         trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),

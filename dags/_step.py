@@ -135,7 +135,7 @@ class StepOperator(BaseOperator):
 
     def values(self, context: Context) -> dict[str, Any]:
         """Resolve the options of the run, and put those of the overlay in their place."""
-        overlay: dict[str, Any] = json.loads(self.overlay or "{}")
+        overlay: dict[str, Any] = json.loads(self.overlay) | {"preset": "none"} if self.overlay else {}
         return resolve(context, self.form) | overlay
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """# Dataset
 
 Collects the labels of all clips, assigns their source videos to train, val and test, and writes the dataset with its histograms.
-It runs whenever `ingest_videos` added something, and by hand with a form. A new dataset starts `retrain`.
+It runs whenever `ingest_videos` added something, and by hand with a form. A dataset that differs from the last starts `retrain`; else `dataset` is skipped, pink.
 
 **Owner**: the operator of this Retake.
 

@@ -31,12 +31,12 @@ from dags._networks import FAILURES, GROUP, network
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
 from tasks.contracts import compare_networks
-from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, TrainOptions
+from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, TrainOptions
 from tasks.store.layout import Layout
 
 FORM = Form(
-    options=(ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions),
-    first=("configurations", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "store"),
+    options=(PresetOptions, ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    first=("configurations", "preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "store"),
 )
 CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
 

@@ -5,7 +5,8 @@ It becomes `champion` only if it passes every promotion rule, on clips that it w
 dataset, one run at a time, and by hand with a form. Under *Details* of `report`, the button *Report* opens the evidence on one page. The button
 *MLflow run*, there and on other steps, opens the run in MLflow.
 
-**When it waits for you**: if *Promotion* is `approve`, the task `approve` asks under *Required actions* whether to promote the new version.
+**When it waits for you**: if the training is expected to take longer than *Longest training*, the task `ask` asks under *Required actions* whether to
+train, to use the preset `auto` instead, or to skip. Without an answer in time nothing is trained. If *Promotion* is `approve`, the task `approve` asks under *Required actions* whether to promote the new version.
 Without an answer in time the champion stays.
 
 **Owner**: the operator of this Retake.
@@ -30,7 +31,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
-from dags._approval import ApproveOperator
+from dags._approval import ApproveOperator, AskOperator, UseAuto
 from dags._assets import DATASET, MODEL
 from dags._ended import ended
 from dags._form import Form
@@ -64,18 +65,20 @@ with DAG(
     tags=["retake", "model"],
 ) as dag:
     with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow or sound if the network needs it"):
-        weights = step_task(retrain.WEIGHTS, FORM, out=WEIGHTS, execution_timeout=timedelta(hours=2))
+        weights = step_task(retrain.WEIGHTS, FORM, passes=("preset", "dataset"), out=WEIGHTS, execution_timeout=timedelta(hours=2))
         plan = step_task(
             retrain.PLAN,
             FORM,
-            passes=("dataset", "force_token", "decide_token"),
+            passes=("preset", "dataset", "max_hours", "force_token", "decide_token"),
             weights_result=WEIGHTS,
             returns="networks",
             execution_timeout=HALF_HOUR,
         )
+        ask = AskOperator(task_id="ask", plan="prepare.plan")
+        use_auto = UseAuto(task_id="use_auto", form=FORM, question="prepare.ask")
         flows, flow = flow_tasks(FORM, plan=PLAN)
         sound = sound_task(FORM, plan=PLAN)
-        weights >> plan >> [flows, sound]
+        weights >> plan >> ask >> [flows, sound, use_auto]
     train = step_task(
         retrain.TRAIN,
         FORM,
@@ -114,6 +117,6 @@ with DAG(
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
-    [plan, flow, sound] >> train >> evaluate >> compare
+    [ask, flow, sound] >> train >> evaluate >> compare
     train >> curve
     ended(curve, "curve_ended") >> report

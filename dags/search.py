@@ -36,10 +36,10 @@ from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from dags._winner import RetrainWinner
 from tasks.contracts import search
-from tasks.options import EvaluateOptions, RegisterOptions, SearchBaseOptions, SearchOptions, TrainOptions
+from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 
 FORM = Form(
-    options=(SearchBaseOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
+    options=(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("preset", "search", "num_trials", "rounds", "dataset", "then_retrain", "store"),
 )
 

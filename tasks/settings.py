@@ -44,6 +44,10 @@ class MachineSettings(BaseSettings):
     )
     num_processes: int = Field(0, ge=0, description="processes for decoding; 0: every core available to this process")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    trains_on: Literal["cpu", "cuda"] | None = Field(
+        None,
+        description="device of the steps that train, where each step has a machine of its own; Airflow sets it; default: this machine's",
+    )
     devices: int = Field(1, ge=1, description="processes of one training on this machine, one per GPU or all on the CPU")
     ffmpeg: Path | None = Field(
         None, description="ffmpeg binary; default: imageio-ffmpeg's, else the system's. Its version is part of the address of clips"

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.options import ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions
+from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions, choose_recipe
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,53 @@ def test_a_bucket_or_a_folder_in_it_is_a_store_and_an_address_that_leads_elsewhe
     with nullcontext() if is_store else pytest.raises(ValidationError):
         assert TypeAdapter(StoreUri).validate_python(uri) == uri
     assert bool(re.search(STORE_URI_PATTERN, uri)) == is_store, "the form has the same pattern"
+
+
+CPU, GPU = {"has_gpu": False, "num_clips": 299}, {"has_gpu": True, "num_clips": 299}
+LARGE = {"has_gpu": False, "num_clips": 300}
+PROBE = {"head": "probe"}
+FREE = {"backbone": "auto", "weights": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("given", "situation", "wanted"),
+    [
+        ({}, CPU, (LIGHT, PROBE)),
+        ({}, LARGE, (LIGHT, {})),
+        ({}, GPU, (ORIGINAL, FREE)),
+        ({"trainable": "heads"}, GPU, (LIGHT, PROBE | FREE)),
+        ({"epochs": 6}, CPU, (LIGHT, {"epochs": 6})),
+        ({"epochs": 6}, GPU, (ORIGINAL, FREE | {"epochs": 6})),
+        ({"num_segments": 3}, CPU, (LIGHT, PROBE | {"num_segments": 3})),
+        ({"head": "lstm"}, CPU, (LIGHT, {"head": "lstm"})),
+        ({"head": "probe", "trainable": "heads"}, LARGE, (LIGHT, PROBE)),
+        ({"family": "TRN"}, CPU, (LIGHT, {"family": "TRN"})),
+        ({"family": "3D"}, CPU, (LIGHT, PROBE | FREE | {"family": "3D"})),
+        ({"modality": "sound", "trainable": "heads"}, GPU, (LIGHT, PROBE | FREE | {"modality": "sound"})),
+        ({"trainable": "last-stage"}, CPU, (LIGHT, {"trainable": "last-stage"})),
+        ({"backbone": "resnet50"}, CPU, (LIGHT, PROBE | FREE | {"backbone": "resnet50"})),
+        ({"checkpoint": "models:/a@champion"}, CPU, (LIGHT, PROBE | FREE | {"checkpoint": "models:/a@champion"})),
+        ({"label_noise": 0.2}, CPU, (LIGHT, PROBE | {"label_noise": 0.2})),
+        ({"trainable": "all"}, CPU | {"named": ["trainable"]}, (LIGHT, {"trainable": "all"})),
+        ({}, CPU | {"varied": ["learning_rate"]}, (LIGHT, {})),
+        ({}, CPU | {"varied": ["num_segments"]}, (LIGHT, PROBE)),
+    ],
+)
+def test_auto_suits_machine_and_clips_and_keeps_the_options_that_differ_from_the_form(given, situation, wanted):
+    chosen, line = choose_recipe(TrainOptions(**given).model_dump(mode="json"), **situation)
+    recipe, changes = wanted
+    assert chosen == TrainOptions.model_validate({**recipe.model_dump(mode="json"), **changes})
+    assert (", fewer than 300" in line) == (chosen.head == "probe" and situation["num_clips"] < 300)
+    assert line.endswith(f"; kept from the form: {', '.join(given)}") == bool(given)
+
+
+def test_auto_names_the_choice_and_its_reason():
+    assert choose_recipe({}, has_gpu=False, num_clips=55)[1] == (
+        "auto: a probe on tf_efficientnet_lite0, for no GPU and 55 training clips, fewer than 300"
+    )
+    assert choose_recipe({}, has_gpu=True, num_clips=1)[1] == "auto: all of the network for 60 epochs, for a GPU and 1 training clip"
+
+
+def test_auto_trains_nothing_where_networks_are_fused():
+    chosen, line = choose_recipe({"fuse": ["runs/0123456789abcdef/"]}, has_gpu=False, num_clips=9)
+    assert (chosen, line) == (TrainOptions(fuse=["runs/0123456789abcdef/"]), "auto: trained networks are fused, and nothing is trained")

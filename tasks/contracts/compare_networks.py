@@ -8,7 +8,7 @@ from pydantic import Field
 from tasks.contracts.addresses import ClaimsUri, FolderUri
 from tasks.contracts.step import OutArguments, Step, StepArguments
 from tasks.keys import configuration_key
-from tasks.options import ComparisonOptions, EvaluateOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.comparison import ConfigureResult, TabulateResult
 from tasks.results.training import PlanResult
 from tasks.store.comparisons import AskedComparison, Configurations
@@ -16,7 +16,7 @@ from tasks.store.derived import configurations_of_claims
 from tasks.store.stored import Output
 
 
-class ConfigureArguments(OutArguments, ComparisonOptions, TrainOptions):
+class ConfigureArguments(OutArguments, PresetOptions, ComparisonOptions, TrainOptions):
     """The configurations, and the options that they share."""
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from tasks.contracts.addresses import FlowBatchUri, FolderUri, PredictionPlanUri, TrainingPlanUri
 from tasks.contracts.step import Command, OutArguments, Step, StepArguments
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, Preset, RegisterOptions, StoreUri, TrainOptions
 from tasks.results.decision import RollbackResult
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.results.flow import FlowResult, FlowsResult
@@ -27,17 +27,21 @@ NETWORK_SOURCES = ("plan", "configured", "prediction")
 
 
 class WeightsArguments(OutArguments, TrainOptions):
-    """The network with its weights or checkpoint and the seed, or a fusion.
+    """The network with its weights or checkpoint and the seed, or a fusion; all training options for the preset `auto`, and to time a batch."""
 
-    Other options have no effect.
-    """
+    preset: Preset = Field("none", description="auto: choose the training options; anything else: take those that are given")
+    dataset: StoreUri | None = Field(None, description="Address of the dataset that the training is for; empty takes the latest")
 
 
 class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
     """All options of a training and its gate, with the dataset and the weights."""
 
+    preset: Preset = Field("none", description="auto: take the training options that `weights` chose")
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
+    max_hours: float | None = Field(
+        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
+    )
     force_token: str | None = Field(None, description="Any text; makes the training a new one")
     decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
 
@@ -45,9 +49,10 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
 def _plan(arguments: PlanArguments) -> Output[PlanResult]:
     """Find the plan by the key of the form.
 
-    The key covers all values except `weights_result`, an address that contains the same key.
+    The key covers all values except `weights_result`, an address that contains the same key, and `max_hours`, which changes no plan.
     """
-    return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude={"weights_result"})))
+    left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset == "none" else [])}
+    return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude=left_out)))
 
 
 class NetworksArguments(StepArguments):

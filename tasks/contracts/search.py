@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from tasks.contracts.addresses import SearchUri, TrialBatchUri
 from tasks.contracts.step import Command, Step, StepArguments
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, RegisterOptions, SearchBaseOptions, SearchOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
 from tasks.results.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
 from tasks.store.derived import search_at, trials_of_batch
@@ -13,7 +13,7 @@ from tasks.store.layout import Layout
 from tasks.store.searches import AskedSearch
 
 
-class SearchPlanArguments(StepArguments, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+class SearchPlanArguments(StepArguments, PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
     """All options of a search, and the recipe that it starts from."""
 
 
@@ -48,14 +48,16 @@ class TrainTrialsArguments(SearchedArguments):
         return self
 
 
-class SearchArguments(SearchBaseOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
     """All options of a search at a shell."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 def _asked(arguments: SearchPlanArguments) -> AskedSearch:
-    return Layout(arguments.store).search(content_key(arguments.model_dump(mode="json")))
+    return Layout(arguments.store).search(
+        content_key(arguments.model_dump(mode="json", exclude={"preset"} if arguments.preset == "none" else None))
+    )
 
 
 PLAN = Step(

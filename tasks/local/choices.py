@@ -8,12 +8,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import LIGHT, ORIGINAL, Head, IngestOptions, Options, SegmentOptions, TrainOptions, Weights, forms
+from tasks.options import LIGHT, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
     "model_name": "retake-tsn-sample",
     "split_seed": 5,
+    "preset": "none",
     **LIGHT.model_dump(mode="json", exclude_defaults=True),
 }
 """Options for the sample videos, without downloads and fast on two cores.
@@ -32,15 +33,6 @@ CHAIN: dict[str, tuple[forms.OptionModels, forms.OptionModels]] = {
 """The DAGs in order, each with its form's options and its `then` options. The latter are those that it passes on."""
 
 _MODELS = (*forms.INGEST, *forms.DATASET, *forms.RETRAIN)
-AUTO = "auto"
-"""The preset of `make run VIDEOS=dir` without training options: it suits this machine. Airflow gets the options it stands for."""
-SUITED = {
-    True: "training the whole network on the GPU, as in the original experiment; by a newer recipe: SET=preset=thorough; for the heads only, in minutes: SET=preset=light",
-    False: f"no GPU: training only the heads on {LIGHT.backbone}, in minutes; for the whole network, as in the original experiment: SET=preset=original",
-}
-
-HEADS_ON_GPU = f"training only the heads on the GPU, on {ORIGINAL.backbone} unless another backbone is named"
-
 _NOT_CHOSEN = frozenset({"sources", "dataset"})  # given by VIDEOS=dir and by the chain
 
 
@@ -61,10 +53,11 @@ class Choices(BaseModel):
         return {"store": self.store, **sources, **_picked(own, self.options), **following}
 
 
-def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object]:
+def parse(pairs: Sequence[str]) -> dict[str, object]:
     """Parse options from `key=value` texts, and validate each by its model.
 
-    `takes_auto` accepts `preset=auto`, for `suited`. With it a probe trains the heads alone, as it must, on any machine.
+    A probe trains the heads alone, as it must. The preset `auto` keeps what differs from the form; an option that is named with the form's own
+    value asks for the form, so the preset is `none` then.
 
     Raises:
         BadConfiguration: a text is no pair, an option is unknown, or a value is out of range; the message names it.
@@ -80,31 +73,17 @@ def parse(pairs: Sequence[str], *, takes_auto: bool = False) -> dict[str, object
         near = [name for one in unknown for name in get_close_matches(one, known, n=1)]
         hint = f"did you mean {' and '.join(near)}? " if near else ""
         raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; {hint}known are {', '.join(known)}")
+    if given.get("head") == Head.PROBE:
+        given.setdefault("trainable", "heads")
     checked: dict[str, object] = {}
-    if takes_auto and given.get("preset") == AUTO:
-        checked["preset"] = given.pop("preset")
-        if given.get("head") == Head.PROBE:
-            given.setdefault("trainable", "heads")
     for model in _MODELS:
         if mine := _picked((model,), given):
             validated = _validated(model, mine)
             checked |= {name: validated[name] for name in mine}
+    defaults = TrainOptions().model_dump(mode="json")
+    if any(checked[name] == defaults[name] for name in checked.keys() & defaults.keys() if defaults[name] is not None):
+        checked.setdefault("preset", "none")
     return checked
-
-
-def suited(chosen: Mapping[str, object], *, has_gpu: bool) -> tuple[dict[str, object], str | None]:
-    """Replace the preset `auto` by options for this machine, and describe them in one line.
-
-    Without a preset and without training options, the preset is `auto`. Chosen options override those of the preset.
-    """
-    by_default = None if TrainOptions.model_fields.keys() & chosen.keys() else AUTO
-    if chosen.get("preset", by_default) != AUTO:
-        return dict(chosen), None
-    # With AUTO, a GPU machine without EPIC weights still trains; with them, it is the same run as preset=original.
-    preset = ORIGINAL.model_copy(update={"weights": Weights.AUTO}) if has_gpu else LIGHT
-    own = {name: value for name, value in chosen.items() if name != "preset"}
-    line = HEADS_ON_GPU if has_gpu and own.get("trainable") == "heads" else SUITED[has_gpu]
-    return {**preset.model_dump(mode="json", exclude_defaults=True), **own}, line
 
 
 def check_folder(videos: Path) -> Path:

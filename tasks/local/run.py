@@ -5,20 +5,19 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
-from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse, suited
+from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
 from tasks.local.follow import POLL_SECONDS, follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
 from tasks.model.gpus import num_gpus
-from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 
 OWN_STORE = "s3://retake"
@@ -37,9 +36,7 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
     """
     begun = time.monotonic()
     screen = screen_for(sys.stdout)
-    chosen = parse(settings, takes_auto=bool(videos))
-    if videos:
-        chosen = _suited(chosen, screen)
+    chosen = parse(settings)
     folder = check_folder(videos or SAMPLES)
     choices = Choices(
         store=OWN_STORE if videos else SAMPLE_STORE,
@@ -68,7 +65,7 @@ def predict_long_film(choices: Choices) -> str:
 def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
     """Start the servers and ingest one folder; Airflow starts the DAGs that follow."""
     screen = screen_for(sys.stdout)
-    options = _suited(parse(settings, takes_auto=True), screen)
+    options = parse(settings)
     choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=options)
     with home.lock():
         servers = supervise.up(home, screen.say)
@@ -116,15 +113,6 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
     screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine only")
-
-
-def _suited(chosen: Mapping[str, object], screen: Screen) -> dict[str, object]:
-    """Choose options for own videos on this machine, and print a line about them."""
-    device = load(MachineSettings).device
-    options, line = suited(chosen, has_gpu=device == "cuda" or (device == "auto" and num_gpus() > 0))
-    if line:
-        screen.say(line)
-    return options
 
 
 def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:

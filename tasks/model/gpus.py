@@ -22,6 +22,18 @@ def num_gpus(driver: Path = DRIVER) -> int:
     return len(list(driver.iterdir())) if driver.is_dir() else 0
 
 
+def trains_on_gpu() -> bool:
+    """Check whether the steps that train have a GPU.
+
+    Raises:
+        BadConfiguration: the environment's machine settings are malformed.
+    """
+    machine = load(MachineSettings)
+    if machine.device != "auto":
+        return machine.device == "cuda"
+    return machine.trains_on == "cuda" if machine.trains_on else num_gpus() > 0
+
+
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:
     """Restrict CUDA in this process to the first GPU that no other step has claimed.
 

@@ -5,7 +5,6 @@ The estimate is made before the training starts.
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet
 
-from dataclasses import dataclass
 from statistics import median
 from time import monotonic, perf_counter
 from typing import Literal
@@ -25,7 +24,8 @@ from tasks.model.losses import CrossEntropies
 from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import SHORT_SIDE, trained_view
-from tasks.options import RecipeOptions, TrainOptions
+from tasks.options import TrainOptions
+from tasks.results.training import Pace
 
 MAX_CLIPS = 4
 """Maximum size of the timed batch; time is proportional to size."""
@@ -35,23 +35,7 @@ CLIP_WIDTH = 341
 """Width of a timed clip, in pixels: 16:9 at the short side of cached frames. Crops have one size, so it changes nothing."""
 
 
-@dataclass(frozen=True)
-class BatchTime:
-    """Time of a batch, and of its forward pass with the views of a validation, on a device."""
-
-    num_clips: int
-    seconds: float
-    forward_seconds: float
-    device: str
-
-    def training_seconds(self, recipe: RecipeOptions, num_train: int, num_val: int) -> float:
-        """Estimate the time of all epochs and validations."""
-        one_epoch = self.seconds * num_train / self.num_clips
-        one_validation = self.forward_seconds * num_val * recipe.validation_crops / self.num_clips
-        return recipe.epochs * one_epoch + recipe.epochs // recipe.validate_every * one_validation
-
-
-def time_batch(network: Network, options: TrainOptions, num_train: int, device: Literal["auto", "cpu", "cuda"]) -> BatchTime | None:
+def time_batch(network: Network, options: TrainOptions, num_train: int, device: Literal["auto", "cpu", "cuda"]) -> Pace | None:
     """Train on a batch of noise twice, and time the second step; modifies `network`.
 
     Returns:
@@ -88,7 +72,7 @@ def clip_seconds(network: Network, num_crops: NumCrops, device: Literal["auto", 
     return median(seconds[1:])
 
 
-def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> BatchTime:
+def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> Pace:
     spec = network.spec
     # Class weights need labels, and take no time.
     module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none"}), ()).to(device)
@@ -109,7 +93,7 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
         ended = _now(device)
     # A validation shows all views of a video network, a training step one.
     forward_seconds = (seen - started) * spec.num_segments / num_snippets
-    return BatchTime(num_clips, ended - started, forward_seconds, describe(device).device_name)
+    return Pace(num_clips=num_clips, seconds=ended - started, forward_seconds=forward_seconds, device=describe(device).device_name)
 
 
 def _now(device: Literal["cpu", "cuda"]) -> float:

@@ -11,15 +11,16 @@ from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
-from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, with_preset
+from tasks.options.presets import FEW_CLIPS, LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, Preset, PresetOptions, choose_recipe, with_preset
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import RetrainOptions
-from tasks.options.search import SearchBaseOptions, SearchOptions
+from tasks.options.search import SearchOptions
 from tasks.options.training import TrainOptions, Weights
 
 __all__ = [
     "AUTO_BACKBONE",
+    "FEW_CLIPS",
     "LIGHT",
     "LONG",
     "MAX_STRIDE_SECONDS",
@@ -44,15 +45,17 @@ __all__ = [
     "Modality",
     "Options",
     "PredictOptions",
+    "Preset",
+    "PresetOptions",
     "RecipeOptions",
     "RegisterOptions",
     "RetrainOptions",
-    "SearchBaseOptions",
     "SearchOptions",
     "SegmentOptions",
     "SplitOptions",
     "StoreUri",
     "TrainOptions",
     "Weights",
+    "choose_recipe",
     "with_preset",
 ]

@@ -1,9 +1,14 @@
-"""Name recipes that replace the training options of a form."""
+"""Name recipes that replace the training options of a form, and choose one for a machine and its clips."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal
 
-from tasks.options.training import TrainOptions, Weights
+from pydantic import Field
+
+from tasks.options.base import Options
+from tasks.options.network import AUTO_BACKBONE, Family, Head, Modality
+from tasks.options.training import IDLE_IN_PROBE, TrainOptions, Weights
+from tasks.wording import count
 
 ORIGINAL = TrainOptions(
     backbone="resnet50",
@@ -84,20 +89,39 @@ The rate is constant, and there is no early stopping. One view of each clip, bec
 reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
 """
 
-Preset = Literal["none", "original", "thorough", "light", "long"]
+Preset = Literal["auto", "none", "original", "thorough", "light", "long"]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
 UNPRESET = {"label_noise"}
 """Options that a preset does not change."""
 NAMED_STARTS = ("checkpoint", "backbone_weights", "fuse")
 
+FEW_CLIPS = 300
+"""Number of training clips below which a probe is chosen on a frozen backbone, and compared with every other network."""
+
+
+class PresetOptions(Options):
+    """Choose how the training options are found."""
+
+    section: ClassVar[str] = "Recipe"
+
+    preset: Preset = Field(
+        "auto",
+        title="Preset",
+        description="auto: suits the machine, the number of training clips and the weights that can be had, and keeps the options of this form that "
+        "differ from their defaults; without a GPU it trains only heads, in minutes. none: the options of this form. The others replace all training options but label noise. "
+        "original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); "
+        "thorough: a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops); "
+        "light: only the heads of tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs, to see whether the validation error falls a second time",
+    )
+
 
 def with_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the training options among `given` by those of a preset.
+    """Replace the training options among `given` by those of a preset; `auto` needs `choose_recipe`.
 
     Raises:
         ValueError: they name a start that the preset would ignore.
     """
-    if preset == "none":
+    if preset not in PRESETS:
         return dict(given)
     for name in NAMED_STARTS:
         if given[name]:
@@ -105,3 +129,62 @@ def with_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"preset {preset} starts from weights of its own, and {name} names others; set preset to none, or leave {name} out"
             )
     return {**given, **PRESETS[preset].model_dump(mode="json", exclude=UNPRESET)}
+
+
+def choose_recipe(
+    given: Mapping[str, Any], *, has_gpu: bool, num_clips: int, named: Collection[str] = (), varied: Collection[str] = ()
+) -> tuple[TrainOptions, str]:
+    """Choose the recipe of the preset `auto`.
+
+    A GPU trains the whole network as the original experiment did, a CPU the heads on a frozen backbone. With fewer than `FEW_CLIPS` clips a
+    frozen backbone gets a probe, which needs no epochs. docs/models.md compares the heads.
+
+    Args:
+        given: training options; those that differ from their defaults are kept.
+        has_gpu: whether the training has a GPU.
+        num_clips: number of training clips.
+        named: names of options that are kept in any case.
+        varied: names of options in which several networks differ that share this recipe.
+
+    Returns:
+        the options, and a line that says which were chosen and why.
+
+    Raises:
+        ValidationError: the kept options do not fit one another.
+    """
+    defaults = TrainOptions().model_dump(mode="json")
+    kept = {name: value for name, value in given.items() if name in named or value != defaults[name]}
+    if kept.get("fuse") and kept.get("join", "logits") == "logits":
+        return TrainOptions.model_validate(kept), "auto: trained networks are fused, and nothing is trained"
+    is_heard = kept.get("modality") == Modality.SOUND
+    is_frozen = is_heard or kept.get("head") == Head.PROBE or kept.get("trainable", "all" if has_gpu else "heads") == "heads"
+    chosen = (LIGHT if is_frozen or not has_gpu else ORIGINAL).model_dump(mode="json", exclude_defaults=True)
+    if has_gpu or _has_own_start(kept):
+        chosen |= {"backbone": AUTO_BACKBONE, "weights": Weights.AUTO}
+    is_tried = {*IDLE_IN_PROBE, "head", "family", "trainable"} & set(varied) or {*IDLE_IN_PROBE, "head"} & kept.keys()
+    is_probed = is_frozen and num_clips < FEW_CLIPS and not is_tried and kept.get("family") not in (Family.TRN, Family.MTRN)
+    if is_frozen:
+        chosen["trainable"] = "heads"
+    if is_probed:
+        chosen["head"] = Head.PROBE
+    options = TrainOptions.model_validate({**chosen, **kept})
+    few = f", fewer than {FEW_CLIPS}" if is_probed else ""
+    line = f"auto: {_in_words(options)}, for {'a' if has_gpu else 'no'} GPU and {count(num_clips, 'training clip')}{few}"
+    return options, f"{line}; kept from the form: {', '.join(kept)}" if kept else line
+
+
+def _has_own_start(kept: Mapping[str, Any]) -> bool:
+    """Check whether options name another backbone, other weights, or an input that the backbone of `LIGHT` does not know."""
+    return bool(
+        kept.keys() & {*NAMED_STARTS, "backbone", "weights"}
+        or kept.get("family") == Family.VIDEO
+        or kept.get("modality") in (Modality.FLOW, Modality.SOUND)
+    )
+
+
+def _in_words(options: TrainOptions) -> str:
+    on = f" {options.backbone}" if options.backbone != AUTO_BACKBONE else ""
+    if options.head is Head.PROBE:
+        return f"a probe on{on or ' a frozen backbone'}"
+    part = {"heads": "the heads alone on", "last-stage": "the last stage of", "all": "all of"}[options.trainable]
+    return f"{part}{on or ' the network'} for {count(options.epochs, 'epoch')}"

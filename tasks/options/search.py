@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tasks.options.base import Options, StoreUri
-from tasks.options.presets import Preset
 
 RANGES = {
     "learning_rate": "1e-5..1e-1 log",
@@ -140,16 +139,3 @@ class SearchOptions(Options):
         if self.num_trials < self.rounds:
             raise ValueError(f"{self.num_trials} trials cannot fill {self.rounds} rounds; raise num_trials or lower rounds")
         return self
-
-
-class SearchBaseOptions(Options):
-    """Choose the recipe that a search starts from."""
-
-    section: ClassVar[str] = "Search"
-
-    preset: Preset = Field(
-        "light",
-        title="Base recipe",
-        description="Values of all options that are not searched, and the first trial. none: the training options of this form; light: only the heads of "
-        "tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs; original and thorough: the presets of retrain for a GPU",
-    )

@@ -17,13 +17,23 @@ def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
     return tuple(ScoredNetwork(model=model) for model in dict.fromkeys(evaluation.model for evaluation in data["evaluations"]))
 
 
+class Pace(Record):
+    """Measured time of a training batch, of `num_clips` clips, and of its forward pass with the views of a validation."""
+
+    num_clips: int
+    seconds: float
+    forward_seconds: float
+    device: str
+
+
 class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store.
 
     `is_chance` means that its heads are untrained.
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
-    hash of the user's file that the backbone is from.
+    hash of the user's file that the backbone is from. `recipe` is the choice of the preset `auto`, and `chosen` its reason. `pace` is None if no
+    batch could be timed where the weights were fetched.
     """
 
     backbone: str
@@ -35,6 +45,9 @@ class WeightsResult(Record):
     is_chance: bool
     members: tuple[Member, ...] = ()
     backbone_sha256: str | None = None
+    recipe: TrainOptions | None = Field(None, exclude_if=lambda recipe: recipe is None)
+    chosen: str = Field("", exclude_if=lambda line: not line)
+    pace: Pace | None = Field(None, exclude_if=lambda pace: pace is None)
 
 
 class Evaluation(Record):
@@ -71,7 +84,8 @@ class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
-    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`.
+    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. `estimate` says how long
+    the training takes; `question` is put to a person before it starts, and is empty if it may start at once.
     """
 
     run_key: str
@@ -87,6 +101,8 @@ class PlanResult(Record):
     weights: WeightsResult
     champion: Champion | None
     evaluations: tuple[Evaluation, ...]
+    estimate: str = ""
+    question: str = ""
     networks: tuple[ScoredNetwork, ...] = Field(default_factory=_scored_networks)
 
 

@@ -21,6 +21,7 @@ from tests.films.samples import make_samples
 T = TypeVar("T")
 STORE = "s3://retake"
 QUICK: dict[str, object] = {
+    "preset": "none",
     "backbone": "tf_efficientnet_lite0",
     "weights": "imagenet",
     "trainable": "heads",

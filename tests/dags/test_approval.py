@@ -1,12 +1,14 @@
 """What is asked of a person, and what becomes of each answer."""
 
+from contextlib import nullcontext
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import jinja2
 import pytest
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 
 from dags import retrain
 
@@ -65,3 +67,47 @@ def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, c
 
 def test_without_a_question_the_step_is_told_that_nobody_was_asked():
     assert told(None) == ("not asked", "", "")
+
+
+@pytest.fixture
+def ask():
+    return copy(retrain.dag.get_task("prepare.ask"))
+
+
+def planned(question, chosen=""):
+    plan = {"question": question, "gate": {"approval_hours": 5}, "weights": {"chosen": chosen}}
+    instance = SimpleNamespace(id="ti", xcom_pull=lambda task_ids, key: plan)
+    return {"ti": instance, "task_instance": instance}
+
+
+def test_a_short_training_starts_unasked(ask):
+    assert ask.execute(planned("")) is None
+
+
+@pytest.mark.parametrize(("chosen", "options"), [("", ["Train", "Use the preset auto", "Skip"]), ("auto: a probe", ["Train", "Skip"])])
+def test_a_long_training_waits_for_an_answer_and_without_one_is_skipped(chosen, options, ask, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        ask.execute(planned("7 h", chosen))
+    assert waiting.value.timeout == timedelta(hours=5)
+    assert (asked["options"], asked["defaults"]) == (options, ["Skip"])
+
+
+@pytest.mark.parametrize("answer", ["Train", "Use the preset auto", "Skip"])
+def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, ask):
+    kept = {}
+    instance = SimpleNamespace(
+        xcom_push=kept.__setitem__, xcom_pull=lambda task_ids, key: kept.get(key), id="ti", task_id="ask", dag_id="retrain"
+    )
+    event = {"chosen_options": [answer], "params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": ADA, "timedout": False}
+    with nullcontext() if answer == "Train" else pytest.raises(AirflowSkipException):
+        ask.execute_complete({"ti": instance}, event)
+    use_auto = retrain.dag.get_task("prepare.use_auto")
+    given = {name: param.value for name, param in retrain.FORM.params().items()} | {"epochs": 60, "crops": 1, "preset": "original"}
+    running = {"ti": instance, "params": given, "triggering_asset_events": {}, "dag_run": SimpleNamespace(run_id="r"), "run_id": "r"}
+    with pytest.raises(DagRunTriggerException if answer == "Use the preset auto" else AirflowSkipException) as triggered:
+        use_auto.execute(running)
+    if answer == "Use the preset auto":
+        conf = triggered.value.conf
+        assert (conf["preset"], conf["crops"], "epochs" in conf) == ("auto", 1, False)

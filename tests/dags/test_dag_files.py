@@ -19,7 +19,8 @@ FILES = sorted(FOLDER.glob("[!_]*.py"))
 MODULES = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
-WITHOUT_STEP = (APPROVE, retrain.dag.get_task("curve_ended"), search.dag.get_task("retrain"))
+ASKED = tuple(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto"))
+WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("curve_ended"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
 GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", *TRIALS}
@@ -155,7 +156,7 @@ def test_what_needs_torch_has_the_image_with_torch():
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
     assert {task.task_id for task in TASKS if task.queue == "gpu"} == GPU_TASKS
-    others = [task for task in (*TASKS, APPROVE, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
+    others = [task for task in (*TASKS, APPROVE, *ASKED, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
     assert {task.queue for task in others} == {"cpu"}
 
 
@@ -177,10 +178,10 @@ CHAINS = {
     "ingest_videos": ["ingest segment summarise", "ingest summarise"],
     "build_dataset": ["label split dataset"],
     "retrain": [
-        "prepare.weights prepare.plan prepare.flows prepare.flow train evaluate publish.compare publish.report publish.register",
-        "prepare.plan prepare.sound train learning_curve curve_ended publish.report",
+        "prepare.weights prepare.plan prepare.ask prepare.flows prepare.flow train evaluate publish.compare publish.report publish.register",
+        "prepare.ask prepare.sound train learning_curve curve_ended publish.report",
         "publish.register publish.approve publish.decide",
-        *("prepare.plan train", "prepare.plan evaluate", "publish.register publish.decide"),
+        *("prepare.ask prepare.use_auto", "prepare.ask train", "prepare.plan evaluate", "publish.register publish.decide"),
     ],
     "compare_networks": [
         "configure flows flow network.weights network.plan network.train network.evaluate tabulate",
@@ -225,7 +226,7 @@ RULES = {
     "ingest_videos": {"summarise": SOME},
     "build_dataset": {},
     # A skipped branch is no failure; the report waits for the learning curve, however it ends.
-    "retrain": {"train": SOME, "curve_ended": ALL, "publish.decide": SOME},
+    "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "curve_ended": ALL, "publish.decide": SOME},
     # A row for what failed, and no network waits for another.
     "compare_networks": {"network.weights": ALL, "tabulate": DONE},
     # A search goes on where a trial failed, and reports the rounds that there were.

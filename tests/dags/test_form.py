@@ -15,6 +15,7 @@ from tasks.options import (
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
+    PresetOptions,
     RetrainOptions,
     SegmentOptions,
     SplitOptions,
@@ -116,7 +117,7 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
         (TrainOptions, "weights", [w.value for w in Weights]),
         (TrainOptions, "trainable", ["all", "last-stage", "heads"]),
         (EvaluateOptions, "crops", [1, 10]),
-        (RetrainOptions, "preset", ["none", *PRESETS]),
+        (PresetOptions, "preset", ["auto", "none", *PRESETS]),
     ],
 )
 def test_choices_are_the_models(model, name, choices):
@@ -210,7 +211,9 @@ def test_the_preset_takes_the_place_of_all_training_options_but_the_label_noise(
     values = resolved(retrain, {"preset": preset, "epochs": 3, "crops": 1})
     assert training(values) == PRESETS[preset]
     assert values["crops"] == 1
-    assert places(values)["key"] == places(resolved(retrain, PRESETS[preset].model_dump(mode="json") | {"crops": 1}))["key"]
+    assert (
+        places(values)["key"] == places(resolved(retrain, PRESETS[preset].model_dump(mode="json") | {"preset": "none", "crops": 1}))["key"]
+    )
     noisy = resolved(retrain, {"preset": preset, "label_noise": 0.2, "epochs": 3})
     assert training(noisy) == PRESETS[preset].model_copy(update={"label_noise": 0.2})
 

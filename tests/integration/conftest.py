@@ -120,7 +120,7 @@ def chain(workshop, tmp_path_factory) -> Chain:
     confs = {
         "ingest_videos": {"store": CHAIN_STORE, "sources": [str(folder)]},
         "build_dataset": {"store": CHAIN_STORE},
-        "retrain": {"store": CHAIN_STORE, **TRAINING},
+        "retrain": {"store": CHAIN_STORE, "preset": "none", **TRAINING},
     }
     states = workshop.dag_test(confs)
     ingest, weights, form = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))

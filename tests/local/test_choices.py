@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse, suited
-from tasks.options import LIGHT, ORIGINAL, PRESETS, Head, TrainOptions, Weights
+from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.options import PRESETS
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -21,7 +21,7 @@ def test_the_sample_options_are_within_their_limits():
         ("checkpoint=null", {"checkpoint": None}),
         ("force=true", {"force": True}),
         ("weights=none", {"weights": "none"}),
-        *((f"preset={name}", {"preset": name}) for name in PRESETS),
+        *((f"preset={name}", {"preset": name}) for name in ("auto", *PRESETS)),
     ],
 )
 def test_a_pair_becomes_a_typed_option(text, expected):
@@ -40,7 +40,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
-        ("preset=auto", "preset: .*'none', 'original', 'thorough', 'light' or 'long'.* and not 'auto'"),
+        ("preset=slow", "preset: .*'auto', 'none', 'original', 'thorough', 'light' or 'long'.* and not 'slow'"),
     ],
 )
 def test_a_wrong_pair_is_named(text, complaint):
@@ -48,35 +48,24 @@ def test_a_wrong_pair_is_named(text, complaint):
         parse(text.split("; "))
 
 
-def trained_with(chosen, *, has_gpu):
-    options, line = suited(parse(chosen, takes_auto=True), has_gpu=has_gpu)
-    return TrainOptions(**{name: value for name, value in options.items() if name in TrainOptions.model_fields}), options, line
+@pytest.mark.parametrize(
+    ("chosen", "preset"),
+    [
+        (["epochs=3"], None),
+        (["epochs=60"], "none"),
+        (["trainable=all"], "none"),
+        (["val_share=0.3"], None),
+        (["trainable=all", "preset=light"], "light"),
+    ],
+)
+def test_an_option_that_is_named_with_the_forms_own_value_is_not_replaced(chosen, preset):
+    assert parse(chosen).get("preset") == preset
 
 
-@pytest.mark.parametrize("chosen", [[], ["preset=auto"], ["val_share=0.3"]])
-def test_a_cpu_trains_heads_and_a_gpu_as_the_original_experiment_and_a_line_names_the_other_choice(chosen):
-    on_cpu, options, line = trained_with(chosen, has_gpu=False)
-    assert (on_cpu, "preset" in options) == (LIGHT, False)
-    assert "no GPU" in line and line.endswith("SET=preset=original")
-    on_gpu, options, line = trained_with(chosen, has_gpu=True)
-    assert on_gpu == ORIGINAL.model_copy(update={"weights": Weights.AUTO}), "else a machine without the weights could not begin"
-    assert "on the GPU" in line and line.endswith("SET=preset=light")
-    assert options.get("val_share") == (0.3 if chosen == ["val_share=0.3"] else None)
-
-
-@pytest.mark.parametrize("chosen", [["epochs=3"], ["preset=none"], ["preset=original"], ["preset=thorough"], ["preset=light", "epochs=3"]])
-def test_who_chooses_a_training_gets_no_other(chosen):
-    assert trained_with(chosen, has_gpu=False)[1:] == (parse(chosen), None)
-
-
-@pytest.mark.parametrize(("has_gpu", "backbone"), [(False, "tf_efficientnet_lite0"), (True, "resnet50")])
-def test_options_beside_the_preset_auto_hold_and_it_trains_what_a_probe_can_be_fitted_to(has_gpu, backbone):
-    assert trained_with(["preset=auto", "epochs=3"], has_gpu=has_gpu)[0].epochs == 3
-    train, _, line = trained_with(["preset=auto", "head=probe"], has_gpu=has_gpu)
-    assert (train.head, train.trainable, train.backbone) == (Head.PROBE, "heads", backbone)
-    assert f"training only the heads on {'the GPU' if has_gpu else backbone}" in line
+def test_a_probe_trains_the_heads_without_being_told():
+    assert parse(["head=probe"])["trainable"] == "heads"
     with pytest.raises(BadConfiguration, match="set trainable to heads"):
-        trained_with(["preset=auto", "head=probe", "trainable=all"], has_gpu=has_gpu)
+        parse(["head=probe", "trainable=all"])
 
 
 def test_each_option_reaches_the_form_that_has_it_and_every_later_run():

@@ -5,7 +5,7 @@ from tasks.dataset.manifest import build_manifest, dataset_digest
 from tasks.dataset.split import assign_splits
 from tasks.dataset.split_file import read_split_csv
 from tasks.dataset.statistics import num_classes, num_clips, num_nothing, num_sources
-from tasks.errors import BadDataset
+from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
 from tasks.steps._datasets import write_dataset
@@ -18,6 +18,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     """Write the dataset, unless its content exists already, and make it the latest.
 
     Raises:
+        NothingToDo: it is the latest already, so no training is to start.
         BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
     """
     layout = Layout(arguments.store)
@@ -32,12 +33,19 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     manifest = build_manifest(labels, assignment, options)
     digest = dataset_digest(manifest)
     dataset = layout.dataset(digest)
+    address = DATASET.address(arguments)
+    is_latest = store.exists(address.uri) and store.read(address).digest == digest
     write_dataset(dataset, manifest, store)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips))
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
     if result.num_nothing:
         log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
-    return finish(store, DATASET.address(arguments), result)
+    finish(store, address, result)
+    if is_latest:
+        raise NothingToDo(
+            f"dataset {digest} is the latest already: no new label of a clip, so no training starts; retrain can be triggered by hand"
+        )
+    return result
 
 
 def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int) -> DatasetResult:

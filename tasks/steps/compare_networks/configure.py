@@ -1,19 +1,24 @@
 """Read the configurations of a comparison: one network per line, over shared training options."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
 from tasks.contracts.compare_networks import CONFIGURE, ConfigureArguments
 from tasks.errors import BadConfiguration
 from tasks.keys import configuration_key, fused, without_idle
-from tasks.options import TrainOptions
+from tasks.model.gpus import trains_on_gpu
+from tasks.options import TrainOptions, choose_recipe, with_preset
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
 from tasks.steps._plans import find_dataset
 from tasks.steps._step import finish, log
 from tasks.store.objects import Store
 
+Choose = Callable[..., tuple[TrainOptions, str]]
+"""`choose_recipe`, with all but the options of one network."""
 KNOWN = tuple(name for name in TrainOptions.model_fields if name != "fuse")
 
 
@@ -25,7 +30,13 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
         NothingToDo: there is no dataset yet.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
-    found = configured(arguments.configurations, arguments.picked(TrainOptions))
+    common = arguments.picked(TrainOptions)
+    if arguments.preset == "auto":
+        num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
+        found = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))
+    else:
+        common = TrainOptions.model_validate(with_preset(arguments.preset, common.model_dump(mode="json")))
+        found = configured(arguments.configurations, common)
     # Later tasks read the address of this dataset, which no other comparison may change.
     place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(
@@ -44,15 +55,23 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     return finish(store, CONFIGURE.address(arguments), result)
 
 
-def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOptions]:
+def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None = None) -> dict[str, TrainOptions]:
     """Complete the options of each configuration, by its line with single spaces.
+
+    Args:
+        lines: of the form.
+        common: the options of the form.
+        choose: chooses the recipe of the preset `auto` for a line; without it the lines differ from `common` in their options alone.
 
     Raises:
         BadConfiguration: as of `run`; the message repeats the line.
     """
     found: dict[str, TrainOptions] = {}
-    for line in filter(None, (" ".join(line.split()) for line in lines)):
-        options = without_idle(_overlaid(line, common))
+    lines = [" ".join(line.split()) for line in lines if line.strip()]
+    changes = {line: _changes(line, common) for line in lines}
+    varied = {name for changed in changes.values() for name in changed}
+    for line in lines:
+        options = without_idle(_overlaid(line, common, changes[line], partial(choose, varied=varied) if choose else None))
         if same := next((name for name, other in found.items() if other == options), None):
             raise BadConfiguration(f"configurations: `{line}` is the same network as `{same}`; leave one of them out")
         found[line] = options
@@ -61,8 +80,9 @@ def configured(lines: Sequence[str], common: TrainOptions) -> dict[str, TrainOpt
     return found
 
 
-def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
-    changes: dict[str, str] = {}
+def _changes(line: str, common: TrainOptions) -> dict[str, Any]:
+    """Parse one line."""
+    changes: dict[str, Any] = {}
     if common.fuse:
         raise BadConfiguration("fuse: a comparison trains its networks; to fuse trained ones, write a line `fuse=runs/KEY/,runs/KEY/`")
     for pair in line.split(" "):
@@ -73,11 +93,19 @@ def _overlaid(line: str, common: TrainOptions) -> TrainOptions:
             raise BadConfiguration(f"configurations: `{line}`: unknown option {name}; known are {', '.join(KNOWN)}")
         if name in changes:
             raise BadConfiguration(f"configurations: `{line}`: {name} occurs twice")
-        changes[name] = value
+        changes[name] = [member for member in value.split(",") if member] if name == "fuse" else value
+    return changes
+
+
+def _overlaid(line: str, common: TrainOptions, changes: Mapping[str, Any], choose: Choose | None) -> TrainOptions:
+    given = {**common.model_dump(mode="json"), **changes}
     try:
-        members = {"fuse": [name for name in changes["fuse"].split(",") if name]} if "fuse" in changes else {}
-        found = TrainOptions.model_validate(common.model_dump(mode="json") | changes | members)
+        if choose is None:
+            options = TrainOptions.model_validate(given)
+        else:
+            options, chosen = choose(given, named=changes)
+            log.info("`%s`: %s", line, chosen)
     except ValidationError as error:
         problems = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"configurations: `{line}`: {problems}") from None
-    return fused(found, found.fuse) if found.fuse else found
+    return fused(options, options.fuse) if options.fuse else options

@@ -9,6 +9,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult
 from tasks.steps._plans import find_dataset, plan_training
 from tasks.steps._step import finish, log
+from tasks.steps.retrain._estimate import estimate
 from tasks.store.comparisons import Claims
 from tasks.store.objects import Store
 from tasks.store.stored import Output
@@ -31,6 +32,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     evaluate = arguments.picked(EvaluateOptions)
     split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
     decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
+    expected = estimate(training.train, weights, manifest, None, store)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -47,7 +49,9 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
         evaluations=(
             Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
         ),
+        estimate=expected.line,
     )
+    log.info("%s", expected.line)
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
     # Later steps read the plan here: another comparison of the same network must not change it.
     finish(store, decision.plan, plan)

@@ -9,13 +9,12 @@ import numpy as np
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.model.beside_probe import fit_beside
 from tasks.model.engines.shared import SharedFeatures
-from tasks.options import Head
+from tasks.options import FEW_CLIPS, Head
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.probe import NoProbe, ProbeAnswers
 from tasks.results.training import PlanResult
 from tasks.steps._step import log
 from tasks.steps._training import fetch_inputs
-from tasks.steps.retrain._few_clips import FEW_CLIPS
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Scores
 from tasks.wording import count

@@ -1,15 +1,11 @@
-"""Estimate a training's time by a timed batch, or without torch by the champion's training."""
+"""Estimate a training's time by a timed batch, or by the champion's training."""
 
-import importlib.util
-import tempfile
-from pathlib import Path
+from dataclasses import dataclass
 
 from tasks.errors import BadInput
 from tasks.options import Head, TrainOptions
 from tasks.results.dataset import Manifest
-from tasks.results.training import PlanResult, WeightsResult
-from tasks.settings import MachineSettings, load
-from tasks.steps._step import log
+from tasks.results.training import Pace, PlanResult, WeightsResult
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
@@ -19,47 +15,55 @@ ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", 
 """Options that two trainings must share for one to predict the other's time."""
 VALIDATION_SHARE = 1 / 3
 """Cost of a validation clip relative to a training clip. One forward pass against forward and backward."""
-WORTH_TIMING = 100
-"""Minimum training clips in all epochs together; fewer take seconds, as timing a batch does."""
 
 
-def log_expected_time(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> None:
-    """Log the work of `train` and its estimated time; `earlier` is the champion's training."""
+@dataclass(frozen=True)
+class Estimate:
+    """The work of a training in words, and its time in seconds; None if nothing tells it."""
+
+    line: str
+    seconds: float | None
+
+
+def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> Estimate:
+    """Estimate the time of `train` by the timed batch of its weights, or by `earlier`, the champion's training."""
     num_train, num_val = _num_clips(manifest)
-    said = f"to train: at most {planned.epochs} epochs of {num_train} clips"
+    work = f"to train: at most {planned.epochs} epochs of {num_train} clips"
     if planned.head is Head.PROBE:
-        log.info("to fit: heads by logistic regression on %d clips, once the backbone has seen each clip", num_train)
+        work = f"to fit: heads by logistic regression on {num_train} clips, once the backbone has seen each clip"
     elif planned.trainable == "heads":
-        log.info("%s, of the heads alone, once the backbone has seen each clip", said)
-    elif planned.epochs * num_train < WORTH_TIMING:
-        log.info("%s", said)
-    elif expected := _by_a_batch(planned, weights, num_train, num_val, store) or _by_a_training(planned, manifest, earlier, store):
-        log.info("%s, %s", said, expected)
-    else:
-        log.info("%s; `train` says how long it takes after its first batches", said)
+        work += ", of the heads alone, once the backbone has seen each clip"
+    if pace := weights.pace:
+        seconds = _seconds(pace, planned, num_train, num_val)
+        return Estimate(
+            f"{work}, about {duration(seconds)}: a batch of {pace.num_clips} took {duration(pace.seconds)} on {pace.device}", seconds
+        )
+    if by_training := _by_a_training(planned, manifest, earlier, store):
+        seconds, why = by_training
+        return Estimate(f"{work}, about {duration(seconds)}: {why}", seconds)
+    return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
 
 
-def _by_a_batch(planned: TrainOptions, weights: WeightsResult, num_train: int, num_val: int, store: Store) -> str | None:
-    """Estimate the time by a batch on this machine; None if none can be timed."""
-    # The image that `plan` runs in has no torch; the environment of `make run` has, and there `train` runs on the same machine.
-    if importlib.util.find_spec("torch") is None:
-        return None
-    from tasks.model.gpus import keep_to_one_gpu
-    from tasks.model.timing import time_batch
-    from tasks.steps._checkpoints import fetch_network
-
-    keep_to_one_gpu()
-    with tempfile.TemporaryDirectory(prefix="retake-plan-") as name:
-        network = fetch_network(store, weights.uri, weights.sha256, Path(name)).network
-    timed = time_batch(network, planned, num_train, load(MachineSettings).device)
-    if timed is None:
-        return None
-    expected = duration(timed.training_seconds(planned, num_train, num_val))
-    return f"about {expected}: a batch of {timed.num_clips} took {duration(timed.seconds)} on {timed.device}"
+def question(expected: Estimate, max_hours: float) -> str:
+    """Word the question whether to start a training of more than `max_hours`; empty if none is to be asked."""
+    if expected.seconds is None or expected.seconds <= 3600 * max_hours:
+        return ""
+    return f"{expected.line}. That is more than {max_hours:g} h, and nothing has been trained yet."
 
 
-def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> str | None:
-    """Estimate the time by an earlier training; None if it differs or left no record."""
+def _seconds(pace: Pace, planned: TrainOptions, num_train: int, num_val: int) -> float:
+    """Compute the time of all epochs and validations; a frozen backbone sees each view once."""
+    views = num_val * planned.validation_crops
+    if planned.trainable == "heads":
+        num_epochs = 0 if planned.head is Head.PROBE else planned.epochs
+        seen = num_train * min(planned.feature_variants, num_epochs or planned.feature_variants) + views
+        return (seen * pace.forward_seconds + num_epochs * num_train * max(pace.seconds - pace.forward_seconds, 0)) / pace.num_clips
+    validations = planned.epochs // planned.validate_every * views * pace.forward_seconds
+    return (planned.epochs * num_train * pace.seconds + validations) / pace.num_clips
+
+
+def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:
+    """Estimate the seconds by an earlier training, and say which; None if it differs or left no record."""
     if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
     try:
@@ -70,9 +74,9 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     its_work = _work(earlier.train, known, result.num_epochs)
     if not its_work:
         return None
-    expected = duration(result.seconds * _work(planned, manifest, planned.epochs) / its_work)
     machine = result.hardware.get("device_name", "its machine")
-    return f"about {expected}: the champion's training took {duration(result.seconds)} for {result.num_epochs} epochs on {machine}"
+    why = f"the champion's training took {duration(result.seconds)} for {result.num_epochs} epochs on {machine}"
+    return result.seconds * _work(planned, manifest, planned.epochs) / its_work, why
 
 
 def _num_clips(manifest: Manifest) -> tuple[int, int]:

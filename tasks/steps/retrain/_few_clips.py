@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-from tasks.options import Family, Head, TrainOptions
+from tasks.options import FEW_CLIPS, Family, Head, TrainOptions
 from tasks.results.dataset import DatasetClip
 from tasks.wording import count
-
-FEW_CLIPS = 300
-"""Number of training clips below which a plain probe is recommended, and compared with the network."""
 
 REVERSES = (("put", "take"), ("open", "close"), ("insert", "remove"), ("turn-on", "turn-off"), ("fold", "unfold"), ("lift", "drop"))
 """Verbs that are often each other's reverse."""

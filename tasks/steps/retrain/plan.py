@@ -7,6 +7,7 @@ from tasks.contracts.retrain import PLAN, PlanArguments
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
+from tasks.model.gpus import trains_on_gpu
 from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
@@ -15,13 +16,16 @@ from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResu
 from tasks.settings import MlflowSettings, load
 from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.steps._step import finish, log
-from tasks.steps.retrain._estimate import log_expected_time
+from tasks.steps.retrain._estimate import estimate, question
 from tasks.steps.retrain._few_clips import advice
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import Registry
 from tasks.video_networks import CLIP_FPS
+
+HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
+"""A training that is expected to take longer does not start unasked."""
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
@@ -34,7 +38,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
-    options = arguments.picked(TrainOptions)
+    options = weights.recipe or arguments.picked(TrainOptions)
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
     evaluate = arguments.picked(EvaluateOptions)
     gate = arguments.picked(GateOptions)
@@ -51,6 +55,9 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     planned = evaluations(training.evaluations(evaluate), splits, champion)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
+    expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
+    max_hours = arguments.max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
+    is_done = store.exists(training.run.train.uri)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -65,10 +72,12 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         weights=weights,
         champion=champion,
         evaluations=tuple(planned),
+        estimate=expected.line if expected else "",
+        question=question(expected, max_hours) if expected and not is_done else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
-    if not weights.members or training.train.join == "features":
-        log_expected_time(training.train, weights, manifest, its_plan, store)
+    if expected:
+        log.info("%s", expected.line)
     if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
         log.info("%s", said)
     if warning := rate_warning(training.train, manifest.segment.fps):
@@ -79,6 +88,11 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _is_trained(train: TrainOptions) -> bool:
+    """Check whether anything is trained; a fusion of logits only chooses weights."""
+    return not train.fuse or train.join == "features"
 
 
 def rate_warning(train: TrainOptions, fps: int) -> str | None:

@@ -29,8 +29,9 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
+    preset = "auto" if arguments.preset == "auto" else "none"
     try:
-        options = with_preset(arguments.preset, options)
+        options = with_preset(arguments.preset, options) | {"preset": preset}
     except ValueError as error:
         raise BadConfiguration(str(error)) from None
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)

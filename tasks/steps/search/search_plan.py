@@ -6,7 +6,8 @@ from tasks.contracts.search import PLAN, SearchPlanArguments
 from tasks.dataset.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key, training_key
-from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
+from tasks.model.gpus import trains_on_gpu
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights, choose_recipe
 from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import Cutting, SearchPlanResult
@@ -31,8 +32,9 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         NothingToDo: there is no dataset yet.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
-    chosen, train, evaluate = arguments.picked(SearchOptions), arguments.picked(TrainOptions), arguments.picked(EvaluateOptions)
+    chosen, evaluate = arguments.picked(SearchOptions), arguments.picked(EvaluateOptions)
     manifest = store.read(dataset.manifest)
+    train = _base_recipe(arguments, sum(clip.split == "train" for clip in manifest.clips))
     space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
     require_searchable(space, chosen)
     for line in space.untried():
@@ -66,6 +68,22 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _base_recipe(arguments: SearchPlanArguments, num_clips: int) -> TrainOptions:
+    """Find the recipe that trials differ from. `auto` trains heads even on a GPU, for a search trains many networks."""
+    given = arguments.picked(TrainOptions).model_dump(mode="json")
+    if arguments.preset != "auto":
+        return TrainOptions.model_validate(given)
+    if given["trainable"] == "all":
+        given["trainable"] = "heads"
+    try:
+        train, line = choose_recipe(given, has_gpu=trains_on_gpu(), num_clips=num_clips, varied=arguments.search)
+    except ValidationError as error:
+        reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"preset auto: {reasons}; or set preset to none") from None
+    log.info("%s", line)
+    return train
 
 
 def _keyed_ranges(chosen: SearchOptions) -> list[str]:

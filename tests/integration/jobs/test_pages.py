@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(
 MODEL = str(SAMPLE_OPTIONS["model_name"])
 CHOSEN = SAMPLE_OPTIONS | {"store": SAMPLE_STORE, "crops": 1, "feature_variants": 1, "promotion": "approve"}
 SECTIONS = {
-    "": ("store", "backbone", "epochs", "batch_size", "learning_rate", "promotion"),
+    "": ("store", "preset", "backbone", "epochs", "batch_size", "learning_rate", "promotion"),
     "Optimizer": ("trainable",),
     "Initial weights": ("weights",),
     "Cache and seed": ("frame_step", "feature_variants"),

@@ -74,7 +74,7 @@ def states(workshop, champion, tmp_path_factory, ffmpeg):
     both = {"model": f"models:/{MODEL}/2", "against": f"models:/{MODEL}/1"}
     return workshop.dag_test(
         {
-            "retrain": {"store": STORE, **TRAINING, **HEARS, "model_name": MODEL, "learning_curve": False},
+            "retrain": {"store": STORE, "preset": "none", **TRAINING, **HEARS, "model_name": MODEL, "learning_curve": False},
             "predict_videos": {"store": STORE, "videos": [str(films)], "crops": 1, **both},
         }
     )

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 TSN, TRN, BROKEN = "family=TSN", "family=TRN num_segments=3 epochs=1", "family=TSM backbone=no_such_network"
 SAME = "family=TSN weights=imagenet"
 """What `weights` makes of `auto` for this backbone."""
-CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN, SAME], **TRAINING}
+CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN, SAME], "preset": "none", **TRAINING}
 
 
 def objects_under(workshop, folder):

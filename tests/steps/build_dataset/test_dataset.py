@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, NothingToDo
 from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
 from tasks.results.record import TARGETS
 from tasks.steps import _datasets
@@ -93,3 +93,12 @@ def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added
     bench.store.write_bytes(f"{STORE}/annotations/classes.csv", b"target,name,same_as\nverb,waves,wave\n")
     assert label(8, ()) == ids | {"sew": (128, 352)}
     assert f"{STORE}/classes/verbs/129.json" in bench.store.objects
+
+
+def test_the_latest_dataset_is_not_built_again_so_that_nothing_is_trained_on_it(bench):
+    taken_in(bench.store, FOUR)
+    first = bench.build()
+    with pytest.raises(NothingToDo, match=f"{first.digest} is the latest already"):
+        bench.build()
+    taken_in(bench.store, ("put meat/e.mp4", "take bag/f.mp4"))
+    assert bench.build().digest != first.digest

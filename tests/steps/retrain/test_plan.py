@@ -2,10 +2,10 @@
 
 import pytest
 
-from tasks.options import TrainOptions
+from tasks.options import FEW_CLIPS, TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
-from tasks.steps.retrain._few_clips import FEW_CLIPS, advice
+from tasks.steps.retrain._few_clips import advice
 from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.runs import Evaluations
 from tests.steps.retrain.test_estimate import manifest

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tasks.contracts.retrain import WeightsArguments
-from tasks.errors import BadConfiguration, BadInput
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.model.checkpoints import load, save
 from tasks.model.class_names import no_names
 from tasks.model.network import Network
@@ -16,7 +16,7 @@ from tasks.steps._plans import plan_training
 from tasks.steps._weights import candidates
 from tasks.steps.retrain.weights import run
 from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
-from tests.steps.shelf import Shelf, train_result
+from tests.steps.shelf import Shelf, dataset_clip, manifest_of, train_result
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
 
@@ -219,3 +219,29 @@ def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_sc
         keys[asked] = planned.run_key
     same, other = ("bicubic", "bilinear") if backbone.startswith("tf") else ("bilinear", "bicubic")
     assert keys["auto"] == keys[same] != keys[other]
+
+
+@pytest.mark.parametrize("trains_on", [None, "cuda"])
+def test_auto_chooses_by_the_clips_of_the_dataset_and_a_batch_is_timed_once_where_the_training_runs(trains_on, monkeypatch):
+    monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on or "cpu")
+    store, digest = Shelf(), "0" * 12
+    store.write(f"s3://retake/datasets/{digest}/manifest.json", manifest_of(dataset_clip(str(number), "train") for number in range(3)))
+    asked = WeightsArguments(
+        store="s3://retake",
+        out="s3://retake/pretrained/choices/x/",
+        preset="auto",
+        dataset=f"s3://retake/datasets/{digest}/",
+        num_segments=1,
+    )
+    if trains_on == "cuda":
+        asked = asked.model_copy(update={"trainable": "heads", "backbone": "test_resnet", "weights": NONE})
+    result = run(asked, store)
+    assert result.recipe.head == "probe"
+    assert "3 training clips, fewer than 300" in result.chosen
+    assert (result.pace is None) == (trains_on == "cuda")
+    assert run(asked, store).pace == result.pace
+
+
+def test_without_a_dataset_auto_has_nothing_to_choose_for():
+    with pytest.raises(NothingToDo, match="no dataset"):
+        run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", preset="auto"), Shelf())
