@@ -175,7 +175,7 @@ class SplitSize(Record):
 class Provenance(Record):
     """Origin of all inputs, with times (ISO 8601): enough to reproduce the run.
 
-    A time is the object store's text, `None` if it keeps none.
+    A time is the object store's text, `None` if it keeps none. `chosen` says what the preset `auto` chose and why.
     """
 
     run_key: str
@@ -184,6 +184,7 @@ class Provenance(Record):
     dataset_created: str
     trained: str
     code_version: str
+    chosen: str = ""
     weights: str
     weights_sha256: str
     checkpoint_sha256: str

@@ -248,6 +248,11 @@ class Layout:
         """`pretrained/choices/<key>/`: find the weights that a form selects."""
         return Output(self.pretrained(f"choices/{key}/"), WeightsResult)
 
+    @property
+    def latest_plan(self) -> Output[PlanResult]:
+        """`plans/latest/`: the plan that was made last."""
+        return self.plan("latest")
+
     def plan(self, key: str) -> Output[PlanResult]:
         """`plans/<key>/`: find the plan of a form."""
         return Output(f"{self.store_uri}/plans/{key}/", PlanResult)

@@ -18,6 +18,7 @@ from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, 
 from tasks.steps._step import finish, log
 from tasks.steps.retrain._estimate import estimate, question
 from tasks.steps.retrain._few_clips import advice
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
@@ -87,6 +88,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
+    store.write(Layout(arguments.store).latest_plan, plan)
     return finish(store, PLAN.address(arguments), plan)
 
 

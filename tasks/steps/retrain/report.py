@@ -215,6 +215,7 @@ def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: Tra
         dataset_created=_written(store, Dataset(plan.dataset_uri).manifest.uri),
         trained=_written(store, Run(plan.run_uri).train.uri),
         code_version=machine.code_version,
+        chosen=plan.weights.chosen,
         weights=plan.weights.description,
         weights_sha256=plan.weights.sha256,
         checkpoint_sha256=trained.checkpoint_sha256,
