@@ -1,8 +1,10 @@
+from functools import partial
+
 import pytest
 
 from tasks.contracts.compare_networks import ConfigureArguments
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.options import ComparisonOptions, Family, TrainOptions
+from tasks.options import ComparisonOptions, Family, TrainOptions, choose_recipe
 from tasks.steps.compare_networks.configure import configured, run
 from tests.steps.shelf import Shelf
 
@@ -91,3 +93,20 @@ def test_a_comparison_does_not_fuse_in_every_line():
 def test_without_a_dataset_there_is_nothing_to_configure():
     with pytest.raises(NothingToDo, match="there is no dataset in s3://retake yet; run ingest_videos and build_dataset first"):
         run(ConfigureArguments(store="s3://retake", out="s3://retake/comparisons/x/"), Shelf())
+
+
+@pytest.mark.parametrize(
+    ("lines", "heads"),
+    [
+        (["num_segments=3", "num_segments=5"], ["probe", "probe"]),
+        (["family=TSN", "family=3D"], ["linear", "linear"]),
+        (["learning_rate=0.01", "learning_rate=0.1"], ["linear", "linear"]),
+    ],
+)
+def test_auto_gives_all_lines_one_recipe_and_keeps_what_a_line_names(lines, heads):
+    choose = partial(choose_recipe, has_gpu=False, num_clips=9)
+    options = configured([*lines, "trainable=all seed=1"], TrainOptions(), choose)
+    assert {options[line].head for line in lines} == {"linear"}
+    assert {options[line].trainable for line in lines} == {"heads"}
+    assert options["trainable=all seed=1"].trainable == "all"
+    assert [one.head for one in configured(lines, TrainOptions(), choose).values()] == heads

@@ -2,14 +2,17 @@
 
 import pytest
 
-from tasks.options import FEW_CLIPS, TrainOptions
+from tasks.options import FEW_CLIPS, Head, TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
 from tasks.steps.retrain._few_clips import advice
 from tasks.steps.retrain.plan import evaluations, rate_warning
+from tasks.store.layout import Layout
 from tasks.store.runs import Evaluations
+from tests.steps.in_process import STORE
+from tests.steps.retrain.bench import DATASET
 from tests.steps.retrain.test_estimate import manifest
-from tests.steps.shelf import plan_result
+from tests.steps.shelf import plan_result, train_result
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
 
@@ -76,3 +79,19 @@ def test_nothing_is_recommended_for_many_clips_or_none(num_clips):
 def test_whoever_fits_a_probe_is_told_that_it_suits():
     said = advice(TrainOptions(head="probe", trainable="heads"), manifest(9, 0).clips)
     assert said == "head: probe, as recommended for 9 training clips of 1 source video"
+
+
+def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_is_asked_unless_it_is_trained(verbs):
+    out = f"{STORE}/pretrained/choices/x/"
+    verbs.run("weights", out=out, preset="auto", dataset=DATASET, backbone="test_resnet", weights="none", num_segments=2)
+
+    def plan(**options):
+        return verbs.run("plan", weights_result=out, preset="auto", dataset=DATASET, **options)
+
+    short = plan()
+    assert (short.train.head, short.train.backbone, short.question) == (Head.PROBE, "test_resnet", "")
+    assert short.estimate.startswith("to fit: heads by logistic regression on 4 clips")
+    assert "more than 1e-09 h" in plan(max_hours=1e-9).question
+    verbs.store.write(f"{short.run_uri}train/result.json", train_result("c", "0"))
+    assert plan(max_hours=1e-9).question == ""
+    assert verbs.store.read(Layout(STORE).latest_plan) == plan()
