@@ -128,9 +128,3 @@ def modules_of_the_rule(name, kind):
 def test_the_rule_that_no_step_imports_another_names_every_step():
     steps = {step.full_module for step in COMMANDS.values() if step.name not in ("predict", "search")}
     assert modules_of_the_rule("steps-apart", "modules") == steps
-
-
-def test_the_rule_that_training_and_engines_see_no_films_names_every_module_but_pyfunc():
-    folder = REPOSITORY / "tasks" / "model"
-    modules = {f"tasks.model.{path.stem}" for path in (*folder.glob("[!_]*.py"), *(init.parent for init in folder.glob("*/__init__.py")))}
-    assert modules_of_the_rule("models-see-arrays", "source_modules") == modules - {"tasks.model.pyfunc"}

@@ -29,7 +29,7 @@ from tasks.video.inspection import VideoProbe
 from tasks.video.interval_spans import FrameSpan, interval_spans
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
-from tasks.video.transcode import NUM_ENCODER_THREADS
+from tasks.video.transcode import NUM_ENCODER_THREADS, time_limit
 from tasks.wording import plain_reason, size
 
 log = logging.getLogger("retake")
@@ -37,9 +37,6 @@ log = logging.getLogger("retake")
 MAX_BATCHES = 64
 MIN_VIDEOS_PER_BATCH = 8
 """Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
-
-SECONDS_PER_VIDEO_SECOND = 10
-"""Time limit of ffmpeg, as a multiple of the duration that it decodes; at least two minutes."""
 
 MAX_AT_ONCE = 8
 
@@ -198,7 +195,6 @@ def _converted(
     store: Store, record: VideoRecord, options: SegmentOptions, shares: MemoryShares, decoded_seconds: float, convert: _Convert
 ) -> Iterator[_Converted]:
     """Fetch a video and cut it; the clips are on disk within the context."""
-    seconds = max(120, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
     ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
@@ -206,7 +202,15 @@ def _converted(
         store.read_file(record.uri, path)
 
         def cut_with(memory: Memory) -> CutResult:
-            return convert(path, _held(record, path, memory), folder, options, ffmpeg=ffmpeg, time_limit_seconds=seconds, memory=memory)
+            return convert(
+                path,
+                _held(record, path, memory),
+                folder,
+                options,
+                ffmpeg=ffmpeg,
+                time_limit_seconds=time_limit(decoded_seconds),
+                memory=memory,
+            )
 
         try:
             found = _Converted(shares.run(cut_with))

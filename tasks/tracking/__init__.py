@@ -9,7 +9,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from tasks.tracking.experiments import comparison_run, prediction_run, search_run, tracked_run
-from tasks.tracking.flavours import ClipModel, TensorModel
+from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Reference, RegisteredVersion, Registry, VersionCard
 from tasks.tracking.runs import ChildRun, Tracker
 
@@ -17,7 +17,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "ChildRun",
-    "ClipModel",
+    "FilmModel",
     "Reference",
     "RegisteredVersion",
     "Registry",

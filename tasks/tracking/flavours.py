@@ -1,4 +1,4 @@
-"""Log models to MLflow: a tensor module, or a model that takes video clips."""
+"""Log models to MLflow: films in and intervals out, with a tensor module beside it where there is one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,28 @@ from typing import Any
 
 import mlflow
 import numpy as np
+from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
-from mlflow.types.schema import AnyType, Array, DataType
+from mlflow.types.schema import DataType
 
 MODEL = "model"
 """Name of the model within its run."""
 
-ANSWERS = (("", DataType.string), ("_probability", DataType.double), ("_class", DataType.long), ("_logits", Array(DataType.double)))
-"""Suffixes and types of the columns that a clip model returns for each head."""
+TENSORS = "tensors"
+"""Folder of the tensor module within the model."""
+
+ANSWERS = {
+    "video": DataType.string,
+    "start": DataType.double,
+    "stop": DataType.double,
+    "verb": DataType.string,
+    "noun": DataType.string,
+    "probability": DataType.double,
+    "reported": DataType.boolean,
+    "known": DataType.boolean,
+}
+"""Columns of the answer to films, and their types."""
 
 
 @dataclass(frozen=True)
@@ -32,45 +45,58 @@ class TensorModel:
     example: Any
     output_names: tuple[str, ...]
 
-    def log(self, requirements: Sequence[str], metadata: Mapping[str, Any]) -> None:
-        """Log it to the active run."""
-        mlflow.pytorch.log_model(
+    def save(self, path: Path, requirements: Sequence[str]) -> Mapping[str, Any]:
+        """Save it as a model of its own, and return its flavour."""
+        model = Model()
+        mlflow.pytorch.save_model(
             self.module,
-            name=MODEL,
+            path,
+            mlflow_model=model,
             signature=_tensor_signature(self.example.shape, self.output_names),
             input_example=self.example,
             pip_requirements=list(requirements),
-            metadata=dict(metadata),
         )
+        flavour: Mapping[str, Any] = model.flavors[mlflow.pytorch.FLAVOR_NAME]
+        return flavour
 
 
 @dataclass(frozen=True)
-class ClipModel:
-    """A checkpoint, with the code that applies it to clips.
+class FilmModel:
+    """A checkpoint, with the code that applies it to films.
 
     Attributes:
-        checkpoint: the file.
-        loader: name of the module whose `_load_pyfunc` reads it.
+        folder: has the checkpoint, and how it is served.
+        loader: name of the module whose `_load_pyfunc` reads the folder.
         code: folder of the package with that module, which is logged too.
-        heads: heads in the output: `verb` and `noun`, or only `verb`.
+        tensors: the same network for `mlflow.pytorch`, if it has such a module.
     """
 
-    checkpoint: Path
+    folder: Path
     loader: str
     code: Path
-    heads: tuple[str, ...]
+    tensors: TensorModel | None
 
     def log(self, requirements: Sequence[str], metadata: Mapping[str, Any]) -> None:
         """Log it to the active run."""
-        mlflow.pyfunc.log_model(
-            name=MODEL,
+        Model.log(None, self, name=MODEL, metadata=dict(metadata), pip_requirements=list(requirements))
+
+    def save_model(self, path: str, mlflow_model: Model, pip_requirements: Sequence[str]) -> None:
+        """Save it in a folder; MLflow requires this name and these arguments of a flavour."""
+        mlflow.pyfunc.save_model(
+            path=path,
             loader_module=self.loader,
-            data_path=str(self.checkpoint),
+            data_path=str(self.folder),
             code_paths=[str(self.code)],
-            signature=_clip_signature(self.heads),
-            pip_requirements=list(requirements),
-            metadata=dict(metadata),
+            mlflow_model=mlflow_model,
+            # Without inputs, so that paths, bytes and frames pass as they are.
+            signature=ModelSignature(outputs=Schema([ColSpec(kind, name) for name, kind in ANSWERS.items()])),
+            pip_requirements=list(pip_requirements),
         )
+        if self.tensors:
+            flavour = self.tensors.save(Path(path, TENSORS), pip_requirements)
+            inside = {"model_data": f"{TENSORS}/{flavour['model_data']}"}
+            mlflow_model.add_flavor(mlflow.pytorch.FLAVOR_NAME, **{**flavour, **inside})
+            mlflow_model.save(str(Path(path, "MLmodel")))
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
@@ -80,10 +106,3 @@ def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> Mode
     """
     frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
     return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))
-
-
-def _clip_signature(heads: Sequence[str]) -> ModelSignature:
-    """Describe the input paths or bytes, and the output columns."""
-    answers = [(f"{head}{suffix}", kind) for suffix, kind in ANSWERS for head in heads]
-    clip = ColSpec(AnyType())  # type: ignore[no-untyped-call] # MLflow's; without a name, so that a plain list of clips is valid
-    return ModelSignature(Schema([clip]), Schema([ColSpec(kind, name) for name, kind in answers]))

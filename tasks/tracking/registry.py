@@ -11,7 +11,7 @@ from mlflow.exceptions import RestException
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
 from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
-from tasks.tracking.flavours import ClipModel, TensorModel
+from tasks.tracking.flavours import FilmModel
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -177,7 +177,7 @@ class Registry:
         store_uri: str,
         run_id: str,
         run_key: str,
-        model: TensorModel | ClipModel,
+        model: FilmModel,
         card: VersionCard,
     ) -> int:
         """Register the run's model, or find the version that an earlier try registered.

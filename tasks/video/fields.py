@@ -32,24 +32,25 @@ def num_fields(num_frames: int) -> int:
     return max(1, num_frames - 1)
 
 
-def write_fields(path: Path, fields: Iterator[NDArray[np.uint8]]) -> int:
-    """Write fields uint8 (2h, w), x above y, and return their number.
+def write_pictures(path: Path, pictures: Iterator[NDArray[np.uint8]], *, is_coloured: bool = False) -> int:
+    """Write fields uint8 (2h, w), x above y, or RGB pictures uint8 (h, w, 3), and return their number.
 
-    Equal fields give equal bytes.
+    Equal pictures give equal bytes.
 
     Raises:
         Unavailable: the disk is full.
     """
-    first = next(fields)
+    first = next(pictures)
+    given, kept = ("rgb24", "bgr0") if is_coloured else ("gray", "gray")
     num_written = 0
     try:
         with av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
             stream = container.add_stream("ffv1", rate=FIELDS_PER_SECOND, options=ENCODER_OPTIONS)
-            stream.height, stream.width = first.shape
-            stream.pix_fmt = "gray"
+            stream.height, stream.width = first.shape[:2]
+            stream.pix_fmt = kept
             stream.codec_context.thread_count = 1
-            for field in chain([first], fields):
-                frame = av.VideoFrame.from_ndarray(field, format="gray")
+            for picture in chain([first], pictures):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=given)
                 frame.pts = num_written
                 container.mux(stream.encode(frame))
                 num_written += 1

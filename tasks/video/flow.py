@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.options import FlowOptions
-from tasks.video.fields import write_fields
+from tasks.video.fields import write_pictures
 from tasks.video.frames import iter_frames
 
 Picture = NDArray[np.uint8]
@@ -66,7 +66,7 @@ class FlowMaker:
         frames = iter_frames(clip, range(num_frames), short_side=short_side)
         grey = (np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in frames)
         pairs = pairwise(grey) if num_frames > 1 else ((frame, frame) for frame in grey)
-        return write_fields(path, self._fields(pairs))
+        return write_pictures(path, self._fields(pairs))
 
     def _fields(self, pairs: Iterable[tuple[Picture, Picture]]) -> Iterator[Picture]:
         """Yield the fields in the order of the pairs."""

@@ -19,6 +19,8 @@ NUM_ENCODER_THREADS = 2
 
 PRESET = "veryfast"
 
+SECONDS_PER_VIDEO_SECOND = 10
+
 SAMPLE_RATE = 48_000
 
 ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
@@ -38,6 +40,11 @@ TONE_MAPPING = (
 """PQ or HLG to SDR; reference white is 203 cd/m2 (ITU-R BT.2408)."""
 
 SCALER = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+
+
+def time_limit(decoded_seconds: float) -> float:
+    """Return how many seconds ffmpeg may take to decode so many; at least two minutes."""
+    return max(120, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
 
 
 def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:

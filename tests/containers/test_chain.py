@@ -14,10 +14,12 @@ from tests.containers.stack import STACK_SECONDS
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
 
 USE_THE_CHAMPION = """
-import mlflow, torch
+import mlflow, numpy, torch
 model = mlflow.pytorch.load_model("models:/kitchen@champion")
 verb_logits, noun_logits = model(torch.zeros(2, 2, 256, 340, 3, dtype=torch.uint8))
-print(tuple(verb_logits.shape), tuple(noun_logits.shape))
+frames = numpy.zeros((60, 240, 320, 3), numpy.uint8)
+answer = mlflow.pyfunc.load_model("models:/kitchen@champion").predict(frames)
+print(tuple(verb_logits.shape), tuple(noun_logits.shape), list(answer.columns[:2]))
 """
 
 
@@ -30,7 +32,7 @@ def test_the_champion_is_loaded_through_the_password_and_answers(chain, stack, t
         "MLFLOW_TRACKING_PASSWORD": stack.variables["RETAKE_MLFLOW_PASSWORD"],
     }
     done = subprocess.run([sys.executable, "-c", USE_THE_CHAMPION], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.stdout.strip() == "(2, 125) (2, 352)", done.stderr
+    assert done.stdout.strip() == "(2, 125) (2, 352) ['video', 'start']", done.stderr
 
 
 def test_the_run_names_its_code_and_the_airflow_run_which_has_a_link_to_it(chain, stack):

@@ -24,6 +24,7 @@ from tasks.steps._labelling import label_now
 from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout
+from tasks.video.transcode import SECONDS_PER_VIDEO_SECOND
 from tests.dataset.test_statements import Span, Writer
 from tests.steps.shelf import Shelf
 
@@ -194,7 +195,7 @@ def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(stor
     take_in(store, "intervals")
     ((limit_seconds, num_spans),) = limits
     assert num_spans > 50
-    assert limit_seconds >= cutting.SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
+    assert limit_seconds >= SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
 
 
 def test_label_reads_each_annotation_file_once(cut_store, monkeypatch):

@@ -11,7 +11,6 @@ from tasks.media.frame_cache import cache_test_frames, cache_train_frames, load_
 from tasks.media.heard_cache import spectrograms
 from tasks.media.prefetch import FramesAhead
 from tasks.media.stored_sound import complete_sound, sound_uri
-from tasks.model import pyfunc
 from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
 from tasks.model.data import View
@@ -20,12 +19,14 @@ from tasks.model.engines.pytorch import PytorchEngine
 from tasks.model.engines.scorer import Scorer
 from tasks.model.job import joint_spec
 from tasks.model.network import Network
-from tasks.model.pyfunc import ClipModel
 from tasks.model.sound.describe import describer
 from tasks.model.sound.recipe import EFFECTS, PackagedWeights
 from tasks.model.spec import NetworkSpec
-from tasks.options import Head, Modality, TrainOptions
+from tasks.options import Head, Modality, SegmentOptions, TrainOptions
 from tasks.results.sound import SoundRecipe
+from tasks.served import films as served
+from tasks.served.films import Clip, FilmModel
+from tests.served.test_films import SERVED as OF_SECONDS
 from tests.steps.shelf import Shelf
 
 RECIPE = SoundRecipe(network=None, speech=None)
@@ -38,6 +39,7 @@ TRACKS = {
     "silent": "anullsrc=duration=4",
     "mute": None,
 }
+SERVED = OF_SECONDS.model_copy(update={"segment": SegmentOptions(), "crops": 10})
 CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
 
 
@@ -132,7 +134,7 @@ def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
 
 
 @pytest.mark.parametrize("head", [None, Head.LSTM])
-def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, head):
+def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path, head):
     specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 
@@ -144,25 +146,24 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
         options = TrainOptions(head=head, trainable="heads", fuse=["a", "b", "c"], join="features")
         joint = Network(joint_spec(networks(), options, num_verbs=3, num_nouns=2)).eval()
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights, joint)
-    model = ClipModel(Saved(networks(), weights, CLASSES, joint))
-    heard = [0, 2, 3]
-    answers = model.predict(DataFrame({"clip": [str(list(films.values())[number]) for number in heard]})).to_dict("records")
-    for number, answer in zip(heard, answers, strict=True):
-        verb, noun = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])
-        assert answer["verb_logits"] == pytest.approx(verb.tolist(), abs=1e-5)
-        assert answer["noun_logits"] == pytest.approx(noun.tolist(), abs=1e-5)
+    model = FilmModel(Saved(networks(), weights, CLASSES, joint), SERVED)
+    for number in (0, 2, 3):
+        expected = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])
+        answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
+        for own, logits in zip(answer, expected, strict=True):
+            assert own == pytest.approx(logits.numpy(), abs=1e-5)
 
 
 def test_a_registered_fusion_decodes_a_sound_once_and_loads_once_what_describes_it(films, monkeypatch):
     calls = []
 
     def counted(name):
-        function = getattr(pyfunc, name)
+        function = getattr(served, name)
         return lambda *arguments: calls.append(name) or function(*arguments)
 
     for name in ("describer", "read_sound"):
-        monkeypatch.setattr(pyfunc, name, counted(name))
+        monkeypatch.setattr(served, name, counted(name))
     specs = [SOUND, SPECTROGRAM, SPECTROGRAM.model_copy(update={"num_segments": 1})]
-    model = ClipModel(Saved(tuple(map(Network, specs)), (HeadWeights(1, 1),) * 3, CLASSES))
+    model = FilmModel(Saved(tuple(map(Network, specs)), (HeadWeights(1, 1),) * 3, CLASSES), SERVED)
     model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
     assert calls == ["describer", "read_sound", "read_sound"]

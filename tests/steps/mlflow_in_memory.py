@@ -4,8 +4,6 @@ import re
 import warnings
 from collections import defaultdict
 from contextlib import contextmanager
-from functools import partial
-from importlib import import_module
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import RestException
+from mlflow.models import Model
 
 from tasks.tracking import registry, runs
 
@@ -93,13 +92,12 @@ class MlflowInMemory:
         """Let a model be logged to this run."""
         path = self.folder / run_id
 
-        def save(flavour, *arguments, name, **how):
-            flavour.save_model(*arguments, path=path, **how)
+        def save(_, flavour, *, name, metadata, **how):
+            flavour.save_model(path=path, mlflow_model=Model(metadata=metadata), **how)
 
         with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
             warnings.simplefilter("ignore")  # MLflow's own, at its import and of an input example
-            for flavour in map(import_module, ("mlflow.pytorch", "mlflow.pyfunc")):
-                patch.setattr(flavour, "log_model", partial(save, flavour))
+            patch.setattr(Model, "log", save)
             yield
         model = {"source_run_id": run_id, "model_uri": str(path), "model_id": run_id, "status": LoggedModelStatus.READY}
         self.logged_models.append(SimpleNamespace(**model))

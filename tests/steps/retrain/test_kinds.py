@@ -13,8 +13,10 @@ from tasks.errors import Unavailable
 from tasks.media.frame_cache import cache_test_frames
 from tasks.model.checkpoints import HeadWeights, load
 from tasks.model.snippets import read_tested
+from tasks.prediction.probabilities import distributions
 from tasks.results.comparison import Comparison, Configuration, ConfigureResult
 from tasks.results.metrics import Metrics
+from tasks.served import HOW, Served
 from tasks.store.comparisons import Configurations, Configured
 from tasks.store.layout import Dataset
 from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
@@ -70,23 +72,28 @@ def test_a_network_of_frames_is_registered_as_a_module_that_answers_as_the_evalu
     labelled.register()
     (version,) = labelled.mlflow.versions.values()
     assert (labelled.mlflow.models["retake-tsn"].aliases, version.description) == ({"challenger": "1"}, "# Card")
-    requirements = Path(labelled.model, "requirements.txt").read_text().splitlines()
-    assert [requirement.partition("==")[0] for requirement in requirements] == ["mlflow", "torch", "numpy"]
     spec, clip = load(saved_by(labelled, tmp_path)).network.spec, last_clip(labelled, scored)
     frames = read_tested(cache_test_frames(labelled.store, [clip], spec)[clip.uid], spec)
     with torch.inference_mode():
         answers = mlflow.pytorch.load_model(labelled.model)(torch.from_numpy(np.stack([frames, frames])))
     assert_alike([logits[1] for logits in answers], scored)
+    assert_answers_as(labelled, clip, scored)
 
 
-def logits_of_the_registered(bench, clip):
-    """What the registered model answers by itself, verb and noun."""
+def assert_answers_as(bench, clip, scored):
+    """The registered model predicts a clip by itself as its answers in the evaluation, scaled by the temperatures that it was served with."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", sys.path[:])  # MLflow puts the model's code before ours
         model = mlflow.pyfunc.load_model(bench.model)
     (answer,) = model.predict([bench.store.read_bytes(clip.uri)]).to_dict("records")
-    assert answer["verb"] == model.metadata.metadata["verbs"].get(answer["verb_class"], f"verb-{answer['verb_class']}")
-    return answer["verb_logits"], answer["noun_logits"]
+    (how,) = Path(bench.model).rglob(HOW)
+    served = Served.model_validate_json(how.read_bytes())
+    likely = distributions(scored.verb_logits[-1:], scored.noun_logits[-1:], served.verb_temperature, served.noun_temperature)
+    names = model.metadata.metadata
+    verb, noun = int(likely.verbs.argmax()), int(likely.nouns.argmax())
+    assert (answer["verb"], answer["noun"]) == (names["verbs"].get(verb, f"verb-{verb}"), names["nouns"].get(noun, f"noun-{noun}"))
+    assert answer["probability"] == pytest.approx(likely.verbs.max() * likely.nouns.max(), rel=1e-3)
+    assert served.actions == ((0, 20), (1, 26))
 
 
 def cut_off(*_, **__):
@@ -101,7 +108,7 @@ def test_a_network_that_hears_is_registered_once_as_a_model_that_answers_as_the_
         patch.setattr(labelled.mlflow, "create_model_version", cut_off)
         labelled.register()
     assert labelled.register().version == len(labelled.mlflow.logged_models) == 1
-    assert_alike(logits_of_the_registered(labelled, last_clip(labelled, scored)), scored)
+    assert_answers_as(labelled, last_clip(labelled, scored), scored)
 
 
 @pytest.mark.parametrize("options", [{}, {"join": "features", "head": "lstm", **HEADS}], ids=["averaged", "joined"])
@@ -137,7 +144,7 @@ def test_two_networks_are_reported_and_registered_as_one_model_that_answers_as_t
         assert "| verbs | nouns |" in labelled.store.read_bytes(reported.card_uri).decode()
     labelled.run("register")
     scored = labelled.evaluate_trained()
-    assert_alike(logits_of_the_registered(labelled, last_clip(labelled, scored)), scored)
+    assert_answers_as(labelled, last_clip(labelled, scored), scored)
     row = compared(labelled)
     assert (row.family, row.inputs) == ("joined features" if saved.joint else "fusion", ("rgb", "sound"))
 

@@ -7,11 +7,9 @@ from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import Modality
+from tasks.options import FlowOptions, Modality
 from tasks.results.sound import SoundRecipe
-from tasks.steps._checkpoints import CHECKPOINT
-from tasks.steps.retrain.register import _in_tensors, _model, _packages, _takes_clips
-from tasks.tracking import ClipModel, TensorModel
+from tasks.steps.retrain.register import _in_tensors, _packages, _tensors
 
 CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
 
@@ -22,12 +20,14 @@ def saved(**changes):
 
 
 @pytest.mark.parametrize("speech", [None, "0" * 64])
-def test_a_network_of_sound_takes_clips_and_needs_what_describes_their_sound(speech):
+def test_a_network_of_sound_has_no_tensors_and_needs_what_describes_its_sound(speech):
     heard = saved(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=speech))
-    assert _takes_clips(heard)
-    assert "av" in _packages(heard, takes_clips=True)
-    assert ("silero-vad" in _packages(heard, takes_clips=True)) == (speech is not None)
-    assert _takes_clips(saved(modality=Modality.SPECTROGRAM))
+    assert _tensors(heard) is _tensors(saved(modality=Modality.SPECTROGRAM)) is None
+    assert ("silero-vad" in _packages(heard)) == (speech is not None)
+    needs_opencv = [
+        "opencv-contrib-python-headless" in _packages(one) for one in (heard, saved(modality=Modality.FLOW, flow=FlowOptions()))
+    ]
+    assert needs_opencv == [False, True]
 
 
 def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_on():
@@ -49,11 +49,9 @@ class Moody(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_moody", [False, True])
-def test_a_network_that_cannot_be_exported_is_registered_with_the_code_that_applies_it_to_clips(tmp_path, caplog, is_moody):
-    (tmp_path / CHECKPOINT).touch()
+def test_a_network_that_cannot_be_exported_is_registered_without_tensors(caplog, is_moody):
     made = saved()
     if is_moody:
         made.network.backbone = Moody(made.network.backbone)
-    model = _model(made, tmp_path)
-    assert isinstance(model, ClipModel if is_moody else TensorModel)
+    assert (_tensors(made) is None) == is_moody
     assert ("cannot be exported" in caplog.text) == is_moody

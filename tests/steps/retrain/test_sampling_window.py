@@ -15,13 +15,14 @@ from tasks.model.engines.choice import Job
 from tasks.model.engines.scorer import make_scorer
 from tasks.model.job import TrainJob
 from tasks.model.network import Network
-from tasks.model.pyfunc import ClipModel
 from tasks.model.sampling import middle_frames
 from tasks.model.spec import NetworkSpec
 from tasks.model.training import fit
 from tasks.options import FlowOptions, Modality, TrainOptions
+from tasks.served.films import Clip, FilmModel
 from tasks.steps.retrain.register import _snippets_in_words
 from tests.media.conftest import threads_decode
+from tests.served.test_films import SERVED
 from tests.steps.shelf import Shelf
 
 __all__ = ["threads_decode"]
@@ -94,7 +95,7 @@ def test_without_a_window_the_ends_are_learned_from(shelves, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["pytorch", "openvino"])
-def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model(shelves, engine):
+def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model(shelves, tmp_path, engine):
     saved = Saved((Network(WINDOW, seed=1),), (HeadWeights(1, 1),), CLASSES)
     answers = []
     for film, use in shelves:
@@ -103,8 +104,8 @@ def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model
         job = Job(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked, calibration=list)
         scorer, used = make_scorer(Saved((Network(WINDOW, seed=1),), saved.weights, CLASSES), engine, [job])
         assert (used.name, used.fallback_reason) == (engine, None)
-        (row,) = ClipModel(saved).predict([str(film)]).to_dict("records")
-        answers.append((scorer.score(checked).verb, torch.tensor(row["verb_logits"])))
+        verb, _ = FilmModel(saved, SERVED.model_copy(update={"crops": 10})).logits(Clip(film, 0, 1, 30), tmp_path)
+        answers.append((scorer.score(checked).verb, torch.tensor(verb)))
     (red, red_row), (blue, blue_row) = answers
     assert torch.equal(red, blue)
     assert torch.equal(red_row, blue_row)

@@ -1,0 +1,57 @@
+"""Load a registered model from its own files: the room that runs on a user's machine, without store or settings.
+
+MLflow starts here. What needs other packages is imported last, so that a missing one is named.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tasks.errors import BadConfiguration
+from tasks.results.record import KeptSegmentOptions, Record
+
+if TYPE_CHECKING:
+    from tasks.served.films import FilmModel
+
+CHECKPOINT = "networks.ckpt"
+HOW = "served.json"
+"""Names of the two files of a registered model: its networks, and `Served`."""
+
+DISTRIBUTIONS = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow", "ffmpeg": "ffmpeg-python"}
+"""Packages that are installed under another name than they are imported by."""
+
+
+class Served(Record):
+    """How a registered model answers films, as its training found it.
+
+    `segment` is how its clips were cut, `crops` the crops per frame that its temperatures were fitted with. Intervals are reported from
+    `threshold` on, those of any probability without one, and none if `reports` is False. `actions` are the pairs of verb and noun of its
+    training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
+    """
+
+    segment: KeptSegmentOptions
+    crops: Literal[1, 10]
+    verb_temperature: float
+    noun_temperature: float
+    calibration: str
+    threshold: float | None
+    reports: bool
+    interval_words: str
+    actions: tuple[tuple[int, int], ...]
+
+
+def _load_pyfunc(data_path: str) -> "FilmModel":
+    """Load the model from its folder; MLflow requires this name.
+
+    Raises:
+        BadConfiguration: a package is missing that these networks need; the message names it.
+    """
+    folder = Path(data_path)
+    try:
+        from tasks.model.checkpoints import load
+        from tasks.served.films import FilmModel
+
+        return FilmModel(load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes()))
+    except ModuleNotFoundError as error:
+        module = (error.name or str(error)).partition(".")[0]
+        package = DISTRIBUTIONS.get(module, module.replace("_", "-"))
+        raise BadConfiguration(f"this model needs the package {package}, which is not installed here: pip install {package}") from error

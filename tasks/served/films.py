@@ -1,0 +1,214 @@
+"""Answer films and clips: cut, score, and merge what is predicted into intervals."""
+
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, n: frames of a clip
+
+import logging
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.errors import BadCheckpoint, BadInput
+from tasks.evaluation.scoring import Logits, one_hot_logits
+from tasks.model.checkpoints import Saved
+from tasks.model.engines.engine import prepare
+from tasks.model.engines.pytorch import PytorchEngine
+from tasks.model.engines.scorer import Scorer
+from tasks.model.hardware import choose_device
+from tasks.model.hearing import heard, recipe_heard, rows_of
+from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
+from tasks.model.sound.describe import Describer, describer
+from tasks.model.sound.stored import Sound
+from tasks.model.spec import SHORT_SIDE, NetworkSpec
+from tasks.options import FlowOptions
+from tasks.prediction.intervals import intervals, reported
+from tasks.prediction.probabilities import distributions
+from tasks.results.dataset import NOTHING
+from tasks.results.sound import SoundRecipe
+from tasks.served import Served
+from tasks.video.clip_file import frames_per_clip
+from tasks.video.cut import cut
+from tasks.video.ffmpeg import find_ffmpeg
+from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields, write_pictures
+from tasks.video.frames import read_frames
+from tasks.video.memory import undivided
+from tasks.video.probe import count_frames, probe
+from tasks.video.sound import read_sound
+from tasks.video.transcode import time_limit
+
+log = logging.getLogger(__name__)
+
+Frames = NDArray[np.uint8]
+Film = str | Path | bytes | Frames
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip on disk, and its interval of the film."""
+
+    path: Path
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+
+
+class FilmModel:
+    """Networks, fusion weights and class names of a checkpoint, and how they are served."""
+
+    def __init__(self, saved: Saved, served: Served) -> None:
+        device = choose_device("auto")
+        self._served = served
+        self._classes = saved.classes
+        self._specs = [network.spec for network in saved.networks]
+        self._hearing = {recipe: describer(recipe) for recipe in {recipe_heard(spec) for spec in self._specs if spec.modality.is_heard}}
+        engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
+        self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
+        if any(spec.flow for spec in self._specs):
+            import_module("tasks.video.flow")  # the only part that needs OpenCV
+
+    def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
+        """Predict the actions in films.
+
+        Args:
+            model_input: paths of films, clips or folders of them, bytes of a file, or the frames of a clip, uint8 RGB (n, h, w, 3), as many
+                per second as in training; one or several. Of a table, the first column.
+            params: required by MLflow; ignored.
+
+        Returns:
+            One row per interval, without gaps: `video`, `start` and `stop` in seconds, `verb` and `noun`, and the `probability` of both.
+            `reported` tells whether a prediction by Retake would list the interval, and `known` whether training clips showed this verb
+            with this noun. Films that cannot be read are left out with a warning.
+
+        Raises:
+            BadInput: there is no film that can be read; the message names the first.
+        """
+        rows: list[dict[str, object]] = []
+        failures: list[BadInput] = []
+        for number, film in enumerate(_each(model_input)):
+            name = str(film) if isinstance(film, (str, Path)) else f"input {number}"
+            try:
+                with tempfile.TemporaryDirectory(prefix="retake-film-") as folder:
+                    rows += self._rows(name, film, Path(folder))
+            except BadInput as error:
+                log.warning("left out: %s: %s", name, error)
+                failures.append(error)
+        if not rows:
+            raise next(iter(failures), BadInput("there is no film to predict"))
+        return pd.DataFrame(rows)
+
+    def logits(self, clip: Clip, folder: Path) -> tuple[Logits, Logits]:
+        """Score one clip: verb (v,) and noun (n,), of which only the given one counts if there is one. `folder` is for optical flow.
+
+        Raises:
+            BadInput: the clip does not decode, or the networks answer no numbers.
+        """
+        verb, noun = (one.numpy() for one in self._scorer.score(_snippets(clip, self._specs, self._hearing, folder)))
+        if not all(np.isfinite(one).all() for one in (verb, noun)):
+            raise BadCheckpoint(f"{clip.path.name}: the network's logits are not finite")
+        given = self._classes.given_noun
+        return verb, noun if given is None else one_hot_logits(np.array([given]), len(noun))[0]
+
+    def _rows(self, name: str, film: Film, folder: Path) -> Iterator[dict[str, object]]:
+        served, classes = self._served, self._classes
+        clips = list(self._clips(film, folder))
+        verbs, nouns = zip(*(self.logits(clip, folder) for clip in clips), strict=True)
+        starts, stops = (np.array([getattr(clip, end) for clip in clips]) for end in ("start_seconds", "stop_seconds"))
+        likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature)
+        found = intervals(starts, stops, likely)
+        listed = reported((one for one in found if classes.verbs[one.verb_class] != NOTHING), served.threshold) if served.reports else ()
+        for one in found:
+            yield {
+                "video": name,
+                "start": one.start_seconds,
+                "stop": one.stop_seconds,
+                "verb": classes.verbs[one.verb_class],
+                "noun": classes.nouns[one.noun_class],
+                "probability": one.probability,
+                "reported": one in listed,
+                "known": (one.verb_class, one.noun_class) in served.actions,
+            }
+
+    def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
+        """Cut a film as the training's films were cut; a clip of the same frame rate is taken as it is."""
+        segment = self._served.segment
+        if isinstance(film, np.ndarray):
+            if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):
+                raise BadInput(f"frames are uint8 RGB (n, height, width, 3), not {film.dtype} {film.shape}")
+            if all(spec.modality.is_heard for spec in self._specs):
+                raise BadInput("frames have no sound, which is all that this model takes in; give the file")
+            path = folder / "frames.mkv"
+            yield Clip(path, 0, len(film) / segment.fps, write_pictures(path, iter(film), is_coloured=True))
+            return
+        path = folder / "film" if isinstance(film, bytes) else Path(film)
+        if isinstance(film, bytes):
+            path.write_bytes(film)
+        elif not path.is_file():
+            raise BadInput(f"{film}: no such file")
+        source = probe(path, max_seconds=math.inf, memory=undivided())
+        num_frames = count_frames(path, memory=undivided())
+        if source.fps == segment.fps and not source.rotation_degrees and num_frames <= frames_per_clip(segment):
+            yield Clip(path, 0, num_frames / segment.fps, num_frames)
+            return
+        limit = time_limit(source.duration_seconds)
+        found = cut(path, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=limit, memory=undivided())
+        for warning in found.warnings:
+            log.warning("%s", warning)
+        yield from (Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames) for clip in found.clips)
+
+
+def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
+    """Yield films one by one; of a folder, its files."""
+    if isinstance(model_input, pd.DataFrame):
+        model_input = list(model_input.iloc[:, 0])
+    if isinstance(model_input, (str, bytes, Path)) or (isinstance(model_input, np.ndarray) and model_input.ndim == 4):
+        model_input = [model_input]
+    for film in model_input:
+        if isinstance(film, (str, Path)) and Path(film).is_dir():
+            yield from sorted(path for path in Path(film).rglob("*") if path.is_file() and not path.name.startswith("."))
+        else:
+            yield film
+
+
+def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
+    """Read the test input of each network: snippets uint8 (t, h, w, p), or as `hearing.heard` returns it."""
+    flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
+    sounds = _sounds(clip.path, hearing) if hearing else {}
+    return [
+        heard(rows_of(sounds[recipe_heard(spec)], spec.modality), spec)
+        if spec.modality.is_heard
+        else _network_snippets(clip.path, clip.num_frames, spec, flows)
+        for spec in specs
+    ]
+
+
+def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
+    if spec.video:
+        numbers = tuple(kept_frames(num_frames, spec))
+        frames = read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation)
+        return joined(np.stack([frames[i] for snippet in evaluation_snippets(len(numbers), spec) for i in snippet]), spec)
+    numbers = middle_frames(num_fields(num_frames) if spec.flow else num_frames, spec)
+    if spec.flow:
+        return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
+    return joined(read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation), spec)
+
+
+def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
+    path = folder / f"{options.flow_method}-{options.flow_bound_pixels}{FLOW_SUFFIX}"
+    with import_module("tasks.video.flow").FlowMaker(options) as maker:
+        maker.write(clip.path, path, num_frames=clip.num_frames, short_side=SHORT_SIDE)
+    return path
+
+
+def _sounds(clip: Path, hearing: Mapping[SoundRecipe, Describer]) -> dict[SoundRecipe, Sound]:
+    """Decode the sound once, and describe it by each recipe as the step `sound` does."""
+    found = read_sound(clip, sorted({rate for one in hearing.values() for rate in one.rates_hz}))
+    return {
+        recipe: one.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)
+        for recipe, one in hearing.items()
+    }

@@ -1,0 +1,218 @@
+"""What a registered model makes of a film by itself is what the steps make of it."""
+
+import sys
+from functools import partial
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.models import Model
+from pandas import DataFrame
+
+from tasks.errors import BadConfiguration, BadInput, BadVideo
+from tasks.media.stored_flow import compute_flow
+from tasks.media.stored_sound import complete_sound
+from tasks.model.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
+from tasks.model.job import joint_spec
+from tasks.model.network import Network
+from tasks.model.sound.describe import describer
+from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES
+from tasks.options import Family, Head, Modality, SegmentOptions, TrainOptions
+from tasks.prediction.intervals import intervals
+from tasks.prediction.probabilities import distributions
+from tasks.results.dataset import NO_OBJECT, NOTHING
+from tasks.served import Served, _load_pyfunc
+from tasks.served.films import Clip, FilmModel
+from tasks.steps._checkpoints import CHECKPOINT, file_sha256
+from tasks.steps.retrain import register
+from tasks.steps.retrain.register import _model, _packages
+from tasks.tracking.flavours import ANSWERS
+from tasks.video.cut import cut
+from tasks.video.frames import read_frames
+from tasks.video.memory import undivided
+from tasks.video.probe import probe
+from tests.model.tiny import CLASSES, network_of
+from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.steps.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
+from tests.steps.shelf import Shelf, filmed, predictor
+
+SECONDS = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
+SERVED = Served(
+    segment=SECONDS,
+    crops=1,
+    verb_temperature=0.5,
+    noun_temperature=2,
+    calibration="",
+    threshold=0,
+    reports=True,
+    interval_words="",
+    actions=(),
+)
+FLOW = partial(network_of, modality=Modality.FLOW, flow=DIS)
+DIFFERENCE = partial(network_of, modality=Modality.RGB_DIFFERENCE)
+SPECTROGRAM = partial(network_of, modality=Modality.SPECTROGRAM)
+HEARS = partial(network_of, **SOUND.model_dump(include={"backbone", "modality", "sound"}))
+FUSED = (network_of, FLOW, HEARS)
+KINDS = {
+    "TSN": (network_of,),
+    "TRN": (partial(FLOW, Family.TRN),),
+    "MTRN": (partial(DIFFERENCE, Family.MTRN),),
+    "TSM": (partial(network_of, Family.TSM),),
+    "3D": (partial(network_of, Family.VIDEO, backbone=TINY_VIDEO.name),),
+    "attentive": (partial(SPECTROGRAM, consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]),),
+    "lstm": (partial(HEARS, consensus=CONSENSUS_OF_HEADS[Head.LSTM]),),
+    "tcn": (partial(network_of, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
+    "fusion": FUSED,
+    "joined": FUSED,
+    "verbs alone": (network_of,),
+}
+
+
+@pytest.fixture(autouse=True)
+def video_network():
+    with tiny_video_network():
+        yield
+
+
+@pytest.fixture(scope="module")
+def film(ffmpeg, tmp_path_factory):
+    """A moving picture of a second, with a tone."""
+    return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "a film.mp4", track="sine=frequency=300")
+
+
+def saved_as(kind, path):
+    """Save tiny networks of this kind."""
+    networks = tuple(make(seed=seed) for seed, make in enumerate(KINDS[kind], 1))
+    classes = CLASSES
+    if kind == "verbs alone":
+        classes = CLASSES.model_copy(update={"nouns": (NO_OBJECT, *CLASSES.nouns[1:]), "has_objects": False})
+    if kind == "joined":
+        options = TrainOptions(head=Head.LSTM, trainable="heads", fuse=["a", "b", "c"], join="features")
+        save_joined(path, networks, Network(joint_spec(networks, options, num_verbs=5, num_nouns=4)), classes)
+    elif len(networks) > 1:
+        save_fusion(path, networks, (HeadWeights(0.2, 0.5), HeadWeights(0.3, 0.1), HeadWeights(0.5, 0.4)), classes)
+    else:
+        save(path, *networks, classes)
+    return load(path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow's own, at its import and of an input example
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_registered_model_of_each_kind_answers_a_clip_as_a_prediction_does(kind, film, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("RETAKE_DEVICE", "cpu")
+    monkeypatch.setenv("RETAKE_NUM_PROCESSES", "1")
+    monkeypatch.setattr(sys, "path", sys.path[:])  # MLflow puts the model's code before ours
+    saved, uri = saved_as(kind, tmp_path / CHECKPOINT), f"{RUN}best.pt"
+    job = Job(Shelf(film.read_bytes()), tmp_path)
+    job.shelf.write_file(uri, tmp_path / CHECKPOINT)
+    named = predictor("model", uri, file_sha256(tmp_path / CHECKPOINT))
+    job.predictor = lambda *_: named
+    job.put_clips(FIRST, job.cut[FIRST][:1])
+    job.write_batch(FIRST)
+    job.write_plan(is_compared=False)
+    compute_flow(job.shelf, job.cut[FIRST][:1], DIS)
+    complete_sound(job.shelf, job.cut[FIRST][:1], SOUND.sound, describer)
+    job.predict()
+    likely = distributions(*job.scored(FIRST).logits["model"], SERVED.verb_temperature, SERVED.noun_temperature)
+    (expected,) = intervals(np.array([0.0]), np.array([1.0]), likely)
+
+    served = SERVED.model_copy(update={"actions": ((expected.verb_class, expected.noun_class),)})
+    monkeypatch.setattr(register, "_tensors", lambda _: None)
+    _model(saved, tmp_path, served).save_model(str(tmp_path / "registered"), Model(), _packages(saved))
+    (row,) = mlflow.pyfunc.load_model(str(tmp_path / "registered")).predict([str(film)]).to_dict("records")
+    assert row == {
+        "video": str(film),
+        "start": 0,
+        "stop": 1,
+        "verb": saved.classes.verbs[expected.verb_class],
+        "noun": saved.classes.nouns[expected.noun_class],
+        "probability": pytest.approx(expected.probability, abs=1e-5),
+        "reported": True,
+        "known": True,
+    }
+
+
+def test_every_family_input_and_head_is_among_the_kinds():
+    specs = [make().spec for kind in KINDS.values() for make in kind]
+    assert {spec.family for spec in specs} == set(Family)
+    assert {spec.modality for spec in specs} == set(Modality)
+    assert {spec.consensus for spec in specs} == {*CONSENSUS_OF_HEADS.values(), *(consensus for consensus, _ in FAMILIES.values())}
+
+
+def of_frames(served=SERVED, classes=CLASSES):
+    """A model of two networks, on frames and on flow."""
+    networks = tuple(make(seed=seed) for seed, make in enumerate((network_of, FLOW)))
+    return FilmModel(Saved(networks, (HeadWeights(1, 1),) * 2, classes), served)
+
+
+@pytest.mark.slow
+def test_a_film_is_cut_as_predictions_cut_it_and_equal_answers_in_a_row_are_one_interval(ffmpeg, tmp_path):
+    path, model = filmed(ffmpeg, tmp_path / "film.mp4", seconds=3.2, picture="testsrc2=s=320x240:r=25"), of_frames()
+    how = {"ffmpeg": ffmpeg, "time_limit_seconds": 60, "memory": undivided()}
+    clips = cut(path, probe(path, max_seconds=9, memory=undivided()), tmp_path, SECONDS, **how).clips
+    starts, stops = ([getattr(clip, end) for clip in clips] for end in ("start_seconds", "stop_seconds"))
+    answers = [model.logits(Clip(clip.path, 0, 1, clip.num_frames), tmp_path) for clip in clips]
+    verbs, nouns = map(np.stack, zip(*answers, strict=True))
+    found = intervals(np.array(starts), np.array(stops), distributions(verbs, nouns, 0.5, 2))
+    answer = model.predict(str(path))
+    assert list(answer.columns) == list(ANSWERS)
+    assert stops == [1, 2, 3]
+    assert [(row.start, row.stop, row.probability) for row in answer.itertuples()] == [
+        (one.start_seconds, one.stop_seconds, one.probability) for one in found
+    ]
+
+
+@pytest.mark.slow
+def test_paths_folders_bytes_tables_and_frames_are_answered_alike(film, tmp_path):
+    model = of_frames()
+    frames = read_frames(film, range(30), short_side=None)
+    (tmp_path / ".hidden").write_text("")
+    (tmp_path / "labels.csv").write_text("a,b")
+    (tmp_path / "film.mp4").symlink_to(film)
+    inputs = [[str(film)], str(tmp_path), film.read_bytes(), frames, DataFrame({"film": [film]})]
+    answers = [model.predict(one).drop(columns="video").to_dict("records") for one in inputs]
+    assert len(answers[0]) == 1
+    assert all(one == answers[0] for one in answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "verb", "reported"),
+    [({}, "a", True), ({"threshold": 1.0}, "a", False), ({"reports": False}, "a", False), ({}, NOTHING, False)],
+)
+def test_what_a_prediction_would_not_list_is_marked(film, changes, verb, reported):
+    model = of_frames(SERVED.model_copy(update=changes), CLASSES.model_copy(update={"verbs": (verb,) * 5}))
+    (row,) = model.predict([film]).to_dict("records")
+    assert (row["verb"], row["reported"], row["known"]) == (verb, reported, False)
+
+
+def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
+    model, empty = of_frames(), str(shared / "videos" / "odd" / "zero_byte.mp4")
+    with pytest.raises(BadInput, match=r"nowhere\.mp4: no such file"):
+        model.predict(["/nowhere.mp4"])
+    with pytest.raises(BadVideo, match=r"zero_byte\.mp4: the file is empty"):
+        model.predict(empty)
+    with pytest.raises(BadInput, match="there is no film to predict"):
+        model.predict(str(tmp_path))
+    with pytest.raises(BadInput, match=r"not float64 \(2, 8, 8, 3\)"):
+        model.predict(np.zeros((2, 8, 8, 3)))
+    assert len(model.predict([empty, film])) == 1
+    assert "left out" in caplog.text
+    with pytest.raises(BadInput, match="frames have no sound"):
+        FilmModel(Saved((HEARS(),), (HeadWeights(1, 1),), CLASSES), SERVED).predict(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "package"),
+    [("TRN", "cv2", "opencv-contrib-python-headless"), ("TSN", "av", "av"), ("TSN", "ffmpeg", "ffmpeg-python")],
+)
+def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, monkeypatch):
+    monkeypatch.setattr(register, "_tensors", lambda _: None)
+    model = _model(saved_as(kind, tmp_path / CHECKPOINT), tmp_path, SERVED)
+    for name in [name for name in sys.modules if name.startswith(("tasks.video.", "tasks.served.films"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(BadConfiguration, match=f"this model needs the package {package}, .*: pip install {package}"):
+        _load_pyfunc(str(model.folder))
