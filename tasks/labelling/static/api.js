@@ -45,10 +45,10 @@ export async function say(statement) {
   return send(asked.cut ? `statements?cut=${asked.cut}` : "statements", statement, { "x-retake": "label" });
 }
 
-/** Post JSON. */
-export async function send(path, body, headers = {}) {
+/** Send JSON. */
+export async function send(path, body, headers = {}, method = "POST") {
   const response = await ask(path, {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
     keepalive: true,

@@ -11,6 +11,7 @@ import { Outbox } from "./outbox.js";
 import { reviewView } from "./review.js";
 import { changed, refresh, session } from "./session.js";
 import { announce, keepStatusNew } from "./status.js";
+import { stopPanel } from "./stop.js";
 
 const RENEW_MS = 20_000;
 const WAIT_MS = 100;
@@ -64,6 +65,7 @@ async function start() {
 
 keepListsNew();
 buildPanel();
+stopPanel();
 listen(() => open ?? { keys: {} });
 addEventListener("hashchange", route);
 by("help-open").addEventListener("click", () => openDialog(by("help")));

@@ -320,3 +320,48 @@ describe("Build dataset", () => {
     });
   }
 });
+
+describe("Stop", () => {
+  const run = (dag_id, dag_run_id, state) => ({ dag_id, dag_run_id, state, start_date: null, queued_at: "2026-01-01T00:00:00Z" });
+
+  async function open(looks, ended = [200, {}]) {
+    const server = serverState();
+    const asked = [];
+    server.answers = {
+      "dagRuns/list": (_, { body }) => {
+        assert.deepEqual(JSON.parse(body).dag_ids, ["ingest_videos", "build_dataset", "retrain"]);
+        return [200, { dag_runs: looks.length > 1 ? looks.shift() : looks[0] }];
+      },
+      "dagRuns/": (url, { method, body }) => {
+        asked.push([method, url.pathname, body]);
+        return ended;
+      },
+    };
+    const page = await Visitor.open(server);
+    await page.click("stop-open");
+    return { page, asked };
+  }
+
+  test("each unfinished run is ended once, after asking, and those that follow it", async () => {
+    const [build, retrain] = [run("build_dataset", "manual__1+00:00", "running"), run("retrain", "asset__2", "queued")];
+    const { page, asked } = await open([[build], [build], [build, retrain], []]);
+    assert.match(page.text("stop-runs"), /^build_datasetrunning since /);
+    assert.deepEqual(asked, []);
+    await page.click("stop-start");
+    for (let look = 0; look < 7; look += 1) await page.wait(1000);
+    const path = "/api/v2/dags/build_dataset/dagRuns/manual__1%2B00%3A00";
+    assert.deepEqual(asked, [["PATCH", path, '{"state":"failed"}'], ["PATCH", "/api/v2/dags/retrain/dagRuns/asset__2", '{"state":"failed"}']]);
+    assert.deepEqual([page.text("stop-runs"), page.text("stop-progress")], ["build_datasetendedretrainended", "Ended."]);
+  });
+
+  test("where no run is unfinished, there is nothing to press", async () => {
+    const { page } = await open([[]]);
+    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["No run is unfinished.", true]);
+  });
+
+  test("a person who may not end runs learns it", async () => {
+    const { page } = await open([[run("retrain", "1", "running")]], [403, { detail: "Forbidden" }]);
+    await page.click("stop-start");
+    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["Airflow says: you may not end runs of retrain.", false]);
+  });
+});
