@@ -2,8 +2,11 @@
 
 import gc
 import logging
+import signal
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from pydantic import BaseModel
@@ -11,7 +14,7 @@ from pydantic import BaseModel
 from tasks.command_line import parse
 from tasks.contracts.step import Command
 from tasks.disk import own_temporary_folder
-from tasks.errors import RetakeError
+from tasks.errors import RetakeError, Terminated
 from tasks.options import Options
 from tasks.settings import StoreSettings, load
 from tasks.wording import printable
@@ -29,13 +32,29 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         command, parsed = parse(arguments)
-        with own_temporary_folder():
+        with _ending_at_sigterm(), own_temporary_folder():
             result = _run(command, parsed)
     except RetakeError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
     sys.stdout.write(result)
     return 0
+
+
+@contextmanager
+def _ending_at_sigterm() -> Iterator[None]:
+    """Let blocks clean up at SIGTERM: above all, end the run in MLflow."""
+
+    def end(*_: object) -> None:
+        # torch's handler would raise that the worker processes of a loader, which got SIGTERM as well, were killed.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        raise SystemExit(Terminated.exit_code)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(command: Command, arguments: Options) -> str:

@@ -57,6 +57,10 @@ class Unavailable(RetakeError):
     exit_code = 75
 
 
+class Terminated(Unavailable):
+    """This process received SIGTERM; a retry goes on."""
+
+
 class BadConfiguration(RetakeError):
     """Settings or options contradict each other, or name something that does not exist."""
 

@@ -13,7 +13,7 @@ from tasks.local import people, stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import screen_for
-from tasks.local.run import cancel, ingest_folder, ready_airflow, run, say_where
+from tasks.local.run import cancel, end_tracked, ingest_folder, ready_airflow, run, say_where
 from tasks.local.servers import step_environment
 
 
@@ -141,6 +141,8 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> int:
             raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
         _say(f"ending all runs of Airflow at {api.address}")
         cancel(api, screen_for(sys.stdout))
+        if states := [state for state in supervise.running(home) if state.server.name == "mlflow" and state.is_healthy]:
+            end_tracked(states[0].server.address, api.address)
     return 0
 
 

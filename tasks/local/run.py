@@ -18,6 +18,7 @@ from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
 from tasks.model.gpus import num_gpus
+from tasks.settings import MlflowSettings
 from tasks.store.objects import Store
 
 OWN_STORE = "s3://retake"
@@ -105,6 +106,13 @@ def cancel(api: AirflowApi, screen: Screen) -> None:
     screen.say(
         "to go on, start the same again, or clear the red task in Airflow: finished steps are kept, a training resumes after its last epoch"
     )
+
+
+def end_tracked(mlflow: str, airflow: str) -> None:
+    """End the runs of MLflow that steps of this Airflow left at work; those that had time to ended their own."""
+    from tasks.tracking import Tracker, end_all  # here alone: MLflow takes seconds to import
+
+    end_all(Tracker.from_settings(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
 
 
 def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:

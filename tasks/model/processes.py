@@ -18,10 +18,11 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
-from tasks.errors import BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.errors import BadConfiguration, BadInput, RetakeError, Terminated, Unavailable
 
 STARTER = "RETAKE_STARTER_PID"
 PR_SET_PDEATHSIG = 1
+TERMINATED = "this process was terminated (SIGTERM); a retry resumes after the last complete epoch"
 GRACE_SECONDS = 15
 """Maximum time that a failed process takes to exit after its connections are closed."""
 
@@ -83,7 +84,7 @@ def end_with(parent: int) -> None:
 
 
 class EndInOrder(Callback):
-    """Ends training with Unavailable at the batch after SIGTERM.
+    """Ends training with Terminated at the batch after SIGTERM.
 
     Failures of other processes are left to `failing_together`. Lightning's own handling may leave processes waiting for each other, exit
     with code 0, or kill this process.
@@ -100,7 +101,13 @@ class EndInOrder(Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int) -> None:
         """Stop if SIGTERM has arrived."""
         if self.is_terminated:
-            raise Unavailable("this process was terminated (SIGTERM); a retry resumes after the last complete epoch")
+            raise Terminated(TERMINATED)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Stop likewise."""
+        self.on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Stop Lightning from watching the other processes."""
@@ -112,7 +119,7 @@ class EndInOrder(Callback):
 
 
 @contextmanager
-def failing_together(trainer: pl.Trainer) -> Iterator[None]:
+def failing_together(trainer: pl.Trainer, ending: EndInOrder) -> Iterator[None]:
     """End the processes that Lightning started for `trainer` if the block fails.
 
     Raises:
@@ -122,11 +129,13 @@ def failing_together(trainer: pl.Trainer) -> Iterator[None]:
         yield
     except BaseException as error:
         others = _release_others(trainer)
-        # torch raises RuntimeError when another process is gone.
         failure = _failure(others) if isinstance(error, RuntimeError) else None
         for process in others:
             process.kill()
             process.wait()
+        # torch raises RuntimeError when another process, or one of a loader, is gone.
+        if ending.is_terminated and isinstance(error, RuntimeError):
+            raise Terminated(TERMINATED) from error
         if failure:
             raise failure from error
         raise

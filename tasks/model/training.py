@@ -127,13 +127,14 @@ def run_epochs(
     with warnings.catch_warnings():
         _quieten_lightning()
         num_views = job.network.spec.num_segments // trained_view(job.network.spec, options).num_segments
+        ending = EndInOrder()
         callbacks = [
-            EndInOrder(),
+            ending,
             Pace(options, len(job.train), len(job.val), num_views),
             *filter(None, [averaging, keeper, early_stopping]),
         ]
         trainer = _make_trainer(job, device, loggers, callbacks)
-        with failing_together(trainer):
+        with failing_together(trainer, ending):
             try:
                 trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
             except torch.OutOfMemoryError:

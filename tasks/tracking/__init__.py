@@ -8,7 +8,15 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from tasks.tracking.experiments import comparison_run, prediction_run, search_run, tracked_run
+from tasks.tracking.experiments import (
+    comparison_run,
+    end_all,
+    end_left_behind,
+    end_trainings,
+    prediction_run,
+    search_run,
+    tracked_run,
+)
 from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Reference, RegisteredVersion, Registry, VersionCard
 from tasks.tracking.runs import ChildRun, Tracker
@@ -25,6 +33,9 @@ __all__ = [
     "Tracker",
     "VersionCard",
     "comparison_run",
+    "end_all",
+    "end_left_behind",
+    "end_trainings",
     "prediction_run",
     "search_run",
     "tracked_run",

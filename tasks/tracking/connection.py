@@ -14,6 +14,7 @@ from tasks.settings import MlflowSettings
 
 NUM_PINGS = 3
 RUN_KEY_TAG = "retake.run_key"
+AIRFLOW_RUN_TAG = "retake.airflow_run"
 
 
 def connect(settings: MlflowSettings) -> mlflow.MlflowClient:

@@ -1,6 +1,6 @@
 """Find or create the MLflow run of a plan, a comparison or a prediction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tasks.results.comparison import Comparison
@@ -11,6 +11,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan
 from tasks.store.uri import without_scheme
+from tasks.tracking.connection import AIRFLOW_RUN_TAG
 from tasks.tracking.runs import Tracker
 
 
@@ -18,20 +19,16 @@ from tasks.tracking.runs import Tracker
 def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
     """Yield the id of the plan's run.
 
-    It shows as running inside the block, and as failed if the block fails.
+    It shows as running inside the block, and as killed or failed if the block is ended or fails.
     """
-    machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
         "retake.dataset_uri": plan.dataset_uri,
         "retake.run_uri": plan.run_uri,
         "retake.weights": plan.weights.description,
         "retake.weights_sha256": plan.weights.sha256,
-        "mlflow.source.git.commit": machine.code_version,
-        "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(_experiment(Run(plan.run_uri).store_uri), plan.run_key, tags)
-    with tracker.running(run_id):
+    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags) as run_id:
         yield run_id
 
 
@@ -41,16 +38,12 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
     Tags link to it from the run of each network in `trained`.
     """
-    machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": comparison.dataset_digest,
         "retake.dataset_uri": comparison.dataset_uri,
         "retake.compares": ", ".join(network.run_key for network in comparison.networks),
-        "mlflow.source.git.commit": machine.code_version,
-        "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(_experiment(store_uri), f"comparison-{key}", tags)
-    with tracker.running(run_id):
+    with _at_work(tracker, _experiment(store_uri), f"comparison-{key}", tags) as run_id:
         for network in trained:
             tracker.set_tags(network, {f"retake.comparison.{key}": tracker.run_url(run_id)})
         yield run_id
@@ -62,17 +55,13 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
 
     Finished when the block ends.
     """
-    machine = load(MachineSettings)
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
         "retake.model": plan.model.label,
         "retake.model_sha256": plan.model.checkpoint_sha256,
         "retake.against": plan.against.label if plan.against else "none",
-        "mlflow.source.git.commit": machine.code_version,
-        "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(f"{_experiment(plan.store)} predictions", plan.key, tags)
-    with tracker.running(run_id):
+    with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags) as run_id:
         yield run_id
         tracker.finish(run_id)
 
@@ -83,15 +72,40 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
 
     Its trials are child runs.
     """
-    machine = load(MachineSettings)
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
         "retake.dataset_uri": plan.dataset_uri,
         "retake.search_uri": plan.search_uri,
-        "mlflow.source.git.commit": machine.code_version,
-        "retake.airflow_run": machine.airflow_url or "started by hand",
     }
-    run_id = tracker.ensure_run(f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags)
+    with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags) as run_id:
+        yield run_id
+
+
+def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
+    """End the runs of this Airflow run that nobody writes to any more: those in `trained` have finished, others failed."""
+    if own := load(MachineSettings).airflow_url:
+        tracker.end_left(lambda run_id, by: None if by != own else "FINISHED" if run_id in trained else "FAILED")
+
+
+def end_left_behind(tracker: Tracker) -> None:
+    """End as killed what earlier Airflow runs of this DAG left at work: a DAG has one run at a time."""
+    if own := load(MachineSettings).airflow_url:
+        of_dag = own.rpartition("/")[0] + "/"
+        tracker.end_left(lambda _, by: "KILLED" if by.startswith(of_dag) and by != own else None)
+
+
+def end_all(tracker: Tracker, airflow: str) -> None:
+    """End as killed what an Airflow without a run at work has left, by the Airflow's address."""
+    tracker.end_left(lambda _, by: "KILLED" if by.startswith(f"{airflow}/dags/") else None)
+
+
+@contextmanager
+def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Find or create a run, and show it as running inside the block."""
+    machine = load(MachineSettings)
+    by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
+    end_left_behind(tracker)
+    run_id = tracker.ensure_run(experiment, key, {**tags, **by})
     with tracker.running(run_id):
         yield run_id
 

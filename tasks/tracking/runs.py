@@ -3,7 +3,7 @@
 import io
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from tasks.errors import Unavailable
+from tasks.errors import Terminated, Unavailable
 from tasks.results.record import SplitName
 from tasks.results.training import Epoch
 from tasks.settings import MlflowSettings
-from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
+from tasks.tracking.connection import AIRFLOW_RUN_TAG, RUN_KEY_TAG, answering, connect
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
@@ -77,19 +77,32 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Mark the run as running inside the block, and as failed if the block fails."""
+        """Mark the run as running inside the block, as killed if the block is ended from outside, and as failed if it fails."""
         self._set_status(run_id, "RUNNING")
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            is_killed = isinstance(error, (SystemExit, KeyboardInterrupt, Terminated))
             # Raise the block's own error, even if the server cannot record the failure.
             with suppress(Unavailable):
-                self._set_status(run_id, "FAILED")
+                self._set_status(run_id, "KILLED" if is_killed else "FAILED")
             raise
 
     def finish(self, run_id: str) -> None:
         """Mark the run as finished."""
         self._set_status(run_id, "FINISHED")
+
+    def end_left(self, status_of: Callable[[str, str], str | None]) -> None:
+        """End runs that show as running although nobody writes to them, such as those of a process that was killed.
+
+        `status_of` says how, from a run's id and the Airflow run that wrote to it last; None leaves it.
+        """
+        with answering():
+            experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
+            at_work = self._client.search_runs(experiments, filter_string="attributes.status = 'RUNNING'", max_results=MAX_CHILDREN)
+        for run in at_work:
+            if status := status_of(run.info.run_id, run.data.tags.get(AIRFLOW_RUN_TAG, "")):
+                self._set_status(run.info.run_id, status)
 
     def run_url(self, run_id: str) -> str:
         """Return the address of the run's page for browsers."""

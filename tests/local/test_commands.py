@@ -93,8 +93,8 @@ def test_airflow_learns_of_people_at_once_unless_that_interrupts_a_run(servers, 
     assert up.call_count == restarts
 
 
-def test_cancel_ends_each_run_once_and_those_that_follow_it(servers, monkeypatch, capsys):
-    servers(running="airflow", healthy="airflow")
+def test_cancel_ends_each_run_once_and_those_that_follow_it_and_then_what_is_left_in_mlflow(servers, monkeypatch, capsys):
+    servers(running="airflow mlflow", healthy="airflow mlflow")
     first, second = RunRef(dag_id="ingest_videos", run_id="1"), RunRef(dag_id="build_dataset", run_id="2")
     looks = iter([[first], [first], [second]])
     ended = []
@@ -102,8 +102,9 @@ def test_cancel_ends_each_run_once_and_those_that_follow_it(servers, monkeypatch
     monkeypatch.setattr(AirflowApi, "end", lambda _, run: ended.append(run))
     monkeypatch.setattr(run_module, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(run_module, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(commands, "end_tracked", lambda mlflow, airflow: ended.append((mlflow, airflow)))
     assert commands.main(["cancel"]) == 0
-    assert ended == [first, second]
+    assert ended == [first, second, ("http://mlflow", "http://airflow")]
     assert "ended build_dataset, run 2" in capsys.readouterr().out
 
 

@@ -51,7 +51,12 @@ class MlflowInMemory:
     def get_run(self, run_id):
         return self.runs[run_id]
 
+    def search_experiments(self):
+        return [SimpleNamespace(experiment_id=number) for number in self.experiments.values()]
+
     def search_runs(self, experiment_ids, filter_string, max_results):
+        if filter_string == "attributes.status = 'RUNNING'":
+            return [run for run in self.runs.values() if run.info.status == "RUNNING"]
         ((name, value),) = named_by(filter_string)
         matching = [run for run in self.runs.values() if run.info.experiment_id in experiment_ids and run.data.tags.get(name) == value]
         return matching[:max_results]

@@ -24,7 +24,7 @@ from tasks.store.comparisons import Claims, ComparisonTable, Configurations, Con
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Run, Scores
-from tasks.tracking import Tracker, comparison_run
+from tasks.tracking import Tracker, comparison_run, end_trainings
 from tasks.wording import count
 
 NO_REASON = "it left no result; the log of its first failed task says why"
@@ -52,6 +52,8 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     output = TABULATE.address(arguments)
     configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, parse_failures(arguments.failures))
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    end_trainings(tracker, {one.trained.mlflow_run_id for one in tested})
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
     # Equal networks and failures have the same key, so that links to the page stay valid.
@@ -67,7 +69,6 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     comparison = _comparison(store, configured, tested, failed)
-    tracker = Tracker.from_settings(load(MlflowSettings))
     with (
         comparison_run(tracker, arguments.store, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,

@@ -22,7 +22,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
-from tasks.tracking import Registry
+from tasks.tracking import Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
 
 HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
@@ -44,6 +44,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     evaluate = arguments.picked(EvaluateOptions)
     gate = arguments.picked(GateOptions)
     registry = Registry.from_settings(load(MlflowSettings))
+    end_left_behind(Tracker.from_settings(load(MlflowSettings)))
     registry.claim(arguments.model_name, arguments.store)
     complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.

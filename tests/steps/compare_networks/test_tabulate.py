@@ -3,13 +3,18 @@ import pytest
 from tasks.contracts.compare_networks import TabulateArguments
 from tasks.errors import BadInput
 from tasks.results.comparison import Configuration, ConfigureResult
+from tasks.settings import MlflowSettings, load
 from tasks.steps.compare_networks import tabulate
-from tests.steps.shelf import Shelf
+from tasks.tracking import Tracker, tracked_run
+from tests.steps.mlflow_in_memory import mlflow
+from tests.steps.shelf import Shelf, plan_result
+
+__all__ = ["mlflow"]
 
 CONFIGURED = "s3://retake/comparisons/x/configured/"
 
 
-def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out():
+def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(mlflow, monkeypatch):
     configurations = [
         Configuration(name=name, options="{}", dataset="s3://retake/datasets/x/", out=f"{CONFIGURED}{name}/", claims=CONFIGURED)
         for name in ("old", "gone")
@@ -19,8 +24,12 @@ def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(
     store = Shelf()
     store.write(f"{CONFIGURED}result.json", configured)
     store.write_bytes(plan, b'{"run_key": "1"}')
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/compare_networks/runs/1")
+    with tracked_run(Tracker.from_settings(load(MlflowSettings)), plan_result()):
+        (left,) = mlflow.runs.values()
     with pytest.raises(BadInput) as caught:
         tabulate.run(TabulateArguments(store="s3://retake", configured=CONFIGURED), store)
+    assert left.info.status == "FAILED"
     told = str(caught.value).removeprefix("every configuration failed: ")
     assert told.startswith(f"old: {plan} is not a PlanResult (")
     assert told.endswith(f"gone: {tabulate.NO_REASON}")

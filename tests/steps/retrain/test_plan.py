@@ -5,10 +5,12 @@ import pytest
 from tasks.options import FEW_CLIPS, Head, TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
+from tasks.settings import MlflowSettings, load
 from tasks.steps.retrain._few_clips import advice
 from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.layout import Layout
 from tasks.store.runs import Evaluations
+from tasks.tracking import Tracker, tracked_run
 from tests.steps.in_process import STORE
 from tests.steps.retrain.bench import DATASET
 from tests.steps.retrain.test_estimate import manifest
@@ -95,3 +97,16 @@ def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_
     verbs.store.write(f"{short.run_uri}train/result.json", train_result("c", "0"))
     assert plan(max_hours=1e-9).question == ""
     assert verbs.store.read(Layout(STORE).latest_plan) == plan()
+
+
+def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_plan(verbs, monkeypatch):
+    airflow = "http://airflow:8080/dags/retrain/runs"
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/1")
+    plan = verbs.decide()
+    with tracked_run(Tracker.from_settings(load(MlflowSettings)), plan):
+        left = verbs.logged
+    verbs.decide()
+    assert left.info.status == "RUNNING"
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/2")
+    verbs.decide()
+    assert left.info.status == "KILLED"

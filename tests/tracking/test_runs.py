@@ -1,0 +1,70 @@
+"""How runs end in MLflow, on a server in memory."""
+
+import signal
+
+import pytest
+
+from tasks import __main__ as command
+from tasks.errors import BadInput, Terminated
+from tasks.settings import MlflowSettings, load
+from tasks.tracking import Tracker, end_all, end_left_behind, end_trainings
+from tasks.tracking.connection import AIRFLOW_RUN_TAG
+from tests.steps.mlflow_in_memory import mlflow
+
+__all__ = ["mlflow"]
+
+AIRFLOW = "http://airflow:8080"
+OWN = f"{AIRFLOW}/dags/compare_networks/runs/2"
+
+
+@pytest.fixture
+def tracker(mlflow):
+    return Tracker.from_settings(load(MlflowSettings))
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda: fail(BadInput("no clips")), "FAILED"),
+        (lambda: fail(Terminated("SIGTERM")), "KILLED"),
+        (lambda: fail(KeyboardInterrupt()), "KILLED"),
+        (lambda: signal.raise_signal(signal.SIGTERM), "KILLED"),
+    ],
+)
+def test_a_step_that_ends_early_says_how_and_a_retry_goes_on_in_the_same_run(tracker, mlflow, end, status):
+    run_id = tracker.ensure_run("retake", "key", {})
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)]
+    with pytest.raises((BadInput, Terminated, KeyboardInterrupt, SystemExit)), command._ending_at_sigterm(), tracker.running(run_id):
+        end()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)] == before
+    assert mlflow.get_run(run_id).info.status == status
+    assert tracker.ensure_run("retake", "key", {}) == run_id
+    with tracker.running(run_id):
+        assert mlflow.get_run(run_id).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("end", "ended"),
+    [
+        (lambda tracker, trained: end_left_behind(tracker), {"earlier": "KILLED"}),
+        (lambda tracker, trained: end_trainings(tracker, {trained}), {"trained": "FINISHED", "own": "FAILED"}),
+        (lambda tracker, trained: end_all(tracker, AIRFLOW), dict.fromkeys(("earlier", "retrain", "trained", "own"), "KILLED")),
+    ],
+)
+def test_runs_of_a_process_that_was_killed_are_ended_by_who_next_knows_that_nobody_writes_to_them(tracker, mlflow, monkeypatch, end, ended):
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", OWN)
+    by = {
+        "earlier": OWN.replace("/2", "/1"),
+        "retrain": f"{AIRFLOW}/dags/retrain/runs/1",
+        "elsewhere": OWN.replace("8080", "8081").replace("/2", "/1"),
+        "by hand": "started by hand",
+        "trained": OWN,
+        "own": OWN,
+    }
+    ids = {name: tracker.ensure_run("retake", name, {AIRFLOW_RUN_TAG: run}) for name, run in by.items()}
+    end(tracker, ids["trained"])
+    assert {name: mlflow.get_run(run_id).info.status for name, run_id in ids.items()} == dict.fromkeys(by, "RUNNING") | ended
