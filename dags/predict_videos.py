@@ -12,7 +12,9 @@ Tables, tracks for players and the list of clips to label are stored beside it. 
   Only `flows` and `flow`, or `sound`: neither network needs optical flow or hears, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Red, in `plan`*: the model or version does not exist, or no video is usable; the log lists the existing models, or the reason for each video.
-- *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
+- *Grey, never starting*: `known` and `predict` wait for a slot of the pool `gpu`, one per GPU, which trainings and tests take, too. *Details* of the
+  task names the pool under *Dependencies Blocking Task From Getting Scheduled*; *Admin*, *Pools* leads to the tasks that run in it. Without a GPU
+  (`RETAKE_GPU=off`, as `make run` sets it then) they have a pool of their own, `prediction`, and run beside a training. Does the pool exist?
 - *Red, one of `cut` or `flow`*: `predict` tries the same work itself, and fails if it cannot do it. Clear both.
 - *Red, one of `predict`*: out of memory, or past its 12 hours. The page shows the other batches and names the videos of this one.
   Clear the task with its downstream tasks: it resumes with the video that it ended in, and the page is written again.
@@ -37,12 +39,14 @@ from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from tasks.contracts import predict_videos
 from tasks.options import EvaluateOptions, PredictOptions
+from tasks.settings import RunnerSettings
 from tasks.store.predictions import Prediction
 
 FORM = Form(
     options=(PredictOptions, EvaluateOptions),
     first=("videos", "model", "against", "num_to_label", "preview", "store"),
 )
+POOL = RunnerSettings().prediction_pool
 PLAN = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}").plan.folder_uri
 
 with DAG(
@@ -73,12 +77,13 @@ with DAG(
     # If one batch fails to cut, the others are still predicted.
     flows, flow = flow_tasks(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
     sound = sound_task(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
-    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, execution_timeout=timedelta(hours=3))
+    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, pool=POOL, execution_timeout=timedelta(hours=3))
     predict = mapped_step_task(
         predict_videos.PREDICT_BATCH,
         FORM,
         over=plan.output,
         plan=PLAN,
+        pool=POOL,
         batch="{{ task.mapped.uri }}",
         map_index_template="{{ task.mapped.name | truncate(100) }}",
         trigger_rule="all_done",  # `flow` and `sound` are skipped if no network needs them; clips, flow and sound that are still missing are made here

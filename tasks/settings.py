@@ -70,6 +70,11 @@ class RunnerSettings(BaseSettings):
     python: Path | None = Field(None, description="interpreter of steps that run as a process; default: Airflow's")
     store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
 
+    @property
+    def prediction_pool(self) -> str:
+        """Name Airflow's pool of predictions: without GPUs one of their own, so that none waits behind a training."""
+        return "prediction" if self.gpu == "off" else "gpu"
+
 
 class LabellingSettings(BaseSettings):
     """The labelling page in Airflow."""

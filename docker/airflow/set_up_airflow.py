@@ -1,4 +1,4 @@
-"""Migrate Airflow's database, and create the first user and the pool `gpu` if missing. Safe to repeat."""
+"""Migrate Airflow's database, and create the first user and the pools that are missing. Safe to repeat."""
 
 import os
 import subprocess
@@ -23,9 +23,12 @@ def main() -> int:
         return code
     if code := _airflow("users", "create", *(f"--{name}={value}" for name, value in person.items())):
         return code
-    if _airflow("pools", "get", "gpu") == 0:
-        return 0
-    return _airflow("pools", "set", "gpu", os.environ["RETAKE_GPU_SLOTS"], "One slot per GPU, or one without a GPU")
+    pools = {
+        "gpu": (os.environ["RETAKE_GPU_SLOTS"], "One slot per GPU, or one without a GPU"),
+        "prediction": ("1", "Predictions without a GPU"),
+    }
+    missing = [name for name in pools if _airflow("pools", "get", name)]
+    return next((code for name in missing if (code := _airflow("pools", "set", name, *pools[name]))), 0)
 
 
 if __name__ == "__main__":

@@ -80,10 +80,11 @@ def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
 
 @contextmanager
 def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]:
-    """Yield a client of the local Airflow, with the pool created and the DAGs parsed."""
+    """Yield a client of the local Airflow, with the pools created and the DAGs parsed."""
     airflow = next(server for server in servers if server.name == "airflow")
     with AirflowApi(airflow.address, Credentials.load(home).airflow_password) as api:
         api.ensure_pool("gpu", max(1, num_gpus()), "One slot per GPU, or one without a GPU")
+        api.ensure_pool("prediction", 1, "Predictions without a GPU")
         wait_for_dags(api)
         yield api
 

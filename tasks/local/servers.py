@@ -19,6 +19,7 @@ from tasks.local import airflow_settings, warm
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.ports import LOOPBACK
+from tasks.model.gpus import num_gpus
 from tasks.settings import StoreSettings
 from tasks.store.objects import Store
 
@@ -121,6 +122,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_CACHE_DIR": os.environ.get("RETAKE_CACHE_DIR") or str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
         "RETAKE_PYTHON": _step_python(home),
+        "RETAKE_GPU": os.environ.get("RETAKE_GPU") or ("auto" if num_gpus() else "off"),
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -148,6 +149,13 @@ def test_what_a_step_takes_is_what_its_arguments_name():
 
 def test_only_training_and_testing_wait_for_the_gpu():
     assert {task.task_id for task in TASKS if task.pool == "gpu"} == GPU_TASKS
+
+
+@pytest.mark.parametrize(("gpu", "pool"), [("auto", "gpu"), ("off", "prediction")])
+def test_without_a_gpu_no_prediction_waits_behind_a_training(gpu, pool, monkeypatch):
+    monkeypatch.setenv("RETAKE_GPU", gpu)
+    tasks = run_path(predict_videos.__file__)["dag"].tasks
+    assert {task.task_id: task.pool for task in tasks if task.pool != "default_pool"} == {"known": pool, "predict": pool}
 
 
 def test_what_needs_torch_has_the_image_with_torch():
