@@ -48,7 +48,7 @@ cancel: ## End all runs that are going on, in the local servers, or in the stack
 stop: ## Stop the servers; runs that are going on are named, and go on at the next start
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: there is no $(VENV)"; fi
 
-status: $(FOR_RUN) ## Show which servers run, and their addresses
+status: $(FOR_RUN) ## Show which servers run, their addresses, and what runs in them
 	@$(BIN)/python -m tasks.local status
 
 secrets: ## Write or complete .env with random secrets; `make up` does so first

@@ -13,7 +13,7 @@ from tasks.local import people, stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import screen_for
-from tasks.local.run import cancel, end_tracked, ingest_folder, ready_airflow, run, say_where
+from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
 from tasks.local.servers import step_environment
 
 
@@ -58,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, text in (
         ("start", _start, "start the servers that are not running"),
         ("stop", _stop, "stop the servers"),
-        ("status", _status, "show which servers run, their addresses and login; exit code 1 if only some do, or one is unhealthy"),
+        (
+            "status",
+            _status,
+            "show which servers run, their addresses and login, and runs, datasets, champions and users; exit code 1 if only some servers run, or one is unhealthy",
+        ),
         ("env", _env, "print the environment variables, secrets included, that `python -m tasks STEP` needs"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=function)
@@ -202,7 +206,11 @@ def _status(home: Home, _: argparse.Namespace) -> int:
         _say(f"{state.server.title}: {word}" + (f" at {state.server.address}" if state.is_running else ""))
     if not all(state.is_healthy for state in states):
         return 1
-    say_where(home, [state.server for state in states], screen_for(sys.stdout))
+    servers = [state.server for state in states]
+    say_where(home, servers, screen_for(sys.stdout))
+    with _local_airflow(home) as api:
+        for line in state_of(api, open_store(home, servers), people.people(home)) if api else ():
+            _say(line)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -28,6 +28,26 @@ class RunRef(_Seen):
     run_id: str
 
 
+class ActiveRun(_Seen):
+    """A run that is queued, or running since `start_date`."""
+
+    dag_id: str
+    dag_run_id: str
+    state: str
+    run_after: datetime
+    start_date: datetime | None
+
+    @property
+    def ref(self) -> RunRef:
+        """Return what names the run."""
+        return RunRef(dag_id=self.dag_id, run_id=self.dag_run_id)
+
+    @property
+    def age_seconds(self) -> float:
+        """Return how long it has been running or queued."""
+        return (datetime.now(UTC) - (self.start_date or self.run_after)).total_seconds()
+
+
 class Task(_Seen):
     """One task instance. `state` is None until Airflow schedules it; `map_index` is -1 if it is not mapped."""
 
@@ -36,6 +56,7 @@ class Task(_Seen):
     rendered_map_index: str | None
     state: str | None
     try_number: int
+    pool: str = "default_pool"
     start_date: datetime | None
     end_date: datetime | None
     duration: float | None
@@ -135,10 +156,14 @@ class AirflowApi:
         return [RunRef.model_validate(created) for event in reply.json()["asset_events"] for created in event["created_dagruns"]]
 
     def active_runs(self, dag_id: str = "~") -> list[RunRef]:
-        """List the unfinished runs of the DAG, or of all DAGs, earliest first."""
+        """Name the unfinished runs of the DAG, or of all DAGs, earliest first."""
+        return [run.ref for run in self.runs_at_work(dag_id)]
+
+    def runs_at_work(self, dag_id: str = "~") -> list[ActiveRun]:
+        """List the same with their states and times."""
         query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
         found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
-        return [RunRef(dag_id=run["dag_id"], run_id=run["dag_run_id"]) for run in found]
+        return [ActiveRun.model_validate(run) for run in found]
 
     def end(self, run: RunRef) -> None:
         """End a run: its tasks at work are killed and failed, the others skipped. One that was deleted is left out."""

@@ -7,19 +7,24 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tasks.local import airflow_settings, supervise
-from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
 from tasks.local.follow import POLL_SECONDS, follow_chain, follow_run, shown, wait_for_dags
 from tasks.local.home import REPOSITORY, Credentials, Home
+from tasks.local.people import Person
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
 from tasks.model.gpus import num_gpus
+from tasks.results.decision import ChampionMove
 from tasks.settings import MlflowSettings
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.wording import duration
 
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
@@ -116,6 +121,30 @@ def end_tracked(mlflow: str, airflow: str) -> None:
     end_all(Tracker.from_settings(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
 
 
+def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iterator[str]:
+    """Say in lines where the loop is: its runs, the latest datasets, the champions and the users."""
+    runs = api.runs_at_work()
+    yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
+    for uri in (OWN_STORE, SAMPLE_STORE):
+        place = Layout(uri)
+        if store.exists(place.latest_dataset.uri):
+            dataset = store.read(place.latest_dataset)
+            splits = ", ".join(f"{split} {number}" for split, number in dataset.num_clips.items())
+            yield f"{uri}: {sum(dataset.num_clips.values())} clips in the latest dataset, {dataset.digest} ({splits})"
+        for folder in store.folders(place.champions):
+            decision = store.read(max(move.uri for move in store.list(folder)), ChampionMove).decision
+            yield f"{uri}: champion of {decision.model_name} is version {decision.champion_after}"
+    yield f"users: {', '.join([airflow_settings.USER, *(f'{name} ({person.role})' for name, person in known.items())])}"
+
+
+def _run_line(api: AirflowApi, run: ActiveRun) -> str:
+    tasks = api.tasks(run.ref)
+    at_work = dict.fromkeys(task.step for task in tasks if task.state == "running")
+    waiting = {task.step: task.pool for task in tasks if task.state == "scheduled" and task.pool != "default_pool"}
+    steps = [*at_work, *(f"{step} waits for a slot of the pool {pool}" for step, pool in waiting.items())]
+    return f"{run.dag_id}: {run.state} for {duration(round(run.age_seconds))}" + (f": {', '.join(steps)}" if steps else "")
+
+
 def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     """Print the addresses and the login of the UIs; the password only on a terminal."""
     address = {server.name: server.address for server in servers}
@@ -127,6 +156,10 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
 def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:
     followed = follow_chain(api, choices, screen)
     screen.close()
-    store = Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
-    for line in report(api, store, followed):
+    for line in report(api, open_store(home, servers), followed):
         screen.say(line)
+
+
+def open_store(home: Home, servers: Sequence[Server]) -> Store:
+    """Open the local object store."""
+    return Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))

@@ -261,9 +261,14 @@ class Layout:
         """Find a training by its key."""
         return Run(f"{self.store_uri}/runs/{key}/")
 
+    @property
+    def champions(self) -> str:
+        """`champions/`: return the folder of all models that have had a champion."""
+        return f"{self.store_uri}/champions/"
+
     def champion_moves(self, model_name: str) -> str:
         """`champions/<model name>/`: return the folder of the champion's moves."""
-        return f"{self.store_uri}/champions/{model_name}/"
+        return f"{self.champions}{model_name}/"
 
     def champion_move(self, model_name: str, number: int) -> Stored[ChampionMove]:
         """`champions/<model name>/<number>.json`: find a move of the champion."""

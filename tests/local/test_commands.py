@@ -1,18 +1,25 @@
 """The commands of `python -m tasks.local`, without servers."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import httpx
 import pytest
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
+from tasks.local import people, stack, supervise
 from tasks.local import run as run_module
-from tasks.local import stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials
 from tasks.local.supervise import State
+from tasks.results.dataset import DatasetResult
+from tasks.results.decision import ChampionMove, DecisionRecord
+from tasks.store.layout import Layout
+from tests.records import some
+from tests.steps.shelf import Shelf
 
 
 def states(*, running: str, healthy: str) -> list[State]:
@@ -37,8 +44,10 @@ def servers(home, monkeypatch):
         ("store", "store", 1, "airflow: not running"),
     ],
 )
-def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home, capsys, running, healthy, code, message):
+def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home, monkeypatch, capsys, running, healthy, code, message):
     servers(running=running, healthy=healthy)
+    monkeypatch.setattr(commands, "state_of", lambda *_: ())
+    monkeypatch.setattr(commands, "open_store", lambda *_: None)
     assert commands.main(["status"]) == code
     out = capsys.readouterr().out
     assert message in out
@@ -48,6 +57,40 @@ def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home,
 def test_status_before_the_first_start_is_no_error(home, capsys):
     assert commands.main(["status"]) == 0
     assert "no server runs" in capsys.readouterr().out
+
+
+def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
+    servers(running="airflow mlflow store", healthy="airflow mlflow store")
+    begun = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    runs = [
+        {"dag_id": "retrain", "dag_run_id": "1", "state": "running", "start_date": begun, "run_after": begun},
+        {"dag_id": "predict_videos", "dag_run_id": "2", "state": "queued", "start_date": None, "run_after": begun},
+    ]
+    times = dict.fromkeys(("start_date", "end_date", "duration", "rendered_map_index"))
+    tasks = [
+        {"task_id": "train", "state": "running", "map_index": -1, "try_number": 1, "pool": "gpu", **times},
+        *({"task_id": "predict", "state": "scheduled", "map_index": index, "try_number": 0, "pool": "gpu", **times} for index in (0, 1)),
+    ]
+    answers = {"dags/~/dagRuns": {"dag_runs": runs}, "taskInstances": {"task_instances": tasks, "total_entries": 3}}
+    monkeypatch.setattr(
+        AirflowApi, "_call", lambda _, method, path, **rest: httpx.Response(200, json=next(v for k, v in answers.items() if k in path))
+    )
+    store = Shelf()
+    dataset = some(DatasetResult, digest="d1", num_clips={"train": 180, "val": 40})
+    store.write(Layout("s3://retake").latest_dataset, dataset)
+    for number in (1, 2):
+        decision = some(DecisionRecord, model_name="retake-tsn", champion_after=number + 1)
+        store.write(Layout("s3://retake").champion_move("retake-tsn", number), ChampionMove(number=number, decision=decision, key="k"))
+    monkeypatch.setattr(commands, "open_store", lambda *_: store)
+    people.add(home, "anna", "labeller")
+    assert commands.main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[-5:] == [
+        "retrain: running for 2 h 00 min: train, predict waits for a slot of the pool gpu",
+        "predict_videos: queued for 2 h 00 min: train, predict waits for a slot of the pool gpu",
+        "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
+        "s3://retake: champion of retake-tsn is version 3",
+        "users: admin, anna (labeller)",
+    ]
 
 
 def at_work(monkeypatch, *runs: RunRef) -> None:

@@ -81,7 +81,14 @@ class FakeAirflow:
                 return httpx.Response(500) if self.event_looks <= self.num_queued_looks else self.reply(asset_events=events)
             case "GET", ["dags", dag_id, "dagRuns"]:
                 busy = dag_id == "retrain" and self.at_work and self.looks.get(self.at_work, 0) < 2
-                return self.reply(dag_runs=[{"dag_id": dag_id, "dag_run_id": self.at_work}] if busy else [])
+                at_work = {
+                    "dag_id": dag_id,
+                    "dag_run_id": self.at_work,
+                    "state": "running",
+                    "run_after": "2026-11-29T00:00:00Z",
+                    "start_date": None,
+                }
+                return self.reply(dag_runs=[at_work] if busy else [])
         raise AssertionError(f"unexpected {request.method} {path}")
 
     def reply(self, **content):
