@@ -20,9 +20,9 @@ ALWAYS = {
 }
 
 
-def file_response(path: Path) -> Response:
+def file_response(path: Path, status: int = 200) -> Response:
     """Answer with a file of a page. Each answer is new, because Airflow's compression changes it."""
-    return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+    return Response(path.read_bytes(), status, media_type=TYPES[path.suffix])
 
 
 async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -86,8 +86,8 @@ class Answers:
 
     def clip(self, reader: Reader, uid: str) -> Json:
         """Describe one clip, as this person may see it."""
-        view = self._view()
-        clip = self._clip_by_uid(uid)
+        cut, clip = self._found(uid)
+        view = self._desk.view_of(cut.recipe) or self._view()
 
         def look(ledger: Ledger) -> Json:
             return self._clip(view, ledger, clip, "second" if reader.is_second(uid, ledger.about(clip.key)) else "first", reader)
@@ -96,7 +96,7 @@ class Answers:
 
     def film(self, uid: str) -> bytes:
         """Read the file of a clip."""
-        return self._desk.store.read_bytes(self._clip_by_uid(uid).uri)
+        return self._desk.store.read_bytes(self._found(uid)[1].uri)
 
     def video(self, reader: Reader, video: str) -> Json:
         """Describe a video: its clips, its intervals, and the actions that the model suggests.
@@ -165,11 +165,11 @@ class Answers:
             raise MissingObject("there are no clips yet; run ingest_videos first")
         return view
 
-    def _clip_by_uid(self, uid: str) -> PageClip:
-        """Find a clip, however it was cut: an answer may arrive when the person has gone on to another cut."""
+    def _found(self, uid: str) -> tuple[Cut, PageClip]:
+        """Find a clip, however it was cut: a link may lead to it, or an answer arrive when the person has gone on to another cut."""
         for cut in (self._view().cut, *self._desk.cuts):
             if uid in cut.clips:
-                return cut.clips[uid]
+                return cut, cut.clips[uid]
         raise MissingObject("there is no such clip; reload the page")
 
     def _next(
@@ -205,7 +205,7 @@ class Answers:
         said = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc()}
         match asked:
             case AskedClip():
-                clip = self._clip_by_uid(asked.uid)
+                _, clip = self._found(asked.uid)
                 return ClipStatement.model_validate({**said, **_span(clip), "video": clip.video, "uid": clip.uid})
             case AskedInterval():
                 if asked.video not in view.cut.by_video:

@@ -23,6 +23,7 @@ from tasks.web import file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"
+UNAUTHORIZED = 401
 MAX_BODY_BYTES = 16_384
 MAX_OPEN = 24
 """Requests at a time. Airflow's API server has 40 threads for all that it serves."""
@@ -70,14 +71,14 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
         for one in (desk, *others):
             one.begin()
 
-    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(begin)])
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_Limit())
     app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
-    app.include_router(_page(desk, others))
-    app.include_router(static_files(STATIC))
-    app.include_router(_reads(desk, of_cut, reader))
-    app.include_router(_writes(of_cut, person))
+    app.exception_handler(HTTPException)(_stranger)
+    app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
+    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader), _writes(of_cut, person)):
+        app.include_router(router, dependencies=[Depends(begin)])
     return app
 
 
@@ -103,6 +104,13 @@ class _Limit:
 def _refused(_: Request, error: Exception) -> Response:
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 503)
     return JSONResponse({"detail": str(error)}, status)
+
+
+def _stranger(request: Request, error: HTTPException) -> Response:
+    """Lead a stranger who follows a link to the login, by a script that is open to all: only the browser knows the hash."""
+    if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+        return file_response(STATIC / "login.html", error.status_code)
+    return JSONResponse({"detail": error.detail}, error.status_code)
 
 
 def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:

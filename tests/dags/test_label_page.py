@@ -24,6 +24,13 @@ for thread in threading.enumerate():
     if thread.name == "labelling-imports":
         thread.join()
 assert "tasks.labelling.app" in sys.modules
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+site = Starlette()
+for part in LabelPage.fastapi_apps:
+    site.mount(part["url_prefix"], part["app"])
+away = TestClient(site, root_path="/here").get("/label/", follow_redirects=False).headers["location"]
+assert away == "../retake/label/", away
 (view,) = LabelPage.external_views
 print(view["icon"], view["icon_dark_mode"])
 """
@@ -32,7 +39,7 @@ print(view["icon"], view["icon_dark_mode"])
 def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
     done = subprocess.run([sys.executable, "-c", PLUGIN], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    icons = done.stdout.split()
+    icons = done.stdout.splitlines()[-1].split()
     assert len(icons) == 2
     for icon in icons:
         folder, _, name = icon.rpartition("/")

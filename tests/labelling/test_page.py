@@ -59,6 +59,9 @@ def labels(store) -> dict[str, tuple[str, str]]:
 def test_a_stranger_sees_nothing(store):
     client = Visitor(store, None).client
     assert {path: client.get(path).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
+    login = client.get("/", headers={"accept": "text/html"})
+    assert (login.status_code, 'src="static/login.js"' in login.text) == (401, True)
+    assert "api/v2/auth/login?next=" in client.get("/static/login.js").text
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_a_class_is_renamed_back(anna):
 
 
 def test_people_choose_among_ways_of_cutting(store):
-    [longer] = list_clips(store, [FILM], ["film_0.mp4"], 1, SegmentOptions(clip_seconds=16))
+    [longer] = list_clips(store, [FILM], ["film_9.mp4"], 1, SegmentOptions(clip_seconds=16))
     anna = Visitor(store)
     anna.say(anna.queue()[0]["uid"], "put meat")
     names = {cut["name"]: cut["cut"] for cut in anna.get("/state")["cuts"]}
@@ -239,6 +242,7 @@ def test_people_choose_among_ways_of_cutting(store):
     assert [clip["uid"] for clip in anna.queue(cut=recipe)] == [longer.clips[0].uid]
     anna.say(longer.clips[0].uid, None, answer="nothing")
     assert read_log(store, STORE)[-1].statement.stop_seconds == 16
+    assert anna.get(f"/clips/{longer.clips[0].uid}")["name"] == "film_9.mp4", "a link leads to a clip of any cut"
     assert [anna.get("/state", cut=cut)["counts"]["num_mine"] for cut in (recipe, "", "unknown")] == [1, 1, 1]
 
 

@@ -1,7 +1,7 @@
 // The view *Clips*: one clip after another, each with one answer.
 
 import { clipsAfter, isAnswered } from "./ahead.js";
-import { token } from "./api.js";
+import { get, token } from "./api.js";
 import { labelText, noSuggestionText, spokenText } from "./clip_text.js";
 import { digitItems, suggestionItems } from "./choices.js";
 import { by, h, renew } from "./dom.js";
@@ -75,6 +75,24 @@ export function clipsView(outbox) {
     } catch (error) {
       if (of === generation) announce(`The next clips could not be read: ${error.message}.`, { isBad: true, retry: () => more().then(show) });
     }
+  }
+
+  // A clip around an interval is none of the page's: its video is shown where it begins.
+  async function showClip(uid) {
+    await more();
+    const place = list.findIndex((clip) => clip.uid === uid);
+    if (place >= 0) at = place;
+    else {
+      try {
+        list.splice(at, 0, await get(`clips/${encodeURIComponent(uid)}`));
+      } catch (error) {
+        const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
+        const of = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
+        if (of) return location.replace(`#video=${of.video}&at=${milliseconds / 1000}`);
+        announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
+      }
+    }
+    return show();
   }
 
   // Showing
@@ -294,10 +312,11 @@ export function clipsView(outbox) {
     home: () => stage.focus(),
     goesOn: (letter) => session.mayWrite && goesOn(held, words, letter),
     typed: () => session.mayWrite && words.focus(),
-    show: () => {
+    show: (uid) => {
       isOpen = true;
       wantsFocus = true;
-      if (session.ready && !list.length) more().then(show);
+      if (uid) showClip(uid);
+      else if (session.ready && !list.length) more().then(show);
       else if (current()) show();
     },
     hide: () => {

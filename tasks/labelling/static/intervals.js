@@ -31,6 +31,7 @@ export function intervalsView(outbox) {
     const known = session.videos.map((one) => one.video);
     const wanted = [hash, video?.video].find((one) => known.includes(one)) ?? known[0];
     if (!wanted) return;
+    if (hash && hash !== wanted) announce("The video of this address has no clips on this page.", { isBad: true });
     by("interval-video").value = wanted;
     try {
       const found = await get(`videos/${encodeURIComponent(wanted)}`);

@@ -26,8 +26,16 @@ const views = {
 };
 let open = null;
 
+// Links from elsewhere are `#clip=<uid>` and `#video=<id>&at=<seconds>`.
+function place() {
+  const hash = location.hash.slice(1);
+  const asked = new URLSearchParams(hash);
+  if (asked.has("clip")) return ["clips", asked.get("clip")];
+  return asked.has("video") ? ["intervals", asked.get("video"), asked.get("at") ?? "0"] : hash.split("/");
+}
+
 function route() {
-  const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [name, ...rest] = place();
   const view = views[name] ? name : "clips";
   if (open && open !== views[view]) open.hide?.();
   for (const other of Object.keys(views)) {

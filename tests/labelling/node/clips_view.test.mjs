@@ -19,6 +19,33 @@ test("the first clip is shown, and one key answers it and goes on", async () => 
   assert.deepEqual(page.said, [{ kind: "clip", uid: "clip0", answer: "action", verb: "put", noun: "meat", reading: "first", suggested }]);
 });
 
+test("an address opens its clip, whose label is changed, and the others come after it", async () => {
+  const server = serverState();
+  Object.assign(server.clips[77], { label: { verb: "put", noun: "meat", origin: "a.csv:3" } });
+  const page = await Visitor.open(server, "#clip=clip77");
+  assert.deepEqual([page.text("clip-caption"), page.text("clip-label")], ["a.mp4 1:17.00–1:18.00", "Answer: put meat (by a.csv:3)Enter keeps it"]);
+  await page.press("Shift+2", "Enter");
+  assert.deepEqual(page.said.map(({ uid, verb }) => [uid, verb]), [["clip77", "take"], ["clip0", "put"]]);
+});
+
+test("the address of a clip that is not on the page leads to its video and its time, or says that there is none", async () => {
+  const server = serverState();
+  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips, intervals: [], num_hidden: 0, predicted: [] };
+  const page = await Visitor.open(server, `#clip=${VIDEO.slice(0, 12)}_000003500-000011500`);
+  assert.deepEqual([location.hash, page.text("interval-time")], [`#video=${VIDEO}&at=3.5`, "0:03.50 of 0:40.00"]);
+  const other = await Visitor.open(serverState(), "#clip=<b>");
+  assert.match(other.text("status"), /^The clip of this address could not be read: there is no such clip\./);
+  assert.equal(other.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
+});
+
+test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
+  const page = await Visitor.open(serverState(), "#%");
+  assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
+  page.server.state.me = "ben";
+  await page.wait(20_000);
+  assert.equal(page.text("who"), "ben");
+});
+
 for (const [keys, said] of [
   [["Shift+2"], ["action", "take", "bag"]],
   [["2"], ["action", "take", "bag"]],

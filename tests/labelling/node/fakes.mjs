@@ -22,6 +22,9 @@ export function fakePage(hash = "") {
   let at = hash;
   const location = {
     pathname: "/retake/label/",
+    replace(to) {
+      location.hash = to;
+    },
     get hash() {
       return at;
     },

@@ -131,6 +131,12 @@ describe("Intervals", () => {
     await page.fill(page.by("interval-video"), VIDEO);
     assert.equal(location.hash, `#intervals/${VIDEO}`);
     assert.equal(page.text("interval-time"), "0:00.00 of 0:40.00");
+    location.hash = `#video=${OTHER}&at=2.5`;
+    await page.wait(0);
+    assert.deepEqual([page.by("interval-video").value, page.text("interval-time")], [OTHER, "0:02.50 of 0:40.00"]);
+    location.hash = "#video=gone";
+    await page.wait(0);
+    assert.equal(page.text("status"), "The video of this address has no clips on this page.");
   });
 });
 

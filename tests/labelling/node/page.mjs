@@ -54,6 +54,10 @@ function answer(server, address, options) {
   if (name === "state") return [200, server.state];
   if (name === "classes") return [200, server.classes];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
+  if (name.startsWith("clips/")) {
+    const one = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return one ? [200, one] : [404, { detail: "there is no such clip" }];
+  }
   if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
   if (name === "queue") {
