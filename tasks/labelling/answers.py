@@ -14,6 +14,7 @@ from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
 from tasks.labelling.covering import Coverings
 from tasks.labelling.desk import Desk, View
+from tasks.labelling.file_labels import FileLabel, of_file
 from tasks.labelling.lent import Lent
 from tasks.labelling.queue import Covering, Reader, Wanted, filtered, first_readings, label_of, mixed, others_last, second_readings
 from tasks.labelling.review import reviewed
@@ -99,29 +100,41 @@ class Answers:
         return self._desk.store.read_bytes(self._found(uid)[1].uri)
 
     def video(self, reader: Reader, video: str) -> Json:
-        """Describe a video: its clips, its intervals, and the actions that the model suggests.
+        """Describe a video: its clips, its labels, whatever their origin, and the actions that the model suggests.
 
-        Of clips that this person is to read as the second, neither intervals of others nor suggestions are told.
+        Of clips that this person is to read as the second, neither labels of others nor suggestions are told.
         """
         view = self._view()
         if video not in view.cut.by_video:
             raise MissingObject("there is no such video")
         clips = view.cut.by_video[video]
+        of_all_cuts = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(video, ())}
 
-        def look(ledger: Ledger) -> tuple[list[PageClip], list[IntervalStatement]]:
-            of_all_cuts = (clip for cut in self._desk.cuts for clip in cut.by_video.get(video, ()))
-            return [clip for clip in of_all_cuts if reader.is_second(clip.uid, ledger.about(clip.key))], ledger.intervals(video)
+        def look(ledger: Ledger) -> Json:
+            said = [(clip, about) for key, clip in of_all_cuts.items() if (about := ledger.about(key))]
+            unread = [clip for clip, about in said if reader.is_second(clip.uid, about)]
+            intervals, files = ledger.intervals(video), view.of_files.get(video, ())
+            shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
+            shown_files = [one for one in files if not _touches(one, unread)]
+            return {
+                "intervals": [_interval(ledger, one) for one in shown],
+                "labels": sorted(
+                    (
+                        *(_answer(ledger, clip, about[-1]) for clip, about in said if clip not in unread),
+                        *(of_file(ledger, one) for one in shown_files),
+                    ),
+                    key=lambda one: (one["start_seconds"], one["stop_seconds"]),
+                ),
+                "num_hidden": len(intervals) - len(shown) + len(files) - len(shown_files) + len(unread),
+                "predicted": [asdict(one) for one in _predicted(view, video) if not _touches(one, unread)],
+            }
 
-        unread, intervals = self._desk.read(look)
-        shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
         return {
             "video": video,
             "name": view.cut.names[video],
             "duration_seconds": clips[-1].stop_seconds,
             "clips": [{"uid": clip.uid, **_span(clip), "num_frames": clip.num_frames} for clip in clips],
-            "intervals": [_interval(one) for one in shown],
-            "num_hidden": len(intervals) - len(shown),
-            "predicted": [asdict(one) for one in _predicted(view, video) if not _touches(one, unread)],
+            **self._desk.read(look),
         }
 
     def review(self, reader: Reader, query: ReviewQuery) -> Json:
@@ -225,11 +238,17 @@ def _span(clip: PageClip) -> Json:
     return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
 
 
-def _interval(one: IntervalStatement) -> Json:
-    return one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "verb", "noun", "by", "at"})
+def _interval(ledger: Ledger, one: IntervalStatement) -> Json:
+    verb, noun = ledger.words(one) or (None, None)
+    return {**one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
 
 
-def _touches(one: IntervalStatement | SuggestedInterval, clips: Sequence[PageClip]) -> bool:
+def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
+    verb, noun = ledger.words(last) or (None, None)
+    return {"kind": "clip", "uid": clip.uid, **_span(clip), "answer": last.answer, "verb": verb, "noun": noun, "by": last.by, "at": last.at}
+
+
+def _touches(one: IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
     return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
 
 

@@ -96,5 +96,5 @@ class ReviewQuery:
     by: str | None = None
     video: str | None = None
     name: str | None = None
-    show: Literal["all", "intervals", "conflicts", "unsure", "second"] = "all"
+    show: Literal["all", "intervals", "files", "conflicts", "unsure", "second"] = "all"
     page: int = 0

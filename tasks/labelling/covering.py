@@ -57,7 +57,7 @@ def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
     ]
     latest = _latest(clips, intervals, ledger)
     return {
-        clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by), latest[clip.uid])
+        clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by, intervals[row.line].at), latest[clip.uid])
         for clip, (row, _) in winners(clips, rows, MIN_OVERLAP)
     }
 

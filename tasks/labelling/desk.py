@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tasks.dataset.agreement import read_twice
-from tasks.dataset.page_files import PAGE
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject, RetakeError
 from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.labelling.clips import ClipFiles, Cut, of_use
-from tasks.labelling.queue import Known, Words, diverse
+from tasks.labelling.file_labels import FileLabel, Uploads, file_labels, known_labels
+from tasks.labelling.queue import Known, diverse
 from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
-from tasks.results.dataset import NO_OBJECT, Agreement, LabelsFile
+from tasks.results.dataset import NO_OBJECT, Agreement
 from tasks.results.labelling import AnyStatement, LogEntry
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -51,6 +51,8 @@ class View:
     known_etag: str | None = None
     verbs: tuple[str, ...] = field(default=())
     nouns: tuple[str, ...] = field(default=())
+    of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
+    """What is known, by video and by time."""
 
 
 class Desk:
@@ -181,7 +183,7 @@ class Desk:
         suggestions = self._suggestions(before)
         known, etag = self._known(cut, before)
         verbs, nouns = _names(known, suggestions)
-        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns)
+        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns, file_labels(cut, known))
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
@@ -204,18 +206,10 @@ class Desk:
         if before and before.cut.recipe == cut.recipe and before.known_etag == built.etag:
             return before.known, built.etag
         try:
-            return _of_files(self.store.read(labels.clips), self.store.read(labels).num_statements), built.etag
+            uploads = Uploads.of(self.store, self.store_uri)
+            return known_labels(self.store.read(labels.clips), self.store.read(labels).num_statements, uploads), built.etag
         except MissingObject:
             return {}, None
-
-
-def _of_files(labels: LabelsFile, num_statements: int) -> dict[str, Known]:
-    """Select the labels that came from files and folders; those of the page are in the log."""
-    return {
-        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin), num_statements)
-        for one in labels.clips
-        if one.verb and one.origin and one.origin != PAGE
-    }
 
 
 def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:

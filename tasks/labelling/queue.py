@@ -20,11 +20,12 @@ SECOND_READ_EVERY = 10
 
 @dataclass(frozen=True)
 class Words:
-    """A label by words, and where it comes from."""
+    """A label by words, where it comes from, and since when it is there; `at` is empty if nobody can tell."""
 
     verb: str
     noun: str
     origin: str
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,15 @@ def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None
     """
     latest = about[-1] if about else None
     words = ledger.words(latest) if latest else None
-    stated = Covering(Words(*words, origin=latest.by), ledger.number(latest)) if latest and words else None
+    stated = Covering(Words(*words, latest.by, latest.at), ledger.number(latest)) if latest and words else None
     last = max(filter(None, (stated, covering)), key=attrgetter("number"), default=None)
     if last and not (known and known.num_statements >= last.number):
         return last.words
-    return _renamed(ledger, known.words) if known else None
+    return renamed(ledger, known.words) if known else None
 
 
-def _renamed(ledger: Ledger, words: Words) -> Words:
+def renamed(ledger: Ledger, words: Words) -> Words:
+    """Return a label by the names that its names were merged into."""
     return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
 
 

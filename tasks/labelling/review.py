@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
@@ -9,7 +11,8 @@ from tasks.dataset.statements import Ledger
 from tasks.labelling.asked import ReviewQuery
 from tasks.labelling.clips import Cut
 from tasks.labelling.desk import View
-from tasks.labelling.queue import Reader, people_differ
+from tasks.labelling.file_labels import FileLabel, of_file
+from tasks.labelling.queue import Reader, people_differ, renamed
 from tasks.results.labelling import ClipStatement, IntervalStatement
 
 Json = dict[str, Any]
@@ -19,7 +22,7 @@ ROWS_PER_PAGE = 50
 
 
 def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader) -> Json:
-    """List a page of labels of clips and of intervals, the latest first, without what was said of clips that the person is to read as the second.
+    """List a page of labels of clips, intervals and files, the latest first, without what was said of clips that the person is to read as the second.
 
     `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
     """
@@ -33,19 +36,44 @@ def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery
         else:
             seen.append(standing)
     seen += [[one] for one in intervals if one.by == reader.name or not any(_touch(one, clip) for clip in unread[one.video])]
-    found = [standing for standing in seen if _fits(ledger, query, standing)]
-    found.sort(key=lambda standing: ledger.number(standing[-1]), reverse=True)
-    shown = found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]
+    files = [one for of_video in view.of_files.values() for one in of_video]
+    seen_files = [one for one in files if not any(_touch(one, clip) for clip in unread[one.video])]
+    found: list[tuple[datetime, int, Said | FileLabel]] = [
+        (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
+        for standing in seen
+        if _fits(ledger, query, standing)
+    ]
+    found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
+    found.sort(key=itemgetter(0, 1), reverse=True)
+    shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
     return {
-        "rows": [_row(ledger, view.cut.names, standing) for standing in shown],
+        "rows": [
+            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one) for one in shown
+        ],
         "num_rows": len(found),
-        "num_hidden": len(clips) + len(intervals) - len(seen),
+        "num_hidden": len(clips) + len(intervals) + len(files) - len(seen) - len(seen_files),
         "rows_per_page": ROWS_PER_PAGE,
         "people": sorted({one.by for standing in clips for one in standing} | {one.by for one in intervals}),
     }
 
 
-def _touch(one: IntervalStatement, clip: ClipStatement) -> bool:
+def _time(at: str) -> datetime:
+    return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
+
+
+def _is_wanted(ledger: Ledger, query: ReviewQuery, one: FileLabel) -> bool:
+    words = renamed(ledger, one.words)
+    named = (words.verb, words.noun, f"{words.verb} {words.noun}")
+    return (
+        query.show in ("all", "files") and not query.by and query.video in (None, "", one.video) and (not query.name or query.name in named)
+    )
+
+
+def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Json:
+    return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "statements": []}
+
+
+def _touch(one: IntervalStatement | FileLabel, clip: ClipStatement) -> bool:
     return overlap_seconds(one, clip) > ROUNDING_SECONDS
 
 
@@ -84,6 +112,8 @@ def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tupl
 def _is_shown(ledger: Ledger, show: str, standing: Said) -> bool:
     about = _of_clip(standing)
     match show:
+        case "files":
+            return False
         case "intervals":
             return not about
         case "conflicts":

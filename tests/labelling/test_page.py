@@ -165,7 +165,7 @@ def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answe
         return starts, shown["num_hidden"], len(review["rows"]), review["num_hidden"], len(visitor.queue(show="all", name="put meat"))
 
     assert seen(anna) == seen(Visitor(store, MAY_LOOK)) == (both, 0, 3, 0, 2)
-    assert seen(ben) == ([second["start_seconds"]], 1, 1, 2, 1)
+    assert seen(ben) == ([second["start_seconds"]], 2, 1, 2, 1)
     (again,) = [clip for clip in ben.queue() if clip["reading"] == "second"]
     assert (again["uid"], again["label"], again["answer"]) == (uid, None, None)
     assert "meat" not in json.dumps([again, ben.get(f"/clips/{uid}")])
@@ -176,6 +176,25 @@ def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answe
     assert [row["uid"] for row in review["rows"]] == [uid]
     assert review["rows"] == anna.get("/review", show="second")["rows"]
     assert review["agreement"]["num_clips"] == 1
+
+
+def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
+    video = list_clips(store, [FILM], ["take bag/a.mp4"], 3, SegmentOptions())[0]
+    store.write_bytes(Layout(STORE).annotations.file("b.csv"), f"uid,verb,noun\n{video.clips[2].uid},put,beef\n".encode())
+    labels(store)
+    anna, first, span = Visitor(store), video.clips[0], ("start_seconds", "stop_seconds", "verb", "noun", "by")
+    anna.say(first.uid, "move pan")
+    anna.post(kind="class", target="noun", name="beef", same_as="meat")
+    expected = [(0, 8, "move", "pan", "anna"), (0, 16, "take", "bag", "folder take bag"), (16, 24, "put", "meat", "b.csv:2")]
+    shown = anna.get(f"/videos/{video.video}")["labels"]
+    assert [tuple(one[key] for key in span) for one in shown] == expected
+    assert all(one["at"] for one in shown)
+    rows = anna.get("/review", video=video.video)["rows"]
+    assert sorted(tuple(row[key] for key in span) for row in rows) == sorted(expected)
+    assert [row["kind"] for row in anna.get("/review", show="files", name="take bag")["rows"]] == ["file"]
+    ben = Visitor(store, "ben")
+    assert [one["by"] for one in ben.get(f"/videos/{video.video}")["labels"]] == ["b.csv:2"]
+    assert [row["by"] for row in ben.get("/review", video=video.video)["rows"]] == ["b.csv:2"], "he is to read the first clip"
 
 
 def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben):

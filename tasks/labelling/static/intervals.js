@@ -1,6 +1,7 @@
 // The view *Intervals*: actions from one moment of a video to another.
 
 import { get, token } from "./api.js";
+import { coloured } from "./colour.js";
 import { by, h, renew } from "./dom.js";
 import { isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
@@ -8,11 +9,11 @@ import { Player } from "./player.js";
 import { Sequence } from "./sequence.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { actionName, clock, count, percent } from "./text.js";
+import { actionName, answerName, clock, count, percent, sinceText } from "./text.js";
 import { Timeline, isSame } from "./timeline.js";
 import { Words } from "./words.js";
 
-const NEW = { start: null, stop: null, verb: null, noun: null, replaces: null, suggested: null };
+const NEW = { start: null, stop: null, verb: null, noun: null, replaces: null, suggested: null, over: null };
 
 /** Make the view; `outbox()` returns where statements go. */
 export function intervalsView(outbox) {
@@ -79,7 +80,9 @@ export function intervalsView(outbox) {
 
   function choose(kind, one) {
     const suggested = kind === "predicted" ? { verb: one.verb, noun: one.noun, probability: one.probability, shown: true } : null;
-    draft = { start: one.start_seconds, stop: one.stop_seconds, verb: one.verb, noun: one.noun, replaces: one.token ?? null, suggested };
+    const isAction = (one.answer ?? "action") === "action";
+    const words = isAction ? { verb: one.verb, noun: one.noun } : {};
+    draft = { ...NEW, start: one.start_seconds, stop: one.stop_seconds, ...words, replaces: one.token ?? null, suggested, over: kind === "label" ? one : null };
     render();
     sequence.seek(one.start_seconds);
     stage.focus({ preventScroll: true });
@@ -160,6 +163,10 @@ export function intervalsView(outbox) {
     return video.predicted.map((one) => ({ ...one, isDone: video.intervals.some((other) => isSame(one, other)), isChosen: isChosen(one) }));
   }
 
+  function labels() {
+    return (video?.labels ?? []).map((one) => ({ ...one, isChosen: draft.over?.by === one.by && draft.start === one.start_seconds }));
+  }
+
   function isChosen(one) {
     return Boolean(draft.suggested) && draft.start === one.start_seconds && draft.stop === one.stop_seconds;
   }
@@ -194,19 +201,20 @@ export function intervalsView(outbox) {
       ...suggestions.map((one) => row("predicted", one)),
       ...(suggestions.length ? [] : [h("li", { class: "note" }, isBlind() ? "Hidden: blind is on in Clips." : "None yet: a champion network gives them (run predict_videos).")]),
     );
-    if (video && isOpen) timeline.show(video, { intervals, predicted: suggestions, draft });
+    renew(by("label-list"), ...labels().map((one) => row("label", one)), ...(video?.labels.length ? [] : [h("li", { class: "note" }, "None yet.")]));
+    if (video && isOpen) timeline.show(video, { intervals, labels: labels(), predicted: suggestions, draft });
     renderTime();
   }
 
   function draftText() {
     if (draft.start === null) return "";
     const what = draft.verb ? actionName(draft.verb, draft.noun) : "no action yet";
-    const kind = draft.replaces ? "Change" : draft.suggested ? `Suggested ${percent(draft.suggested.probability)}` : "New";
+    const kind = draft.over ? `Over the label by ${draft.over.by}` : draft.replaces ? "Change" : draft.suggested ? `Suggested ${percent(draft.suggested.probability)}` : "New";
     return `${kind}: ${what}, ${clock(draft.start)}–${draft.stop === null ? "…" : clock(draft.stop)}`;
   }
 
   function row(kind, one) {
-    const text = actionName(one.verb, one.noun);
+    const text = answerName(one.answer, one.verb, one.noun);
     return h(
       "li",
       { class: one.isDone ? "quiet" : "" },
@@ -214,10 +222,11 @@ export function intervalsView(outbox) {
         "button",
         { type: "button", class: "item", "aria-pressed": String(Boolean(one.isChosen)), onclick: () => choose(kind, one) },
         h("span", { class: "when" }, `${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
-        h("strong", {}, text),
-        h("span", { class: "quiet" }, kind === "predicted" ? `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}` : one.by),
+        coloured(h("strong", {}, text), text),
+        h("span", { class: "quiet" }, kind === "predicted" ? `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}` : sinceText(one)),
       ),
       kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(one.start_seconds)}`, onclick: () => withdraw({ ...one, video: video.video }) }, "✕"),
+      kind === "label" && h("a", { href: `#clip=${one.uid}`, "aria-label": `Open ${text} at ${clock(one.start_seconds)} in Clips` }, "In Clips"),
     );
   }
 
@@ -304,7 +313,7 @@ export function intervalsView(outbox) {
 }
 
 function hiddenText(number) {
-  return `${count(number, "interval")} of others ${number === 1 ? "is" : "are"} hidden: you are to read a clip there as the second. Answer it in Clips first.`;
+  return `${count(number, "label")} ${number === 1 ? "is" : "are"} hidden: you are to read a clip there as the second. Answer it in Clips first.`;
 }
 
 function round(seconds) {

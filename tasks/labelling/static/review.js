@@ -1,6 +1,7 @@
 // The view *Review*: all labels, who gave them, where people differ, and how far they agree.
 
 import { get, token } from "./api.js";
+import { coloured } from "./colour.js";
 import { by, fillSelect, h, openDialog, renew } from "./dom.js";
 import { filmOf } from "./films.js";
 import { Player } from "./player.js";
@@ -67,16 +68,16 @@ export function reviewView(outbox) {
       "tr",
       { class: one.is_conflict ? "conflict" : "" },
       h("td", {}, h("a", { href: address(one) }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
-      h("td", {}, h("strong", {}, text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
+      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
       h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
-      h("td", { class: "quiet" }, moment(one.at)),
+      h("td", { class: "quiet" }, one.at && moment(one.at)),
       h(
         "td",
         { class: "acts" },
-        one.kind === "interval"
+        one.kind !== "clip"
           ? h("a", { href: address(one), "aria-label": `Open ${text} of ${place} in Intervals` }, "In Intervals")
           : h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(one) }, session.mayWrite ? "Change" : "Watch"),
-        session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(one) }, "Withdraw"),
+        one.kind !== "file" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(one) }, "Withdraw"),
       ),
     );
   }

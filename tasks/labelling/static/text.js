@@ -39,3 +39,8 @@ export function moment(at) {
   const date = new Date(at);
   return Number.isNaN(date.getTime()) ? at : date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
+
+/** Say who or which file gave a label, and since when it is there. */
+export function sinceText({ by, at }) {
+  return [by, at && moment(at)].filter(Boolean).join(", ");
+}

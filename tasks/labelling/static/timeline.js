@@ -1,7 +1,8 @@
-// Draws a video's timeline: intervals, suggestions, the draft and the playhead. Bars can be chosen, and the ends of the draft dragged.
+// Draws a video's timeline: intervals, labels of clips and files, suggestions, the draft and the playhead. Bars can be chosen, and the ends of the draft dragged.
 
+import { coloured } from "./colour.js";
 import { svg } from "./dom.js";
-import { actionName, clock } from "./text.js";
+import { answerName, clock, sinceText } from "./text.js";
 
 const RULER = 20;
 const LANE = 24;
@@ -11,6 +12,7 @@ const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600
 const TICK_PIXELS = 64;
 const MAX_ZOOM = 64;
 const SAME_SHARE = 0.5;
+const KINDS = { interval: "intervals", label: "labels", predicted: "predicted" };
 
 /** A timeline in a box. Fires `seek`, `choose` and `drag`. */
 export class Timeline extends EventTarget {
@@ -18,7 +20,7 @@ export class Timeline extends EventTarget {
   #zoom = 1;
   #video = null;
   #playhead = svg("line", { class: "playhead", y1: 0 });
-  #shown = { intervals: [], predicted: [], draft: null };
+  #shown = { intervals: [], labels: [], predicted: [], draft: null };
 
   constructor(box) {
     super();
@@ -58,18 +60,19 @@ export class Timeline extends EventTarget {
   draw() {
     const width = this.#width;
     if (!this.#video || width <= 0) return;
-    const { intervals, predicted, draft } = this.#shown;
-    const [lanes, more] = [lanesOf(intervals), lanesOf(predicted)];
-    const numLanes = Math.max(1, ...lanes.map((lane) => lane + 1));
-    const top = RULER + numLanes * LANE + 2 * GAP;
-    const height = top + Math.max(0, ...more.map((lane) => lane + 1)) * LANE + GAP;
+    const { draft } = this.#shown;
+    let height = RULER + GAP;
+    const bars = Object.entries(KINDS).flatMap(([kind, name]) => {
+      const [lanes, top] = [lanesOf(this.#shown[name]), height];
+      height += Math.max(kind === "interval" ? 1 : 0, ...lanes.map((lane) => lane + 1)) * LANE + GAP;
+      return this.#shown[name].map((one, number) => this.#bar(one, kind, top + lanes[number] * LANE));
+    });
     this.#playhead.setAttribute("y2", height);
     this.#drawing = svg(
       "svg",
       { width, height, role: "img", "aria-label": "Timeline. The lists below have the same intervals." },
       this.#ruler(height),
-      intervals.map((one, number) => this.#bar(one, "interval", RULER + GAP + lanes[number] * LANE)),
-      predicted.map((one, number) => this.#bar(one, "predicted", top + more[number] * LANE)),
+      bars,
       draft && this.#draft(draft, height),
       this.#playhead,
     );
@@ -105,14 +108,15 @@ export class Timeline extends EventTarget {
 
   #bar(one, kind, y) {
     const [from, to] = [this.#x(one.start_seconds), this.#x(one.stop_seconds)];
-    const name = actionName(one.verb, one.noun);
+    const name = answerName(one.answer, one.verb, one.noun);
     const bar = svg(
       "svg",
       { class: `bar ${kind}${one.isChosen ? " chosen" : ""}${one.isDone ? " done" : ""}`, x: from, y, width: Math.max(to - from - 1, 3), height: LANE - GAP },
-      svg("title", {}, `${name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
+      svg("title", {}, `${name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)} ${sinceText(one)}`.trim()),
       svg("rect", { width: "100%", height: "100%", rx: 3 }),
       svg("text", { x: 5, y: 15 }, name),
     );
+    coloured(bar, name);
     bar.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.stopPropagation();

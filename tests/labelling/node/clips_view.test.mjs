@@ -30,7 +30,7 @@ test("an address opens its clip, whose label is changed, and the others come aft
 
 test("the address of a clip that is not on the page leads to its video and its time, or says that there is none", async () => {
   const server = serverState();
-  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips, intervals: [], num_hidden: 0, predicted: [] };
+  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips, intervals: [], labels: [], num_hidden: 0, predicted: [] };
   const page = await Visitor.open(server, `#clip=${VIDEO.slice(0, 12)}_000003500-000011500`);
   assert.deepEqual([location.hash, page.text("interval-time")], [`#video=${VIDEO}&at=3.5`, "0:03.50 of 0:40.00"]);
   const other = await Visitor.open(serverState(), "#clip=<b>");
@@ -178,7 +178,7 @@ test("a film that is still on its way takes no answer, though the one before it 
 
 test("a clip takes answers after a visit to another view and after an undo, and keeps its film", async () => {
   const server = serverState();
-  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips.slice(80), intervals: [], num_hidden: 0, predicted: [] };
+  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips.slice(80), intervals: [], labels: [], num_hidden: 0, predicted: [] };
   const page = await Visitor.open(server);
   const films = () => page.document.querySelectorAll("#clip-screen video").map(({ src }) => src);
   const lost = [];

@@ -46,11 +46,13 @@ export class FakeElement extends EventTarget {
   scrollLeft = 0;
   clientWidth = WIDTH;
   validity = { badInput: false };
+  style = new Map();
 
   constructor(localName, document) {
     super();
     this.localName = localName;
     this.ownerDocument = document;
+    this.style.setProperty = (name, value) => this.style.set(name, String(value));
     this.classList = {
       contains: (name) => this.#classes().includes(name),
       add: (name) => this.classList.toggle(name, true),

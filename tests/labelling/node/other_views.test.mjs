@@ -12,7 +12,7 @@ describe("Intervals", () => {
   function video(changes = {}) {
     const clips = Array.from({ length: 40 }, (_, number) => clip(number));
     const predicted = [suggested(0, 4, "put", "meat", 0.9), suggested(4, 8, "take", "bag", 0.86)];
-    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], num_hidden: 0, predicted, ...changes };
+    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], labels: [], num_hidden: 0, predicted, ...changes };
   }
 
   async function open(changes, hash = "#intervals") {
@@ -101,8 +101,26 @@ describe("Intervals", () => {
 
   test("what is hidden from a second reader is counted", async () => {
     const page = await open({ num_hidden: 1 });
-    assert.match(page.text("interval-list"), /^1 interval of others is hidden: you are to read a clip there as the second/);
+    assert.match(page.text("interval-list"), /^1 label is hidden: you are to read a clip there as the second/);
     assert.equal(page.text("interval-place"), "0 in this video, 1 more hidden");
+  });
+
+  test("labels of clips and files have the colour of their class, and are answered over", async () => {
+    const label = (kind, start, verb, by, changes = {}) => ({ kind, uid: `clip${start}`, start_seconds: start, stop_seconds: start + 8, answer: "action", verb, noun: "meat", by, at: "", ...changes });
+    const labels = [label("file", 0, "put", "a.csv:2"), label("clip", 8, "take", "ben"), label("clip", 16, "nothing", "ben", { answer: "nothing", noun: "(none)" })];
+    const page = await open({ labels, intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    assert.deepEqual(page.texts("#label-list .item"), ["0:00.00–0:08.00put meata.csv:2", "0:08.00–0:16.00take meatben", "0:16.00–0:24.00nothing happensben"]);
+    const hues = page.document.querySelectorAll("#timeline .bar").map((bar) => [bar.textContent.slice(0, 9), bar.style.get("--hue")]);
+    assert.equal(hues.length, 6);
+    assert.equal(new Set(hues.filter(([text]) => text === "put meat ").map(([, hue]) => hue)).size, 1);
+    assert.notEqual(hues[1][1], hues[2][1]);
+    assert.deepEqual(page.document.querySelectorAll("#label-list a").map(({ href }) => href), ["#clip=clip0", "#clip=clip8", "#clip=clip16"]);
+    await page.click("0:00.00–0:08.00put meata.csv:2");
+    assert.equal(page.text("draft"), "Over the label by a.csv:2: put meat, 0:00.00–0:08.00");
+    await page.press("/", ..."take bag", "Enter");
+    assert.deepEqual(spans(page), [["interval", 0, 8, "take", "bag"]]);
+    await page.click("0:16.00–0:24.00nothing happensben");
+    assert.equal(page.text("draft"), "Over the label by ben: no action yet, 0:16.00–0:24.00");
   });
 
   test("blind hides the suggestions here, too", async () => {
@@ -184,6 +202,11 @@ describe("Review", () => {
     const [, link] = page.document.querySelectorAll("#review-rows a");
     assert.deepEqual([link.ariaLabel, link.href], ["Open put meat of a.mp4 0:00.00 in Intervals", `#intervals/${VIDEO}/0`]);
     assert.match(page.text("review-rows"), /put meat \(interval\)/);
+  });
+
+  test("a label of a file is opened in Intervals, and cannot be withdrawn", async () => {
+    const page = await open({ rows: [row({ kind: "file", by: "folder put meat", at: "", statements: [] })] });
+    assert.match(page.text("review-rows"), /put meatfolder put meatIn Intervals$/);
   });
 
   test("a viewer watches, and changes nothing", async () => {

@@ -1,0 +1,79 @@
+"""Read the labels of clips that the last build took from folders and files; those of the page are in the log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.dataset.page_files import PAGE
+from tasks.dataset.statements import Ledger
+from tasks.labelling.clips import Cut
+from tasks.labelling.queue import Known, Words, renamed
+from tasks.media.label_inputs import annotation_objects, probe_objects
+from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.store.objects import Store
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLabel:
+    """A label of a folder, or of a line of a file, over the clips in a row that it labels."""
+
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    words: Words
+    uids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """When each annotation file and each video came to the store."""
+
+    files: Mapping[str, str]
+    videos: Mapping[str, str]
+
+    @classmethod
+    def of(cls, store: Store, store_uri: str) -> "Uploads":
+        """List them."""
+        files = {one.name: one.modified for one in annotation_objects(store, store_uri)}
+        return cls(files, {one.uri.split("/")[-2]: one.modified for one in probe_objects(store, store_uri)})
+
+    def since(self, origin: str, video: str) -> str:
+        """Find out when a label came: with its file, or its folder with the video; empty if the file has gone."""
+        if origin.startswith("folder "):
+            return self.videos.get(video, "")
+        names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
+        return next((self.files[name] for name in names if name in self.files), "")
+
+
+def known_labels(labels: LabelsFile, num_statements: int, uploads: Uploads) -> dict[str, Known]:
+    """Select the labels of folders and files, by the uid of the clip."""
+    return {
+        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin, uploads.since(one.origin, one.clip.video)), num_statements)
+        for one in labels.clips
+        if one.verb and one.origin and one.origin != PAGE
+    }
+
+
+def file_labels(cut: Cut, known: Mapping[str, Known]) -> dict[str, list[FileLabel]]:
+    """List the labels of each video by time."""
+    found: dict[str, list[FileLabel]] = {}
+    for clip in cut.clips.values():
+        if clip.uid not in known:
+            continue
+        own, words = found.setdefault(clip.video, []), known[clip.uid].words
+        last = own[-1] if own else None
+        if last and (last.words, last.stop_seconds) == (words, clip.start_seconds):
+            own[-1] = replace(last, stop_seconds=clip.stop_seconds, uids=(*last.uids, clip.uid))
+        else:
+            own.append(FileLabel(clip.video, clip.start_seconds, clip.stop_seconds, words, (clip.uid,)))
+    return found
+
+
+def of_file(ledger: Ledger, one: FileLabel) -> Json:
+    """Describe a label for the page, where it can be answered over."""
+    words = renamed(ledger, one.words)
+    span = {"video": one.video, "start_seconds": one.start_seconds, "stop_seconds": one.stop_seconds}
+    about = {"answer": "action", "verb": words.verb, "noun": words.noun, "by": words.origin, "at": words.at}
+    return {"kind": "file", "uid": one.uids[0], **span, **about}

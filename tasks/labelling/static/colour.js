@@ -1,0 +1,17 @@
+// Gives each class a colour of its own, by its name alone; the style sheet makes it readable in light and dark.
+
+const NUM_HUES = 24;
+
+/** Return the hue of a class in degrees, the same on every page. */
+export function hueOf(name) {
+  let hash = 2166136261;
+  for (const letter of name) hash = Math.imul(hash ^ letter.codePointAt(0), 16777619);
+  return ((hash >>> 8) % NUM_HUES) * (360 / NUM_HUES);
+}
+
+/** Colour an element by a class: what it has of `--class` and `--class-page` then is the class's. */
+export function coloured(element, name) {
+  element.classList.add("coloured");
+  element.style.setProperty("--hue", hueOf(name));
+  return element;
+}
