@@ -12,7 +12,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
-from tasks.labelling.covering import Coverings
+from tasks.labelling.covering import Coverings, conflict_of
 from tasks.labelling.desk import Desk, View
 from tasks.labelling.file_labels import FileLabel, of_file
 from tasks.labelling.lent import Lent
@@ -116,7 +116,10 @@ class Answers:
             intervals, files = ledger.intervals(video), view.of_files.get(video, ())
             shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
             shown_files = [one for one in files if not _touches(one, unread)]
+            covering = self._covering(ledger)
+            conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in said if clip not in unread)
             return {
+                "conflicts": [one for one in conflicts if one],
                 "intervals": [_interval(ledger, one) for one in shown],
                 "labels": sorted(
                     (
@@ -141,7 +144,7 @@ class Answers:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
         agreed = self._desk.agreement()
-        found = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader))
+        found = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
         return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:
@@ -151,11 +154,26 @@ class Answers:
         merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
         return {"verbs": counts.named(0), "nouns": counts.named(1), "merges": merges}
 
-    def write(self, asked: AskedStatement, me: str) -> Json:
-        """Append a statement of this person."""
+    def write(self, asked: AskedStatement, reader: Reader) -> Json:
+        """Append a statement of this person, and say which clips it leaves with an answer that an interval contradicts."""
         view = self._view()
-        number = self._desk.write(self._statement(view, asked, me))
-        return {"number": number, "counts": self._counts(view).totals(me)}
+        statement = self._statement(view, asked, reader.name)
+        number = self._desk.write(statement)
+        conflicts = self._desk.read(lambda ledger: self._conflicts(ledger, statement, reader))
+        return {"number": number, "counts": self._counts(view).totals(reader.name), "conflicts": conflicts}
+
+    def _conflicts(self, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
+        if not isinstance(statement, ClipStatement | IntervalStatement):
+            return []
+        clips = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(statement.video, ()) if _touches(statement, [clip])}
+        said = [(clip, about) for key, clip in clips.items() if (about := ledger.about(key)) and not reader.is_second(clip.uid, about)]
+        covering = self._covering(ledger)
+        return [one for clip, about in said if (one := conflict_of(ledger, about, covering(clip.uid)))]
+
+    def _covering(self, ledger: Ledger) -> Callable[[str], Covering | None]:
+        """Return what finds the label of a clip of any cut by the intervals in it."""
+        cuts = [(cut.clips, self._coverings.of(cut, ledger)) for cut in self._desk.cuts]
+        return lambda uid: next((look(clips[uid]) for clips, look in cuts if uid in clips), None)
 
     def _counts(self, view: View) -> Counts:
         """Count once for each state of the log."""
@@ -212,6 +230,8 @@ class Answers:
             "label": asdict(label) if label else None,
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
+            "over": interval.token if interval else None,
+            "conflict": conflict_of(ledger, about, interval),
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
@@ -248,7 +268,7 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
     return {"kind": "clip", "uid": clip.uid, **_span(clip), "answer": last.answer, "verb": verb, "noun": noun, "by": last.by, "at": last.at}
 
 
-def _touches(one: IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
+def _touches(one: ClipStatement | IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
     return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
 
 

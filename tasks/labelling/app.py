@@ -77,7 +77,7 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
     app.exception_handler(RetakeError)(_refused)
     app.exception_handler(HTTPException)(_stranger)
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
-    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader), _writes(of_cut, person)):
+    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader), _writes(of_cut, reader)):
         app.include_router(router, dependencies=[Depends(begin)])
     return app
 
@@ -173,20 +173,20 @@ def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Rea
     return router
 
 
-def _writes(of_cut: Callable[..., Answers], person: Callable[..., Person]) -> APIRouter:
+def _writes(of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
     router = APIRouter()
 
-    def writer(asks: Annotated[Person, Depends(person)], request: Request) -> Person:
+    def writer(asks: Annotated[Reader, Depends(reader)], request: Request) -> Reader:
         if request.headers.get(HEADER) != "label":
             raise HTTPException(403, "this request does not come from the labelling page")
-        if not asks.may_write:
+        if not asks.may_label:
             raise HTTPException(403, "you may look, but not label: labelling needs the right to trigger build_dataset")
         return asks
 
     @router.post("/statements")
     def state(
-        answers: Annotated[Answers, Depends(of_cut)], statement: AskedStatement, asks: Annotated[Person, Depends(writer)]
+        answers: Annotated[Answers, Depends(of_cut)], statement: AskedStatement, asks: Annotated[Reader, Depends(writer)]
     ) -> Response:
-        return JSONResponse(answers.write(statement, asks.name))
+        return JSONResponse(answers.write(statement, asks))
 
     return router

@@ -35,6 +35,7 @@ class AskedClip(_Asked):
     noun: Noun | None = None
     reading: Reading = "first"
     suggested: Suggested | None = None
+    over: Token | None = None
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "AskedClip":

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import PageClip
 from tasks.labelling.desk import View
-from tasks.labelling.queue import Covering, label_of
+from tasks.labelling.queue import Covering, in_conflict, label_of
 from tasks.results.dataset import NO_OBJECT, NOTHING
 
 Json = dict[str, Any]
@@ -20,6 +20,7 @@ class Counts:
 
     num_clips: int
     num_unsure: int
+    num_conflicts: int
     by_action: Counter[tuple[str, str]]
     by_video: Counter[str]
     by_person: Counter[str]
@@ -34,6 +35,7 @@ class Counts:
             "num_labelled": num_labelled,
             "num_nothing": self.by_action[NOTHING, NO_OBJECT],
             "num_unsure": self.num_unsure,
+            "num_conflicts": self.num_conflicts,
             "num_remaining": self.num_clips - num_labelled - self.num_unsure,
             "num_mine": self.by_person[person],
         }
@@ -56,19 +58,20 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
     by_action: Counter[tuple[str, str]] = Counter()
     by_video: Counter[str] = Counter()
     by_person: Counter[str] = Counter()
-    num_unsure = 0
+    num_unsure = num_conflicts = 0
     for uid, clip in view.cut.clips.items():
         about, known, interval = ledger.about(clip.key), view.known.get(uid), covering(clip)
         if not about and not known and not interval:
             continue
         words = label_of(ledger, about, known, interval)
+        num_conflicts += in_conflict(ledger, about, interval)
         by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
         if words:
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1
         else:
             num_unsure += 1
-    return Counts(len(view.cut.clips), num_unsure, by_action, by_video, by_person, _names(view, ledger))
+    return Counts(len(view.cut.clips), num_unsure, num_conflicts, by_action, by_video, by_person, _names(view, ledger))
 
 
 def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,17 +3,19 @@
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds, winners
 from tasks.dataset.rows import IntervalRow, LabelRow
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
-from tasks.labelling.queue import Covering, Words
+from tasks.labelling.queue import Covering, Words, in_conflict
 from tasks.options import LabelOptions
-from tasks.results.labelling import IntervalStatement
+from tasks.results.labelling import ClipStatement, IntervalStatement
 
 MIN_OVERLAP = LabelOptions().min_overlap
 
+Json = dict[str, Any]
 _State = tuple[int, int]
 
 
@@ -44,6 +46,21 @@ class Coverings:
         return last[2]
 
 
+def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None) -> Json | None:
+    """Describe the answer about a clip and the intervals in it that say otherwise; None if somebody chose between them."""
+    if not interval or not in_conflict(ledger, about, interval):
+        return None
+    last = about[-1]
+    verb, noun = ledger.words(last) or (None, None)
+    return {
+        **last.model_dump(mode="json", include={"uid", "video", "start_seconds", "stop_seconds"}),
+        "answer": {"answer": last.answer, "verb": verb, "noun": noun, "by": last.by},
+        "interval": {"answer": "action", "verb": interval.words.verb, "noun": interval.words.noun, "by": interval.words.origin},
+        "over": interval.token,
+        "holds": "answer" if ledger.number(last) > interval.number else "interval",
+    }
+
+
 def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
     """Find the intervals that label the clips of one video.
 
@@ -57,21 +74,21 @@ def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
     ]
     latest = _latest(clips, intervals, ledger)
     return {
-        clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by, intervals[row.line].at), latest[clip.uid])
+        clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by, intervals[row.line].at), *latest[clip.uid])
         for clip, (row, _) in winners(clips, rows, MIN_OVERLAP)
     }
 
 
-def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, int]:
-    """Find the place in the log of the latest interval in each clip."""
-    found: dict[str, int] = {}
+def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, tuple[int, str]]:
+    """Find the latest interval in each clip: its place in the log, and its token."""
+    found: dict[str, tuple[int, str]] = {}
     stops = [clip.stop_seconds for clip in clips]
     for one in intervals:
         for clip in islice(clips, bisect_left(stops, one.start_seconds), None):
             if clip.start_seconds >= one.stop_seconds:
                 break
             if overlap_seconds(clip, one) > ROUNDING_SECONDS:
-                found[clip.uid] = max(found.get(clip.uid, 0), ledger.number(one))
+                found[clip.uid] = max(found.get(clip.uid, (0, "")), (ledger.number(one), one.token))
     return found
 
 

@@ -12,7 +12,7 @@ from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import Suggestion
 from tasks.results.labelling import ClipStatement, Reading
 
-Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "model-differs"]
+Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
 
 SECOND_READ_EVERY = 10
 """A clip for a second reading comes after this number of other clips."""
@@ -38,10 +38,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The label of a clip by the intervals in it; `number` is the place of the latest of them in the log."""
+    """The label of a clip by the intervals in it; `number` is the place of the latest of them in the log, and `token` its token."""
 
     words: Words
     number: int
+    token: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
     """Check whether the latest answers of two people about a clip differ."""
     latest = {statement.by: ledger.words(statement) for statement in statements}
     return len(set(latest.values())) > 1
+
+
+def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None) -> bool:
+    """Check whether the latest answer about a clip and the intervals in it differ, and nobody who knew both has chosen."""
+    words = ledger.words(about[-1]) if about else None
+    if not words or not covering or words == (covering.words.verb, covering.words.noun):
+        return False
+    known = ledger.find(about[-1].over) if about[-1].over else None
+    return known is None or ledger.number(known) < covering.number
 
 
 def first_readings(
@@ -151,9 +161,10 @@ def filtered(
         is_second = reader.is_second(uid, about)
         if is_second:
             about = []
-        words = None if is_second else label_of(ledger, about, known.get(uid), covering(clip))
+        interval = None if is_second else covering(clip)
+        words = None if is_second else label_of(ledger, about, known.get(uid), interval)
         best = None if is_second else next(iter(suggested.get(uid, ())), None)
-        if _fits(ledger, wanted.show, about, words, best) and (not wanted.name or _is_named(wanted.name, words, best)):
+        if _fits(ledger, wanted.show, about, words, best, interval) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
 
@@ -164,7 +175,7 @@ def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None
     """
     latest = about[-1] if about else None
     words = ledger.words(latest) if latest else None
-    stated = Covering(Words(*words, latest.by, latest.at), ledger.number(latest)) if latest and words else None
+    stated = Covering(Words(*words, latest.by, latest.at), ledger.number(latest), latest.token) if latest and words else None
     last = max(filter(None, (stated, covering)), key=attrgetter("number"), default=None)
     if last and not (known and known.num_statements >= last.number):
         return last.words
@@ -176,7 +187,14 @@ def renamed(ledger: Ledger, words: Words) -> Words:
     return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
 
 
-def _fits(ledger: Ledger, show: Show, about: Sequence[ClipStatement], words: Words | None, best: Suggestion | None) -> bool:
+def _fits(
+    ledger: Ledger,
+    show: Show,
+    about: Sequence[ClipStatement],
+    words: Words | None,
+    best: Suggestion | None,
+    interval: Covering | None,
+) -> bool:
     match show:
         case "all":
             return True
@@ -188,6 +206,8 @@ def _fits(ledger: Ledger, show: Show, about: Sequence[ClipStatement], words: Wor
             return bool(about) and about[-1].answer == "unsure"
         case "people-differ":
             return people_differ(ledger, about)
+        case "conflicts":
+            return in_conflict(ledger, about, interval)
         case "model-differs":
             return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
 

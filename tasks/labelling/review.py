@@ -1,7 +1,7 @@
 """List labels for the view *Review*."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
@@ -10,9 +10,10 @@ from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.labelling.asked import ReviewQuery
 from tasks.labelling.clips import Cut
+from tasks.labelling.covering import conflict_of
 from tasks.labelling.desk import View
 from tasks.labelling.file_labels import FileLabel, of_file
-from tasks.labelling.queue import Reader, people_differ, renamed
+from tasks.labelling.queue import Covering, Reader, in_conflict, people_differ, renamed
 from tasks.results.labelling import ClipStatement, IntervalStatement
 
 Json = dict[str, Any]
@@ -21,7 +22,9 @@ Said = Sequence[ClipStatement] | Sequence[IntervalStatement]
 ROWS_PER_PAGE = 50
 
 
-def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader) -> Json:
+def reviewed(
+    view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader, covering: Callable[[str], Covering | None]
+) -> Json:
     """List a page of labels of clips, intervals and files, the latest first, without what was said of clips that the person is to read as the second.
 
     `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
@@ -41,14 +44,15 @@ def reviewed(view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery
     found: list[tuple[datetime, int, Said | FileLabel]] = [
         (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
         for standing in seen
-        if _fits(ledger, query, standing)
+        if _fits(ledger, query, standing, covering)
     ]
     found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
     found.sort(key=itemgetter(0, 1), reverse=True)
     shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
     return {
         "rows": [
-            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one) for one in shown
+            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one, covering)
+            for one in shown
         ],
         "num_rows": len(found),
         "num_hidden": len(clips) + len(intervals) + len(files) - len(seen) - len(seen_files),
@@ -70,24 +74,25 @@ def _is_wanted(ledger: Ledger, query: ReviewQuery, one: FileLabel) -> bool:
 
 
 def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Json:
-    return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "statements": []}
+    return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "conflict": None, "statements": []}
 
 
 def _touch(one: IntervalStatement | FileLabel, clip: ClipStatement) -> bool:
     return overlap_seconds(one, clip) > ROUNDING_SECONDS
 
 
-def _fits(ledger: Ledger, query: ReviewQuery, standing: Said) -> bool:
+def _fits(ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None]) -> bool:
     return (
         (not query.video or standing[-1].video == query.video)
         and (not query.by or any(one.by == query.by for one in standing))
         and (not query.name or query.name in _words(ledger, standing[-1]))
-        and _is_shown(ledger, query.show, standing)
+        and _is_shown(ledger, query.show, standing, covering)
     )
 
 
-def _row(ledger: Ledger, names: Mapping[str, str], standing: Said) -> Json:
-    last = standing[-1]
+def _row(ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Callable[[str], Covering | None]) -> Json:
+    last, about = standing[-1], _of_clip(standing)
+    interval = covering(about[-1].uid) if about else None
     verb, noun = ledger.words(last) or (None, None)
     is_action = isinstance(last, IntervalStatement) or last.answer == "action"
     return {
@@ -95,7 +100,9 @@ def _row(ledger: Ledger, names: Mapping[str, str], standing: Said) -> Json:
         **last.model_dump(mode="json"),
         **({"verb": verb, "noun": noun} if is_action else {}),
         "name": names.get(last.video, last.video[:12]),
-        "is_conflict": people_differ(ledger, _of_clip(standing)),
+        "is_conflict": people_differ(ledger, about),
+        "conflict": conflict_of(ledger, about, interval),
+        "over": interval.token if interval else None,
         "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
     }
 
@@ -109,7 +116,7 @@ def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tupl
     return (*words, " ".join(words)) if words else ()
 
 
-def _is_shown(ledger: Ledger, show: str, standing: Said) -> bool:
+def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str], Covering | None]) -> bool:
     about = _of_clip(standing)
     match show:
         case "files":
@@ -117,7 +124,7 @@ def _is_shown(ledger: Ledger, show: str, standing: Said) -> bool:
         case "intervals":
             return not about
         case "conflicts":
-            return people_differ(ledger, about)
+            return people_differ(ledger, about) or bool(about and in_conflict(ledger, about, covering(about[-1].uid)))
         case "unsure":
             return bool(about) and about[-1].answer == "unsure"
         case "second":

@@ -44,7 +44,10 @@ class Statement(Record):
 
 
 class ClipStatement(Statement):
-    """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer."""
+    """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
+
+    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions.
+    """
 
     kind: Literal["clip"] = "clip"
     video: VideoHash
@@ -56,6 +59,7 @@ class ClipStatement(Statement):
     noun: Text | None = None
     reading: Reading = "first"
     suggested: Suggested | None = None
+    over: Token | None = None
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":

@@ -76,6 +76,7 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
         "num_labelled": 2,
         "num_nothing": 0,
         "num_unsure": 0,
+        "num_conflicts": 0,
         "num_remaining": 1,
         "num_mine": 2,
     }

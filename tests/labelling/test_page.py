@@ -221,6 +221,36 @@ def test_an_interval_labels_the_clips_that_it_covers(store, anna):
     assert anna.get("/review")["rows"] == anna.get(f"/videos/{video}")["intervals"] == []
 
 
+def test_an_answer_and_an_interval_that_differ_are_in_conflict_until_somebody_who_knows_both_chooses(store, anna, ben):
+    video = anna.get("/state")["videos"][0]["video"]
+    uid = anna.get(f"/videos/{video}")["clips"][0]["uid"]
+
+    def mark(words: str, **said):
+        verb, noun = words.split()
+        span = {"video": video, "start_seconds": 1, "stop_seconds": 7}
+        return anna.post(kind="interval", **span, verb=verb, noun=noun, **said).json()["conflicts"]
+
+    def shown(visitor=anna) -> set[tuple[str, str, str]]:
+        found = [*visitor.get(f"/videos/{video}")["conflicts"], visitor.get(f"/clips/{uid}")["conflict"]]
+        found += [row["conflict"] for row in visitor.get("/review", show="conflicts")["rows"]]
+        found += [clip["conflict"] for clip in visitor.queue(show="conflicts")]
+        assert visitor is ben or anna.get("/state")["counts"]["num_conflicts"] == any(found)
+        return {(one["answer"]["verb"], one["interval"]["verb"], one["holds"]) for one in found if one}
+
+    anna.say(uid, "put meat")
+    assert [one["uid"] for one in mark("take bag")] == [uid]
+    assert shown() == {("put", "take", "interval")}
+    assert shown(ben) == set(), "he is to read the clip"
+    anna.say(uid, "move pan")
+    assert shown() == {("move", "take", "answer")}, "the page that said so did not know the interval"
+    anna.say(uid, "put meat", over=anna.get(f"/clips/{uid}")["over"])
+    assert shown() == set()
+    assert labels(store)[uid] == ("put", "meat")
+    assert mark("take sauce", replaces=anna.get(f"/clips/{uid}")["over"])
+    anna.say(uid, "take sauce")
+    assert shown() == set(), "both say the same"
+
+
 def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unless_the_prediction_has_intervals(store):
     first, second = list_clips(store, [FILM], ["a.mp4", "b.mp4"], 8, SegmentOptions())
     suggest(store, [first, second])

@@ -182,7 +182,7 @@ def test_a_class_of_a_file_that_was_renamed_has_its_new_name_before_the_next_bui
 
 def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
     (clip,) = cut_of(1).clips.values()
-    log, interval = Writer(), Covering(Words("whisk", "egg", "ben"), 2)
+    log, interval = Writer(), Covering(Words("whisk", "egg", "ben"), 2, "token-interval")
     log.clip(clip, "take", "bag")
     assert label_of(*about_one_clip(log), None, interval).verb == "whisk"
     assert label_of(*about_one_clip(log), Known(Words("put", "meat", "a.csv:1"), 2), interval).verb == "put"

@@ -20,7 +20,7 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
 
     def seen(*cuts: Cut) -> tuple[int, int]:
         view = View(shown, Suggestions(), {}, ())
-        found = reviewed(view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1))
+        found = reviewed(view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None)
         return found["num_rows"], found["num_hidden"]
 
     assert seen(shown, labelled) == (0, 1)
@@ -31,7 +31,7 @@ BEN = Reader("ben", may_label=True, second_share=1)
 
 
 def found(log: Writer, reader: Reader = BEN, **query):
-    rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader)
+    rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader, lambda uid: None)
     return [(row["kind"], row["verb"], row["start_seconds"]) for row in rows["rows"]], rows["num_hidden"]
 
 

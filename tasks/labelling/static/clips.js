@@ -3,8 +3,9 @@
 import { clipsAfter, isAnswered } from "./ahead.js";
 import { get, token } from "./api.js";
 import { labelText, noSuggestionText, spokenText } from "./clip_text.js";
+import { conflictItem, settle } from "./conflict.js";
 import { digitItems, suggestionItems } from "./choices.js";
-import { by, h, renew } from "./dom.js";
+import { by, h, renew as fill } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
@@ -12,7 +13,7 @@ import { Held, goesOn } from "./held.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { NO_OBJECT, answerName, clock, count } from "./text.js";
+import { NOTHING, NO_OBJECT, answerName, clock, count } from "./text.js";
 import { Words } from "./words.js";
 
 const NUM_AHEAD = 5;
@@ -34,7 +35,9 @@ export function clipsView(outbox) {
   let onScreen = null;
   let generation = 0;
   let asking = null;
+  let version = "";
   const answered = [];
+  const conflicts = new Map();
   const held = new Held();
 
   const current = () => list[at];
@@ -80,19 +83,36 @@ export function clipsView(outbox) {
   // A clip around an interval is none of the page's: its video is shown where it begins.
   async function showClip(uid) {
     await more();
-    const place = list.findIndex((clip) => clip.uid === uid);
-    if (place >= 0) at = place;
-    else {
-      try {
-        list.splice(at, 0, await get(`clips/${encodeURIComponent(uid)}`));
-      } catch (error) {
-        const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
-        const of = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
-        if (of) return location.replace(`#video=${of.video}&at=${milliseconds / 1000}`);
-        announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
-      }
+    try {
+      const clip = await get(`clips/${encodeURIComponent(uid)}`);
+      const place = list.findIndex((one) => one.uid === uid);
+      if (place < 0) list.splice(at, 0, clip);
+      else at = list.indexOf(Object.assign(list[place], clip));
+    } catch (error) {
+      const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
+      const of = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
+      if (of) return location.replace(`#video=${of.video}&at=${milliseconds / 1000}`);
+      announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
     }
     return show();
+  }
+
+  // Intervals may label what was to be asked, others may answer it, and a prediction suggest other actions. The clip on the screen stays there.
+  async function renew(isAway) {
+    if (!list.length || outbox().numUnsent) return;
+    const [of, clip] = [generation, current()];
+    const behind = list.slice(0, clip && !(isAway && !isAnswered(clip)) ? at + 1 : at);
+    try {
+      const [added, now] = await Promise.all([clipsAfter(behind, outbox().uids), clip && get(`clips/${encodeURIComponent(clip.uid)}`)]);
+      if (of !== generation || clip !== current() || outbox().numUnsent) return;
+      list = [...behind, ...added.map((one) => (one.uid === clip?.uid ? clip : one))];
+      isEnd = !added.length;
+      if (clip) Object.assign(clip, now);
+      if (current() === clip) keepAround();
+      else show();
+    } catch {
+      // The next time may be better.
+    }
   }
 
   // Showing
@@ -146,6 +166,7 @@ export function clipsView(outbox) {
     by("clip-why").textContent = clip?.reason && !isBlind() ? `Chosen: ${clip.reason}` : "";
     by("clip-reading").hidden = clip?.reading !== "second";
     renderLabel(clip);
+    renderConflicts(clip);
     renderSuggestions(clip);
     renderDigits();
     if (clip && isOpen && (wantsFocus || document.activeElement === document.body)) {
@@ -170,16 +191,26 @@ export function clipsView(outbox) {
     if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), " keeps it");
   }
 
+  // The conflict of this clip, and those that the last answers have made.
+  function renderConflicts(clip) {
+    const open = new Map([...conflicts, ...(clip?.conflict ? [[clip.uid, clip.conflict]] : [])]);
+    const take = (conflict) => (one) => {
+      if (conflict.uid === clip?.uid) choose(one.verb === NOTHING ? { answer: "nothing" } : one);
+      else settle(outbox(), conflict, one);
+    };
+    fill(by("clip-conflicts"), ...[...open.values()].map((one) => conflictItem(one, take(one))));
+  }
+
   function renderSuggestions(clip) {
     const shown = clip && !isBlind() ? clip.suggestions : [];
     const isFirst = clip && !isAnswered(clip);
-    renew(by("suggestions"), ...suggestionItems(shown, isFirst, accept));
+    fill(by("suggestions"), ...suggestionItems(shown, isFirst, accept));
     by("no-suggestion").hidden = !clip || shown.length > 0;
     by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
   }
 
   function renderDigits() {
-    renew(by("digits"), ...digitItems(Boolean(current()), choose));
+    fill(by("digits"), ...digitItems(Boolean(current()), choose));
     by("digits-title").hidden = !session.digits.length;
   }
 
@@ -212,11 +243,12 @@ export function clipsView(outbox) {
     const best = clip.suggestions[0];
     const words_ = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
     const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading: clip.reading };
+    if (clip.over) statement.over = clip.over;
     if (best) statement.suggested = { ...best, shown: !isBlind() };
     if (answered.length === NUM_KEPT) answered.shift();
-    answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token }, token: statement.token });
+    answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict }, token: statement.token });
     const label = answer === "unsure" ? null : { verb: words_.verb ?? "nothing", noun: words_.noun ?? NO_OBJECT, origin: session.me };
-    Object.assign(clip, { answer, label, token: statement.token });
+    Object.assign(clip, { answer, label, token: statement.token, conflict: null });
     if (answer === "action") learn(words_.verb, words_.noun);
     const send = () => outbox().add(statement, answerName(answer, words_.verb, words_.noun));
     if (letter) held.hold(letter, { send, takeBack });
@@ -277,6 +309,8 @@ export function clipsView(outbox) {
   });
   changes.addEventListener("change", () => {
     render();
+    if (isOpen && version !== session.version) renew(false);
+    version = session.version;
     if (!isOpen || !isEnd || current()) return;
     // Others may have left clips, or new ones have come.
     isEnd = false;
@@ -317,7 +351,12 @@ export function clipsView(outbox) {
       wantsFocus = true;
       if (uid) showClip(uid);
       else if (session.ready && !list.length) more().then(show);
-      else if (current()) show();
+      else if (current()) show().then(() => renew(true));
+    },
+    saved: ({ statement, answer }) => {
+      conflicts.delete(statement.uid);
+      for (const one of answer.conflicts) conflicts.set(one.uid, one);
+      render();
     },
     hide: () => {
       isOpen = false;

@@ -2,6 +2,7 @@
 
 import { get, token } from "./api.js";
 import { coloured } from "./colour.js";
+import { conflictItem, settle } from "./conflict.js";
 import { by, h, renew } from "./dom.js";
 import { isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
@@ -26,6 +27,7 @@ export function intervalsView(outbox) {
   let video = null;
   let draft = { ...NEW };
   let isOpen = false;
+  let version = "";
   const done = [];
 
   async function open(hash, seconds) {
@@ -44,6 +46,17 @@ export function intervalsView(outbox) {
       await sequence.seek(seconds ?? 0);
     } catch (error) {
       announce(`The video could not be read: ${error.message}.`, { isBad: true, retry: () => open(wanted, seconds) });
+    }
+  }
+
+  // Labels of others, and what the last statement led to.
+  async function renewed() {
+    if (!video || outbox().numUnsent) return;
+    const of = video.video;
+    const found = await get(`videos/${encodeURIComponent(of)}`).catch(() => null);
+    if (found && video.video === of && !outbox().numUnsent) {
+      video = found;
+      render();
     }
   }
 
@@ -202,6 +215,7 @@ export function intervalsView(outbox) {
       ...(suggestions.length ? [] : [h("li", { class: "note" }, isBlind() ? "Hidden: blind is on in Clips." : "None yet: a champion network gives them (run predict_videos).")]),
     );
     renew(by("label-list"), ...labels().map((one) => row("label", one)), ...(video?.labels.length ? [] : [h("li", { class: "note" }, "None yet.")]));
+    renew(by("interval-conflicts"), ...(video?.conflicts ?? []).map((one) => conflictItem(one, (taken) => settle(outbox(), one, taken))));
     if (video && isOpen) timeline.show(video, { intervals, labels: labels(), predicted: suggestions, draft });
     renderTime();
   }
@@ -252,7 +266,12 @@ export function intervalsView(outbox) {
     const isValid = end === "start" ? draft.stop === null || seconds < draft.stop : seconds > draft.start;
     if (isValid) setDraft({ [end]: round(seconds) });
   });
-  changes.addEventListener("change", () => isOpen && render());
+  changes.addEventListener("change", () => {
+    if (!isOpen) return;
+    render();
+    if (version !== session.version) renewed();
+    version = session.version;
+  });
   by("interval-video").addEventListener("change", () => (location.hash = `#intervals/${by("interval-video").value}`));
   by("interval-screen").addEventListener("click", () => player.toggle());
   by("set-in").addEventListener("click", () => setIn());
@@ -309,6 +328,7 @@ export function intervalsView(outbox) {
       isOpen = false;
       player.play(false);
     },
+    saved: renewed,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { get, token } from "./api.js";
 import { coloured } from "./colour.js";
+import { conflictItem, settle } from "./conflict.js";
 import { by, fillSelect, h, openDialog, renew } from "./dom.js";
 import { filmOf } from "./films.js";
 import { Player } from "./player.js";
@@ -66,9 +67,9 @@ export function reviewView(outbox) {
     const place = `${one.name} ${clock(one.start_seconds)}`;
     return h(
       "tr",
-      { class: one.is_conflict ? "conflict" : "" },
+      { class: one.is_conflict || one.conflict ? "conflict" : "" },
       h("td", {}, h("a", { href: address(one) }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
-      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one)),
+      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one), one.conflict && conflictItem(one.conflict, (taken) => settle(outbox(), one.conflict, taken))),
       h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
       h("td", { class: "quiet" }, one.at && moment(one.at)),
       h(
@@ -122,7 +123,7 @@ export function reviewView(outbox) {
 
   function change({ answer = "action", verb = null, noun = null }) {
     const said = answer === "action" ? { verb, noun } : {};
-    outbox().add({ kind: "clip", token: token(), uid: changing.uid, answer, ...said, reading: "first" }, answerName(answer, verb, noun));
+    outbox().add({ kind: "clip", token: token(), uid: changing.uid, answer, ...said, reading: "first", ...(changing.over && { over: changing.over }) }, answerName(answer, verb, noun));
     if (answer === "action") learn(verb, noun);
     by("change").close();
   }
@@ -155,8 +156,9 @@ export function reviewView(outbox) {
 
   return {
     keys: {},
-    show: () => {
+    show: (which) => {
       isOpen = true;
+      if (which === "conflicts") by("review-show").value = which;
       load();
     },
     hide: () => (isOpen = false),

@@ -25,7 +25,8 @@ export function keepStatusNew(outbox) {
   outbox.addEventListener("saved", ({ detail: { about, answer } }) => {
     session.counts = answer.counts;
     renderCounts();
-    announce(`Saved ${about}; ${doneText()}.`);
+    const number = answer.conflicts.length;
+    announce(`Saved ${about}; ${doneText()}.${number ? ` ${count(number, "clip")} now ${number === 1 ? "has" : "have"} two labels: choose one.` : ""}`);
   });
   renderBanner(outbox);
 }
@@ -35,9 +36,9 @@ function renderCounts() {
   by("not-ready").hidden = session.ready;
   if (session.isEmpty) by("not-ready").textContent = `${session.store} has no clips yet: run ingest_videos first.`;
   if (!session.counts) return;
-  const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure } = session.counts;
+  const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure, num_conflicts: conflicts } = session.counts;
   by("done").textContent = doneText();
-  by("remaining").textContent = `${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`;
+  by("remaining").replaceChildren(`${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`, conflicts ? " · " : "", conflicts ? h("a", { href: "#review/conflicts" }, count(conflicts, "conflict")) : "");
   Object.assign(by("done-bar"), { max: all || 1, value: all - remaining });
 }
 

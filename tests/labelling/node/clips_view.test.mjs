@@ -38,6 +38,46 @@ test("the address of a clip that is not on the page leads to its video and its t
   assert.equal(other.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
 });
 
+test("a clip that an interval labels meanwhile is not asked for", async () => {
+  const page = await Visitor.open();
+  await page.press("Enter", "PageDown");
+  await page.click("to-review");
+  for (const number of [2, 4]) page.server.clips[number].isCovered = true;
+  await page.click("to-clips");
+  const captions = [];
+  for (let number = 0; number < 3; number += 1) {
+    captions.push(page.text("clip-caption").slice(6));
+    await page.press("PageDown");
+  }
+  assert.deepEqual(captions, ["0:03.00–0:04.00", "0:05.00–0:06.00", "0:06.00–0:07.00"]);
+});
+
+test("an answer and an interval that differ are shown at once, and one of them is taken", async () => {
+  const page = await Visitor.open();
+  const side = (verb, noun, by) => ({ answer: "action", verb, noun, by });
+  page.server.conflicts = [{ uid: "clip0", video: VIDEO, start_seconds: 0, stop_seconds: 1, answer: side("put", "meat", "anna"), interval: side("take", "bag", "ben"), over: "token-9", holds: "answer" }];
+  await page.press("Enter");
+  assert.match(page.text("status"), /done\. 1 clip now has two labels: choose one\.$/);
+  assert.match(page.text("clip-conflicts"), /0:00\.00–0:01\.00 has two labels: put meat by anna for the clip, take bag by ben for an interval over it\. Now the clip's counts/);
+  page.server.conflicts = [];
+  await page.click("Take “take bag” for 0:00.00");
+  assert.deepEqual(page.said[1], { kind: "clip", uid: "clip0", answer: "action", verb: "take", noun: "bag", reading: "first", over: "token-9" });
+  assert.equal(page.text("clip-conflicts"), "");
+});
+
+test("an answer over an interval that is shown says so, and its undo shows the conflict again", async () => {
+  const server = serverState();
+  const conflict = { uid: "clip0", start_seconds: 0, stop_seconds: 1, answer: { answer: "unsure", by: "anna" }, interval: { answer: "action", verb: "take", noun: "bag", by: "ben" }, over: "token-9", holds: "interval" };
+  Object.assign(server.clips[0], { over: "token-9", conflict });
+  const page = await Visitor.open(server);
+  await page.press("Enter");
+  assert.deepEqual([page.said[0].over, page.text("clip-conflicts")], ["token-9", ""]);
+  await page.press("Control+z");
+  assert.match(page.text("clip-conflicts"), /has two labels/);
+  await page.click("Take “take bag” for 0:00.00");
+  assert.deepEqual([page.said[2].verb, page.said[2].over, page.text("clip-caption")], ["take", "token-9", "a.mp4 0:01.00–0:02.00"]);
+});
+
 test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
   const page = await Visitor.open(serverState(), "#%");
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");

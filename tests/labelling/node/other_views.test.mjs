@@ -12,7 +12,7 @@ describe("Intervals", () => {
   function video(changes = {}) {
     const clips = Array.from({ length: 40 }, (_, number) => clip(number));
     const predicted = [suggested(0, 4, "put", "meat", 0.9), suggested(4, 8, "take", "bag", 0.86)];
-    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], labels: [], num_hidden: 0, predicted, ...changes };
+    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], labels: [], conflicts: [], num_hidden: 0, predicted, ...changes };
   }
 
   async function open(changes, hash = "#intervals") {
@@ -123,6 +123,17 @@ describe("Intervals", () => {
     assert.equal(page.text("draft"), "Over the label by ben: no action yet, 0:16.00–0:24.00");
   });
 
+  test("a conflict is shown over the timeline, and what was chosen is said", async () => {
+    const side = (verb, by) => ({ answer: "action", verb, noun: "(none)", by });
+    const conflict = { uid: "clip3", start_seconds: 3, stop_seconds: 4, answer: side("wave", "ben"), interval: side("nothing", "anna"), over: "token-1", holds: "interval" };
+    const page = await open({ conflicts: [conflict] });
+    assert.match(page.text("interval-conflicts"), /wave by ben for the clip, nothing happens by anna for an interval/);
+    page.server.videos[VIDEO].conflicts = [];
+    await page.click("Take “nothing happens” for 0:03.00");
+    assert.deepEqual(page.said, [{ kind: "clip", uid: "clip3", answer: "nothing", reading: "first", over: "token-1" }]);
+    assert.equal(page.text("interval-conflicts"), "");
+  });
+
   test("blind hides the suggestions here, too", async () => {
     const page = await open();
     page.by("blind").checked = true;
@@ -195,6 +206,21 @@ describe("Review", () => {
     assert.deepEqual([page.texts(".flag"), page.texts("summary")[1]], [["people differ"], "2 statements"]);
     assert.match(page.texts(".history li").join(" "), /anna: put meat, .*ben \(second\): take bag, /);
     assert.equal(page.text("review-count"), "1 label; 4 more hidden until you have read their clips as the second person");
+  });
+
+  test("the number of conflicts leads to them, where one label is taken", async () => {
+    const side = (verb, by) => ({ answer: "action", verb, noun: "meat", by });
+    const conflict = { uid: "clip0", start_seconds: 0, stop_seconds: 1, answer: side("put", "anna"), interval: side("take", "ben"), over: "token-9", holds: "answer" };
+    const server = serverState();
+    server.state.counts.num_conflicts = 1;
+    server.review.rows = [row({ conflict, over: "token-9" })];
+    const page = await Visitor.open(server);
+    await page.click("1 conflict");
+    assert.match(page.asked.at(-1).path, /^review\?show=conflicts/);
+    await page.click("Take “take meat” for 0:00.00");
+    await page.click("Change put meat of a.mp4 0:00.00");
+    await page.click("change-unsure");
+    assert.deepEqual(page.said.map(({ answer, verb, over }) => [answer, verb, over]), [["action", "take", "token-9"], ["unsure", undefined, "token-9"]]);
   });
 
   test("an interval is opened in Intervals, not changed here", async () => {

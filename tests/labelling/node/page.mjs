@@ -15,7 +15,7 @@ const action = (verb, noun, probability) => ({ verb, noun, probability });
 export function clip(number, changes = {}) {
   const suggestions = [action("put", "meat", 0.9), action("take", "bag", 0.45)];
   const about = { uid: `clip${number}`, video: VIDEO, name: "a.mp4", start_seconds: number, stop_seconds: number + 1, num_frames: 30 };
-  return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, ...changes };
+  return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, over: null, conflict: null, ...changes };
 }
 
 /** What the server says at first; a test changes it. */
@@ -30,7 +30,7 @@ export function serverState() {
     build: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
-    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_remaining: 120, num_mine: 0 },
+    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0 },
     frequent: [],
     videos: [{ video: VIDEO, name: "a.mp4", num_clips: 40, num_labelled: 0 }],
   };
@@ -42,8 +42,22 @@ export function serverState() {
     videos: {},
     review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null },
     answers: {},
+    conflicts: [],
     statements: [],
   };
+}
+
+// An interval replaces another; an undo brings that one back.
+function remember(server, said) {
+  const about = said.kind === "withdrawal" ? server.statements.find(({ token }) => token === said.withdrawn) : said;
+  const [added, gone] = said.kind === "withdrawal" ? [said.undo && about?.replaces, said.withdrawn] : [said.token, said.replaces];
+  for (const video of Object.values(server.videos)) {
+    if (about?.kind === "interval" && about.video !== video.video) continue;
+    const before = [...video.intervals, ...(server.before ?? [])];
+    server.before = before;
+    const one = said.kind === "interval" ? { ...said, by: server.state.me } : before.find(({ token }) => token === added);
+    video.intervals = [...video.intervals.filter(({ token }) => token !== gone), ...(one ? [one] : [])].sort((a, b) => a.start_seconds - b.start_seconds);
+  }
 }
 
 function answer(server, address, options) {
@@ -62,12 +76,14 @@ function answer(server, address, options) {
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
   if (name === "queue") {
     const skip = (url.searchParams.get("skip") ?? "").split(",");
-    return [200, { clips: server.clips.filter(({ uid }) => !skip.includes(uid)).slice(0, 20) }];
+    return [200, { clips: server.clips.filter(({ uid, isCovered }) => !isCovered && !skip.includes(uid)).slice(0, 20) }];
   }
   assert.equal(name, "statements", `nobody answers ${address}`);
-  server.statements.push(JSON.parse(options.body));
+  const said = JSON.parse(options.body);
+  server.statements.push(said);
   server.state.counts.num_labelled += 1;
-  return [200, { number: server.statements.length, counts: server.state.counts }];
+  remember(server, said);
+  return [200, { number: server.statements.length, counts: server.state.counts, conflicts: server.conflicts.filter(({ uid }) => uid === said.uid) }];
 }
 
 /** A person with the page open. */

@@ -1,0 +1,30 @@
+// Shows the answer about a clip beside the interval over it that says otherwise, with the choice between them.
+
+import { token } from "./api.js";
+import { coloured } from "./colour.js";
+import { h } from "./dom.js";
+import { session } from "./session.js";
+import { NOTHING, answerName, clock } from "./text.js";
+
+/** Make one conflict; `choose` gets the label that is taken. */
+export function conflictItem(conflict, choose) {
+  const { answer, interval, holds, start_seconds, stop_seconds } = conflict;
+  const side = (one) => {
+    const name = answerName(one.answer, one.verb, one.noun);
+    return [name, [coloured(h("strong", {}, name), name), ` by ${one.by}`]];
+  };
+  const [[answered, ofClip], [marked, ofInterval]] = [side(answer), side(interval)];
+  const take = (one, name) => h("button", { type: "button", "aria-label": `Take “${name}” for ${clock(start_seconds)}`, onclick: () => choose(one) }, `Take “${name}”`);
+  return h(
+    "div",
+    { class: "two" },
+    h("p", {}, h("a", { href: `#clip=${conflict.uid}` }, `${clock(start_seconds)}–${clock(stop_seconds)}`), " has two labels: ", ...ofClip, " for the clip, ", ...ofInterval, ` for an interval over it. Now the ${holds === "answer" ? "clip's" : "interval's"} counts, which is later.`),
+    session.mayWrite && h("div", { class: "row" }, take(answer, answered), take(interval, marked)),
+  );
+}
+
+/** Say which label of a conflict is taken: whoever says so knew both. */
+export function settle(outbox, { uid, over }, { answer, verb, noun }) {
+  const said = answer !== "action" || verb === NOTHING ? { answer: "nothing" } : { answer, verb, noun };
+  outbox.add({ kind: "clip", token: token(), uid, ...said, reading: "first", over }, answerName(answer, verb, noun));
+}
