@@ -1,5 +1,6 @@
 """Answer the requests of the page with plain values that become JSON."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, replace
@@ -45,12 +46,17 @@ class Answers:
         other._recipe = recipe
         return other
 
-    def state(self, reader: Reader) -> Json:
-        """Say who asks, what there is to label, and how much is done."""
+    def state(self, reader: Reader, known: str = "") -> Json:
+        """Say who asks, what there is to label, and how much is done; only the version if the page knows that."""
         view = self._desk.view_of(self._recipe)
         about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
             return {"ready": False, "is_empty": self._desk.is_empty, **about}
+        cuts = [(cut.recipe, len(cut.by_video)) for cut in self._desk.cuts]
+        seen = (view.mark, cuts, self._desk.read(lambda ledger: ledger.num_entries), reader)
+        version = hashlib.sha256(repr(seen).encode()).hexdigest()
+        if known == version:
+            return {"version": version}
         counts = self._counts(view)
         names = view.cut.names
         videos = [
@@ -62,6 +68,7 @@ class Answers:
         ]
         return {
             "ready": True,
+            "version": version,
             **about,
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,

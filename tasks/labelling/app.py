@@ -132,9 +132,9 @@ def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Rea
     about = Annotated[Answers, Depends(of_cut)]
 
     @router.get("/state")
-    async def state(answers: about, asks: who) -> Response:
+    async def state(answers: about, asks: who, known: str = "") -> Response:
         await desk.first_view(WAIT_SECONDS)
-        return await run_in_threadpool(lambda: JSONResponse(answers.state(asks)))
+        return await run_in_threadpool(lambda: JSONResponse(answers.state(asks, known)))
 
     @router.get("/queue")
     def queue(

@@ -43,7 +43,7 @@ class Cut:
     options: SegmentOptions
     by_video: Mapping[str, tuple[PageClip, ...]]
     names: Mapping[str, str]
-    clips: Mapping[str, PageClip] = field(init=False)
+    clips: Mapping[str, PageClip] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Index the clips by uid."""

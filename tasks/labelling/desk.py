@@ -5,11 +5,13 @@ rarely, so they are read in the background: for the first time when anything of 
 """
 
 import asyncio
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from tasks.dataset.agreement import read_twice
@@ -30,9 +32,8 @@ from tasks.store.objects import Store
 log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
-VIEW_SECONDS = 30.0
-FIRST_VIEW_SECONDS = 3.0
-"""Without a view, a store that did not answer or had no clips is read again after this time."""
+VIEW_SECONDS = 3.0
+"""A page asks every 3 seconds, and gets what was read by its last but one question: what is new is there within 10 seconds."""
 LOOK_SECONDS = 0.02
 PAUSE_SHARE = 20
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
@@ -53,6 +54,12 @@ class View:
     nouns: tuple[str, ...] = field(default=())
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
     """What is known, by video and by time."""
+
+    @cached_property
+    def mark(self) -> str:
+        """Return a word that is another one if anything in the view is."""
+        seen = (self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips), self.suggestions.prediction, self.known_etag)
+        return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
 class Desk:
@@ -167,7 +174,7 @@ class Desk:
             log.warning("the labelling page keeps its last view: %s", error)
         finally:
             self._viewed_at = self._now()
-            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun)) if self._view else FIRST_VIEW_SECONDS
+            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun) if self._view else 0)
             self._viewing.release()
 
     def _read_view(self) -> None:
@@ -182,6 +189,8 @@ class Desk:
     def _view_of(self, cut: Cut, before: View | None) -> View:
         suggestions = self._suggestions(before)
         known, etag = self._known(cut, before)
+        if before and before.suggestions is suggestions and before.known_etag == etag and before.cut == cut:
+            return before
         verbs, nouns = _names(known, suggestions)
         return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns, file_labels(cut, known))
 

@@ -45,6 +45,24 @@ def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
             assert bool(desk._view) == is_read
 
 
+def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten():
+    shelf, now = Shelf(), [0.0]
+    taken_in(shelf, ["a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
+    first, marks, num_videos = desk.wait_for_view(), list[str](), list[int]()
+    for now[0] in (2.9, 5.9, 8.9, 11.9):
+        view = desk.view
+        with desk._viewing:
+            marks.append(view.mark)
+            num_videos.append(len(view.cut.by_video))
+        if len(marks) == 1:
+            taken_in(shelf, ["a.mp4", "b.mp4"])
+    assert num_videos == [1, 1, 2, 2]
+    assert marks == [first.mark] * 2 + [view.mark] * 2
+    now[0] = 14.9
+    assert desk.view is view, "nothing is counted again where nothing is new"
+
+
 def fails(uri):
     raise Unavailable("the store does not answer")
 

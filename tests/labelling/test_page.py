@@ -145,6 +145,17 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)
 
 
+def test_a_page_that_knows_the_state_is_told_no_more_until_something_is_new(store, anna, uid):
+    version = anna.get("/state")["version"]
+    assert anna.get("/state", known=version) == {"version": version}
+    anna.say(uid, "put meat")
+    assert anna.get("/state", known=version)["counts"]["num_labelled"] == 1
+    version = anna.get("/state")["version"]
+    labels(store)
+    list_clips(store, [FILM], ["new.mp4"], 2, SegmentOptions())
+    assert Visitor(store).get("/state", known=version)["counts"]["num_clips"] == 10
+
+
 def test_a_statement_that_is_sent_again_is_written_once(store, anna, uid):
     said = {"kind": "clip", "uid": uid, "answer": "nothing", "token": "00000000-0001"}
     assert {visitor.post(**said).json()["number"] for visitor in (anna, anna, Visitor(store))} == {1}

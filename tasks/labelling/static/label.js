@@ -13,7 +13,9 @@ import { changed, refresh, session } from "./session.js";
 import { announce, keepStatusNew } from "./status.js";
 import { stopPanel } from "./stop.js";
 
-const RENEW_MS = 20_000;
+const RENEW_MS = 3000;
+// So often the page asks as if it knew nothing: clips that were lent to others come back without a word.
+const ANEW_EVERY = 7;
 const WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 
@@ -68,7 +70,12 @@ async function start() {
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
   route();
-  setInterval(() => document.visibilityState === "visible" && !outbox.numUnsent && refresh().then(changed, () => {}), RENEW_MS);
+  let number = 0;
+  setInterval(() => {
+    if (document.visibilityState !== "visible" || outbox.numUnsent) return;
+    number += 1;
+    refresh(number % ANEW_EVERY > 0).then((isNew) => isNew && changed(), () => {});
+  }, RENEW_MS);
 }
 
 keepListsNew();

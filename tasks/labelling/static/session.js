@@ -9,6 +9,7 @@ const NUM_DIGITS = 9;
 export const changes = new EventTarget();
 
 export const session = {
+  version: "",
   me: "",
   mayWrite: false,
   ready: false,
@@ -26,9 +27,11 @@ export const session = {
   merges: [],
 };
 
-/** Read state and classes of the server; call `changed` afterwards. */
-export async function refresh() {
-  const state = await get("state");
+/** Read state and classes of the server, unless nothing `isKnown` is new; return whether to call `changed`. */
+export async function refresh(isKnown = false) {
+  const state = await get("state", { known: isKnown ? session.version : "" });
+  if (isKnown && state.version === session.version && state.version) return false;
+  session.version = state.version ?? "";
   session.me = state.me;
   session.mayWrite = state.may_write;
   session.secondShare = state.second_share;
@@ -47,6 +50,7 @@ export async function refresh() {
     session.nouns = merged("noun", classes.nouns);
     takeDigits(state.frequent);
   }
+  return true;
 }
 
 /** Tell all views that something is new. */

@@ -78,6 +78,24 @@ test("an answer over an interval that is shown says so, and its undo shows the c
   assert.deepEqual([page.said[2].verb, page.said[2].over, page.text("clip-caption")], ["take", "token-9", "a.mp4 0:01.00–0:02.00"]);
 });
 
+test("what is new is there at the next question, and the clip on the screen stays", async () => {
+  const server = serverState();
+  server.state.version = "1";
+  const page = await Visitor.open(server);
+  await page.wait(3000);
+  const { length } = page.asked;
+  await page.wait(3000);
+  assert.deepEqual(page.asked.slice(length).map(({ path }) => path), ["state?known=1"]);
+  server.state.version = "2";
+  server.clips[1].isCovered = true;
+  Object.assign(server.clips[0], { isCovered: true, label: { verb: "wash", noun: "pan", origin: "ben" } });
+  server.clips[2].suggestions = [{ verb: "stir", noun: "soup", probability: 0.7 }];
+  await page.wait(3000);
+  assert.deepEqual([page.text("clip-caption"), page.text("clip-label")], ["a.mp4 0:00.00–0:01.00", "Answer: wash pan (by ben)Enter keeps it"]);
+  await page.press("Enter");
+  assert.deepEqual([page.text("clip-caption"), page.texts("#suggestions .word")], ["a.mp4 0:02.00–0:03.00", ["stir soup"]]);
+});
+
 test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
   const page = await Visitor.open(serverState(), "#%");
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");

@@ -134,6 +134,14 @@ describe("Intervals", () => {
     assert.equal(page.text("interval-conflicts"), "");
   });
 
+  test("an interval of another person is there at the next question", async () => {
+    const page = await open();
+    page.server.videos[VIDEO] = video({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    page.server.state.version = "2";
+    await page.wait(3000);
+    assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
+  });
+
   test("blind hides the suggestions here, too", async () => {
     const page = await open();
     page.by("blind").checked = true;
