@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -10,6 +11,8 @@ from tasks.errors import BadConfiguration
 
 S = TypeVar("S", bound=BaseSettings)
 DOCKER_SIZE = r"^\d+[bkmg]$"
+LABEL_PATH = "/retake/label/"
+"""Where Airflow serves the page Label."""
 
 
 class StoreSettings(BaseSettings):
@@ -151,6 +154,14 @@ class KubernetesSettings(BaseSettings):
     user: int = Field(10001, ge=1, description="user and group id of a step")
     start_seconds: int = Field(900, ge=1, description="maximum wait of a pod for a node, and again for its image")
     poll_seconds: float = Field(10, gt=0, description="interval between two checks of a pod")
+
+
+def label_url(airflow_url: str | None, uid: str = "") -> str:
+    """Make the address of the page Label, or of a clip on it, in the Airflow of a run; empty if it is not known."""
+    base, dags, _ = (airflow_url or "").partition("/dags/")
+    if not dags or urlsplit(base).scheme not in ("http", "https"):
+        return ""
+    return base + LABEL_PATH + (f"#clip={quote(uid, safe='')}" if uid else "")
 
 
 def load(settings: type[S]) -> S:

@@ -56,6 +56,22 @@ def crops_in_words(crops: int) -> str:
     return "centre crop" if crops == 1 else f"{crops} crops"
 
 
+def clock(seconds: float) -> str:
+    """Format a position in a video: `0:08`, `1:02:03`.
+
+    It has a decimal unless it is a whole second.
+    """
+    whole, tenth = divmod(round(10 * seconds), 10)
+    hours, minutes = divmod(whole // 60, 60)
+    place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    return f"{place}.{tenth}" if tenth else place
+
+
+def stretch(start_seconds: float, stop_seconds: float) -> str:
+    """Format a part of a video, from clock to clock."""
+    return f"{clock(start_seconds)}\N{EN DASH}{clock(stop_seconds)}"
+
+
 def signed(difference: float) -> str:
     """Format a difference of shares in percentage points: `+8.3`, `-8.3`, `0.0`."""
     value = _rounded(100 * difference)

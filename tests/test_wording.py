@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.report.formats import leaning
 from tasks.wording import (
+    clock,
     count,
     duration,
     listed,
@@ -23,6 +24,7 @@ from tasks.wording import (
     roughly,
     signed,
     size,
+    stretch,
 )
 from tests.report.rendered import HOSTILE, rendered
 
@@ -31,6 +33,8 @@ from tests.report.rendered import HOSTILE, rendered
     ("written", "expected"),
     [
         (percent(0.3478), "34.8 %"),
+        ([clock(seconds) for seconds in (0, 8, 61.04, 3599.96, 2.5)], ["0:00", "0:08", "1:01", "1:00:00", "0:02.5"]),
+        (stretch(24, 32), "0:24\N{EN DASH}0:32"),
         (percent_interval((-0.0001, 0.52149)), "[0.0, 52.1]"),
         (percent_interval((-1, 1)), "[-100.0, 100.0]"),
         (count(1, "clip"), "1 clip"),

@@ -58,13 +58,6 @@ async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) 
     await app(scope, receive, send)
 
 
-async def short(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
-    """Lead from `label/#clip=<uid>` to the page: a browser keeps the hash."""
-    from starlette.responses import RedirectResponse
-
-    await RedirectResponse("../retake/label/")(scope, receive, send)
-
-
 def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
     """Import the page's modules when a process of the API server starts, in the background; change nothing in its application."""
     threading.Thread(target=import_module, args=("tasks.labelling.app",), daemon=True, name="labelling-imports").start()
@@ -78,10 +71,7 @@ class LabelPage(AirflowPlugin):
     """
 
     name = "retake_label"
-    fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
-        {"app": application, "url_prefix": "/retake/label", "name": "Retake: label"},
-        {"app": short, "url_prefix": "/label", "name": "Retake: short address of the labelling page"},
-    ]
+    fastapi_apps = [{"app": application, "url_prefix": "/retake/label", "name": "Retake: label"}]  # noqa: RUF012 - as Airflow declares it
     fastapi_root_middlewares = [{"middleware": import_ahead, "name": "Retake: import the labelling page"}]  # noqa: RUF012 - as Airflow declares it
     external_views = [  # noqa: RUF012 - as Airflow declares it
         {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.dataset.statements import Ledger
-from tasks.results.dataset import action_name
+from tasks.results.dataset import Disagreement, action_name
 from tasks.results.labelling import ClipStatement
 
 
@@ -14,6 +14,7 @@ class Pair(NamedTuple):
     video: str
     first: str
     second: str
+    uid: str
 
 
 def read_twice(ledger: Ledger) -> list[Pair]:
@@ -29,8 +30,13 @@ def read_twice(ledger: Ledger) -> list[Pair]:
         words = [ledger.words(one) for one in _blind(standing)]
         said = [action_name(*one) for one in words if one]
         if len(said) == 2:
-            pairs.append(Pair(video, *said))
+            pairs.append(Pair(video, said[0], said[1], standing[-1].uid))
     return pairs
+
+
+def differing(pairs: Sequence[Pair]) -> tuple[Disagreement, ...]:
+    """List the clips to which two people give different answers."""
+    return tuple(Disagreement(uid=pair.uid, first=pair.first, second=pair.second) for pair in pairs if pair.first != pair.second)
 
 
 def _blind(standing: Sequence[ClipStatement]) -> Sequence[ClipStatement]:

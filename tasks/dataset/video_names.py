@@ -2,24 +2,26 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from tasks.results.dataset import DatasetClip
 from tasks.results.video import VideoRecord
 
 
-def video_names(videos: Sequence[VideoRecord]) -> dict[str, str]:
+def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
     """Name each video by its file, by its path if another file has the same name, or by its hash if the path does not tell it apart either.
 
     The names are unique without their extensions, too. That of a prediction (`name_without_label`) is taken if there is no other.
     """
-    files = Counter(_stem(name) for video in videos for name in video.names)
-    paths = Counter(without_extension(_path(name)).casefold() for video in videos for name in video.names)
+    names_of = {video.video: video.names for video in videos}
+    files = Counter(_stem(name) for names in names_of.values() for name in names)
+    paths = Counter(without_extension(_path(name)).casefold() for names in names_of.values() for name in names)
     named = {}
-    for video in videos:
-        path = _path(min(video.names, key=lambda name: (PurePosixPath(name).stem.endswith(_mark(video.video)), name)))
+    for video, names in names_of.items():
+        path = _path(min(names, key=lambda name: (PurePosixPath(name).stem.endswith(_mark(video)), name)))
         is_only = paths[without_extension(path).casefold()] == 1
-        named[video.video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video.video
+        named[video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video
     return named
 
 

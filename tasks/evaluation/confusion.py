@@ -4,7 +4,7 @@ Legend: r true classes, c predicted classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.scoring import ScoredClips
 from tasks.results.dataset import Vocabulary
-from tasks.results.metrics import ConfusionCounts
+from tasks.results.metrics import Cell, ConfusionCounts
 from tasks.results.record import ModelRole
 
 MAX_CLASSES = 30
+MAX_LISTED = 12
+"""Clips of a cell that are named."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Confusion:
         rows: (r,) names of the true classes, most frequent first.
         columns: (c,) the same names in the same order, then the classes that are only predicted.
         counts: (r, c) clips.
+        places: (n, 2) row and column of each clip.
     """
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: NDArray[np.int64]
+    places: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     @property
     def support(self) -> NDArray[np.int64]:
@@ -53,9 +57,11 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
     columns = rows + [class_id for class_id, _ in by_predicted]
     row_of, column_of = _positions(rows, max_classes), _positions(columns, max_classes)
     counts = np.zeros((max(row_of.values()) + 1, max(column_of.values()) + 1), np.int64)
-    for true, named in zip(answers.true.tolist(), answers.predicted.tolist(), strict=True):
-        counts[row_of[true], column_of[named]] += 1
-    return Confusion(_shown(rows, answers, max_classes), _shown(columns, answers, max_classes), counts)
+    places = np.array(
+        [(row_of[true], column_of[named]) for true, named in zip(answers.true.tolist(), answers.predicted.tolist(), strict=True)]
+    )
+    np.add.at(counts, tuple(places.T), 1)
+    return Confusion(_shown(rows, answers, max_classes), _shown(columns, answers, max_classes), counts, places)
 
 
 def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
@@ -66,10 +72,25 @@ def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) 
         vocabulary: names of the classes.
     """
     return tuple(
-        ConfusionCounts(model=model, target=target, rows=found.rows, columns=found.columns, counts=tuple(map(tuple, found.counts.tolist())))
-        for model, answers in ((model, answers_of(clips, vocabulary)) for model, clips in scored.items())
+        ConfusionCounts(
+            model=model,
+            target=target,
+            rows=found.rows,
+            columns=found.columns,
+            counts=tuple(map(tuple, found.counts.tolist())),
+            wrong=_wrong(found, answers[target], clips),
+        )
+        for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
         for target, found in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
     )
+
+
+def _wrong(found: Confusion, answers: Answers, clips: ScoredClips) -> tuple[Cell, ...]:
+    uids: dict[tuple[int, int], list[str]] = {}
+    for i in sorted(np.flatnonzero(~answers.right).tolist(), key=lambda i: (-clips.losses[i], clips.uids[i])):
+        row, column = found.places[i].tolist()
+        uids.setdefault((row, column), []).append(clips.uids[i])
+    return tuple(Cell(row=row, column=column, num_clips=len(of), uids=tuple(of[:MAX_LISTED])) for (row, column), of in sorted(uids.items()))
 
 
 def _positions(ids: list[int], max_classes: int) -> dict[int, int]:

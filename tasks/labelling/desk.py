@@ -142,7 +142,7 @@ class Desk:
         """Compute how far two readers agree, once for each state of the log; others are not kept waiting."""
         number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
         if self._agreed is None or self._agreed[0] != number:
-            self._agreed = number, agreement(pairs)
+            self._agreed = number, agreement([pair[:3] for pair in pairs])
         return self._agreed[1]
 
     def write(self, statement: AnyStatement) -> int:

@@ -5,13 +5,14 @@ No requests, no web fonts, readable without scripts.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader
+from jinja2 import ChoiceLoader, PackageLoader
 
 from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.detection import MIN_SOURCES, TIOUS
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
-from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, clock, drawing, interval_bars, spans
+from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.prediction.to_label import ToLabel
 from tasks.prediction.when_scores import WhenScores
 from tasks.report.confusion_tables import matrix_between
@@ -20,6 +21,7 @@ from tasks.report.templating import frame_script, templates
 from tasks.results.evaluation import EngineUsed
 from tasks.results.prediction import Predictor, PredictorRole
 from tasks.results.record import SetAside, Target
+from tasks.settings import label_url
 from tasks.wording import count, percent
 
 MAX_SPANS_OPEN = 12
@@ -136,8 +138,11 @@ def page(inputs: PageInputs) -> str:
     script, script_hash = frame_script()
     timelines = [_timeline(video, inputs) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
+    # This package's templates over the report's, with its style and filters.
+    loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
     return (
-        environment()
+        templates()
+        .overlay(loader=loader)
         .get_template("prediction.html.j2")
         .render(
             p=inputs,
@@ -145,6 +150,7 @@ def page(inputs: PageInputs) -> str:
             sections=_sections(inputs),
             timelines=timelines,
             has_blanks=any(timeline.has_blanks for timeline in timelines),
+            fix_of=partial(label_url, inputs.provenance.airflow_run),
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
             matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
@@ -155,15 +161,6 @@ def page(inputs: PageInputs) -> str:
             script_hash=script_hash,
         )
     )
-
-
-def environment() -> Environment:
-    """Create the Jinja environment: this package's templates over the report's, with its style and filters."""
-    loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
-    made = templates().overlay(loader=loader)
-    # Copy the filters: an overlay shares them with the report's environment.
-    made.filters = {**made.filters, "clock": clock}
-    return made
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:

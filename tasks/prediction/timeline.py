@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tasks.wording import percent
+from tasks.wording import clock, percent
 
 Said = TypeVar("Said")
 
@@ -131,17 +131,6 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
         for one in intervals
         if one.start_seconds < total
     )
-
-
-def clock(seconds: float) -> str:
-    """Format a position in a video: `0:08`, `1:02:03`.
-
-    It has a decimal unless it is a whole second.
-    """
-    whole, tenth = divmod(round(10 * seconds), 10)
-    hours, minutes = divmod(whole // 60, 60)
-    place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-    return f"{place}.{tenth}" if tenth else place
 
 
 def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:

@@ -1,7 +1,7 @@
 """Lay out confusion matrices as HTML tables, networks side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.evaluation.confusion import Confusion
@@ -21,7 +21,7 @@ Size = Literal["small", "medium", "large"]
 class Cell:
     """Clips of one true class with one predicted class.
 
-    Count, `text` that fits the cell, and share of the true class.
+    Count, `text` that fits the cell, and share of the true class. `uids` are the first of the wrong ones, listed under the `anchor`.
     """
 
     count: int
@@ -30,6 +30,9 @@ class Cell:
     is_right: bool
     depth: Literal["pale", "mid", "deep"]
     title: str
+    anchor: str = ""
+    num_wrong: int = 0
+    uids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Matrix:
     rows: tuple[Row, ...]
     size: Size
 
+    @property
+    def wrong(self) -> tuple[Cell, ...]:
+        """List the cells whose clips are named."""
+        return tuple(cell for row in self.rows for cell in row.cells if cell.uids)
+
 
 def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole, ...]) -> tuple[tuple[Target, tuple[Matrix, ...]], ...]:
     """Group the matrices of `roles`, in their order, by target; skip targets without any."""
@@ -61,7 +69,7 @@ def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole,
         found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
         if found:
             size = _size(max(len(one.columns) for one in found))
-            groups.append((target, tuple(_matrix(one.rows, one.columns, one.counts, size, one.model) for one in found)))
+            groups.append((target, tuple(_with_clips(_matrix(one.rows, one.columns, one.counts, size, one.model), one) for one in found)))
     return tuple(groups)
 
 
@@ -81,6 +89,18 @@ def _matrix(names: Sequence[str], columns: tuple[str, ...], table: Sequence[Sequ
         cells = tuple(_cell(name, column, number, support) for column, number in zip(columns, counts, strict=True))
         rows.append(Row(name, support, cells))
     return Matrix(role, columns, tuple(rows), size)
+
+
+def _with_clips(matrix: Matrix, counts: ConfusionCounts) -> Matrix:
+    wrong = {(cell.row, cell.column): cell for cell in counts.wrong}
+
+    def filled(cell: Cell, row: int, column: int) -> Cell:
+        found = wrong.get((row, column))
+        anchor = f"cell-{counts.target}-{counts.model}-{row}-{column}"
+        return replace(cell, anchor=anchor, num_wrong=found.num_clips, uids=found.uids) if found else cell
+
+    rows = (replace(row, cells=tuple(filled(cell, i, j) for j, cell in enumerate(row.cells))) for i, row in enumerate(matrix.rows))
+    return replace(matrix, rows=tuple(rows))
 
 
 def _cell(true: str, predicted: str, number: int, support: int) -> Cell:

@@ -3,8 +3,9 @@
 No requests, no web fonts, readable without scripts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tasks.keys import JOINED
 from tasks.options import Options, TrainOptions
@@ -24,8 +25,10 @@ from tasks.report.nameable_scores import nameable_rows, unnamed_of
 from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
 from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import frame_script, rendered
-from tasks.results.metrics import Metrics
+from tasks.results.metrics import Metrics, NamedClip
 from tasks.results.record import MODELS
+from tasks.settings import label_url
+from tasks.wording import stretch
 
 SECTIONS = (
     ("scores", "Scores"),
@@ -62,10 +65,13 @@ def page(inputs: ReportInputs) -> str:
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
     labels = {role: label_of(role, metrics) for role in MODELS}
+    clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips})
     script, script_hash = frame_script()
     return rendered(
         "page.html.j2",
         m=metrics,
+        clip_of=clip_of,
+        names_of=lambda uids: [clip_of(uid)[0] or uid for uid in uids],
         script=script,
         script_hash=script_hash,
         sections=SECTIONS,
@@ -98,6 +104,14 @@ def page(inputs: ReportInputs) -> str:
         machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
         option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
     )
+
+
+def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[str, str, str, str]:
+    """Return a clip's name, if it is known, its uid, its address on the page Label, and the link to its frames on this page."""
+    named = clips.get(uid)
+    name = f"{named.file} {stretch(named.start_seconds, named.stop_seconds)}" if named else ""
+    frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
+    return name, uid, label_url(metrics.provenance.airflow_run, uid), frames
 
 
 def training_settings(metrics: Metrics) -> Sequence[Setting]:

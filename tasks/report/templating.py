@@ -35,10 +35,12 @@ def templates() -> Environment:
         setting=formats.setting,
         thousands="{:,}".format,
         counted=wording.count,
+        clock=wording.clock,
         some=wording.some,
         md=wording.markdown_text,
         code=formats.code,
     )
+    environment.globals["stretch"] = wording.stretch
     environment.tests["web_address"] = formats.is_web_address
     environment.tests["at_search_limit"] = at_search_limit
     return environment

@@ -124,11 +124,19 @@ class ReadFolder(Record):
         return f"verb '{self.verb}', " + ("no object" if self.noun == NO_OBJECT else f"noun '{self.noun}'")
 
 
+class Disagreement(Record):
+    """A clip that two people label differently, and their labels."""
+
+    uid: str
+    first: str
+    second: str
+
+
 class Agreement(Record):
     """How far two people agree about the clips that both labelled, the second without seeing the first label.
 
     `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with
-    fewer than `MIN_VIDEOS_OF_AGREEMENT`.
+    fewer than `MIN_VIDEOS_OF_AGREEMENT`. `differing` are the clips with two answers.
     """
 
     num_clips: int
@@ -136,6 +144,7 @@ class Agreement(Record):
     share: float
     kappa: float | None
     interval: tuple[float, float] | None
+    differing: tuple[Disagreement, ...] = Field((), exclude_if=lambda clips: not clips)
 
     @property
     def about_interval(self) -> str:

@@ -64,6 +64,15 @@ class ClassChange(Record):
     is_worse: bool
 
 
+class NamedClip(Record):
+    """A clip as people know it: by its film and its time."""
+
+    uid: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+
+
 class Mistake(Record):
     """One of the fine-tuned network's worst mistakes on the deciding split."""
 
@@ -133,6 +142,15 @@ class DataChecks(Record):
         return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
 
 
+class Cell(Record):
+    """Wrongly predicted clips of one cell of a confusion matrix, by uid, the largest loss first; `num_clips` counts those not listed, too."""
+
+    row: int
+    column: int
+    num_clips: int
+    uids: tuple[str, ...]
+
+
 class ConfusionCounts(Record):
     """Confusion matrix of one model on the deciding split.
 
@@ -146,6 +164,7 @@ class ConfusionCounts(Record):
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    wrong: tuple[Cell, ...] = Field((), exclude_if=lambda cells: not cells)
 
 
 class LabelCount(Record):
@@ -240,8 +259,24 @@ class Metrics(Record):
         (), description="the fine-tuned network minus a plain probe on the same features; empty where it was not compared"
     )
     no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
+    clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     provenance: Provenance
+
+    @property
+    def named_uids(self) -> set[str]:
+        """Collect the uids of all clips that are named."""
+        pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)
+        read_twice = self.checks.agreement.differing if self.checks.agreement else ()
+        return {
+            *(mistake.uid for mistake in self.mistakes),
+            *(uid for pair in pairs for uid in (pair.uid, pair.other_uid)),
+            *(clip.uid for clip in self.checks.two_actions),
+            *(clip.uid for clip in read_twice),
+            *(self.checks.with_speech or ()),
+            *(uid for result in self.results for uid in result.unheard),
+            *(uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids),
+        }
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.dataset.agreement import read_twice
+from tasks.dataset.agreement import differing, read_twice
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.page_files import with_page_labels
 from tasks.dataset.statements import page_labels, page_parts, touched_clips
@@ -48,6 +48,8 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     found = label_now(store, store_uri, segment, options)
     ids = number_words(store, store_uri, found.own, found.labelling.words_without_id)
     labelling = found.labelling.with_ids(ids)
+    pairs = read_twice(found.given.by_hand)
+    agreed = agreement([pair[:3] for pair in pairs])
     return LabelsFile(
         recipe=recipe_of(segment),
         segment=segment,
@@ -59,7 +61,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         folders=labelling.folders,
         left_out=labelling.left_out,
         hints=(*labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
-        agreement=agreement(read_twice(found.given.by_hand)),
+        agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
     )
 

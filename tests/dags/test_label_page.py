@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from tasks.labelling.app import STATIC
 from tasks.local.home import REPOSITORY
+from tasks.settings import LABEL_PATH
 
 PLUGIN = """
 import sys
@@ -24,22 +25,17 @@ for thread in threading.enumerate():
     if thread.name == "labelling-imports":
         thread.join()
 assert "tasks.labelling.app" in sys.modules
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
-site = Starlette()
-for part in LabelPage.fastapi_apps:
-    site.mount(part["url_prefix"], part["app"])
-away = TestClient(site, root_path="/here").get("/label/", follow_redirects=False).headers["location"]
-assert away == "../retake/label/", away
 (view,) = LabelPage.external_views
 print(view["icon"], view["icon_dark_mode"])
+print(LabelPage.fastapi_apps[0]["url_prefix"])
 """
 
 
 def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
     done = subprocess.run([sys.executable, "-c", PLUGIN], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    icons = done.stdout.splitlines()[-1].split()
+    *icons, address = done.stdout.split()[-3:]
+    assert f"{address}/" == LABEL_PATH
     assert len(icons) == 2
     for icon in icons:
         folder, _, name = icon.rpartition("/")

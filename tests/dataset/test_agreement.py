@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.dataset.agreement import read_twice
+from tasks.dataset.agreement import differing, read_twice
 from tasks.dataset.statements import Ledger
 from tests.dataset.test_statements import CLIPS, Writer
 
@@ -17,7 +17,11 @@ def pairs(*said: str, merged=()) -> list[tuple[str, str]]:
             log.withdraw(token, undo=True)
     for names in merged:
         log.merge("verb", *names)
-    return [(pair.first, pair.second) for pair in read_twice(Ledger.of(log.entries))]
+    found = read_twice(Ledger.of(log.entries))
+    assert [(one.first, one.second) for one in differing(found)] == [
+        (pair.first, pair.second) for pair in found if pair.first != pair.second
+    ]
+    return [(pair.first, pair.second) for pair in found]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluation.confusion import confusion_of, confusions
+from tasks.evaluation.confusion import MAX_LISTED, confusion_of, confusions
 from tasks.results.record import TARGETS
 from tests.evaluation.clips import answers
 
@@ -31,4 +31,10 @@ def test_the_matrices_of_a_report_hold_every_clip_of_every_network(make_clips, v
     found = confusions(scored, vocabulary)
     assert [(c.model, c.target) for c in found] == [(model, target) for model in scored for target in TARGETS]
     assert all(sum(map(sum, c.counts)) == 20 for c in found)
+    for c in found:
+        errors = {(i, j): n for i, row in enumerate(c.counts) for j, n in enumerate(row) if n and c.rows[i] != c.columns[j]}
+        assert {(cell.row, cell.column): cell.num_clips for cell in c.wrong} == errors
+        assert all(len(cell.uids) == min(cell.num_clips, MAX_LISTED) for cell in c.wrong)
+        losses = dict(zip(scored[c.model].uids, scored[c.model].losses.tolist(), strict=True))
+        assert all(sorted(cell.uids, key=lambda uid: -losses[uid]) == list(cell.uids) for cell in c.wrong)
     assert all(len(c.counts) == len(c.rows) and {len(row) for row in c.counts} == {len(c.columns)} for c in found)

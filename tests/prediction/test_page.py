@@ -3,9 +3,8 @@ from dataclasses import replace
 import pytest
 
 from tasks.prediction.agreement import Agreement
-from tasks.prediction.page import environment, page
-from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, clock, drawing, spans
-from tasks.report.templating import templates
+from tasks.prediction.page import page
+from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.results.record import TARGETS
 from tests.prediction.pages import HOSTILE, alone, hostile, predictor, usual
 from tests.report.tree import Tree
@@ -119,18 +118,6 @@ def test_without_calibration_no_share_of_right_answers_is_promised():
     text = reading(replace(alone(), model=predictor("alone", is_calibrated=False)))
     assert "Probabilities of alone Not calibrated:" in text
     assert "seven" not in text
-
-
-def test_the_reports_own_templates_stay_as_they_are():
-    assert "clock" in environment().filters
-    assert "clock" not in templates().filters
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0, "0:00"), (8, "0:08"), (61.04, "1:01"), (3599.96, "1:00:00"), (7, "0:07"), (2.5, "0:02.5")]
-)
-def test_a_place_in_a_video(seconds, shown):
-    assert clock(seconds) == shown
 
 
 def clip(i, ours, theirs="take bag", truth=None):

@@ -15,12 +15,14 @@ from tasks.promotion.verdict import verdict_on
 from tasks.results.evaluation import Attempt, EngineUsed, EvaluateResult, Latency, RuleOutcome
 from tasks.results.metrics import (
     Calibration,
+    Cell,
     ConfusionCounts,
     DataChecks,
     LabelConflict,
     LabelCount,
     Metrics,
     Mistake,
+    NamedClip,
     NearDuplicate,
     Provenance,
     ReliabilityBin,
@@ -51,6 +53,19 @@ def answers_of(named, target, role):
 
 def sources_of(named):
     return [str(i % named.num_sources) for i in range(len(named.true))]
+
+
+def uid_of(clip):
+    return f"{clip:012x}_000000000-000008000"
+
+
+def wrong_cells(matrix, answers):
+    """The first two wrong clips of each cell."""
+    cells = {}
+    for i, place in enumerate(matrix.places.tolist()):
+        if not answers.right[i]:
+            cells.setdefault(tuple(place), []).append(uid_of(i))
+    return tuple(Cell(row=r, column=c, num_clips=len(uids), uids=uids[:2]) for (r, c), uids in cells.items())
 
 
 @cache
@@ -143,7 +158,14 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
         "class_changes": class_changes(ours, theirs),
         "confusions": tuple(
-            ConfusionCounts(model=role, target=t, rows=matrix.rows, columns=matrix.columns, counts=matrix.counts.tolist())
+            ConfusionCounts(
+                model=role,
+                target=t,
+                rows=matrix.rows,
+                columns=matrix.columns,
+                counts=matrix.counts.tolist(),
+                wrong=wrong_cells(matrix, answers_of(named, t, role)),
+            )
             for role in roles
             for t in named.targets
             for matrix in [confusion_of(answers_of(named, t, role))]
@@ -152,7 +174,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
         "mistakes": tuple(
             Mistake(
-                uid=f"{i:012x}-0003",
+                uid=uid_of(i),
                 clip_uri=f"s3://retake/clips/{i:012x}/0003.mp4",
                 source=f"video-{i % 3}",
                 loss=9.1 - i / 50,
@@ -161,6 +183,10 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
                 **dict(zip(("opponent_verb", "opponent_noun"), named.answers[opponent][i], strict=True)),
             )
             for i in wrong
+        ),
+        "clips": tuple(
+            NamedClip(uid=uid_of(i), file=f"{named.true[i][0]}-{i % 3}.mp4", start_seconds=8 * i, stop_seconds=8 * i + 8)
+            for i in range(len(named.true))
         ),
         "checks": checks,
         "epochs": epochs(num_epochs, validated, named.targets),
@@ -172,6 +198,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             dataset_digest="2c26b46b68ffc68f",
             split_seed=7,
             bootstrap_seed=0,
+            airflow_run="http://localhost:8080/dags/retrain/runs/manual",
             trained_on={**MACHINE, "device": "cuda", "device_name": "NVIDIA H100", "device_memory_bytes": 85_899_345_920},
             mlflow_run_url="http://localhost:5000/#/experiments/1/runs/0123456789abcdef",
         ),

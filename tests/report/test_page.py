@@ -4,11 +4,11 @@ import pytest
 
 from tasks.report.card import model_card
 from tasks.report.page import SECTIONS, page
-from tasks.results.dataset import NO_OBJECT, Agreement
+from tasks.results.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.results.metrics import ClassChange, TwoActions
 from tasks.results.probe import ProbeDifference
 from tasks.results.record import TARGETS
-from tasks.wording import p_value, percent, percent_interval, signed
+from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.records import some
 from tests.report.conftest import CASES
 from tests.report.tree import Tree, plain, rows_of
@@ -129,8 +129,31 @@ def test_confusion_counts_are_all_there(make_inputs, page_of):
     inputs, html = make_inputs("original"), page_of("original")
     section = re.search(r'<section id="confusion">.*?</section>', html, re.S).group()
     assert section.count('<table class="matrix') == 6
-    printed = [int(n) for n in re.findall(r"<span>(\d+)</span></td>", section)]
+    printed = [int(n) for n in re.findall(r">(\d+)</(?:span|a)></td>", section)]
     assert sorted(printed) == sorted(n for c in inputs.metrics.confusions for row in c.counts for n in row if n)
+
+
+def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, page_of, changed_page):
+    metrics, tree = make_inputs("original").metrics, Tree(page_of("original"))
+    links, ids = [a["href"] for a in tree.of("a")], {attributes.get("id") for _, attributes in tree.elements}
+    cells = [f"cell-{c.target}-{c.model}-{one.row}-{one.column}" for c in metrics.confusions for one in c.wrong]
+    findings = ("shared-sources", "near-duplicates", "missing-from-train", "label-conflicts")
+    assert len(cells) > 6
+    assert [anchor for anchor in (*cells, *findings) if f"#{anchor}" not in links or anchor not in ids] == []
+    mends = {link for link in links if "/label/" in link}
+    assert mends == {f"http://localhost:8080/retake/label/#clip={uid}" for uid in metrics.named_uids}
+    worst = metrics.clips[int(metrics.mistakes[0].uid[:12], 16)]
+    assert f"{worst.file} {stretch(worst.start_seconds, worst.stop_seconds)} Fix in Label {worst.uid}" in tree.text
+    by_hand = changed_page("original", provenance=metrics.provenance.model_copy(update={"airflow_run": "started by hand"}))
+    assert "Fix in Label" not in by_hand
+    assert worst.uid in by_hand
+
+
+def test_clips_with_two_answers_are_listed(make_inputs, changed_page):
+    agreement = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
+    html = changed_page(checks=make_inputs().metrics.checks.model_copy(update={"agreement": agreement}))
+    assert "1 of them differently" in plain(html)
+    assert f"{ALONE} put meat take <b>" in plain(html)
 
 
 def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_of):
@@ -145,7 +168,7 @@ def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_o
 def test_what_the_data_checks_found_is_named(page_of):
     dirty, clean = page_of("original"), page_of("usual")
     for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
-        assert found in dirty
+        assert found in plain(dirty)
     assert clean.count("✓ none") == 4
     assert "No problems in 479 clips of 2 splits." in clean
 

@@ -7,6 +7,7 @@ import numpy as np
 from tasks.report.card import model_card
 from tasks.report.page import page
 from tasks.report.sheets import spectrogram_sheet
+from tasks.wording import stretch
 from tests.report.tree import Tree
 
 
@@ -17,14 +18,15 @@ def test_the_sound_of_a_mistake_stands_beside_it_and_its_absence_is_told(make_in
     results = [result.model_copy(update={"unheard": (silent,)}) for result in usual.results]
     metrics = inputs.metrics.model_copy(update={"results": tuple(results), "mistakes": usual.mistakes})
     uids = [mistake.uid for mistake in usual.mistakes]
+    shown = {clip.uid: f"{clip.file} {stretch(clip.start_seconds, clip.stop_seconds)}" for clip in metrics.clips}
     sheet = spectrogram_sheet(np.full((1601, 128), 90, np.uint8))
     html = page(replace(inputs, metrics=metrics, spectrograms=dict.fromkeys(uids, sheet) | {silent: b""}))
     tree = Tree(html)
     assert not tree.faults
     pictures = [image["alt"] for image in tree.of("img") if image["alt"].startswith("Spectrogram")]
-    assert pictures == [f"Spectrogram of clip {uid}" for uid in uids if uid != silent]
+    assert pictures == [f"Spectrogram of clip {shown[uid]}" for uid in uids if uid != silent]
     assert html.count("nothing to hear</p>") == 1
-    assert f"had nothing to hear: {silent}" in html
+    assert f"had nothing to hear: {shown[silent]}" in html
     assert "their frames and sound" in html
 
 
