@@ -11,8 +11,8 @@ from tasks.errors import BadConfiguration
 
 S = TypeVar("S", bound=BaseSettings)
 DOCKER_SIZE = r"^\d+[bkmg]$"
-LABEL_PATH = "/retake/label/"
-"""Where Airflow serves the page Label."""
+LABEL_PATH = "/label/"
+"""The short address of the page Label in Airflow."""
 
 
 class StoreSettings(BaseSettings):

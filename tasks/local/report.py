@@ -33,7 +33,7 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     summary = _result(api, run, "summarise")
     if summary is not None:
         found = SummaryResult.model_validate(summary)
-        yield f"{found.num_videos} videos in {found.num_files} files gave {found.num_clips} clips"
+        yield f"{found.in_words}; {found.num_clips} clips"
         yield from _listed("set aside", found.num_set_aside, found.first_set_aside, "summarise")
         yield from _listed("warnings", found.num_warnings, found.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:

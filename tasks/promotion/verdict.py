@@ -93,5 +93,5 @@ def _against_majority(ours: EvaluateResult) -> str:
     elif action.top1_interval[0] > action.majority_top1:
         told = f"{always} gives significantly less, {percent(action.majority_top1)}"
     else:
-        told = f"{always} gives {percent(action.majority_top1)}, which is not significantly less"
+        told = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
     return f"{told}; the network classifies {listed(others)}" if others else told

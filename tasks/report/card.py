@@ -8,7 +8,7 @@ from tasks.report.formats import leaning
 from tasks.report.learning_curve import answer_of
 from tasks.report.nameable_scores import nameable_rows, unnamed_in_words
 from tasks.report.nothing_scores import TITLES, nothing_caption, nothing_rows
-from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.page_scores import cautions, deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import rendered
 from tasks.results.metrics import Metrics
 
@@ -28,6 +28,7 @@ def model_card(metrics: Metrics) -> str:
         "card.md.j2",
         m=metrics,
         verdict=verdict_of(metrics),
+        cautions=[words for words, _ in cautions(metrics)],
         leaning=leaning(metrics.deciding_split),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,

@@ -23,7 +23,7 @@ from tasks.report.machine import machine_rows
 from tasks.report.mistake_cards import mistake_cards
 from tasks.report.nameable_scores import nameable_rows, unnamed_of
 from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
-from tasks.report.page_scores import deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.page_scores import cautions, deciding_results, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import frame_script, rendered
 from tasks.results.metrics import Metrics, NamedClip
 from tasks.results.record import MODELS
@@ -34,7 +34,7 @@ SECTIONS = (
     ("scores", "Scores"),
     ("gate", "Gate"),
     ("classes", "Classes"),
-    ("confusion", "Confusion matrices"),
+    ("confusion", "Confusion"),
     ("training", "Training"),
     ("more-labels", "More labels"),
     ("labels", "Labels"),
@@ -81,6 +81,7 @@ def page(inputs: ReportInputs) -> str:
         labels=labels,
         opponent=opponent,
         verdict=verdict_of(metrics),
+        cautions=cautions(metrics),
         leaning=leaning(metrics.deciding_split),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,

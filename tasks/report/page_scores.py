@@ -7,7 +7,7 @@ from tasks.evaluation.majority import always_predicting, majority_scores
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import MODELS, ModelRole, Target
-from tasks.wording import percent, roughly
+from tasks.wording import count, percent, roughly
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,24 @@ def verdict_of(metrics: Metrics) -> Verdict:
     if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)
     return Verdict("kept", "Failed", then, warnings)
+
+
+def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
+    """List why the scores of the deciding split may be too optimistic, each with its section on the page."""
+    split, checks = metrics.deciding_split, metrics.checks
+    num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
+    num_alike = sum(pair.split == split for pair in checks.near_duplicates)
+    found = (
+        (len(checks.shared_sources), "source video", "in two splits", "shared-sources"),
+        (num_alike, f"{split} clip", "like a clip of another split", "near-duplicates"),
+        (
+            num_sources if num_sources is not None and num_sources < metrics.gate.min_gate_sources else 0,
+            "source video",
+            f"of {split} alone",
+            "gate",
+        ),
+    )
+    return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in found if number)
 
 
 def majority_warning(metrics: TargetMetrics) -> str:

@@ -3,6 +3,7 @@
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.formats import leaning
 from tasks.report.nameable_scores import unnamed_of
+from tasks.report.page_scores import cautions
 from tasks.results.metrics import Metrics
 from tasks.wording import markdown_text
 
@@ -10,6 +11,7 @@ from tasks.wording import markdown_text
 def approval_question(metrics: Metrics, report_url: str) -> str:
     """Write the verdict, the rules and a link to the report, the only link."""
     champion = "none yet" if metrics.champion_version is None else f"version {metrics.champion_version}"
+    doubts = "; ".join(words for words, _ in cautions(metrics))
     caution = leaning(metrics.deciding_split)
     rules = "\n".join(
         f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
@@ -17,6 +19,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
     )
     parts = (
         markdown_text(metrics.verdict),
+        markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
         markdown_text(caution),
         markdown_text(unnamed_of(metrics)),
         markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from tasks.results.record import KeptSegmentOptions, Record, SetAside
+from tasks.wording import count
 
 NUM_FIRST = 20
 """Maximum number of files that a result lists by name."""
@@ -84,14 +85,33 @@ class Inventory(Record):
         return tuple(SetAside(name=file.name, reason=file.reason) for file in self.files if file.reason)
 
 
-class IngestResult(Record):
-    """Counts of an ingest, and the batches to cut.
+class TakenFiles(Record):
+    """Counts of the files that an ingest was offered as videos; annotation files are none of them.
 
-    The inventory lists every file that was set aside.
+    `num_videos` have different contents. `num_unusable` of `num_files` were set aside; None in records of older versions.
     """
 
-    num_videos: int
     num_files: int
+    num_videos: int
+    num_unusable: int | None = Field(None, exclude_if=lambda number: number is None)
+
+    @property
+    def in_words(self) -> str:
+        """Say what became of the files; the numbers add up to them."""
+        if self.num_unusable is None:
+            return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'video')}"
+        num_copies = self.num_files - self.num_videos - self.num_unusable
+        copies = f", {num_copies:,} with the content of another" if num_copies else ""
+        unusable = f", {self.num_unusable:,} set aside" if self.num_unusable else ""
+        return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'different video')}{copies}{unusable}"
+
+
+class IngestResult(TakenFiles):
+    """Counts of an ingest, and the batches to cut.
+
+    The inventory lists every file that was set aside, annotation files included.
+    """
+
     num_annotations: int
     num_set_aside: int
     first_set_aside: tuple[SetAside, ...]
@@ -158,14 +178,12 @@ class SetAsideFile(Record):
     warnings: tuple[SetAside, ...]
 
 
-class SummaryResult(Record):
+class SummaryResult(TakenFiles):
     """Summary of one ingest, for people and for the clips' asset event.
 
-    The complete lists are in the file `set_aside_uri`.
+    The complete lists are in the file `set_aside_uri`; they name video files, annotation files, and videos that could not be cut.
     """
 
-    num_files: int
-    num_videos: int
     num_clips: int
     num_set_aside: int
     num_warnings: int

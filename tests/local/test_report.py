@@ -8,7 +8,7 @@ from tasks.local.report import REMEDY, report
 from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
-from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult
+from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
 from tests.records import some
 from tests.steps.shelf import Shelf
 
@@ -17,6 +17,7 @@ SUMMARY = some(
     SummaryResult,
     num_files=3,
     num_videos=2,
+    num_unusable=1,
     num_clips=9,
     num_set_aside=1,
     num_warnings=0,
@@ -71,7 +72,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
     api = Api({"summarise": SUMMARY, **RESULTS})
     text = "\n".join(report(api, stored(TABLE), [INGESTED, TRAINED]))
     for part in (
-        "2 videos in 3 files gave 9 clips",
+        "3 video files: 2 different videos, 1 set aside; 9 clips",
         "notes.mp4: no video stream",
         "| verb | 0.60 |",
         "decision: promoted: 0.60 beats 0.10",
@@ -79,6 +80,19 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "report: http://mlflow/r/artifacts/report.html",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((4, 3, 0), "4 video files: 3 different videos, 1 with the content of another"),
+        ((4, 1, 2), "4 video files: 1 different video, 1 with the content of another, 2 set aside"),
+        ((2, 2, None), "2 video files: 2 videos"),
+    ],
+    ids=["a copy", "all kinds", "an older record"],
+)
+def test_the_counts_of_files_add_up(counts, expected):
+    assert TakenFiles(**dict(zip(("num_files", "num_videos", "num_unusable"), counts, strict=True))).in_words == expected
 
 
 def test_clips_without_a_label_and_lines_that_were_refused_are_named():

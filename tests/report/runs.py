@@ -36,7 +36,7 @@ from tests.report.labels import curve_of
 CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
 DIRTY = DataChecks(
     shared_sources=("ZUr3DxYyTqI",),
-    near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="train", other_uid="b" * 12 + "-0007", other_split="val", distance=3.5),),
+    near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="val", other_uid="b" * 12 + "-0007", other_split="train", distance=3.5),),
     missing_from_train=("tray", "move tray"),
     label_conflicts=(LabelConflict(uid="a" * 12 + "-0002", action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
 )

@@ -29,6 +29,23 @@ def test_it_says_who_is_champion_and_what_val_leans_to_where_val_decides(make_in
     assert "also selected the kept epoch" in question(make_inputs("original").metrics)
 
 
+def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner_of_the_page(make_inputs, changed_page):
+    metrics = make_inputs("original").metrics
+    alike = metrics.checks.near_duplicates[0]
+    of_others = metrics.checks.model_copy(update={"near_duplicates": (alike.model_copy(update={"split": "test"}),), "shared_sources": ()})
+    gate = metrics.gate.model_copy(update={"min_gate_sources": 4})
+    for changes, expected in (
+        ({}, ("1 source video in two splits", "1 val clip like a clip of another split")),
+        ({"checks": of_others}, ()),
+        ({"checks": of_others, "gate": gate}, ("3 source videos of val alone",)),
+    ):
+        banner = changed_page("original", **changes)
+        banner = banner[banner.index('<div class="verdict') : banner.index('<p class="gate-line">')]
+        for text in (question(metrics, **changes), model_card(metrics.model_copy(update=changes)), banner):
+            assert [words for words in expected if words not in text] == []
+            assert ("optimistic" in text) == bool(expected)
+
+
 def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(make_inputs, page_of):
     inputs = make_inputs("usual")
     for said in (question(inputs.metrics), page_of("usual"), model_card(inputs.metrics)):

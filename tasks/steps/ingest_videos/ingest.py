@@ -17,7 +17,7 @@ from tasks.media.labelled_intervals import given_labels, intervals_to_cut, num_u
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside
-from tasks.results.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, VideoRecord
+from tasks.results.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, TakenFiles, VideoRecord
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import finish, log
 from tasks.store.layout import Layout
@@ -46,7 +46,8 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     num_annotations = len(annotation_objects(store, arguments.store))
     for bad in inventory.set_aside:
         log.warning("set aside: %s: %s", bad.name, bad.reason)
-    log.info("%d files: %d videos, %d annotation files; %d set aside", len(videos), len(names), num_annotations, len(inventory.set_aside))
+    taken = TakenFiles(num_files=len(videos), num_videos=len(names), num_unusable=sum(file.video is None for file in seen))
+    log.info("%s; annotation files: %d; set aside in all: %d", taken.in_words, num_annotations, len(inventory.set_aside))
     if arguments.sources:
         _refuse_if_useless(arguments.sources, inventory)
     elif reason := _reason_to_stop(arguments, store, names, inventory, known):
@@ -55,8 +56,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
             store.write(INGEST.address(arguments).inventory, inventory)
         raise NothingToDo(reason)
     result = IngestResult(
-        num_videos=len(names),
-        num_files=len(videos),
+        **taken.model_dump(),
         num_annotations=num_annotations,
         num_set_aside=len(inventory.set_aside),
         first_set_aside=inventory.set_aside[:NUM_FIRST],

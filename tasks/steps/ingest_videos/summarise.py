@@ -26,6 +26,7 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
     result = SummaryResult(
         num_files=ingest.num_files,
         num_videos=ingest.num_videos,
+        num_unusable=ingest.num_unusable,
         num_clips=sum(s.num_clips for s in segments),
         num_set_aside=len(found.set_aside),
         num_warnings=len(found.warnings),
@@ -35,7 +36,12 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
         recipe=recipe,
         inputs_digest=inputs_digest(store, arguments.store, recipe),
     )
-    log.info("%d files, %d videos, %d clips", result.num_files, result.num_videos, result.num_clips)
+    log.info(
+        "%s; %d clips; set aside, annotation files and videos that could not be cut included: %d",
+        result.in_words,
+        result.num_clips,
+        result.num_set_aside,
+    )
     for bad in found.set_aside:
         log.warning("set aside: %s: %s", bad.name, bad.reason)
     for warning in found.warnings:

@@ -83,6 +83,7 @@ def test_bad_addresses_and_files_cost_themselves(bench, store, video, tmp_path):
         bad = ["http://[::1/a.mp4", "http://127.0.0.1:99999/b.mp4", "http://a..b/c.mp4", f"{address}/none.csv"]
         result = bench.take(f"{address}/a.mp4", f"{address}/labels.csv", local, *bad)
     assert (result.num_videos, result.num_annotations, result.num_set_aside) == (1, 1, 6)
+    assert (result.num_files, result.num_unusable) == (5, 4)
     reasons = store.reasons()
     assert {bad.name: bad.reason for bad in result.first_set_aside} == reasons
     told = {"http://[::1/a.mp4": "Invalid IPv6", "b.mp4": "Port out of range", "c.mp4": "malformed"}
