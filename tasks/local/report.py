@@ -97,7 +97,8 @@ def _lines(store: Store, result: Ending) -> Iterator[str]:
             yield "\n\n" + store.read_bytes(Comparing.of(result).text).decode().strip() + "\n"
         case DecideResult():
             aliases = ", ".join(result.aliases) or "none"
-            yield f"decision: {'promoted' if result.promoted else 'not promoted'}: {result.reason}"
+            decided = f"promoted{', provisional champion' if result.provisional else ''}" if result.promoted else "not promoted"
+            yield f"decision: {decided}: {result.reason}"
             yield f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
         case ReportResult():
             yield f"report: {result.report_url}"

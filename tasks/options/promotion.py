@@ -15,7 +15,7 @@ class GateOptions(Options):
     promotion: Literal["auto", "approve", "never"] = Field(
         "auto",
         title="Promotion",
-        description="If every rule passes: auto promotes at once; approve asks a person in Airflow; never only registers the model",
+        description="If every rule passes, or there is no champion yet: auto promotes at once; approve asks a person in Airflow; never only registers the model",
     )
     approval_hours: int = Field(
         72,

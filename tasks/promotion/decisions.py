@@ -6,7 +6,7 @@ from tasks.results.decision import DecisionRecord
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Stored
-from tasks.tracking import Registry
+from tasks.tracking import PROVISIONAL_TAG, Registry
 from tasks.wording import plain_cell
 
 
@@ -26,8 +26,11 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
             "retake.decision_reason": decision.reason,
             "retake.decided_by": decision.decided_by,
             "retake.decided_at": decision.time,
+            PROVISIONAL_TAG: str(decision.provisional).lower(),
         },
     )
+    if decision.event == "promoted" and decision.champion_before not in (None, decision.version):
+        registry.set_tags(decision.model_name, decision.champion_before, {PROVISIONAL_TAG: "false"})
     store.write(_at(store_uri, key), decision)
     _write_table(store, store_uri)
 

@@ -10,6 +10,7 @@ from tasks.evaluation.majority import always_predicting
 from tasks.options import GateOptions
 from tasks.promotion.verdict import guessing_caveat, verdict_on
 from tasks.results.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
+from tasks.results.metrics import LabelCount
 from tasks.results.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
 
@@ -26,12 +27,14 @@ class Judgement:
         passed: whether all rules passed.
         verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
         reason: the failed rules, or the gain, for tags and tables.
+        provisional: whether it becomes the first champion without having passed, unless a person says no.
     """
 
     rules: tuple[RuleOutcome, ...]
     passed: bool
     verdict: str
     reason: str
+    provisional: bool = False
 
 
 def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
@@ -70,8 +73,12 @@ def judge(
     gate: GateOptions,
     attempt: Attempt,
     label_noise: float = 0,
+    train_counts: Sequence[LabelCount] = (),
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
+
+    Where there is no champion, a network that fails becomes the provisional one if it is better than always predicting the most frequent
+    action.
 
     With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
     then say so.
@@ -84,11 +91,13 @@ def judge(
         gate: the gate options.
         attempt: the number of earlier decisions on these clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
+        train_counts: clips of each class of the last target in train.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
+    guessing = _guessing(ours, train_counts)
     rules = (
         *([_labels(label_noise)] if label_noise else []),
         _engine(ours, theirs),
@@ -96,11 +105,16 @@ def judge(
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
         *([_first(attempt)] if ours.split == "test" else []),
         _gain(difference, gate),
-        *([_guessing(ours)] if gate.beat_guessing else []),
+        *([guessing] if gate.beat_guessing else []),
         _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
-    return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference))
+    provisional = not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and guessing.passed
+    outcome = "the champion stays" if theirs.model == "champion" else "there is still no champion"
+    if provisional:
+        asked = "a person decides whether it becomes" if gate.promotion == "approve" else "it becomes"
+        outcome = f"no other network is champion, so {asked} the provisional one"
+    return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference, outcome), provisional)
 
 
 def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
@@ -166,11 +180,15 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
 
 
-def _guessing(ours: EvaluateResult) -> RuleOutcome:
+def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleOutcome:
     action = ours.action
     passed = action.top1 > action.majority_top1
     always = always_predicting(action.majority_class)
     detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
+    if train_counts and not passed:
+        fewest = sorted(train_counts, key=lambda one: (one.num_clips, one.name))[:MAX_CLASSES_NAMED]
+        named = ", ".join(f"{quoted(one.name)} ({count(one.num_clips, 'clip')})" for one in fewest)
+        detail += f"; more labels would help, above all of what train has fewest clips of: {named}"
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
@@ -199,11 +217,10 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     return RuleOutcome(rule="classes", title="No class regresses", passed=not failed, detail=detail)
 
 
-def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        kept = "the champion stays" if theirs.model == "champion" else "there is still no champion"
-        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {kept}"
+        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {outcome}"
     else:
         told = (
             f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "

@@ -138,7 +138,7 @@ def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
 
 
 def _passed(judgement: Judgement) -> str:
-    return "passed" if judgement.passed else "not passed"
+    return "passed" if judgement.passed else f"not passed{'; provisional champion' if judgement.provisional else ''}"
 
 
 def _rules_table(judgement: Judgement) -> str:

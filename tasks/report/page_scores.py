@@ -77,7 +77,7 @@ def opponent_of(metrics: Metrics) -> ModelRole:
 def label_of(role: ModelRole, metrics: Metrics) -> str:
     """Name a network in tables: `champion (version 3)`."""
     if role == "champion" and metrics.champion_version is not None:
-        return f"champion (version {metrics.champion_version})"
+        return f"champion (version {metrics.champion_version}{', provisional' if metrics.champion_is_provisional else ''})"
     return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role
 
 
@@ -109,7 +109,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
     opponent = opponent_of(metrics)
     decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
-    then = "Not promoted: " + ("the champion stays." if opponent == "champion" else "there is still no champion.")
+    then = _without_passing(metrics)
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
     if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)
@@ -132,6 +132,18 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
         ),
     )
     return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in found if number)
+
+
+def _without_passing(metrics: Metrics) -> str:
+    if metrics.provisional:
+        outcome = {
+            "auto": "it becomes the provisional one, unless another became champion in the meantime",
+            "approve": "a person decides in Airflow whether it becomes the provisional one",
+        }[metrics.gate.promotion]
+        return f"No other network is champion: {outcome}."
+    if metrics.champion_is_provisional:
+        return "Not promoted: the champion stays. It is provisional: it has not passed the rules either, and only a network that passes replaces it."
+    return "Not promoted: " + ("there is still no champion." if metrics.champion_version is None else "the champion stays.")
 
 
 def majority_warning(metrics: TargetMetrics) -> str:

@@ -10,8 +10,12 @@ from tasks.wording import markdown_text
 
 def approval_question(metrics: Metrics, report_url: str) -> str:
     """Write the verdict, the rules and a link to the report, the only link."""
-    champion = "none yet" if metrics.champion_version is None else f"version {metrics.champion_version}"
     doubts = "; ".join(words for words, _ in cautions(metrics))
+    champion = (
+        "none yet"
+        if metrics.champion_version is None
+        else f"version {metrics.champion_version}{' (provisional)' if metrics.champion_is_provisional else ''}"
+    )
     caution = leaning(metrics.deciding_split)
     rules = "\n".join(
         f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
@@ -26,7 +30,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         f"**[Read the report]({report_url})**: tables, videos of the worst mistakes, data checks.",
         f"Current champion: {champion}. Gate rules:",
         rules,
-        "*Approve* makes the new version champion; *Reject*, or no answer in time, changes nothing. "
+        f"*Approve* makes the new version {'the provisional ' if metrics.provisional else ''}champion; *Reject*, or no answer in time, changes nothing. "
         "Your comment is stored with the decision.",
     )
     return "\n\n".join(part for part in parts if part)

@@ -6,7 +6,10 @@ from tasks.results.record import Record
 
 
 class DecisionRecord(Record):
-    """A line of `decisions.csv`: a version's decision, with time (UTC), person and reason."""
+    """A line of `decisions.csv`: a version's decision, with time (UTC), person and reason.
+
+    `provisional` means that after it the version is champion without having passed the gate.
+    """
 
     time: str
     model_name: str
@@ -19,6 +22,7 @@ class DecisionRecord(Record):
     reason: str
     run_key: str
     mlflow_run_url: str
+    provisional: bool = False
 
 
 class ChampionMove(Record):

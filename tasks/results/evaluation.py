@@ -234,8 +234,8 @@ class Attempt(Record):
 class CompareResult(Record):
     """The fine-tuned network compared with its opponent, and the gate's verdict.
 
-    The verdict is valid only against this champion (or none). `passed` means that every rule passed; `gate.promotion` determines whether
-    that promotes the network. `attempt` is None in records of older versions.
+    The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
+    the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions.
     """
 
     split: SplitName
@@ -253,11 +253,12 @@ class CompareResult(Record):
     reason: str
     mlflow_run_url: str
     attempt: Attempt | None = None
+    provisional: bool = False
 
     @property
     def awaits_approval(self) -> bool:
         """Check whether the champion changes only after a person approves."""
-        return self.passed and self.gate.promotion == "approve"
+        return (self.passed or self.provisional) and self.gate.promotion == "approve"
 
 
 class ReportResult(Record):
@@ -283,7 +284,7 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version."""
+    """The decision on a registered version; `provisional` as in `DecisionRecord`."""
 
     promoted: bool
     champion_before: int | None
@@ -291,3 +292,4 @@ class DecideResult(RegisterResult):
     aliases: tuple[str, ...]
     reason: str
     decided_by: str
+    provisional: bool = False

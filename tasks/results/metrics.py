@@ -231,8 +231,10 @@ class Metrics(Record):
     baseline: str
     baseline_is_chance: bool
     champion_version: int | None
+    champion_is_provisional: bool = Field(False, description="the champion has not passed the gate")
     verdict: str
     passed: bool
+    provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
     attempt: Attempt | None = Field(None, description="number of decisions made on the deciding clips, this one included")

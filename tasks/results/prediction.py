@@ -20,7 +20,7 @@ class Predictor(Record):
     features of sound, as far as its training is known. `calibration` says where
     the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
     None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all, or for none if
-    `reports_intervals` is False; `interval_words` says where it comes from.
+    `reports_intervals` is False; `interval_words` says where it comes from. A champion that is `provisional` had not passed the gate.
     """
 
     label: str
@@ -37,6 +37,7 @@ class Predictor(Record):
     interval_threshold: float | None = Field(None, exclude_if=lambda threshold: threshold is None)
     reports_intervals: bool = Field(True, exclude_if=lambda reports: reports)
     interval_words: str = Field("", exclude_if=lambda words: not words)
+    provisional: bool = Field(False, exclude_if=lambda provisional: not provisional)
 
 
 class PredictedVideo(Record):

@@ -70,7 +70,8 @@ class ScoredNetwork(Record):
 class Champion(Record):
     """The registered version that the fine-tuned network must beat.
 
-    `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known.
+    `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known. One that is
+    `provisional` has not passed the gate.
     """
 
     version: int
@@ -78,6 +79,7 @@ class Champion(Record):
     checkpoint_sha256: str
     flows: tuple[FlowOptions, ...] = ()
     sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
+    provisional: bool = False
 
 
 class PlanResult(Record):

@@ -18,12 +18,13 @@ from tasks.tracking.experiments import (
     tracked_run,
 )
 from tasks.tracking.flavours import FilmModel, TensorModel
-from tasks.tracking.registry import CHALLENGER, CHAMPION, Reference, RegisteredVersion, Registry, VersionCard
+from tasks.tracking.registry import CHALLENGER, CHAMPION, PROVISIONAL_TAG, Reference, RegisteredVersion, Registry, VersionCard
 from tasks.tracking.runs import ChildRun, Tracker
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "PROVISIONAL_TAG",
     "ChildRun",
     "FilmModel",
     "Reference",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 STORE_TAG = "retake.store"
+PROVISIONAL_TAG = "retake.provisional"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 
@@ -45,13 +46,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model, with its checkpoint."""
+    """A version of a registered model, with its checkpoint; a `provisional` champion has not passed the gate."""
 
     version: int
     run_id: str
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
+    provisional: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Registry:
             versions = ", ".join(map(str, numbers)) or "none"
             pointing = ", ".join(f"{key} ({value})" for key, value in sorted(aliases.items())) or "none"
             untried = (
-                f"; no version has passed the gate yet, models:/{name}@{CHALLENGER} is the latest"
+                f"; no version is champion yet, models:/{name}@{CHALLENGER} is the latest"
                 if parsed.alias == CHAMPION and CHALLENGER in aliases
                 else ""
             )
@@ -279,4 +281,5 @@ def _registered(version: "ModelVersion") -> RegisteredVersion:
         run_key=tags.get(RUN_KEY_TAG, ""),
         checkpoint_uri=tags[CHECKPOINT_TAG],
         checkpoint_sha256=tags[CHECKPOINT_HASH_TAG],
+        provisional=tags.get(PROVISIONAL_TAG) == "true",
     )

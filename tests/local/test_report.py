@@ -95,6 +95,11 @@ def test_the_counts_of_files_add_up(counts, expected):
     assert TakenFiles(**dict(zip(("num_files", "num_videos", "num_unusable"), counts, strict=True))).in_words == expected
 
 
+def test_a_provisional_champion_is_called_so():
+    results = RESULTS | {"decide": DECIDED.model_copy(update={"provisional": True})}
+    assert "decision: promoted, provisional champion: 0.60" in "\n".join(report(Api(results), stored(TABLE), [TRAINED]))
+
+
 def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     labels = some(
         LabelResult,

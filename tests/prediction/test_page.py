@@ -49,6 +49,13 @@ def test_what_is_said_of_a_usual_run():
     assert text.count("2 more labelled videos, left out for both networks.") == 1
 
 
+def test_a_provisional_champion_is_called_so():
+    inputs = usual()
+    marked = replace(inputs, model=inputs.model.model_copy(update={"provisional": True}))
+    assert "retake-tsn version 3 is a provisional champion." in words(marked)
+    assert "provisional" not in words(inputs)
+
+
 def test_one_network_alone_has_no_empty_sections():
     tree = Tree(page(alone()))
     assert "predicted only by retake-tsn version 3" in tree.text

@@ -18,7 +18,7 @@ def cut_off(*args):
     raise Unavailable("cut off")
 
 
-def compared(gate, champion=None, passed=True):
+def compared(gate, champion=None, passed=True, provisional=False):
     return some(
         CompareResult,
         split="val",
@@ -26,6 +26,7 @@ def compared(gate, champion=None, passed=True):
         champion_version=champion,
         gate=gate,
         passed=passed,
+        provisional=provisional,
         reason="60.0 % against 50.0 %",
     )
 
@@ -39,7 +40,7 @@ class Candidates:
         self.experiment = client.create_experiment(model_name)
         store.write_bytes(f"{root}/c", b"checkpoint")
 
-    def make(self, *, champion=None, passed=True, **gate):
+    def make(self, *, champion=None, passed=True, provisional=False, **gate):
         """Register a version, to be compared with the champion of this number."""
         run = self.client.create_run(self.experiment)
         run_key = run.info.run_id[-16:]
@@ -57,7 +58,7 @@ class Candidates:
             model_name=self.model_name,
             champion=champion and Champion(version=champion, checkpoint_uri="s3://c", checkpoint_sha256="0"),
         )
-        comparison = compared(plan.gate, champion, passed)
+        comparison = compared(plan.gate, champion, passed, provisional)
         card_uri = f"{plan.decision_uri}report/README.md"
         reported = some(ReportResult, card_uri=card_uri, awaits_approval=comparison.awaits_approval)
         registered = some(RegisterResult, model_name=self.model_name, version=int(version.version), mlflow_run_id=run.info.run_id)
@@ -66,6 +67,16 @@ class Candidates:
         self.store.write(f"{plan.decision_uri}plan/result.json", plan)
         self.store.write(f"{plan.decision_uri}compare/result.json", comparison)
         self.store.write(f"{run_uri}register/result.json", registered)
+        return plan
+
+    def again(self, plan, **changes):
+        """Compare a version's network once more, with another outcome."""
+        key = f"{plan.run_uri}decisions/{len(self.lines()) + 1}/"
+        plan = plan.model_copy(update={"decision_uri": key, "num_champions": len(moves(self.store, self.root, self.model_name))})
+        reported = some(ReportResult, card_uri=f"{plan.run_uri}decisions/1/report/README.md")
+        self.store.write(f"{key}report/result.json", reported)
+        self.store.write(f"{key}plan/result.json", plan)
+        self.store.write(f"{key}compare/result.json", compared(plan.gate, **changes))
         return plan
 
     def decide(self, plan, **answer):

@@ -61,6 +61,36 @@ def test_a_mode_decides_with_the_rules(candidates, gate, passed, answer, promote
     assert (line["decided_by"] == "ada") == (passed and answer.get("answered_by") == "ada")
 
 
+@pytest.mark.parametrize(
+    ("gate", "answer", "promoted"),
+    [("auto", {}, True), ("approve", {"answer": "approved"}, True), ("approve", {"answer": "rejected"}, False)],
+)
+def test_a_first_network_that_did_not_pass_becomes_provisional_champion(candidates, gate, answer, promoted):
+    result = candidates.decide(candidates.make(passed=False, provisional=True, promotion=gate), **answer)
+    assert (result.promoted, result.provisional, candidates.champion) == (promoted, promoted, 1 if promoted else None)
+    (line,) = candidates.lines()
+    assert (line["provisional"], candidates.tags(1)["retake.provisional"]) == (str(promoted), str(promoted).lower())
+    assert "the rules would let it pass" not in line["reason"]
+
+
+def test_a_champion_is_provisional_until_it_is_replaced_or_passes(candidates, registry):
+    first = candidates.make(passed=False, provisional=True)
+    candidates.decide(first)
+    assert registry.champion("m").provisional
+    assert not candidates.decide(candidates.make(champion=1, passed=False)).promoted
+    again = candidates.decide(candidates.again(first, passed=False, provisional=True))
+    assert (again.promoted, again.provisional, registry.champion("m").provisional) == (False, True, True)
+    assert candidates.decide(candidates.again(first, passed=True)).promoted
+    assert (registry.champion("m").version, registry.champion("m").provisional) == (1, False)
+
+
+def test_a_provisional_champion_that_is_replaced_is_no_longer_marked(candidates, registry):
+    candidates.decide(candidates.make(passed=False, provisional=True))
+    assert candidates.decide(candidates.make(champion=1)).promoted
+    assert (registry.champion("m").version, registry.champion("m").provisional) == (2, False)
+    assert candidates.tags(1)["retake.provisional"] == "false"
+
+
 def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candidates):
     assert candidates.decide(candidates.make()).promoted
     assert not candidates.decide(candidates.make(champion=None)).promoted

@@ -7,7 +7,9 @@ from tasks.evaluation.class_losses import ClassOutcome
 from tasks.options import GateOptions
 from tasks.promotion.gate import contenders, judge
 from tasks.results.evaluation import Attempt
+from tasks.results.metrics import LabelCount
 from tests.promotion.conftest import difference
+from tests.records import some
 
 RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
 
@@ -16,10 +18,10 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(ours, theirs, change=None, outcomes=(), *, num_others=0, label_noise=0, **gate):
+def judged(ours, theirs, change=None, outcomes=(), *, num_others=0, label_noise=0, train_counts=(), **gate):
     """The judgement on a sure gain, unless another change is given."""
     attempt = Attempt(number=1 + num_others, num_others_on_dataset=num_others)
-    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt, label_noise)
+    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt, label_noise, train_counts)
 
 
 def failed(judgement):
@@ -164,6 +166,34 @@ def test_every_failed_rule_is_in_the_reason(scored):
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
     assert "; there is still no champion. Warning: " in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("ours", "opponent", "changes", "provisional"),
+    [
+        (0.4, "baseline", {}, True),
+        (0.4, "baseline", {"promotion": "approve"}, True),
+        (0.4, "baseline", {"promotion": "never"}, False),
+        (0.4, "baseline", {"label_noise": 0.2}, False),
+        (0.4, "champion", {}, False),
+        (0.1, "baseline", {}, False),
+        (0.1, "baseline", {"beat_guessing": False}, False),
+    ],
+)
+def test_without_a_champion_a_network_better_than_guessing_becomes_the_provisional_one(scored, ours, opponent, changes, provisional):
+    networks = scored(ours, 0.4, opponent=opponent)
+    judgement = judged(*networks, difference(9, 9, (-0.1, 0.1), opponent=opponent), min_gate_clips=1000, **changes)
+    assert (judgement.passed, judgement.provisional) == (False, provisional)
+    assert ("the provisional one" in judgement.reason) == provisional
+    if provisional:
+        passing = judged(*networks, difference(opponent=opponent), **changes)
+        assert (passing.passed, passing.provisional) == (True, False)
+
+
+def test_a_network_that_guessing_matches_is_told_which_labels_are_few(scored):
+    counts = [some(LabelCount, name=name, num_clips=number) for name, number in {"put meat": 9, "take cup": 2, "open bin": 1}.items()]
+    assert "train has fewest clips of: 'open bin' (1 clip), 'take cup' (2 clips), 'put" in judged(*scored(0.1), train_counts=counts).reason
+    assert "more labels" not in found(judged(*scored(), train_counts=counts), "guessing").detail
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):

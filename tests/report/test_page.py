@@ -108,6 +108,21 @@ def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interv
     assert re.search(r'<p class="word">(.*?)</p>', changed_page(case, differences=differences, **changes))[1].endswith(f" {word}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"provisional": True, "champion_version": None}, "No other network is champion: it becomes the provisional one, unless"),
+        ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional: it has not passed the rules"),
+    ],
+)
+def test_a_provisional_champion_is_called_so(make_inputs, changed_page, changes, told):
+    changes = {"passed": False} | changes
+    card = model_card(make_inputs().metrics.model_copy(update=changes))
+    for text in (plain(changed_page(**changes)), card):
+        assert told in text
+        assert ("champion (version 3, provisional)" in text.replace("\\", "")) == (changes["champion_version"] == 3)
+
+
 def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
     inputs, html = make_inputs("usual"), page_of("usual")
     assert html.count("▼ worse") == sum(c.is_worse for c in inputs.metrics.class_changes)

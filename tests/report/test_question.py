@@ -24,6 +24,9 @@ def test_it_asks_with_the_verdict_every_rule_and_the_report(make_inputs):
 def test_it_says_who_is_champion_and_what_val_leans_to_where_val_decides(make_inputs):
     usual = make_inputs("usual").metrics
     assert "Current champion: version 3." in question(usual, champion_version=3)
+    provisional = question(usual, champion_version=3, champion_is_provisional=True)
+    assert "Current champion: version 3 (provisional)." in provisional
+    assert "the new version the provisional champion" in question(usual, provisional=True)
     assert "Current champion: none yet." in question(usual, champion_version=None)
     assert "also selected" not in question(usual)
     assert "also selected the kept epoch" in question(make_inputs("original").metrics)

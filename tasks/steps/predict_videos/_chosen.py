@@ -51,13 +51,10 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     run = run_of(version, store_uri)
     plans = plans_of(run, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
-    return Found(
-        _predictor(
-            label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, fitted(plans, "fine-tuned", crops, store, precision)
-        ),
-        run.folder_uri if plans else None,
-        plans,
-    )
+    measured = fitted(plans, "fine-tuned", crops, store, precision)
+    predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
+    marked = predictor.model_copy(update={"provisional": version.provisional})
+    return Found(marked, run.folder_uri if plans else None, plans)
 
 
 def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:

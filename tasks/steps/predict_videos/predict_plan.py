@@ -103,7 +103,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "sources": own_sources,
         "trained_on": videos.trained_on,
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
-        "networks": [found.predictor.model_dump() for found in (model, against) if found],
+        "networks": [found.predictor.model_dump(exclude={"provisional"}) for found in (model, against) if found],
         "missing": missing,
         "segment": cutting_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.contracts.retrain import COMPARE, PlannedArguments
+from tasks.dataset.statistics import label_counts
 from tasks.errors import MissingObject
 from tasks.evaluation.class_losses import class_outcomes
 from tasks.evaluation.nameable import OPPONENTS, nameable_clips
@@ -47,7 +48,9 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     attempt = attempt_in_store(store, arguments.store, plan, manifest)
-    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise)
+    acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
+    train_counts = label_counts(acting, ours.targets[-1:])
+    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
         place.table: markdown(results, found, judgement, baseline, nameable).encode(),
@@ -75,6 +78,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         reason=judgement.reason,
         mlflow_run_url=tracker.run_url(run_id),
         attempt=attempt,
+        provisional=judgement.provisional,
     )
     return finish(store, place, result)
 

@@ -50,6 +50,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
         model_name=plan.model_name,
         version=registered.version,
         promoted=decision.event == "promoted",
+        provisional=decision.provisional,
         champion_before=decision.champion_before,
         champion=champion.version if champion else None,
         aliases=registry.aliases(plan.model_name, registered.version),
@@ -70,6 +71,7 @@ def _decide(
     """Make the decision, and the champion's move if it promotes."""
     champion = registry.champion(plan.model_name)
     now = champion.version if champion else None
+    is_champion = now == registered.version
 
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
         return DecisionRecord(
@@ -84,21 +86,23 @@ def _decide(
             reason=reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
+            provisional=compared.provisional if event == "promoted" else is_champion and champion is not None and champion.provisional,
         )
 
-    if not compared.passed:
+    if not compared.passed and (is_champion or not compared.provisional):
         return record("kept", RULES, compared.reason), None
     if plan.gate.promotion == "never":
         return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}"), None
     by_person = compared.awaits_approval
     decided_by = (arguments.answered_by or "a person") if by_person else RULES
     said = f": {arguments.comment}" if arguments.comment else ""
+    would = "" if compared.provisional else "the rules would let it pass: "
     if by_person and arguments.answer != "approved":
         refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
-        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; the rules would let it pass: {compared.reason}"), None
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; {would}{compared.reason}"), None
     reason = f"approved{said}; {compared.reason}" if by_person else compared.reason
     promoted = record("promoted", decided_by, reason)
-    if now == compared.champion_version:
+    if now == compared.champion_version or is_champion:
         move = make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri)
         if move:
             return promoted, move

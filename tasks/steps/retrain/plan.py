@@ -49,7 +49,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
-    champion, its_plan = _champion(arguments, registry, store)
+    champion, its_plan = _champion(arguments, training.run_key, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision = training.run.decision(content_key(terms))
@@ -132,10 +132,11 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
         )
 
 
-def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
+def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
     """Find the champion, and the plan of its training if the store has it."""
     found = registry.champion(arguments.model_name)
-    if found is None:
+    # A provisional champion may still pass the gate, which it never does against itself.
+    if found is None or (found.provisional and found.run_key == run_key):
         return None, None
     trained = next(iter(plans_of(run_of(found, arguments.store), store)), None)
     champion = Champion(
@@ -144,6 +145,7 @@ def _champion(arguments: PlanArguments, registry: Registry, store: Store) -> tup
         checkpoint_sha256=found.checkpoint_sha256,
         flows=flows_of(trained) if trained else (),
         sounds=sounds_of(trained) if trained else (),
+        provisional=found.provisional,
     )
     return champion, trained
 

@@ -106,7 +106,7 @@ def test_a_persons_own_videos_go_through_the_same_servers(kitchen, own_run):
     assert (decided.model_name, decided.version) == ("retake-tsn", 1)
     compared = CompareResult.model_validate(kitchen.result(own_run.retrain, "compare"))
     assert compared.opponent == "baseline"
-    assert ("champion" in decided.aliases) == decided.promoted == compared.passed
+    assert ("champion" in decided.aliases) == decided.promoted == (compared.passed or compared.provisional)
 
 
 def test_the_same_again_trains_nothing_and_leaves_the_store_as_it_is(kitchen, own_run):

@@ -1,20 +1,24 @@
 """What `plan` fixes, recommends and warns of."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from tasks.contracts.retrain import PlanArguments
 from tasks.options import FEW_CLIPS, Head, TrainOptions
 from tasks.promotion.gate import deciding_split
 from tasks.results.training import Champion, PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps.retrain._few_clips import advice
+from tasks.steps.retrain.plan import _champion as champion_of
 from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.layout import Layout
 from tasks.store.runs import Evaluations
-from tasks.tracking import Tracker, tracked_run
+from tasks.tracking import RegisteredVersion, Tracker, tracked_run
 from tests.steps.in_process import STORE
 from tests.steps.retrain.bench import DATASET
 from tests.steps.retrain.test_estimate import manifest
-from tests.steps.shelf import plan_result, train_result
+from tests.steps.shelf import Shelf, plan_result, train_result
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
 
@@ -24,6 +28,15 @@ def test_the_champion_is_scored_again_where_promotion_is_decided(splits, decisiv
     planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, CHAMPION)
     assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]
     assert deciding_split(splits) == decisive
+
+
+@pytest.mark.parametrize(("run_key", "provisional", "number"), [("own", True, None), ("own", False, 3), ("other", True, 3)])
+def test_a_provisional_champion_is_not_its_own_opponent(run_key, provisional, number):
+    version = RegisteredVersion(3, "", run_key, CHAMPION.checkpoint_uri, CHAMPION.checkpoint_sha256, provisional)
+    registry = SimpleNamespace(champion=lambda name: version)
+    arguments = PlanArguments(store="s3://retake", weights_result="s3://retake/w/")
+    champion, _ = champion_of(arguments, "own", registry, Shelf())
+    assert (champion and (champion.version, champion.provisional)) == (number and (number, provisional))
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
