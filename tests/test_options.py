@@ -83,7 +83,7 @@ def test_a_bucket_or_a_folder_in_it_is_a_store_and_an_address_that_leads_elsewhe
 
 CPU, GPU = {"has_gpu": False, "num_clips": 299}, {"has_gpu": True, "num_clips": 299}
 LARGE = {"has_gpu": False, "num_clips": 300}
-PROBE = {"head": "probe"}
+PROBE = {"head": "probe", "feature_variants": 4}
 FREE = {"backbone": "auto", "weights": "auto"}
 
 
@@ -98,7 +98,7 @@ FREE = {"backbone": "auto", "weights": "auto"}
         ({"epochs": 6}, GPU, (ORIGINAL, FREE | {"epochs": 6})),
         ({"num_segments": 3}, CPU, (LIGHT, PROBE | {"num_segments": 3})),
         ({"head": "lstm"}, CPU, (LIGHT, {"head": "lstm"})),
-        ({"head": "probe", "trainable": "heads"}, LARGE, (LIGHT, PROBE)),
+        ({"head": "probe", "trainable": "heads"}, LARGE, (LIGHT, {"head": "probe"})),
         ({"family": "TRN"}, CPU, (LIGHT, {"family": "TRN"})),
         ({"family": "3D"}, CPU, (LIGHT, PROBE | FREE | {"family": "3D"})),
         ({"modality": "sound", "trainable": "heads"}, GPU, (LIGHT, PROBE | FREE | {"modality": "sound"})),

@@ -97,6 +97,8 @@ NAMED_STARTS = ("checkpoint", "backbone_weights", "fuse")
 
 FEW_CLIPS = 300
 """Number of training clips below which a probe is chosen on a frozen backbone, and compared with every other network."""
+PROBE_VIEWS = 4
+"""Views per clip of the probe that is chosen: as many as in the comparison of heads in docs/models.md."""
 
 
 class PresetOptions(Options):
@@ -166,7 +168,7 @@ def choose_recipe(
     if is_frozen:
         chosen["trainable"] = "heads"
     if is_probed:
-        chosen["head"] = Head.PROBE
+        chosen |= {"head": Head.PROBE, "feature_variants": PROBE_VIEWS}
     options = TrainOptions.model_validate({**chosen, **kept})
     few = f", fewer than {FEW_CLIPS}" if is_probed else ""
     line = f"auto: {_in_words(options)}, for {'a' if has_gpu else 'no'} GPU and {count(num_clips, 'training clip')}{few}"
