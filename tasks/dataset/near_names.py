@@ -1,7 +1,7 @@
 """Find names that may mean the same class: plurals, reordered words, similar spelling."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from itertools import combinations, islice
 
@@ -23,18 +23,19 @@ def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
     Only the most frequent names are compared if there are very many.
     """
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
-    compared = sorted(sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED])
-    is_epic = {name: (class_id := names.id_of(name)) is not None and class_id < num_epic for name in compared}
-    near = (
-        (first, second)
-        for first, second in combinations(compared, 2)
-        if not (is_epic[first] and is_epic[second]) and _are_near(first, second)
-    )
-    for first, second in islice(near, MAX_TOLD):
+    compared = sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED]
+    epic = {name for name in compared if (class_id := names.id_of(name)) is not None and class_id < num_epic}
+    for first, second in islice(near_pairs(compared, epic), MAX_TOLD):
         yield (
             f"{quoted(first)} {plain_count(num_clips[first], 'clip')}, {quoted(second)} {plain_count(num_clips[second], 'clip')}: "
             "the same class? Say so in classes.csv"
         )
+
+
+def near_pairs(names: Iterable[str], apart: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield pairs of similar names; those of `apart` are no pair of one another."""
+    pairs = combinations(sorted(names), 2)
+    return ((first, second) for first, second in pairs if not (first in apart and second in apart) and _are_near(first, second))
 
 
 def _are_near(first: str, second: str) -> bool:

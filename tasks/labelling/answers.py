@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Self
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.dataset.near_names import near_pairs
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
@@ -17,7 +19,19 @@ from tasks.labelling.covering import Coverings, conflict_of
 from tasks.labelling.desk import Desk, View
 from tasks.labelling.file_labels import FileLabel, of_file
 from tasks.labelling.lent import Lent
-from tasks.labelling.queue import Covering, Reader, Wanted, filtered, first_readings, label_of, mixed, others_last, second_readings
+from tasks.labelling.queue import (
+    Covering,
+    Reader,
+    Wanted,
+    filtered,
+    first_readings,
+    label_of,
+    mixed,
+    others_last,
+    renamed,
+    second_readings,
+    suggested_to,
+)
 from tasks.labelling.review import reviewed
 from tasks.labelling.suggestions import SuggestedInterval
 from tasks.results.dataset import NOTHING
@@ -26,6 +40,8 @@ from tasks.results.record import now_utc
 from tasks.wording import count
 
 Json = dict[str, Any]
+MAX_COMPARED = 100
+"""Names that are compared with one another, the most frequent ones: 0.15 s, once for each list of names."""
 NUM_FREQUENT = 9
 """The most frequent actions have the digits 1 to 9 as keys."""
 
@@ -85,7 +101,7 @@ class Answers:
     def queue(self, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
         """List the next clips for this person, without those of `skip`, which it has already; of filtered ones, those behind `after`."""
         view = self._view()
-        if not reader.may_label:
+        if not reader.may_label or wanted.show == "labelled":
             return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
         with self._lent.turn:
             chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
@@ -136,7 +152,7 @@ class Answers:
                     key=lambda one: (one["start_seconds"], one["stop_seconds"]),
                 ),
                 "num_hidden": len(intervals) - len(shown) + len(files) - len(shown_files) + len(unread),
-                "predicted": [asdict(one) for one in _predicted(view, video) if not _touches(one, unread)],
+                "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not _touches(one, unread)],
             }
 
         return {
@@ -155,11 +171,17 @@ class Answers:
         return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:
-        """List the classes in use, and the names that were merged."""
+        """List the classes in use, the names that were merged, and those that may mean the same."""
         view = self._view()
         counts = self._counts(view)
         merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
-        return {"verbs": counts.named(0), "nouns": counts.named(1), "merges": merges}
+        named = {"verb": counts.named(0), "noun": counts.named(1)}
+        near = [
+            {"target": target, "names": pair}
+            for target, classes in named.items()
+            for pair in _near(tuple(one["name"] for one in classes[:MAX_COMPARED]))
+        ]
+        return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 
     def write(self, asked: AskedStatement, reader: Reader) -> Json:
         """Append a statement of this person, and say which clips it leaves with an answer that an interval contradicts."""
@@ -233,7 +255,9 @@ class Answers:
             "num_frames": clip.num_frames,
             "reading": reading,
             "reason": None if reading == "second" else view.suggestions.reasons.get(clip.uid),
-            "suggestions": [] if reading == "second" else [asdict(one) for one in view.suggestions.by_clip.get(clip.uid, ())],
+            "suggestions": []
+            if reading == "second"
+            else [asdict(one) for one in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
             "label": asdict(label) if label else None,
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
@@ -279,13 +303,13 @@ def _touches(one: ClipStatement | IntervalStatement | SuggestedInterval | FileLa
     return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
 
 
-def _predicted(view: View, video: str) -> Sequence[SuggestedInterval]:
+def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
     """Return the intervals of the prediction; of a video without any, its clips, consecutive ones of the same action as one."""
     if video in view.suggestions.intervals:
-        return view.suggestions.intervals[video]
+        return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
     found: list[SuggestedInterval] = []
     for clip in view.cut.by_video[video]:
-        for best in view.suggestions.by_clip.get(clip.uid, ())[:1]:
+        for best in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ())[:1]):
             one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
             last = found[-1] if found else None
             if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
@@ -293,6 +317,11 @@ def _predicted(view: View, video: str) -> Sequence[SuggestedInterval]:
             else:
                 found.append(one)
     return found
+
+
+@lru_cache(maxsize=16)
+def _near(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    return list(near_pairs(names))
 
 
 def _wanted(

@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tasks.dataset.statements import Ledger
 from tasks.dataset.uncovered import place_of
 from tasks.labelling.clips import Cut, PageClip
-from tasks.labelling.suggestions import Suggestion
+from tasks.labelling.suggestions import SuggestedInterval, Suggestion
 from tasks.results.labelling import ClipStatement, Reading
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
@@ -26,6 +26,9 @@ class Words:
     noun: str
     origin: str
     at: str = ""
+
+
+W = TypeVar("W", Words, Suggestion, SuggestedInterval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def filtered(
             about = []
         interval = None if is_second else covering(clip)
         words = None if is_second else label_of(ledger, about, known.get(uid), interval)
-        best = None if is_second else next(iter(suggested.get(uid, ())), None)
+        best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
         if _fits(ledger, wanted.show, about, words, best, interval) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
@@ -182,9 +185,18 @@ def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None
     return renamed(ledger, known.words) if known else None
 
 
-def renamed(ledger: Ledger, words: Words) -> Words:
-    """Return a label by the names that its names were merged into."""
+def renamed(ledger: Ledger, words: W) -> W:
+    """Return a label or a suggestion by the names that its names were merged into."""
     return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
+
+
+def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """List suggestions by today's names, best first; of those that are the same by now, the best."""
+    found: dict[tuple[str, str], Suggestion] = {}
+    for one in suggestions:
+        today = renamed(ledger, one)
+        found.setdefault((today.verb, today.noun), today)
+    return list(found.values())
 
 
 def _fits(

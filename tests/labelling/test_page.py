@@ -281,6 +281,20 @@ def test_a_verb_does_not_become_nothing(anna):
     assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
 
 
+def test_suggestions_and_names_that_look_alike_follow_a_renamed_class(store):
+    [cut] = list_clips(store, [FILM], ["a.mp4"], 8, SegmentOptions())
+    suggest(store, [cut], [("put", "four"), ("put", "flour")])
+    anna, (first, second) = Visitor(store), (cut.clips[0].uid, cut.clips[4].uid)
+    anna.say(first, "put flour")
+    assert anna.get("/classes")["near"] == [{"target": "noun", "names": ["flour", "four"]}]
+    assert [clip["uid"] for clip in anna.queue(show="model-differs")] == [first]
+    assert anna.post(kind="class", target="noun", name="four", same_as="flour").status_code == 200
+    assert anna.get("/classes")["near"] == anna.queue(show="model-differs") == []
+    suggested = [(one["verb"], one["noun"], one["probability"]) for one in anna.get(f"/clips/{second}")["suggestions"]]
+    assert suggested == [("put", "flour", 0.86)]
+    assert [(one["noun"], one["stop_seconds"]) for one in anna.get(f"/videos/{cut.video}")["predicted"]] == [("flour", 64)]
+
+
 def test_a_class_is_renamed_back(anna):
     first, second = [clip["uid"] for clip in anna.queue()][:2]
     for uid, name, to, num_clips in ((first, "grab", "hold", 1), (second, "hold", "grab", 2)):

@@ -1,21 +1,28 @@
-// The view *Classes*: the names in use, renamed and merged.
+// The view *Classes*: the names in use with some of their clips, renamed and merged.
 
-import { token } from "./api.js";
+import { get, token } from "./api.js";
 import { by, h, openDialog, renew } from "./dom.js";
+import { filmOf } from "./films.js";
 import { isName, near, normal } from "./matching.js";
+import { Player } from "./player.js";
 import { changed, changes, currentName, refresh, session } from "./session.js";
 import { announce } from "./status.js";
-import { count } from "./text.js";
+import { actionName, clock, count } from "./text.js";
 
+const NUM_SHOWN = 6;
 const PLURALS = { verb: "verbs", noun: "nouns" };
 
 /** Make the view; `outbox()` returns where statements go. */
 export function classesView(outbox) {
   let asked = null;
   let isOpen = false;
+  let player = null;
+  const done = [];
 
   function render() {
     for (const target of ["verb", "noun"]) renew(by(`class-${PLURALS[target]}`), table(target, session[PLURALS[target]]));
+    by("near-part").hidden = !session.near.length || !session.mayWrite;
+    renew(by("near"), ...session.near.map(pair));
     const merges = session.merges.toReversed();
     renew(by("merges"), ...merges.map(merge), ...(merges.length ? [] : [h("li", { class: "note" }, "None.")]));
     by("per-class-tables").replaceChildren(counts("Verbs", session.verbs), counts("Nouns", session.nouns));
@@ -36,7 +43,7 @@ export function classesView(outbox) {
             {},
             h("td", {}, name),
             h("td", { class: "num" }, num_clips.toLocaleString("en")),
-            h("td", { class: "acts" }, session.mayWrite && h("button", { type: "button", "aria-label": `Rename or merge the ${target} ${name}`, onclick: () => openRename(target, name, num_clips) }, "Rename or merge")),
+            h("td", { class: "acts" }, h("button", { type: "button", disabled: !num_clips, "aria-label": `Watch clips of the ${target} ${name}`, onclick: () => openClips(target, name) }, "Watch"), session.mayWrite && h("button", { type: "button", "aria-label": `Rename or merge the ${target} ${name}`, onclick: () => openRename(target, name, num_clips) }, "Rename or merge")),
           ),
         ),
       ),
@@ -68,10 +75,53 @@ export function classesView(outbox) {
     );
   }
 
-  function openRename(target, name, number) {
+  // The rarer name is merged into the more frequent one.
+  function pair({ target, names }) {
+    const [to, from] = session[PLURALS[target]].filter(({ name }) => names.includes(name));
+    if (!from) return null;
+    const text = `Merge ${from.name} into ${to.name}`;
+    return h(
+      "li",
+      {},
+      h("span", { class: "item" }, h("span", {}, h("strong", {}, from.name), " and ", h("strong", {}, to.name)), h("span", { class: "quiet" }, `${target}s, ${count(from.num_clips, "clip")} and ${count(to.num_clips, "clip")}`)),
+      h("button", { type: "button", "aria-label": text, onclick: () => openRename(target, from.name, from.num_clips, to.name) }, "Merge"),
+    );
+  }
+
+  async function openClips(target, name) {
+    by("of-class-title").textContent = `Clips of the ${target} “${name}”`;
+    by("of-class-list").replaceChildren();
+    player ??= new Player(by("of-class-screen"), { loop: true, label: "The clip" });
+    openDialog(by("of-class"), () => player.clear());
+    try {
+      const { clips } = await get("queue", { show: "labelled", name, limit: NUM_SHOWN });
+      const shown = clips.filter(({ label }) => label?.[target] === name);
+      by("of-class-list").replaceChildren(...shown.map(item));
+      if (shown.length) await play(shown[0]);
+    } catch (error) {
+      by("of-class-list").replaceChildren(h("li", { class: "note" }, `The clips could not be read: ${error.message}.`));
+    }
+  }
+
+  function item(clip) {
+    return h(
+      "li",
+      {},
+      h("button", { type: "button", class: "item", "data-uid": clip.uid, onclick: () => play(clip) }, h("span", { class: "when" }, `${clip.name} ${clock(clip.start_seconds)}`), h("strong", {}, actionName(clip.label.verb, clip.label.noun)), h("span", { class: "quiet" }, clip.label.origin)),
+      h("a", { href: `#clip=${clip.uid}`, onclick: () => by("of-class").close() }, "In Clips"),
+    );
+  }
+
+  async function play(clip) {
+    for (const button of by("of-class-list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.getAttribute("data-uid") === clip.uid));
+    const url = await filmOf(clip.uid);
+    if (by("of-class").open) player.show(url, { play: true });
+  }
+
+  function openRename(target, name, number, to = name) {
     asked = { target, name, number };
     by("rename-title").textContent = `Rename or merge the ${target} “${name}”`;
-    by("rename-to").value = name;
+    by("rename-to").value = to;
     check();
     openDialog(by("rename"));
     by("rename-to").select();
@@ -105,12 +155,28 @@ export function classesView(outbox) {
     const to = check();
     if (!to) return;
     const { target, name } = asked;
-    outbox().add({ kind: "class", token: token(), target, name, same_as: to }, `${name} is now ${to}`);
+    done.push(merged(target, name, to));
     by("rename").close();
   }
 
-  function takeBack(one) {
+  function merged(target, name, same_as) {
+    const statement = { kind: "class", token: token(), target, name, same_as };
+    outbox().add(statement, `${name} is now ${same_as}`);
+    return () => withdraw(statement);
+  }
+
+  function withdraw(one) {
     outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `undo of ${one.name} is now ${one.same_as}`);
+  }
+
+  function takeBack(one) {
+    withdraw(one);
+    done.push(() => merged(one.target, one.name, one.same_as));
+  }
+
+  function undo() {
+    if (!session.mayWrite || !done.length) return announce("There is no change to take back: the list below has those of before.");
+    return done.pop()();
   }
 
   by("rename-to").addEventListener("input", check);
@@ -128,7 +194,7 @@ export function classesView(outbox) {
   }
 
   return {
-    keys: {},
+    keys: { "ctrl+z": undo },
     show: () => {
       isOpen = true;
       reload();

@@ -25,6 +25,7 @@ export const session = {
   videos: [],
   digits: [],
   merges: [],
+  near: [],
 };
 
 /** Read state and classes of the server, unless nothing `isKnown` is new; return whether to call `changed`. */
@@ -46,6 +47,7 @@ export async function refresh(isKnown = false) {
     session.counts = state.counts;
     session.videos = state.videos;
     session.merges = classes.merges;
+    session.near = classes.near;
     session.verbs = merged("verb", classes.verbs);
     session.nouns = merged("noun", classes.nouns);
     takeDigits(state.frequent);

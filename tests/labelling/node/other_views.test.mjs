@@ -277,7 +277,7 @@ describe("Classes", () => {
 
   async function open(merges = []) {
     const server = serverState();
-    server.classes = { verbs: [named("grab", 2), named("put")], nouns: [named("meat"), named("meats", 1)], merges };
+    server.classes = { verbs: [named("grab", 2), named("put")], nouns: [named("meat"), named("meats", 1)], merges, near: [{ target: "noun", names: ["meat", "meats"] }] };
     return Visitor.open(server, "#classes");
   }
 
@@ -301,6 +301,33 @@ describe("Classes", () => {
     });
   }
 
+  test("names that look alike are merged, and Ctrl+Z takes the last changes back", async () => {
+    const page = await open([{ ...merged, name: "hold", same_as: "grab", target: "verb" }]);
+    await page.press("Control+z");
+    assert.match(page.text("status"), /no change to take back/);
+    await page.click("Take back: hold is now grab");
+    await page.click("Merge meats into meat");
+    assert.deepEqual([page.by("rename-to").value, page.text("rename-save")], ["meat", "Merge"]);
+    await page.click("rename-save");
+    await page.press("Control+z", "Control+z", "Control+z");
+    const [back, merge, ...undone] = page.said;
+    assert.deepEqual([back.withdrawn, merge], ["token-1", { kind: "class", target: "noun", name: "meats", same_as: "meat" }]);
+    assert.deepEqual(undone, [{ kind: "withdrawal", withdrawn: page.server.statements[1].token }, { kind: "class", target: "verb", name: "hold", same_as: "grab" }]);
+  });
+
+  test("some clips of a class are watched", async () => {
+    const page = await open();
+    for (const number of [3, 4]) page.server.clips[number].label = { verb: "put", noun: "meat", origin: "ben" };
+    await page.click("Watch clips of the verb put");
+    assert.match(page.asked.findLast(({ path }) => path.startsWith("queue")).path, /show=labelled&name=put&limit=6/);
+    assert.deepEqual(page.texts("#of-class-list .item"), ["a.mp4 0:03.00put meatben", "a.mp4 0:04.00put meatben"]);
+    const shown = () => page.document.querySelector("#of-class-screen video:not(.behind)").src;
+    const first = shown();
+    await page.click("a.mp4 0:04.00put meatben");
+    assert.ok(first && shown() !== first);
+    assert.deepEqual(page.document.querySelectorAll("#of-class-list a").map(({ href }) => href), ["#clip=clip3", "#clip=clip4"]);
+  });
+
   test("a merge is taken back, and a class may get its old name again", async () => {
     const page = await open([{ ...merged, target: "verb", name: "hold", same_as: "grab" }]);
     await page.click("Rename or merge the verb grab");
@@ -322,7 +349,7 @@ describe("Classes", () => {
     const page = await open([merged]);
     page.server.state.may_write = false;
     await page.wait(20_000);
-    assert.deepEqual(page.texts("#class-nouns button, #merges button"), []);
+    assert.deepEqual([page.texts("#class-nouns button, #merges button"), page.by("near-part").hidden], [["Watch", "Watch"], true]);
   });
 });
 

@@ -38,7 +38,7 @@ export function serverState() {
   return {
     state,
     clips: Array.from({ length: 120 }, (_, number) => clip(number)),
-    classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [] },
+    classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [], near: [] },
     videos: {},
     review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null },
     answers: {},
