@@ -14,7 +14,7 @@ from tasks.results.evaluation import EvaluateResult, NameableClips, NetworkScore
 from tasks.results.record import ModelRole
 
 WITHOUT_OBJECT = "no object"
-OPPONENTS: tuple[Opponent, ...] = ("baseline", "champion")
+OPPONENTS: tuple[Opponent, ...] = ("baseline", "previous", "champion")
 
 
 def nameable_clips(

@@ -23,7 +23,7 @@ from tasks.evaluation.uncertainty import TAIL, sums_by_source
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
 
-Opponent = Literal["baseline", "champion", "reference"]
+Opponent = Literal["baseline", "champion", "previous", "reference"]
 
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""

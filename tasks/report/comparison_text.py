@@ -4,7 +4,7 @@ It has the original experiment's tables, and the gate's verdict.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
 from tasks.evaluation.majority import majority_scores, readable
@@ -54,6 +54,7 @@ def markdown(
     judgement: Judgement,
     baseline: str,
     nameable: NameableClips | None = None,
+    previous_version: int | None = None,
 ) -> str:
     """Write the comparison as Markdown: verdict, rules, and scores per split.
 
@@ -65,11 +66,15 @@ def markdown(
         judgement: the gate's result.
         baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
         nameable: the comparison on the clips that every network can name, if some network cannot name all.
+        previous_version: number of the version before this one, if it was scored.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
     """
     ours, _ = contenders(results)
+    names: dict[str, str] = {model: model for model in MODELS} | (
+        {"previous": f"version {previous_version} (previous)"} if previous_version else {}
+    )
     deciding = ours.split
     parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
     if caution := leaning(deciding):
@@ -80,9 +85,9 @@ def markdown(
         first = split_results[0]
         found = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
-        parts += [_target_table(split_results, found, target) for target in first.targets]
-        parts += _nothing_table(split_results)
-        parts.append(_speed_table(split_results))
+        parts += [_target_table(split_results, found, target, names) for target in first.targets]
+        parts += _nothing_table(split_results, names)
+        parts.append(_speed_table(split_results, names))
     legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "") + (f" {NOTHING_LEGEND}" if ours.nothing else "")
     return "\n\n".join((*parts, legend)) + "\n"
 
@@ -146,10 +151,12 @@ def _rules_table(judgement: Judgement) -> str:
     return _table(("Rule", "outcome", "detail"), rows, numeric=False)
 
 
-def _target_table(results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target) -> str:
+def _target_table(
+    results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target, names: Mapping[str, str]
+) -> str:
     of_model: dict[str, TargetMetrics] = {result.model: getattr(result, target) for result in results}
     metrics = next(iter(of_model.values()))
-    rows = [(model, _scores(own)) for model, own in of_model.items()]
+    rows = [(names[model], _scores(own)) for model, own in of_model.items()]
     rows += [
         (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
     ]
@@ -157,9 +164,9 @@ def _target_table(results: Sequence[EvaluateResult], differences: Sequence[Paire
     return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
 
 
-def _nothing_table(results: Sequence[EvaluateResult]) -> list[str]:
+def _nothing_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> list[str]:
     """Write the table of the clips in which nothing happens, if there are any."""
-    found = nothing_rows((result.model, result.nothing) for result in results)
+    found = nothing_rows((names[result.model], result.nothing) for result in results)
     caption = nothing_caption(result.nothing for result in results)
     return [_table((caption, *NOTHING_TITLES), [(row.label, row.cells) for row in found])] if found else []
 
@@ -170,7 +177,7 @@ def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
     return [nothing_caption(result.nothing for result in results), *(f"  {line}" for line in lines)] if found else []
 
 
-def _speed_table(results: Sequence[EvaluateResult]) -> str:
+def _speed_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> str:
     header = ("Loss and speed", "loss", "cached frames, median s", "cached frames, p90 s", "inference, median s", "inference, p90 s", "FPS")
     rows: list[tuple[str, list[str]]] = []
     for result in results:
@@ -181,7 +188,7 @@ def _speed_table(results: Sequence[EvaluateResult]) -> str:
             latency.inference_median_seconds,
             latency.inference_p90_seconds,
         )
-        rows.append((result.model, [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
+        rows.append((names[result.model], [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
     return _table(header, rows)
 
 

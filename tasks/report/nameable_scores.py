@@ -7,6 +7,7 @@ from tasks.evaluation.nameable import WITHOUT_OBJECT
 from tasks.report.page_scores import TargetTable, deciding_results, label_of
 from tasks.results.evaluation import NameableClips, NetworkScore, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.results.metrics import Metrics
+from tasks.results.record import IN_WORDS
 from tasks.wording import count, listed, percent, percent_interval, quoted, signed
 
 MAX_CLASSES_NAMED = 5
@@ -44,8 +45,8 @@ def unnamed_in_words(found: NameableClips) -> str:
     For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
     """
     return " ".join(
-        f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that the "
-        f"{one.model} cannot name: {_classes(one)}."
+        f"{one.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if one.num_clips == 1 else 'belong'} to classes that "
+        f"{IN_WORDS[one.model]} cannot name: {_classes(one)}."
         for one in found.unnamed
     )
 
@@ -56,9 +57,9 @@ def nameable_in_words(found: NameableClips) -> str:
     if not found.num_clips:
         return f"No clip is left that every network can name. {decides}"
     decisive = found.scores[-1].target
-    right = [f"{percent(score.top1)} by the {score.model}" for score in found.scores if score.target == decisive]
+    right = [f"{percent(score.top1)} by {IN_WORDS[score.model]}" for score in found.scores if score.target == decisive]
     gains = [
-        f"{signed(one.difference)} {percent_interval(one.interval)} over the {one.opponent}"
+        f"{signed(one.difference)} {percent_interval(one.interval)} over {IN_WORDS[one.opponent]}"
         for one in found.differences
         if one.target == decisive
     ]

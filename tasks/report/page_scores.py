@@ -63,7 +63,7 @@ class Verdict:
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
     """Select the scores on the deciding split; some may be missing.
 
-    In the order baseline, champion, fine-tuned.
+    In the order of `MODELS`.
     """
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
     return tuple(of_role[role] for role in MODELS if role in of_role)
@@ -75,7 +75,9 @@ def opponent_of(metrics: Metrics) -> ModelRole:
 
 
 def label_of(role: ModelRole, metrics: Metrics) -> str:
-    """Name a network in tables: `champion (version 3)`."""
+    """Name a network in tables: `champion (version 3)`, `version 2 (previous)`."""
+    if role == "previous":
+        return f"version {metrics.previous_version} (previous)"
     if role == "champion" and metrics.champion_version is not None:
         return f"champion (version {metrics.champion_version}{', provisional' if metrics.champion_is_provisional else ''})"
     return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role

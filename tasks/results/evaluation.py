@@ -168,7 +168,7 @@ class PairedDifference(Record):
     """
 
     target: Target
-    opponent: Literal["baseline", "champion", "reference"]
+    opponent: Literal["baseline", "champion", "previous", "reference"]
     num_clips: int
     num_sources: int
     difference: float

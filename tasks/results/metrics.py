@@ -232,6 +232,10 @@ class Metrics(Record):
     baseline_is_chance: bool
     champion_version: int | None
     champion_is_provisional: bool = Field(False, description="the champion has not passed the gate")
+    previous_version: int | None = Field(None, description="the version before this one, if it is not the champion; it decides nothing")
+    no_previous: str = Field(
+        "", description="why the version before this one has no scores of its own; empty if it has, or if there is none"
+    )
     verdict: str
     passed: bool
     provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")

@@ -9,9 +9,15 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapS
 from tasks.options import LabelOptions, SegmentOptions
 
 SplitName = Literal["train", "val", "test"]
-ModelRole = Literal["baseline", "fine-tuned", "champion"]
+ModelRole = Literal["baseline", "fine-tuned", "champion", "previous"]
 Target = Literal["verb", "noun", "action"]
-MODELS: tuple[ModelRole, ...] = ("baseline", "champion", "fine-tuned")
+MODELS: tuple[ModelRole, ...] = ("baseline", "previous", "champion", "fine-tuned")
+IN_WORDS: dict[str, str] = {
+    "baseline": "the baseline",
+    "champion": "the champion",
+    "fine-tuned": "the fine-tuned network",
+    "previous": "the previous version",
+}
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
 VERB_ALONE: tuple[Target, ...] = ("verb",)

@@ -68,7 +68,7 @@ class ScoredNetwork(Record):
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat.
+    """The registered version that the fine-tuned network must beat; also the version before it, which decides nothing.
 
     `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known. One that is
     `provisional` has not passed the gate.
@@ -86,8 +86,9 @@ class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
-    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. `estimate` says how long
-    the training takes; `question` is put to a person before it starts, and is empty if it may start at once.
+    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. Without a `previous`
+    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes; `question` is put to a person before it
+    starts, and is empty if it may start at once.
     """
 
     run_key: str
@@ -102,6 +103,8 @@ class PlanResult(Record):
     model_name: str
     weights: WeightsResult
     champion: Champion | None
+    previous: Champion | None = Field(None, exclude_if=lambda version: version is None)
+    no_previous: str = Field("", exclude_if=lambda reason: not reason)
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
     question: str = ""

@@ -130,6 +130,16 @@ class Registry:
             )
         return _registered(found)
 
+    def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
+        """Find the latest version before that of `run_key`, or the latest if that has none; skip those registered by hand."""
+        with answering():
+            found = [one for one in self._client.search_model_versions(f"name = '{model_name}'") if _can_be_scored(one)]
+        versions = {one.run_key: one for one in sorted(map(_registered, found), key=lambda one: one.version)}
+        own = versions.pop(run_key, None)
+        return max(
+            (one for one in versions.values() if own is None or one.version < own.version), key=lambda one: one.version, default=None
+        )
+
     def version(self, model_name: str, number: int) -> RegisteredVersion:
         """Find a version that Retake registered.
 

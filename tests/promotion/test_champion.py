@@ -160,6 +160,13 @@ def test_a_move_of_a_run_that_never_comes_back_is_completed_by_the_next_plan(can
     assert candidates.champion is None, "what a person changes in MLflow stays"
 
 
+def test_the_version_before_is_the_latest_that_retake_registered_before_this_one(candidates, registry):
+    keys = [candidates.make().run_key for _ in range(11)]
+    candidates.client.create_model_version("m", source="", run_id=None, tags={})
+    assert registry.previous("m", "new").version == 11
+    assert [found and found.version for found in (registry.previous("m", keys[0]), registry.previous("m", keys[10]))] == [None, 10]
+
+
 def test_a_model_belongs_to_one_store(candidates, registry):
     registry.claim("m", STORE)
     with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):

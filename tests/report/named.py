@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -72,9 +72,10 @@ def without_objects():
 
 
 def mixed():
-    """Some labels of one word among others."""
+    """Some labels of one word among others, and a version before this one that is no champion."""
     verbs, nouns = ("put", "take", "wave"), ("meat", NO_OBJECT, "sauce")
-    return drawn(100, 3, 3, names=lambda kind, i: (verbs if kind == "verb" else nouns)[i])
+    made = drawn(100, 3, 3, names=lambda kind, i: (verbs if kind == "verb" else nouns)[i])
+    return replace(made, answers=made.answers | {"previous": made.answers["baseline"]})
 
 
 def hostile():

@@ -28,7 +28,7 @@ from tasks.results.metrics import (
     ReliabilityBin,
     SplitSize,
 )
-from tasks.results.record import TARGETS
+from tasks.results.record import MODELS, TARGETS
 from tasks.results.training import Epoch
 from tests.records import some
 from tests.report.labels import curve_of
@@ -132,7 +132,7 @@ def epochs(number, validated=True, targets=TARGETS):
 
 
 def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):
-    roles = [role for role in ("baseline", "champion", "fine-tuned") if role in named.answers]
+    roles = [role for role in MODELS if role in named.answers]
     opponent = "champion" if "champion" in roles else "baseline"
     results = tuple(result(named, role, split) for role in roles)
     ours, theirs = (next(r for r in results if r.model == role) for role in ("fine-tuned", opponent))
@@ -145,6 +145,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "baseline": "the EPIC-KITCHENS-55 checkpoint, as it is",
         "baseline_is_chance": False,
         "champion_version": 3 if opponent == "champion" else None,
+        "previous_version": 12 if "previous" in roles else None,
         "verdict": verdict_on(ours, theirs, difference(named, named.targets[-1], opponent)),
         "passed": passed,
         "gate": GateOptions(),

@@ -11,7 +11,7 @@ from tasks.promotion.gate import contenders, judge
 from tasks.report.comparison_text import headline, markdown, text
 from tasks.results.evaluation import Attempt
 from tasks.results.record import TARGETS
-from tests.report.named import drawn, original
+from tests.report.named import drawn, mixed, original
 from tests.report.rendered import HOSTILE_NAME, rendered
 from tests.report.runs import answers_of, difference, result
 
@@ -48,6 +48,14 @@ def tables(page):
     blocks = [b.splitlines() for b in page.split("\n\n") if b.startswith("|")]
     split = [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in block] for block in blocks]
     return [(header, {row[0]: row[1:] for row in rows}) for header, _, *rows in split]
+
+
+def test_the_version_before_is_named_by_its_number_where_there_is_room():
+    found = compared(mixed())
+    page = markdown(found.results, found.differences, found.judgement, BASELINE, previous_version=12)
+    assert page.count("| version 12 (previous) |") == 4
+    assert "| previous → fine-tuned |" in page
+    assert "\n  over previous " in page_of(found, text)
 
 
 def test_the_originals_three_tables(comparison):

@@ -41,7 +41,7 @@ def metrics(make_inputs):
 SENTENCES = (
     "150 of 400 test clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'.",
     "On the 250 clips of 9 source videos that every network can name, actions right: 40.0 % by the baseline, 50.0 % by the champion and "
-    "60.0 % by the fine-tuned; in points +12.5 [5.0, 20.0] over the baseline and +12.5 [5.0, 20.0] over the champion. "
+    "60.0 % by the fine-tuned network; in points +12.5 [5.0, 20.0] over the baseline and +12.5 [5.0, 20.0] over the champion. "
     "The gate decides on all clips.",
 )
 

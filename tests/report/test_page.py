@@ -7,7 +7,7 @@ from tasks.report.page import SECTIONS, page
 from tasks.results.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.results.metrics import ClassChange, TwoActions
 from tasks.results.probe import ProbeDifference
-from tasks.results.record import TARGETS
+from tasks.results.record import MODELS, TARGETS
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.records import some
 from tests.report.conftest import CASES
@@ -46,7 +46,7 @@ def test_every_score_is_the_metrics_own(case):
     of_role = {r.model: r for r in metrics.results}
     for target in metrics.targets:
         rows = tables[target]
-        networks = [getattr(of_role[role], target) for role in ("baseline", "champion", "fine-tuned") if role in of_role]
+        networks = [getattr(of_role[role], target) for role in MODELS if role in of_role]
         for row, m in zip(rows, networks, strict=False):
             assert row[1:3] == [percent(m.top1), percent_interval(m.top1_interval)]
             assert row[4:] == [percent(share) for share in (m.top5, m.recall_macro, m.precision_macro, m.precision_weighted)]
@@ -60,6 +60,15 @@ def test_every_score_is_the_metrics_own(case):
             assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained:,} gained, {d.num_lost:,} lost")
             low, high = d.interval
             assert ("too small to tell" in row[4] or "not enough to tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
+
+
+def test_the_version_before_is_a_row_of_its_own_and_why_it_is_not_is_said(make_inputs, page_of, changed_page):
+    assert [row[0].split(" ▼")[0] for row in cells(page_of("mixed"))["verb"]][1] == "version 12 (previous)"
+    assert "| verb | version 12 (previous)" in model_card(make_inputs("mixed").metrics)
+    assert "Previous version version 12, evaluated again" in " ".join(plain(page_of("mixed")).split())
+    reason = "version 2 is not compared: its checkpoint is gone"
+    assert reason in changed_page(no_previous=reason)
+    assert "Previous version" not in page_of("usual")
 
 
 def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):

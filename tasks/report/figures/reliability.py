@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from tasks.report.figures.svg import BLUE, GREY, ORANGE, PAGE, Chart, Look, new_drawing, page_style, svg
+from tasks.report.figures.svg import BLUE, GREY, ORANGE, PAGE, PURPLE, Chart, Look, new_drawing, page_style, svg
 from tasks.report.page_scores import deciding_results
 from tasks.results.metrics import Calibration, Metrics
 from tasks.results.record import MODELS, TARGETS, ModelRole, Target
 from tasks.wording import count, percent
 
 SIZE = (330, 350)
-LOOKS: dict[ModelRole, Look] = {"baseline": (GREY, "s", ":"), "champion": (ORANGE, "^", "--"), "fine-tuned": (BLUE, "o", "-")}
+LOOKS: dict[ModelRole, Look] = {
+    "baseline": (GREY, "s", ":"),
+    "previous": (PURPLE, "v", ":"),
+    "champion": (ORANGE, "^", "--"),
+    "fine-tuned": (BLUE, "o", "-"),
+}
 MIN_MARK_AREA, MAX_MARK_AREA = 14.0, 200.0
 
 

@@ -39,10 +39,10 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
     """Find the inputs that the networks of a training, a comparison or a prediction need."""
     if arguments.plan:
         plan = store.read(Output(arguments.plan, PlanResult))
-        champion = plan.champion
+        opponents = list(filter(None, (plan.champion, plan.previous)))
         return Needs(
-            different([*flows_of(plan), *(champion.flows if champion else ())]),
-            _named([*sounds_of(plan), *(champion.sounds if champion else ())]),
+            different([*flows_of(plan), *(flow for one in opponents for flow in one.flows)]),
+            _named([*sounds_of(plan), *(name for one in opponents for name in one.sounds)]),
             lambda: _dataset_clips(plan.dataset_uri, store),
         )
     if arguments.configured:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from tasks.model.engines.choice import KINDS_IN_FLOAT32, Kind, Wanted, common_label
 from tasks.results.evaluation import EngineUsed, EvaluateResult
-from tasks.results.record import ModelRole
+from tasks.results.record import IN_WORDS, ModelRole
 from tasks.results.training import Evaluation, PlanResult
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Scores
 from tasks.wording import listed
-
-IN_WORDS: dict[ModelRole, str] = {"baseline": "the baseline", "champion": "the champion", "fine-tuned": "the fine-tuned network"}
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
-        place.table: markdown(results, found, judgement, baseline, nameable).encode(),
+        place.table: markdown(results, found, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
         place.text: text(results, found, judgement, baseline, nameable).encode(),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:

@@ -41,13 +41,13 @@ from tasks.report.figures.confusion import confusion_figure
 from tasks.report.figures.losses import clip_loss_figure
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.results.evaluation import ActivationMap, EvaluateResult, EvaluateResults
-from tasks.results.record import ModelRole
+from tasks.results.record import IN_WORDS, ModelRole
 from tasks.results.training import Evaluation, PlanResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._checkpoints import fetch_network
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._beside_probe import beside_probe
-from tasks.steps.retrain._one_engine import IN_WORDS, Choice, choice_beside, scored_otherwise
+from tasks.steps.retrain._one_engine import Choice, choice_beside, scored_otherwise
 from tasks.steps.retrain._ready import Ready
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -221,8 +221,9 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     if model == "fine-tuned":
         trained = store.read(Run(plan.run_uri).train)
         return trained.checkpoint_uri, trained.checkpoint_sha256
-    assert plan.champion is not None  # noqa: S101 - a plan that scores a champion names it
-    return plan.champion.checkpoint_uri, plan.champion.checkpoint_sha256
+    opponent = plan.previous if model == "previous" else plan.champion
+    assert opponent is not None  # noqa: S101 - a plan that scores a version names it
+    return opponent.checkpoint_uri, opponent.checkpoint_sha256
 
 
 def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:

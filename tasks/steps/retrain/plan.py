@@ -11,6 +11,7 @@ from tasks.model.gpus import trains_on_gpu
 from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
+from tasks.results.dataset import Manifest
 from tasks.results.record import SPLITS, ModelRole, SplitName
 from tasks.results.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.settings import MlflowSettings, load
@@ -18,12 +19,13 @@ from tasks.steps._plans import find_dataset, flows_of, plan_training, plans_of, 
 from tasks.steps._step import finish, log
 from tasks.steps.retrain._estimate import estimate, question
 from tasks.steps.retrain._few_clips import advice
-from tasks.store.layout import Layout
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
-from tasks.tracking import Registry, Tracker, end_left_behind
+from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
+from tasks.wording import count
 
 HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
 """A training that is expected to take longer does not start unasked."""
@@ -50,11 +52,12 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, training.run_key, registry, store)
+    previous, no_previous = _previous(arguments.model_name, training.run, champion, manifest, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
-    planned = evaluations(training.evaluations(evaluate), splits, champion)
+    planned = evaluations(training.evaluations(evaluate), splits, champion, previous)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
@@ -73,6 +76,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         model_name=arguments.model_name,
         weights=weights,
         champion=champion,
+        previous=previous,
+        no_previous=no_previous,
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
         question=question(expected, max_hours) if expected and not is_done else "",
@@ -139,7 +144,38 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
     if found is None or (found.provisional and found.run_key == run_key):
         return None, None
     trained = next(iter(plans_of(run_of(found, arguments.store), store)), None)
-    champion = Champion(
+    return _opponent(found, trained), trained
+
+
+def _previous(
+    model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
+) -> tuple[Champion | None, str]:
+    """Find the version before this one, or say why it has no scores of its own."""
+    found = registry.previous(model_name, run.key)
+    if found is None:
+        return None, ""
+    if champion and champion.version == found.version:
+        return None, f"version {found.version}, the champion"
+    trained = next(iter(plans_of(run_of(found, run.store_uri), store)), None)
+    reason = ""
+    if not store.exists(found.checkpoint_uri):
+        reason = "its checkpoint is gone from the store"
+    elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
+        reason = "the clips that it was trained on are not known any more"
+    else:
+        decisive = deciding_split(sorted({clip.split for clip in manifest.clips}))
+        deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
+        seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
+        if shared := len(deciders & seen):
+            reason = f"it was trained on {shared:,} of the {count(len(deciders), f'{decisive} clip')}"
+    if not reason:
+        return _opponent(found, trained), ""
+    log.warning("version %d, the previous one, is not compared: %s", found.version, reason)
+    return None, f"version {found.version} is not compared: {reason}"
+
+
+def _opponent(found: RegisteredVersion, trained: PlanResult | None) -> Champion:
+    return Champion(
         version=found.version,
         checkpoint_uri=found.checkpoint_uri,
         checkpoint_sha256=found.checkpoint_sha256,
@@ -147,12 +183,13 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
         sounds=sounds_of(trained) if trained else (),
         provisional=found.provisional,
     )
-    return champion, trained
 
 
-def evaluations(place: Evaluations, splits: list[SplitName], champion: Champion | None) -> list[Evaluation]:
-    """List the evaluations: baseline and fine-tuned on every split, champion on the deciding one."""
+def evaluations(
+    place: Evaluations, splits: list[SplitName], champion: Champion | None, previous: Champion | None = None
+) -> list[Evaluation]:
+    """List the evaluations: baseline and fine-tuned on every split, champion and previous version on the deciding one."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
-    if champion:
-        pairs.append(("champion", deciding_split(splits), f"champion-{champion.version}"))
+    opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
+    pairs += [(model, deciding_split(splits), f"{model}-{version.version}") for model, version in opponents if version]
     return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]

@@ -126,6 +126,8 @@ def _metrics(
         baseline_is_chance=plan.weights.is_chance,
         champion_version=compared.champion_version,
         champion_is_provisional=plan.champion is not None and plan.champion.provisional,
+        previous_version=plan.previous.version if plan.previous else None,
+        no_previous=plan.no_previous,
         verdict=compared.verdict,
         passed=compared.passed,
         provisional=compared.provisional,

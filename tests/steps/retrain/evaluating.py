@@ -99,11 +99,12 @@ def shelf(tmp_path):
     clips = (clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN))
     made.write(MANIFEST, manifest_of(clips))
 
-    def plan(champion=None, **options):
+    def plan(champion=None, previous=None, **options):
         record = plan_result(
-            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], champion)),
+            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], champion, previous)),
             evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
             champion=champion,
+            previous=previous,
             sha256=sha256,
         )
         made.write(f"{RUN}decisions/d/plan/result.json", record)

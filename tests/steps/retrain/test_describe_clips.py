@@ -48,8 +48,9 @@ def shelf(films, monkeypatch):
 
 
 def planned(shelf, *sounds):
-    champion = Champion(version=1, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds)
-    shelf.write(f"{PLAN}result.json", plan_result(champion=champion))
+    champion = Champion(version=2, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds[:1])
+    previous = champion.model_copy(update={"version": 1, "sounds": sounds[1:]})
+    shelf.write(f"{PLAN}result.json", plan_result(champion=champion, previous=previous))
 
 
 def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):

@@ -152,9 +152,10 @@ def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, scori
     assert len(scorings) == 3, "nothing was left to do"
 
 
-def test_a_champion_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf):
-    shelf.plan(Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256), crops=1)
-    results, _ = score("champion")
+@pytest.mark.parametrize("role", ["champion", "previous"])
+def test_an_earlier_version_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf, role):
+    shelf.plan(**{role: Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256)}, crops=1)
+    results, _ = score(role)
     assert {split: result.engine.name for split, result in results.items()} == {"val": "openvino"}
     assert results["val"].num_clips < OPENVINO_FROM_CLIPS
 

@@ -145,14 +145,15 @@ def test_a_clip_without_flow_is_named_with_the_remedy_once_the_rest_is_kept(shel
     assert [flow_uri(clip.uri, OPTIONS) in shelf.objects for clip in (good, bad)] == [True, False]
 
 
-def test_flow_that_the_champion_sees_is_listed_until_it_is_there_where_the_network_itself_sees_none(shelf):
+@pytest.mark.parametrize("role", ["champion", "previous"])
+def test_flow_that_an_earlier_version_sees_is_listed_until_it_is_there_where_the_network_itself_sees_none(shelf, role):
     clips = [put(shelf, name, 4) for name in ("a", "b")]
     shelf.write("s3://retake/datasets/x/manifest.json", manifest_of(clips))
     arguments = FlowsArguments(store=ROOT, plan=f"{RUN}decisions/d/plan/")
 
     def planned(*flows):
-        champion = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", flows=flows)
-        shelf.write(f"{arguments.plan}result.json", plan_result(champion=champion))
+        version = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", flows=flows)
+        shelf.write(f"{arguments.plan}result.json", plan_result(**{role: version}))
 
     planned(OPTIONS)
     listed = missing_flow.run(arguments, shelf)

@@ -6,15 +6,28 @@ import pytest
 from tasks.evaluation.scores_file import from_parquet
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.metrics import Metrics
+from tests.steps.in_process import STORE
+from tests.steps.shelf import dataset_clip, manifest_of, plan_result
 
 NOTHING_ID = 127
 LABELS = [("take", 0, "bag", 20), ("put", 1, "meat", 26), *[(NOTHING, NOTHING_ID, NO_OBJECT, 352)] * 2]
+
+
+def a_version_before(bench):
+    """Register a version that was trained on other clips: the untrained network itself."""
+    weights, run = bench.decide().weights, f"{STORE}/runs/{'0' * 16}/"
+    bench.store.write(f"{STORE}/datasets/earlier/manifest.json", manifest_of([dataset_clip()]))
+    bench.store.write(f"{run}decisions/1/plan/result.json", plan_result(dataset_uri=f"{STORE}/datasets/earlier/"))
+    tags = {"retake.checkpoint_uri": weights.uri, "retake.checkpoint_sha256": weights.sha256, "retake.run_key": "0" * 16}
+    bench.mlflow.create_registered_model("retake-tsn", tags={})
+    bench.mlflow.create_model_version("retake-tsn", source="", run_id=None, tags=tags)
 
 
 @pytest.mark.slow
 def test_they_are_trained_as_a_class_and_count_in_a_row_of_their_own(bench):
     shelf = bench.store
     bench.label(*LABELS)
+    a_version_before(bench)
     bench.decide(epochs=2)
     bench.run("train")
     result = bench.evaluate()["fine-tuned", "val"]
@@ -41,5 +54,7 @@ def test_they_are_trained_as_a_class_and_count_in_a_row_of_their_own(bench):
         ("val", 4, 2, 2),
     ]
     page = bench.page(reported)
+    assert "gain/val/action_top1_over_previous" in bench.logged.data.metrics
+    assert page.count('<th scope="row">version 1 (previous)') > 3
     assert '<th scope="row">Clips in which nothing happens</th><td>4 clips</td>' in page
     assert "Nothing happens in 2 clips of 1 source video" in page

@@ -11,14 +11,15 @@ from tasks.results.training import Champion, PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps.retrain._few_clips import advice
 from tasks.steps.retrain.plan import _champion as champion_of
+from tasks.steps.retrain.plan import _previous as previous_of
 from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.layout import Layout
-from tasks.store.runs import Evaluations
+from tasks.store.runs import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
 from tests.steps.in_process import STORE
 from tests.steps.retrain.bench import DATASET
 from tests.steps.retrain.test_estimate import manifest
-from tests.steps.shelf import Shelf, plan_result, train_result
+from tests.steps.shelf import Shelf, dataset_clip, manifest_of, plan_result, train_result
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
 
@@ -37,6 +38,38 @@ def test_a_provisional_champion_is_not_its_own_opponent(run_key, provisional, nu
     arguments = PlanArguments(store="s3://retake", weights_result="s3://retake/w/")
     champion, _ = champion_of(arguments, "own", registry, Shelf())
     assert (champion and (champion.version, champion.provisional)) == (number and (number, provisional))
+
+
+BEFORE = RegisteredVersion(2, "", "0" * 16, "s3://retake/runs/0000000000000000/train/best.pt", "1" * 64)
+
+
+@pytest.mark.parametrize(
+    ("is_champion", "checkpoint", "trained_on", "told"),
+    [
+        (False, b"c", "ab", ""),
+        (True, b"c", "ab", "version 2, the champion"),
+        (False, None, "ab", "version 2 is not compared: its checkpoint is gone from the store"),
+        (False, b"c", "abv", "version 2 is not compared: it was trained on 1 of the 2 val clips"),
+        (False, b"c", None, "version 2 is not compared: the clips that it was trained on are not known any more"),
+    ],
+)
+def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, told):
+    shelf, now = Shelf(), manifest_of([dataset_clip("a"), dataset_clip("v", "val"), dataset_clip("w", "val")])
+    if checkpoint:
+        shelf.write_bytes(BEFORE.checkpoint_uri, checkpoint)
+    if trained_on is not None:
+        plan = plan_result(dataset_uri="s3://retake/datasets/1/", train=TrainOptions(modality="flow"))
+        shelf.write("s3://retake/runs/0000000000000000/decisions/1/plan/result.json", plan)
+        shelf.write("s3://retake/datasets/1/manifest.json", manifest_of(map(dataset_clip, trained_on)))
+    champion = CHAMPION.model_copy(update={"version": 2 if is_champion else 1})
+    registry = SimpleNamespace(previous=lambda name, run_key: BEFORE)
+    previous, reason = previous_of("m", Run("s3://retake/runs/1111111111111111/"), champion, now, registry, shelf)
+    assert reason == told
+    assert (previous is None) == bool(told)
+    if previous:
+        assert (previous.version, len(previous.flows)) == (2, 1)
+        planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], champion, previous)
+        assert [(e.split, e.out) for e in planned if e.model == "previous"] == [("val", "s3://retake/runs/y/previous-2/val/")]
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
