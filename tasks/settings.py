@@ -11,7 +11,7 @@ from tasks.errors import BadConfiguration
 
 S = TypeVar("S", bound=BaseSettings)
 DOCKER_SIZE = r"^\d+[bkmg]$"
-LABEL_PATH = "/label/"
+LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
 
 

@@ -10,6 +10,7 @@ from tasks.labelling.clips import Cut
 from tasks.labelling.queue import Known, Words, renamed
 from tasks.media.label_inputs import annotation_objects, probe_objects
 from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 Json = dict[str, Any]
@@ -28,21 +29,22 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """When each annotation file and each video came to the store."""
+    """When each annotation file, by its name, and each record of a video, by its address, came to the store."""
 
+    store_uri: str
     files: Mapping[str, str]
-    videos: Mapping[str, str]
+    records: Mapping[str, str]
 
     @classmethod
     def of(cls, store: Store, store_uri: str) -> "Uploads":
         """List them."""
         files = {one.name: one.modified for one in annotation_objects(store, store_uri)}
-        return cls(files, {one.uri.split("/")[-2]: one.modified for one in probe_objects(store, store_uri)})
+        return cls(store_uri, files, {one.uri: one.modified for one in probe_objects(store, store_uri)})
 
     def since(self, origin: str, video: str) -> str:
         """Find out when a label came: with its file, or its folder with the video; empty if the file has gone."""
         if origin.startswith("folder "):
-            return self.videos.get(video, "")
+            return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
         return next((self.files[name] for name in names if name in self.files), "")
 
