@@ -21,6 +21,8 @@ class Counts:
     num_clips: int
     num_unsure: int
     num_conflicts: int
+    num_new: int
+    """Clips that were labelled here since the last build."""
     by_action: Counter[tuple[str, str]]
     by_video: Counter[str]
     by_person: Counter[str]
@@ -58,7 +60,7 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
     by_action: Counter[tuple[str, str]] = Counter()
     by_video: Counter[str] = Counter()
     by_person: Counter[str] = Counter()
-    num_unsure = num_conflicts = 0
+    num_unsure = num_conflicts = num_new = 0
     for uid, clip in view.cut.clips.items():
         about, known, interval = ledger.about(clip.key), view.known.get(uid), covering(clip)
         if not about and not known and not interval:
@@ -67,11 +69,12 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
         num_conflicts += in_conflict(ledger, about, interval)
         by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
         if words:
+            num_new += max(ledger.number(about[-1]) if about else 0, interval.number if interval else 0) > view.num_built
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1
         else:
             num_unsure += 1
-    return Counts(len(view.cut.clips), num_unsure, num_conflicts, by_action, by_video, by_person, _names(view, ledger))
+    return Counts(len(view.cut.clips), num_unsure, num_conflicts, num_new, by_action, by_video, by_person, _names(view, ledger))
 
 
 def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -54,6 +54,8 @@ class View:
     nouns: tuple[str, ...] = field(default=())
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
     """What is known, by video and by time."""
+    num_built: int = 0
+    """Statements of the log that the last build read."""
 
     @cached_property
     def mark(self) -> str:
@@ -188,11 +190,11 @@ class Desk:
 
     def _view_of(self, cut: Cut, before: View | None) -> View:
         suggestions = self._suggestions(before)
-        known, etag = self._known(cut, before)
+        known, etag, num_built = self._known(cut, before)
         if before and before.suggestions is suggestions and before.known_etag == etag and before.cut == cut:
             return before
         verbs, nouns = _names(known, suggestions)
-        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns, file_labels(cut, known))
+        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns, file_labels(cut, known), num_built)
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
@@ -204,21 +206,22 @@ class Desk:
             log.warning("the labelling page suggests nothing: %s", error)
             return Suggestions(folder)
 
-    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str | None]:
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str | None, int]:
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
         places = [Layout(self.store_uri).labels(recipe) for recipe in recipes]
         found = [(built, labels) for labels in places if (built := self.store.stat(labels.uri))]
         if not found:
-            return {}, None
+            return {}, None, 0
         built, labels = max(found, key=lambda one: one[0].modified)
         if before and before.cut.recipe == cut.recipe and before.known_etag == built.etag:
-            return before.known, built.etag
+            return before.known, built.etag, before.num_built
         try:
             uploads = Uploads.of(self.store, self.store_uri)
-            return known_labels(self.store.read(labels.clips), self.store.read(labels).num_statements, uploads), built.etag
+            num_built = self.store.read(labels).num_statements
+            return known_labels(self.store.read(labels.clips), num_built, uploads), built.etag, num_built
         except MissingObject:
-            return {}, None
+            return {}, None, 0
 
 
 def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:

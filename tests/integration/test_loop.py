@@ -141,7 +141,7 @@ def labelled(workshop, drawn, to_label) -> Counter[str]:
         assert client.post("/statements", json=said).status_code == 200
     state = client.get("/state").json()
     assert state["counts"]["num_labelled"] == NUM_FILMS["first"] + NUM_TO_LABEL
-    run(workshop, build_dataset=BUILD | state["build"], retrain=RETRAIN)
+    run(workshop, build_dataset=BUILD | state["build_options"], retrain=RETRAIN)
     return how
 
 

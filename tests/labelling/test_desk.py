@@ -71,7 +71,7 @@ def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides()
     shelf, cut = Shelf(), cut_of(1)
     (clip,) = cut.clips.values()
     build(shelf, clip, recipe_of(cut.options.model_copy(update={"cut": "both"})), "put")
-    found, _ = Desk(shelf, "s3://retake")._known(cut, None)
+    found, *_ = Desk(shelf, "s3://retake")._known(cut, None)
     assert found[clip.uid].words.verb == "put"
     build(shelf, clip, cut.recipe, "take")
     modified = {one.uri: f"2026-11-27T10:0{number}:00+00:00" for number, one in enumerate(shelf.list("s3://retake/labels/"))}

@@ -140,7 +140,13 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     anna.say(first, "Take  Sauce\n")
     anna.say(second, None, answer="nothing")
     anna.say(third, None, answer="unsure")
+    assert anna.get("/state")["build"] == {"recipe": "auto", "num_clips": 2, "num_new": 2}
     assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
+    cleo = Visitor(store, "cleo")
+    assert cleo.get("/state")["build"] == {"recipe": "auto", "num_clips": 2, "num_new": 0}
+    cleo.say(third, "put meat")
+    assert cleo.get("/state")["build"] == {"recipe": "auto", "num_clips": 3, "num_new": 1}
+    cleo.say(third, None, answer="unsure")
     counts = Visitor(store).get("/state")["counts"]
     assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)
 
@@ -312,7 +318,7 @@ def test_people_choose_among_ways_of_cutting(store):
     assert list(names) == ["8 s, 30 fps, 256 px (4 videos)", "16 s, 30 fps, 256 px (1 video)"]
     recipe = names["16 s, 30 fps, 256 px (1 video)"]
     state = anna.get("/state", cut=recipe)
-    assert (state["cut"], state["counts"]["num_clips"], state["build"]["clip_seconds"]) == (recipe, 1, 16)
+    assert (state["cut"], state["counts"]["num_clips"], state["build_options"]["clip_seconds"]) == (recipe, 1, 16)
     assert [clip["uid"] for clip in anna.queue(cut=recipe)] == [longer.clips[0].uid]
     anna.say(longer.clips[0].uid, None, answer="nothing")
     assert read_log(store, STORE)[-1].statement.stop_seconds == 16

@@ -2,12 +2,14 @@
 
 import { airflow, get, send } from "./api.js";
 import { by, h, openDialog } from "./dom.js";
-import { lastBuild } from "./last_build.js";
+import { GOING, goingRetrain, lastBuild, runPage } from "./last_build.js";
 import { changes, session } from "./session.js";
+import { count } from "./text.js";
 
 const DAG = airflow("api/v2/dags/build_dataset");
 const POLL_MS = 2500;
-const GOING = ["queued", "running"];
+// retrain starts a moment after its dataset.
+const NUM_LOOKS = 12;
 const WORDS = { null: "waits", success: "done", running: "running", queued: "queued", scheduled: "waits", failed: "failed", upstream_failed: "not run: one before it failed", skipped: "skipped", up_for_retry: "will be tried again" };
 
 /** Make the panel. */
@@ -18,6 +20,7 @@ export function buildPanel() {
   changes.addEventListener("change", () => (by("build-open").disabled = !session.ready));
   by("build-open").addEventListener("click", async () => {
     openDialog(by("build"));
+    facts();
     tell(await last());
     if (run) return;
     try {
@@ -32,7 +35,7 @@ export function buildPanel() {
     by("build-start").disabled = true;
     say("Starting …");
     try {
-      const conf = { ...(await last())?.options, ...session.build };
+      const conf = { ...(await last())?.options, ...session.buildOptions };
       const started = await send(`${DAG}/dagRuns`, { logical_date: null, conf });
       follow(started.dag_run_id);
     } catch (error) {
@@ -43,11 +46,16 @@ export function buildPanel() {
 
   /** Find the last build; null if there is none, or if Airflow does not say, which Start will tell. */
   function last() {
-    return lastBuild(session.build.store).catch(() => null);
+    return lastBuild(session.buildOptions.store).catch(() => null);
+  }
+
+  function facts() {
+    const { recipe, num_clips, num_new } = session.build;
+    by("build-facts").replaceChildren("Recipe ", h("strong", {}, recipe), `. ${count(num_clips, "labelled clip")}, ${num_new.toLocaleString("en")} of them labelled here since the last build.`);
   }
 
   function tell(build) {
-    const how = build ? [" with the options of the ", h("a", { href: runPage(build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
+    const how = build ? [" with the options of the ", h("a", { href: runPage("build_dataset", build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }
 
@@ -68,6 +76,7 @@ export function buildPanel() {
       by("build-start").disabled = isGoing;
       by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
       if (isGoing) timer = setTimeout(poll, POLL_MS);
+      else if (state.state === "success") follower(NUM_LOOKS);
     } catch (error) {
       say(`${problem(error)} Asking again …`);
       if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
@@ -75,13 +84,20 @@ export function buildPanel() {
     }
   }
 
+  async function follower(numLooks) {
+    const id = await goingRetrain();
+    by("build-next").replaceChildren(h("a", { href: runPage("retrain", id), target: "_top" }, id ? "retrain is running: open its run" : "Open the runs of retrain"));
+    if (!id && numLooks > 1) timer = setTimeout(() => follower(numLooks - 1), POLL_MS);
+  }
+
   function show(state, tasks, isPaused) {
     const title = { success: "The dataset is built.", failed: "The run failed: its log says why.", running: "Running …", queued: "Queued …" }[state] ?? state;
+    by("build-next").replaceChildren();
     by("build-progress").replaceChildren(
       h("p", { class: state === "failed" ? "bad" : "" }, h("strong", {}, title)),
       isPaused ? h("p", { class: "bad" }, "The DAG build_dataset is paused: unpause it in Airflow, then the run starts.") : "",
       h("ol", { class: "list" }, tasks.map(task)),
-      h("p", {}, h("a", { href: runPage(run), target: "_top" }, "Open the run in Airflow")),
+      h("p", {}, h("a", { href: runPage("build_dataset", run), target: "_top" }, "Open the run in Airflow")),
     );
   }
 
@@ -93,10 +109,6 @@ export function buildPanel() {
   function say(text) {
     by("build-progress").replaceChildren(h("p", {}, text));
   }
-}
-
-function runPage(id) {
-  return airflow(`dags/build_dataset/runs/${encodeURIComponent(id)}`);
 }
 
 function problem(error) {

@@ -10,6 +10,7 @@ import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { playerKeys } from "./frames.js";
 import { Held, goesOn } from "./held.js";
+import { goingRetrain, runPage } from "./last_build.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
@@ -35,6 +36,7 @@ export function clipsView(outbox) {
   let onScreen = null;
   let generation = 0;
   let asking = null;
+  let retrain = null;
   let version = "";
   const answered = [];
   const conflicts = new Map();
@@ -75,6 +77,7 @@ export function clipsView(outbox) {
       if (of !== generation) return;
       list.push(...added);
       isEnd = !added.length;
+      if (!list.length || (isEnd && list.every(isAnswered))) retrain = await goingRetrain();
     } catch (error) {
       if (of === generation) announce(`The next clips could not be read: ${error.message}.`, { isBad: true, retry: () => more().then(show) });
     }
@@ -158,7 +161,7 @@ export function clipsView(outbox) {
   function render() {
     const clip = current();
     by("view-clips").classList.toggle("is-empty", !clip);
-    by("clip-end").textContent = !session.ready ? "" : isEnd && !clip ? endText() : clip ? "" : "Reading clips …";
+    fill(by("clip-end"), ...(!session.ready || clip ? [] : isEnd ? endParts() : ["Reading clips …"]));
     by("clip-caption").replaceChildren(
       ...(clip ? [h("a", { href: `#intervals/${clip.video}/${clip.start_seconds}`, title: "Open in Intervals" }, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
     );
@@ -180,10 +183,15 @@ export function clipsView(outbox) {
     words.input.disabled = !session.mayWrite;
   }
 
-  function endText() {
+  function endParts() {
     const later = list.filter((clip) => !isAnswered(clip)).length;
-    if (later) return `No other clip is left; ${count(later, "clip")} had no answer. Go back with Backspace.`;
-    return filters.isDefault() ? "All clips have an answer. Thank you." : "No clip is left with these filters.";
+    if (later) return [`No other clip is left; ${count(later, "clip")} had no answer. Go back with Backspace.`];
+    if (!filters.isDefault()) return ["No clip is left with these filters."];
+    return [
+      "All clips have an answer. Thank you. ",
+      session.mayWrite && h("button", { type: "button", onclick: () => by("build-open").click() }, "Build a dataset"),
+      h("a", { href: runPage("retrain", retrain), target: "_top" }, retrain ? "retrain is running: open its run" : "Open the runs of retrain"),
+    ];
   }
 
   function renderLabel(clip) {

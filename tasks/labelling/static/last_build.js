@@ -1,9 +1,23 @@
-// Finds the options of the last build, so that the next dataset is built, and trained on, in the same way.
+// Finds the options of the last build, so that the next dataset is built, and trained on, in the same way; and the training that follows.
 
 import { airflow, get } from "./api.js";
 
 const DAG = airflow("api/v2/dags/build_dataset");
 const NUM_READ = 20;
+
+/** States of a run that has not ended. */
+export const GOING = ["queued", "running"];
+
+/** Return the address of a run's page, or of the list of a DAG's runs. */
+export function runPage(dag, id) {
+  return airflow(`dags/${dag}/runs${id ? `/${encodeURIComponent(id)}` : ""}`);
+}
+
+/** Find the run of retrain that is going on; null if there is none, or if Airflow does not say. */
+export async function goingRetrain() {
+  const { dag_runs } = await get(airflow("api/v2/dags/retrain/dagRuns"), { order_by: "-run_after", limit: 1 }).catch(() => ({ dag_runs: [] }));
+  return dag_runs.find(({ state }) => GOING.includes(state))?.dag_run_id ?? null;
+}
 
 /** Find the last build of a store that succeeded: the id of its run, and its options as the form of build_dataset has them. */
 export async function lastBuild(store) {

@@ -16,6 +16,7 @@ export const session = {
   isEmpty: false,
   store: "",
   build: {},
+  buildOptions: {},
   cut: "",
   cuts: [],
   counts: null,
@@ -42,6 +43,7 @@ export async function refresh(isKnown = false) {
   if (state.ready) {
     const classes = await get("classes");
     session.build = state.build;
+    session.buildOptions = state.build_options;
     session.cut = state.cut;
     session.cuts = state.cuts;
     session.counts = state.counts;

@@ -202,7 +202,15 @@ test("the end is told, with the clips that had no answer, and new clips are show
   await page.press("PageDown", "Enter");
   assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace.");
   await page.press("Backspace", "Backspace", "Enter", "PageDown");
-  assert.equal(page.text("clip-end"), "All clips have an answer. Thank you.");
+  assert.equal(page.text("clip-end"), "All clips have an answer. Thank you. Build a datasetOpen the runs of retrain");
+  assert.equal(page.document.querySelector("#clip-end a").href, "/dags/retrain/runs");
+  await page.click("Build a dataset");
+  assert.equal(page.by("build").open, true);
+  page.by("build").close();
+  page.server.answers = { "retrain/dagRuns": () => [200, { dag_runs: [{ dag_run_id: "asset__1", state: "running" }] }] };
+  await page.wait(3000);
+  assert.equal(page.document.querySelector("#clip-end a").href, "/dags/retrain/runs/asset__1");
+  page.server.answers = {};
   server.clips.push(clip(7));
   await page.wait(20_000);
   assert.equal(page.text("clip-caption"), "a.mp4 0:07.00–0:08.00");

@@ -354,7 +354,7 @@ describe("Classes", () => {
 });
 
 describe("Build dataset", () => {
-  async function open({ runs = [], going = [], start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
+  async function open({ runs = [], going = [], retrains = [], start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
     const server = serverState();
     const states = ["queued", "running", "success"];
     const posted = [];
@@ -362,6 +362,7 @@ describe("Build dataset", () => {
       upstreamAssetEvents: () => [200, { asset_events: [] }],
       details: () => [200, { params: { store: { value: STORE } } }],
       taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }] }],
+      "retrain/dagRuns": () => [200, { dag_runs: retrains.length > 1 ? retrains.shift() : (retrains[0] ?? []) }],
       "dagRuns/": () => [200, { state: states.length > 1 ? states.shift() : states[0] }],
       dagRuns: (url, { body }) => {
         if (body) posted.push(JSON.parse(body));
@@ -375,7 +376,9 @@ describe("Build dataset", () => {
   }
 
   test("the first dataset is built with the options of the page, and its run is followed", async () => {
-    const { page, posted } = await open();
+    const retrain = { dag_run_id: "asset__1", state: "queued" };
+    const { page, posted } = await open({ retrains: [[{ ...retrain, state: "success" }], [retrain]] });
+    assert.equal(page.text("build-facts"), "Recipe auto. 40 labelled clips, 3 of them labelled here since the last build.");
     assert.match(page.text("build-then"), /with its default options, because no build/);
     await page.click("build-start");
     assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);
@@ -387,6 +390,10 @@ describe("Build dataset", () => {
     assert.match(page.text("build-progress"), /^The dataset is built\./);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [false, "Build dataset"]);
     assert.equal(page.document.querySelector("#build-progress a").href, "/dags/build_dataset/runs/manual__1%2B00%3A00");
+    const next = () => page.document.querySelector("#build-next a").href;
+    assert.equal(next(), "/dags/retrain/runs");
+    await page.wait(2500);
+    assert.equal(next(), "/dags/retrain/runs/asset__1");
   });
 
   test("the next dataset is built as the last one, from the clips that are on the page", async () => {
