@@ -62,6 +62,18 @@ class Answers:
         other._recipe = recipe
         return other
 
+    def build(self) -> Json:
+        """Say what a build would take in, and how the last training of this store was planned; it is planned anew for the new dataset."""
+        view = self._desk.view_of(self._recipe)
+        counts = self._counts(view) if view else None
+        plan = self._desk.last_plan()
+        return {
+            "num_clips": counts.by_action.total() if counts else 0,
+            "num_new": counts.num_new if counts else 0,
+            "last_recipe": (plan.weights.chosen or f"{plan.weights.network} by the options of its form") if plan else "",
+            "last_estimate": plan.estimate if plan else "",
+        }
+
     def state(self, reader: Reader, known: str = "") -> Json:
         """Say who asks, what there is to label, and how much is done; only the version if the page knows that."""
         view = self._desk.view_of(self._recipe)
@@ -88,7 +100,6 @@ class Answers:
             **about,
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,
-            "build": {"recipe": "auto", "num_clips": counts.by_action.total(), "num_new": counts.num_new},
             "build_options": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
             "cut": view.cut.recipe,
             "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],

@@ -166,6 +166,10 @@ def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Rea
     def review(answers: about, asks: who, query: Annotated[ReviewQuery, Depends()]) -> Response:
         return JSONResponse(answers.review(asks, query))
 
+    @router.get("/build")
+    def build(answers: about) -> Response:
+        return JSONResponse(answers.build())
+
     @router.get("/classes")
     def classes(answers: about) -> Response:
         return JSONResponse(answers.classes())

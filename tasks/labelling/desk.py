@@ -26,6 +26,7 @@ from tasks.labelling.suggestions import Suggestions, latest_prediction, read_sug
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
 from tasks.results.dataset import NO_OBJECT, Agreement
 from tasks.results.labelling import AnyStatement, LogEntry
+from tasks.results.training import PlanResult
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
@@ -146,6 +147,13 @@ class Desk:
         if self._agreed is None or self._agreed[0] != number:
             self._agreed = number, agreement([pair[:3] for pair in pairs])
         return self._agreed[1]
+
+    def last_plan(self) -> PlanResult | None:
+        """Read the plan of the last training of this store; None if there is none that can be read."""
+        try:
+            return self.store.read(Layout(self.store_uri).latest_plan)
+        except BadInput:
+            return None
 
     def write(self, statement: AnyStatement) -> int:
         """Append a statement, and return its place in the log. The same token twice is written once."""

@@ -17,6 +17,7 @@ from tasks.results.dataset import LabelsFile
 from tasks.steps.build_dataset import label
 from tasks.store.layout import Layout
 from tests.labelling.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, list_clips, person, suggest, write_many
+from tests.steps.shelf import plan_result, weights_result
 
 EMPTY = "s3://retake-empty"
 FILM = f"{STORE}/film.mp4"
@@ -134,18 +135,23 @@ def test_a_clip_is_a_film_that_the_browser_keeps(anna, uid):
     assert anna.client.get("/clips/000000000000_000000000-000001000.mp4").status_code == 404
 
 
+def built(visitor):
+    return tuple(visitor.get("/build")[name] for name in ("num_clips", "num_new", "last_recipe", "last_estimate"))
+
+
 def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     first, second, third = [clip["uid"] for clip in anna.queue()][:3]
     anna.say(first, "put meat")
     anna.say(first, "Take  Sauce\n")
     anna.say(second, None, answer="nothing")
     anna.say(third, None, answer="unsure")
-    assert anna.get("/state")["build"] == {"recipe": "auto", "num_clips": 2, "num_new": 2}
+    assert built(anna) == (2, 2, "", "")
     assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
+    store.write(Layout(STORE).latest_plan, plan_result(weights=weights_result(chosen="auto: a probe"), estimate="about 40 s"))
     cleo = Visitor(store, "cleo")
-    assert cleo.get("/state")["build"] == {"recipe": "auto", "num_clips": 2, "num_new": 0}
+    assert built(cleo) == (2, 0, "auto: a probe", "about 40 s")
     cleo.say(third, "put meat")
-    assert cleo.get("/state")["build"] == {"recipe": "auto", "num_clips": 3, "num_new": 1}
+    assert built(cleo)[:2] == (3, 1)
     cleo.say(third, None, answer="unsure")
     counts = Visitor(store).get("/state")["counts"]
     assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)

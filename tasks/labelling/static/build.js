@@ -49,9 +49,10 @@ export function buildPanel() {
     return lastBuild(session.buildOptions.store).catch(() => null);
   }
 
-  function facts() {
-    const { recipe, num_clips, num_new } = session.build;
-    by("build-facts").replaceChildren("Recipe ", h("strong", {}, recipe), `. ${count(num_clips, "labelled clip")}, ${num_new.toLocaleString("en")} of them labelled here since the last build.`);
+  async function facts() {
+    const { last_recipe, last_estimate, num_clips, num_new } = await get("build").catch(() => ({}));
+    if (num_clips === undefined) return;
+    by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${num_new.toLocaleString("en")} of them labelled here since the last build.`, last_recipe ? ` The last training had ${last_recipe} (${last_estimate}).` : "");
   }
 
   function tell(build) {
@@ -72,11 +73,12 @@ export function buildPanel() {
       const [state, { task_instances }] = await Promise.all([get(path), get(`${path}/taskInstances`, { limit: 100 })]);
       const isGoing = GOING.includes(state.state);
       const isPaused = state.state === "queued" && (await get(DAG).catch(() => ({}))).is_paused;
-      show(state.state, task_instances, isPaused);
+      const isSame = task_instances.some((task) => task.task_id === "dataset" && task.state === "skipped");
+      show(isSame ? "same" : state.state, task_instances, isPaused);
       by("build-start").disabled = isGoing;
       by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
       if (isGoing) timer = setTimeout(poll, POLL_MS);
-      else if (state.state === "success") follower(NUM_LOOKS);
+      else if (state.state === "success" && !isSame) follower(NUM_LOOKS);
     } catch (error) {
       say(`${problem(error)} Asking again …`);
       if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
@@ -91,7 +93,7 @@ export function buildPanel() {
   }
 
   function show(state, tasks, isPaused) {
-    const title = { success: "The dataset is built.", failed: "The run failed: its log says why.", running: "Running …", queued: "Queued …" }[state] ?? state;
+    const title = { same: "The dataset is as it was, so nothing is trained.", success: "The dataset is built.", failed: "The run failed: its log says why.", running: "Running …", queued: "Queued …" }[state] ?? state;
     by("build-next").replaceChildren();
     by("build-progress").replaceChildren(
       h("p", { class: state === "failed" ? "bad" : "" }, h("strong", {}, title)),

@@ -15,7 +15,6 @@ export const session = {
   ready: false,
   isEmpty: false,
   store: "",
-  build: {},
   buildOptions: {},
   cut: "",
   cuts: [],
@@ -42,7 +41,6 @@ export async function refresh(isKnown = false) {
   session.store = state.store;
   if (state.ready) {
     const classes = await get("classes");
-    session.build = state.build;
     session.buildOptions = state.build_options;
     session.cut = state.cut;
     session.cuts = state.cuts;

@@ -354,14 +354,14 @@ describe("Classes", () => {
 });
 
 describe("Build dataset", () => {
-  async function open({ runs = [], going = [], retrains = [], start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
+  async function open({ runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
     const server = serverState();
     const states = ["queued", "running", "success"];
     const posted = [];
     server.answers = {
       upstreamAssetEvents: () => [200, { asset_events: [] }],
       details: () => [200, { params: { store: { value: STORE } } }],
-      taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }] }],
+      taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }, { task_id: "dataset", map_index: -1, state: dataset }] }],
       "retrain/dagRuns": () => [200, { dag_runs: retrains.length > 1 ? retrains.shift() : (retrains[0] ?? []) }],
       "dagRuns/": () => [200, { state: states.length > 1 ? states.shift() : states[0] }],
       dagRuns: (url, { body }) => {
@@ -378,7 +378,7 @@ describe("Build dataset", () => {
   test("the first dataset is built with the options of the page, and its run is followed", async () => {
     const retrain = { dag_run_id: "asset__1", state: "queued" };
     const { page, posted } = await open({ retrains: [[{ ...retrain, state: "success" }], [retrain]] });
-    assert.equal(page.text("build-facts"), "Recipe auto. 40 labelled clips, 3 of them labelled here since the last build.");
+    assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s).");
     assert.match(page.text("build-then"), /with its default options, because no build/);
     await page.click("build-start");
     assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);
@@ -402,6 +402,15 @@ describe("Build dataset", () => {
     assert.equal(page.document.querySelector("#build-then a").href, "/dags/build_dataset/runs/last");
     await page.click("build-start");
     assert.deepEqual(posted[0].conf, { ...conf, clip_seconds: 1 });
+  });
+
+  test("a dataset that is as it was is said to be, and no training is looked for", async () => {
+    const { page } = await open({ dataset: "skipped" });
+    await page.click("build-start");
+    await page.wait(2500);
+    await page.wait(2500);
+    assert.match(page.text("build-progress"), /^The dataset is as it was, so nothing is trained/);
+    assert.equal(page.text("build-next"), "");
   });
 
   test("a run that goes on is followed, and none is started beside it", async () => {

@@ -27,7 +27,6 @@ export function serverState() {
     may_write: true,
     second_share: 0.1,
     fps: 30,
-    build: { recipe: "auto", num_clips: 40, num_new: 3 },
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
@@ -40,6 +39,7 @@ export function serverState() {
     state,
     clips: Array.from({ length: 120 }, (_, number) => clip(number)),
     classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [], near: [] },
+    build: { num_clips: 40, num_new: 3, last_recipe: "auto: a probe", last_estimate: "about 40 s" },
     videos: {},
     review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null },
     answers: {},
@@ -68,6 +68,7 @@ function answer(server, address, options) {
   if (given) return given(url, options);
   if (name === "state") return [200, server.state];
   if (name === "classes") return [200, server.classes];
+  if (name === "build") return [200, server.build];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
     const one = server.clips.find(({ uid }) => name === `clips/${uid}`);
