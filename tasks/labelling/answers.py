@@ -1,14 +1,13 @@
 """Answer the requests of the page with plain values that become JSON."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Self
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.near_names import near_pairs
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
@@ -17,7 +16,6 @@ from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
 from tasks.labelling.covering import Coverings, conflict_of
 from tasks.labelling.desk import Desk, View
-from tasks.labelling.file_labels import FileLabel, of_file
 from tasks.labelling.lent import Lent
 from tasks.labelling.queue import (
     Covering,
@@ -28,12 +26,11 @@ from tasks.labelling.queue import (
     label_of,
     mixed,
     others_last,
-    renamed,
     second_readings,
     suggested_to,
 )
 from tasks.labelling.review import reviewed
-from tasks.labelling.suggestions import SuggestedInterval
+from tasks.labelling.videos import described, span, touches
 from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
@@ -142,38 +139,7 @@ class Answers:
         view = self._view()
         if video not in view.cut.by_video:
             raise MissingObject("there is no such video")
-        clips = view.cut.by_video[video]
-        of_all_cuts = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(video, ())}
-
-        def look(ledger: Ledger) -> Json:
-            said = [(clip, about) for key, clip in of_all_cuts.items() if (about := ledger.about(key))]
-            unread = [clip for clip, about in said if reader.is_second(clip.uid, about)]
-            intervals, files = ledger.intervals(video), view.of_files.get(video, ())
-            shown = [one for one in intervals if one.by == reader.name or not _touches(one, unread)]
-            shown_files = [one for one in files if not _touches(one, unread)]
-            covering = self._covering(ledger)
-            conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in said if clip not in unread)
-            return {
-                "conflicts": [one for one in conflicts if one],
-                "intervals": [_interval(ledger, one) for one in shown],
-                "labels": sorted(
-                    (
-                        *(_answer(ledger, clip, about[-1]) for clip, about in said if clip not in unread),
-                        *(of_file(ledger, one) for one in shown_files),
-                    ),
-                    key=lambda one: (one["start_seconds"], one["stop_seconds"]),
-                ),
-                "num_hidden": len(intervals) - len(shown) + len(files) - len(shown_files) + len(unread),
-                "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not _touches(one, unread)],
-            }
-
-        return {
-            "video": video,
-            "name": view.cut.names[video],
-            "duration_seconds": clips[-1].stop_seconds,
-            "clips": [{"uid": clip.uid, **_span(clip), "num_frames": clip.num_frames} for clip in clips],
-            **self._desk.read(look),
-        }
+        return self._desk.read(lambda ledger: described(view, video, self._desk.cuts, ledger, reader, self._covering(ledger)))
 
     def review(self, reader: Reader, query: ReviewQuery) -> Json:
         """List labels, the latest first, and how far readers agree."""
@@ -206,7 +172,7 @@ class Answers:
     def _conflicts(self, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
         if not isinstance(statement, ClipStatement | IntervalStatement):
             return []
-        clips = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(statement.video, ()) if _touches(statement, [clip])}
+        clips = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(statement.video, ()) if touches(statement, [clip])}
         said = [(clip, about) for key, clip in clips.items() if (about := ledger.about(key)) and not reader.is_second(clip.uid, about)]
         covering = self._covering(ledger)
         return [one for clip, about in said if (one := conflict_of(ledger, about, covering(clip.uid)))]
@@ -263,7 +229,7 @@ class Answers:
             "uid": clip.uid,
             "video": clip.video,
             "name": view.cut.names[clip.video],
-            **_span(clip),
+            **span(clip),
             "num_frames": clip.num_frames,
             "reading": reading,
             "reason": None if reading == "second" else view.suggestions.reasons.get(clip.uid),
@@ -282,7 +248,7 @@ class Answers:
         match asked:
             case AskedClip():
                 _, clip = self._found(asked.uid)
-                return ClipStatement.model_validate({**said, **_span(clip), "video": clip.video, "uid": clip.uid})
+                return ClipStatement.model_validate({**said, **span(clip), "video": clip.video, "uid": clip.uid})
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
                     raise BadInput("there is no such video")
@@ -295,40 +261,6 @@ class Answers:
 
 def _cut_name(cut: Cut) -> str:
     return f"{cut.options.clip_seconds:g} s, {cut.options.fps} fps, {cut.options.short_side} px ({count(len(cut.by_video), 'video')})"
-
-
-def _span(clip: PageClip) -> Json:
-    return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-
-
-def _interval(ledger: Ledger, one: IntervalStatement) -> Json:
-    verb, noun = ledger.words(one) or (None, None)
-    return {**one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
-
-
-def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
-    verb, noun = ledger.words(last) or (None, None)
-    return {"kind": "clip", "uid": clip.uid, **_span(clip), "answer": last.answer, "verb": verb, "noun": noun, "by": last.by, "at": last.at}
-
-
-def _touches(one: ClipStatement | IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
-    return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
-
-
-def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the intervals of the prediction; of a video without any, its clips, consecutive ones of the same action as one."""
-    if video in view.suggestions.intervals:
-        return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
-    found: list[SuggestedInterval] = []
-    for clip in view.cut.by_video[video]:
-        for best in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ())[:1]):
-            one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
-            last = found[-1] if found else None
-            if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
-                found[-1] = replace(last, stop_seconds=one.stop_seconds, probability=max(last.probability, one.probability))
-            else:
-                found.append(one)
-    return found
 
 
 @lru_cache(maxsize=16)

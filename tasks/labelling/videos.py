@@ -1,0 +1,80 @@
+"""Describe a video for the view *Intervals*: its clips, its labels, whatever their origin, and what the model suggests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.dataset.statements import Ledger
+from tasks.labelling.clips import Cut, PageClip
+from tasks.labelling.covering import conflict_of
+from tasks.labelling.desk import View
+from tasks.labelling.file_labels import FileLabel, of_file
+from tasks.labelling.queue import Covering, Reader, renamed, suggested_to
+from tasks.labelling.suggestions import SuggestedInterval
+from tasks.results.labelling import ClipStatement, IntervalStatement
+
+Json = dict[str, Any]
+
+
+def described(
+    view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
+) -> Json:
+    """Describe a video; of clips that this person is to read as the second, neither labels of others nor suggestions."""
+    clips = view.cut.by_video[video]
+    of_all_cuts = {clip.key: clip for cut in cuts for clip in cut.by_video.get(video, ())}
+    said = [(clip, about) for key, clip in of_all_cuts.items() if (about := ledger.about(key))]
+    unread = [clip for clip, about in said if reader.is_second(clip.uid, about)]
+    read = [(clip, about) for clip, about in said if clip not in unread]
+    intervals, files = ledger.intervals(video), view.of_files.get(video, ())
+    shown = [one for one in intervals if one.by == reader.name or not touches(one, unread)]
+    shown_files = [one for one in files if not touches(one, unread)]
+    labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, one) for one in shown_files)]
+    conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in read)
+    return {
+        "video": video,
+        "name": view.cut.names[video],
+        "duration_seconds": clips[-1].stop_seconds,
+        "clips": [{"uid": clip.uid, **span(clip), "num_frames": clip.num_frames} for clip in clips],
+        "intervals": [_interval(ledger, one) for one in shown],
+        "labels": sorted(labels, key=lambda one: (one["start_seconds"], one["stop_seconds"])),
+        "conflicts": [one for one in conflicts if one],
+        "num_hidden": len(intervals) - len(shown) + len(files) - len(shown_files) + len(unread),
+        "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not touches(one, unread)],
+    }
+
+
+def span(clip: PageClip) -> Json:
+    """Return where a clip lies in its video."""
+    return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+
+
+def touches(one: ClipStatement | IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
+    """Check whether a part of a video overlaps any of these clips of it."""
+    return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
+
+
+def _interval(ledger: Ledger, one: IntervalStatement) -> Json:
+    verb, noun = ledger.words(one) or (None, None)
+    return {**one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
+
+
+def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
+    verb, noun = ledger.words(last) or (None, None)
+    return {"kind": "clip", "uid": clip.uid, **span(clip), "answer": last.answer, "verb": verb, "noun": noun, "by": last.by, "at": last.at}
+
+
+def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
+    """Return the intervals of the prediction; of a video without any, its clips, consecutive ones of the same action as one."""
+    if video in view.suggestions.intervals:
+        return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
+    found: list[SuggestedInterval] = []
+    for clip in view.cut.by_video[video]:
+        for best in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ())[:1]):
+            one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
+            last = found[-1] if found else None
+            if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
+                found[-1] = replace(last, stop_seconds=one.stop_seconds, probability=max(last.probability, one.probability))
+            else:
+                found.append(one)
+    return found
