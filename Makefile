@@ -13,7 +13,11 @@ BIN := $(VENV)/bin
 FOR_RUN := $(VENV)/.for-run
 FOR_TEST := $(VENV)/.for-test
 FOR_BENCH := $(VENV)/.for-bench
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -c constraints.txt
+# On a terminal, one line shows what pip is doing. sh starts what is in the background deaf to Ctrl-C, so it is passed on.
+SHOWN = > $(VENV)/install.log & pid=$$!; trap 'kill $$pid' INT TERM; \
+  while [ -t 1 ] && kill -0 $$pid 2>/dev/null; do printf '\r\033[K  %.76s' "$$(tail -n 1 $(VENV)/install.log)"; sleep 1; done; \
+  if [ -t 1 ]; then printf '\r\033[K'; fi; wait $$pid
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
 # One per core, at most four: each takes up to 2 GiB.
@@ -136,16 +140,16 @@ $(BIN)/python:
 
 $(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV); some minutes the first time"
-	@$(INSTALL) -e '.[airflow,steps,train,local]'
+	@$(INSTALL) -e '.[airflow,steps,train,local]' $(SHOWN)
 	@touch $@
 
 $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with the packages of the tests; some minutes the first time"
-	@$(INSTALL) -e '.[airflow,steps,train,local,dev]'
-	@$(INSTALL) --no-deps aisfx==0.1.2
+	@$(INSTALL) -e '.[airflow,steps,train,local,dev]' $(SHOWN)
+	@$(INSTALL) --no-deps aisfx==0.1.2 $(SHOWN)
 	@touch $@ $(FOR_RUN)
 
 $(FOR_BENCH): $(FOR_TEST)
 	@echo "installing the packages to benchmark against"
-	@$(INSTALL) -e '.[bench]'
+	@$(INSTALL) -e '.[bench]' $(SHOWN)
 	@touch $@

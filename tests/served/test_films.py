@@ -168,7 +168,7 @@ def test_a_film_is_cut_as_predictions_cut_it_and_equal_answers_in_a_row_are_one_
 def test_paths_folders_bytes_tables_and_frames_are_answered_alike(film, tmp_path):
     model = of_frames()
     frames = read_frames(film, range(30), short_side=None)
-    (tmp_path / ".hidden").write_text("")
+    (tmp_path / ".hidden.mp4").symlink_to(film)
     (tmp_path / "labels.csv").write_text("a,b")
     (tmp_path / "film.mp4").symlink_to(film)
     inputs = [[str(film)], str(tmp_path), film.read_bytes(), frames, DataFrame({"film": [film]})]
