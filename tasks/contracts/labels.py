@@ -9,7 +9,7 @@ from tasks.contracts.step import Command
 from tasks.options import Options, StoreUri
 from tasks.results.label_files import LabelsExportResult, LabelsImportResult
 
-LabelFormat = Literal["label-studio", "epic", "activitynet", "csv"]
+LabelFormat = Literal["label-studio", "cvat", "elan", "fiftyone", "epic", "activitynet", "csv"]
 
 
 class LabelsImportArguments(Options):

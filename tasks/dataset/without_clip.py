@@ -61,7 +61,7 @@ def intervals_without_clip(
     file: str, unused: ByVideo, where: Mapping[int, str], places: Places, names: Mapping[str, Sequence[str]], min_overlap: float
 ) -> list[Problem]:
     """Say in one line how many intervals of a file label no clip, name the first, and what to do."""
-    rows = sorted((row.line, video, row) for video, own in unused.items() for row in own)
+    rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda found: found[:2])
     if not rows:
         return []
     is_around = any(clip.around for video in unused for clip in places.clips(video))

@@ -1,8 +1,14 @@
 """Write labels in the formats of other tools, so that their readers here find the same labels again."""
 
+import io
 import json
 import math
+import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from mimetypes import guess_type
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from tasks.csv_table import csv_table
 from tasks.dataset.spans import LabelSpan, VideoSpans
@@ -16,6 +22,10 @@ EPIC_COLUMNS = (
     *("uid", "participant_id", "video_id", "narration", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame"),
     *("verb", "verb_class", "noun", "noun_class", "all_nouns", "all_noun_classes"),
 )
+EAF_SCHEMAS = "http://www.mpi.nl/tools/elan/"
+EAF_DATE = "1970-01-01T00:00:00Z"
+"""Equal labels are equal files."""
+NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 CSV_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun", "verb_class", "noun_class")
 
 
@@ -69,6 +79,99 @@ def activitynet(videos: Sequence[VideoSpans]) -> bytes:
         if video.labels
     }
     return _json({"version": "Retake", "taxonomy": [], "database": database})
+
+
+def fiftyone(videos: Sequence[VideoSpans]) -> bytes:
+    """Write FiftyOne's temporal detections, with times in seconds."""
+    classes = sorted({span.text for video in videos for span in video.labels})
+    labels = {
+        video.name_without_extension: [
+            {"label": classes.index(span.text), "timestamps": [span.start_seconds, span.stop_seconds]} for span in video.labels
+        ]
+        for video in videos
+        if video.labels
+    }
+    return _json({"classes": classes, "labels": labels})
+
+
+def cvat(videos: Sequence[VideoSpans]) -> bytes:
+    """Write CVAT for video's XML for each video: a label is a track, whose box fills the corner of the picture."""
+    return _archive(videos, ".xml", _cvat_document)
+
+
+def _cvat_document(video: VideoSpans) -> Element:
+    size = max(1, math.ceil(round(video.duration_seconds * video.fps, 6)))
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    task = SubElement(SubElement(root, "meta"), "task")
+    facts = {"name": video.name, "size": size, "mode": "interpolation", "start_frame": 0, "stop_frame": size - 1, "frame_filter": ""}
+    for name, value in facts.items():
+        SubElement(task, name).text = str(value)
+    labels = SubElement(task, "labels")
+    for text in sorted({span.text for span in video.labels}):
+        label = SubElement(labels, "label")
+        SubElement(label, "name").text = text
+        SubElement(label, "attributes")
+    SubElement(task, "source").text = video.name
+    for number, span in enumerate(video.labels):
+        track = SubElement(root, "track", id=str(number), label=span.text, source="manual")
+        wanted = _range(span, video.fps)
+        first = min(wanted["start"], size) - 1
+        # CVAT knows no frame behind the last: a track that lasts so long has no end.
+        for frame, outside in ((first, 0), (wanted["end"], 1)):
+            if frame < size:
+                corner = {"xtl": "0", "ytl": "0", "xbr": "9", "ybr": "9", "z_order": "0"}
+                SubElement(track, "box", {"frame": str(frame), "keyframe": "1", "outside": str(outside), "occluded": "0", **corner})
+    return root
+
+
+def elan(videos: Sequence[VideoSpans]) -> bytes:
+    """Write ELAN's .eaf for each video, with tiers for labels at the same time."""
+    return _archive(videos, ".eaf", _elan_document)
+
+
+def _elan_document(video: VideoSpans) -> Element:
+    schema = {"xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance", "xsi:noNamespaceSchemaLocation": f"{EAF_SCHEMAS}EAFv3.0.xsd"}
+    root = Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Retake", "DATE": EAF_DATE, "FORMAT": "3.0", "VERSION": "3.0", **schema})
+    header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    kind, path = guess_type(video.name)[0] or "video/mp4", quote(video.name)
+    SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=f"file:///{path}", MIME_TYPE=kind, RELATIVE_MEDIA_URL=f"./{path}")
+    order = SubElement(root, "TIME_ORDER")
+    times = [(_millis(span.start_seconds), max(_millis(span.stop_seconds), _millis(span.start_seconds) + 1)) for span in video.labels]
+    # ELAN wants the slots by time, and one for each end of each annotation.
+    ends = sorted((millis, number, side) for number, of_one in enumerate(times) for side, millis in enumerate(of_one))
+    slots = {(number, side): f"ts{place}" for place, (_, number, side) in enumerate(ends, start=1)}
+    for millis, number, side in ends:
+        SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slots[number, side], TIME_VALUE=str(millis))
+    tiers: list[tuple[Element, int]] = []
+    for number, (span, (start, stop)) in enumerate(zip(video.labels, times, strict=True)):
+        place = next((place for place, (_, end) in enumerate(tiers) if end <= start), len(tiers))
+        name = f"action@{place + 1}" if place else "action"
+        tier = tiers[place][0] if place < len(tiers) else SubElement(root, "TIER", LINGUISTIC_TYPE_REF="default-lt", TIER_ID=name)
+        tiers[place : place + 1] = [(tier, stop)]
+        refs = {"TIME_SLOT_REF1": slots[number, 0], "TIME_SLOT_REF2": slots[number, 1]}
+        annotation = SubElement(SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{number + 1}", **refs})
+        SubElement(annotation, "ANNOTATION_VALUE").text = span.text
+    SubElement(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true")
+    return root
+
+
+def _millis(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+def _archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
+    """Pack a document for each labelled video, under the video's name, into a zip archive that is always the same."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for video in videos:
+            if video.labels:
+                root = document(video)
+                indent(root)  # a line for each label, so that a refusal names it
+                text = NOT_IN_XML.sub("\ufffd", tostring(root, encoding="unicode"))
+                content = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+                archive.writestr(zipfile.ZipInfo(f"{video.name}{suffix}"), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def epic(videos: Sequence[VideoSpans]) -> bytes:
@@ -135,6 +238,9 @@ def _json(value: object) -> bytes:
 
 WRITERS: Mapping[str, tuple[str, Callable[[Sequence[VideoSpans]], bytes]]] = {
     "label-studio": (".json", label_studio),
+    "cvat": (".zip", cvat),
+    "elan": (".zip", elan),
+    "fiftyone": (".json", fiftyone),
     "epic": (".csv", epic),
     "activitynet": (".json", activitynet),
     "csv": (".csv", interval_csv),

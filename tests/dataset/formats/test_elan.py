@@ -37,6 +37,12 @@ def test_verbs_take_the_nouns_of_their_time(label, read):
     assert label(TWO, files).clips[0].origin == "a.eaf:5"
 
 
+def test_intervals_that_label_no_clip_are_told_also_where_all_are_on_one_line(label):
+    (text,) = eaf(tier("action", aligned("a1", 0, 1, "put meat")), tier("action@2", aligned("a2", 0, 1, "take bag"))).values()
+    (told,) = label(ONE, {"a.eaf": text.replace("\n", "").replace("8000", "400")}).without_clip
+    assert "2 intervals label no clip" in told
+
+
 def test_a_dependent_annotation_has_the_time_of_its_parent(read):
     files = eaf(tier("verb", aligned("a1", 0, 1, "put")), tier("noun", child("a2", "a1", "meat"), child("a3", "gone", "bag")))
     assert read(files, ONE) == (["put meat"], ["a.eaf line 9: has neither times nor a parent with times"])
