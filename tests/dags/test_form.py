@@ -12,6 +12,7 @@ from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
     PRESETS,
+    ComparisonOptions,
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
@@ -128,6 +129,14 @@ def test_what_may_be_empty_is_null_and_lists_hold_strings():
     assert param_of(TrainOptions, "checkpoint").schema["type"] == ["null", "string"]
     assert param_of(RetrainOptions, "dataset").schema["type"] == ["null", "string"]
     assert param_of(IngestOptions, "sources").schema["items"] == {"type": "string"}
+    assert param_of(IngestOptions, "sources").schema["type"] == ["array", "null"]
+    assert param_of(ComparisonOptions, "configurations").schema["type"] == "array"
+
+
+def test_a_list_that_a_person_emptied_is_empty_and_one_that_may_not_be_is_refused(resolved):
+    assert resolved(ingest_videos, {"sources": None})["sources"] == []
+    with pytest.raises(AirflowFailException, match="configurations"):
+        resolved(compare_networks, {"configurations": None})
 
 
 def test_the_store_is_the_settings(monkeypatch):
