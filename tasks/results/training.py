@@ -105,6 +105,7 @@ class PlanResult(Record):
     champion: Champion | None
     previous: Champion | None = Field(None, exclude_if=lambda version: version is None)
     no_previous: str = Field("", exclude_if=lambda reason: not reason)
+    num_train_clips: int | None = None
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
     question: str = ""

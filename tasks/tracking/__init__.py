@@ -14,6 +14,7 @@ from tasks.tracking.experiments import (
     end_left_behind,
     end_trainings,
     prediction_run,
+    run_title,
     search_run,
     tracked_run,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "end_left_behind",
     "end_trainings",
     "prediction_run",
+    "run_title",
     "search_run",
     "tracked_run",
 ]

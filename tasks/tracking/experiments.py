@@ -1,8 +1,10 @@
 """Find or create the MLflow run of a plan, a comparison or a prediction."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from tasks.options import Family, Head, Modality
 from tasks.results.comparison import Comparison
 from tasks.results.prediction import PredictPlanResult
 from tasks.results.search import SearchPlanResult
@@ -13,6 +15,7 @@ from tasks.store.searches import SearchPlan
 from tasks.store.uri import without_scheme
 from tasks.tracking.connection import AIRFLOW_RUN_TAG
 from tasks.tracking.runs import Tracker
+from tasks.wording import count
 
 
 @contextmanager
@@ -28,8 +31,25 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
         "retake.weights": plan.weights.description,
         "retake.weights_sha256": plan.weights.sha256,
     }
-    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags) as run_id:
+    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan)) as run_id:
         yield run_id
+
+
+def run_title(plan: PlanResult, version: int | None = None) -> str:
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`, by the version that it registered, if it did."""
+    train, members = plan.train, plan.weights.members
+    kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
+    modality = [train.modality] if train.modality is not Modality.RGB else []
+    network = f"fusion of {count(len(members), 'network')}" if members else " ".join([*kind, _short(train.backbone), *modality])
+    clips = count(plan.num_train_clips, "clip") if plan.num_train_clips else None
+    return " · ".join(filter(None, (f"v{version}" if version else None, network, clips)))
+
+
+def _short(backbone: str) -> str:
+    """Shorten a name such as `tf_efficientnet_lite0.in1k`: begin with the last part that is a word with a number."""
+    parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
+    begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
+    return "_".join(parts[begins[-1] :] if begins else parts)
 
 
 @contextmanager
@@ -100,12 +120,12 @@ def end_all(tracker: Tracker, airflow: str) -> None:
 
 
 @contextmanager
-def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str]) -> Iterator[str]:
-    """Find or create a run, and show it as running inside the block."""
+def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None) -> Iterator[str]:
+    """Find or create a run, named `name` or by its key, and show it as running inside the block."""
     machine = load(MachineSettings)
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
     end_left_behind(tracker)
-    run_id = tracker.ensure_run(experiment, key, {**tags, **by})
+    run_id = tracker.ensure_run(experiment, key, {**tags, **by}, name)
     with tracker.running(run_id):
         yield run_id
 

@@ -57,10 +57,10 @@ class Tracker:
         """Connect to the server, or fail early if it does not answer."""
         return cls(settings)
 
-    def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str]) -> str:
+    def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
         """Find or create the run with this key, and return its id.
 
-        Retries continue one run.
+        Retries continue one run. A new run is called by its key unless it gets a name.
         """
         with answering():
             found = self._client.get_experiment_by_name(experiment)
@@ -71,7 +71,7 @@ class Tracker:
                 for key, value in tags.items():
                     self._client.set_tag(run_id, key, value)
             else:
-                run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=run_key)
+                run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=name or run_key)
                 run_id = run.info.run_id
         return run_id
 
@@ -87,6 +87,11 @@ class Tracker:
             with suppress(Unavailable):
                 self._set_status(run_id, "KILLED" if is_killed else "FAILED")
             raise
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Call the run by another name."""
+        with answering():
+            self._client.update_run(run_id, name=name)
 
     def finish(self, run_id: str) -> None:
         """Mark the run as finished."""

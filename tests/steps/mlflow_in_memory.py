@@ -30,9 +30,9 @@ class MlflowInMemory:
         self.folder, self.numbers = folder, count(1)
         self.models, self.versions, self.runs, self.experiments, self.logged_models = {}, {}, {}, {}, []
 
-    def named(self, run_name):
-        """The run of this name, with its artifacts."""
-        (run,) = (run for run in self.runs.values() if run.info.run_name == run_name)
+    def named(self, run_key):
+        """The run of this key, with its artifacts."""
+        (run,) = (run for run in self.runs.values() if run.data.tags.get("retake.run_key") == run_key)
         return run
 
     def get_experiment_by_name(self, name):
@@ -70,8 +70,9 @@ class MlflowInMemory:
     def delete_run(self, run_id):
         del self.runs[run_id]
 
-    def update_run(self, run_id, status):
-        self.runs[run_id].info.status = status
+    def update_run(self, run_id, status=None, name=None):
+        info = self.runs[run_id].info
+        info.status, info.run_name = status or info.status, name or info.run_name
 
     set_terminated = update_run
 

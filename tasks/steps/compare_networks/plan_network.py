@@ -1,6 +1,7 @@
 """Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
 
 from tasks.contracts.compare_networks import PLAN_NETWORK, PlanNetworkArguments
+from tasks.dataset.statistics import num_clips
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
@@ -46,6 +47,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
         model_name=arguments.model_name,
         weights=weights,
         champion=None,
+        num_train_clips=num_clips(manifest)["train"],
         evaluations=(
             Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
         ),

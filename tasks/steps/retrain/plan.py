@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tasks.contracts.retrain import PLAN, PlanArguments
+from tasks.dataset.statistics import num_clips
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
@@ -78,6 +79,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         champion=champion,
         previous=previous,
         no_previous=no_previous,
+        num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
         question=question(expected, max_hours) if expected and not is_done else "",

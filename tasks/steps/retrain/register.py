@@ -26,7 +26,7 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
 from tasks.store.stored import Output
-from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, tracked_run
+from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, run_title, tracked_run
 
 PACKAGES = (
     "torch",
@@ -83,6 +83,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
         card = _card(plan, manifest, trained, saved, version_description(store, plan), has_tensors=model.tensors is not None)
         number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, model, card)
         registry.set_alias(plan.model_name, CHALLENGER, number)
+        tracker.rename(run_id, run_title(plan, number))
         result = RegisterResult(model_name=plan.model_name, version=number, mlflow_run_id=run_id, mlflow_run_url=tracker.run_url(run_id))
     tracker.finish(run_id)
     log.info("registered %s version %d as %s: %s", result.model_name, number, CHALLENGER, result.mlflow_run_url)

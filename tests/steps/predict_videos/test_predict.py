@@ -242,7 +242,7 @@ def test_without_videos_every_one_that_was_not_trained_on_is_taken(bench, decide
         ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist; retake-tsn has the versions 1 and the aliases challenger (1)"),
         (
             "models:/retake-tsn@champion",
-            "no version has passed the gate yet, models:/retake-tsn@challenger is the latest",
+            "no version is champion yet, models:/retake-tsn@challenger is the latest",
         ),
         ("models:/nobody/1", "there is no registered model nobody; MLflow has: retake-tsn"),
     ],

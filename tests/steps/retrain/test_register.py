@@ -7,9 +7,13 @@ from tasks.model.checkpoints import HeadWeights, Saved
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
-from tasks.options import FlowOptions, Modality
+from tasks.options import FlowOptions, Modality, TrainOptions
+from tasks.results.fusion import Member
 from tasks.results.sound import SoundRecipe
 from tasks.steps.retrain.register import _in_tensors, _packages, _tensors
+from tasks.tracking import run_title
+from tests.records import some
+from tests.steps.shelf import plan_result
 
 CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
 
@@ -33,6 +37,35 @@ def test_a_network_of_sound_has_no_tensors_and_needs_what_describes_its_sound(sp
 def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_on():
     spec = NetworkSpec(backbone="mc3_18", num_segments=5)
     assert "every frame in 2 at 25 frames per second" in _in_tensors(spec, 25)["snippets"]
+
+
+@pytest.mark.parametrize(
+    ("version", "num_train_clips", "options", "title"),
+    [
+        (3, 55, {"head": "probe", "trainable": "heads", "backbone": "tf_efficientnet_lite0"}, "v3 · probe lite0 · 55 clips"),
+        (None, 1, {"backbone": "resnet50", "modality": "flow"}, "TSN resnet50 flow · 1 clip"),
+        (
+            None,
+            None,
+            {"family": "TSM", "head": "lstm", "backbone": "vit_base_patch16_clip_224.openai"},
+            "TSM lstm vit_base_patch16_clip_224",
+        ),
+        (None, None, {"backbone": "tf_efficientnetv2_s.in21k"}, "TSN efficientnetv2_s"),
+        (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),
+        (None, None, {"family": "3D", "backbone": "r2plus1d_18"}, "3D r2plus1d_18"),
+    ],
+)
+def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, options, title):
+    assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
+
+
+def test_a_fusion_is_called_by_its_number_of_networks():
+    plan = plan_result(num_train_clips=1000)
+    members = (some(Member),) * 2
+    assert (
+        run_title(plan.model_copy(update={"weights": plan.weights.model_copy(update={"members": members})}))
+        == "fusion of 2 networks · 1,000 clips"
+    )
 
 
 class Moody(nn.Module):

@@ -54,7 +54,9 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     assert [text for text in texts if OF_OBJECTS.search(text)] == []
     assert {"fine-tuned/val/verb_top1", "gain/val/verb_top1_over_baseline", "val_verb_top1"} <= run.data.metrics.keys()
     assert "to predict the verb of short video clips" in shelf.objects[reported.card_uri].decode()
+    assert (unregistered := verbs.logged.info.run_name).startswith("TSN test_resnet · ")
     verbs.register()
+    assert verbs.logged.info.run_name == f"v1 · {unregistered}"
     assert mlflow.models.get_model_info(verbs.model).signature.outputs.input_names() == ["verb_logits"]
 
     predict(verbs, trained)

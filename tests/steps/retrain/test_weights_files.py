@@ -114,5 +114,5 @@ def test_a_registered_version_is_a_start(bench, mlflow, tmp_path):
     register(mlflow, bench.store)
     chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@challenger")
     assert (chosen.weights, chosen.uri) == (Weights.TRAINED, uri)
-    with pytest.raises(BadInput, match="no version has passed the gate yet"):
+    with pytest.raises(BadInput, match="no version is champion yet"):
         bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@champion")
