@@ -13,6 +13,7 @@ S = TypeVar("S", bound=BaseSettings)
 DOCKER_SIZE = r"^\d+[bkmg]$"
 LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
+PREDICT_PATH = "/dags/predict_videos"
 
 
 class StoreSettings(BaseSettings):
@@ -158,10 +159,13 @@ class KubernetesSettings(BaseSettings):
 
 def label_url(airflow_url: str | None, uid: str = "") -> str:
     """Make the address of the page Label, or of a clip on it, in the Airflow of a run; empty if it is not known."""
+    return in_airflow(airflow_url, LABEL_PATH + (f"#clip={quote(uid, safe='')}" if uid else ""))
+
+
+def in_airflow(airflow_url: str | None, path: str) -> str:
+    """Make the address of a page in the Airflow of a run; empty if it is not known."""
     base, dags, _ = (airflow_url or "").partition("/dags/")
-    if not dags or urlsplit(base).scheme not in ("http", "https"):
-        return ""
-    return base + LABEL_PATH + (f"#clip={quote(uid, safe='')}" if uid else "")
+    return base + path if dags and urlsplit(base).scheme in ("http", "https") else ""
 
 
 def load(settings: type[S]) -> S:

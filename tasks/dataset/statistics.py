@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from tasks.results.dataset import DatasetClip, Manifest
 from tasks.results.metrics import LabelCount, SplitSize
@@ -65,12 +66,15 @@ def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tup
 
     Classes without clips in a split are left out.
     """
-    return tuple(
-        LabelCount(target=target, split=split, name=name, num_clips=number)
-        for target in targets
-        for split in SPLITS
-        for name, number in _most_frequent_first(Counter(getattr(clip, target) for clip in clips if clip.split == split))
-    )
+    found = []
+    for target, split in product(targets, SPLITS):
+        own = [(getattr(clip, target), clip.source) for clip in clips if clip.split == split]
+        num_sources = Counter(name for name, _ in set(own))
+        found += [
+            LabelCount(target=target, split=split, name=name, num_clips=number, num_sources=num_sources[name])
+            for name, number in _most_frequent_first(Counter(name for name, _ in own))
+        ]
+    return tuple(found)
 
 
 def _most_frequent_first(counter: Counter[str]) -> list[tuple[str, int]]:

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
+from tasks.next_steps import next_steps
+from tasks.report.page_scores import facts_of
 from tasks.results.dataset import DatasetResult, LabelResult
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.results.metrics import Metrics
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
 from tasks.store.objects import Store
@@ -27,6 +30,7 @@ def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> It
         yield from _label_lines(api, run)
         yield from _dataset_lines(api, run)
     yield from _retrain_lines(api, store, followed[-1])
+    yield from _next_lines(api, store, followed)
 
 
 def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
@@ -78,6 +82,19 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
     for step, model in _ENDINGS.items():
         if (result := _result(api, run, step)) is not None:
             yield from _lines(store, model.model_validate(result))
+
+
+def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
+    reported, decided = (_result(api, followed[-1], step) for step in ("report", "decide"))
+    if reported is None:
+        return
+    labels = [LabelResult.model_validate(found) for run in followed if (found := _result(api, run, "label"))]
+    num_unlabelled = sum(found.num_clips - found.num_labelled for found in labels[-1:])
+    metrics = store.read(ReportResult.model_validate(reported).metrics_uri, Metrics)
+    has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None
+    yield "next:"
+    for step in next_steps(facts_of(metrics, num_unlabelled, has_champion=has_champion)):
+        yield f"  {step.text} {step.url}".rstrip()
 
 
 def _earlier(store: Store, decision: Decision) -> Iterator[str]:

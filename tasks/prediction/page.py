@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, PackageLoader
 
 from tasks.evaluation.confusion import Confusion
 from tasks.evaluation.detection import MIN_SOURCES, TIOUS
+from tasks.next_steps import Facts, next_steps
 from tasks.prediction.agreement import Accuracy, Agreement, Pair
 from tasks.prediction.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.prediction.to_label import ToLabel
@@ -154,6 +155,7 @@ def page(inputs: PageInputs) -> str:
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
             matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
             headline=_headline(inputs),
+            steps=tuple(next_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),
             tious=TIOUS,
             min_sources=MIN_SOURCES,
@@ -163,8 +165,14 @@ def page(inputs: PageInputs) -> str:
     )
 
 
+def _facts(inputs: PageInputs) -> Facts:
+    run = inputs.provenance.airflow_run
+    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(run))
+
+
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     has = {
+        "next": bool(inputs.to_label),
         "agreement": bool(inputs.agreements),
         "accuracy": bool(inputs.accuracies),
         "when": bool(inputs.when),
@@ -177,6 +185,7 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
         "reading": True,
     }
     titles = (
+        "Next",
         "Agreement",
         "Accuracy",
         "When",

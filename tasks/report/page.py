@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.keys import JOINED
+from tasks.next_steps import next_steps
 from tasks.options import Options, TrainOptions
 from tasks.promotion.attempts import attempt_in_words
 from tasks.report.beside_probe import probe_section
@@ -23,7 +24,7 @@ from tasks.report.machine import machine_rows
 from tasks.report.mistake_cards import mistake_cards
 from tasks.report.nameable_scores import nameable_rows, unnamed_of
 from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
-from tasks.report.page_scores import cautions, deciding_results, label_of, opponent_of, target_tables, verdict_of
+from tasks.report.page_scores import cautions, deciding_results, facts_of, label_of, opponent_of, target_tables, verdict_of
 from tasks.report.templating import frame_script, rendered
 from tasks.results.metrics import Metrics, NamedClip
 from tasks.results.record import MODELS
@@ -32,6 +33,7 @@ from tasks.wording import stretch
 
 SECTIONS = (
     ("scores", "Scores"),
+    ("next", "Next"),
     ("gate", "Gate"),
     ("classes", "Classes"),
     ("confusion", "Confusion"),
@@ -43,7 +45,7 @@ SECTIONS = (
     ("checks", "Data checks"),
     ("speed", "Speed"),
     ("provenance", "Provenance"),
-    ("reading", "How to read this"),
+    ("reading", "Help"),
 )
 
 
@@ -82,6 +84,7 @@ def page(inputs: ReportInputs) -> str:
         opponent=opponent,
         verdict=verdict_of(metrics),
         cautions=cautions(metrics),
+        steps=tuple(next_steps(facts_of(metrics))),
         leaning=leaning(metrics.deciding_split),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,

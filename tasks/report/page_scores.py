@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.evaluation.majority import always_predicting, majority_scores
+from tasks.next_steps import Facts, Rare
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import MODELS, ModelRole, Target
+from tasks.settings import PREDICT_PATH, in_airflow, label_url
 from tasks.wording import count, percent, roughly
+
+MIN_SOURCES = 3
+"""Source videos of a class, one for each split."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,26 @@ def _without_passing(metrics: Metrics) -> str:
     if metrics.champion_is_provisional:
         return "Not promoted: the champion stays. It is provisional: it has not passed the rules either, and only a network that passes replaces it."
     return "Not promoted: " + ("there is still no champion." if metrics.champion_version is None else "the champion stays.")
+
+
+def facts_of(metrics: Metrics, num_unlabelled: int = 0, *, has_champion: bool = False) -> Facts:
+    """Collect the facts that tell what to do next."""
+    counts: dict[str, Rare] = {}
+    for one in metrics.label_counts:
+        if one.target == metrics.targets[-1]:
+            before = counts.get(one.name, Rare(one.name, 0, 0))
+            counts[one.name] = Rare(one.name, before.num_clips + one.num_clips, before.num_sources + (one.num_sources or MIN_SOURCES))
+    becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    few = (one for one in counts.values() if one.num_clips < metrics.gate.min_class_clips or one.num_sources < MIN_SOURCES)
+    return Facts(
+        model_name=metrics.model_name,
+        has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
+        num_unlabelled=num_unlabelled,
+        missing=tuple(f"{rule.title.lower()} ({rule.detail})" for rule in metrics.rules if not rule.passed),
+        rare=tuple(sorted(few, key=lambda one: (one.num_clips, one.num_sources, one.name))),
+        label_url=label_url(metrics.provenance.airflow_run),
+        predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
+    )
 
 
 def majority_warning(metrics: TargetMetrics) -> str:

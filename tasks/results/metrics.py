@@ -168,12 +168,13 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Number of clips of one class in one split."""
+    """Number of clips of one class in one split, and of their source videos; None in records of older versions."""
 
     target: Target
     split: SplitName
     name: str
     num_clips: int
+    num_sources: int | None = None
 
 
 class SplitSize(Record):

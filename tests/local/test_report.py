@@ -10,6 +10,8 @@ from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
 from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
 from tests.records import some
+from tests.report.named import without_objects
+from tests.report.runs import metrics_of
 from tests.steps.shelf import Shelf
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
@@ -25,7 +27,7 @@ SUMMARY = some(
 )
 COMPARED = some(CompareResult, table_uri=f"{DECISION_URI}compare/comparison.md", reason="0.60 beats 0.10")
 DECIDED = some(DecideResult, model_name="retake-tsn", version=3, promoted=True, champion=3, reason="0.60 beats 0.10")
-REPORTED = some(ReportResult, report_url="http://mlflow/r/artifacts/report.html")
+REPORTED = some(ReportResult, report_url="http://mlflow/r/artifacts/report.html", metrics_uri=f"{DECISION_URI}report/metrics.json")
 RESULTS = {"compare": COMPARED, "report": REPORTED, "decide": DECIDED}
 
 
@@ -65,7 +67,10 @@ def run(dag_id, **states):
 INGESTED = run("ingest_videos", ingest="success", summarise="success")
 TRAINED = run("retrain", plan="success", compare="success", report="success", decide="success")
 SKIPPED = run("retrain", plan="skipped", compare="skipped", report="skipped", decide="skipped")
-TABLE = {f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |"}
+TABLE = {
+    f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |",
+    REPORTED.metrics_uri: metrics_of(without_objects(), champion_version=None),
+}
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
@@ -78,6 +83,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "decision: promoted: 0.60 beats 0.10",
         "models:/retake-tsn/3",
         "report: http://mlflow/r/artifacts/report.html",
+        "with models:/retake-tsn@champion. http://localhost:8080/dags/predict_videos",
     ):
         assert part in text
 

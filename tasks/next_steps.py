@@ -1,0 +1,75 @@
+"""Say what a person may do next: one table of rules over the facts of a run, for the end of `make run`, the report and the page of a prediction."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tasks.wording import count, listed, quoted
+
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Rare:
+    """A class with few clips or few source videos."""
+
+    name: str
+    num_clips: int
+    num_sources: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run; a rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details."""
+
+    model_name: str = ""
+    has_champion: bool = False
+    num_to_label: int = 0
+    num_unlabelled: int = 0
+    missing: tuple[str, ...] = ()
+    rare: tuple[Rare, ...] = ()
+    label_url: str = ""
+    predict_url: str = ""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A sentence, and the address where it is done; empty if there is none."""
+
+    text: str
+    url: str = ""
+
+
+def _rare(facts: Facts) -> str:
+    named = [f"{quoted(one.name)} ({count(one.num_clips, 'clip')} of {count(one.num_sources, 'video')})" for one in facts.rare[:MAX_NAMED]]
+    more = len(facts.rare) - len(named)
+    return f"Bring more films of {listed([*named, count(more, 'more class')] if more else named)}"
+
+
+RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[Facts], str]], ...] = (
+    (
+        lambda facts: facts.num_to_label,
+        lambda facts: f"Label the {count(facts.num_to_label, 'clip')} from which the network would learn most",
+        lambda facts: facts.label_url,
+    ),
+    (
+        lambda facts: facts.num_unlabelled,
+        lambda facts: f"Label the {count(facts.num_unlabelled, 'clip')} without a label, or some of them",
+        lambda facts: facts.label_url,
+    ),
+    (lambda facts: facts.missing, lambda facts: f"The gate lacks: {'; '.join(facts.missing)}", lambda _: ""),
+    (lambda facts: facts.rare, _rare, lambda _: ""),
+    (
+        lambda facts: facts.model_name,
+        lambda facts: (
+            f"Predict videos that it was not trained on, with models:/{facts.model_name}@{'champion' if facts.has_champion else 'challenger'}"
+            + ("" if facts.has_champion else ", because there is no champion yet")
+        ),
+        lambda facts: facts.predict_url,
+    ),
+)
+"""Whether a rule holds, its sentence, and the address where it is done; in the order in which they are told."""
+
+
+def next_steps(facts: Facts) -> Iterator[NextStep]:
+    """Yield the steps whose rules hold."""
+    return (NextStep(f"{text(facts)}.", url(facts)) for holds, text, url in RULES if holds(facts))

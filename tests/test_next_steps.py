@@ -1,0 +1,54 @@
+"""What a person is told to do next, by the facts of a run."""
+
+import pytest
+
+from tasks.next_steps import RULES, Facts, NextStep, Rare, next_steps
+from tasks.settings import in_airflow, label_url
+
+LABEL, PREDICT = "http://airflow/label/", "http://airflow/dags/predict_videos"
+MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, None),
+        ({"num_to_label": 50}, NextStep("Label the 50 clips from which the network would learn most.", LABEL)),
+        ({"num_unlabelled": 1}, NextStep("Label the 1 clip without a label, or some of them.", LABEL)),
+        (
+            {"missing": ("enough clips (9 clips, at least 30 needed)",)},
+            NextStep("The gate lacks: enough clips (9 clips, at least 30 needed)."),
+        ),
+        ({"rare": MANY[:2]}, NextStep("Bring more films of 'class 1' (1 clip of 1 video) and 'class 2' (2 clips of 1 video).")),
+        (
+            {"model_name": "m"},
+            NextStep("Predict videos that it was not trained on, with models:/m@challenger, because there is no champion yet.", PREDICT),
+        ),
+        (
+            {"model_name": "m", "has_champion": True},
+            NextStep("Predict videos that it was not trained on, with models:/m@champion.", PREDICT),
+        ),
+    ],
+)
+def test_each_fact_has_its_step(facts, expected):
+    assert list(next_steps(Facts(**facts, label_url=LABEL, predict_url=PREDICT))) == ([expected] if expected else [])
+
+
+def test_all_steps_are_told_in_order_and_long_lists_cut():
+    steps = list(next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), rare=MANY)))
+    assert len(steps) == len(RULES)
+    assert steps[3].text.endswith("and 3 more classes.")
+
+
+@pytest.mark.parametrize(
+    ("airflow_url", "expected"),
+    [
+        ("https://host:8080/retake/dags/retrain/runs/r", "https://host:8080/retake/label/#clip=a%22b"),
+        ("started by hand", ""),
+        (None, ""),
+        ("javascript:alert(1)//dags/", ""),
+    ],
+)
+def test_the_address_of_a_clip_is_that_of_its_airflow(airflow_url, expected):
+    assert label_url(airflow_url, 'a"b') == expected
+    assert in_airflow(airflow_url, "/x") == expected.replace("/label/#clip=a%22b", "/x")
