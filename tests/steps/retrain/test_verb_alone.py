@@ -15,6 +15,7 @@ from tasks.results.metrics import Metrics
 from tasks.results.prediction import KnownLabels, PredictedVideo, PredictionBatch
 from tasks.results.record import VERB_ALONE
 from tasks.results.video import BatchRef
+from tasks.tracking.flavours import TENSORS
 from tasks.wording import percent
 from tests.steps.in_process import STORE
 from tests.steps.retrain.bench import DATASET
@@ -57,7 +58,7 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     assert (unregistered := verbs.logged.info.run_name).startswith("TSN test_resnet · ")
     verbs.register()
     assert verbs.logged.info.run_name == f"v1 · {unregistered}"
-    assert mlflow.models.get_model_info(verbs.model).signature.outputs.input_names() == ["verb_logits"]
+    assert mlflow.models.get_model_info(f"{verbs.model}/{TENSORS}").signature.outputs.input_names() == ["verb_logits"]
 
     predict(verbs, trained)
     rows = list(csv.DictReader(io.StringIO(shelf.objects[f"{PREDICTION}report/predictions.csv"].decode())))
