@@ -5,6 +5,7 @@ Memory holds a few bytes per clip.
 
 import heapq
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""
 
 NUM_DIFFERING = 10
+MAX_STEM_BYTES = 160
 NUM_GUESSES = 3
 
 
@@ -233,8 +235,9 @@ def gather(
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a recognisable, unique file name for a video.
-
-    Letters, digits and dashes of its name, then its content hash.
-    """
-    return f"{re.sub(r'[^A-Za-z0-9]+', '-', Path(video.name).stem).strip('-')[:60] or 'video'}-{video.video[:12]}"
+    """Build a recognisable, unique file name for a video: the letters, digits and pictures of its name, in any script, then its hash."""
+    name = unicodedata.normalize("NFC", Path(video.name).stem)
+    kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
+    # A name of a file has at most 255 bytes.
+    short = re.sub("-+", "-", kept).encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip("-")
+    return f"{short or 'video'}-{video.video[:12]}"

@@ -33,10 +33,13 @@ ACTIVITYNET_VERSION = "VERSION 1.3"
 
 
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
-    """Name the reported intervals of a video for the page."""
+    """Name the intervals of a video for the page, those that are not reported too."""
     return {
-        role: tuple(ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability) for i in own)
-        for role, own in one.reported.items()
+        role: tuple(
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in one.reported[role])
+            for i in own
+        )
+        for role, own in one.found.items()
     }
 
 

@@ -1,7 +1,7 @@
 """Lay out two networks' predictions along one video, merging equal neighbours."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tasks.wording import clock, percent
@@ -37,12 +37,16 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class ShownInterval:
-    """A stretch of a video with an action: found by a network, with its probability, or labelled, without one."""
+    """A stretch of a video with an action: found by a network, with its probability, or labelled, without one.
+
+    `is_faint`: its probability is below the threshold, so no file has it.
+    """
 
     start_seconds: float
     stop_seconds: float
     action: str
     probability: float | None
+    is_faint: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Bar:
     width: float
     shown: str
     spoken: str
+    is_faint: bool = False
 
     @property
     def is_tight(self) -> bool:
@@ -127,7 +132,7 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
     """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
     total = _length(clips)
     return tuple(
-        _bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one.probability), total)
+        replace(_bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one), total), is_faint=one.is_faint)
         for one in intervals
         if one.start_seconds < total
     )
@@ -146,8 +151,10 @@ def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
     return Bar(100 * start / total, width, words if (len(words) + 1) * PERCENT_PER_LETTER <= width else "", spoken)
 
 
-def _likely(probability: float | None) -> str:
-    return "" if probability is None else f", {percent(probability)}"
+def _likely(interval: ShownInterval) -> str:
+    if interval.probability is None:
+        return ""
+    return f", {percent(interval.probability)}" + (", below the threshold" if interval.is_faint else "")
 
 
 def _length(clips: Sequence[ShownClip]) -> float:

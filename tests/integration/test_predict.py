@@ -41,17 +41,18 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
     folder = predicted.page_uri.removesuffix("report.html")
     stored = {listed.uri.removeprefix(folder) for listed in workshop.store.list(folder)}
     tracks = {name for name in stored if name.endswith(".vtt")}
-    files = {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "confusion.csv"}
+    files = {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv"}
     assert stored == {*files, "result.json", *tracks}
-    assert len(tracks) == 4
+    assert len(tracks) == 2
     client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])
     run_id = predicted.mlflow_run_url.rpartition("/")[2]
     assert {artifact.path for artifact in client.list_artifacts(run_id)} == {*files, "tracks"}
     run = client.get_run(run_id)
-    assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", predicted.action_agreement)
+    assert (run.info.status, run.data.metrics["num_clips"], predicted.action_agreement) == ("FINISHED", 4, None)
     assert predicted.report_url == f"{predicted.mlflow_run_url}/artifacts/report.html"
     plan = plan_of(workshop, predicted)
-    assert [predictor.label for predictor in plan.predictors.values()] == ["retake-tsn version 1", "baseline"]
+    assert [predictor.label for predictor in plan.predictors.values()] == ["retake-tsn version 1"]
+    assert "its heads are untrained" in plan.missing[0]
     assert len(list(workshop.store.list(f"{plan.prediction_uri}previews/"))) == 2
 
 

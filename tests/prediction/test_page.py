@@ -181,15 +181,20 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     inputs = usual()
     first = replace(
         inputs.videos[0],
-        intervals={"model": (ShownInterval(2, 18, "put meat", 0.715),), "against": ()},
+        intervals={
+            "model": (ShownInterval(2, 18, "put meat", 0.715), ShownInterval(20, 24, "put sauce", 0.2, is_faint=True)),
+            "against": (),
+        },
         labelled=(ShownInterval(3, 20.5, "take meat", None), ShownInterval(500, 510, "after the last clip", None)),
     )
     tree = Tree(page(replace(inputs, videos=(first,))))
     assert "0:02 to 0:18: put meat, 71.5 %" in tree.text
     assert "0:03 to 0:20.5: take meat" in tree.text
     assert "after the last clip" not in tree.text
+    assert "0:20 to 0:24: put sauce, 20.0 %, below the threshold" in tree.text
+    assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == 1
     spoken = [attributes["aria-label"] for attributes in tree.of("svg") if "when" in attributes.get("class", "").split()]
-    assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval", "0 intervals", "1 labelled interval")]
+    assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 below the threshold", "0 intervals", "1 labelled interval")]
 
 
 def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval():

@@ -1,5 +1,6 @@
 """Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
+import json
 from pathlib import Path
 
 from tasks.contracts.predict_videos import (
@@ -19,6 +20,9 @@ from tasks.steps.predict_videos import predict_batch, predict_known, predict_pla
 from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.tracking import Reference, Registry
+
+WRITTEN = ".retake-prediction.json"
+"""Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
 
 
 def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
@@ -54,7 +58,7 @@ def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report and the previews to a folder; replace files of the same names.
+    """Copy the report and the previews to a folder, in place of those of an earlier prediction; replace files of the same names.
 
     Raises:
         BadConfiguration: the folder cannot be written to.
@@ -69,12 +73,38 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
             if video.preview_uri:
                 places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
     try:
+        _remove_earlier(folder)
         for uri, place in places.items():
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             store.read_file(uri, folder / place)
+        written = {place: _state(folder / place) for place in sorted(places.values())}
+        (folder / WRITTEN).write_text(json.dumps(written, ensure_ascii=False, indent=1), encoding="utf-8")
     except OSError as error:
         raise _not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the files that an earlier prediction wrote to this folder and nobody changed, and nothing else."""
+    try:
+        written = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        written = None
+    if not isinstance(written, dict):
+        log.warning("%s is not a list of files that a prediction wrote; earlier files stay", folder / WRITTEN)
+        return
+    for place, state in written.items():
+        path = folder / place
+        inside = _leads_into_a_folder(place) and path.parent.resolve() == folder.resolve() / Path(place).parent
+        if inside and path.is_file() and not path.is_symlink() and _state(path) == state:
+            path.unlink()
+
+
+def _state(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _leads_into_a_folder(place: str) -> bool:

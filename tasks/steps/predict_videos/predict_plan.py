@@ -149,6 +149,8 @@ def _against(
     if arguments.against == "none":
         return None, ()
     try:
+        if arguments.against == "baseline" and model.plans and model.plans[0].weights.is_chance:
+            return None, (f"the baseline of {model.predictor.label}: its heads are untrained, so it would answer by chance",)
         if arguments.against == "baseline":
             found = baseline_of(model, arguments.crops, store, precision)
         else:

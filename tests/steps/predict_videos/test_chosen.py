@@ -2,10 +2,12 @@ import json
 
 import pytest
 
+from tasks.contracts.predict_videos import PredictPlanArguments
 from tasks.options import EvaluateOptions
 from tasks.results.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.predict_videos._chosen import Found, baseline_of
+from tasks.steps.predict_videos.predict_plan import _against
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.layout import Dataset
 from tasks.store.runs import Evaluations
@@ -104,3 +106,13 @@ def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_da
     after = baseline(shelf, plan, precision=0.5)
     assert after.interval_words != before.interval_words
     assert after.calibration == before.calibration
+
+
+def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named(shelf):
+    plan = trained(10)
+    model = Found(
+        predictor("m version 1"), RUN, (plan.model_copy(update={"weights": plan.weights.model_copy(update={"is_chance": True})}),)
+    )
+    against, missing = _against(PredictPlanArguments(store="s3://retake"), model, shelf, None, None)
+    assert against is None
+    assert missing == ("the baseline of m version 1: its heads are untrained, so it would answer by chance",)

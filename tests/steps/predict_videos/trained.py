@@ -90,7 +90,7 @@ def train(bench, ffmpeg, folder):
         update={
             "dataset_uri": dataset.dataset_uri,
             "dataset_digest": dataset.digest,
-            "weights": plan.weights.model_copy(update={"uri": uris[1]}),
+            "weights": plan.weights.model_copy(update={"uri": uris[1], "is_chance": False}),
         }
     )
     bench.store.write(f"{plan.decision_uri}plan/result.json", plan)
