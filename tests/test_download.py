@@ -13,7 +13,7 @@ from tasks import disk
 from tasks import download as module
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
-from tests.served import in_thread
+from tests.http_servers import in_thread
 
 CONTENT = bytes(range(256)) * 64
 NUM_BYTES = len(CONTENT)

@@ -2,7 +2,7 @@ import pytest
 
 from tasks.media import class_lists
 from tasks.media.class_lists import keep_epic_lists
-from tests.served import served
+from tests.http_servers import served
 from tests.steps.shelf import Shelf
 
 VERBS, NOUNS = (f"s3://retake/pretrained/EPIC_{target}_classes.csv" for target in ("verb", "noun"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.prediction.tracks import Cue, block, opening
-from tests.served import served
+from tests.http_servers import served
 
 HOSTILE = [
     "a --> b",

@@ -13,7 +13,7 @@ from tasks.settings import StoreSettings
 from tasks.store.objects import CONTENT_TYPES, Store
 from tasks.store.stored import Stored
 from tasks.store.uri import check_key
-from tests.served import in_thread
+from tests.http_servers import in_thread
 from tests.store.s3_server import NO_ANSWER, S3Server
 
 A = "s3://retake/a.json"

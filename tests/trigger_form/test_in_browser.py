@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from dags.retrain import FORM
 from tasks.trigger_form.app import make_app
-from tests.served import running
+from tests.http_servers import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

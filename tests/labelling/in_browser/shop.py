@@ -12,8 +12,8 @@ from tasks.labelling.app import make_app
 from tasks.labelling.desk import Desk
 from tasks.options import SegmentOptions
 from tasks.store.objects import Store
+from tests.http_servers import running
 from tests.labelling.page import person
-from tests.served import running
 
 OPTIONS = SegmentOptions(clip_seconds=1, min_clip_seconds=1, short_side=128, crf=30)
 READY = "#stage[aria-busy=false]"

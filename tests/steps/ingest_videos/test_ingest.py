@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import NothingToDo
 from tasks.results.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
-from tests.served import served
+from tests.http_servers import served
 from tests.steps.in_process import RECIPE, STORE, Bench
 from tests.steps.shelf import Shelf, filmed
 

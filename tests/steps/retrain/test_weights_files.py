@@ -14,7 +14,7 @@ from tasks.model.pretrained import PUBLISHED
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
 from tasks.steps._checkpoints import file_sha256
-from tests.served import served
+from tests.http_servers import served
 from tests.steps.in_process import STORE, Bench
 from tests.steps.mlflow_in_memory import mlflow
 from tests.steps.predict_videos.trained import register
