@@ -9,7 +9,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._form import Form, given_options
-from tasks.options import TrainOptions
+from tasks.options import UNPRESET, TrainOptions
 
 COMMENT = "comment"
 ANSWER = "answer"
@@ -122,19 +122,21 @@ class UseAuto(TriggerDagRunOperator):
     """
 
     def __init__(self, *, form: Form, question: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
-        super().__init__(**{"queue": "cpu", "trigger_dag_id": "retrain", "trigger_rule": "all_skipped", **kwargs})
+        once = {"trigger_run_id": "auto__{{ run_id }}", "skip_when_already_exists": True}
+        super().__init__(**{"queue": "cpu", "trigger_dag_id": "retrain", "trigger_rule": "all_skipped", **once, **kwargs})
         self.form = form
         self.question = question
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run, with this run's other options.
+        """Trigger the run once, with this run's options but those of the training.
 
         Raises:
             AirflowSkipException: that was not the answer.
         """
         if context["ti"].xcom_pull(task_ids=self.question, key=ANSWER) != USE_AUTO:
             raise AirflowSkipException("nobody asked for the preset auto")
-        given = {name: value for name, value in given_options(context, self.form).items() if name not in TrainOptions.model_fields}
+        replaced = TrainOptions.model_fields.keys() - UNPRESET
+        given = {name: value for name, value in given_options(context, self.form).items() if name not in replaced}
         self.conf = {**given, "preset": "auto"}
         return super().execute(context)
 

@@ -187,7 +187,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         if "nvidia" in self.cli.info()["Runtimes"]:
             return True
         if not self.gpu:
-            return False
+            return wanted == "required"
         if wanted == "required":
             raise AirflowFailException(f"RETAKE_GPU is `required`, but {NO_NVIDIA}")
         self.log.warning("%s runs on the CPU, for %s; RETAKE_GPU=off silences this", self.step, NO_NVIDIA)

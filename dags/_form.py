@@ -163,7 +163,7 @@ def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     parts = [definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in field.get("anyOf", [field])]
     flat = {key: value for part in parts for key, value in part.items() if key not in ("title", "description", "type", "default")}
     types = [part["type"] for part in parts]
-    if types == ["array"] and not flat.get("minItems"):
+    if types == ["array"] and field.get("default") == []:
         types.append("null")  # Airflow's form makes null of an emptied list, and marks fields without null as required
     flat["type"] = types[0] if len(types) == 1 else sorted(types)
     return flat | {key: field[key] for key in ("title", "description") if key in field}

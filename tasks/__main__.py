@@ -48,6 +48,7 @@ def _ending_at_sigterm() -> Iterator[None]:
     def end(*_: object) -> None:
         # torch's handler would raise that the worker processes of a loader, which got SIGTERM as well, were killed.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log.error("Terminated: this process got SIGTERM; the next try goes on")
         raise SystemExit(Terminated.exit_code)
 
     before = signal.signal(signal.SIGTERM, end)

@@ -145,7 +145,8 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> int:
             raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
         _say(f"ending all runs of Airflow at {api.address}")
         cancel(api, screen_for(sys.stdout))
-        if states := [state for state in supervise.running(home) if state.server.name == "mlflow" and state.is_healthy]:
+        states = supervise.running(home) if home.credentials_file.exists() else []
+        if states := [state for state in states if state.server.name == "mlflow" and state.is_healthy]:
             end_tracked(states[0].server.address, api.address)
     return 0
 

@@ -25,7 +25,7 @@ from tasks.model.module import ActionModule
 from tasks.model.network import Network, to_channels_last
 from tasks.model.spec import SHORT_SIDE, trained_view
 from tasks.options import TrainOptions
-from tasks.results.training import Pace
+from tasks.results.training import BatchTime
 
 MAX_CLIPS = 4
 """Maximum size of the timed batch; time is proportional to size."""
@@ -35,14 +35,25 @@ CLIP_WIDTH = 341
 """Width of a timed clip, in pixels: 16:9 at the short side of cached frames. Crops have one size, so it changes nothing."""
 
 
-def time_batch(network: Network, options: TrainOptions, num_train: int, device: Literal["auto", "cpu", "cuda"]) -> Pace | None:
+def time_batch(
+    network: Network, options: TrainOptions, num_train: int, device: Literal["auto", "cpu", "cuda"], known: BatchTime | None = None
+) -> BatchTime | None:
     """Train on a batch of noise twice, and time the second step; modifies `network`.
+
+    Args:
+        network: it is modified.
+        options: of the training.
+        num_train: number of training clips.
+        device: of the training.
+        known: an earlier time, which is returned if it is of this device.
 
     Returns:
         the time, or None if this process has no such device or not enough memory; the training process may still have them.
     """
     try:
         kind = choose_device(device)
+        if known and known.device == describe(kind).device_name:
+            return known
         return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS), kind)
     except (BadConfiguration, torch.OutOfMemoryError):
         return None
@@ -72,7 +83,7 @@ def clip_seconds(network: Network, num_crops: NumCrops, device: Literal["auto", 
     return median(seconds[1:])
 
 
-def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> Pace:
+def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Literal["cpu", "cuda"]) -> BatchTime:
     spec = network.spec
     # Class weights need labels, and take no time.
     module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none"}), ()).to(device)
@@ -93,7 +104,7 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
         ended = _now(device)
     # A validation shows all views of a video network, a training step one.
     forward_seconds = (seen - started) * spec.num_segments / num_snippets
-    return Pace(num_clips=num_clips, seconds=ended - started, forward_seconds=forward_seconds, device=describe(device).device_name)
+    return BatchTime(num_clips=num_clips, seconds=ended - started, forward_seconds=forward_seconds, device=describe(device).device_name)
 
 
 def _now(device: Literal["cpu", "cuda"]) -> float:

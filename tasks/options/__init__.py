@@ -11,7 +11,19 @@ from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
 from tasks.options.learning_curve import LearningCurveOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
-from tasks.options.presets import FEW_CLIPS, LIGHT, LONG, ORIGINAL, PRESETS, THOROUGH, Preset, PresetOptions, choose_recipe, with_preset
+from tasks.options.presets import (
+    FEW_CLIPS,
+    LIGHT,
+    LONG,
+    ORIGINAL,
+    PRESETS,
+    THOROUGH,
+    UNPRESET,
+    Preset,
+    PresetOptions,
+    choose_recipe,
+    with_preset,
+)
 from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import RetrainOptions
@@ -31,6 +43,7 @@ __all__ = [
     "SOUND_FEATURES",
     "STORE_URI_PATTERN",
     "THOROUGH",
+    "UNPRESET",
     "ComparisonOptions",
     "Cut",
     "EvaluateOptions",

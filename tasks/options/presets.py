@@ -134,7 +134,13 @@ def with_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose_recipe(
-    given: Mapping[str, Any], *, has_gpu: bool, num_clips: int, named: Collection[str] = (), varied: Collection[str] = ()
+    given: Mapping[str, Any],
+    *,
+    has_gpu: bool,
+    num_clips: int,
+    frozen: bool = False,
+    named: Collection[str] = (),
+    varied: Collection[str] = (),
 ) -> tuple[TrainOptions, str]:
     """Choose the recipe of the preset `auto`.
 
@@ -145,6 +151,7 @@ def choose_recipe(
         given: training options; those that differ from their defaults are kept.
         has_gpu: whether the training has a GPU.
         num_clips: number of training clips.
+        frozen: whether a GPU is to train heads alone, too.
         named: names of options that are kept in any case.
         varied: names of options in which several networks differ that share this recipe.
 
@@ -159,7 +166,7 @@ def choose_recipe(
     if kept.get("fuse") and kept.get("join", "logits") == "logits":
         return TrainOptions.model_validate(kept), "auto: trained networks are fused, and nothing is trained"
     is_heard = kept.get("modality") == Modality.SOUND
-    is_frozen = is_heard or kept.get("head") == Head.PROBE or kept.get("trainable", "all" if has_gpu else "heads") == "heads"
+    is_frozen = is_heard or kept.get("head") == Head.PROBE or kept.get("trainable", "all" if has_gpu and not frozen else "heads") == "heads"
     chosen = (LIGHT if is_frozen or not has_gpu else ORIGINAL).model_dump(mode="json", exclude_defaults=True)
     if has_gpu or _has_own_start(kept):
         chosen |= {"backbone": AUTO_BACKBONE, "weights": Weights.AUTO}

@@ -29,7 +29,7 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
             PROVISIONAL_TAG: str(decision.provisional).lower(),
         },
     )
-    if decision.event == "promoted" and decision.champion_before not in (None, decision.version):
+    if decision.event != "kept" and decision.champion_before not in (None, decision.version):
         registry.set_tags(decision.model_name, decision.champion_before, {PROVISIONAL_TAG: "false"})
     store.write(_at(store_uri, key), decision)
     _write_table(store, store_uri)

@@ -41,6 +41,7 @@ def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registr
             reason=reason,
             run_key=target.run_key,
             mlflow_run_url=url,
+            provisional=next((move.decision.provisional for move in reversed(earlier) if move.decision.champion_after == to), False),
         )
         number = len(earlier) + 1
         if move := make_move(store, store_uri, number, decision, key=f"champions/{name}/{number}"):

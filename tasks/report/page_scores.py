@@ -5,6 +5,7 @@ from typing import Literal
 
 from tasks.evaluation.majority import always_predicting, majority_scores
 from tasks.next_steps import Facts, Rare
+from tasks.results.dataset import NOTHING
 from tasks.results.evaluation import EvaluateResult, PairedDifference, TargetMetrics
 from tasks.results.metrics import Metrics
 from tasks.results.record import MODELS, ModelRole, Target
@@ -156,14 +157,15 @@ def _without_passing(metrics: Metrics) -> str:
 def facts_of(metrics: Metrics, num_unlabelled: int = 0, *, has_champion: bool = False) -> Facts:
     """Collect the facts that tell what to do next."""
     counts: dict[str, Rare] = {}
-    for one in metrics.label_counts:
-        if one.target == metrics.targets[-1]:
-            before = counts.get(one.name, Rare(one.name, 0, 0))
-            counts[one.name] = Rare(one.name, before.num_clips + one.num_clips, before.num_sources + (one.num_sources or MIN_SOURCES))
+    for label in metrics.label_counts:
+        if label.target == metrics.targets[-1] and label.name != NOTHING:
+            before = counts.get(label.name, Rare(label.name, 0, 0))
+            num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
+            counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
     becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
     few = (one for one in counts.values() if one.num_clips < metrics.gate.min_class_clips or one.num_sources < MIN_SOURCES)
     return Facts(
-        model_name=metrics.model_name,
+        model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
         has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
         num_unlabelled=num_unlabelled,
         missing=tuple(f"{rule.title.lower()} ({rule.detail})" for rule in metrics.rules if not rule.passed),

@@ -25,6 +25,7 @@ from tasks.report.search_table import (
 from tasks.report.templating import frame_script, rendered
 from tasks.results.search import Cutting, ScoredTrial, Search
 from tasks.search.scores import num_hours, values_in_words
+from tasks.settings import in_airflow
 from tasks.wording import duration
 
 NUM_SHOWN = 30
@@ -76,9 +77,8 @@ def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str |
 
     `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run.
     """
-    server, dags, _ = (run_url or "").partition("/dags/")
     query = urlencode({"dag": "retrain", "conf": json.dumps(options, sort_keys=True)})
-    return f"{server}/retake/trigger/?{query}" if dags else None
+    return in_airflow(run_url, f"/retake/trigger/?{query}") or None
 
 
 def search_page(search: Search, retrain: Mapping[str, object], form_url: str | None = None) -> str:

@@ -265,6 +265,7 @@ class DatasetResult(Record):
     """`datasets/result.json`: the latest dataset.
 
     `num_nothing` counts the clips in which nothing happens, if there are any; they are among `num_clips`, and no class of `num_classes`.
+    `made_by` is the address of the Airflow run that made it the latest.
     """
 
     digest: str
@@ -275,3 +276,4 @@ class DatasetResult(Record):
     num_nothing: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
     num_unlabelled: int
     warnings: tuple[str, ...]
+    made_by: str | None = Field(None, exclude_if=lambda address: address is None)

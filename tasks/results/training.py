@@ -17,7 +17,7 @@ def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
     return tuple(ScoredNetwork(model=model) for model in dict.fromkeys(evaluation.model for evaluation in data["evaluations"]))
 
 
-class Pace(Record):
+class BatchTime(Record):
     """Measured time of a training batch, of `num_clips` clips, and of its forward pass with the views of a validation."""
 
     num_clips: int
@@ -32,7 +32,7 @@ class WeightsResult(Record):
     `is_chance` means that its heads are untrained.
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
-    hash of the user's file that the backbone is from. `recipe` is the choice of the preset `auto`, and `chosen` its reason. `pace` is None if no
+    hash of the user's file that the backbone is from. `recipe` is the choice of the preset `auto` for the dataset at `dataset_uri`, and `chosen` its reason. `pace` is None if no
     batch could be timed where the weights were fetched.
     """
 
@@ -46,8 +46,9 @@ class WeightsResult(Record):
     members: tuple[Member, ...] = ()
     backbone_sha256: str | None = None
     recipe: TrainOptions | None = Field(None, exclude_if=lambda recipe: recipe is None)
+    dataset_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     chosen: str = Field("", exclude_if=lambda line: not line)
-    pace: Pace | None = Field(None, exclude_if=lambda pace: pace is None)
+    pace: BatchTime | None = Field(None, exclude_if=lambda pace: pace is None)
 
 
 class Evaluation(Record):

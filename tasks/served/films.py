@@ -87,6 +87,7 @@ class FilmModel:
 
         Raises:
             BadInput: there is no film that can be read; the message names the first.
+            BadCheckpoint: the logits are not finite.
         """
         rows: list[dict[str, object]] = []
         failures: list[BadInput] = []
@@ -95,6 +96,8 @@ class FilmModel:
             try:
                 with tempfile.TemporaryDirectory(prefix="retake-film-") as folder:
                     rows += self._rows(name, film, Path(folder))
+            except BadCheckpoint:
+                raise
             except BadInput as error:
                 log.warning("left out: %s: %s", name, error)
                 failures.append(error)
@@ -106,7 +109,8 @@ class FilmModel:
         """Score one clip: verb (v,) and noun (n,), of which only the given one counts if there is one. `folder` is for optical flow.
 
         Raises:
-            BadInput: the clip does not decode, or the networks answer no numbers.
+            BadInput: the clip does not decode.
+            BadCheckpoint: the logits are not finite.
         """
         verb, noun = (one.numpy() for one in self._scorer.score(_snippets(clip, self._specs, self._hearing, folder)))
         if not all(np.isfinite(one).all() for one in (verb, noun)):

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from tasks.errors import BadInput, MissingObject, NothingToDo
+from pydantic import ValidationError
+
+from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
-from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, TrainOptions
+from tasks.model.gpus import trains_on_gpu
+from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, Preset, TrainOptions, choose_recipe, with_preset
+from tasks.refusals import refusals
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._step import log
@@ -61,6 +65,30 @@ def plan_training(
         }
     )
     return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
+
+
+def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any) -> tuple[TrainOptions, str]:  # noqa: ANN401 - see below
+    """Find the training options that a preset stands for, and the reason if it is `auto`.
+
+    Args:
+        preset: the preset.
+        given: the options of the form.
+        num_clips: number of training clips.
+        about: further arguments of `choose_recipe`.
+
+    Raises:
+        BadConfiguration: the options contradict the preset, or one another.
+    """
+    values = given.model_dump(mode="json")
+    try:
+        if preset == "auto":
+            return choose_recipe(values, has_gpu=trains_on_gpu(), num_clips=num_clips, **about)
+        return TrainOptions.model_validate(with_preset(preset, values)), ""
+    except ValidationError as error:
+        reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"preset {preset}: {reasons}; or set preset to none") from None
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from None
 
 
 def is_trained(name: str) -> bool:

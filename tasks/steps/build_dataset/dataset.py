@@ -8,6 +8,7 @@ from tasks.dataset.statistics import num_classes, num_clips, num_nothing, num_so
 from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
 from tasks.results.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.settings import MachineSettings, load
 from tasks.steps._datasets import write_dataset
 from tasks.steps._step import finish, log
 from tasks.store.layout import Dataset, Labels, Layout
@@ -18,7 +19,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     """Write the dataset, unless its content exists already, and make it the latest.
 
     Raises:
-        NothingToDo: it is the latest already, so no training is to start.
+        NothingToDo: an earlier run made it the latest, so no training is to start.
         BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
     """
     layout = Layout(arguments.store)
@@ -34,21 +35,26 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     digest = dataset_digest(manifest)
     dataset = layout.dataset(digest)
     address = DATASET.address(arguments)
-    is_latest = store.exists(address.uri) and store.read(address).digest == digest
+    made_by = load(MachineSettings).airflow_url
+    latest = store.read(address) if store.exists(address.uri) else None
+    # A retry of the run that made it the latest must still start a training.
+    is_known = latest is not None and latest.digest == digest and (made_by is None or latest.made_by != made_by)
+    if latest is not None and is_known:
+        made_by = latest.made_by
     write_dataset(dataset, manifest, store)
-    result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips))
+    result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips), made_by=made_by)
     log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
     if result.num_nothing:
         log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
     finish(store, address, result)
-    if is_latest:
+    if is_known:
         raise NothingToDo(
-            f"dataset {digest} is the latest already: no new label of a clip, so no training starts; retrain can be triggered by hand"
+            f"dataset {digest} is the latest already, so no training starts, and options for one are not used; `retrain` can be triggered by hand"
         )
     return result
 
 
-def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int) -> DatasetResult:
+def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int, made_by: str | None) -> DatasetResult:
     return DatasetResult(
         digest=dataset.digest,
         dataset_uri=dataset.folder_uri,
@@ -58,4 +64,5 @@ def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int) -> Datase
         num_nothing=num_nothing(manifest),
         num_unlabelled=num_unlabelled,
         warnings=manifest.warnings,
+        made_by=made_by,
     )

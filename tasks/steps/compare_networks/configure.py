@@ -10,10 +10,10 @@ from tasks.contracts.compare_networks import CONFIGURE, ConfigureArguments
 from tasks.errors import BadConfiguration
 from tasks.keys import configuration_key, fused, without_idle
 from tasks.model.gpus import trains_on_gpu
-from tasks.options import TrainOptions, choose_recipe, with_preset
+from tasks.options import TrainOptions, choose_recipe
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
-from tasks.steps._plans import find_dataset
+from tasks.steps._plans import find_dataset, recipe_for
 from tasks.steps._step import finish, log
 from tasks.store.objects import Store
 
@@ -35,8 +35,7 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
         num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
         found = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))
     else:
-        common = TrainOptions.model_validate(with_preset(arguments.preset, common.model_dump(mode="json")))
-        found = configured(arguments.configurations, common)
+        found = configured(arguments.configurations, recipe_for(arguments.preset, common, 0)[0])
     # Later tasks read the address of this dataset, which no other comparison may change.
     place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tasks.errors import BadInput
 from tasks.options import Head, TrainOptions
 from tasks.results.dataset import Manifest
-from tasks.results.training import Pace, PlanResult, WeightsResult
+from tasks.results.training import BatchTime, PlanResult, WeightsResult
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
@@ -48,10 +48,10 @@ def question(expected: Estimate, max_hours: float) -> str:
     """Word the question whether to start a training of more than `max_hours`; empty if none is to be asked."""
     if expected.seconds is None or expected.seconds <= 3600 * max_hours:
         return ""
-    return f"{expected.line}. That is more than {max_hours:g} h, and nothing has been trained yet."
+    return f"{expected.line}. That is more than {max_hours:g} h."
 
 
-def _seconds(pace: Pace, planned: TrainOptions, num_train: int, num_val: int) -> float:
+def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: int) -> float:
     """Compute the time of all epochs and validations; a frozen backbone sees each view once."""
     views = num_val * planned.validation_crops
     if planned.trainable == "heads":

@@ -37,8 +37,15 @@ class Again:
 
 
 def choice_beside(plan: PlanResult, model: ModelRole, store: Store) -> Choice:
-    """Choose the engine of a network to be scored: the one that others fell back to, if one did."""
-    scored = [evaluation for evaluation in plan.evaluations if evaluation.model != model and store.exists(Scores(evaluation.out).uri)]
+    """Choose the engine of a network to be scored: the one that others fell back to, if one did.
+
+    The previous version decides nothing, so no other network follows it.
+    """
+    scored = [
+        evaluation
+        for evaluation in plan.evaluations
+        if evaluation.model not in (model, "previous") and store.exists(Scores(evaluation.out).uri)
+    ]
     others = list(_seeing(scored, store).values())
     if plan.evaluate.engine != "auto" or not any(other.engine.fallback_reason for other in others):
         return Choice(plan.evaluate.engine)
@@ -50,7 +57,11 @@ def scored_otherwise(plan: PlanResult, store: Store) -> Again | None:
 
     Only networks whose step has ended are looked at. The others look for themselves when they end.
     """
-    ended = [evaluation for evaluation in plan.evaluations if store.exists(Decision(plan.decision_uri).evaluate(evaluation.model).uri)]
+    ended = [
+        evaluation
+        for evaluation in plan.evaluations
+        if evaluation.model != "previous" and store.exists(Decision(plan.decision_uri).evaluate(evaluation.model).uri)
+    ]
     results = _seeing(ended, store)
     if plan.evaluate.engine != "auto" or not results:
         return None

@@ -39,9 +39,9 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         MissingObject: there is no such dataset.
         NothingToDo: these options were trained on this dataset and decided on before, or there is no dataset yet.
     """
-    dataset = find_dataset(store, arguments.store, arguments.dataset)
-    manifest = store.read(dataset.manifest)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
+    dataset = find_dataset(store, arguments.store, arguments.dataset or weights.dataset_uri)
+    manifest = store.read(dataset.manifest)
     options = weights.recipe or arguments.picked(TrainOptions)
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
     evaluate = arguments.picked(EvaluateOptions)
@@ -63,7 +63,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         _stop_if_decided(store, training.run, decision, champion, planned)
     expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
     max_hours = arguments.max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
-    is_done = store.exists(training.run.train.uri)
+    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -82,7 +82,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
-        question=question(expected, max_hours) if expected and not is_done else "",
+        question=question(expected, max_hours) if expected and not has_begun else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:

@@ -3,26 +3,24 @@
 import tempfile
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tasks.contracts.retrain import WEIGHTS, WeightsArguments
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.model.gpus import keep_to_one_gpu, trains_on_gpu
+from tasks.errors import NothingToDo
+from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.timing import time_batch
-from tasks.options import Modality, TrainOptions, choose_recipe
-from tasks.refusals import refusals
-from tasks.results.training import Pace, WeightsResult
+from tasks.options import Modality, TrainOptions
+from tasks.results.training import BatchTime, WeightsResult
 from tasks.settings import MachineSettings, load
 from tasks.steps._checkpoints import fetch_network
-from tasks.steps._plans import find_dataset
+from tasks.steps._plans import find_dataset, recipe_for
 from tasks.steps._step import finish, log
 from tasks.steps._weights import find_weights
 from tasks.steps.retrain._fusion import equal_fusion
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 
 
 def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
-    """Find the weights of a training, or the networks of a fusion, and time a batch where the training runs on such a machine.
+    """Choose the recipe of the preset `auto`, find the weights, and time a batch.
 
     Raises:
         BadInput: a network cannot be fused.
@@ -30,51 +28,41 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
         NothingToDo: the preset is `auto`, and there is no dataset yet.
     """
     store.ensure_bucket(arguments.store)
-    num_clips = _num_clips(arguments, store)
-    options, chosen = arguments.picked(TrainOptions), ""
-    if arguments.preset == "auto":
-        options, chosen = _chosen(options, num_clips)
+    dataset = _dataset(arguments, store)
+    num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips) if dataset else 0
+    options, chosen = recipe_for(arguments.preset if arguments.preset == "auto" else "none", arguments.picked(TrainOptions), num_clips)
+    if chosen:
         log.info("%s", chosen)
     if options.fuse:
         joint = options if options.join == "features" else None
         result = equal_fusion(options.fuse, arguments.store, store, joint)
     else:
         result = find_weights(options, arguments.store, store)
-        if num_clips:
-            result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
-    if chosen:
-        result = result.model_copy(update={"recipe": options, "chosen": chosen})
+    if chosen and dataset:
+        result = result.model_copy(update={"recipe": options, "chosen": chosen, "dataset_uri": dataset.folder_uri})
+    # Sound has no frames of which a batch could be made.
+    if num_clips and not options.fuse and options.modality is not Modality.SOUND:
+        result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
     return finish(store, WEIGHTS.address(arguments), result)
 
 
-def _num_clips(arguments: WeightsArguments, store: Store) -> int:
-    """Count the training clips; 0 if there is no dataset, and the preset needs none."""
+def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
+    """Find the dataset that the training is for; None if there is none and the preset needs none."""
     try:
-        dataset = find_dataset(store, arguments.store, arguments.dataset)
+        return find_dataset(store, arguments.store, arguments.dataset)
     except NothingToDo:
         if arguments.preset == "auto":
             raise
-        return 0
-    return sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
-
-
-def _chosen(options: TrainOptions, num_clips: int) -> tuple[TrainOptions, str]:
-    try:
-        return choose_recipe(options.model_dump(mode="json"), has_gpu=trains_on_gpu(), num_clips=num_clips)
-    except ValidationError as error:
-        reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
-        raise BadConfiguration(f"preset auto: {reasons}; or set preset to none") from None
-
-
-def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> Pace | None:
-    """Time a batch, unless an earlier try did, nothing sees pictures, or the training has a device that this process lacks."""
-    if options.modality is Modality.SOUND:
         return None
-    address = WEIGHTS.address(arguments)
-    if store.exists(address.uri) and (earlier := store.read(address)).sha256 == result.sha256 and earlier.pace:
-        return earlier.pace
-    device = load(MachineSettings).device
+
+
+def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> BatchTime | None:
+    """Time a batch of the training, unless an earlier try of the same did; None if this machine lacks its device."""
+    machine, address = load(MachineSettings), WEIGHTS.address(arguments)
+    earlier = store.read(address) if store.exists(address.uri) else None
+    is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)
     keep_to_one_gpu()
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
         network = fetch_network(store, result.uri, result.sha256, Path(name)).network
-        return time_batch(network, options, num_clips, "cuda" if device == "auto" and trains_on_gpu() else device)
+        device = "cuda" if (machine.device, machine.trains_on) == ("auto", "cuda") else machine.device
+        return time_batch(network, options, num_clips, device, known=earlier.pace if earlier and is_same else None)

@@ -8,8 +8,8 @@ from tasks.contracts.search import (
     SearchPlanArguments,
     TrainTrialsArguments,
 )
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions, with_preset
+from tasks.errors import NothingToDo
+from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.results.search import SearchReportResult, SuggestResult
 from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
@@ -29,12 +29,7 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
-    preset = "auto" if arguments.preset == "auto" else "none"
-    try:
-        options = with_preset(arguments.preset, options) | {"preset": preset}
-    except ValueError as error:
-        raise BadConfiguration(str(error)) from None
-    plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
+    plan = search_plan.run(SearchPlanArguments(store=where, preset=arguments.preset, **options), store)
     common = {"store": where, "search": plan.search_uri}
     try:
         recut.run(SearchedArguments(**common), store)

@@ -6,15 +6,14 @@ from tasks.contracts.search import PLAN, SearchPlanArguments
 from tasks.dataset.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key, training_key
-from tasks.model.gpus import trains_on_gpu
-from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights, choose_recipe
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.refusals import refusals
 from tasks.results.dataset import Manifest
 from tasks.results.search import Cutting, SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import CUT, START_OPTIONS, Space
 from tasks.search.suggest import require_searchable
-from tasks.steps._plans import find_dataset, is_trained
+from tasks.steps._plans import find_dataset, is_trained, recipe_for
 from tasks.steps._step import finish, log
 from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset
@@ -34,7 +33,11 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     chosen, evaluate = arguments.picked(SearchOptions), arguments.picked(EvaluateOptions)
     manifest = store.read(dataset.manifest)
-    train = _base_recipe(arguments, sum(clip.split == "train" for clip in manifest.clips))
+    # A search trains many networks: with `auto` heads alone, even on a GPU.
+    num_clips = sum(clip.split == "train" for clip in manifest.clips)
+    train, reason = recipe_for(arguments.preset, arguments.picked(TrainOptions), num_clips, frozen=True, varied=arguments.search)
+    if reason:
+        log.info("%s", reason)
     space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
     require_searchable(space, chosen)
     for line in space.untried():
@@ -68,22 +71,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
-
-
-def _base_recipe(arguments: SearchPlanArguments, num_clips: int) -> TrainOptions:
-    """Find the recipe that trials differ from. `auto` trains heads even on a GPU, for a search trains many networks."""
-    given = arguments.picked(TrainOptions).model_dump(mode="json")
-    if arguments.preset != "auto":
-        return TrainOptions.model_validate(given)
-    if given["trainable"] == "all":
-        given["trainable"] = "heads"
-    try:
-        train, line = choose_recipe(given, has_gpu=trains_on_gpu(), num_clips=num_clips, varied=arguments.search)
-    except ValidationError as error:
-        reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
-        raise BadConfiguration(f"preset auto: {reasons}; or set preset to none") from None
-    log.info("%s", line)
-    return train
 
 
 def _keyed_ranges(chosen: SearchOptions) -> list[str]:

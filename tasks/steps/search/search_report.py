@@ -83,7 +83,7 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Stor
     given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
     values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
     search = SearchPlan(plan.search_uri)
-    values |= {"store": search.store_uri, "dataset": plan.dataset_uri}
+    values |= {"preset": "none", "store": search.store_uri, "dataset": plan.dataset_uri}
     if (cutting := cutting_of(winner.values, plan.cutting)) != plan.cutting:
         values["dataset"] = store.read(search.recut).of(cutting).dataset_uri
     return values

@@ -102,3 +102,13 @@ def test_the_latest_dataset_is_not_built_again_so_that_nothing_is_trained_on_it(
         bench.build()
     taken_in(bench.store, ("put meat/e.mp4", "take bag/f.mp4"))
     assert bench.build().digest != first.digest
+
+
+def test_a_retry_of_the_run_that_made_the_dataset_the_latest_still_starts_a_training(bench, monkeypatch):
+    taken_in(bench.store, FOUR)
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/build_dataset/runs/1")
+    assert bench.build() == bench.build()
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/build_dataset/runs/2")
+    for _ in range(2):
+        with pytest.raises(NothingToDo):
+            bench.build()

@@ -3,14 +3,14 @@
 import pytest
 
 from tasks.options import Head, TrainOptions
-from tasks.results.training import Epoch, Pace, PlanResult
+from tasks.results.training import BatchTime, Epoch, PlanResult
 from tasks.steps.retrain._estimate import Estimate, estimate, question
 from tests.steps.shelf import Shelf, dataset_clip, manifest_of, train_result, weights_result
 
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
 WHOLE = TrainOptions(backbone="resnet50", epochs=10, validate_every=2)
 HEADS = WHOLE.model_copy(update={"trainable": "heads"})
-PACE = Pace(num_clips=2, seconds=3, forward_seconds=1, device="a CPU")
+PACE = BatchTime(num_clips=2, seconds=3, forward_seconds=1, device="a CPU")
 
 
 def manifest(num_train, num_val):
@@ -76,6 +76,4 @@ def test_a_timed_batch_tells_more_than_an_earlier_training(planned, seconds, exp
 
 @pytest.mark.parametrize(("seconds", "asks"), [(None, False), (3600, False), (3601, True)])
 def test_only_a_training_of_more_hours_than_allowed_is_a_question(seconds, asks):
-    assert question(Estimate("to train", seconds), 1) == (
-        "to train. That is more than 1 h, and nothing has been trained yet." if asks else ""
-    )
+    assert question(Estimate("to train", seconds), 1) == ("to train. That is more than 1 h." if asks else "")
