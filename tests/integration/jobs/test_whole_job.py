@@ -69,10 +69,11 @@ def test_the_sample_videos_are_learnt_beyond_chance_and_guessing(kitchen, sample
 
 def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sample_run, tmp_path):
     docs = (REPOSITORY / "docs" / "predict.md").read_text(encoding="utf-8")
-    (lines,) = (block for block in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "models:/" in block)
+    lines = "".join(block for block in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "models:/" in block)
+    film = next(SAMPLES.rglob("*.mp4"))
     script = (
         "import torch\nframes = torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8)\n"
-        + lines.replace("retake-tsn@", f"{SAMPLE_OPTIONS['model_name']}@")
+        + lines.replace("retake-tsn@", f"{SAMPLE_OPTIONS['model_name']}@").replace("film.mp4", str(film))
         + "print(tuple(verb_logits.shape), tuple(noun_logits.shape))\n"
     )
     environment = {"MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}

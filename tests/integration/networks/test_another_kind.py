@@ -82,8 +82,8 @@ def states(workshop, champion, tmp_path_factory, ffmpeg):
 
 @pytest.fixture(scope="module")
 def plan(workshop, states):
-    plans = [workshop.store.read(found.uri, PlanResult) for found in workshop.store.list(f"{STORE}/plans/")]
-    (plan,) = (plan for plan in plans if plan.model_name == MODEL)
+    plans = [workshop.store.read(stored.uri, PlanResult) for stored in workshop.store.list(f"{STORE}/plans/")]
+    (plan,) = {plan.decision_uri: plan for plan in plans if plan.model_name == MODEL}.values()
     return plan
 
 
