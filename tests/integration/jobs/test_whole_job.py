@@ -10,7 +10,7 @@ import pytest
 
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, parse
 from tasks.local.home import REPOSITORY
-from tasks.local.run import OWN_STORE, SAMPLE_STORE
+from tasks.local.run import OWN_STORE, SAMPLE_STORE, SAMPLES
 from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
 from tasks.results.training import PlanResult
 from tests.integration.jobs.browser import COMMENT
