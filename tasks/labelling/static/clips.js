@@ -75,7 +75,9 @@ export function clipsView(outbox) {
     try {
       const added = await clipsAfter(list, outbox().uids);
       if (of !== generation) return;
-      list.push(...added);
+      // What was new may have come while this was on its way.
+      const inHand = new Set(list.map((clip) => clip.uid));
+      list.push(...added.filter((clip) => !inHand.has(clip.uid)));
       isEnd = !added.length;
       if (!list.length || (isEnd && list.every(isAnswered))) retrain = await goingRetrain();
     } catch (error) {

@@ -198,6 +198,7 @@ test("a list that comes late goes on by itself", async () => {
 test("the end is told, with the clips that had no answer, and new clips are shown when they come", async () => {
   const server = serverState();
   server.clips = server.clips.slice(0, 2);
+  server.state.version = "1";
   const page = await Visitor.open(server);
   await page.press("PageDown", "Enter");
   assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace.");
@@ -208,12 +209,25 @@ test("the end is told, with the clips that had no answer, and new clips are show
   assert.equal(page.by("build").open, true);
   page.by("build").close();
   page.server.answers = { "retrain/dagRuns": () => [200, { dag_runs: [{ dag_run_id: "asset__1", state: "running" }] }] };
+  server.state.version = "2";
   await page.wait(3000);
   assert.equal(page.document.querySelector("#clip-end a").href, "/dags/retrain/runs/asset__1");
   page.server.answers = {};
-  server.clips.push(clip(7));
-  await page.wait(20_000);
-  assert.equal(page.text("clip-caption"), "a.mp4 0:07.00–0:08.00");
+  const late = [];
+  server.answers.queue = () => new Promise((resolve) => late.push(() => resolve([200, { clips: [clip(7), clip(8)] }])));
+  server.state.version = "3";
+  await page.wait(3000);
+  for (const come of late) {
+    come();
+    await settled();
+  }
+  delete server.answers.queue;
+  const captions = [];
+  for (let number = 0; number < 3; number += 1) {
+    captions.push(page.text("clip-caption"));
+    await page.press("PageDown");
+  }
+  assert.deepEqual(captions, ["a.mp4 0:07.00–0:08.00", "a.mp4 0:08.00–0:09.00", ""]);
 });
 
 test("no answer is about a clip whose film is not there yet", async () => {
