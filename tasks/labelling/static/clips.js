@@ -105,14 +105,16 @@ export function clipsView(outbox) {
   // Intervals may label what was to be asked, others may answer it, and a prediction suggest other actions. The clip on the screen stays there.
   async function renew(isAway) {
     if (!list.length || outbox().numUnsent) return;
-    const [of, clip] = [generation, current()];
+    const [of, clip, uids] = [generation, current(), [...conflicts.keys()]];
+    const look = (uid) => get(`clips/${encodeURIComponent(uid)}`);
     const behind = list.slice(0, clip && !(isAway && !isAnswered(clip)) ? at + 1 : at);
     try {
-      const [added, now] = await Promise.all([clipsAfter(behind, outbox().uids), clip && get(`clips/${encodeURIComponent(clip.uid)}`)]);
+      const [added, now, ...inConflict] = await Promise.all([clipsAfter(behind, outbox().uids), clip && look(clip.uid), ...uids.map(look)]);
       if (of !== generation || clip !== current() || outbox().numUnsent) return;
       list = [...behind, ...added.map((one) => (one.uid === clip?.uid ? clip : one))];
       isEnd = !added.length;
       if (clip) Object.assign(clip, now);
+      for (const { uid, conflict } of inConflict) conflict ? conflicts.set(uid, conflict) : conflicts.delete(uid);
       if (current() === clip) keepAround();
       else show();
     } catch {
@@ -205,7 +207,7 @@ export function clipsView(outbox) {
   function renderConflicts(clip) {
     const open = new Map([...conflicts, ...(clip?.conflict ? [[clip.uid, clip.conflict]] : [])]);
     const take = (conflict) => (one) => {
-      if (conflict.uid === clip?.uid) choose(one.verb === NOTHING ? { answer: "nothing" } : one);
+      if (conflict.uid === clip?.uid) choose({ ...(one.verb === NOTHING ? { answer: "nothing" } : one), over: conflict.over, reading: "first" });
       else settle(outbox(), conflict, one);
     };
     fill(by("clip-conflicts"), ...[...open.values()].map((one) => conflictItem(one, take(one))));
@@ -237,7 +239,7 @@ export function clipsView(outbox) {
     else accept(0);
   }
 
-  function choose({ answer = "action", verb = null, noun = null, letter = null }) {
+  function choose({ answer = "action", verb = null, noun = null, letter = null, over = current()?.over, reading = current()?.reading }) {
     held.flush();
     const clip = current();
     if (!clip) return;
@@ -252,8 +254,8 @@ export function clipsView(outbox) {
     }
     const best = clip.suggestions[0];
     const words_ = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
-    const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading: clip.reading };
-    if (clip.over) statement.over = clip.over;
+    const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading };
+    if (over) statement.over = over;
     if (best) statement.suggested = { ...best, shown: !isBlind() };
     if (answered.length === NUM_KEPT) answered.shift();
     answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict }, token: statement.token });
@@ -272,6 +274,7 @@ export function clipsView(outbox) {
     const last = answered.at(-1);
     if (!last) return;
     outbox().add({ kind: "withdrawal", token: token(), withdrawn: last.token }, `undo of ${answerName(last.clip.answer, last.clip.label?.verb, last.clip.label?.noun)}`);
+    conflicts.delete(last.clip.uid);
     takeBack();
     stage.focus();
   }

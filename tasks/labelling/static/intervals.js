@@ -328,7 +328,7 @@ export function intervalsView(outbox) {
       isOpen = false;
       player.play(false);
     },
-    saved: renewed,
+    saved: () => isOpen && renewed(),
   };
 }
 

@@ -57,7 +57,7 @@ async function start() {
       if (!outbox) {
         outbox = new Outbox(session.store, session.me);
         keepStatusNew(outbox);
-        outbox.addEventListener("saved", ({ detail }) => open?.saved?.(detail));
+        outbox.addEventListener("saved", ({ detail }) => Object.values(views).forEach((view) => view.saved(detail)));
         outbox.send();
         if (!session.mayWrite) announce("You may look, but not label: labelling needs the right to trigger build_dataset.");
       }

@@ -59,11 +59,52 @@ test("an answer and an interval that differ are shown at once, and one of them i
   await page.press("Enter");
   assert.match(page.text("status"), /done\. 1 clip now has two labels: choose one\.$/);
   assert.match(page.text("clip-conflicts"), /0:00\.00–0:01\.00 has two labels: put meat by anna for the clip, take bag by ben for an interval over it\. Now the clip's counts/);
-  page.server.conflicts = [];
   await page.click("Take “take bag” for 0:00.00");
   assert.deepEqual(page.said[1], { kind: "clip", uid: "clip0", answer: "action", verb: "take", noun: "bag", reading: "first", over: "token-9" });
   assert.equal(page.text("clip-conflicts"), "");
 });
+
+async function openConflict(changes = {}) {
+  const server = serverState();
+  const side = (verb, noun, by) => ({ answer: "action", verb, noun, by });
+  Object.assign(server.state, { version: "1" });
+  Object.assign(server.clips[0], changes);
+  const conflict = { uid: "clip0", video: VIDEO, start_seconds: 0, stop_seconds: 1, answer: side("put", "meat", "anna"), interval: side("take", "bag", "ben"), over: "token-9", holds: "answer" };
+  server.conflicts = [conflict];
+  const page = await Visitor.open(server);
+  await page.press(..."put meat", "Enter");
+  assert.match(page.text("clip-conflicts"), /has two labels/);
+  return page;
+}
+
+test("a conflict that its own answer made is settled on its clip, for who has read it as the second, too", async () => {
+  const page = await openConflict({ reading: "second", suggestions: [] });
+  await page.press("Backspace");
+  await page.click("Take “put meat” for 0:00.00");
+  assert.deepEqual([page.said[0].reading, page.said[1].reading, page.said[1].over, page.text("clip-conflicts")], ["second", "first", "token-9", ""]);
+});
+
+for (const [how, settles] of [
+  ["an undo", (page) => page.press("Control+z")],
+  ["an answer in Review", async (page) => {
+    const [conflict] = page.server.conflicts;
+    const row = { kind: "clip", ...conflict, ...conflict.answer, name: "a.mp4", at: "2026-01-01T00:00:00Z", token: "token-1", statements: [], conflict };
+    Object.assign(page.server.review, { rows: [row], num_rows: 1 });
+    await page.click("to-review");
+    await page.click("Take “put meat” for 0:00.00");
+    await page.click("to-clips");
+  }],
+  ["another person", async (page) => {
+    page.server.state.version = "2";
+    await page.wait(3000);
+  }],
+]) {
+  test(`a conflict that ${how} settles leaves Clips`, async () => {
+    const page = await openConflict();
+    await settles(page);
+    assert.equal(page.text("clip-conflicts"), "");
+  });
+}
 
 test("an answer over an interval that is shown says so, and its undo shows the conflict again", async () => {
   const server = serverState();

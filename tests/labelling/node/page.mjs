@@ -85,7 +85,7 @@ function answer(server, address, options) {
   server.statements.push(said);
   server.state.counts.num_labelled += 1;
   remember(server, said);
-  return [200, { number: server.statements.length, counts: server.state.counts, conflicts: server.conflicts.filter(({ uid }) => uid === said.uid) }];
+  return [200, { number: server.statements.length, counts: server.state.counts, conflicts: server.conflicts.filter(({ uid, over }) => uid === said.uid && over !== said.over) }];
 }
 
 /** A person with the page open. */
