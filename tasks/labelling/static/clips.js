@@ -105,15 +105,17 @@ export function clipsView(outbox) {
   // Intervals may label what was to be asked, others may answer it, and a prediction suggest other actions. The clip on the screen stays there.
   async function renew(isAway) {
     if (!list.length || outbox().numUnsent) return;
-    const [of, clip, uids] = [generation, current(), [...conflicts.keys()]];
+    const [of, seen, made, clip, uids] = [generation, session.version, outbox().numMade, current(), [...conflicts.keys()]];
     const look = (uid) => get(`clips/${encodeURIComponent(uid)}`);
     const behind = list.slice(0, clip && !(isAway && !isAnswered(clip)) ? at + 1 : at);
     try {
       const [added, now, ...inConflict] = await Promise.all([clipsAfter(behind, outbox().uids), clip && look(clip.uid), ...uids.map(look)]);
-      if (of !== generation || clip !== current() || outbox().numUnsent) return;
+      if (of !== generation || clip !== current() || made !== outbox().numMade) return;
       list = [...behind, ...added.map((one) => (one.uid === clip?.uid ? clip : one))];
       isEnd = !added.length;
-      if (clip) Object.assign(clip, now);
+      version = seen;
+      // Who has seen the suggestions reads as the first.
+      if (clip && !(clip.reading === "first" && now.reading === "second")) Object.assign(clip, now);
       for (const { uid, conflict } of inConflict) conflict ? conflicts.set(uid, conflict) : conflicts.delete(uid);
       if (current() === clip) keepAround();
       else show();
@@ -323,7 +325,6 @@ export function clipsView(outbox) {
   changes.addEventListener("change", () => {
     render();
     if (isOpen && version !== session.version) renew(false);
-    version = session.version;
     if (!isOpen || !isEnd || current()) return;
     // Others may have left clips, or new ones have come.
     isEnd = false;

@@ -52,9 +52,10 @@ export function intervalsView(outbox) {
   // Labels of others, and what the last statement led to.
   async function renewed() {
     if (!video || outbox().numUnsent) return;
-    const of = video.video;
+    const [of, seen, made] = [video.video, session.version, outbox().numMade];
     const found = await get(`videos/${encodeURIComponent(of)}`).catch(() => null);
-    if (found && video.video === of && !outbox().numUnsent) {
+    if (found && video.video === of && made === outbox().numMade) {
+      version = seen;
       video = found;
       render();
     }
@@ -270,7 +271,6 @@ export function intervalsView(outbox) {
     if (!isOpen) return;
     render();
     if (version !== session.version) renewed();
-    version = session.version;
   });
   by("interval-video").addEventListener("change", () => (location.hash = `#intervals/${by("interval-video").value}`));
   by("interval-screen").addEventListener("click", () => player.toggle());

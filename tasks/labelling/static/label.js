@@ -71,10 +71,12 @@ async function start() {
   }
   route();
   let number = 0;
+  let isAsking = false;
   setInterval(() => {
-    if (document.visibilityState !== "visible" || outbox.numUnsent) return;
+    if (document.visibilityState !== "visible" || outbox.numUnsent || isAsking) return;
     number += 1;
-    refresh(number % ANEW_EVERY > 0).then((isNew) => isNew && changed(), () => {});
+    isAsking = true;
+    refresh(number % ANEW_EVERY > 0).then((isNew) => isNew && changed(), () => {}).finally(() => (isAsking = false));
   }, RENEW_MS);
 }
 

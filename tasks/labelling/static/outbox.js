@@ -32,6 +32,11 @@ export class Outbox extends EventTarget {
     return this.#waiting.length;
   }
 
+  /** How many statements were made: what the server said before the last of them is old. */
+  get numMade() {
+    return this.#number;
+  }
+
   /** Whether sending has failed and goes on later. */
   get isFailing() {
     return this.#numFailures > 0;

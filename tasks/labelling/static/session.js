@@ -32,7 +32,6 @@ export const session = {
 export async function refresh(isKnown = false) {
   const state = await get("state", { known: isKnown ? session.version : "" });
   if (isKnown && state.version === session.version && state.version) return false;
-  session.version = state.version ?? "";
   session.me = state.me;
   session.mayWrite = state.may_write;
   session.secondShare = state.second_share;
@@ -52,6 +51,8 @@ export async function refresh(isKnown = false) {
     session.nouns = merged("noun", classes.nouns);
     takeDigits(state.frequent);
   }
+  // What could not be read whole is asked for again.
+  session.version = state.version ?? "";
   return true;
 }
 

@@ -137,6 +137,50 @@ test("what is new is there at the next question, and the clip on the screen stay
   assert.deepEqual([page.text("clip-caption"), page.texts("#suggestions .word")], ["a.mp4 0:02.00–0:03.00", ["stir soup"]]);
 });
 
+test("what was read before an answer does not take it off its clip", async () => {
+  const server = serverState();
+  server.state.version = "1";
+  const page = await Visitor.open(server);
+  let late;
+  server.answers["clips/clip0"] = () => new Promise((resolve) => (late ??= () => resolve([200, clip(0)])));
+  server.state.version = "2";
+  await page.wait(3000);
+  await page.press("Enter", "Backspace");
+  late();
+  await settled();
+  assert.equal(page.by("clip-label").hidden, false);
+});
+
+test("a clip whose suggestions were shown stays a first reading, though another person has answered it", async () => {
+  const server = serverState();
+  const page = await Visitor.open(server);
+  server.state.version = "2";
+  server.clips[0] = clip(0, { reading: "second", suggestions: [] });
+  await page.wait(3000);
+  await page.press("Shift+1");
+  assert.deepEqual([page.said[0].reading, page.said[0].verb], ["first", "put"]);
+});
+
+test("what could not be read is read at a later question, and no two questions are asked at once", async () => {
+  const server = serverState();
+  server.state.version = "1";
+  const page = await Visitor.open(server);
+  Object.assign(server.clips[0], { label: { verb: "wash", noun: "pan", origin: "ben" } });
+  server.state.version = "2";
+  for (const broken of ["classes", "clips/"]) {
+    server.answers[broken] = () => [503, {}];
+    await page.wait(3000);
+    delete server.answers[broken];
+  }
+  assert.equal(page.asked.findLast(({ path }) => path.startsWith("state")).path, "state?known=1");
+  for (let number = 0; number < 6; number += 1) await page.wait(3000);
+  assert.match(page.text("clip-label"), /wash pan/);
+  const { length } = page.asked;
+  server.answers.state = () => new Promise(() => {});
+  for (let number = 0; number < 3; number += 1) await page.wait(3000);
+  assert.equal(page.asked.length, length + 1);
+});
+
 test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
   const page = await Visitor.open(serverState(), "#%");
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");

@@ -142,6 +142,18 @@ describe("Intervals", () => {
     assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
   });
 
+  test("what was read before an interval was marked does not take it away", async () => {
+    const page = await open();
+    let late;
+    page.server.answers["videos/"] = () => new Promise((resolve) => (late ??= () => resolve([200, video()])));
+    page.server.state.version = "2";
+    await page.wait(3000);
+    await mark(page, 1, 5, "put meat");
+    late();
+    await page.wait(0);
+    assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
+  });
+
   test("blind hides the suggestions here, too", async () => {
     const page = await open();
     page.by("blind").checked = true;
