@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Self
 
+from tasks.dataset.intervals import Span
 from tasks.dataset.near_names import near_pairs
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject
@@ -30,7 +31,7 @@ from tasks.labelling.queue import (
     suggested_to,
 )
 from tasks.labelling.review import reviewed
-from tasks.labelling.videos import described, span, touches
+from tasks.labelling.videos import answered, described, hidden_of, span, touches, unread_of
 from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
@@ -172,10 +173,15 @@ class Answers:
     def _conflicts(self, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
         if not isinstance(statement, ClipStatement | IntervalStatement):
             return []
-        clips = {clip.key: clip for cut in self._desk.cuts for clip in cut.by_video.get(statement.video, ()) if touches(statement, [clip])}
-        said = [(clip, about) for key, clip in clips.items() if (about := ledger.about(key)) and not reader.is_second(clip.uid, about)]
-        covering = self._covering(ledger)
-        return [one for clip, about in said if (one := conflict_of(ledger, about, covering(clip.uid)))]
+        said = answered(self._desk.cuts, ledger, statement.video)
+        secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
+        shown = [(clip, about) for clip, about in said if touches(statement, [clip]) and not touches(clip, secret)]
+        return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid)))]
+
+    def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
+        """List the clips of a video that a person is to read as the second, and the intervals that would tell of them."""
+        unread = unread_of(answered(self._desk.cuts, ledger, video), reader)
+        return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
     def _covering(self, ledger: Ledger) -> Callable[[str], Covering | None]:
         """Return what finds the label of a clip of any cut by the intervals in it."""
@@ -224,6 +230,7 @@ class Answers:
         about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == reader.name]
         first = reading == "first"
         interval = self._coverings.of(view.cut, ledger)(clip) if first else None
+        conflict = conflict_of(ledger, about, interval)
         label = label_of(ledger, about, view.known.get(clip.uid) if first else None, interval)
         return {
             "uid": clip.uid,
@@ -240,7 +247,7 @@ class Answers:
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
             "over": interval.token if interval else None,
-            "conflict": conflict_of(ledger, about, interval),
+            "conflict": None if conflict and touches(clip, self._secret(ledger, clip.video, reader)) else conflict,
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:

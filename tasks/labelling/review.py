@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.labelling.asked import ReviewQuery
 from tasks.labelling.clips import Cut
@@ -14,6 +13,7 @@ from tasks.labelling.covering import conflict_of
 from tasks.labelling.desk import View
 from tasks.labelling.file_labels import FileLabel, of_file
 from tasks.labelling.queue import Covering, Reader, in_conflict, people_differ, renamed
+from tasks.labelling.videos import hidden_of, touches
 from tasks.results.labelling import ClipStatement, IntervalStatement
 
 Json = dict[str, Any]
@@ -31,27 +31,32 @@ def reviewed(
     """
     clips = [standing for _, standing in ledger.clips()]
     intervals = [one for video in ledger.videos for one in ledger.intervals(video)]
-    seen, unread = list[Said](), defaultdict[str, list[ClipStatement]](list)
+    unread = defaultdict[str, list[ClipStatement]](list)
     for standing in clips:
         last = standing[-1]
         if reader.is_second(last.uid, standing) and any(last.uid in cut.clips for cut in cuts):
             unread[last.video].append(last)
-        else:
-            seen.append(standing)
-    seen += [[one] for one in intervals if one.by == reader.name or not any(_touch(one, clip) for clip in unread[one.video])]
+    everything: list[Said] = [*clips, *([one] for one in intervals)]
+    seen = [one for one in everything if one[-1].by == reader.name or not touches(one[-1], unread[one[-1].video])]
     files = [one for of_video in view.of_files.values() for one in of_video]
-    seen_files = [one for one in files if not any(_touch(one, clip) for clip in unread[one.video])]
+    seen_files = [one for one in files if not touches(one, unread[one.video])]
+    hidden = {video: hidden_of(ledger.intervals(video), of_video, reader) for video, of_video in unread.items()}
+    closed = {standing[-1].uid for standing in clips if touches(standing[-1], hidden.get(standing[-1].video, ()))}
+
+    def interval_of(uid: str) -> Covering | None:
+        return None if uid in closed else covering(uid)
+
     found: list[tuple[datetime, int, Said | FileLabel]] = [
         (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
         for standing in seen
-        if _fits(ledger, query, standing, covering)
+        if _fits(ledger, query, standing, interval_of)
     ]
     found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
     found.sort(key=itemgetter(0, 1), reverse=True)
     shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
     return {
         "rows": [
-            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one, covering)
+            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one, interval_of)
             for one in shown
         ],
         "num_rows": len(found),
@@ -75,10 +80,6 @@ def _is_wanted(ledger: Ledger, query: ReviewQuery, one: FileLabel) -> bool:
 
 def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Json:
     return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "conflict": None, "statements": []}
-
-
-def _touch(one: IntervalStatement | FileLabel, clip: ClipStatement) -> bool:
-    return overlap_seconds(one, clip) > ROUNDING_SECONDS
 
 
 def _fits(ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None]) -> bool:

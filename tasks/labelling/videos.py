@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.dataset.intervals import ROUNDING_SECONDS, Span, overlap_seconds
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.covering import conflict_of
 from tasks.labelling.desk import View
-from tasks.labelling.file_labels import FileLabel, of_file
+from tasks.labelling.file_labels import of_file
 from tasks.labelling.queue import Covering, Reader, renamed, suggested_to
 from tasks.labelling.suggestions import SuggestedInterval
 from tasks.results.labelling import ClipStatement, IntervalStatement
@@ -22,15 +22,15 @@ def described(
 ) -> Json:
     """Describe a video; of clips that this person is to read as the second, neither labels of others nor suggestions."""
     clips = view.cut.by_video[video]
-    of_all_cuts = {clip.key: clip for cut in cuts for clip in cut.by_video.get(video, ())}
-    said = [(clip, about) for key, clip in of_all_cuts.items() if (about := ledger.about(key))]
-    unread = [clip for clip, about in said if reader.is_second(clip.uid, about)]
-    read = [(clip, about) for clip, about in said if clip not in unread]
+    said = answered(cuts, ledger, video)
+    unread = unread_of(said, reader)
+    read = [(clip, about) for clip, about in said if about[-1].by == reader.name or not touches(clip, unread)]
     intervals, files = ledger.intervals(video), view.of_files.get(video, ())
-    shown = [one for one in intervals if one.by == reader.name or not touches(one, unread)]
+    hidden = hidden_of(intervals, unread, reader)
+    shown = [one for one in intervals if one not in hidden]
     shown_files = [one for one in files if not touches(one, unread)]
     labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, one) for one in shown_files)]
-    conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in read)
+    conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in read if not touches(clip, hidden))
     return {
         "video": video,
         "name": view.cut.names[video],
@@ -39,7 +39,7 @@ def described(
         "intervals": [_interval(ledger, one) for one in shown],
         "labels": sorted(labels, key=lambda one: (one["start_seconds"], one["stop_seconds"])),
         "conflicts": [one for one in conflicts if one],
-        "num_hidden": len(intervals) - len(shown) + len(files) - len(shown_files) + len(unread),
+        "num_hidden": len(hidden) + len(files) - len(shown_files) + len(said) - len(read),
         "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not touches(one, unread)],
     }
 
@@ -49,9 +49,25 @@ def span(clip: PageClip) -> Json:
     return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
 
 
-def touches(one: ClipStatement | IntervalStatement | SuggestedInterval | FileLabel, clips: Sequence[PageClip]) -> bool:
-    """Check whether a part of a video overlaps any of these clips of it."""
-    return any(overlap_seconds(one, clip) > ROUNDING_SECONDS for clip in clips)
+def answered(cuts: Sequence[Cut], ledger: Ledger, video: str) -> list[tuple[PageClip, list[ClipStatement]]]:
+    """List the clips of a video that have answers, however they were cut, with these."""
+    clips = {clip.key: clip for cut in cuts for clip in cut.by_video.get(video, ())}
+    return [(clip, about) for key, clip in clips.items() if (about := ledger.about(key))]
+
+
+def unread_of(said: Sequence[tuple[PageClip, Sequence[ClipStatement]]], reader: Reader) -> list[PageClip]:
+    """List the clips that a person is to read as the second."""
+    return [clip for clip, about in said if reader.is_second(clip.uid, about)]
+
+
+def hidden_of(intervals: Sequence[IntervalStatement], unread: Sequence[Span], reader: Reader) -> list[IntervalStatement]:
+    """List the intervals of others that would tell of a clip to read."""
+    return [one for one in intervals if one.by != reader.name and touches(one, unread)]
+
+
+def touches(one: Span, others: Sequence[Span]) -> bool:
+    """Check whether a part of a video overlaps any of these parts of it."""
+    return any(overlap_seconds(one, other) > ROUNDING_SECONDS for other in others)
 
 
 def _interval(ledger: Ledger, one: IntervalStatement) -> Json:

@@ -201,6 +201,37 @@ def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answe
     assert review["agreement"]["num_clips"] == 1
 
 
+def test_a_second_reader_learns_of_a_clip_neither_by_a_conflict_beside_it_nor_by_another_cut(store, ben):
+    [longer] = list_clips(store, [FILM], ["film_0.mp4"], 1, SegmentOptions(clip_seconds=16))
+    anna, ben, video = Visitor(store), Visitor(store, "ben"), longer.video
+    first, second = (clip["uid"] for clip in anna.get(f"/videos/{video}")["clips"])
+    for visitor in (anna, ben):
+        visitor.say(second, "put meat")
+    anna.say(longer.clips[0].uid, "take bag")
+    cleo = Visitor(store, "cleo")
+    cleo.say(longer.clips[0].uid, "take bag")
+    anna.say(first, "take bag")
+
+    def learns(visitor) -> bool:
+        shown = [
+            visitor.get("/review"),
+            visitor.get("/review", show="conflicts"),
+            visitor.get(f"/videos/{video}"),
+            visitor.get(f"/clips/{second}"),
+        ]
+        return any("bag" in json.dumps([one.get(key) for key in ("rows", "labels", "conflicts", "conflict")]) for one in shown)
+
+    assert (learns(anna), learns(ben)) == (True, False), "the clip of the other cut has two readers"
+    anna.mark(video, 0, 16, "take bag")
+    assert (learns(anna), learns(ben)) == (True, False), "an interval over both clips"
+    said = {"kind": "clip", "uid": second, "answer": "action", "verb": "put", "noun": "meat"}
+    assert [one["uid"] for one in anna.post(**said).json()["conflicts"]] == [second]
+    assert ben.post(**said).json()["conflicts"] == []
+    ben.say(first, "take bag", reading="second")
+    assert learns(ben)
+    assert [one["uid"] for one in ben.post(**said).json()["conflicts"]] == [second]
+
+
 def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
     video = list_clips(store, [FILM], ["take bag/a.mp4"], 3, SegmentOptions())[0]
     store.write_bytes(Layout(STORE).annotations.file("b.csv"), f"uid,verb,noun\n{video.clips[2].uid},put,beef\n".encode())
