@@ -17,6 +17,7 @@ export function classesView(outbox) {
   let asked = null;
   let isOpen = false;
   let player = null;
+  let generation = 0;
   const done = [];
 
   function render() {
@@ -89,17 +90,20 @@ export function classesView(outbox) {
   }
 
   async function openClips(target, name) {
+    generation += 1;
+    const of = generation;
     by("of-class-title").textContent = `Clips of the ${target} “${name}”`;
     by("of-class-list").replaceChildren();
     player ??= new Player(by("of-class-screen"), { loop: true, label: "The clip" });
     openDialog(by("of-class"), () => player.clear());
     try {
       const { clips } = await get("queue", { show: "labelled", name, limit: NUM_SHOWN });
+      if (of !== generation) return;
       const shown = clips.filter(({ label }) => label?.[target] === name);
       by("of-class-list").replaceChildren(...shown.map(item));
       if (shown.length) await play(shown[0]);
     } catch (error) {
-      by("of-class-list").replaceChildren(h("li", { class: "note" }, `The clips could not be read: ${error.message}.`));
+      if (of === generation) by("of-class-list").replaceChildren(h("li", { class: "note" }, `The clips could not be read: ${error.message}.`));
     }
   }
 
@@ -113,9 +117,16 @@ export function classesView(outbox) {
   }
 
   async function play(clip) {
+    generation += 1;
+    const of = generation;
+    by("of-class-list").querySelector(".note")?.remove();
     for (const button of by("of-class-list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.getAttribute("data-uid") === clip.uid));
-    const url = await filmOf(clip.uid);
-    if (by("of-class").open) player.show(url, { play: true });
+    try {
+      const url = await filmOf(clip.uid);
+      if (of === generation && by("of-class").open) player.show(url, { play: true });
+    } catch (error) {
+      if (of === generation) by("of-class-list").append(h("li", { class: "note" }, `The clip could not be read: ${error.message}.`));
+    }
   }
 
   function openRename(target, name, number, to = name) {

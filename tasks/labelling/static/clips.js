@@ -35,6 +35,7 @@ export function clipsView(outbox) {
   let shown;
   let onScreen = null;
   let generation = 0;
+  let visit = 0;
   let asking = null;
   let retrain = null;
   let version = "";
@@ -87,16 +88,20 @@ export function clipsView(outbox) {
 
   // A clip around an interval is none of the page's: its video is shown where it begins.
   async function showClip(uid) {
+    visit += 1;
+    const of = visit;
     await more();
     try {
       const clip = await get(`clips/${encodeURIComponent(uid)}`);
+      if (of !== visit) return undefined;
       const place = list.findIndex((one) => one.uid === uid);
       if (place < 0) list.splice(at, 0, clip);
       else at = list.indexOf(Object.assign(list[place], clip));
     } catch (error) {
+      if (of !== visit) return undefined;
       const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
-      const of = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
-      if (of) return location.replace(`#video=${of.video}&at=${milliseconds / 1000}`);
+      const found = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
+      if (found) return location.replace(`#video=${found.video}&at=${milliseconds / 1000}`);
       announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
     }
     return show();
@@ -374,6 +379,7 @@ export function clipsView(outbox) {
     },
     hide: () => {
       isOpen = false;
+      visit += 1;
       player.play(false);
     },
   };

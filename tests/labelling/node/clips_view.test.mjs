@@ -181,6 +181,18 @@ test("what could not be read is read at a later question, and no two questions a
   assert.equal(page.asked.length, length + 1);
 });
 
+test("of two addresses the last is shown, though the first is read later", async () => {
+  const page = await Visitor.open();
+  let late;
+  page.server.answers["clips/clip70"] = () => new Promise((resolve) => (late = () => resolve([200, clip(70)])));
+  location.hash = "#clip=clip70";
+  location.hash = "#clip=clip80";
+  await settled();
+  late();
+  await settled();
+  assert.equal(page.text("clip-caption"), "a.mp4 1:20.00–1:21.00");
+});
+
 test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
   const page = await Visitor.open(serverState(), "#%");
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");

@@ -340,6 +340,37 @@ describe("Classes", () => {
     assert.deepEqual(page.document.querySelectorAll("#of-class-list a").map(({ href }) => href), ["#clip=clip3", "#clip=clip4"]);
   });
 
+  test("of two classes and two clips the last is shown, and a clip that cannot be read is told", async () => {
+    const page = await open();
+    const late = {};
+    const slow = (key, body) => (page.server.answers[key] = () => new Promise((resolve) => (late[key] = async () => {
+      resolve([200, body]);
+      await page.wait(0);
+    })));
+    const [one, two, three] = [3, 4, 5].map((number) => clip(number, { label: { verb: number === 3 ? "grab" : "put", noun: "meat", origin: "ben" } }));
+    slow("name=grab", { clips: [one] });
+    page.server.answers["name=put"] = () => [200, { clips: [two, three] }];
+    for (const key of ["clip4.mp4", "clip5.mp4"]) slow(key, "film");
+    await page.click("Watch clips of the verb grab");
+    page.by("of-class").close();
+    await page.click("Watch clips of the verb put");
+    await late["name=grab"]();
+    assert.deepEqual(page.texts("#of-class-list .item"), ["a.mp4 0:04.00put meatben", "a.mp4 0:05.00put meatben"]);
+    const shown = () => page.document.querySelector("#of-class-screen video:not(.behind)")?.src;
+    await page.click("a.mp4 0:05.00put meatben");
+    await late["clip5.mp4"]();
+    const last = shown();
+    await late["clip4.mp4"]();
+    assert.ok(last);
+    assert.equal(shown(), last);
+    page.by("of-class").close();
+    page.server.answers["clip3.mp4"] = () => [503, { detail: "the store is away" }];
+    page.server.answers["name=put"] = () => [200, { clips: [two, { ...one, label: two.label }] }];
+    await page.click("Watch clips of the verb put");
+    await page.click("a.mp4 0:03.00put meatben");
+    assert.match(page.text("of-class-list"), /The clip could not be read: the store is away/);
+  });
+
   test("a merge is taken back, and a class may get its old name again", async () => {
     const page = await open([{ ...merged, target: "verb", name: "hold", same_as: "grab" }]);
     await page.click("Rename or merge the verb grab");
