@@ -68,28 +68,35 @@ export function buildPanel() {
   }
 
   async function poll() {
-    const path = `${DAG}/dagRuns/${encodeURIComponent(run)}`;
+    const of = run;
+    const path = `${DAG}/dagRuns/${encodeURIComponent(of)}`;
     try {
       const [state, { task_instances }] = await Promise.all([get(path), get(`${path}/taskInstances`, { limit: 100 })]);
       const isGoing = GOING.includes(state.state);
       const isPaused = state.state === "queued" && (await get(DAG).catch(() => ({}))).is_paused;
-      const isSame = task_instances.some((task) => task.task_id === "dataset" && task.state === "skipped");
+      if (of !== run) return;
+      const dataset = task_instances.find(({ task_id }) => task_id === "dataset");
+      const isSame = dataset?.state === "skipped";
       show(isSame ? "same" : state.state, task_instances, isPaused);
       by("build-start").disabled = isGoing;
       by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
       if (isGoing) timer = setTimeout(poll, POLL_MS);
-      else if (state.state === "success" && !isSame) follower(NUM_LOOKS);
+      else if (state.state === "success" && !isSame) follower(NUM_LOOKS, dataset?.start_date);
     } catch (error) {
+      if (of !== run) return;
       say(`${problem(error)} Asking again …`);
       if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
       else by("build-start").disabled = false;
     }
   }
 
-  async function follower(numLooks) {
-    const id = await goingRetrain();
+  // The event that starts retrain comes from the task dataset, before its run ends.
+  async function follower(numLooks, since) {
+    const of = run;
+    const id = await goingRetrain(since);
+    if (of !== run) return;
     by("build-next").replaceChildren(h("a", { href: runPage("retrain", id), target: "_top" }, id ? "retrain is running: open its run" : "Open the runs of retrain"));
-    if (!id && numLooks > 1) timer = setTimeout(() => follower(numLooks - 1), POLL_MS);
+    if (!id && numLooks > 1) timer = setTimeout(() => follower(numLooks - 1, since), POLL_MS);
   }
 
   function show(state, tasks, isPaused) {

@@ -13,10 +13,10 @@ export function runPage(dag, id) {
   return airflow(`dags/${dag}/runs${id ? `/${encodeURIComponent(id)}` : ""}`);
 }
 
-/** Find the run of retrain that is going on; null if there is none, or if Airflow does not say. */
-export async function goingRetrain() {
+/** Find the run of retrain that is going on, of those `since` a time; null if there is none, or if Airflow does not say. */
+export async function goingRetrain(since = null) {
   const { dag_runs } = await get(airflow("api/v2/dags/retrain/dagRuns"), { order_by: "-run_after", limit: 1 }).catch(() => ({ dag_runs: [] }));
-  return dag_runs.find(({ state }) => GOING.includes(state))?.dag_run_id ?? null;
+  return dag_runs.find(({ state, run_after }) => GOING.includes(state) && (!since || Date.parse(run_after) >= Date.parse(since)))?.dag_run_id ?? null;
 }
 
 /** Find the last build of a store that succeeded: the id of its run, and its options as the form of build_dataset has them. */

@@ -404,7 +404,7 @@ describe("Build dataset", () => {
     server.answers = {
       upstreamAssetEvents: () => [200, { asset_events: [] }],
       details: () => [200, { params: { store: { value: STORE } } }],
-      taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }, { task_id: "dataset", map_index: -1, state: dataset }] }],
+      taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }, { task_id: "dataset", map_index: -1, state: dataset, start_date: "2026-01-01T00:05:00Z" }] }],
       "retrain/dagRuns": () => [200, { dag_runs: retrains.length > 1 ? retrains.shift() : (retrains[0] ?? []) }],
       "dagRuns/": () => [200, { state: states.length > 1 ? states.shift() : states[0] }],
       dagRuns: (url, { body }) => {
@@ -419,8 +419,9 @@ describe("Build dataset", () => {
   }
 
   test("the first dataset is built with the options of the page, and its run is followed", async () => {
-    const retrain = { dag_run_id: "asset__1", state: "queued" };
-    const { page, posted } = await open({ retrains: [[{ ...retrain, state: "success" }], [retrain]] });
+    const retrain = { dag_run_id: "asset__1", state: "queued", run_after: "2026-01-01T00:05:01Z" };
+    const older = { dag_run_id: "asset__0", state: "running", run_after: "2026-01-01T00:04:00Z" };
+    const { page, posted } = await open({ retrains: [[older], [retrain, older]] });
     assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s).");
     assert.match(page.text("build-then"), /with its default options, because no build/);
     await page.click("build-start");
@@ -445,6 +446,19 @@ describe("Build dataset", () => {
     assert.equal(page.document.querySelector("#build-then a").href, "/dags/build_dataset/runs/last");
     await page.click("build-start");
     assert.deepEqual(posted[0].conf, { ...conf, clip_seconds: 1 });
+  });
+
+  test("a training that is found late is not shown with the next build", async () => {
+    const { page } = await open();
+    let late;
+    page.server.answers["retrain/dagRuns"] = () => new Promise((resolve) => (late = () => resolve([200, { dag_runs: [{ dag_run_id: "asset__1", state: "running", run_after: "2026-01-01T00:06:00Z" }] }])));
+    await page.click("build-start");
+    for (let number = 0; number < 2; number += 1) await page.wait(2500);
+    page.server.answers = { ...page.server.answers, dagRuns: () => [200, { dag_run_id: "manual__2", dag_runs: [] }], "retrain/dagRuns": () => [200, { dag_runs: [] }] };
+    await page.click("build-start");
+    late();
+    await page.wait(0);
+    assert.equal(page.document.querySelector("#build-next a").href, "/dags/retrain/runs");
   });
 
   test("a dataset that is as it was is said to be, and no training is looked for", async () => {
