@@ -2,10 +2,11 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from tasks.results.dataset import DatasetClip
+from tasks.results.metrics import NamedClip
 from tasks.results.video import VideoRecord
 
 
@@ -23,6 +24,16 @@ def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
         is_only = paths[without_extension(path).casefold()] == 1
         named[video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video
     return named
+
+
+def named_clips(clips: Sequence[DatasetClip], uids: Collection[str]) -> tuple[NamedClip, ...]:
+    """Name the clips of these uids by film and time, in the order of `clips`."""
+    files = video_names(clips)
+    return tuple(
+        NamedClip(uid=clip.uid, file=files[clip.video], start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)
+        for clip in clips
+        if clip.uid in uids
+    )
 
 
 def name_without_label(name: str, video: str) -> str:

@@ -20,6 +20,7 @@ from tasks.evaluation.answers import Answers, answers_of
 from tasks.evaluation.resampling import BOOTSTRAP_SEED, resample
 from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.uncertainty import TAIL, sums_by_source
+from tasks.results.comparison import DifferingClip
 from tasks.results.dataset import Vocabulary
 from tasks.results.evaluation import PairedDifference
 
@@ -107,6 +108,23 @@ def paired_difference(
         p_value=found.p_value,
         num_clips_needed=clips_needed(found.difference, found.interval, len(sources)),
     )
+
+
+def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[DifferingClip, ...]:
+    """List the clips with different answers, those that one of the two gets right first, else in order.
+
+    Args:
+        ours, theirs: answers of the second and of the first network for the same n clips in the same order.
+        uids: (n,) the clips.
+    """
+    names = theirs.names | ours.names
+    found = [
+        DifferingClip(
+            uid=uids[i], label=names[int(ours.true[i])], first=names[int(theirs.predicted[i])], second=names[int(ours.predicted[i])]
+        )
+        for i in np.flatnonzero(ours.predicted != theirs.predicted).tolist()
+    ]
+    return tuple(sorted(found, key=lambda clip: not clip.is_decided))
 
 
 def paired_change(

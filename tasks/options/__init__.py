@@ -4,7 +4,7 @@ The command line and Airflow's trigger forms are made from these models.
 """
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
-from tasks.options.comparison import ComparisonOptions
+from tasks.options.comparison import ComparisonOptions, VersionOptions
 from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
@@ -68,6 +68,7 @@ __all__ = [
     "SplitOptions",
     "StoreUri",
     "TrainOptions",
+    "VersionOptions",
     "Weights",
     "choose_recipe",
     "with_preset",

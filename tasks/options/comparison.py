@@ -1,10 +1,12 @@
 """Declare the options of comparisons of networks."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.options.base import Options, StoreUri
+
+DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
 
 
 class ComparisonOptions(Options):
@@ -20,6 +22,21 @@ class ComparisonOptions(Options):
         description="One per line, such as `family=TRN backbone=resnet50 learning_rate=0.001`: the differences from the training options of this form, "
         "which all share. The first is the reference for the others",
     )
-    dataset: StoreUri | None = Field(
-        None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store"
+    dataset: StoreUri | None = DATASET
+
+
+class VersionOptions(Options):
+    """Choose two trained networks to compare, and the clips."""
+
+    section: ClassVar[str] = "Comparison"
+
+    first: str = Field(
+        "models:/retake-tsn@champion", title="First", description="models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training"
+    )
+    second: str = Field("models:/retake-tsn@challenger", title="Second", description="Likewise; its differences from the first are shown")
+    dataset: StoreUri | None = DATASET
+    split: Literal["all", "train", "val", "test"] = Field(
+        "all",
+        title="Split",
+        description="The labelled clips to take; those of films that trained a network or chose its epochs are always left out",
     )

@@ -1,24 +1,32 @@
 """Render the comparison of networks: accuracy with intervals, differences to the first configuration, and costs."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tasks.evaluation.majority import always_predicting, majority_scores
 from tasks.evaluation.multiplicity import LEVEL
 from tasks.options import Modality
+from tasks.report.confusion_tables import matrix_groups
 from tasks.report.figures.costs import cost_chart
 from tasks.report.formats import leaning
 from tasks.report.machine import machine_rows
 from tasks.report.network_table import corrected_p_values, difference_of, verdict
 from tasks.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
-from tasks.report.page import settings_of
+from tasks.report.page import clip_in_words, settings_of
 from tasks.report.page_scores import DifferenceRow, difference_row, majority_warning
 from tasks.report.templating import rendered
 from tasks.results.comparison import ComparedNetwork, Comparison
-from tasks.results.record import Target
+from tasks.results.record import ModelRole, Target
 
 FLOW_COST = (
     "Neither includes optical flow, which is computed once per clip: for 8 seconds of video TV-L1 takes minutes of one core, DIS seconds."
 )
+
+VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
+"""How the confusion matrices of two versions call them, in their order."""
+
+MAX_DIFFERING = 200
+"""Clips that two versions answer differently, in the page; the numbers beside it have all."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ def networks_page(comparison: Comparison) -> str:
         c=comparison,
         rows=_rows(comparison),
         verdict=verdict(comparison),
-        leaning=leaning(comparison.split),
+        leaning="" if comparison.split == "unseen" else leaning(comparison.split),
         majority_label=always_predicting(first.action.majority_class),
         majority=majority_scores(first.action),
         charts=[chart for in_flops in (False, True) if (chart := cost_chart(comparison, in_flops=in_flops))],
@@ -55,6 +63,11 @@ def networks_page(comparison: Comparison) -> str:
         nothing_titles=TITLES,
         nothing_legend=LEGEND,
         num_differences=sum(bool(network.differences) for network in comparison.networks),
+        matrix_groups=matrix_groups(comparison.confusions, VERSIONS),
+        labels=dict(zip(VERSIONS, (network.name for network in comparison.networks), strict=False)),
+        opponent=VERSIONS[0],
+        clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run),
+        max_differing=MAX_DIFFERING,
     )
 
 

@@ -112,10 +112,15 @@ def page(inputs: ReportInputs) -> str:
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[str, str, str, str]:
     """Return a clip's name, if it is known, its uid, its address on the page Label, and the link to its frames on this page."""
+    frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
+    return (*clip_in_words(clips, metrics.provenance.airflow_run, uid), frames)
+
+
+def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, uid: str) -> tuple[str, str, str]:
+    """Return a clip's name, if it is known, its uid, and its address on the page Label."""
     named = clips.get(uid)
     name = f"{named.file} {stretch(named.start_seconds, named.stop_seconds)}" if named else ""
-    frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
-    return name, uid, label_url(metrics.provenance.airflow_run, uid), frames
+    return name, uid, label_url(airflow_run, uid)
 
 
 def training_settings(metrics: Metrics) -> Sequence[Setting]:

@@ -1,9 +1,12 @@
 """Define the results of configure and tabulate: a comparison of networks."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, Modality, TrainOptions
 from tasks.results.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
+from tasks.results.metrics import ConfusionCounts, NamedClip
 from tasks.results.record import TARGETS, Record, SplitName, Target
 
 SCHEMA_VERSION = 1
@@ -82,17 +85,32 @@ class FailedConfiguration(Record):
     reason: str
 
 
+class DifferingClip(Record):
+    """A clip that two networks answer differently, with the label and both answers."""
+
+    uid: str
+    label: str
+    first: str
+    second: str
+
+    @property
+    def is_decided(self) -> bool:
+        """Check whether one of the two is right."""
+        return self.label in (self.first, self.second)
+
+
 class Comparison(Record):
     """All numbers of a comparison.
 
-    Shares are between 0 and 1; differences are network minus reference on the same clips.
+    Shares are between 0 and 1; differences are network minus reference on the same clips. The last fields are of two registered versions on
+    clips that are `unseen`: that neither was trained on. Their `confusions` call the first `previous`, and the second `fine-tuned`.
     """
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")
     dataset_uri: str
     dataset_digest: str
-    split: SplitName
+    split: SplitName | Literal["unseen"]
     num_clips: int
     num_sources: int
     targets: tuple[Target, ...] = Field(TARGETS, description="reported targets; the last one decides")
@@ -101,6 +119,19 @@ class Comparison(Record):
     reference: str | None = Field(description="name of the configuration that the others are compared to; None if it failed")
     networks: tuple[ComparedNetwork, ...]
     failed: tuple[FailedConfiguration, ...]
+    notes: tuple[str, ...] = Field((), exclude_if=lambda notes: not notes, description="about the clips, in words")
+    confusions: tuple[ConfusionCounts, ...] = Field((), exclude_if=lambda confusions: not confusions)
+    differing: tuple[DifferingClip, ...] = Field((), exclude_if=lambda clips: not clips, description="those that one gets right come first")
+    clips: tuple[NamedClip, ...] = Field(
+        (), exclude_if=lambda clips: not clips, description="film and time of each clip that is named by its uid"
+    )
+    airflow_run: str = Field("", exclude_if=lambda url: not url)
+
+    @property
+    def named_uids(self) -> set[str]:
+        """Collect the uids of all clips that are named."""
+        wrong = (uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids)
+        return {*wrong, *(clip.uid for clip in self.differing)}
 
 
 class TabulateResult(Record):

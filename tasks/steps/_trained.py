@@ -13,9 +13,10 @@ from tasks.tracking import Registry
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: its name in the option, its run's key, and its checkpoint."""
+    """A finished training: its name in the option and in pages, its run's key, and its checkpoint."""
 
     name: str
+    label: str
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
@@ -29,8 +30,8 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
         BadInput: there is no such training, it belongs to another store, or its labels were altered.
     """
     if MODEL.fullmatch(name):
-        _, version = Registry.from_settings(load(MlflowSettings)).referred(name)
-        found = Trained(name, version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
+        model, version = Registry.from_settings(load(MlflowSettings)).referred(name)
+        found = Trained(name, f"{model} version {version.version}", version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
     elif named := parse_run(name):
         run = Layout(named.store or store_uri).run(named.key)
         _require_same_store(option, name, run.folder_uri, store_uri)
@@ -42,7 +43,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
             raise BadInput(
                 f"{option}: {name} was trained on altered labels (label_noise {trained.label_noise:g}), for study; choose another"
             )
-        found = Trained(name, named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
+        found = Trained(name, run_name(named.key), named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
     else:
         raise BadConfiguration(
             f"{option}: {name} names no network; write models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training in this store"

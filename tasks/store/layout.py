@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from tasks.results.comparison import TabulateResult
 from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.results.decision import ChampionMove, DecisionRecord
 from tasks.results.prediction import PredictPlanResult
@@ -285,6 +286,10 @@ class Layout:
     def comparison_table(self, digest: str, key: str) -> ComparisonTable:
         """`comparisons/<digest>/tables/<key>/`: find the table of the same networks on the same dataset."""
         return ComparisonTable(f"{self.store_uri}/comparisons/{digest}/tables/{key}/")
+
+    def compared_versions(self, key: str) -> Output[TabulateResult]:
+        """`comparisons/versions/<key>/`: find the result of a form that compares two versions, which says where the table lies."""
+        return Output(f"{self.store_uri}/comparisons/versions/{key}/", TabulateResult)
 
     def prediction(self, key: str) -> Prediction:
         """`predictions/<key>/`: find a prediction by all that it depends on."""

@@ -212,6 +212,12 @@ def parse_run(text: str) -> NamedRun | None:
     return NamedRun(found[1], found[2]) if found else None
 
 
+def run_holding(uri: str) -> Run | None:
+    """Find the training that an object in a store belongs to; None for any other object."""
+    found = _RUN.match(uri)
+    return Run(f"{found[1]}/runs/{found[2]}/") if found and found[1] else None
+
+
 def run_name(key: str) -> str:
     """Return the name of a training in its store, as people write it in options."""
     return f"runs/{key}/"

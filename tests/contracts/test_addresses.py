@@ -70,7 +70,12 @@ ADDRESSES = {
     ("predict_batch", PREDICTION, f"--batch={ROOT}/predictions/p/batches/0003.json"): "predictions/p/batches/0003/",
     ("predict_report", PREDICTION): "predictions/p/report/",
 }
-BY_FORM = {("plan", f"--weights-result={ROOT}/w/"): "plans/", ("predict_plan",): "predictions/choices/", ("search_plan",): "searches/"}
+BY_FORM = {
+    ("plan", f"--weights-result={ROOT}/w/"): "plans/",
+    ("compare_versions",): "comparisons/versions/",
+    ("predict_plan",): "predictions/choices/",
+    ("search_plan",): "searches/",
+}
 """In a folder that the key of all their options names."""
 
 

@@ -10,21 +10,21 @@ from runpy import run_path
 
 import pytest
 
-from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain, search
+from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.contracts.commands import STEPS
 from tasks.options.search import MAX_ROUNDS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
+MODULES = (ingest_videos, build_dataset, retrain, compare_networks, compare_versions, search, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
 ASKED = tuple(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto"))
 WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("curve_ended"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
-GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", *TRIALS}
+GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", "compare_versions", *TRIALS}
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -41,13 +41,13 @@ for runner in sys.argv[1:]:
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain, search
+    from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, compare_networks, search, predict_videos)
+    modules = (ingest_videos, build_dataset, retrain, compare_networks, compare_versions, search, predict_videos)
     print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
     os._exit(0)
 """
@@ -196,6 +196,7 @@ CHAINS = {
         "configure sound network.weights",
         *(f"configure {task}" for task in ("network.weights", "network.plan", "network.train", "network.evaluate", "tabulate")),
     ],
+    "compare_versions": ["compare_versions"],
     "search": [
         "plan recut round_1.suggest",
         "plan round_1.suggest",
@@ -220,7 +221,7 @@ CHAINS = {
 def test_steps_follow_one_another(dag):
     edges = {edge for chain in CHAINS[dag.dag_id] for edge in pairwise(chain.split())}
     assert {(before, task.task_id) for task in dag.tasks for before in task.upstream_task_ids} == edges
-    assert {task.task_id for task in dag.tasks} == {task for edge in edges for task in edge}
+    assert {task.task_id for task in dag.tasks} == {task for chain in CHAINS[dag.dag_id] for task in chain.split()}
 
 
 def test_two_batches_at_once_are_cut_and_have_their_flow_computed():
@@ -237,6 +238,7 @@ RULES = {
     "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "curve_ended": ALL, "publish.decide": SOME},
     # A row for what failed, and no network waits for another.
     "compare_networks": {"network.weights": ALL, "tabulate": DONE},
+    "compare_versions": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
     "search": {
         **{f"round_{number}.{task}": rule for number in ROUNDS for task, rule in (("suggest", SOME), ("gather", DONE))},

@@ -5,7 +5,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
-from dags import build_dataset, compare_networks, ingest_videos, predict_videos, retrain
+from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain
 from dags._form import Form, StoreOptions, places, resolve
 from dags._step import command_flags
 from tasks.command_line import parse
@@ -70,7 +70,7 @@ def test_a_form_has_each_field_of_its_option_models_and_no_other(dag):
     assert len(set(wanted)) == len(wanted), "two models of one form share a name"
 
 
-@pytest.mark.parametrize("dag", [*DAGS, compare_networks])
+@pytest.mark.parametrize("dag", [*DAGS, compare_networks, compare_versions])
 def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
     params = dag.FORM.params()
     assert 5 <= len(dag.FORM.first) <= 8

@@ -1,46 +1,24 @@
 """Put the compared networks into one table: page, CSV, JSON, and an MLflow run."""
 
-import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from tasks.contracts.compare_networks import TABULATE, TabulateArguments
 from tasks.errors import BadInput, MissingObject
-from tasks.evaluation.nothing import with_actions
-from tasks.evaluation.paired import differences
 from tasks.evaluation.scores_file import from_parquet
-from tasks.evaluation.scoring import ScoredClips
 from tasks.keys import content_key
-from tasks.report.network_page import networks_note, networks_page
-from tasks.report.network_table import metrics_of, table, verdict
-from tasks.results.comparison import ComparedNetwork, Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
-from tasks.results.dataset import Manifest
+from tasks.results.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.results.record import now_utc
 from tasks.settings import MlflowSettings, load
 from tasks.steps._failures import Failure, parse_failures
-from tasks.steps._step import finish, finished, log, write_files
-from tasks.store.comparisons import Claims, ComparisonTable, Configurations, Configured
+from tasks.steps._step import finish, finished, log
+from tasks.steps.compare_networks._tested import Tested, compared, publish
+from tasks.store.comparisons import Claims, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
-from tasks.store.objects import Store, to_json
+from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
-from tasks.tracking import Tracker, comparison_run, end_trainings
-from tasks.wording import count
+from tasks.tracking import Tracker, end_trainings
 
 NO_REASON = "it left no result; the log of its first failed task says why"
-
-
-class Tested:
-    """The plan, training and scores of one network, read from the store."""
-
-    def __init__(self, store: Store, configuration: Configuration) -> None:
-        self.name = configuration.name
-        self.others: list[str] = []
-        self.plan = store.read(Configured(configuration.out).plan)
-        self.trained = store.read(Run(self.plan.run_uri).train)
-        (evaluation,) = self.plan.evaluations
-        self.result = store.read(Scores(evaluation.out))
-        self.scored = from_parquet(store.read_bytes(self.result.predictions_uri), self.result.predictions_uri)
 
 
 def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
@@ -69,28 +47,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     comparison = _comparison(store, configured, tested, failed)
-    with (
-        comparison_run(tracker, arguments.store, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
-        tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
-    ):
-        write_files(store, place, _files(place, comparison), Path(folder))
-        tracker.log_artifacts(run_id, Path(folder))
-        tracker.log_metrics(run_id, metrics_of(comparison))
-        tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
-    tracker.finish(run_id)
-    url = tracker.run_url(run_id)
-    result = TabulateResult(
-        report_uri=place.page,
-        table_uri=place.csv,
-        comparison_uri=place.numbers.uri,
-        num_networks=len(tested),
-        num_failed=len(failed),
-        verdict=verdict(comparison),
-        report_url=f"{url}/artifacts/report.html",
-        mlflow_run_url=url,
-    )
-    log.info("%s", result.verdict)
-    finish(store, place, result)
+    result = publish(store, arguments.store, place, key, comparison, tested)
     return finish(store, output, result)
 
 
@@ -105,7 +62,7 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
             failed.append(missing)
             continue
         try:
-            one = Tested(store, configuration)
+            one = _tested(store, configuration)
         except MissingObject:
             failed.append(missing)
         except BadInput as error:
@@ -115,6 +72,14 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
             if first is not one:
                 first.others.append(one.name)
     return list(tested.values()), failed
+
+
+def _tested(store: Store, configuration: Configuration) -> Tested:
+    plan = store.read(Configured(configuration.out).plan)
+    (evaluation,) = plan.evaluations
+    result = store.read(Scores(evaluation.out))
+    scored = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+    return Tested(configuration.name, plan, store.read(Run(plan.run_uri).train), result, scored)
 
 
 def _is_anothers(store: Store, configuration: Configuration) -> bool:
@@ -144,58 +109,8 @@ def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Test
         train=first.plan.train,
         evaluate=first.plan.evaluate,
         reference=reference.name if reference else None,
-        networks=tuple(_compared(one, reference.scored if reference and one is not reference else None, manifest) for one in tested),
+        networks=tuple(
+            compared(one, reference.scored if reference and one is not reference else None, manifest.vocabulary) for one in tested
+        ),
         failed=tuple(failed),
     )
-
-
-def _compared(one: Tested, reference: ScoredClips | None, manifest: Manifest) -> ComparedNetwork:
-    train, result, trained = one.plan.train, one.result, one.trained
-    members = one.plan.weights.members
-    resamples = one.plan.evaluate.bootstrap_resamples
-    return ComparedNetwork(
-        name=one.name,
-        others=tuple(one.others),
-        network=one.plan.weights.network,
-        family=("fusion" if train.join == "logits" else "joined features") if members else train.family.value,
-        backbone=count(len(members), "network") if members else train.backbone,
-        modality=None if members else train.modality,
-        num_segments=None if members else train.num_segments,
-        members=tuple(member.modality for member in members),
-        weights=one.plan.weights.description,
-        run_key=one.plan.run_key,
-        run_uri=one.plan.run_uri,
-        mlflow_run_url=trained.mlflow_run_url,
-        verb=result.verb,
-        noun=result.noun,
-        action=result.action,
-        loss=result.loss,
-        num_parameters=result.num_parameters,
-        num_flops=result.num_flops,
-        latency=result.latency,
-        peak_memory_bytes=result.peak_memory_bytes,
-        engine=result.engine,
-        hardware=result.hardware,
-        trained_on=trained.hardware,
-        training_seconds=trained.seconds,
-        num_epochs=trained.num_epochs,
-        differences=differences(
-            with_actions(one.scored, manifest.vocabulary),
-            {"reference": with_actions(reference, manifest.vocabulary)},
-            manifest.vocabulary,
-            num_resamples=resamples,
-        )
-        if reference
-        else (),
-        nothing=result.nothing,
-    )
-
-
-def _files(place: ComparisonTable, comparison: Comparison) -> dict[str, bytes]:
-    schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
-    return {
-        place.page: networks_page(comparison).encode(),
-        place.csv: table(comparison),
-        place.numbers.uri: to_json(comparison),
-        place.schema: f"{schema}\n".encode(),
-    }

@@ -79,9 +79,13 @@ def _seeing(evaluations: Sequence[Evaluation], store: Store) -> dict[Evaluation,
 
 
 def _common(results: Sequence[EvaluateResult]) -> Choice:
-    """Choose the engine that all can use, with what decided that in words."""
-    kind = KINDS_IN_FLOAT32.get(common_label({result.engine.label for result in results}))
+    return common_choice([(IN_WORDS[result.model], result.engine) for result in results])
+
+
+def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:
+    """Choose the engine that all these networks can use, with what decided that in words."""
+    kind = KINDS_IN_FLOAT32.get(common_label({engine.label for _, engine in used}))
     if kind is None:
         return Choice("auto")
-    by = dict.fromkeys(f"{IN_WORDS[result.model]} by {result.engine.label}" for result in results)
+    by = dict.fromkeys(f"{network} by {engine.label}" for network, engine in used)
     return Choice(kind, f"one engine scores all networks of a run, of which {listed(list(by))} so far")

@@ -18,37 +18,29 @@ from tasks.evaluation.confusion import confusion_of
 from tasks.evaluation.fingerprints import Fingerprint, fingerprint
 from tasks.evaluation.fingerprints import to_parquet as fingerprints_to_parquet
 from tasks.evaluation.latency import peak_memory_bytes
-from tasks.evaluation.metrics import summarise
 from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.scores_file import to_parquet
-from tasks.evaluation.scoring import ScoredClips, score_clips, with_nouns_given
+from tasks.evaluation.scoring import ScoredClips
 from tasks.evaluation.worst_mistakes import Misnamed, worst_misnamed
-from tasks.media.frame_cache import cache_test_frames, load_few, rgb_frames
+from tasks.media.frame_cache import cache_test_frames, rgb_frames
 from tasks.media.prefetch import FramesAhead
-from tasks.model.complexity import complexity
-from tasks.model.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
-from tasks.model.engines.parity import trained_classes
-from tasks.model.engines.scorer import Scorer, make_scorer
-from tasks.model.engines.shared import SharedFeatures, is_shareable
+from tasks.model.engines.scorer import Scorer
 from tasks.model.explain import NothingToSee, activation_sheet
 from tasks.model.gpus import keep_to_one_gpu
-from tasks.model.hardware import choose_device, describe
 from tasks.model.memory import keep_freed_memory
 from tasks.model.sound.describe import describer
-from tasks.model.spec import NetworkSpec
 from tasks.promotion.gate import deciding_split
 from tasks.report.figures.confusion import confusion_figure
 from tasks.report.figures.losses import clip_loss_figure
-from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.dataset import DatasetClip, Vocabulary
 from tasks.results.evaluation import ActivationMap, EvaluateResult, EvaluateResults
 from tasks.results.record import IN_WORDS, ModelRole
 from tasks.results.training import Evaluation, PlanResult
-from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._checkpoints import fetch_network
+from tasks.settings import MlflowSettings, load
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._beside_probe import beside_probe
 from tasks.steps.retrain._one_engine import Choice, choice_beside, scored_otherwise
-from tasks.steps.retrain._ready import Ready
+from tasks.steps.retrain._ready import make_ready
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run, Scores
@@ -92,20 +84,25 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
+    splits = {evaluation.split for evaluation in plan.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        ready = _make_ready(plan, planned[0].model, choice, [clip for one in planned for clip in clips[one.split]], manifest, store, folder)
+        ready = make_ready(
+            _checkpoint(planned[0].model, plan, store),
+            choice,
+            plan.evaluate,
+            [clip for one in planned for clip in clips[one.split]],
+            [clip for clip in manifest.clips if clip.split == "train"],
+            # All networks' clips, so that a champion, scored on fewer, gets the same engine as the others.
+            num_clips=sum(clip.split in splits for clip in manifest.clips),
+            shares_features=plan.train.trainable == "heads",
+            store=store,
+            folder=folder,
+        )
         peak: int | None = None
         with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
             for evaluation in missing:
-                scored, timings = score_clips(
-                    clips[evaluation.split],
-                    lambda clip: (clip, ahead.load(clip)),
-                    lambda loaded: ready.score(*loaded),
-                    known=ready.known,
-                    wait=ahead.wait,
-                )
-                scored = with_nouns_given(scored, manifest.vocabulary, ready.classes.given_noun)
+                scored, timings = ready.score_all(clips[evaluation.split], ahead, manifest.vocabulary)
                 acting = [clip for clip in clips[evaluation.split] if clip.has_action]
                 # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or peak_memory_bytes()
@@ -113,57 +110,20 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 if _is_explained(evaluation, plan):
                     files |= beside_probe(place, plan, manifest, acting, ready.shared, store, folder)
-                result = summarise(
+                result = ready.summary(
                     scored,
                     timings,
                     manifest.vocabulary,
                     model=evaluation.model,
                     split=evaluation.split,
                     crops=plan.evaluate.crops,
-                    num_frames=sum(spec.num_frames for spec in ready.specs),
                     predictions_uri=place.predictions,
-                    engine=ready.engine,
-                    num_parameters=ready.complexity.num_parameters,
-                    num_flops=ready.complexity.num_flops,
                     peak_memory_bytes=peak,
-                    hardware=ready.hardware,
                     fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
-                    known_verbs=ready.classes.known_verbs,
-                    known_nouns=ready.classes.known_nouns,
-                ).model_copy(
-                    update={
-                        "own_crops": ready.own_crops(plan.evaluate.crops),
-                        "unheard": ready.unheard_among(clips[evaluation.split]),
-                    }
                 )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
-        if ready.shared:
-            ready.shared.close()
-
-
-def _make_ready(
-    plan: PlanResult, model: ModelRole, choice: Choice, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, folder: Path
-) -> Ready:
-    """Fetch the network and choose its engine, checked on a few of the `clips`."""
-    saved = fetch_network(store, *_checkpoint(model, plan, store), folder)
-    specs = [network.spec for network in saved.networks]
-    scorer, used = make_scorer(saved, choice.engine, [_job(plan, clips, manifest, store, spec) for spec in specs])
-    # Networks whose backbones were trained have no features in common.
-    shared = None
-    if plan.train.trainable == "heads" and is_shareable(used):
-        root = load(MachineSettings).cache_dir.expanduser() / "features"
-        shared = SharedFeatures(root, scorer, used, [clip.sha256 for clip in clips])
-    hardware = describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu")
-    return Ready(
-        scorer,
-        specs,
-        saved.classes,
-        choice.noted(used),
-        complexity(specs, plan.evaluate.crops, saved.joint.spec if saved.joint else None),
-        hardware.flat(),
-        shared,
-    )
+        ready.close()
 
 
 def _evidence(
@@ -224,21 +184,6 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
     opponent = plan.previous if model == "previous" else plan.champion
     assert opponent is not None  # noqa: S101 - a plan that scores a version names it
     return opponent.checkpoint_uri, opponent.checkpoint_sha256
-
-
-def _job(plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, store: Store, spec: NetworkSpec) -> Job:
-    """Describe the clips to score, check and calibrate on."""
-    trained_on = [clip for clip in manifest.clips if clip.split == "train"]
-    # All networks' clips, so that a champion, scored on fewer, gets the same engine as the others.
-    splits = {evaluation.split for evaluation in plan.evaluations}
-    return Job(
-        device=choose_device(load(MachineSettings).device),
-        num_clips=sum(clip.split in splits for clip in manifest.clips),
-        num_crops=plan.evaluate.crops,
-        checked=lambda: load_few(store, spread(clips, num_checked(plan.evaluate.engine)), spec, describer),
-        calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec, describer),
-        trained=trained_classes(trained_on),
-    )
 
 
 def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:

@@ -2,14 +2,14 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tasks.contracts.retrain import REPORT, PlannedArguments
 from tasks.dataset.statistics import label_counts, split_sizes
-from tasks.dataset.video_names import video_names
+from tasks.dataset.video_names import named_clips
 from tasks.errors import MissingObject
 from tasks.evaluation import kept_answers
 from tasks.evaluation.beside_probe import probe_differences
@@ -31,10 +31,10 @@ from tasks.report.inputs import ReportInputs
 from tasks.report.page import page
 from tasks.report.question import approval_question
 from tasks.report.sheets import contact_sheet, spectrogram_sheet
-from tasks.results.dataset import DatasetClip, Manifest
+from tasks.results.dataset import Manifest
 from tasks.results.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
 from tasks.results.long_training import LongTraining
-from tasks.results.metrics import Metrics, Mistake, NamedClip, Provenance
+from tasks.results.metrics import Metrics, Mistake, Provenance
 from tasks.results.probe import ProbeDifference
 from tasks.results.record import ModelRole, SplitName, now_utc
 from tasks.results.training import PlanResult, TrainResult
@@ -164,16 +164,7 @@ def _metrics(
         fusion=trained.fusion,
         provenance=_provenance(store, plan, manifest, trained, url),
     )
-    return metrics.model_copy(update={"clips": _named(manifest.clips, metrics.named_uids)})
-
-
-def _named(clips: Sequence[DatasetClip], uids: Collection[str]) -> tuple[NamedClip, ...]:
-    files = video_names(clips)
-    return tuple(
-        NamedClip(uid=clip.uid, file=files[clip.video], start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)
-        for clip in clips
-        if clip.uid in uids
-    )
+    return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
 
 
 def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:

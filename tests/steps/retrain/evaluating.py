@@ -19,7 +19,7 @@ from tasks.options import EvaluateOptions
 from tasks.results.dataset import Manifest
 from tasks.results.evaluation import EvaluateResult
 from tasks.steps import _training
-from tasks.steps.retrain import evaluate
+from tasks.steps.retrain import _ready, evaluate
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.runs import Evaluations
 from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
@@ -59,7 +59,7 @@ def scorings(monkeypatch):
             raise Unavailable("killed")
         return score_clips(clips, *arguments, **options)
 
-    monkeypatch.setattr(evaluate, "score_clips", counted)
+    monkeypatch.setattr(_ready, "score_clips", counted)
     return made
 
 
@@ -129,7 +129,7 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
             np.save(paths[clip.uid], noise // 4 + 190 if number in shelf.bright else noise)
         return paths
 
-    monkeypatch.setattr(evaluate, "make_scorer", made_once)
+    monkeypatch.setattr(_ready, "make_scorer", made_once)
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(prefetch, "cache_test_frames", frames)

@@ -20,7 +20,7 @@ from tasks.results.evaluation import EvaluateResult
 from tasks.results.probe import NoProbe, ProbeAnswers
 from tasks.results.training import Champion, PlanResult
 from tasks.steps import _training
-from tasks.steps.retrain import evaluate
+from tasks.steps.retrain import _ready, evaluate
 from tests.steps.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
 from tests.steps.shelf import RUN, train_result, words
 
@@ -105,7 +105,7 @@ def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, 
     elif why == "int8":
         few_clips(engine="openvino-int8")
     else:
-        monkeypatch.setattr(evaluate.SharedFeatures, "mean", lambda *_: None)
+        monkeypatch.setattr(_ready.SharedFeatures, "mean", lambda *_: None)
     results, _ = score("fine-tuned")
     assert results["val"].num_clips == NUM_VAL
     assert said in shelf.read(f"{RUN}fine-tuned/val/no_probe.json", NoProbe).reason
@@ -177,7 +177,7 @@ def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(
 def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
     network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
     saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
-    monkeypatch.setattr(evaluate, "fetch_network", lambda *_: saved)
+    monkeypatch.setattr(_ready, "fetch_network", lambda *_: saved)
     latency = score("baseline")[0]["train"].latency
     assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
 
@@ -190,7 +190,7 @@ class Flat(torch.nn.Module):
 
 
 def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, monkeypatch, caplog):
-    fetch = evaluate.fetch_network
+    fetch = _ready.fetch_network
 
     def fetch_flat(*arguments):
         fetched = fetch(*arguments)
@@ -198,7 +198,7 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
         fetched.network.head = HEADS[SPEC.consensus](3 * 256, SPEC)
         return fetched
 
-    monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
+    monkeypatch.setattr(_ready, "fetch_network", fetch_flat)
     monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
     shelf.plan(engine="pytorch", crops=1)
     results, run = score("fine-tuned")

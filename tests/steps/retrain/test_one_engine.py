@@ -15,7 +15,7 @@ from tasks.model.engines.openvino import _best_floating_point
 from tasks.model.network import Network
 from tasks.results.evaluation import EvaluateResult
 from tasks.results.training import Champion, PlanResult
-from tasks.steps.retrain import evaluate
+from tasks.steps.retrain import _ready
 from tasks.steps.retrain._one_engine import scored_otherwise
 from tests.steps.retrain.evaluating import CHECKPOINT, SPEC
 from tests.steps.shelf import RUN, train_result
@@ -116,7 +116,7 @@ def test_of_two_evaluations_at_once_the_one_that_ends_last_puts_them_right(score
             assert len(labels(shelf)) == 1, "of a network that is still being scored"
         return score_clips(*arguments, **options)
 
-    monkeypatch.setattr(evaluate, "score_clips", scored_meanwhile)
+    monkeypatch.setattr(_ready, "score_clips", scored_meanwhile)
     score(first)
     assert labels(shelf) == {"pytorch float32"}
 

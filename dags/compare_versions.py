@@ -1,0 +1,42 @@
+"""# Compare versions
+
+Compares two versions of a registered model, or two other trained networks, on labelled clips that neither was trained on: those of a dataset, without
+every film that trained one of the two or chose among its epochs. Start it by hand, with a form. Under *Details* of `compare_versions`, the button
+*Report* opens the page: accuracy with intervals, differences, confusion matrices, and the clips that the two answer differently.
+
+Nothing is registered or promoted here.
+
+**Owner**: the operator of this Retake.
+
+**When it fails**
+- *Red*: there is no such version, both are the same network, or too few clips are left; the log gives the numbers. Label clips of new films.
+- *Pink, skipped*: there is no dataset yet.
+- *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
+- *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU.
+
+Safe to rerun at any time: finished work is not repeated.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from dags._form import Form
+from dags._runner import TASK_DEFAULTS
+from dags._tasks import step_task
+from tasks.contracts.compare_versions import COMPARE_VERSIONS
+from tasks.options import EvaluateOptions, VersionOptions
+
+FORM = Form(options=(VersionOptions, EvaluateOptions), first=("first", "second", "dataset", "split", "store"))
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "model"],
+) as dag:
+    step_task(COMPARE_VERSIONS, FORM, execution_timeout=timedelta(hours=12))

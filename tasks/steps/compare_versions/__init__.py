@@ -1,0 +1,1 @@
+"""Compare two trained networks on clips that neither was trained on."""

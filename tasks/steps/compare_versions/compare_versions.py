@@ -1,0 +1,232 @@
+"""Compare two trained networks on labelled clips that neither was trained on."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.contracts.compare_versions import COMPARE_VERSIONS, CompareVersionsArguments
+from tasks.dataset.video_names import named_clips
+from tasks.errors import BadConfiguration, BadInput
+from tasks.evaluation.answers import answers_of
+from tasks.evaluation.confusion import confusions
+from tasks.evaluation.latency import peak_memory_bytes
+from tasks.evaluation.nothing import with_actions
+from tasks.evaluation.paired import differing
+from tasks.keys import content_key
+from tasks.media.prefetch import FramesAhead
+from tasks.media.stored_flow import compute_flow, without_flow
+from tasks.model.gpus import keep_to_one_gpu
+from tasks.model.memory import keep_freed_memory
+from tasks.model.sound.describe import describer
+from tasks.options import EvaluateOptions, GateOptions, Weights
+from tasks.results.comparison import Comparison, TabulateResult
+from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.record import now_utc
+from tasks.results.training import PlanResult
+from tasks.settings import MachineSettings, load
+from tasks.steps._plans import compared_plans_of, find_dataset, flows_of, plans_of
+from tasks.steps._step import finish, finished, log
+from tasks.steps._trained import Trained, find_trained
+from tasks.steps.compare_networks._tested import Tested, compared, publish
+from tasks.steps.retrain._one_engine import Choice, common_choice
+from tasks.steps.retrain._ready import Ready, make_ready
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.runs import Run, run_holding
+from tasks.wording import count
+
+MIN_LEFT = 2
+"""Fewest clips, and fewest source videos, to compare on."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A trained network, its plan, and the clips that trained it or chose among its epochs."""
+
+    found: Trained
+    plan: PlanResult
+    clips: tuple[DatasetClip, ...]
+
+
+def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
+    """Score both networks on the clips that are left, and write the comparison.
+
+    It registers and decides nothing.
+
+    Raises:
+        BadConfiguration: both are one network.
+        BadInput: there is no such network, its training clips are not known, or too few clips are left.
+        NothingToDo: there is no dataset yet.
+    """
+    output = COMPARE_VERSIONS.address(arguments)
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(dataset.manifest)
+    versions = [_version(option, getattr(arguments, option), arguments.store, store) for option in ("first", "second")]
+    shas = [one.found.checkpoint_sha256 for one in versions]
+    if shas[0] == shas[1]:
+        raise BadConfiguration(f"first and second are one network, {versions[0].found.label}; name another version")
+    clips, notes = _left(arguments.split, manifest, versions)
+    evaluate = arguments.picked(EvaluateOptions)
+    # An alias moves, and so does the latest dataset; equal clips and networks have the same key, so that links to the page stay valid.
+    key = content_key(
+        {
+            "networks": shas,
+            "clips": [clip.uid for clip in clips],
+            "evaluate": evaluate.model_dump(mode="json"),
+            "split": arguments.split,
+            "code": load(MachineSettings).code_version,
+        }
+    )
+    place = Layout(arguments.store).comparison_table(dataset.digest, key)
+    if earlier := finished(store, place):
+        log.info("%s", earlier.verdict)
+        return finish(store, output, earlier)
+    tested = _score(versions, clips, manifest.vocabulary, evaluate, store)
+    comparison = _comparison(dataset, manifest, clips, notes, tested, evaluate)
+    return finish(store, output, publish(store, arguments.store, place, key, comparison, tested))
+
+
+def unseen(clips: Iterable[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
+    """Select the clips that share neither uid, nor film, nor source video with any clip trained on."""
+    seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
+    return tuple(clip for clip in clips if seen.isdisjoint((clip.uid, clip.video, clip.source)))
+
+
+def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[tuple[DatasetClip, ...], tuple[str, ...]]:
+    """Select the clips to score, and word the notes on them.
+
+    Raises:
+        BadInput: too few clips with an action, or too few source videos, are left.
+    """
+    labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
+    clips = unseen(labelled, [clip for version in versions for clip in version.clips])
+    acting = [clip for clip in clips if clip.has_action]
+    num_sources = len({clip.source for clip in acting})
+    of_split = "of the dataset" if split == "all" else f"of its split {split}"
+    text = (
+        f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {len(labelled) - len(clips):,} are of films that trained one of the two "
+        f"networks or chose among its epochs. They are left out."
+    )
+    if min(len(acting), num_sources) < MIN_LEFT:
+        raise BadInput(
+            f"{text} {count(len(acting), 'clip')} with an action, of {count(num_sources, 'source video')}, {'is' if len(acting) == 1 else 'are'} left, "
+            f"and a comparison takes {MIN_LEFT} of each; label clips of films that neither was trained on, and run build_dataset"
+        )
+    few = GateOptions()
+    if len(acting) >= few.min_gate_clips and num_sources >= few.min_gate_sources:
+        return clips, (text,)
+    return clips, (
+        text,
+        f"{count(len(acting), 'clip')} of {count(num_sources, 'source video')} are few: only a large difference can be told from chance.",
+    )
+
+
+def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
+    found = find_trained(option, name, store_uri, store)
+    own = Layout(store_uri).run(found.run_key)
+    try:
+        return Version(found, _plan_of(own, store), tuple(_trained_on(own, store)))
+    except BadInput as error:
+        raise BadInput(f"{option}: the clips that {found.label} was trained on are not known: {error}") from None
+
+
+def _plan_of(run: Run, store: Store) -> PlanResult:
+    if plans := plans_of(run, store) or compared_plans_of(run, store):
+        return plans[0]
+    raise BadInput(f"{run.folder_uri} has no plan")
+
+
+def _trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
+    """Yield the clips of the training, and of those whose networks it fuses or started from."""
+    plan = _plan_of(run, store)
+    yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
+    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
+    if plan.weights.weights is Weights.TRAINED and not before:
+        before = [run_holding(plan.weights.uri)]
+    for earlier in before:
+        if earlier:
+            yield from _trained_on(earlier, store)
+
+
+def _score(
+    versions: Sequence[Version], clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
+) -> list[Tested]:
+    """Score both networks by one engine."""
+    keep_to_one_gpu()
+    keep_freed_memory()
+    for options in {flow for version in versions for flow in flows_of(version.plan)}:
+        compute_flow(store, without_flow(store, clips, options), options)
+    with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
+
+        def made_ready(version: Version, choice: Choice) -> Ready:
+            return make_ready(
+                (version.found.checkpoint_uri, version.found.checkpoint_sha256),
+                choice,
+                evaluate,
+                clips,
+                [clip for clip in version.clips if clip.split == "train"],
+                num_clips=len(clips),
+                shares_features=version.plan.train.trainable == "heads",
+                store=store,
+                folder=Path(name),
+            )
+
+        ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
+        used = [(version.found.label, one.engine) for version, one in zip(versions, ready, strict=True) if one.engine.has_backbone]
+        if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
+            ready = [made_ready(version, common_choice(used)) for version in versions]
+        return [_tested(version, one, clips, vocabulary, evaluate, store) for version, one in zip(versions, ready, strict=True)]
+
+
+def _tested(
+    version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
+) -> Tested:
+    with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+        scored, timings = ready.score_all(clips, ahead, vocabulary)
+    ready.close()
+    result = ready.summary(
+        scored,
+        timings,
+        vocabulary,
+        model="fine-tuned",
+        split="test",
+        crops=evaluate.crops,
+        predictions_uri="",
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+    plan = version.plan.model_copy(update={"evaluate": evaluate})
+    return Tested(version.found.label, plan, store.read(Run(plan.run_uri).train), result, scored)
+
+
+def _comparison(
+    dataset: Dataset,
+    manifest: Manifest,
+    clips: Sequence[DatasetClip],
+    notes: tuple[str, ...],
+    tested: Sequence[Tested],
+    evaluate: EvaluateOptions,
+) -> Comparison:
+    first, second = tested
+    vocabulary = manifest.vocabulary
+    theirs, ours = (with_actions(one.scored, vocabulary) for one in tested)
+    decisive = vocabulary.targets[-1]
+    comparison = Comparison(
+        created=now_utc(),
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        split="unseen",
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=vocabulary.targets,
+        train=first.plan.train,
+        evaluate=evaluate,
+        reference=first.name,
+        networks=(compared(first, None, vocabulary), compared(second, first.scored, vocabulary)),
+        failed=(),
+        notes=notes,
+        confusions=confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
+        differing=differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
+        airflow_run=load(MachineSettings).airflow_url or "",
+    )
+    return comparison.model_copy(update={"clips": named_clips(clips, comparison.named_uids)})

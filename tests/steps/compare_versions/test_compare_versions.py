@@ -1,0 +1,150 @@
+import hashlib
+import re
+
+import pytest
+
+from tasks.errors import BadConfiguration, BadInput
+from tasks.model.checkpoints import save
+from tasks.model.class_names import no_names
+from tasks.model.network import Network
+from tasks.model.spec import NetworkSpec
+from tasks.options import EvaluateOptions, Weights
+from tasks.results.comparison import Comparison
+from tasks.results.dataset import DatasetResult
+from tasks.steps.compare_versions.compare_versions import unseen
+from tasks.store.layout import Dataset, Layout
+from tests.records import some
+from tests.report.tree import Tree
+from tests.steps.in_process import STORE, Bench
+from tests.steps.mlflow_in_memory import mlflow
+from tests.steps.retrain.conftest import films
+from tests.steps.shelf import dataset_clip, manifest_of, plan_result, train_result, weights_result, words
+
+__all__ = ["films", "mlflow"]
+
+PUT, TAKE = (
+    {"verb": "put", "verb_class": 1, "noun": "meat", "noun_class": 26},
+    {"verb": "take", "verb_class": 0, "noun": "bag", "noun_class": 20},
+)
+VOCABULARY = words({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
+SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
+FIRST, SECOND = "0" * 15 + "1", "0" * 15 + "2"
+
+
+def clip(film, split, uid="", source=""):
+    return dataset_clip(uid or f"{film}-0", split, video=f"video {film}", source=source or film)
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "left"),
+    [
+        ([], "abc"),
+        ([clip("a", "train")], "bc"),
+        ([clip("a", "train", uid="cut in another way")], "bc"),
+        ([clip("b", "val"), clip("c", "train")], "a"),
+        ([clip("z", "train", uid="a-0")], "bc"),
+        ([clip("z", "train", source="b")], "ac"),
+        ([clip("z", "train")], "abc"),
+    ],
+)
+def test_a_clip_is_unseen_if_neither_it_nor_its_film_nor_its_source_was_trained_on(trained_on, left):
+    assert "".join(one.source for one in unseen([clip(film, "test") for film in "abc"], trained_on)) == left
+
+
+class Versions(Bench):
+    """Two registered versions, of which the first always answers `put meat`, and the second `take bag`."""
+
+    def __init__(self, films, mlflow, folder):
+        super().__init__()
+        self.films, self.mlflow, self.folder = films, mlflow, folder
+        mlflow.create_registered_model("cook", {"retake.store": STORE})
+        self.datasets = {}
+
+    def dataset(self, name, **splits):
+        """Make a dataset with two clips of each film in its split; film `e` shows somebody put meat, then take a bag."""
+        clips = []
+        for film, split in splits.items():
+            video = hashlib.sha256(film.encode()).hexdigest()
+            for cut, label in zip(self.store.clips(video, 2), (PUT, TAKE if film == "e" else PUT), strict=True):
+                self.store.write_bytes(cut.uri, self.films[0])
+                seen = cut.model_dump(exclude={"index", "size_bytes", "has_audio"})
+                clips.append(dataset_clip(split=split, source=film, names=(f"{film} <b>.mp4",), **seen, **label))
+        place = Layout(STORE).dataset(name)
+        self.store.write(place.manifest, manifest_of(clips, VOCABULARY))
+        self.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest=name, dataset_uri=place.folder_uri))
+        return place.folder_uri
+
+    def train(self, key, dataset_uri, answer, **weights):
+        """Leave a network as if it had been trained on a dataset, and register it."""
+        network = Network(SPEC, seed=int(key))
+        network.head.fc_verb.bias.data[answer["verb_class"]] = 1000
+        network.head.fc_noun.bias.data[answer["noun_class"]] = 1000
+        save(self.folder / "c.ckpt", network, no_names(SPEC))
+        run = Layout(STORE).run(key)
+        self.store.write_file(run.train.best, self.folder / "c.ckpt")
+        sha256 = self.store.stat(run.train.best).etag
+        mlflow_run = self.mlflow.create_run("1").info.run_id
+        self.store.write(run.train, train_result(run.train.best, sha256, mlflow_run_id=mlflow_run))
+        placed = {"run_key": key, "run_uri": run.folder_uri, "decision_uri": run.decision("d").folder_uri, "dataset_uri": dataset_uri}
+        plan = plan_result(**placed, weights=weights_result(**weights), evaluate=EvaluateOptions(crops=10))
+        self.store.write(run.decision("d").plan, plan)
+        known = {"retake.checkpoint_uri": run.train.best, "retake.checkpoint_sha256": sha256, "retake.run_key": key}
+        self.mlflow.create_model_version("cook", source="", run_id=mlflow_run, tags=known)
+
+    def compare(self, first="models:/cook/1", second="models:/cook/2", **options):
+        return self.run("compare_versions", first=first, second=second, crops=1, engine="pytorch", bootstrap_resamples=100, **options)
+
+
+@pytest.fixture
+def versions(films, mlflow, tmp_path, monkeypatch):
+    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
+        monkeypatch.setenv(f"RETAKE_{name}", str(value))
+    made = Versions(films, mlflow, tmp_path)
+    made.train(FIRST, made.dataset("older", a="train", b="val"), PUT)
+    made.train(SECOND, made.dataset("newer", a="train", b="val", c="train"), TAKE)
+    made.dataset("latest", a="train", b="val", c="train", d="train", e="test")
+    return made
+
+
+def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(versions):
+    before = set(versions.store.objects)
+    result = versions.compare()
+    comparison = versions.store.read(result.comparison_uri, Comparison)
+    first, second = comparison.networks
+    assert (first.name, second.name) == ("cook version 1", "cook version 2")
+    assert (comparison.num_clips, comparison.num_sources) == (4, 2)
+    assert (first.verb.top1, second.verb.top1) == (0.75, 0.25)
+    assert {one.target: one.difference for one in second.differences} == {"verb": -0.5, "noun": -0.5, "action": -0.5}
+    assert {one.counts for one in comparison.confusions if one.model == "fine-tuned" and one.target == "verb"} == {((0, 3), (0, 1))}
+    assert [(one.label, one.first, one.second) for one in comparison.differing] == [("put meat", "put meat", "take bag")] * 3 + [
+        ("take bag", "put meat", "take bag")
+    ]
+    page = versions.store.read_bytes(result.report_uri).decode()
+    told = Tree(page).text
+    assert "Of the 10 labelled clips of the dataset, 6 are of films that trained one of the two networks" in told
+    assert "4 clips of 2 source videos are few" in told
+    assert page.count("e &lt;b&gt;.mp4 0:00\N{EN DASH}0:01") >= 2
+    assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons"}
+    assert not versions.mlflow.models["cook"].aliases
+    assert versions.compare() == result
+
+
+def test_a_network_that_another_one_started_from_trained_that_one_too(versions):
+    start = Layout(STORE).run(SECOND).train.best
+    versions.train("0" * 15 + "3", versions.dataset("other", z="train", y="val"), TAKE, weights=Weights.TRAINED, uri=start)
+    latest = Dataset(f"{STORE}/datasets/latest/").folder_uri
+    comparison = versions.store.read(versions.compare(f"runs/{FIRST}/", "models:/cook/3", dataset=latest).comparison_uri, Comparison)
+    assert comparison.networks[0].name == f"runs/{FIRST}/"
+    assert (comparison.num_clips, comparison.num_sources) == (4, 2)
+
+
+def test_what_cannot_be_compared_is_refused_with_the_numbers(versions):
+    with pytest.raises(BadConfiguration, match=re.escape("first and second are one network, cook version 1")):
+        versions.compare(second=f"runs/{FIRST}/")
+    with pytest.raises(
+        BadInput, match=r"Of the 2 labelled clips of its split test, 0 are .* 2 clips with an action, of 1 source video, are left"
+    ):
+        versions.compare(split="test")
+    versions.store.remove(Layout(STORE).dataset("newer").manifest.uri)
+    with pytest.raises(BadInput, match="second: the clips that cook version 2 was trained on are not known"):
+        versions.compare()
