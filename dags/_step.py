@@ -37,17 +37,17 @@ class MlflowRunLink(BaseOperatorLink):
 
         Airflow calls this where the task ran, and keeps the address as an XCom.
         """
-        return operator.mlflow_run_url if isinstance(operator, StepOperator) else ""
+        return getattr(operator, "mlflow_run_url", "")
 
 
 class ReportLink(BaseOperatorLink):
-    """The button from a task to the report that it wrote."""
+    """The button from a task to the report that it wrote or read."""
 
     name = "Report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
         """Return the report's address from the step's result."""
-        return operator.report_url if isinstance(operator, StepOperator) else ""
+        return getattr(operator, "report_url", "")
 
 
 class StepOperator(BaseOperator):

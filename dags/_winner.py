@@ -6,15 +6,19 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags._step import MlflowRunLink, ReportLink
+
 
 class RetrainWinner(TriggerDagRunOperator):
     """Trigger `retrain` with the winner's options, once per winner.
 
-    Skipped if the form does not ask for it.
+    Skipped if the form does not ask for it. It has the buttons of the report, because it is the last task of a search.
 
     Args:
         report: id of the task whose result is a `SearchReportResult`.
     """
+
+    operator_extra_links = [*TriggerDagRunOperator.operator_extra_links, MlflowRunLink(), ReportLink()]  # noqa: RUF012 - as Airflow declares it
 
     def __init__(self, *, report: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         result = f"ti.xcom_pull(task_ids='{report}')"
@@ -29,6 +33,7 @@ class RetrainWinner(TriggerDagRunOperator):
             }
         )
         self.report = report
+        self.mlflow_run_url = self.report_url = ""
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Trigger the run.
@@ -36,6 +41,8 @@ class RetrainWinner(TriggerDagRunOperator):
         Raises:
             AirflowSkipException: the form does not ask for it, or an earlier try has started it.
         """
-        if not context["ti"].xcom_pull(task_ids=self.report)["starts_retrain"]:
+        result = context["ti"].xcom_pull(task_ids=self.report)
+        self.mlflow_run_url, self.report_url = result["mlflow_run_url"], result["report_url"]
+        if not result["starts_retrain"]:
             raise AirflowSkipException("the setting *Retrain the winner* is off")
         return super().execute(context)

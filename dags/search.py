@@ -2,7 +2,7 @@
 
 Searches the best recipe for a network on the latest dataset: learning rate, schedule, batch size, regularization, and any other option that you
 tick. Each round suggests trials from the results of the rounds before it, trains them, and scores them on val or in cross-validation. Start it by
-hand, with a form. Under *Details* of `report`, the button *Report* opens the table of all trials, and *MLflow run* the run that has them as
+hand, with a form. Under *Details* of `report` and `retrain`, *Report* opens the table of all trials, and *MLflow run* the run that has them as
 child runs.
 
 The search never sees the test split, and nothing is registered or promoted here. *Retrain the winner* starts `retrain` with the winner's options;

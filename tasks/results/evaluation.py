@@ -284,7 +284,7 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version; `provisional` as in `DecisionRecord`."""
+    """The decision on a registered version; `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions."""
 
     promoted: bool
     champion_before: int | None
@@ -293,3 +293,4 @@ class DecideResult(RegisterResult):
     reason: str
     decided_by: str
     provisional: bool = False
+    report_url: str = ""

@@ -11,6 +11,8 @@ from tasks.options import LIGHT, EvaluateOptions, TrainOptions
 
 OPTIONS = {"store": "s3://retake", "dataset": "s3://retake/datasets/d/", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
 
+URLS = {"mlflow_run_url": "http://mlflow/run", "report_url": "http://mlflow/report"}
+
 
 @pytest.fixture
 def winner():
@@ -18,7 +20,7 @@ def winner():
     task = search.dag.get_task("retrain")
 
     def make(starts_retrain):
-        result = {"starts_retrain": starts_retrain, "retrain": OPTIONS, "retrain_run_id": "search__0123456789abcdef"}
+        result = {"starts_retrain": starts_retrain, "retrain": OPTIONS, "retrain_run_id": "search__0123456789abcdef", **URLS}
         instance = SimpleNamespace(xcom_pull=lambda task_ids: {"report": result}[task_ids])
         own = task.prepare_for_execution()
         own.conf, own.trigger_run_id = (jinja2.Template(text).render(ti=instance) for text in (task.conf, task.trigger_run_id))
@@ -37,10 +39,11 @@ def test_retrain_starts_once_with_the_winners_options(winner):
     assert not started.value.reset_dag_run
 
 
-def test_nothing_starts_where_the_form_does_not_ask_for_it(winner):
+def test_nothing_starts_where_the_form_does_not_ask_for_it_and_the_report_is_one_click_away(winner):
     task, context = winner(starts_retrain=False)
     with pytest.raises(AirflowSkipException, match="Retrain the winner"):
         task.execute(context)
+    assert {link.get_link(task, ti_key=None) for link in task.operator_extra_links[-2:]} == set(URLS.values())
 
 
 def test_retrain_knows_every_option_that_it_is_given():

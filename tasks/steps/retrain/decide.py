@@ -58,6 +58,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
         decided_by=decision.decided_by,
         mlflow_run_id=registered.mlflow_run_id,
         mlflow_run_url=registered.mlflow_run_url,
+        report_url=store.read(Decision(plan.decision_uri).report).report_url,
     )
     log.info(
         "%s version %d, decided by %s: %s: %s", result.model_name, result.version, decision.decided_by, decision.event, decision.reason

@@ -143,6 +143,7 @@ def test_two_networks_are_reported_and_registered_as_one_model_that_answers_as_t
         assert results["fine-tuned", "val"].num_parameters == num_parameters
         assert "| verbs | nouns |" in labelled.store.read_bytes(reported.card_uri).decode()
     labelled.run("register")
+    assert labelled.run("decide").report_url == reported.report_url
     scored = labelled.evaluate_trained()
     assert_answers_as(labelled, last_clip(labelled, scored), scored)
     row = compared(labelled)

@@ -1,0 +1,57 @@
+"""Note on a run which files were set aside, for Airflow's grid and list of runs.
+
+A task cannot note anything on its own run without the credential of a person. The scheduler, which ends the run, can.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+SUMMARIES = {"ingest_videos": "summarise", "predict_videos": "report"}
+"""The task of each DAG whose result lists the files that were set aside."""
+
+MAX_NOTE_CHARACTERS = 1000
+"""As many as the column of Airflow's database holds."""
+
+
+@hookimpl
+def on_dag_run_success(dag_run: "DagRun") -> None:
+    """Note on an ended run how many files were set aside, and the first of them; a person's note stays."""
+    # Every process of Airflow loads plugins, and only one of the scheduler needs these.
+    from airflow.models.xcom import XComModel
+    from sqlalchemy.orm import object_session
+
+    from tasks.wording import count, markdown_text
+
+    task_id, session = SUMMARIES.get(dag_run.dag_id), object_session(dag_run)
+    if task_id is None or session is None or (dag_run.dag_run_note and dag_run.dag_run_note.user_id):
+        return
+    stored = session.scalars(
+        XComModel.get_many(run_id=dag_run.run_id, key="return_value", task_ids=task_id, dag_ids=dag_run.dag_id)
+    ).first()
+    result = XComModel.deserialize_value(stored) if stored else None
+    if not result or not result["num_set_aside"]:
+        dag_run.dag_run_note = None
+        return
+    lines = [f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each."]
+    for bad in result["first_set_aside"]:
+        line = f"- {markdown_text(bad['name'])}: {markdown_text(bad['reason'])}"
+        if len("\n".join([*lines, line])) > MAX_NOTE_CHARACTERS:
+            break
+        lines.append(line)
+    dag_run.note = "\n".join(lines)
+
+
+on_dag_run_failed = on_dag_run_success
+
+
+class RunNote(AirflowPlugin):
+    """The listener of this file."""
+
+    name = "retake_run_note"
+    listeners = [sys.modules[__name__]]  # noqa: RUF012 - as Airflow declares it
