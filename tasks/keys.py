@@ -26,6 +26,7 @@ LATER = (
     "interpolation",
     "head",
     "join",
+    "views_seed",
 )
 """Training options added later. With their default values they are left out of keys, so older keys stay valid."""
 
@@ -56,6 +57,7 @@ IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
     (lambda chosen: chosen.trainable != "heads" or _shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
+    (lambda chosen: chosen.views_seed == chosen.seed or _shows_one_view(chosen), ("views_seed",)),
 )
 """Conditions under which options have no effect on a training."""
 
@@ -66,7 +68,7 @@ def without_idle(chosen: TrainOptions) -> TrainOptions:
     return chosen.model_copy(update=idle)
 
 
-JOINED = {"join", "head", "feature_variants", "frame_step", "seed", *RecipeOptions.model_fields}
+JOINED = {"join", "head", "feature_variants", "frame_step", "seed", "views_seed", *RecipeOptions.model_fields}
 """Options with an effect on a head that trains on the features of several networks, besides these."""
 
 

@@ -93,6 +93,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
         {"sampling_window": 0.5}, {"segment_length": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
         {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
+        {"views_seed": 1},
     ]  # fmt: skip
     assert {name for other in others for name in other if name not in ("backbone", "fuse", "trainable")} == set(LATER)
     assert len({content_key(training_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
@@ -125,6 +126,8 @@ VIDEO = {"family": "3D", "backbone": "r3d_18"}
         ("feature_variants", 3, ONE_VIEW | {"trainable": "heads"}, ONE_VIEW | {"trainable": "heads", "mirror": True}),
         ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "modality": "flow", "color_jitter": 0.1}, {"trainable": "heads"}),
         ("feature_variants", 3, {}, ONE_VIEW | {"trainable": "heads", "color_jitter": 0.1}),
+        ("views_seed", 3, {"seed": 3}, {"seed": 4}),
+        ("views_seed", 3, ONE_VIEW, {"trainable": "heads"}),
         ("batch_norm", "train", {"trainable": "heads"}, {"trainable": "last-stage"}),
     ],
 )

@@ -139,6 +139,7 @@ class ClipDataset(Dataset[Sample]):
         middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
         num_crops: of the middle views; ten crops add a dimension in front. Video networks have one.
         segment_length: middle share of each segment that random views are drawn from.
+        views_seed: of the random views, instead of `seed`.
 
     Raises:
         BadDataset: there are no clips, or the network has no output for a class.
@@ -157,6 +158,7 @@ class ClipDataset(Dataset[Sample]):
         middle_frames: bool = False,
         num_crops: NumCrops = 1,
         segment_length: float = 1,
+        views_seed: int | None = None,
     ) -> None:
         if not clips:
             raise BadDataset("there are no labelled clips to train or validate on; label some and build the dataset again")
@@ -166,6 +168,7 @@ class ClipDataset(Dataset[Sample]):
         self.clips = clips
         self.source = source
         self.seed = seed
+        self.views_seed = seed if views_seed is None else views_seed
         self.num_views = num_views
         self.augmentation = augmentation
         self.middle_frames = middle_frames
@@ -216,7 +219,7 @@ class ClipDataset(Dataset[Sample]):
             return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
         # Trainings without `num_views` have at most MAX_EPOCHS epochs, so repeats never collide with views of other epochs.
         number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
-        return [View(frames, self.seed, number, self.augmentation, self.middle_frames, segment_length=self.segment_length)]
+        return [View(frames, self.views_seed, number, self.augmentation, self.middle_frames, segment_length=self.segment_length)]
 
 
 def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:

@@ -173,6 +173,7 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
         balanced=options.sampler == "balanced",
         middle_frames=options.train_frames == "middle",
         segment_length=options.segment_length,
+        views_seed=options.views_seed,
     )
 
 

@@ -103,6 +103,13 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
         description="For modality rgb. 1: training frames are drawn from all frames; higher: less disk space",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Training seed")
+    views_seed: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed of the views",
+        description="Draws the random views of the training clips, so that trainings of heads with different seeds share features; empty: the training seed",
+    )
 
     @model_validator(mode="after")
     def _train_heads_on_sound(self) -> Self:

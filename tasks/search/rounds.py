@@ -28,7 +28,9 @@ EPOCHS_PER_BATCH = 4000
 
 def history_digest(earlier: Sequence[ScoredTrial]) -> str:
     """Hash what suggestions follow from: earlier recipes, scores and times, and which trials failed, for whatever reason."""
-    return content_key({"trials": [one.model_dump(mode="json") | {"failure": one.failure is not None} for one in earlier]})
+    # Later than the other options, and equal in all trials; the digests of older searches stay.
+    dumped = [one.model_dump(mode="json", exclude={"options": {"views_seed"}}) for one in earlier]
+    return content_key({"trials": [dump | {"failure": one.failure is not None} for dump, one in zip(dumped, earlier, strict=True)]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:

@@ -42,6 +42,9 @@ def test_epochs_take_turns_with_a_number_of_views(clips):
     assert [len(turns.views(epochs)) for epochs in (1, 2, 3, 60)] == [6, 12, 18, 18]
     assert dataset(clips).views(60) == [View(clip.frames) for clip in clips]
     assert len({view.name for view in turns.views(60)}) == 18
+    reordered = dataset(clips, seed=2, num_views=3, views_seed=1)
+    assert set(reordered.views(3)) == set(turns.views(3)), "another order of the same views"
+    assert reordered.keys(0) == dataset(clips, seed=2).keys(0) != turns.keys(0)
 
 
 def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clips):

@@ -69,6 +69,8 @@ def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
     known = [trial(0, 0.5), trial(1, 0.5)]
     failed, again = (known[1].model_copy(update={"failure": reason, "scores": {}}) for reason in ("killed", "killed twice"))
     assert history_digest(known) == history_digest(list(known))
+    older = known[0].model_copy(update={"options": LIGHT.model_copy(update={"views_seed": 1})})
+    assert history_digest(known) == history_digest([older, known[1]]), "as before there was this option"
     assert history_digest([known[0], failed]) == history_digest([known[0], again])
     others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
     assert len({history_digest(one) for one in others}) == len(others)

@@ -2,6 +2,7 @@
 
 from tasks.contracts.search import REPEAT_WINNER, SearchedArguments
 from tasks.errors import BadInput
+from tasks.options import Head
 from tasks.results.search import SuggestResult, Trial
 from tasks.search.rounds import history_digest
 from tasks.search.scores import best_first, finalists
@@ -32,11 +33,15 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)
         raise BadInput(f"every trial failed: {'; '.join(reasons)}")
     winner = ranked[0]
+    options = winner.options
+    # The backbone would see every clip again for other views. Of a probe they are all that a seed draws.
+    keeps_views = options.trainable == "heads" and options.head is not Head.PROBE and options.views_seed is None
+    kept = {"views_seed": options.seed} if keeps_views else {}
     repeated = [
         Trial(
             number=len(trials) + i,
             values=winner.values,
-            options=winner.options.model_copy(update={"seed": (winner.options.seed + i + 1) % 2**31}),
+            options=options.model_copy(update=kept | {"seed": (options.seed + i + 1) % 2**31}),
         )
         for i in range(NUM_SEEDS)
     ]

@@ -156,6 +156,17 @@ def test_a_new_winner_gets_new_seeds_and_those_of_the_former_one_do_not_count(be
     assert len(trained_seeds(plan, all_trials(plan, bench.store), bench.store)) == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "views_seed"), [({}, 0), ({"views_seed": 7}, 7), ({"head": "probe"}, None), ({"trainable": "last-stage"}, None)]
+)
+def test_new_seeds_keep_the_views_of_heads_that_draw_something_else(bench, changes, views_seed):
+    plan = planned(bench, num_trials=1, rounds=1, **changes)
+    train(bench, suggested(bench, plan, 1))
+    gathered(bench, plan, 1)
+    trials = [trial for ref in repeated(bench, plan).batches for trial in bench.store.read(ref.uri, TrialBatch).trials]
+    assert [(trial.options.seed, trial.options.views_seed) for trial in trials] == [(seed, views_seed) for seed in (1, 2, 3)]
+
+
 def test_what_airflow_keeps_of_a_round_does_not_grow_with_its_trials(bench):
     sizes = []
     for num_trials in (2, 200):

@@ -74,8 +74,8 @@ def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
     done, result = searched(bench, **HEADS | options, num_trials=4)
     assert {trial.values["backbone"]: bool(trial.failure) for trial in done.trials} == {"test_resnet": False, "no_such_network": True}
     assert all("no_such_network" in trial.failure for trial in done.trials if trial.failure)
-    assert [(trial.options.seed, trial.values) for trial in done.bias.seeds] == [
-        (seed, done.trials[done.winner].values) for seed in (1, 2, 3)
+    assert [(trial.options.seed, trial.options.views_seed, trial.values) for trial in done.bias.seeds] == [
+        (seed, 0, done.trials[done.winner].values) for seed in (1, 2, 3)
     ]
     rows = list(csv.DictReader(io.StringIO(bench.store.read_bytes(result.table_uri).decode())))
     assert len(rows) == result.num_trials == 4
