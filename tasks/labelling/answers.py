@@ -167,16 +167,16 @@ class Answers:
         view = self._view()
         statement = self._statement(view, asked, reader.name)
         number = self._desk.write(statement)
-        conflicts = self._desk.read(lambda ledger: self._conflicts(ledger, statement, reader))
+        conflicts = self._desk.read(lambda ledger: self._conflicts(view, ledger, statement, reader))
         return {"number": number, "counts": self._counts(view).totals(reader.name), "conflicts": conflicts}
 
-    def _conflicts(self, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
+    def _conflicts(self, view: View, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
         if not isinstance(statement, ClipStatement | IntervalStatement):
             return []
         said = answered(self._desk.cuts, ledger, statement.video)
         secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
         shown = [(clip, about) for clip, about in said if touches(statement, [clip]) and not touches(clip, secret)]
-        return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid)))]
+        return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
         """List the clips of a video that a person is to read as the second, and the intervals that would tell of them."""
@@ -230,7 +230,7 @@ class Answers:
         about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == reader.name]
         first = reading == "first"
         interval = self._coverings.of(view.cut, ledger)(clip) if first else None
-        conflict = conflict_of(ledger, about, interval)
+        conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
         label = label_of(ledger, about, view.known.get(clip.uid) if first else None, interval)
         return {
             "uid": clip.uid,

@@ -66,7 +66,7 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
         if not about and not known and not interval:
             continue
         words = label_of(ledger, about, known, interval)
-        num_conflicts += in_conflict(ledger, about, interval)
+        num_conflicts += in_conflict(ledger, about, interval, known)
         by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
         if words:
             num_new += max(ledger.number(about[-1]) if about else 0, interval.number if interval else 0) > view.num_built

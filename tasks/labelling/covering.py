@@ -9,7 +9,7 @@ from tasks.dataset.intervals import ROUNDING_SECONDS, overlap_seconds, winners
 from tasks.dataset.rows import IntervalRow, LabelRow
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut, PageClip
-from tasks.labelling.queue import Covering, Words, in_conflict
+from tasks.labelling.queue import Covering, Known, Words, in_conflict
 from tasks.options import LabelOptions
 from tasks.results.labelling import ClipStatement, IntervalStatement
 
@@ -46,9 +46,9 @@ class Coverings:
         return last[2]
 
 
-def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None) -> Json | None:
-    """Describe the answer about a clip and the intervals in it that say otherwise; None if somebody chose between them."""
-    if not interval or not in_conflict(ledger, about, interval):
+def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None, known: Known | None) -> Json | None:
+    """Describe the answer about a clip and the intervals in it that say otherwise; None if somebody, or a later file, chose between them."""
+    if not interval or not in_conflict(ledger, about, interval, known):
         return None
     last = about[-1]
     verb, noun = ledger.words(last) or (None, None)

@@ -95,13 +95,15 @@ def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
     return len(set(latest.values())) > 1
 
 
-def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None) -> bool:
-    """Check whether the latest answer about a clip and the intervals in it differ, and nobody who knew both has chosen."""
+def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None, known: Known | None) -> bool:
+    """Check whether the latest answer about a clip and the intervals in it differ, nobody who knew both has chosen, and no later file wins."""
     words = ledger.words(about[-1]) if about else None
     if not words or not covering or words == (covering.words.verb, covering.words.noun):
         return False
-    known = ledger.find(about[-1].over) if about[-1].over else None
-    return known is None or ledger.number(known) < covering.number
+    if known and known.num_statements >= max(ledger.number(about[-1]), covering.number):
+        return False
+    over = ledger.find(about[-1].over) if about[-1].over else None
+    return over is None or ledger.number(over) < covering.number
 
 
 def first_readings(
@@ -167,7 +169,9 @@ def filtered(
         interval = None if is_second else covering(clip)
         words = None if is_second else label_of(ledger, about, known.get(uid), interval)
         best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
-        if _fits(ledger, wanted.show, about, words, best, interval) and (not wanted.name or _is_named(wanted.name, words, best)):
+        if _fits(ledger, wanted.show, about, words, best, interval, known.get(uid)) and (
+            not wanted.name or _is_named(wanted.name, words, best)
+        ):
             yield uid, "second" if is_second else "first"
 
 
@@ -206,6 +210,7 @@ def _fits(
     words: Words | None,
     best: Suggestion | None,
     interval: Covering | None,
+    known: Known | None,
 ) -> bool:
     match show:
         case "all":
@@ -219,7 +224,7 @@ def _fits(
         case "people-differ":
             return people_differ(ledger, about)
         case "conflicts":
-            return in_conflict(ledger, about, interval)
+            return in_conflict(ledger, about, interval, known)
         case "model-differs":
             return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
 

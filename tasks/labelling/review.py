@@ -12,7 +12,7 @@ from tasks.labelling.clips import Cut
 from tasks.labelling.covering import conflict_of
 from tasks.labelling.desk import View
 from tasks.labelling.file_labels import FileLabel, of_file
-from tasks.labelling.queue import Covering, Reader, in_conflict, people_differ, renamed
+from tasks.labelling.queue import Covering, Known, Reader, in_conflict, people_differ, renamed
 from tasks.labelling.videos import hidden_of, touches
 from tasks.results.labelling import ClipStatement, IntervalStatement
 
@@ -49,14 +49,16 @@ def reviewed(
     found: list[tuple[datetime, int, Said | FileLabel]] = [
         (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
         for standing in seen
-        if _fits(ledger, query, standing, interval_of)
+        if _fits(ledger, query, standing, interval_of, view.known)
     ]
     found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
     found.sort(key=itemgetter(0, 1), reverse=True)
     shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
     return {
         "rows": [
-            _row_of_file(ledger, view.cut.names, one) if isinstance(one, FileLabel) else _row(ledger, view.cut.names, one, interval_of)
+            _row_of_file(ledger, view.cut.names, one)
+            if isinstance(one, FileLabel)
+            else _row(ledger, view.cut.names, one, interval_of, view.known)
             for one in shown
         ],
         "num_rows": len(found),
@@ -82,16 +84,20 @@ def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Js
     return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "conflict": None, "statements": []}
 
 
-def _fits(ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None]) -> bool:
+def _fits(
+    ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+) -> bool:
     return (
         (not query.video or standing[-1].video == query.video)
         and (not query.by or any(one.by == query.by for one in standing))
         and (not query.name or query.name in _words(ledger, standing[-1]))
-        and _is_shown(ledger, query.show, standing, covering)
+        and _is_shown(ledger, query.show, standing, covering, known)
     )
 
 
-def _row(ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Callable[[str], Covering | None]) -> Json:
+def _row(
+    ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+) -> Json:
     last, about = standing[-1], _of_clip(standing)
     interval = covering(about[-1].uid) if about else None
     verb, noun = ledger.words(last) or (None, None)
@@ -102,7 +108,7 @@ def _row(ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Cal
         **({"verb": verb, "noun": noun} if is_action else {}),
         "name": names.get(last.video, last.video[:12]),
         "is_conflict": people_differ(ledger, about),
-        "conflict": conflict_of(ledger, about, interval),
+        "conflict": conflict_of(ledger, about, interval, known.get(about[-1].uid) if about else None),
         "over": interval.token if interval else None,
         "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
     }
@@ -117,7 +123,7 @@ def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tupl
     return (*words, " ".join(words)) if words else ()
 
 
-def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str], Covering | None]) -> bool:
+def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]) -> bool:
     about = _of_clip(standing)
     match show:
         case "files":
@@ -125,7 +131,9 @@ def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str
         case "intervals":
             return not about
         case "conflicts":
-            return people_differ(ledger, about) or bool(about and in_conflict(ledger, about, covering(about[-1].uid)))
+            return people_differ(ledger, about) or bool(
+                about and in_conflict(ledger, about, covering(about[-1].uid), known.get(about[-1].uid))
+            )
         case "unsure":
             return bool(about) and about[-1].answer == "unsure"
         case "second":

@@ -30,7 +30,9 @@ def described(
     shown = [one for one in intervals if one not in hidden]
     shown_files = [one for one in files if not touches(one, unread)]
     labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, one) for one in shown_files)]
-    conflicts = (conflict_of(ledger, about, covering(clip.uid)) for clip, about in read if not touches(clip, hidden))
+    conflicts = (
+        conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)) for clip, about in read if not touches(clip, hidden)
+    )
     return {
         "video": video,
         "name": view.cut.names[video],

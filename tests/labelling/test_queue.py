@@ -16,6 +16,7 @@ from tasks.labelling.queue import (
     diverse,
     filtered,
     first_readings,
+    in_conflict,
     is_read_twice,
     label_of,
     mixed,
@@ -191,6 +192,17 @@ def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
     assert label_of(*about_one_clip(log), None, interval).verb == "whisk", "as in the build"
     log.clip(clip, "move", "bag")
     assert label_of(*about_one_clip(log), None, interval).verb == "move"
+
+
+def test_an_answer_and_an_interval_are_in_no_conflict_where_a_later_file_labels_the_clip():
+    (clip,) = cut_of(1).clips.values()
+    log, interval, of_file = Writer(), Covering(Words("whisk", "egg", "ben"), 2, "token-interval"), Words("put", "meat", "a.csv:1")
+    log.clip(clip, "take", "bag")
+    assert [in_conflict(*about_one_clip(log), interval, known) for known in (None, Known(of_file, 1), Known(of_file, 2))] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_people_who_use_names_that_were_merged_do_not_differ():

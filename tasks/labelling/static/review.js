@@ -158,7 +158,10 @@ export function reviewView(outbox) {
     keys: {},
     show: (which) => {
       isOpen = true;
-      if (which === "conflicts") by("review-show").value = which;
+      if (which === "conflicts") {
+        page = 0;
+        for (const [id, value] of [["show", which], ["by", ""], ["video", ""], ["name", ""]]) by(`review-${id}`).value = value;
+      }
       load();
     },
     hide: () => (isOpen = false),

@@ -5,6 +5,8 @@ import { by, h } from "./dom.js";
 import { changes, session } from "./session.js";
 import { count } from "./text.js";
 
+const CONFLICTS = "#review/conflicts";
+
 /** Say one thing; `retry` adds a button. */
 export function announce(text, { isBad = false, retry = null } = {}) {
   const line = by("status");
@@ -38,8 +40,13 @@ function renderCounts() {
   if (!session.counts) return;
   const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure, num_conflicts: conflicts } = session.counts;
   by("done").textContent = doneText();
-  by("remaining").replaceChildren(`${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`, conflicts ? " · " : "", conflicts ? h("a", { href: "#review/conflicts" }, count(conflicts, "conflict")) : "");
+  by("remaining").replaceChildren(`${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`, conflicts ? " · " : "", conflicts ? h("a", { href: CONFLICTS, onclick: leadAgain }, count(conflicts, "conflict")) : "");
   Object.assign(by("done-bar"), { max: all || 1, value: all - remaining });
+}
+
+// The same address once more is no news to a browser.
+function leadAgain() {
+  if (location.hash === CONFLICTS) dispatchEvent(new Event("hashchange"));
 }
 
 function renderBanner(outbox) {

@@ -243,6 +243,20 @@ describe("Review", () => {
     assert.deepEqual(page.said.map(({ answer, verb, over }) => [answer, verb, over]), [["action", "take", "token-9"], ["unsure", undefined, "token-9"]]);
   });
 
+  test("the number of conflicts leads to all of them from any page and filter, also at their own address", async () => {
+    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] }, { counts: { ...serverState().state.counts, num_conflicts: 1 } });
+    const query = () => Object.fromEntries(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("review")).path.slice(7)));
+    for (let time = 0; time < 2; time += 1) {
+      await page.fill(page.by("review-by"), "ben");
+      await page.fill(page.by("review-name"), "put");
+      await page.click("review-older");
+      if (time) page.document.querySelector("#remaining a").click();
+      else await page.click("1 conflict");
+      await page.wait(0);
+      assert.deepEqual(query(), { show: "conflicts", page: "0" });
+    }
+  });
+
   test("an interval is opened in Intervals, not changed here", async () => {
     const page = await open({ rows: [row({ kind: "interval" })] });
     const [, link] = page.document.querySelectorAll("#review-rows a");
