@@ -166,14 +166,15 @@ export function classesView(outbox) {
     const to = check();
     if (!to) return;
     const { target, name } = asked;
-    done.push(merged(target, name, to));
+    const statement = merged(target, name, to);
+    done.push({ token: statement.token, run: () => withdraw(statement) });
     by("rename").close();
   }
 
   function merged(target, name, same_as) {
     const statement = { kind: "class", token: token(), target, name, same_as };
     outbox().add(statement, `${name} is now ${same_as}`);
-    return () => withdraw(statement);
+    return statement;
   }
 
   function withdraw(one) {
@@ -182,12 +183,14 @@ export function classesView(outbox) {
 
   function takeBack(one) {
     withdraw(one);
-    done.push(() => merged(one.target, one.name, one.same_as));
+    const own = done.findIndex(({ token: of }) => of === one.token);
+    if (own >= 0) done.splice(own, 1);
+    done.push({ token: null, run: () => merged(one.target, one.name, one.same_as) });
   }
 
   function undo() {
     if (!session.mayWrite || !done.length) return announce("There is no change to take back: the list below has those of before.");
-    return done.pop()();
+    return done.pop().run();
   }
 
   by("rename-to").addEventListener("input", check);

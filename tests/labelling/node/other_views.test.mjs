@@ -341,6 +341,20 @@ describe("Classes", () => {
     assert.deepEqual(undone, [{ kind: "withdrawal", withdrawn: page.server.statements[1].token }, { kind: "class", target: "verb", name: "hold", same_as: "grab" }]);
   });
 
+  test("Ctrl+Z after a merge of this visit was taken back merges again", async () => {
+    const page = await open();
+    await page.click("Merge meats into meat");
+    await page.click("rename-save");
+    const { token } = page.server.statements[0];
+    page.server.classes.merges = [{ target: "noun", name: "meats", same_as: "meat", by: "anna", token }];
+    await page.wait(3000);
+    await page.click("to-classes");
+    await page.click("Take back: meats is now meat");
+    await page.press("Control+z", "Control+z");
+    assert.deepEqual(page.said.map(({ kind, withdrawn }) => [kind, withdrawn]), [["class", undefined], ["withdrawal", token], ["class", undefined]]);
+    assert.match(page.text("status"), /no change to take back/);
+  });
+
   test("some clips of a class are watched", async () => {
     const page = await open();
     for (const number of [3, 4]) page.server.clips[number].label = { verb: "put", noun: "meat", origin: "ben" };
