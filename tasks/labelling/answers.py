@@ -158,7 +158,7 @@ class Answers:
         near = [
             {"target": target, "names": pair}
             for target, classes in named.items()
-            for pair in _near(tuple(one["name"] for one in classes[:MAX_COMPARED]))
+            for pair in _near(tuple(sorted(one["name"] for one in classes[:MAX_COMPARED])))
         ]
         return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 

@@ -69,7 +69,8 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
         num_conflicts += in_conflict(ledger, about, interval, known)
         by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
         if words:
-            num_new += max(ledger.number(about[-1]) if about else 0, interval.number if interval else 0) > view.num_built
+            is_said = bool(about) and ledger.words(about[-1]) is not None
+            num_new += max(ledger.number(about[-1]) if is_said else 0, interval.number if interval else 0) > view.num_built
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1
         else:

@@ -249,6 +249,9 @@ def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
     ben = Visitor(store, "ben")
     assert [one["by"] for one in ben.get(f"/videos/{video.video}")["labels"]] == ["b.csv:2"]
     assert [row["by"] for row in ben.get("/review", video=video.video)["rows"]] == ["b.csv:2"], "he is to read the first clip"
+    num_new = anna.get("/build")["num_new"]
+    anna.say(video.clips[2].uid, None, answer="unsure")
+    assert anna.get("/build")["num_new"] == num_new, "the file's label is not new"
 
 
 def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben):

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from mimetypes import guess_type
+from pathlib import PurePosixPath
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -135,7 +136,7 @@ def _elan_document(video: VideoSpans) -> Element:
     root = Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Retake", "DATE": EAF_DATE, "FORMAT": "3.0", "VERSION": "3.0", **schema})
     header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     kind, path = guess_type(video.name)[0] or "video/mp4", quote(video.name)
-    SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=f"file:///{path}", MIME_TYPE=kind, RELATIVE_MEDIA_URL=f"./{path}")
+    SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=f"file:///{path}", MIME_TYPE=kind, RELATIVE_MEDIA_URL=f"./{PurePosixPath(path).name}")
     order = SubElement(root, "TIME_ORDER")
     times = [(_millis(span.start_seconds), max(_millis(span.stop_seconds), _millis(span.start_seconds) + 1)) for span in video.labels]
     # ELAN wants the slots by time, and one for each end of each annotation.

@@ -1,4 +1,4 @@
-// Gives each class a colour of its own, by its name alone; the style sheet makes it readable in light and dark.
+// Gives each class a colour by its name alone; the style sheet makes it readable in light and dark.
 
 const NUM_HUES = 24;
 

@@ -190,6 +190,12 @@ def test_an_export_for_epic_has_its_columns():
     )
 
 
+def test_a_document_of_elan_names_the_film_beside_it():
+    spans = video_spans([record("a/film.mp4", "0" * 64, 25)], {"0" * 64: [LabelSpan(0, 8, "put", "meat")]}, {})
+    (file,) = files_of("elan", WRITERS["elan"][1](spans)).values()
+    assert re.findall('MEDIA_URL="(.+?)"', file.decode()) == ["file:///a/film.mp4", "./film.mp4"]
+
+
 def test_labels_at_the_same_time_are_in_tiers_of_their_own_for_elan_where_none_may_overlap():
     labels = {"0" * 64: [LabelSpan(0, 8, "put", "meat"), LabelSpan(4, 12, "take", "bag"), LabelSpan(8, 9, "wash", "cup")]}
     (file,) = files_of("elan", WRITERS["elan"][1](video_spans([record("a.mp4", "0" * 64, 25)], labels, {}))).values()
