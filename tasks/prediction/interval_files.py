@@ -34,9 +34,10 @@ ACTIVITYNET_VERSION = "VERSION 1.3"
 
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the intervals of a video for the page, those that are not reported too."""
+    reported = {role: set(own) for role, own in one.reported.items()}
     return {
         role: tuple(
-            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in one.reported[role])
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in reported[role])
             for i in own
         )
         for role, own in one.found.items()
