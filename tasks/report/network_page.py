@@ -25,8 +25,8 @@ FLOW_COST = (
 VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 """How the confusion matrices of two versions call them, in their order."""
 
-MAX_DIFFERING = 200
-"""Clips that two versions answer differently, in the page; the numbers beside it have all."""
+NUM_OPEN = 20
+"""Clips with different answers that are listed before the page folds them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def networks_page(comparison: Comparison) -> str:
         labels=dict(zip(VERSIONS, (network.name for network in comparison.networks), strict=False)),
         opponent=VERSIONS[0],
         clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run),
-        max_differing=MAX_DIFFERING,
+        num_open=NUM_OPEN,
     )
 
 

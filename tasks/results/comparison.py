@@ -119,7 +119,8 @@ class Comparison(Record):
     reference: str | None = Field(description="name of the configuration that the others are compared to; None if it failed")
     networks: tuple[ComparedNetwork, ...]
     failed: tuple[FailedConfiguration, ...]
-    notes: tuple[str, ...] = Field((), exclude_if=lambda notes: not notes, description="about the clips, in words")
+    selection: str = Field("", exclude_if=lambda words: not words, description="how many clips are left, and why")
+    caution: str = Field("", exclude_if=lambda words: not words, description="a warning where they are few")
     confusions: tuple[ConfusionCounts, ...] = Field((), exclude_if=lambda confusions: not confusions)
     differing: tuple[DifferingClip, ...] = Field((), exclude_if=lambda clips: not clips, description="those that one gets right come first")
     clips: tuple[NamedClip, ...] = Field(

@@ -3,10 +3,10 @@
 from functools import cache
 
 from tasks.options import Modality
-from tasks.results.comparison import ComparedNetwork, Comparison, FailedConfiguration
+from tasks.results.comparison import ComparedNetwork, Comparison, DifferingClip, FailedConfiguration
 from tests.records import some
 from tests.report.named import drawn
-from tests.report.runs import MACHINE, difference, result
+from tests.report.runs import MACHINE, difference, metrics_of, result, uid_of
 
 NAMES = ("family=TSN", "family=TRN learning_rate=0.001", "family=TSM backbone=tf_efficientnet_lite0 modality=rgb-difference")
 
@@ -54,3 +54,25 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
         ),
         failed=tuple(FailedConfiguration(name=one, step="train", reason=f"BadVideo: {one}: no frames") for one in failed),
     )
+
+
+@cache
+def versions_of(named=None, *, name=None):
+    """Two versions on clips that neither was trained on."""
+    named = named or drawn()
+    scored, roles = metrics_of(named), {"baseline": "previous", "champion": "fine-tuned"}
+    answers = zip(*(named.of(named.targets[-1], role) for role in (None, *roles)), strict=True)
+    shown = {
+        "split": "unseen",
+        "selection": "Of the 480 labelled clips of the dataset, 80 are of films that trained one of the two networks.",
+        "caution": name or "9 clips are few.",
+        "confusions": tuple(one.model_copy(update={"model": roles[one.model]}) for one in scored.confusions if one.model in roles),
+        "differing": tuple(
+            DifferingClip(uid=uid_of(i), label=label, first=first, second=second)
+            for i, (label, first, second) in enumerate(answers)
+            if first != second
+        ),
+        "clips": scored.clips,
+        "airflow_run": scored.provenance.airflow_run,
+    }
+    return comparison_of(named, num_networks=2, name=name).model_copy(update=shown)

@@ -17,7 +17,7 @@ from tests.prediction.pages import CASES as PREDICTED
 from tests.records import some
 from tests.report.a_search import search_of
 from tests.report.compared import NAMES as NETWORKS
-from tests.report.compared import comparison_of
+from tests.report.compared import comparison_of, versions_of
 from tests.report.labels import curve_of
 from tests.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, original, without_objects
 from tests.report.runs import DIRTY, metrics_of
@@ -81,6 +81,8 @@ SEARCHES = {
 COMPARISONS = {
     "comparison": lambda: comparison_of(),
     "comparison of one network": lambda: comparison_of(num_networks=1, failed=NETWORKS[1:]),
+    "comparison of two versions": lambda: versions_of(),
+    "hostile comparison of two versions": lambda: versions_of(hostile(), name=HOSTILE_NAMES[0]),
     "hostile comparison": lambda: comparison_of(name=HOSTILE_NAMES[0], failed=HOSTILE_NAMES[2:3], others=HOSTILE_NAMES),
 }
 

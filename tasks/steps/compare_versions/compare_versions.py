@@ -22,10 +22,11 @@ from tasks.model.sound.describe import describer
 from tasks.options import EvaluateOptions, GateOptions, Weights
 from tasks.results.comparison import Comparison, TabulateResult
 from tasks.results.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._plans import compared_plans_of, find_dataset, flows_of, plans_of
+from tasks.steps._plans import compared_plans_of, different, find_dataset, flows_of, plans_of
 from tasks.steps._step import finish, finished, log
 from tasks.steps._trained import Trained, find_trained
 from tasks.steps.compare_networks._tested import Tested, compared, publish
@@ -66,7 +67,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     shas = [one.found.checkpoint_sha256 for one in versions]
     if shas[0] == shas[1]:
         raise BadConfiguration(f"first and second are one network, {versions[0].found.label}; name another version")
-    clips, notes = _left(arguments.split, manifest, versions)
+    clips, selection = _left(arguments.split, manifest, versions)
     evaluate = arguments.picked(EvaluateOptions)
     # An alias moves, and so does the latest dataset; equal clips and networks have the same key, so that links to the page stay valid.
     key = content_key(
@@ -83,7 +84,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     tested = _score(versions, clips, manifest.vocabulary, evaluate, store)
-    comparison = _comparison(dataset, manifest, clips, notes, tested, evaluate)
+    comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested))
 
 
@@ -93,8 +94,8 @@ def unseen(clips: Iterable[DatasetClip], trained_on: Iterable[DatasetClip]) -> t
     return tuple(clip for clip in clips if seen.isdisjoint((clip.uid, clip.video, clip.source)))
 
 
-def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[tuple[DatasetClip, ...], tuple[str, ...]]:
-    """Select the clips to score, and word the notes on them.
+def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[tuple[DatasetClip, ...], str]:
+    """Select the clips to score, and say how many there are and why.
 
     Raises:
         BadInput: too few clips with an action, or too few source videos, are left.
@@ -113,13 +114,16 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[
             f"{text} {count(len(acting), 'clip')} with an action, of {count(num_sources, 'source video')}, {'is' if len(acting) == 1 else 'are'} left, "
             f"and a comparison takes {MIN_LEFT} of each; label clips of films that neither was trained on, and run build_dataset"
         )
-    few = GateOptions()
-    if len(acting) >= few.min_gate_clips and num_sources >= few.min_gate_sources:
-        return clips, (text,)
-    return clips, (
-        text,
-        f"{count(len(acting), 'clip')} of {count(num_sources, 'source video')} are few: only a large difference can be told from chance.",
-    )
+    return clips, text
+
+
+def _caution(result: EvaluateResult) -> str:
+    """Warn of fewer clips than a gate decides on; empty if there are enough."""
+    enough = GateOptions()
+    if result.num_clips >= enough.min_gate_clips and result.num_sources >= enough.min_gate_sources:
+        return ""
+    few = f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"
+    return f"{few} are few: only a large difference can be told from chance."
 
 
 def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
@@ -155,7 +159,7 @@ def _score(
     """Score both networks by one engine."""
     keep_to_one_gpu()
     keep_freed_memory()
-    for options in {flow for version in versions for flow in flows_of(version.plan)}:
+    for options in different(flow for version in versions for flow in flows_of(version.plan)):
         compute_flow(store, without_flow(store, clips, options), options)
     with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
 
@@ -175,6 +179,8 @@ def _score(
         ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
         used = [(version.found.label, one.engine) for version, one in zip(versions, ready, strict=True) if one.engine.has_backbone]
         if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
+            for one in ready:
+                one.close()
             ready = [made_ready(version, common_choice(used)) for version in versions]
         return [_tested(version, one, clips, vocabulary, evaluate, store) for version, one in zip(versions, ready, strict=True)]
 
@@ -203,7 +209,7 @@ def _comparison(
     dataset: Dataset,
     manifest: Manifest,
     clips: Sequence[DatasetClip],
-    notes: tuple[str, ...],
+    selection: str,
     tested: Sequence[Tested],
     evaluate: EvaluateOptions,
 ) -> Comparison:
@@ -224,7 +230,8 @@ def _comparison(
         reference=first.name,
         networks=(compared(first, None, vocabulary), compared(second, first.scored, vocabulary)),
         failed=(),
-        notes=notes,
+        selection=selection,
+        caution=_caution(first.result),
         confusions=confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
         differing=differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
         airflow_run=load(MachineSettings).airflow_url or "",

@@ -6,13 +6,16 @@ import pytest
 from tasks.errors import BadConfiguration, BadInput
 from tasks.model.checkpoints import save
 from tasks.model.class_names import no_names
+from tasks.model.engines.scorer import make_scorer
 from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
-from tasks.options import EvaluateOptions, Weights
+from tasks.model.spec import spec_of
+from tasks.options import TrainOptions, Weights
 from tasks.results.comparison import Comparison
 from tasks.results.dataset import DatasetResult
+from tasks.results.fusion import Member
 from tasks.steps.compare_versions.compare_versions import unseen
-from tasks.store.layout import Dataset, Layout
+from tasks.steps.retrain import _ready
+from tasks.store.layout import Layout
 from tests.records import some
 from tests.report.tree import Tree
 from tests.steps.in_process import STORE, Bench
@@ -27,8 +30,7 @@ PUT, TAKE = (
     {"verb": "take", "verb_class": 0, "noun": "bag", "noun_class": 20},
 )
 VOCABULARY = words({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
-SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-FIRST, SECOND = "0" * 15 + "1", "0" * 15 + "2"
+FIRST, SECOND, THIRD = (f"{number:016x}" for number in (1, 2, 3))
 
 
 def clip(film, split, uid="", source=""):
@@ -74,25 +76,29 @@ class Versions(Bench):
         self.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest=name, dataset_uri=place.folder_uri))
         return place.folder_uri
 
-    def train(self, key, dataset_uri, answer, **weights):
+    def train(self, key, dataset_uri, answer, modality="rgb", **weights):
         """Leave a network as if it had been trained on a dataset, and register it."""
-        network = Network(SPEC, seed=int(key))
+        options = TrainOptions(backbone="test_resnet", num_segments=2, modality=modality, flow_method="dis")
+        network = Network(spec_of(options), seed=int(key))
         network.head.fc_verb.bias.data[answer["verb_class"]] = 1000
         network.head.fc_noun.bias.data[answer["noun_class"]] = 1000
-        save(self.folder / "c.ckpt", network, no_names(SPEC))
+        save(self.folder / "c.ckpt", network, no_names(network.spec))
         run = Layout(STORE).run(key)
         self.store.write_file(run.train.best, self.folder / "c.ckpt")
         sha256 = self.store.stat(run.train.best).etag
         mlflow_run = self.mlflow.create_run("1").info.run_id
         self.store.write(run.train, train_result(run.train.best, sha256, mlflow_run_id=mlflow_run))
         placed = {"run_key": key, "run_uri": run.folder_uri, "decision_uri": run.decision("d").folder_uri, "dataset_uri": dataset_uri}
-        plan = plan_result(**placed, weights=weights_result(**weights), evaluate=EvaluateOptions(crops=10))
+        plan = plan_result(**placed, train=options, weights=weights_result(**weights))
         self.store.write(run.decision("d").plan, plan)
         known = {"retake.checkpoint_uri": run.train.best, "retake.checkpoint_sha256": sha256, "retake.run_key": key}
         self.mlflow.create_model_version("cook", source="", run_id=mlflow_run, tags=known)
 
     def compare(self, first="models:/cook/1", second="models:/cook/2", **options):
-        return self.run("compare_versions", first=first, second=second, crops=1, engine="pytorch", bootstrap_resamples=100, **options)
+        """Run the step, and return its result and the comparison."""
+        few = {"crops": 1, "engine": "pytorch", "bootstrap_resamples": 100}
+        result = self.run("compare_versions", first=first, second=second, **few | options)
+        return result, self.store.read(result.comparison_uri, Comparison)
 
 
 @pytest.fixture
@@ -108,8 +114,7 @@ def versions(films, mlflow, tmp_path, monkeypatch):
 
 def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(versions):
     before = set(versions.store.objects)
-    result = versions.compare()
-    comparison = versions.store.read(result.comparison_uri, Comparison)
+    result, comparison = versions.compare()
     first, second = comparison.networks
     assert (first.name, second.name) == ("cook version 1", "cook version 2")
     assert (comparison.num_clips, comparison.num_sources) == (4, 2)
@@ -126,16 +131,42 @@ def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(ve
     assert page.count("e &lt;b&gt;.mp4 0:00\N{EN DASH}0:01") >= 2
     assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons"}
     assert not versions.mlflow.models["cook"].aliases
-    assert versions.compare() == result
+    assert versions.compare() == (result, comparison)
 
 
-def test_a_network_that_another_one_started_from_trained_that_one_too(versions):
-    start = Layout(STORE).run(SECOND).train.best
-    versions.train("0" * 15 + "3", versions.dataset("other", z="train", y="val"), TAKE, weights=Weights.TRAINED, uri=start)
-    latest = Dataset(f"{STORE}/datasets/latest/").folder_uri
-    comparison = versions.store.read(versions.compare(f"runs/{FIRST}/", "models:/cook/3", dataset=latest).comparison_uri, Comparison)
+START = Layout(STORE).run(SECOND).train.best
+
+
+@pytest.mark.parametrize(
+    "made_from", [{"weights": Weights.TRAINED, "uri": START}, {"members": (some(Member, checkpoint_uri=START),)}], ids=["started", "fused"]
+)
+def test_what_a_network_was_made_from_was_trained_on_its_clips_too(versions, made_from):
+    versions.train(THIRD, versions.dataset("other", z="train", y="val"), TAKE, **made_from)
+    _, comparison = versions.compare(f"runs/{FIRST}/", "models:/cook/3", dataset=Layout(STORE).dataset("latest").folder_uri)
     assert comparison.networks[0].name == f"runs/{FIRST}/"
     assert (comparison.num_clips, comparison.num_sources) == (4, 2)
+
+
+def test_flow_that_the_clips_lack_is_computed_first(versions):
+    versions.train(THIRD, Layout(STORE).dataset("newer").folder_uri, TAKE, modality="flow")
+    _, comparison = versions.compare(second="models:/cook/3")
+    assert comparison.num_clips == sum("/flow/" in uri for uri in versions.store.objects) == 4
+
+
+def test_one_engine_scores_both(versions, monkeypatch):
+    wanted = []
+
+    def make(saved, engine, jobs):
+        wanted.append(engine)
+        scorer, used = make_scorer(saved, "pytorch", jobs)
+        return scorer, used.model_copy(update={"name": "openvino"} if len(wanted) == 1 else {})
+
+    monkeypatch.setattr(_ready, "make_scorer", make)
+    _, comparison = versions.compare(engine="auto")
+    assert wanted == ["auto", "auto", "pytorch", "pytorch"]
+    assert (
+        "cook version 1 by openvino float32 and cook version 2 by pytorch float32 so far" in comparison.networks[1].engine.fallback_reason
+    )
 
 
 def test_what_cannot_be_compared_is_refused_with_the_numbers(versions):
