@@ -1,6 +1,6 @@
 """Declare the options of predictions."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -51,5 +51,10 @@ class PredictOptions(Options):
         lt=1,
         title="Precision of intervals",
         description="Intervals are reported from the lowest probability at or above which val shows that this share of clips is right, and none if there is no such probability; only with a stride. The probability of an interval is a mean, lower than that of a clip, so fewer are reported than of clips",
+    )
+    pairs: Literal["known", "all"] = Field(
+        "all",
+        title="Actions",
+        description="known: only pairs of verb and noun that the network's training clips show are predicted as actions; all: any pair. A network whose training dataset is not in the store, and the baseline, answer any pair",
     )
     preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; slow")

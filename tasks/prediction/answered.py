@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.prediction.probabilities import Ranked, distributions, divergences
+from tasks.evaluation.scoring import Logits
+from tasks.prediction.probabilities import Distributions, Ranked, distributions, divergences
 from tasks.prediction.scored import ScoredVideoClips
-from tasks.results.prediction import PredictorRole
+from tasks.results.prediction import Predictor, PredictorRole
 from tasks.results.record import Target
-
-Temperatures = Mapping[PredictorRole, tuple[float, float]]
-"""By network: the temperatures of its verb head and its noun head."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +31,22 @@ class Answered:
     divergences: NDArray[np.float64]
 
 
-def answered(clips: ScoredVideoClips, temperatures: Temperatures, targets: Collection[Target]) -> Answered:
+def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predictor], targets: Collection[Target]) -> Answered:
     """Compute probabilities from logits.
 
     If nouns are no target, use a single noun of probability 1.
     """
-    one_noun = np.zeros((len(clips.uids), 1), np.float32)
-    likely = {
-        role: distributions(verbs, nouns if "noun" in targets else one_noun, *temperatures[role])
-        for role, (verbs, nouns) in clips.logits.items()
-    }
+    likely = {role: likely_by(predictors[role], *logits, targets) for role, logits in clips.logits.items()}
     return Answered(
         ranked={role: one.ranked() for role, one in likely.items()},
         entropies=likely["model"].entropies(),
         divergences=divergences(likely["model"], likely["against"]) if "against" in likely else np.empty(0),
     )
+
+
+def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Collection[Target]) -> Distributions:
+    """Compute one network's probabilities from logits (n, v) and (n, o)."""
+    temperatures = predictor.verb_temperature, predictor.noun_temperature
+    if "noun" not in targets:
+        return distributions(verbs, np.zeros((len(verbs), 1), np.float32), *temperatures)
+    return distributions(verbs, nouns, *temperatures, predictor.actions)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.prediction.answered import likely_by
 from tasks.prediction.intervals import Interval, intervals, reported
 from tasks.prediction.names import Names
-from tasks.prediction.probabilities import Distributions, distributions
+from tasks.prediction.probabilities import Distributions
 from tasks.prediction.scored import ScoredVideoClips, read_scored
 from tasks.results.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
@@ -70,6 +71,4 @@ def _reported(found: tuple[Interval, ...], network: Predictor) -> tuple[Interval
 
 def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:
     verbs, nouns = (np.concatenate([part.logits[role][head] for part in parts]) for head in (0, 1))
-    if "noun" not in names.targets:
-        nouns = np.zeros((len(verbs), 1), np.float32)
-    return distributions(verbs, nouns, *plan.temperatures[role])
+    return likely_by(plan.predictors[role], verbs, nouns, names.targets)

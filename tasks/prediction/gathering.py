@@ -50,7 +50,6 @@ class _Gatherer:
         self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, fetch: Callable[[str, Path], None]
     ) -> None:
         self._plan, self._names, self._labels, self._folder, self._fetch = plan, names, labels, folder, fetch
-        self._temperatures = plan.temperatures
         self._heap: list[tuple[float, int, Differing]] = []
         self._places: list[tuple[ScoredVideo, int]] = []
         self._entropies: list[float] = []
@@ -67,7 +66,7 @@ class _Gatherer:
         shown: list[ShownClip] = []
         num_read = 0
         for clips in self._read(video):
-            said = answered(clips, self._temperatures, self._names.targets)
+            said = answered(clips, self._plan.predictors, self._names.targets)
             tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
             self._write_tracks(known, clips, said)
             gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
@@ -112,7 +111,7 @@ class _Gatherer:
             first = 0
             for clips in self._read(videos[uri], with_features=True):
                 if here := [(places[first + i], i) for i in range(len(clips.uids)) if first + i in places]:
-                    said = answered(clips, self._temperatures, self._names.targets)
+                    said = answered(clips, self._plan.predictors, self._names.targets)
                     for place, i in here:
                         candidates[place] = self._candidate(videos[uri], clips, said, i)
                         # Copy: a view of one row would keep the whole array in memory.

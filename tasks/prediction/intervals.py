@@ -4,7 +4,7 @@ Legend: n windows, m cells, v verbs, o nouns.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class Interval:
 def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[Interval, ...]:
     """Find the intervals of one film.
 
-    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest verb and noun, with the product of
-    their probabilities; cells in a row with the same action are one interval. A part without windows ends an interval.
+    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action, with the product of
+    the probabilities of its verb and noun; cells in a row with the same action are one interval. A part without windows ends an interval.
 
     Args:
         starts, stops: (n,) the windows in order, in seconds.
@@ -36,11 +36,8 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
     if not len(starts):
         return ()
     found = cells(starts, stops)
-    verbs, nouns = found.smooth(likely.verbs), found.smooth(likely.nouns)
-    actions = list(zip(verbs.argmax(axis=1).tolist(), nouns.argmax(axis=1).tolist(), strict=True))
-    best = (verbs.max(axis=1) * nouns.max(axis=1)).tolist()
-    each = zip(found.starts.tolist(), found.stops.tolist(), actions, best, strict=True)
-    return merged(Interval(start, stop, *action, probability) for start, stop, action, probability in each)
+    best = replace(likely, verbs=found.smooth(likely.verbs), nouns=found.smooth(likely.nouns)).best()
+    return merged(Interval(*each) for each in zip(*(part.tolist() for part in (found.starts, found.stops, *best)), strict=True))
 
 
 def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:

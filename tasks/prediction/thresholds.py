@@ -3,14 +3,15 @@
 Legend: n clips.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, softmax
+from scipy.special import ndtri
 
-from tasks.evaluation.scoring import Logits, ScoredClips
+from tasks.evaluation.scoring import ScoredClips
+from tasks.prediction.probabilities import distributions
 from tasks.prediction.temperatures import Served
 from tasks.results.record import Target
 from tasks.wording import count, percent
@@ -38,7 +39,14 @@ NO_THRESHOLD = Threshold(None, "")
 
 
 def fit_threshold(
-    val: ScoredClips, served: Served, precision: float, targets: Collection[Target], *, crops: int, nothing_verb: int | None = None
+    val: ScoredClips,
+    served: Served,
+    precision: float,
+    targets: Collection[Target],
+    *,
+    crops: int,
+    nothing_verb: int | None = None,
+    pairs: Iterable[tuple[int, int]] = (),
 ) -> Threshold:
     """Find the lowest probability at or above which val shows that `precision` of the clips are right.
 
@@ -52,16 +60,17 @@ def fit_threshold(
         targets: the targets of the dataset.
         crops: crops per frame of the logits.
         nothing_verb: id of the verb `nothing`, if a label says it.
+        pairs: the verbs and nouns that make an action; without any, all do.
 
     Returns:
         a threshold that reports nothing if val never shows the precision, and everything if val has too few clips to tell.
     """
+    has_nouns = "noun" in targets
+    noun_logits = val.noun_logits if has_nouns else np.zeros((len(val.uids), 1), np.float32)
+    verbs, nouns, likely = distributions(val.verb_logits, noun_logits, served.verb, served.noun, pairs if has_nouns else ()).best()
+    right = (verbs == val.verb_classes) & (not has_nouns or nouns == val.noun_classes)
     if nothing_verb is not None:
-        val = val.only(val.verb_logits.argmax(axis=1) != nothing_verb)
-    likely, right = _best(val.verb_logits, served.verb, val.verb_classes)
-    if "noun" in targets:
-        likely_nouns, right_nouns = _best(val.noun_logits, served.noun, val.noun_classes)
-        likely, right = likely * likely_nouns, right & right_nouns
+        likely, right = likely[verbs != nothing_verb], right[verbs != nothing_verb]
     seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing_verb is not None else count(len(right), "val clip")
     of_crops = f"({count(crops, 'crop')} per frame)"
     if len(right) < MIN_CLIPS:
@@ -110,8 +119,3 @@ def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> N
     off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
     limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)
     return limit
-
-
-def _best(logits: Logits, temperature: float, classes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    likely: NDArray[np.float64] = softmax(logits.astype(np.float64) / temperature, axis=1).max(axis=1)
-    return likely, np.equal(logits.argmax(axis=1), classes)

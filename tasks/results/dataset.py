@@ -260,6 +260,11 @@ class Manifest(Record):
     agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
+    @property
+    def train_actions(self) -> tuple[tuple[int, int], ...]:
+        """List the pairs of verb and noun of the training clips."""
+        return tuple(sorted({(clip.verb_class, clip.noun_class) for clip in self.clips if clip.split == "train"}))
+
 
 class DatasetResult(Record):
     """`datasets/result.json`: the latest dataset.

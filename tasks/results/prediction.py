@@ -21,6 +21,7 @@ class Predictor(Record):
     the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
     None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all, or for none if
     `reports_intervals` is False; `interval_words` says where it comes from. A champion that is `provisional` had not passed the gate.
+    Without `actions`, every pair of verb and noun is predicted.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Predictor(Record):
     reports_intervals: bool = Field(True, exclude_if=lambda reports: reports)
     interval_words: str = Field("", exclude_if=lambda words: not words)
     provisional: bool = Field(False, exclude_if=lambda provisional: not provisional)
+    actions: tuple[tuple[int, int], ...] = Field((), exclude_if=lambda pairs: not pairs)
 
 
 class PredictedVideo(Record):
@@ -113,11 +115,6 @@ class PredictPlanResult(Record):
         """Return the networks of the plan, by role."""
         both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
         return {role: predictor for role, predictor in both.items() if predictor}
-
-    @property
-    def temperatures(self) -> dict[PredictorRole, tuple[float, float]]:
-        """Return the temperatures of verb head and noun head, by network."""
-        return {role: (predictor.verb_temperature, predictor.noun_temperature) for role, predictor in self.predictors.items()}
 
 
 class KnownClipsResult(Record):

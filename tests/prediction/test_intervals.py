@@ -75,6 +75,12 @@ def test_windows_a_clip_apart_are_the_clips_with_their_own_probabilities():
     assert found == (Interval(0, 16, 0, 0, pytest.approx(0.8)), Interval(16, 20, 1, 0, 0.8))
 
 
+def test_an_interval_is_the_likeliest_known_pair():
+    pair = np.array([[0.6, 0.4]] * 2)
+    likely = Distributions(pair, pair, np.array([[0, 1], [1, 0], [1, 1]]))
+    assert intervals(np.array([0.0, 8]), np.array([8.0, 16]), likely) == (Interval(0, 16, 0, 1, pytest.approx(0.24)),)
+
+
 def test_a_gap_ends_an_interval():
     one = Distributions(np.ones((2, 1)), np.ones((2, 1)))
     found = intervals(np.array([0.0, 16]), np.array([8.0, 24]), one)

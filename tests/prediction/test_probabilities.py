@@ -35,6 +35,22 @@ def test_the_best_actions_are_the_best_of_all_pairs(seed, verb_temperature, noun
         assert [pairs[verb_and_noun(action)] for action in best.ids[i].tolist()] == pytest.approx(best.probabilities[i])
 
 
+@given(st.integers(0, 1000), st.sets(st.tuples(st.integers(0, 125), st.integers(0, 352)), min_size=1, max_size=9))
+def test_of_known_pairs_the_best_are_named_and_an_unknown_one_has_probability_0(seed, pairs):
+    verbs, nouns = two(seed, 2)
+    found = distributions(verbs, nouns, 1, 1, {(3, 5), *pairs})
+    known = {pair for pair in {(3, 5), *pairs} if pair[0] < 125 and pair[1] < 352}  # of others the network has no output
+    best = found.ranked()["action"]
+    assert best.ids.shape == (2, 5)
+    for i, (verb, noun, probability) in enumerate(zip(*found.best(), strict=True)):
+        likely = sorted((found.verbs[i, v] * found.nouns[i, o] for v, o in known), reverse=True)[:5]
+        assert best.probabilities[i] == pytest.approx([*likely, *[0] * (5 - len(likely))], rel=1e-9, abs=0)
+        named = [verb_and_noun(action) for action in best.ids[i].tolist()]
+        assert known.issuperset(named[: len(likely)])
+        assert known.isdisjoint(named[len(likely) :])
+        assert (named[0], probability) == ((verb, noun), likely[0])
+
+
 def test_without_temperature_they_are_the_answers_of_the_report(make_clips, vocabulary):
     clips = make_clips(20)
     ranked = distributions(clips.verb_logits, clips.noun_logits, 1, 1).ranked()

@@ -14,13 +14,16 @@ from tasks.prediction.names import Names
 from tasks.prediction.scored import ROWS_PER_GROUP, ScoredWriter, read_scored
 from tasks.prediction.tables import PredictionTables
 from tasks.results.dataset import NO_OBJECT
-from tasks.results.prediction import PredictedVideo
+from tasks.results.prediction import PredictedVideo, Predictor
 from tasks.results.record import TARGETS, VERB_ALONE
 from tests.prediction.material import clip, write_scored
+from tests.records import some
 from tests.report.tree import csv_rows
 
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
-TEMPERATURES = {"model": (1.0, 1.0), "against": (2.0, 0.5)}
+NETWORKS = {
+    role: some(Predictor, verb_temperature=verb, noun_temperature=noun) for role, verb, noun in (("model", 1, 1), ("against", 2, 0.5))
+}
 NAME = '=1+1, "a"\n<b>.mp4'
 
 
@@ -51,7 +54,7 @@ def test_one_network_and_no_known_clips_leave_holes(tmp_path):
     (found,) = read_scored(path)
     assert list(found.logits) == ["model"]
     assert np.isnan(found.novelty).all()
-    assert answered(found, TEMPERATURES, TARGETS).divergences.shape == (0,)
+    assert answered(found, NETWORKS, TARGETS).divergences.shape == (0,)
 
 
 @pytest.mark.parametrize("content", [b"", b"no table"])
@@ -68,7 +71,7 @@ def tables(tmp_path):
         for number, num_clips in enumerate((3, 2)):
             write_scored(tmp_path / "s.parquet", num_clips, seed=number)
             (clips,) = read_scored(tmp_path / "s.parquet")
-            said = answered(clips, TEMPERATURES, TARGETS)
+            said = answered(clips, NETWORKS, TARGETS)
             video = PredictedVideo(video=f"{number:064x}", name=NAME)
             made.add(video, clips, {"m 1": said.ranked["model"], "base": said.ranked["against"]})
     return csv_rows((tmp_path / "p.csv").read_bytes()), pq.ParquetFile(tmp_path / "p.parquet")
@@ -101,7 +104,7 @@ def test_of_verbs_alone_a_row_has_the_verb_alone_and_divergence_and_entropy_are_
     names = NAMES.of_verbs()
     logits, _ = write_scored(tmp_path / "s.parquet", 3)
     (clips,) = read_scored(tmp_path / "s.parquet")
-    said = answered(clips, TEMPERATURES, names.targets)
+    said = answered(clips, NETWORKS, names.targets)
     of_verbs = [[names.action(verb, 0) for verb in row] for row in said.ranked["model"]["verb"].ids.tolist()]
     assert said.ranked["model"]["action"].ids.tolist() == of_verbs
     assert said.ranked["model"]["action"].probabilities.tolist() == said.ranked["model"]["verb"].probabilities.tolist()

@@ -47,8 +47,8 @@ def val(num_clips, num_right):
     return ScoredClips(tuple(map(str, range(num_clips))), ("s",) * num_clips, classes, np.ones(num_clips, np.int64), verbs, nouns)
 
 
-def fitted(clips, precision=0.8, targets=TARGETS, nothing_verb=None):
-    return fit_threshold(clips, Served(1, 1, "", 1), precision, targets, crops=10, nothing_verb=nothing_verb)
+def fitted(clips, precision=0.8, targets=TARGETS, **known):
+    return fit_threshold(clips, Served(1, 1, "", 1), precision, targets, crops=10, **known)
 
 
 def test_what_it_says_is_what_it_found():
@@ -92,6 +92,14 @@ def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisi
     low, high = (fitted(clips, precision) for precision in sorted(precisions))
     kept = [set(reported(found, one.probability)) if one.reports else set() for one in (low, high)]
     assert kept[1] <= kept[0]
+
+
+def test_a_threshold_is_that_of_known_pairs():
+    clips = val(20, 20)
+    all_pairs, known = fitted(clips), fitted(clips, pairs=((1, 1), (2, 1)))
+    assert (known.probability, known.words) == (all_pairs.probability, all_pairs.words)
+    assert not fitted(clips, pairs=((0, 1), (2, 1))).reports
+    assert fitted(clips, targets=VERB_ALONE, pairs=((0, 1),)) == fitted(clips, targets=VERB_ALONE)
 
 
 @pytest.mark.parametrize("targets", [TARGETS, VERB_ALONE])

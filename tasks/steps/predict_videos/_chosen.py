@@ -21,6 +21,7 @@ from tasks.store.runs import Scores
 from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]
+Pairs = tuple[tuple[int, int], ...]
 SHIPPED = Vocabulary(
     verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
 )
@@ -35,11 +36,20 @@ class Found:
     plans: tuple[PlanResult, ...]
 
 
-def registered(reference: str, store_uri: str, crops: int, store: Store, registry: Registry, precision: float | None = None) -> Found:
+def registered(
+    reference: str,
+    store_uri: str,
+    crops: int,
+    store: Store,
+    registry: Registry,
+    precision: float | None = None,
+    *,
+    known_pairs: bool = False,
+) -> Found:
     """Find a registered network, with temperatures fitted at this number of crops.
 
     Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
-    is fitted too.
+    is fitted too. With `known_pairs`, it answers the actions of its training clips alone.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -51,9 +61,11 @@ def registered(reference: str, store_uri: str, crops: int, store: Store, registr
     run = run_of(version, store_uri)
     plans = plans_of(run, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
-    measured = fitted(plans, "fine-tuned", crops, store, precision)
+    dataset = Dataset(plans[0].dataset_uri).manifest if plans else None
+    actions = store.read(dataset).train_actions if known_pairs and dataset and store.exists(dataset.uri) else ()
+    measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
     predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
-    marked = predictor.model_copy(update={"provisional": version.provisional})
+    marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})
     return Found(marked, run.folder_uri if plans else None, plans)
 
 
@@ -116,7 +128,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
     )
 
 
-def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None) -> Fitted:
+def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
     """Fit temperatures, and with `precision` a threshold, on the latest val scores, at this number of crops if possible.
 
     Otherwise the latest scores at another number are taken, and the number is named.
@@ -137,7 +149,9 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
         if precision is None:
             return temperatures, NO_THRESHOLD
         nothing = _nothing_verb(plan, store)
-        return temperatures, fit_threshold(val, temperatures, precision, result.targets, crops=result.crops, nothing_verb=nothing)
+        return temperatures, fit_threshold(
+            val, temperatures, precision, result.targets, crops=result.crops, nothing_verb=nothing, pairs=pairs
+        )
     reason = unreadable[0] if unreadable else "no answers on val clips are in the store"
     return not_calibrated(reason), NO_THRESHOLD if precision is None else without_threshold(reason)
 

@@ -38,7 +38,7 @@ def write_preview(
 
     def lines() -> Iterator[tuple[str, ...]]:
         for part in read_scored(scored):
-            ranked = answered(part, plan.temperatures, names.targets).ranked
+            ranked = answered(part, plan.predictors, names.targets).ranked
             yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
 
     def captioned() -> Iterator[Captioned]:

@@ -73,7 +73,9 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     store.ensure_bucket(arguments.store)
     registry = Registry.from_settings(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
-    model = registered(arguments.model, arguments.store, arguments.crops, store, registry, precision)
+    model = registered(
+        arguments.model, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+    )
     against, missing = _against(arguments, model, store, registry, precision)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
@@ -154,7 +156,9 @@ def _against(
         if arguments.against == "baseline":
             found = baseline_of(model, arguments.crops, store, precision)
         else:
-            found = registered(arguments.against, arguments.store, arguments.crops, store, registry, precision)
+            found = registered(
+                arguments.against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+            )
     except BadInput as error:
         return None, (str(error),)
     if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:

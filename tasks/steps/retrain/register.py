@@ -102,7 +102,7 @@ def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
         threshold=threshold.probability,
         reports=threshold.reports,
         interval_words=threshold.words,
-        actions=tuple(sorted({(clip.verb_class, clip.noun_class) for clip in manifest.clips if clip.split == "train"})),
+        actions=manifest.train_actions,
     )
 
 

@@ -183,6 +183,17 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
                     assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
 
 
+def test_only_actions_of_training_clips_are_predicted_if_asked_for(bench, predict, folder):
+    result = predict(folder, pairs="known", num_to_label=0)
+    plan = plan_of(bench, result)
+    clips = bench.store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips
+    known = {(clip.verb_class, clip.noun_class) for clip in clips if clip.split == "train"}
+    assert (set(plan.model.actions), plan.against.actions) == (known, ())
+    rows = [row for row in table(bench.store, result.table_uri) if row["network"] == plan.model.label and float(row["action_probability"])]
+    assert rows
+    assert {(int(row["action_verb_class"]), int(row["action_noun_class"])) for row in rows} <= known
+
+
 def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     videos = trained_on(bench)
     copied = next(path for path in sorted(learnt.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in videos)
