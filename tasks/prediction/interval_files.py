@@ -37,8 +37,7 @@ def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tu
     reported = {role: set(own) for role, own in one.reported.items()}
     return {
         role: tuple(
-            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in reported[role])
-            for i in own
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in reported[role]) for i in own
         )
         for role, own in one.found.items()
     }
