@@ -27,8 +27,8 @@ from tasks.model.spec import SHORT_SIDE, trained_view
 from tasks.options import TrainOptions
 from tasks.results.training import BatchTime
 
-MAX_CLIPS = 4
-"""Maximum size of the timed batch; time is proportional to size."""
+MAX_CLIPS = {"cpu": 1, "cuda": 4}
+"""Maximum size of the timed batch. On a CPU, time is proportional to size."""
 
 NUM_TIMED_CLIPS = 5
 CLIP_WIDTH = 341
@@ -54,7 +54,7 @@ def time_batch(
         kind = choose_device(device)
         if known and known.device == describe(kind).device_name:
             return known
-        return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS), kind)
+        return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS[kind]), kind)
     except (BadConfiguration, torch.OutOfMemoryError):
         return None
 
