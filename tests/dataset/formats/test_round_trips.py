@@ -191,7 +191,8 @@ def test_an_export_for_epic_has_its_columns():
 
 
 def test_a_document_of_elan_names_the_film_beside_it():
-    spans = video_spans([record("a/film.mp4", "0" * 64, 25)], {"0" * 64: [LabelSpan(0, 8, "put", "meat")]}, {})
+    records = [record("a/film.mp4", "0" * 64, 25), record("b/film.mp4", "1" * 64, 25)]
+    spans = video_spans(records, {"0" * 64: [LabelSpan(0, 8, "put", "meat")]}, {})
     (file,) = files_of("elan", WRITERS["elan"][1](spans)).values()
     assert re.findall('MEDIA_URL="(.+?)"', file.decode()) == ["file:///a/film.mp4", "./film.mp4"]
 
