@@ -238,5 +238,5 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
 
 def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo) -> IntervalRow:
     num_faint = sum(one.is_faint for one in listed)
-    counted = count(len(listed) - num_faint, "interval") + (f" and {num_faint:,} below the threshold" if num_faint else "")
+    counted = count(len(listed) - num_faint, "interval") + (f" and {num_faint:,} not reported" if num_faint else "")
     return IntervalRow(interval_bars(listed, video.clips), listed, counted)

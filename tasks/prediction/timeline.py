@@ -39,7 +39,7 @@ class ShownClip:
 class ShownInterval:
     """A stretch of a video with an action: found by a network, with its probability, or labelled, without one.
 
-    `is_faint`: its probability is below the threshold, so no file has it.
+    `is_faint`: it is not reported, so no file has it.
     """
 
     start_seconds: float
@@ -154,7 +154,7 @@ def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
 def _likely(interval: ShownInterval) -> str:
     if interval.probability is None:
         return ""
-    return f", {percent(interval.probability)}" + (", below the threshold" if interval.is_faint else "")
+    return f", {percent(interval.probability)}" + (", not reported" if interval.is_faint else "")
 
 
 def _length(clips: Sequence[ShownClip]) -> float:

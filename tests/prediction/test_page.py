@@ -191,10 +191,10 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     assert "0:02 to 0:18: put meat, 71.5 %" in tree.text
     assert "0:03 to 0:20.5: take meat" in tree.text
     assert "after the last clip" not in tree.text
-    assert "0:20 to 0:24: put sauce, 20.0 %, below the threshold" in tree.text
+    assert "0:20 to 0:24: put sauce, 20.0 %, not reported" in tree.text
     assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == 1
     spoken = [attributes["aria-label"] for attributes in tree.of("svg") if "when" in attributes.get("class", "").split()]
-    assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 below the threshold", "0 intervals", "1 labelled interval")]
+    assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 not reported", "0 intervals", "1 labelled interval")]
 
 
 def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval():
