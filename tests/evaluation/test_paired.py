@@ -8,7 +8,7 @@ from scipy.stats import binomtest, multinomial
 
 from tasks.errors import BadInput
 from tasks.evaluation.answers import Answers
-from tasks.evaluation.paired import clips_needed, differences, exact_difference, paired_difference
+from tasks.evaluation.paired import clips_needed, differences, differing, exact_difference, paired_difference
 from tasks.results.record import TARGETS
 from tests.report.named import original
 from tests.report.runs import answers_of
@@ -182,3 +182,13 @@ def test_figures_are_those_that_the_evidence_was_simulated_with():
         (-0.1155334, 0.4155334, 0.1496128, 0.2558560), abs=1e-6
     )
     assert exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
+
+
+def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first():
+    names = dict(enumerate(("put", "take", "wash")))
+    true, first, second = np.array([0, 0, 0, 0]), np.array([[0], [1], [1], [1]]), np.array([[0], [2], [0], [1]])
+    found = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
+    assert [(clip.uid, clip.label, clip.first, clip.second) for clip in found] == [
+        ("c", "put", "take", "put"),
+        ("b", "put", "take", "wash"),
+    ]

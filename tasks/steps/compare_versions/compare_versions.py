@@ -15,7 +15,6 @@ from tasks.evaluation.nothing import with_actions
 from tasks.evaluation.paired import differing
 from tasks.keys import content_key
 from tasks.media.prefetch import FramesAhead
-from tasks.media.stored_flow import compute_flow, without_flow
 from tasks.model.gpus import keep_to_one_gpu
 from tasks.model.memory import keep_freed_memory
 from tasks.model.sound.describe import describer
@@ -26,7 +25,7 @@ from tasks.results.evaluation import EvaluateResult
 from tasks.results.record import now_utc
 from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
-from tasks.steps._plans import compared_plans_of, different, find_dataset, flows_of, plans_of
+from tasks.steps._plans import compared_plans_of, find_dataset, plans_of
 from tasks.steps._step import finish, finished, log
 from tasks.steps._trained import Trained, find_trained
 from tasks.steps.compare_networks._tested import Tested, compared, publish
@@ -159,8 +158,6 @@ def _score(
     """Score both networks by one engine."""
     keep_to_one_gpu()
     keep_freed_memory()
-    for options in different(flow for version in versions for flow in flows_of(version.plan)):
-        compute_flow(store, without_flow(store, clips, options), options)
     with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
 
         def made_ready(version: Version, choice: Choice) -> Ready:

@@ -76,9 +76,9 @@ class Versions(Bench):
         self.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest=name, dataset_uri=place.folder_uri))
         return place.folder_uri
 
-    def train(self, key, dataset_uri, answer, modality="rgb", **weights):
+    def train(self, key, dataset_uri, answer, **weights):
         """Leave a network as if it had been trained on a dataset, and register it."""
-        options = TrainOptions(backbone="test_resnet", num_segments=2, modality=modality, flow_method="dis")
+        options = TrainOptions(backbone="test_resnet", num_segments=2)
         network = Network(spec_of(options), seed=int(key))
         network.head.fc_verb.bias.data[answer["verb_class"]] = 1000
         network.head.fc_noun.bias.data[answer["noun_class"]] = 1000
@@ -145,12 +145,6 @@ def test_what_a_network_was_made_from_was_trained_on_its_clips_too(versions, mad
     _, comparison = versions.compare(f"runs/{FIRST}/", "models:/cook/3", dataset=Layout(STORE).dataset("latest").folder_uri)
     assert comparison.networks[0].name == f"runs/{FIRST}/"
     assert (comparison.num_clips, comparison.num_sources) == (4, 2)
-
-
-def test_flow_that_the_clips_lack_is_computed_first(versions):
-    versions.train(THIRD, Layout(STORE).dataset("newer").folder_uri, TAKE, modality="flow")
-    _, comparison = versions.compare(second="models:/cook/3")
-    assert comparison.num_clips == sum("/flow/" in uri for uri in versions.store.objects) == 4
 
 
 def test_one_engine_scores_both(versions, monkeypatch):
