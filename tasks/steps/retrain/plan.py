@@ -39,8 +39,10 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         MissingObject: there is no such dataset.
         NothingToDo: these options were trained on this dataset and decided on before, or there is no dataset yet.
     """
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
-    dataset = find_dataset(store, arguments.store, arguments.dataset or weights.dataset_uri)
+    if weights.dataset_uri and not arguments.dataset:
+        dataset = Dataset.at(weights.dataset_uri)  # a newer one may have come since the recipe was chosen
     manifest = store.read(dataset.manifest)
     options = weights.recipe or arguments.picked(TrainOptions)
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
