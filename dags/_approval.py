@@ -71,7 +71,9 @@ class ApproveOperator(ApprovalOperator):
 
 
 class AskOperator(HITLOperator):
-    """Ask whether to start a training that the plan expects to take long; succeed at once if it is short.
+    """Ask before a training that the plan expects to take long.
+
+    It succeeds at once if the training is short.
 
     Without an answer within `approval_hours`, and after any answer but *Train*, this task and those after it are skipped.
 

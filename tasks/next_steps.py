@@ -1,4 +1,7 @@
-"""Say what a person may do next: one table of rules over the facts of a run, for the end of `make run`, the report and the page of a prediction."""
+"""List next steps by one table of rules over a run's facts.
+
+The end of `make run`, the report and the page of a prediction show them.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +22,10 @@ class Rare:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run; a rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details."""
+    """Hold the facts of a run that the rules read.
+
+    A rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details.
+    """
 
     model_name: str = ""
     has_champion: bool = False

@@ -76,7 +76,10 @@ class RunnerSettings(BaseSettings):
 
     @property
     def prediction_pool(self) -> str:
-        """Name Airflow's pool of predictions: without GPUs one of their own, so that none waits behind a training."""
+        """Name Airflow's pool of predictions.
+
+        Without GPUs they have one of their own, so that none waits behind a training.
+        """
         return "prediction" if self.gpu == "off" else "gpu"
 
 
@@ -158,12 +161,18 @@ class KubernetesSettings(BaseSettings):
 
 
 def label_url(airflow_url: str | None, uid: str = "") -> str:
-    """Make the address of the page Label, or of a clip on it, in the Airflow of a run; empty if it is not known."""
+    """Make the address of the page Label, or of a clip on it.
+
+    It is empty if the address of the run's Airflow is not known.
+    """
     return in_airflow(airflow_url, LABEL_PATH + (f"#clip={quote(uid, safe='')}" if uid else ""))
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:
-    """Make the address of a page in the Airflow of a run; empty if it is not known."""
+    """Make the address of a page in the Airflow of a run.
+
+    Empty if it is not known.
+    """
     base, dags, _ = (airflow_url or "").partition("/dags/")
     return base + path if dags and urlsplit(base).scheme in ("http", "https") else ""
 

@@ -1,4 +1,6 @@
-"""Note on a run which files were set aside, for Airflow's grid and list of runs.
+"""Note on a run which files were set aside.
+
+Airflow shows the note in its grid and in the list of runs.
 
 A task cannot note anything on its own run without the credential of a person. The scheduler, which ends the run, can.
 """
@@ -21,7 +23,10 @@ MAX_NOTE_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun") -> None:
-    """Note on an ended run how many files were set aside, and the first of them; a person's note stays."""
+    """Note on an ended run which files were set aside.
+
+    A person's note stays.
+    """
     # Every process of Airflow loads plugins, and only one of the scheduler needs these.
     from airflow.models.xcom import XComModel
     from sqlalchemy.orm import object_session

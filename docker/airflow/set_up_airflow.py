@@ -1,4 +1,7 @@
-"""Migrate Airflow's database, and create the first user and the pools that are missing. Safe to repeat."""
+"""Migrate Airflow's database, and create the first user and missing pools.
+
+Safe to repeat.
+"""
 
 import os
 import subprocess

@@ -27,7 +27,10 @@ NETWORK_SOURCES = ("plan", "configured", "prediction")
 
 
 class WeightsArguments(OutArguments, TrainOptions):
-    """The network with its weights or checkpoint and the seed, or a fusion; all training options for the preset `auto`, and to time a batch."""
+    """Name the network with its weights or checkpoint, or a fusion.
+
+    The other training options count for the preset `auto`, and for the timed batch.
+    """
 
     preset: Preset = Field("none", description="auto: choose the training options; anything else: take those that are given")
     dataset: StoreUri | None = Field(None, description="Address of the dataset that the training is for; empty takes the latest")

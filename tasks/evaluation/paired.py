@@ -111,7 +111,9 @@ def paired_difference(
 
 
 def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[DifferingClip, ...]:
-    """List the clips with different answers, those that one of the two gets right first, else in order.
+    """List the clips with different answers.
+
+    Those that one of the two gets right come first, else in order.
 
     Args:
         ours, theirs: answers of the second and of the first network for the same n clips in the same order.

@@ -61,7 +61,10 @@ class Answers:
         return other
 
     def build(self) -> Json:
-        """Say what a build would take in, and how the last training of this store was planned; it is planned anew for the new dataset."""
+        """Count the clips of a build, and describe the last training's plan.
+
+        A new dataset is planned anew.
+        """
         view = self._desk.view_of(self._recipe)
         counts = self._counts(view) if view else None
         plan = self._desk.last_plan()
@@ -73,7 +76,10 @@ class Answers:
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
-        """Say who asks, what there is to label, and how much is done; only the version if the page knows that."""
+        """Describe who asks, the clips to label, and how many are labelled.
+
+        Only the version if the page knows that.
+        """
         view = self._desk.view_of(self._recipe)
         about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
@@ -133,7 +139,7 @@ class Answers:
         return self._desk.store.read_bytes(self._found(uid)[1].uri)
 
     def video(self, reader: Reader, video: str) -> Json:
-        """Describe a video: its clips, its labels, whatever their origin, and the actions that the model suggests.
+        """Describe a video: clips, labels of any origin, and suggested actions.
 
         Of clips that this person is to read as the second, neither labels of others nor suggestions are told.
         """
@@ -150,7 +156,7 @@ class Answers:
         return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
 
     def classes(self) -> Json:
-        """List the classes in use, the names that were merged, and those that may mean the same."""
+        """List the classes in use, merged names, and names that are alike."""
         view = self._view()
         counts = self._counts(view)
         merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
@@ -163,7 +169,10 @@ class Answers:
         return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 
     def write(self, asked: AskedStatement, reader: Reader) -> Json:
-        """Append a statement of this person, and say which clips it leaves with an answer that an interval contradicts."""
+        """Append a statement of this person, and list the conflicts it leaves.
+
+        In a conflict an interval contradicts the answer about a clip.
+        """
         view = self._view()
         statement = self._statement(view, asked, reader.name)
         number = self._desk.write(statement)
@@ -179,12 +188,15 @@ class Answers:
         return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
-        """List the clips of a video that a person is to read as the second, and the intervals that would tell of them."""
+        """List the clips of a video that a person reads as the second.
+
+        The intervals that would tell of them come with them.
+        """
         unread = unread_of(answered(self._desk.cuts, ledger, video), reader)
         return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
     def _covering(self, ledger: Ledger) -> Callable[[str], Covering | None]:
-        """Return what finds the label of a clip of any cut by the intervals in it."""
+        """Make the function that labels a clip of any cut by its intervals."""
         cuts = [(cut.clips, self._coverings.of(cut, ledger)) for cut in self._desk.cuts]
         return lambda uid: next((look(clips[uid]) for clips, look in cuts if uid in clips), None)
 
@@ -210,7 +222,10 @@ class Answers:
         return view
 
     def _found(self, uid: str) -> tuple[Cut, PageClip]:
-        """Find a clip, however it was cut: a link may lead to it, or an answer arrive when the person has gone on to another cut."""
+        """Find a clip, however it was cut.
+
+        A link may lead to it, or an answer arrive when the person has gone on to another cut.
+        """
         for cut in (self._view().cut, *self._desk.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]

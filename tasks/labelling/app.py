@@ -107,7 +107,10 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
-    """Lead a stranger who follows a link to the login, by a script that is open to all: only the browser knows the hash."""
+    """Lead a stranger who follows a link to the login.
+
+    A script that is open to all does so, because only the browser knows the hash.
+    """
     if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
         return file_response(STATIC / "login.html", error.status_code)
     return JSONResponse({"detail": error.detail}, error.status_code)

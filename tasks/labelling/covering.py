@@ -47,7 +47,10 @@ class Coverings:
 
 
 def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None, known: Known | None) -> Json | None:
-    """Describe the answer about a clip and the intervals in it that say otherwise; None if somebody, or a later file, chose between them."""
+    """Describe the answer about a clip and the intervals in it that say otherwise.
+
+    None if somebody, or a later file, chose between them.
+    """
     if not interval or not in_conflict(ledger, about, interval, known):
         return None
     last = about[-1]

@@ -149,7 +149,10 @@ class Desk:
         return self._agreed[1]
 
     def last_plan(self) -> PlanResult | None:
-        """Read the plan of the last training of this store; None if there is none that can be read."""
+        """Read the plan of the last training of this store.
+
+        None if there is none that can be read.
+        """
         try:
             return self.store.read(Layout(self.store_uri).latest_plan)
         except BadInput:

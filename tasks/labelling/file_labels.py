@@ -1,4 +1,7 @@
-"""Read the labels of clips that the last build took from folders and files; those of the page are in the log."""
+"""Read the labels of clips that the last build took from folders and files.
+
+Those of the page are in the log.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +21,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FileLabel:
-    """A label of a folder, or of a line of a file, over the clips in a row that it labels."""
+    """A label by a folder or a line of a file.
+
+    It lies over the clips in a row that it labels.
+    """
 
     video: str
     start_seconds: float
@@ -29,7 +35,10 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """When each annotation file, by its name, and each record of a video, by its address, came to the store."""
+    """Times at which annotation files and videos came to the store.
+
+    Files are found by name, records of videos by address.
+    """
 
     store_uri: str
     files: Mapping[str, str]
@@ -42,7 +51,10 @@ class Uploads:
         return cls(store_uri, files, {one.uri: one.modified for one in probe_objects(store, store_uri)})
 
     def since(self, origin: str, video: str) -> str:
-        """Find out when a label came: with its file, or its folder with the video; empty if the file has gone."""
+        """Find out when a label came: with its file, or its folder with the video.
+
+        Empty if the file has gone.
+        """
         if origin.startswith("folder "):
             return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])

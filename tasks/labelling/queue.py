@@ -20,7 +20,10 @@ SECOND_READ_EVERY = 10
 
 @dataclass(frozen=True)
 class Words:
-    """A label by words, where it comes from, and since when it is there; `at` is empty if nobody can tell."""
+    """A label by words, where it comes from, and since when it is there.
+
+    `at` is empty if nobody can tell.
+    """
 
     verb: str
     noun: str
@@ -41,7 +44,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The label of a clip by the intervals in it; `number` is the place of the latest of them in the log, and `token` its token."""
+    """The label of a clip by the intervals in it.
+
+    `number` is the place of the latest of them in the log, and `token` its token.
+    """
 
     words: Words
     number: int
@@ -96,7 +102,10 @@ def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
 
 
 def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None, known: Known | None) -> bool:
-    """Check whether the latest answer about a clip and the intervals in it differ, nobody who knew both has chosen, and no later file wins."""
+    """Check whether the latest answer about a clip contradicts its intervals.
+
+    There is no conflict if somebody who knew both has chosen, or if a later file wins.
+    """
     words = ledger.words(about[-1]) if about else None
     if not words or not covering or words == (covering.words.verb, covering.words.noun):
         return False
@@ -195,7 +204,10 @@ def renamed(ledger: Ledger, words: W) -> W:
 
 
 def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """List suggestions by today's names, best first; of those that are the same by now, the best."""
+    """List suggestions by today's names, best first.
+
+    Of those that are the same by now, the best.
+    """
     found: dict[tuple[str, str], Suggestion] = {}
     for one in suggestions:
         today = renamed(ledger, one)

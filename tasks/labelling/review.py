@@ -25,7 +25,9 @@ ROWS_PER_PAGE = 50
 def reviewed(
     view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """List a page of labels of clips, intervals and files, the latest first, without what was said of clips that the person is to read as the second.
+    """List a page of labels of clips, intervals and files, the latest first.
+
+    Labels by others of clips that the person reads as the second are left out.
 
     `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
     """

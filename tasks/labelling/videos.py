@@ -1,4 +1,7 @@
-"""Describe a video for the view *Intervals*: its clips, its labels, whatever their origin, and what the model suggests."""
+"""Describe a video for the view *Intervals*.
+
+It has clips, labels of any origin, and the intervals that the model suggests.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -20,7 +23,10 @@ Json = dict[str, Any]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video; of clips that this person is to read as the second, neither labels of others nor suggestions."""
+    """Describe a video.
+
+    Of clips that this person is to read as the second, neither labels of others nor suggestions.
+    """
     clips = view.cut.by_video[video]
     said = answered(cuts, ledger, video)
     unread = unread_of(said, reader)
@@ -83,7 +89,10 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
 
 
 def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the intervals of the prediction; of a video without any, its clips, consecutive ones of the same action as one."""
+    """Return the intervals of the prediction.
+
+    Of a video without any, its clips, consecutive ones of the same action as one.
+    """
     if video in view.suggestions.intervals:
         return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
     found: list[SuggestedInterval] = []

@@ -115,14 +115,17 @@ def cancel(api: AirflowApi, screen: Screen) -> None:
 
 
 def end_tracked(mlflow: str, airflow: str) -> None:
-    """End the runs of MLflow that steps of this Airflow left at work; those that had time to ended their own."""
+    """End the runs of MLflow that steps of this Airflow left at work.
+
+    Those that had time to ended their own.
+    """
     from tasks.tracking import Tracker, end_all  # here alone: MLflow takes seconds to import
 
     end_all(Tracker.from_settings(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
 
 
 def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iterator[str]:
-    """Say in lines where the loop is: its runs, the latest datasets, the champions and the users."""
+    """List the loop's runs, latest datasets, champions and users, in lines."""
     runs = api.runs_at_work()
     yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
     for uri in (OWN_STORE, SAMPLE_STORE):

@@ -1,4 +1,4 @@
-"""Name recipes that replace the training options of a form, and choose one for a machine and its clips."""
+"""Name recipes for training options, and choose one for machine and clips."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
@@ -183,7 +183,7 @@ def choose_recipe(
 
 
 def _has_own_start(kept: Mapping[str, Any]) -> bool:
-    """Check whether options name another backbone, other weights, or an input that the backbone of `LIGHT` does not know."""
+    """Check whether options exclude the backbone and the weights of a preset."""
     return bool(
         kept.keys() & {*NAMED_STARTS, "backbone", "weights"}
         or kept.get("family") == Family.VIDEO

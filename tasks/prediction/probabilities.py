@@ -81,7 +81,10 @@ class Distributions:
 def distributions(
     verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float, pairs: Iterable[tuple[int, int]] = ()
 ) -> Distributions:
-    """Apply softmax to logits (n, v) and (n, o), divided by their head's temperature; without `pairs`, all make an action."""
+    """Apply softmax to logits (n, v) and (n, o), divided by their head's temperature.
+
+    Without `pairs`, all make an action.
+    """
     known = [(verb, noun) for verb, noun in sorted(pairs) if verb < verb_logits.shape[1] and noun < noun_logits.shape[1]]
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),

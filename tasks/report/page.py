@@ -111,13 +111,19 @@ def page(inputs: ReportInputs) -> str:
 
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[str, str, str, str]:
-    """Return a clip's name, if it is known, its uid, its address on the page Label, and the link to its frames on this page."""
+    """Return a clip's name, uid, address on Label, and link to its frames.
+
+    The name is empty if it is not known.
+    """
     frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
     return (*clip_in_words(clips, metrics.provenance.airflow_run, uid), frames)
 
 
 def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, uid: str) -> tuple[str, str, str]:
-    """Return a clip's name, if it is known, its uid, and its address on the page Label."""
+    """Return a clip's name, uid, and address on the page Label.
+
+    The name is empty if it is not known.
+    """
     named = clips.get(uid)
     name = f"{named.file} {stretch(named.start_seconds, named.stop_seconds)}" if named else ""
     return name, uid, label_url(airflow_run, uid)

@@ -125,7 +125,10 @@ def verdict_of(metrics: Metrics) -> Verdict:
 
 
 def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
-    """List why the scores of the deciding split may be too optimistic, each with its section on the page."""
+    """List why the scores of the deciding split may be too optimistic.
+
+    Each reason comes with its section on the page.
+    """
     split, checks = metrics.deciding_split, metrics.checks
     num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     num_alike = sum(pair.split == split for pair in checks.near_duplicates)

@@ -284,7 +284,10 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version; `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions."""
+    """The decision on a registered version.
+
+    `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions.
+    """
 
     promoted: bool
     champion_before: int | None

@@ -143,7 +143,10 @@ class DataChecks(Record):
 
 
 class Cell(Record):
-    """Wrongly predicted clips of one cell of a confusion matrix, by uid, the largest loss first; `num_clips` counts those not listed, too."""
+    """Wrongly predicted clips of one cell of a confusion matrix, by uid.
+
+    The largest loss comes first. `num_clips` counts those not listed, too.
+    """
 
     row: int
     column: int
@@ -168,7 +171,10 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Number of clips of one class in one split, and of their source videos; None in records of older versions."""
+    """Number of clips of one class in one split, and of their source videos.
+
+    None in records of older versions.
+    """
 
     target: Target
     split: SplitName

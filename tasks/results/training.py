@@ -18,7 +18,10 @@ def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
 
 
 class BatchTime(Record):
-    """Measured time of a training batch, of `num_clips` clips, and of its forward pass with the views of a validation."""
+    """Measured time of a training batch of `num_clips` clips.
+
+    `forward_seconds` is that of its forward pass with the views of a validation.
+    """
 
     num_clips: int
     seconds: float
@@ -69,7 +72,9 @@ class ScoredNetwork(Record):
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat; also the version before it, which decides nothing.
+    """The registered version that the fine-tuned network must beat.
+
+    Also the version before it, which decides nothing.
 
     `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known. One that is
     `provisional` has not passed the gate.

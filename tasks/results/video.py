@@ -86,7 +86,9 @@ class Inventory(Record):
 
 
 class TakenFiles(Record):
-    """Counts of the files that an ingest was offered as videos; annotation files are none of them.
+    """Counts of the files that an ingest was offered as videos.
+
+    Annotation files are none of them.
 
     `num_videos` have different contents. `num_unusable` of `num_files` were set aside; None in records of older versions.
     """

@@ -1,4 +1,6 @@
-"""Load a registered model from its own files: the room that runs on a user's machine, without store or settings.
+"""Load a registered model from its own files.
+
+This room runs on a user's machine, without store or settings.
 
 MLflow starts here. What needs other packages is imported last, so that a missing one is named.
 """

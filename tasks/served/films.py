@@ -106,7 +106,9 @@ class FilmModel:
         return pd.DataFrame(rows)
 
     def logits(self, clip: Clip, folder: Path) -> tuple[Logits, Logits]:
-        """Score one clip: verb (v,) and noun (n,), of which only the given one counts if there is one. `folder` is for optical flow.
+        """Score one clip: verb (v,) and noun (n,).
+
+        Where the network's noun is given, that of `n` is certain. `folder` is for optical flow.
 
         Raises:
             BadInput: the clip does not decode.
@@ -139,7 +141,10 @@ class FilmModel:
             }
 
     def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
-        """Cut a film as the training's films were cut; a clip of the same frame rate is taken as it is."""
+        """Cut a film as the training's films were cut.
+
+        A clip of the same frame rate is taken as it is.
+        """
         segment = self._served.segment
         if isinstance(film, np.ndarray):
             if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):
@@ -180,7 +185,10 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
 
 
 def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
-    """Read the test input of each network: snippets uint8 (t, h, w, p), or as `hearing.heard` returns it."""
+    """Read the test input of each network.
+
+    It is snippets uint8 (t, h, w, p), or as `hearing.heard` returns it.
+    """
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}
     return [

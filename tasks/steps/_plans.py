@@ -68,7 +68,7 @@ def plan_training(
 
 
 def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any) -> tuple[TrainOptions, str]:  # noqa: ANN401 - see below
-    """Find the training options that a preset stands for, and the reason if it is `auto`.
+    """Find the training options of a preset, and the reason of `auto`.
 
     Args:
         preset: the preset.

@@ -13,7 +13,7 @@ from tasks.tracking import Registry
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: its name in the option and in pages, its run's key, and its checkpoint."""
+    """A finished training: names for options and pages, key, and checkpoint."""
 
     name: str
     label: str

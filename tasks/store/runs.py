@@ -213,7 +213,10 @@ def parse_run(text: str) -> NamedRun | None:
 
 
 def run_holding(uri: str) -> Run | None:
-    """Find the training that an object in a store belongs to; None for any other object."""
+    """Find the training that an object in a store belongs to.
+
+    None for any other object.
+    """
     found = _RUN.match(uri)
     return Run(f"{found[1]}/runs/{found[2]}/") if found and found[1] else None
 

@@ -36,7 +36,10 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
-    """Name a training for people, such as `v3 · probe lite0 · 55 clips`, by the version that it registered, if it did."""
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`.
+
+    The version is left out until one is registered.
+    """
     train, members = plan.train, plan.weights.members
     kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
     modality = [train.modality] if train.modality is not Modality.RGB else []
@@ -46,7 +49,10 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
 
 
 def _short(backbone: str) -> str:
-    """Shorten a name such as `tf_efficientnet_lite0.in1k`: begin with the last part that is a word with a number."""
+    """Shorten the name of a backbone, such as `tf_efficientnet_lite0.in1k`.
+
+    It begins with the last part that is a word with a number.
+    """
     parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
     begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
     return "_".join(parts[begins[-1] :] if begins else parts)
@@ -102,26 +108,35 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
 
 
 def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
-    """End the runs of this Airflow run that nobody writes to any more: those in `trained` have finished, others failed."""
+    """End the trainings of this Airflow run that nobody writes to.
+
+    Those in `trained` have finished, others failed.
+    """
     if own := load(MachineSettings).airflow_url:
         tracker.end_left(lambda run_id, by: None if by != own else "FINISHED" if run_id in trained else "FAILED")
 
 
 def end_left_behind(tracker: Tracker) -> None:
-    """End as killed what earlier Airflow runs of this DAG left at work: a DAG has one run at a time."""
+    """End as killed the runs that earlier Airflow runs left at work.
+
+    They are of the same DAG, which has one run at a time.
+    """
     if own := load(MachineSettings).airflow_url:
         of_dag = own.rpartition("/")[0] + "/"
         tracker.end_left(lambda _, by: "KILLED" if by.startswith(of_dag) and by != own else None)
 
 
 def end_all(tracker: Tracker, airflow: str) -> None:
-    """End as killed what an Airflow without a run at work has left, by the Airflow's address."""
+    """End as killed all runs that an idle Airflow has left."""
     tracker.end_left(lambda _, by: "KILLED" if by.startswith(f"{airflow}/dags/") else None)
 
 
 @contextmanager
 def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None) -> Iterator[str]:
-    """Find or create a run, named `name` or by its key, and show it as running inside the block."""
+    """Find or create a run, and show it as running inside the block.
+
+    A new run is named `name`, else by its key.
+    """
     machine = load(MachineSettings)
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
     end_left_behind(tracker)

@@ -1,4 +1,7 @@
-"""Log models to MLflow: films in and intervals out, with a tensor module beside it where there is one."""
+"""Log models that take films and return intervals to MLflow.
+
+A tensor module lies beside a model that has one.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -46,7 +46,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model, with its checkpoint; a `provisional` champion has not passed the gate."""
+    """A version of a registered model, with its checkpoint.
+
+    A `provisional` champion has not passed the gate.
+    """
 
     version: int
     run_id: str
@@ -131,7 +134,10 @@ class Registry:
         return _registered(found)
 
     def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
-        """Find the latest version before that of `run_key`, or the latest if that has none; skip those registered by hand."""
+        """Find the latest version before that of `run_key`, or the latest if that has none.
+
+        Skip those registered by hand.
+        """
         with answering():
             found = [one for one in self._client.search_model_versions(f"name = '{model_name}'") if _can_be_scored(one)]
         versions = {one.run_key: one for one in sorted(map(_registered, found), key=lambda one: one.version)}

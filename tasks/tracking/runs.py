@@ -77,7 +77,10 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Mark the run as running inside the block, as killed if the block is ended from outside, and as failed if it fails."""
+        """Mark the run as running inside the block.
+
+        It is killed if the block is ended from outside, and failed if the block fails.
+        """
         self._set_status(run_id, "RUNNING")
         try:
             yield
@@ -98,7 +101,9 @@ class Tracker:
         self._set_status(run_id, "FINISHED")
 
     def end_left(self, status_of: Callable[[str, str], str | None]) -> None:
-        """End runs that show as running although nobody writes to them, such as those of a process that was killed.
+        """End runs that show as running although nobody writes to them.
+
+        Such runs are left by a process that was killed.
 
         `status_of` says how, from a run's id and the Airflow run that wrote to it last; None leaves it.
         """

@@ -33,7 +33,9 @@ def num_fields(num_frames: int) -> int:
 
 
 def write_pictures(path: Path, pictures: Iterator[NDArray[np.uint8]], *, is_coloured: bool = False) -> int:
-    """Write fields uint8 (2h, w), x above y, or RGB pictures uint8 (h, w, 3), and return their number.
+    """Write fields of flow or pictures, and return their number.
+
+    Fields are uint8 (2h, w), x above y; pictures are RGB uint8 (h, w, 3).
 
     Equal pictures give equal bytes.
 

@@ -96,7 +96,10 @@ def fiftyone(videos: Sequence[VideoSpans]) -> bytes:
 
 
 def cvat(videos: Sequence[VideoSpans]) -> bytes:
-    """Write CVAT for video's XML for each video: a label is a track, whose box fills the corner of the picture."""
+    """Write CVAT for video's XML for each video.
+
+    A label is a track, whose box fills the corner of the picture.
+    """
     return _archive(videos, ".xml", _cvat_document)
 
 
@@ -162,7 +165,10 @@ def _millis(seconds: float) -> int:
 
 
 def _archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
-    """Pack a document for each labelled video, under the video's name, into a zip archive that is always the same."""
+    """Pack a document for each labelled video into a zip archive.
+
+    Each has its video's name. Equal documents make equal archives.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for video in videos:

@@ -1,4 +1,4 @@
-"""Put tested networks into a table, and publish it: page, CSV, JSON, and an MLflow run."""
+"""Publish a table of tested networks: page, CSV, JSON, and MLflow run."""
 
 import json
 import tempfile
@@ -25,7 +25,10 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Tested:
-    """The plan, training and scores of one network; `others` are further names of the same training."""
+    """The plan, training and scores of one network.
+
+    `others` are further names of the same training.
+    """
 
     name: str
     plan: PlanResult

@@ -42,7 +42,10 @@ MIN_LEFT = 2
 
 @dataclass(frozen=True)
 class Version:
-    """A trained network, its plan, and the clips that trained it or chose among its epochs."""
+    """A trained network, its plan, and the clips of its training.
+
+    Clips that chose among its epochs count as such.
+    """
 
     found: Trained
     plan: PlanResult
@@ -88,7 +91,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
 
 
 def unseen(clips: Iterable[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
-    """Select the clips that share neither uid, nor film, nor source video with any clip trained on."""
+    """Select the clips whose films and source videos were not trained on."""
     seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
     return tuple(clip for clip in clips if seen.isdisjoint((clip.uid, clip.video, clip.source)))
 
@@ -141,7 +144,10 @@ def _plan_of(run: Run, store: Store) -> PlanResult:
 
 
 def _trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
-    """Yield the clips of the training, and of those whose networks it fuses or started from."""
+    """Yield the clips of the training, and of the trainings before it.
+
+    Those are of networks that it fuses or started from.
+    """
     plan = _plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
     before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]

@@ -58,7 +58,9 @@ def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report and the previews to a folder, in place of those of an earlier prediction; replace files of the same names.
+    """Copy the report and the previews to a folder.
+
+    They replace those of an earlier prediction, and files of the same names.
 
     Raises:
         BadConfiguration: the folder cannot be written to.
@@ -85,7 +87,10 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove the files that an earlier prediction wrote to this folder and nobody changed, and nothing else."""
+    """Remove the files of an earlier prediction that nobody changed.
+
+    Nothing else in the folder is touched.
+    """
     try:
         written = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -19,14 +19,20 @@ VALIDATION_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """The work of a training in words, and its time in seconds; None if nothing tells it."""
+    """The work of a training in words, and its time in seconds.
+
+    None if nothing tells it.
+    """
 
     line: str
     seconds: float | None
 
 
 def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> Estimate:
-    """Estimate the time of `train` by the timed batch of its weights, or by `earlier`, the champion's training."""
+    """Estimate the time of `train` by a timed batch, or by the champion's training.
+
+    `earlier` is the plan of that training.
+    """
     num_train, num_val = _num_clips(manifest)
     work = f"to train: at most {planned.epochs} epochs of {num_train} clips"
     if planned.head is Head.PROBE:
@@ -45,7 +51,10 @@ def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, 
 
 
 def question(expected: Estimate, max_hours: float) -> str:
-    """Word the question whether to start a training of more than `max_hours`; empty if none is to be asked."""
+    """Word the question whether to start a training of more than `max_hours`.
+
+    Empty if none is to be asked.
+    """
     if expected.seconds is None or expected.seconds <= 3600 * max_hours:
         return ""
     return f"{expected.line}. That is more than {max_hours:g} h."
@@ -63,7 +72,10 @@ def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: in
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:
-    """Estimate the seconds by an earlier training, and say which; None if it differs or left no record."""
+    """Estimate the seconds by an earlier training, and say which.
+
+    None if it differs or left no record.
+    """
     if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
     try:

@@ -154,7 +154,7 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
 def _previous(
     model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
 ) -> tuple[Champion | None, str]:
-    """Find the version before this one, or say why it has no scores of its own."""
+    """Find the version before this one, or the reason for its absence."""
     found = registry.previous(model_name, run.key)
     if found is None:
         return None, ""
@@ -192,7 +192,10 @@ def _opponent(found: RegisteredVersion, trained: PlanResult | None) -> Champion:
 def evaluations(
     place: Evaluations, splits: list[SplitName], champion: Champion | None, previous: Champion | None = None
 ) -> list[Evaluation]:
-    """List the evaluations: baseline and fine-tuned on every split, champion and previous version on the deciding one."""
+    """List the evaluations of a plan.
+
+    Baseline and fine-tuned network are scored on every split, champion and previous version on the deciding one.
+    """
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
     pairs += [(model, deciding_split(splits), f"{model}-{version.version}") for model, version in opponents if version]

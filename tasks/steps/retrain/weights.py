@@ -47,7 +47,10 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
 
 
 def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
-    """Find the dataset that the training is for; None if there is none and the preset needs none."""
+    """Find the dataset that the training is for.
+
+    None if there is none and the preset needs none.
+    """
     try:
         return find_dataset(store, arguments.store, arguments.dataset)
     except NothingToDo:
@@ -57,7 +60,10 @@ def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
 
 
 def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> BatchTime | None:
-    """Time a batch of the training, unless an earlier try of the same did; None if this machine lacks its device."""
+    """Time a batch of the training, unless an earlier try of the same did.
+
+    None if this machine lacks its device.
+    """
     machine, address = load(MachineSettings), WEIGHTS.address(arguments)
     earlier = store.read(address) if store.exists(address.uri) else None
     is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)
