@@ -55,9 +55,9 @@ class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOption
 
 
 def _asked(arguments: SearchPlanArguments) -> AskedSearch:
-    return Layout(arguments.store).search(
-        content_key(arguments.model_dump(mode="json", exclude={"preset"} if arguments.preset == "none" else None))
-    )
+    # Without effect, options that came later are left out, so that older searches are found.
+    left_out = {name for name, value in (("preset", "none"), ("views_seed", None)) if getattr(arguments, name) == value}
+    return Layout(arguments.store).search(content_key(arguments.model_dump(mode="json", exclude=left_out)))
 
 
 PLAN = Step(

@@ -132,6 +132,19 @@ def test_a_champion_that_was_named_while_another_was_cut_off_stays(candidates, i
     assert candidates.champion == 2
 
 
+def test_a_champion_that_is_rolled_back_to_is_as_provisional_as_it_was(candidates):
+    def marks():
+        return [candidates.tags(version)["retake.provisional"] for version in (1, 2)]
+
+    candidates.decide(candidates.make(passed=False, provisional=True))
+    candidates.decide(candidates.make(champion=1))
+    assert marks() == ["false", "false"]
+    candidates.roll_back(1)
+    assert marks() == ["true", "false"]
+    candidates.roll_back(2)
+    assert marks() == ["false", "false"]
+
+
 def test_rollback_moves_the_alias_back_with_a_reason(candidates):
     candidates.decide(candidates.make())
     candidates.decide(candidates.make(champion=1))

@@ -90,10 +90,14 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested))
 
 
-def unseen(clips: Iterable[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
-    """Select the clips whose films and source videos were not trained on."""
+def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
+    """Select the clips whose films and source videos were not trained on.
+
+    A source video may have had another name at the training: all films of its name today are left out with one of them.
+    """
     seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
-    return tuple(clip for clip in clips if seen.isdisjoint((clip.uid, clip.video, clip.source)))
+    sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}
+    return tuple(clip for clip in clips if clip.source not in sources)
 
 
 def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[tuple[DatasetClip, ...], str]:
@@ -103,7 +107,8 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[
         BadInput: too few clips with an action, or too few source videos, are left.
     """
     labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
-    clips = unseen(labelled, [clip for version in versions for clip in version.clips])
+    left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
+    clips = tuple(clip for clip in left if split in ("all", clip.split))
     acting = [clip for clip in clips if clip.has_action]
     num_sources = len({clip.source for clip in acting})
     of_split = "of the dataset" if split == "all" else f"of its split {split}"

@@ -66,7 +66,9 @@ def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: in
     if planned.trainable == "heads":
         num_epochs = 0 if planned.head is Head.PROBE else planned.epochs
         seen = num_train * min(planned.feature_variants, num_epochs or planned.feature_variants) + views
-        return (seen * pace.forward_seconds + num_epochs * num_train * max(pace.seconds - pace.forward_seconds, 0)) / pace.num_clips
+        num_steps = num_epochs * num_train / planned.batch_size
+        # A step of heads costs much the same for one clip as for a batch.
+        return seen * pace.forward_seconds / pace.num_clips + num_steps * max(pace.seconds - pace.forward_seconds, 0)
     validations = planned.epochs // planned.validate_every * views * pace.forward_seconds
     return (planned.epochs * num_train * pace.seconds + validations) / pace.num_clips
 

@@ -8,8 +8,8 @@ from tasks.contracts.search import (
     SearchPlanArguments,
     TrainTrialsArguments,
 )
-from tasks.errors import NothingToDo
-from tasks.options import EvaluateOptions, RegisterOptions, SearchOptions, TrainOptions
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.options import EvaluateOptions, Preset, RegisterOptions, SearchOptions, TrainOptions, with_preset
 from tasks.results.search import SearchReportResult, SuggestResult
 from tasks.settings import RunnerSettings, load
 from tasks.steps._step import log
@@ -29,7 +29,13 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
-    plan = search_plan.run(SearchPlanArguments(store=where, preset=arguments.preset, **options), store)
+    preset: Preset = "auto" if arguments.preset == "auto" else "none"
+    try:
+        # As in a form, so that one search has one address.
+        options = with_preset(arguments.preset, options)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from None
+    plan = search_plan.run(SearchPlanArguments(store=where, preset=preset, **options), store)
     common = {"store": where, "search": plan.search_uri}
     try:
         recut.run(SearchedArguments(**common), store)

@@ -46,11 +46,17 @@ def clip(film, split, uid="", source=""):
         ([clip("b", "val"), clip("c", "train")], "a"),
         ([clip("z", "train", uid="a-0")], "bc"),
         ([clip("z", "train", source="b")], "ac"),
+        ([clip("a", "train", uid="x", source="renamed")], "bc"),
         ([clip("z", "train")], "abc"),
     ],
 )
 def test_a_clip_is_unseen_if_neither_it_nor_its_film_nor_its_source_was_trained_on(trained_on, left):
     assert "".join(one.source for one in unseen([clip(film, "test") for film in "abc"], trained_on)) == left
+
+
+def test_a_film_is_seen_with_another_of_the_source_video_that_both_are_of_today():
+    today = [clip("a", "test", source="kitchen"), clip("b", "test", source="kitchen"), clip("c", "test")]
+    assert unseen(today, [clip("a", "train")]) == (today[2],)
 
 
 class Versions(Bench):

@@ -62,9 +62,9 @@ def test_without_a_training_like_it_the_line_says_who_will_know(earlier, run_uri
     [
         # 1.5 s a clip in 10 epochs of 20; half a second to look at one, in 5 validations of 6 in 10 crops.
         (WHOLE.model_copy(update={"validation_crops": 10}), 10 * 20 * 1.5 + 5 * 60 * 0.5),
-        # The backbone sees 10 views of 20 clips and one of 6; each of 10 epochs of heads has a second a clip left.
-        (HEADS, (20 * 10 + 6) * 0.5 + 10 * 20),
-        (HEADS.model_copy(update={"epochs": 4}), (20 * 4 + 6) * 0.5 + 4 * 20),
+        # The backbone sees 10 views of 20 clips and one of 6; each step of heads has 2 seconds left.
+        (HEADS, (20 * 10 + 6) * 0.5 + 10 * 20 * 2),
+        (HEADS.model_copy(update={"epochs": 4, "batch_size": 5}), (20 * 4 + 6) * 0.5 + 4 * 4 * 2),
         (HEADS.model_copy(update={"head": Head.PROBE}), (20 * 10 + 6) * 0.5),
     ],
 )
