@@ -51,11 +51,13 @@ def _ending_at_sigterm() -> Iterator[None]:
         log.error("Terminated: this process got SIGTERM; the next try goes on")
         raise SystemExit(Terminated.exit_code)
 
+    of_children = signal.getsignal(signal.SIGCHLD)
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGCHLD, of_children)
 
 
 def _run(command: Command, arguments: Options) -> str:

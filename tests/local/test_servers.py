@@ -54,7 +54,8 @@ with DAG(dag_id="slow", schedule=None, is_paused_upon_creation=False):
 with DAG(dag_id="search", schedule=None, is_paused_upon_creation=False):
     @task
     def report():
-        return {"starts_retrain": True, "retrain": {"store": "s3://won"}, "retrain_run_id": "search__0123"}
+        links = {"mlflow_run_url": "http://mlflow", "report_url": "http://mlflow/report"}
+        return {"starts_retrain": True, "retrain": {"store": "s3://won"}, "retrain_run_id": "search__0123"} | links
     report() >> RetrainWinner(task_id="retrain", report="report")
 """
 
