@@ -39,6 +39,7 @@ def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_ot
     assert taken == {
         "weights": on_cpu,
         "plan": on_cpu,
+        "ask": on_cpu,
         "train": on_gpu,
         "evaluate": on_gpu,
         "learning_curve": on_gpu,

@@ -100,7 +100,7 @@ def test_a_container_gets_what_a_step_needs_and_nothing_shows_its_secrets(bench,
     passed = set(json.loads(str(raised.value))) - {"PATH", "HOSTNAME", "HOME", "LANG", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256"}
     assert passed - {"PYTHONUNBUFFERED"} == {
         *("RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY", "RETAKE_STORE_SECRET_KEY", "MLFLOW_TRACKING_PASSWORD"),
-        *("RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "TMPDIR", "https_proxy"),
+        *("RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR", "https_proxy"),
     }
     shown = json.dumps([log.lines, DagSerialization.to_dict(dag), [getattr(operator, name) for name in operator.template_fields]])
     assert not [secret for secret in secrets.values() if secret in shown + repr(vars(operator))]
