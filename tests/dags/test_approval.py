@@ -110,4 +110,5 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
         use_auto.execute(running)
     if answer == "Use the preset auto":
         conf = triggered.value.conf
+        assert triggered.value.skip_when_already_exists, "the same answer of the same run starts one run"
         assert (conf["preset"], conf["crops"], "epochs" in conf) == ("auto", 1, False)

@@ -17,7 +17,7 @@ from dags._local import LocalStepOperator as StepOperator
 from dags._runner import RUNNERS, operator_of
 from dags._step import MlflowRunLink
 from tasks.errors import RetakeError
-from tasks.options import IngestOptions, SegmentOptions, TrainOptions
+from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
 from tests.dags.conftest import comes_true, defaults
 
@@ -282,3 +282,11 @@ def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_the
     assert {"--family=TSN", "--epochs=60"} <= set(plain)
     assert {"--family=TRN", "--epochs=3"} <= set(overlaid)
     assert plain[-1] != overlaid[-1]
+
+
+def test_no_preset_replaces_the_options_of_an_overlay(play, context):
+    play("print(json.dumps({'argv': sys.argv[1:]}))")
+    form = Form(options=(PresetOptions, TrainOptions))
+    task = {"form": form, "step": "weights", "options": (TrainOptions,), "passes": ("preset",)}
+    plain, overlaid = (step(**task, overlay=overlay).execute(context(defaults(form)))["argv"] for overlay in (None, '{"epochs": 3}'))
+    assert ("--preset=auto" in plain, "--preset=none" in overlaid) == (True, True)

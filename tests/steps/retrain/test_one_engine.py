@@ -14,7 +14,7 @@ from tasks.model.class_names import no_names
 from tasks.model.engines.openvino import _best_floating_point
 from tasks.model.network import Network
 from tasks.results.evaluation import EvaluateResult
-from tasks.results.training import Champion, PlanResult
+from tasks.results.training import Champion, PlanResult, TrainResult
 from tasks.steps.retrain import _ready
 from tasks.steps.retrain._one_engine import scored_otherwise
 from tests.steps.retrain.evaluating import CHECKPOINT, SPEC
@@ -103,6 +103,15 @@ def test_nothing_is_scored_again_but_what_another_engine_scored(score, shelf, fr
         score(model)
     assert labels(shelf) == {"pytorch float32"}
     assert scorings == splits
+
+
+def test_no_network_follows_the_previous_version_which_decides_nothing(score, shelf, fragile):
+    fragile("float32")
+    weak = shelf.read(f"{RUN}train/result.json", TrainResult)
+    shelf.plan(previous=Champion(version=1, checkpoint_uri=weak.checkpoint_uri, checkpoint_sha256=weak.checkpoint_sha256), crops=1)
+    score("previous")
+    score("baseline")
+    assert {model: used.name for (model, _), used in engines(shelf).items()} == {"previous": "pytorch", "baseline": "openvino"}
 
 
 @pytest.mark.parametrize(("first", "between"), [("fine-tuned", "baseline"), ("baseline", "fine-tuned")])

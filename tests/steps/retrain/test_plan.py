@@ -7,6 +7,7 @@ import pytest
 from tasks.contracts.retrain import PlanArguments
 from tasks.options import FEW_CLIPS, Head, TrainOptions
 from tasks.promotion.gate import deciding_split
+from tasks.results.dataset import DatasetResult
 from tasks.results.training import Champion, PlanResult
 from tasks.settings import MlflowSettings, load
 from tasks.steps.retrain._few_clips import advice
@@ -16,6 +17,7 @@ from tasks.steps.retrain.plan import evaluations, rate_warning
 from tasks.store.layout import Layout
 from tasks.store.runs import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
+from tests.records import some
 from tests.steps.in_process import STORE
 from tests.steps.retrain.bench import DATASET
 from tests.steps.retrain.test_estimate import manifest
@@ -143,6 +145,9 @@ def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_
     verbs.store.write(f"{short.run_uri}train/result.json", train_result("c", "0"))
     assert plan(max_hours=1e-9).question == ""
     assert verbs.store.read(Layout(STORE).latest_plan) == plan()
+    newer = some(DatasetResult, dataset_uri=f"{STORE}/datasets/newer/")
+    verbs.store.write(Layout(STORE).latest_dataset, newer)
+    assert verbs.run("plan", weights_result=out, preset="auto").dataset_uri == DATASET
 
 
 def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_plan(verbs, monkeypatch):

@@ -161,6 +161,7 @@ def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips
             assert {clip.source for clip in bench.val_of(Dataset(uri))} <= {clip.source for clip in held_out}
     winner = cutting_of(done.trials[done.winner].values, own_cutting)
     assert result.retrain["dataset"] == (done.plan.dataset_uri if winner == own_cutting else recut.of(winner).dataset_uri)
+    assert result.retrain["preset"] == "none", "auto would replace what the winner has of the form's own values"
     before = bench.under("searches"), bench.under("clips")
     searched(bench, **HEADS | options, num_trials=4)
     assert (bench.under("searches"), bench.under("clips")) == before
