@@ -69,9 +69,10 @@ def _dataset_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
 
 
 def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[str]:
-    plan = run.first("plan")
-    if plan is not None and plan.state == "skipped":
-        lines = api.log_lines(run.ref, plan)
+    # A skipped `weights` skips `plan`, too, which then has no log.
+    skipped = [task for step in ("weights", "plan") if (task := run.first(step)) and task.state == "skipped"]
+    if skipped:
+        lines = api.log_lines(run.ref, skipped[0])
         note = next(
             (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
         )
@@ -79,6 +80,9 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
         if found := find_decision(note):
             yield from _earlier(store, found)
         return
+    weights = _result(api, run, "weights")
+    if weights is not None and weights.get("chosen"):
+        yield str(weights["chosen"])
     for step, model in _ENDINGS.items():
         if (result := _result(api, run, step)) is not None:
             yield from _lines(store, model.model_validate(result))

@@ -12,7 +12,7 @@ from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult, TakenFil
 from tests.records import some
 from tests.report.named import without_objects
 from tests.report.runs import metrics_of
-from tests.steps.shelf import Shelf
+from tests.steps.shelf import Shelf, weights_result
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
 SUMMARY = some(
@@ -65,7 +65,7 @@ def run(dag_id, **states):
 
 
 INGESTED = run("ingest_videos", ingest="success", summarise="success")
-TRAINED = run("retrain", plan="success", compare="success", report="success", decide="success")
+TRAINED = run("retrain", weights="success", plan="success", compare="success", report="success", decide="success")
 SKIPPED = run("retrain", plan="skipped", compare="skipped", report="skipped", decide="skipped")
 TABLE = {
     f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |",
@@ -74,11 +74,12 @@ TABLE = {
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
-    api = Api({"summarise": SUMMARY, **RESULTS})
+    api = Api({"summarise": SUMMARY, "weights": weights_result(chosen="auto: a probe, for no GPU"), **RESULTS})
     text = "\n".join(report(api, stored(TABLE), [INGESTED, TRAINED]))
     for part in (
         "3 video files: 2 different videos, 1 set aside; 9 clips",
         "notes.mp4: no video stream",
+        "auto: a probe, for no GPU",
         "| verb | 0.60 |",
         "decision: promoted: 0.60 beats 0.10",
         "models:/retake-tsn/3",
