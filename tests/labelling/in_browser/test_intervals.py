@@ -10,6 +10,8 @@ from tasks.media.label_log import read_log
 from tests.labelling.page import STORE
 
 TO = "\N{EN DASH}"
+# One call: the page draws the grips anew whenever labels of others arrive.
+BOXES = "() => [[...document.querySelectorAll('.grip')].at(-1), document.getElementById('timeline')].map((box) => box.getBoundingClientRect().toJSON())"
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 
 
@@ -34,7 +36,7 @@ def test_an_interval_is_made_by_keyboard_and_a_suggestion_dragged_by_pointer(vis
     for key in ("Space", "Home", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     expect(page.locator("#draft")).to_have_text(f"Suggested 86 %: take bag, 0:04.00{TO}0:08.00")
-    grip, box = page.locator(".grip").last.bounding_box(), page.locator("#timeline").bounding_box()
+    grip, box = page.evaluate(BOXES)
     page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + 10)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 4, grip["y"] + 12, steps=4)
