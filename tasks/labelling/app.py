@@ -77,6 +77,7 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
     app.exception_handler(RetakeError)(_refused)
     app.exception_handler(HTTPException)(_stranger)
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
+    app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
     for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader), _writes(of_cut, reader)):
         app.include_router(router, dependencies=[Depends(begin)])
     return app

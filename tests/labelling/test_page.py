@@ -63,6 +63,7 @@ def test_a_stranger_sees_nothing(store):
     login = client.get("/", headers={"accept": "text/html"})
     assert (login.status_code, 'src="static/login.js"' in login.text) == (401, True)
     assert "api/v2/auth/login?next=" in client.get("/static/login.js").text
+    assert "_top" in client.get("/static/lead_out.js").text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import { clipsView } from "./clips.js";
 import { keepListsNew } from "./filters.js";
 import { intervalsView } from "./intervals.js";
 import { areSingleKeysOn, listen, setSingleKeys } from "./keys.js";
+import "./lead_out.js";
 import { Outbox } from "./outbox.js";
 import { reviewView } from "./review.js";
 import { changed, refresh, session } from "./session.js";

@@ -129,12 +129,18 @@ def test_the_page_shows_a_clip_within_a_second_and_the_next_within_200_ms(visit)
     assert sorted(times)[4] < 200
 
 
-def test_keys_reach_the_page_in_the_frame_that_airflow_shows_it_in(visit, address):
+def test_keys_reach_the_page_in_the_frame_of_airflow_and_links_lead_out_of_it(visit, address):
     page = visit(at=address.replace("retake/label/", "plugin/label"))
     frame = page.frame_locator("iframe")
     expect(frame.locator(READY)).to_be_visible()
     page.keyboard.press("Enter")
     expect(frame.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+    run = {"dag_id": "retrain", "dag_run_id": "r1", "state": "running", "start_date": "2026-01-01T00:00:00Z"}
+    page.route("**/dagRuns/list", lambda route: route.fulfill(json={"dag_runs": [run]}))
+    page.route("**/dags/retrain/runs/r1", lambda route: route.fulfill(body="the run"))
+    frame.locator("#stop-open").click()
+    frame.get_by_role("link", name="retrain").click()
+    page.wait_for_url("**/dags/retrain/runs/r1")
 
 
 def test_hostile_names_are_text_everywhere(visit, store, cuts):
