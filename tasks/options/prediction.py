@@ -53,7 +53,7 @@ class PredictOptions(Options):
         description="Intervals are reported from the lowest probability at or above which val shows that this share of clips is right, and none if there is no such probability; only with a stride. The probability of an interval is a mean, lower than that of a clip, so fewer are reported than of clips",
     )
     pairs: Literal["known", "all"] = Field(
-        "all",
+        "known",
         title="Actions",
         description="known: only pairs of verb and noun that the network's training clips show are predicted as actions; all: any pair. A network whose training dataset is not in the store, and the baseline, answer any pair",
     )
