@@ -1,14 +1,14 @@
 """# Dataset
 
 Collects the labels of all clips, assigns their source videos to train, val and test, and writes the dataset with its histograms.
-It runs whenever `ingest_videos` added something, and by hand with a form. A dataset that differs from the last starts `retrain`; else `dataset` is skipped, pink.
+It runs whenever `ingest_videos` added something, and by hand with a form. A dataset that differs from the last starts `retrain`; else `dataset` is skipped, pink, or `split` where no clip has a label yet.
 
 **Owner**: the operator of this Retake.
 
 **When it fails**
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Red, in `label`*: an annotation file cannot be read; the log names file, line and reason. Upload a corrected file and clear the task.
-- *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, for example because there are no labels. The log says what is missing.
+- *Red, in `split` or `dataset`*: the labelled clips do not make a dataset, for example because all show one action. The log says what is missing.
 
 A rejected or overridden label does not fail a run; the log of `label` names it. The log also says how folder names were read, which clips are
 left out, and which names may mean the same class. To merge names, write `annotations/classes.csv` with the columns target, name and same_as.

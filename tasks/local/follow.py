@@ -33,6 +33,12 @@ class FollowedRun:
         """Find the task of a step."""
         return next((task for task in self.tasks if task.step == step), None)
 
+    @property
+    def lacks_labels(self) -> bool:
+        """Check whether the run built no dataset because no clip has a label."""
+        split = self.first("split")
+        return split is not None and split.state == "skipped"
+
 
 class StepFailed(RetakeError):
     """A step failed; `code` is the exit code of the command."""
@@ -61,7 +67,7 @@ def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
 
 
 def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[FollowedRun]:
-    """Start the first DAG and follow the chain to the end of the last one.
+    """Start the first DAG and follow the chain to the end of the last one, or to the first without labels.
 
     Raises:
         StepFailed: a step failed; the message has its error and the end of its log.
@@ -71,6 +77,8 @@ def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[Foll
     for dag_id in CHAIN:
         ref = _next_run(api, choices, screen, done, dag_id)
         done.append(follow_run(api, ref, screen, done))
+        if done[-1].lacks_labels:
+            break
     return done
 
 

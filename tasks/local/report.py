@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.follow import FollowedRun
-from tasks.next_steps import next_steps
+from tasks.next_steps import Facts, next_steps
 from tasks.report.page_scores import facts_of
 from tasks.results.dataset import DatasetResult, LabelResult
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.metrics import Metrics
 from tasks.results.record import SetAside
 from tasks.results.video import IngestResult, SummaryResult
+from tasks.settings import label_url
 from tasks.store.objects import Store
 from tasks.store.runs import Comparing, Decision, find_decision
 
-REMEDY = "to use them, name their folders by label, such as 'put meat' or 'wave', or label them in a CSV: docs/labels.md"
+REMEDY = (
+    "to use them, label them on the page Label, name their folders by label, such as 'put meat' or 'wave', or add a CSV: docs/labels.md"
+)
 
 Ending = CompareResult | DecideResult | ReportResult
 
@@ -89,15 +92,20 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
 
 
 def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    reported, decided = (_result(api, followed[-1], step) for step in ("report", "decide"))
-    if reported is None:
+    last = followed[-1]
+    reported, decided = (_result(api, last, step) for step in ("report", "decide"))
+    labels = [LabelResult.model_validate(result) for run in followed if (result := _result(api, run, "label"))]
+    num_unlabelled = sum(result.num_clips - result.num_labelled for result in labels[-1:])
+    if last.lacks_labels:
+        yield "nothing was trained: no clip has a label"
+        facts = Facts(num_unlabelled=num_unlabelled, label_url=label_url(api.task_page(last.ref, last.tasks[0])))
+    elif reported is not None:
+        has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None
+        facts = facts_of(store.read(ReportResult.model_validate(reported).metrics_uri, Metrics), num_unlabelled, has_champion=has_champion)
+    else:
         return
-    labels = [LabelResult.model_validate(found) for run in followed if (found := _result(api, run, "label"))]
-    num_unlabelled = sum(found.num_clips - found.num_labelled for found in labels[-1:])
-    metrics = store.read(ReportResult.model_validate(reported).metrics_uri, Metrics)
-    has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None
     yield "next:"
-    for step in next_steps(facts_of(metrics, num_unlabelled, has_champion=has_champion)):
+    for step in next_steps(facts):
         yield f"  {step.text} {step.url}".rstrip()
 
 

@@ -27,7 +27,7 @@ class FakeAirflow:
     """Runs end at the second look at them. `silent` DAGs update no asset; `failing` ones fail with the given log."""
 
     def __init__(self):
-        self.silent, self.failing, self.at_work = set(), {}, None
+        self.silent, self.failing, self.skipped, self.at_work = set(), {}, {}, None
         self.triggered, self.looks, self.unpaused = [], {}, set()
         self.logins = self.outage = self.event_looks = self.num_queued_looks = 0
         self.import_errors = []
@@ -63,7 +63,8 @@ class FakeAirflow:
                 if self.looks[run_id] < 2:
                     return self.reply(task_instances=[task("a.work", "running"), task("after", None)], total_entries=2)
                 ended = "failed" if dag_id in self.failing else "success"
-                return self.reply(task_instances=[task("a.work", ended)], total_entries=1)
+                skipped = [task(self.skipped[dag_id], "skipped")] if dag_id in self.skipped else []
+                return self.reply(task_instances=[task("a.work", ended), *skipped], total_entries=1 + len(skipped))
             case "GET", ["dags", dag_id, "dagRuns", _, "taskInstances", _, "logs", _]:
                 events = self.failing.get(dag_id, ["round 1"])
                 heading = ["::group::Log message source details", "/a/file", "::endgroup::"]
@@ -164,6 +165,11 @@ def test_what_had_nothing_new_does_not_end_the_chain(api, airflow, output):
     assert [run.ref.dag_id for run in run(api, output)] == list(CHAIN)
     assert [dag_id for dag_id, _ in airflow.triggered] == list(CHAIN)
     assert airflow.triggered[-1] == ("retrain", {"store": "s3://retake", "epochs": 2})
+
+
+def test_without_labels_the_chain_ends_before_a_training(api, airflow, output):
+    airflow.skipped = {"build_dataset": "split"}
+    assert [run.ref.dag_id for run in run(api, output)] == ["ingest_videos", "build_dataset"]
 
 
 @pytest.mark.parametrize(

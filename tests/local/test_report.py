@@ -45,6 +45,9 @@ class Api:
     def log_lines(self, *_):
         return self.plan_log
 
+    def task_page(self, run, _):
+        return f"http://airflow/dags/{run.dag_id}/runs/{run.run_id}"
+
 
 def stored(objects):
     """A store of records and of text, by their address."""
@@ -143,6 +146,16 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         "  and 21 more; the log of `label` lists all",
         REMEDY,
         "1 clip of val or test stay out",
+    ]
+
+
+def test_without_labels_it_leads_to_the_page_label():
+    labels = some(LabelResult, num_clips=22, num_labelled=0)
+    lines = list(report(Api({"label": labels}), Shelf(), [INGESTED, run("build_dataset", label="success", split="skipped")]))
+    assert lines[-3:] == [
+        "nothing was trained: no clip has a label",
+        "next:",
+        "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/",
     ]
 
 

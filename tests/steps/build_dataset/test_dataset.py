@@ -24,17 +24,22 @@ def manifest_of(bench, dataset):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (("a.mp4", "b.mp4"), "none of the 2 clips has a label: name folders as in 'put meat' or 'wave'"),
         (("put meat/a.mp4", "put meat/b.mp4"), "training needs at least two actions: label another"),
         (("put meat/a.mp4", "take bag/b.mp4"), "val would be empty"),
     ],
-    ids=["no labels", "a single class", "val larger than the data"],
+    ids=["a single class", "val larger than the data"],
 )
 def test_labels_that_make_no_dataset(bench, names, told):
     taken_in(bench.store, names)
     with pytest.raises(BadInput, match=told):
         bench.split(val_share=0.5)
     assert not list(bench.store.list(f"{STORE}/datasets/"))
+
+
+def test_without_any_label_there_is_nothing_to_do(bench):
+    taken_in(bench.store, ("a.mp4", "b.mp4"))
+    with pytest.raises(NothingToDo, match="none of 2 clips has a label yet: label some on the page Label"):
+        bench.split()
 
 
 def test_a_class_with_one_clip_is_taught_and_not_tested(bench):
