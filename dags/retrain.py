@@ -19,7 +19,7 @@ Without an answer in time the champion stays.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
-  The run goes on without `learning_curve`; *Decide again* puts it into the next report.
+  Nothing waits for `learning_curve`; clear it with its downstream tasks, and `report_with_curve` puts it into the report.
 - *Grey, never starting*: `train`, `evaluate` and `learning_curve` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
@@ -102,6 +102,7 @@ with DAG(
         plan=PLAN,
         execution_timeout=timedelta(hours=12),
     )
+    with_curve = step_task(retrain.REPORT, FORM, task_id="report_with_curve", plan=PLAN, execution_timeout=HOUR)
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
         report = step_task(retrain.REPORT, FORM, plan=PLAN, execution_timeout=HOUR)
@@ -118,6 +119,5 @@ with DAG(
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
-    [ask, flow, sound] >> train >> evaluate >> compare
-    train >> curve
-    ended(curve, "curve_ended") >> report
+    [ask, flow, sound] >> train >> evaluate >> [compare, curve]
+    [report, ended(curve, "curve_ended")] >> with_curve

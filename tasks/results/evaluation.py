@@ -262,7 +262,10 @@ class CompareResult(Record):
 
 
 class ReportResult(Record):
-    """Addresses of a report's page, numbers and model card, and the question shown for approval."""
+    """Addresses of a report's page, numbers and model card, and the question shown for approval.
+
+    `awaits_curve`: the learning curve had not ended when it was written.
+    """
 
     report_uri: str
     metrics_uri: str
@@ -272,6 +275,7 @@ class ReportResult(Record):
     approval_hours: int
     question: str
     mlflow_run_url: str
+    awaits_curve: bool = False
 
 
 class RegisterResult(Record):

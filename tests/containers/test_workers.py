@@ -45,6 +45,7 @@ def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_ot
         "learning_curve": on_gpu,
         "compare": on_cpu,
         "report": on_cpu,
+        "report_with_curve": on_cpu,
         "register": on_cpu,
         "decide": on_cpu,
     }

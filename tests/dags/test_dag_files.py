@@ -187,7 +187,8 @@ CHAINS = {
     "build_dataset": ["label split dataset"],
     "retrain": [
         "prepare.weights prepare.plan prepare.ask prepare.flows prepare.flow train evaluate publish.compare publish.report publish.register",
-        "prepare.ask prepare.sound train learning_curve curve_ended publish.report",
+        "prepare.ask prepare.sound train evaluate learning_curve curve_ended report_with_curve",
+        "publish.report report_with_curve",
         "publish.register publish.approve publish.decide",
         *("prepare.ask prepare.use_auto", "prepare.ask train", "prepare.plan evaluate", "publish.register publish.decide"),
     ],
@@ -234,7 +235,7 @@ SOME, DONE, ALL = "none_failed_min_one_success", "all_done_min_one_success", "al
 RULES = {
     "ingest_videos": {"summarise": SOME},
     "build_dataset": {},
-    # A skipped branch is no failure; the report waits for the learning curve, however it ends.
+    # A skipped branch is no failure, nor is a learning curve that failed.
     "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "curve_ended": ALL, "publish.decide": SOME},
     # A row for what failed, and no network waits for another.
     "compare_networks": {"network.weights": ALL, "tabulate": DONE},

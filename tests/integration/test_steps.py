@@ -60,7 +60,7 @@ def listing(workshop):
 
 @pytest.mark.parametrize(
     ("dag_id", "num_tasks"),
-    [("ingest_videos", 1 + 2 + 1), ("build_dataset", 3), ("retrain", 7 + 1 + 2 + 1 + 1 + 5)],
+    [("ingest_videos", 1 + 2 + 1), ("build_dataset", 3), ("retrain", 7 + 1 + 2 + 1 + 1 + 1 + 5)],
 )
 def test_every_task_of_a_dag_succeeds(chain, dag_id, num_tasks):
     states = chain.states[dag_id]

@@ -41,25 +41,31 @@ from tasks.results.training import PlanResult, TrainResult
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.steps._plans import sounds_of
 from tasks.steps._step import finish, finished, log, write_files
-from tasks.steps.retrain._evidence import evaluation_results, predictions, predictions_of_actions
+from tasks.steps.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
+from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
-from tasks.tracking import Tracker, tracked_run
+from tasks.tracking import Registry, Tracker, tracked_run
 
 MAX_PLAYABLE_BYTES = 16 << 20
 """Maximum size of the clips in a page; others are named by their address."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> ReportResult:
-    """Write page, numbers and card to the store and into the MLflow run."""
+    """Write page, numbers and card to the store and into the MLflow run.
+
+    They are written anew once the learning curve has ended, for which nothing waits.
+    """
     place = REPORT.address(arguments)
-    if earlier := finished(store, place):
+    decision = decision_of_plan(arguments.plan)
+    has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
+    earlier = finished(store, place)
+    if earlier and not (earlier.awaits_curve and has_curve):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
-    decision = Decision(plan.decision_uri)
     compared = store.read(decision.compare)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
@@ -79,6 +85,9 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), kept)
+        if earlier:
+            _describe_registered(store, plan)
+            tracker.finish(run_id)
     report_url = f"{url}/artifacts/{kept}/report.html"
     result = ReportResult(
         report_uri=place.page,
@@ -89,9 +98,18 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         approval_hours=compared.gate.approval_hours,
         question=approval_question(metrics, report_url),
         mlflow_run_url=url,
+        awaits_curve=not has_curve,
     )
     log.info("the report: %s", result.report_url)
     return finish(store, place, result)
+
+
+def _describe_registered(store: Store, plan: PlanResult) -> None:
+    """Describe the registered version, if there is one, by the card with the learning curve."""
+    registered = Run(plan.run_uri).register
+    if store.exists(registered.uri):
+        registry = Registry.from_settings(load(MlflowSettings))
+        registry.describe(plan.model_name, store.read(registered).version, version_description(store, plan))
 
 
 def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
@@ -200,15 +218,15 @@ def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
 
 
 def _why_no_curve(store: Store, decision: Decision) -> str:
-    """Say why the step `learning_curve` left no result: it kept its reason, or failed."""
+    """Say why the step `learning_curve` left no result: it kept its reason, or has not ended well."""
     kept = decision.no_learning_curve
     if store.exists(kept.uri):
         return store.read(kept).reason.rstrip(".")
     run_url = load(MachineSettings).airflow_url
     where = f"in Airflow, at {run_url}/tasks/learning_curve, " if run_url else ""
     return (
-        f"the step learning_curve failed, or did not run. Its log {where}says why. Then start retrain with Decide again ticked in the form, to have it "
-        "in the report"
+        f"the step learning_curve has not ended well so far. This page is written anew once it has. Its log {where}says how far it is, or why it "
+        "failed; after a failure, start retrain with Decide again ticked in the form"
     )
 
 

@@ -14,7 +14,7 @@ from tasks.evaluation import fingerprints
 from tasks.evaluation.scores_file import to_parquet
 from tasks.model.sound.recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
-from tasks.results.evaluation import CompareResult
+from tasks.results.evaluation import CompareResult, RegisterResult
 from tasks.results.learning_curve import NoLearningCurve
 from tasks.results.metrics import Metrics
 from tasks.results.sound import SoundRecipe, SoundResult
@@ -46,7 +46,7 @@ def of_vocabulary(clips, vocabulary):
     )
 
 
-def reported(shelf, folder):
+def reported(shelf, folder, mlflow=None):
     """Run the step, and once more; return its result and the run in MLflow."""
 
     def frames(store, clips, spec):
@@ -57,7 +57,7 @@ def reported(shelf, folder):
         return paths
 
     with pytest.MonkeyPatch.context() as patch:
-        mlflow = connected(MlflowInMemory(), patch)
+        mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
         patch.setattr(report, "cache_test_frames", frames)
         arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
@@ -163,22 +163,29 @@ def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_p
     assert ("allowed to keep" in page) is bool(asked)
 
 
-def test_a_page_without_a_learning_curve_says_that_its_step_failed_and_where_its_log_is(written):
+def test_a_page_without_a_learning_curve_says_that_its_step_has_not_ended_and_where_its_log_is(written):
     result, objects, _ = written
     page = objects[result.report_uri].decode()
-    assert "There is no learning curve: the step learning_curve failed, or did not run." in page
+    assert "There is no learning curve: the step learning_curve has not ended well so far." in page
     assert f"{AIRFLOW_RUN}/tasks/learning_curve" in page
     assert "Decide again" in page
 
 
-def test_a_page_without_a_learning_curve_has_the_reason_that_its_step_kept(written, tmp_path):
+def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how_and_the_run_is_finished(written, tmp_path):
     result, objects, _ = written
-    shelf = unreported(objects)
+    shelf, mlflow = Shelf(), MlflowInMemory()
+    shelf.objects |= objects
     shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
-    reported(shelf, tmp_path)
-    assert (
-        "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in shelf.objects[result.report_uri].decode()
-    )
+    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
+    mlflow.create_registered_model("m")
+    version = mlflow.create_model_version("m", "s", "r", {}, description="without")
+    again, run = reported(shelf, tmp_path, mlflow)
+    assert (again.awaits_curve, again.report_url) == (False, result.report_url)
+    page = shelf.objects[result.report_uri]
+    assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
+    assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
+    assert shelf.objects[result.card_uri].decode().endswith(version.description)
+    assert run.info.status == "FINISHED"
 
 
 @pytest.mark.parametrize("is_described", [True, False])
