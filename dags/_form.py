@@ -1,5 +1,6 @@
 """Make trigger forms from option models, and resolve the options of a run."""
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
     The options of a named preset are put in place, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
 
     A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
-    options of the latest event that this DAG knows.
+    options of one event that this DAG knows.
 
     Raises:
         AirflowFailException: options are unknown or out of range; the message names each.
@@ -122,7 +123,7 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
     """
     given = dict(context["params"])
     known = _names(form.models())
-    if event := _latest_event(context):
+    if event := _event(context, form):
         given |= {name: value for name, value in event.params.items() if name in known}
         if event.store is not None:
             given["store"] = event.store
@@ -178,14 +179,23 @@ def _limits(field: Mapping[str, Any]) -> str | None:
     return f"Allowed: {limits}" if limits else None
 
 
-def _latest_event(context: Context) -> Handover | None:
-    events = [event for group in context["triggering_asset_events"].values() for event in group]
+def _event(context: Context, form: Form) -> Handover | None:
+    """Choose the event whose options a run takes: the latest with options that are no defaults, else the latest.
+
+    The others are logged, so that a person can start a run for each.
+    """
+    events = sorted((event for group in context["triggering_asset_events"].values() for event in group), key=lambda event: event.timestamp)
     if not events:
         return None
-    handovers = [_checked(Handover, event.extra, "asset event: ") for event in sorted(events, key=lambda event: event.timestamp)]
-    if passed_over := sorted({handover.store or "no store" for handover in handovers} - {handovers[-1].store or "no store"}):
-        log.warning("several events started this run, and it uses the latest only; trigger it by hand for %s", ", ".join(passed_over))
-    return handovers[-1]
+    defaults = {name: value for model in (*form.models(), *form.then) for name, value in model().model_dump(mode="json").items()}
+    handovers = [_checked(Handover, event.extra, "asset event: ") for event in events]
+    changed = [{name: value for name, value in handover.params.items() if value != defaults.get(name)} for handover in handovers]
+    number = max(range(len(events)), key=lambda number: (bool(changed[number]), number))
+    described = [f"{handover.store or 'no store'} with {json.dumps(given)}" for handover, given in zip(handovers, changed, strict=True)]
+    if passed_over := sorted(set(described) - {described[number], f"{handovers[number].store or 'no store'} with {{}}"}):
+        others = "; ".join(passed_over)
+        log.warning("several events started this run; it takes %s, so trigger it by hand for %s", described[number], others)
+    return handovers[number]
 
 
 def _validated(model: type[Options], given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -177,9 +177,38 @@ def test_no_option_of_one_step_has_the_name_of_another_steps():
     assert len(names) == len(set(names))
 
 
-def test_the_latest_of_several_events_counts_and_the_others_are_named(resolved, caplog):
-    assert resolved(retrain, None, {"store": "s3://old"}, {"store": "s3://new"})["store"] == "s3://new"
-    assert "s3://old" in caplog.text
+MINE, THEIRS = "s3://retake", "s3://theirs"
+
+
+@pytest.mark.parametrize(
+    ("dag", "events", "taken", "passed_over"),
+    [
+        (retrain, [{"store": THEIRS}, {"store": MINE}], {"store": MINE}, f"trigger it by hand for {THEIRS} with {{}}"),
+        (retrain, [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE}], {"epochs": 6}, ""),
+        (
+            build_dataset,
+            [{"store": MINE, "params": {"fps": 30, "epochs": 6}}, {"store": MINE, "params": {"fps": 30}}],
+            {"then": {"epochs": 6}},
+            "",
+        ),
+        (
+            retrain,
+            [{"store": THEIRS, "params": {"epochs": 6}}, {"store": MINE}],
+            {"store": THEIRS, "epochs": 6},
+            f"by hand for {MINE} with {{}}",
+        ),
+        (
+            retrain,
+            [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE, "params": {"crops": 1}}, {"store": MINE}],
+            {"crops": 1, "epochs": 60},
+            f'takes {MINE} with {{"crops": 1}}, so trigger it by hand for {MINE} with {{"epochs": 6}}',
+        ),
+    ],
+)
+def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unnamed(dag, events, taken, passed_over, resolved, caplog):
+    values = resolved(dag, None, *events)
+    assert {name: values[name] for name in taken} == taken
+    assert (passed_over in caplog.text) if passed_over else not caplog.text
 
 
 def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
