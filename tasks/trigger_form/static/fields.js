@@ -10,6 +10,26 @@ export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(oth
 
 const types = (schema) => [schema.type ?? "string"].flat();
 
+const WORDS = {
+  array: "a list", object: "a JSON object", string: "text", boolean: "true or false", integer: "a whole number", number: "a number", null: "null",
+};
+
+const typeOf = (value) => (value === null ? "null" : Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value);
+
+function fits(schema, value) {
+  const type = typeOf(value);
+  if (schema.enum) return type !== "array" && type !== "object";
+  if (type === "array" && schema.items && !value.every((item) => fits(schema.items, item))) return false;
+  return types(schema).includes(type) || (type === "integer" && types(schema).includes("number"));
+}
+
+// Says why a value of the address cannot be filled in; null if it can.
+export function misfit(name, { schema }, value) {
+  if (fits(schema, value)) return null;
+  const wanted = schema.enum ? "one of its values" : types(schema).map((type) => WORDS[type]).join(" or ");
+  return `${schema.title ?? name} (${name}) takes ${wanted}, not ${JSON.stringify(value)}.`;
+}
+
 // By the type of its schema, each kind of input: how it is made, shows a value, and is read.
 const KINDS = {
   choice: {

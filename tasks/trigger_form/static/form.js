@@ -1,6 +1,6 @@
 // Shows the form of a DAG with the values of the address, and starts the run by Airflow's API.
 
-import { element, makeField } from "./fields.js";
+import { element, makeField, misfit } from "./fields.js";
 
 const asked = new URLSearchParams(location.search);
 const dag = asked.get("dag") ?? "";
@@ -22,8 +22,9 @@ async function reasonOf(answer) {
 }
 
 function valuesOfAddress() {
-  const values = JSON.parse(asked.get("conf") || "{}");
-  if (values === null || typeof values !== "object" || Array.isArray(values)) throw new Error("it is not a JSON object");
+  let values = null;
+  try { values = JSON.parse(asked.get("conf") || "{}"); } catch { /* named below */ }
+  if (values === null || typeof values !== "object" || Array.isArray(values)) throw new Error("conf in the address is not a JSON object.");
   return values;
 }
 
@@ -76,8 +77,12 @@ async function main() {
   const answer = await fetch(`${api}/details`);
   if (!answer.ok) throw new Error(await reasonOf(answer));
   const params = (await answer.json()).params;
-  const unknown = Object.keys(given).filter((name) => !(name in params));
-  if (unknown.length) complain(`${dag} has no such option: ${unknown.join(", ")}. It is left out.`);
+  const problems = Object.entries(given).flatMap(([name, value]) => {
+    const why = Object.hasOwn(params, name) ? misfit(name, params[name], value) : `${dag} has no such option: ${name}.`;
+    if (why) delete given[name];
+    return why ? [`${why} It is left out.`] : [];
+  });
+  complain(problems.join("\n"));
   const fields = Object.entries(params).map(([name, param]) => makeField(name, param, given[name]));
   show(fields, given);
   const number = fields.filter((field) => field.isChanged()).length;
