@@ -4,6 +4,7 @@ Fine-tunes the network on the latest dataset, tests it against the baseline and 
 It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on; without a champion, it becomes a provisional one if it is better than guessing. The DAG runs every week and on every new
 dataset, one run at a time, and by hand with a form. Under *Details* of its last task, `decide`, and of `report`, the button *Report* opens the
 evidence on one page. The button *MLflow run*, there and on other steps, opens the run in MLflow.
+The page `/retake/trigger/?dag=retrain` of this Airflow is the same form, and says how long the store's last training was expected to take.
 
 **When it waits for you**: if the training is expected to take longer than *Longest training*, the task `ask` asks under *Required actions* whether to
 train, to use the preset `auto` instead, or to skip. Without an answer in time nothing is trained. If *Promotion* is `approve`, the task `approve` asks under *Required actions* whether to promote the new version.

@@ -69,6 +69,7 @@ class Answers:
         counts = self._counts(view) if view else None
         plan = self._desk.last_plan()
         return {
+            "store": self._desk.store_uri,
             "num_clips": counts.by_action.total() if counts else 0,
             "num_new": counts.num_new if counts else 0,
             "last_recipe": (plan.weights.chosen or f"{plan.weights.network} by the options of its form") if plan else "",

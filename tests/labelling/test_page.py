@@ -137,7 +137,7 @@ def test_a_clip_is_a_film_that_the_browser_keeps(anna, uid):
 
 
 def built(visitor):
-    return tuple(visitor.get("/build")[name] for name in ("num_clips", "num_new", "last_recipe", "last_estimate"))
+    return tuple(visitor.get("/build")[name] for name in ("store", "num_clips", "num_new", "last_recipe", "last_estimate"))
 
 
 def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
@@ -146,13 +146,13 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     anna.say(first, "Take  Sauce\n")
     anna.say(second, None, answer="nothing")
     anna.say(third, None, answer="unsure")
-    assert built(anna) == (2, 2, "", "")
+    assert built(anna) == (STORE, 2, 2, "", "")
     assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
     store.write(Layout(STORE).latest_plan, plan_result(weights=weights_result(chosen="auto: a probe"), estimate="about 40 s"))
     cleo = Visitor(store, "cleo")
-    assert built(cleo) == (2, 0, "auto: a probe", "about 40 s")
+    assert built(cleo) == (STORE, 2, 0, "auto: a probe", "about 40 s")
     cleo.say(third, "put meat")
-    assert built(cleo)[:2] == (3, 1)
+    assert built(cleo)[1:3] == (3, 1)
     cleo.say(third, None, answer="unsure")
     counts = Visitor(store).get("/state")["counts"]
     assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)

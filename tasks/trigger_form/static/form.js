@@ -70,6 +70,13 @@ async function start(fields) {
   byId("said").replaceChildren("Started: ", element("a", { href, textContent: run }));
 }
 
+// The page Label knows the plan of the last training; the form is of use without it, too.
+async function tellLastTraining() {
+  const answer = await fetch(`${root}/retake/label/build`);
+  const { store, last_recipe, last_estimate } = answer.ok ? await answer.json() : {};
+  if (last_recipe) byId("last").textContent = `The last training of ${store} had ${last_recipe} (${last_estimate}).`;
+}
+
 async function main() {
   document.title = `Trigger ${dag}`;
   byId("title").textContent = `Trigger ${dag}`;
@@ -88,6 +95,7 @@ async function main() {
   const number = fields.filter((field) => field.isChanged()).length;
   byId("about").textContent = `${number} of ${fields.length} options differ from their defaults; they are marked.`;
   byId("start").disabled = false;
+  if ("epochs" in params) tellLastTraining().catch(() => {});
   byId("form").addEventListener("submit", async (event) => {
     event.preventDefault();
     byId("start").disabled = true;

@@ -14,7 +14,7 @@ export function enter(field, text) {
 }
 
 /** Open the form of an address under an Airflow of these params; returns what a person sees of it. */
-export async function openForm({ dag = "retrain", conf = {}, params = {}, details = 200, answer = null } = {}) {
+export async function openForm({ dag = "retrain", conf = {}, params = {}, details = 200, answer = null, build = [404, {}] } = {}) {
   const document = parse(readFileSync(new URL("form.html", STATIC), "utf8"));
   const byId = (id) => document.getElementById(id);
   const asked = [];
@@ -23,6 +23,7 @@ export async function openForm({ dag = "retrain", conf = {}, params = {}, detail
   const text = typeof conf === "string" ? conf : JSON.stringify(conf);
   globalThis.location = { pathname: "/here/retake/trigger/", search: `?${new URLSearchParams({ dag, conf: text })}` };
   globalThis.fetch = async (address, options) => {
+    if (address === "/here/retake/label/build") return reply(...build);
     if (!options) return reply(details, { params, detail: "not found" });
     asked.push({ address, ...JSON.parse(options.body) });
     return answer ? reply(...answer) : reply(200, { dag_run_id: "manual__2026+00:00" });
@@ -31,7 +32,7 @@ export async function openForm({ dag = "retrain", conf = {}, params = {}, detail
   await new Promise(setImmediate);
   const field = (name) => byId(`field-${name}`);
   return {
-    ...Object.fromEntries(["problem", "about", "fields", "start", "said"].map((id) => [id, byId(id)])),
+    ...Object.fromEntries(["problem", "about", "last", "fields", "start", "said"].map((id) => [id, byId(id)])),
     asked,
     field,
     section: (name) => field(name).closest("details"),

@@ -64,6 +64,19 @@ test("fields of the address come first, in a section that is open", async () => 
   assert.equal(plain.section("extra").open, false);
 });
 
+const LAST = { store: "s3://retake", last_recipe: "auto: a probe", last_estimate: "to fit: 55 clips, about 40 s" };
+for (const [build, params, told] of [
+  [[200, LAST], PARAMS, "The last training of s3://retake had auto: a probe (to fit: 55 clips, about 40 s)."],
+  [[200, { ...LAST, last_recipe: "" }], PARAMS, ""],
+  [[503, {}], PARAMS, ""],
+  [[200, LAST], { store: PARAMS.store }, ""],
+]) {
+  test(`a form of a training says how long the last one was to take: ${told || build}`, async () => {
+    const form = await openForm({ build, params });
+    assert.deepEqual([form.last.textContent, form.start.disabled], [told, false]);
+  });
+}
+
 for (const [conf, told] of [
   [{ nonsense: 1, head: "tcn" }, "retrain has no such option: nonsense. It is left out."],
   [{ fuse: 3 }, "fuse (fuse) takes a list, not 3. It is left out."],
