@@ -10,6 +10,9 @@ from tasks import wording
 from tasks.evaluation.calibration import at_search_limit
 from tasks.report import formats
 
+TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+"""Characters by which a name would turn the direction of what follows it."""
+
 
 @functools.cache
 def templates() -> Environment:
@@ -21,6 +24,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: value.translate(TURNS) if isinstance(value, str) else value,
     )
     environment.filters.update(
         percent=wording.percent,

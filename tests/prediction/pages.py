@@ -23,7 +23,7 @@ from tasks.wording import count
 from tests.records import some
 from tests.steps import shelf
 
-HOSTILE = """</title></style><script>alert("x")</script><img src=x onerror=alert(1)> '`{{ 7 * 7 }}{% raw %}"""
+HOSTILE = """</title></style><script>alert("x")</script><img src=x onerror=alert(1)> '`{{ 7 * 7 }}{% raw %}""" + "y" * 1000
 ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
 ENGINE = some(EngineUsed, name="pytorch", precision="float32", description="PyTorch 2.13.0 on cpu")
 

@@ -18,7 +18,7 @@ HOSTILE_NAMES = (
     '"><img src=http://evil.example/x.png onerror=alert(1)>',
     "x" * 120,
     "{{ m }}",
-    "ﬂour 小麦",
+    "ﬂour \u202e小麦",
 )
 
 

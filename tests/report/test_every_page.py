@@ -80,3 +80,4 @@ def test_names_are_text_never_markup(page_of, case):
     assert all(image["src"].startswith("data:") for image in tree.of("img"))
     assert '<script>alert("x")</script>' in tree.text
     assert "onerror=alert(1)" in tree.text
+    assert "\u202e" not in tree.text, "a name turns around what follows it"
