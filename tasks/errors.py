@@ -51,6 +51,10 @@ class MissingObject(BadInput):
     """An object that an earlier step should have written is missing from the store."""
 
 
+class NotThere(RetakeError):
+    """A person asks the labelling page for a clip, a video or a statement that does not exist; nothing is wrong with the store."""
+
+
 class Unavailable(RetakeError):
     """The object store, MLflow or a download is unavailable; retry."""
 

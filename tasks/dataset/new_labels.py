@@ -3,12 +3,12 @@
 from collections.abc import Hashable, Mapping, Sequence
 
 from tasks.dataset.statements import Ledger
-from tasks.results.labelling import LogEntry
+from tasks.results.labelling import AnyEntry
 
 Words = tuple[str, str]
 
 
-def num_new_labels(entries: Sequence[LogEntry], num_built: int) -> int:
+def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
     """Count clips and intervals of the log whose label its first `num_built` entries do not give.
 
     What was taken back, what a person is unsure of, and what was only renamed is no new label. Labels of files are not looked at.

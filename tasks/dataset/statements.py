@@ -11,7 +11,16 @@ from typing import Protocol
 from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds
 from tasks.dataset.vocabulary import WordTarget
 from tasks.results.dataset import NO_OBJECT, NOTHING
-from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, LogEntry, Statement, Withdrawal
+from tasks.results.labelling import (
+    AnyEntry,
+    AnyStatement,
+    ClassMerge,
+    ClipStatement,
+    DamagedEntry,
+    IntervalStatement,
+    Statement,
+    Withdrawal,
+)
 from tasks.results.video import ClipRecord
 
 ClipKey = tuple[str, float, float]
@@ -58,7 +67,7 @@ class Ledger:
     _number_by_token: dict[str, int] = field(default_factory=dict)
     _by_token: dict[str, AnyStatement] = field(default_factory=dict)
     _withdrawn: set[str] = field(default_factory=set)
-    _replaced_by: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
+    _replaced: set[str] | None = None
     _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
     _by_video: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
     _merges: list[ClassMerge] = field(default_factory=list)
@@ -66,22 +75,32 @@ class Ledger:
     _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     num_renames: int = 0
     """What was ever said about names of classes."""
+    problems: list[str] = field(default_factory=list)
+    """Entries that cannot be read, and references to what nobody had said: they count for nothing."""
 
     @classmethod
-    def of(cls, entries: Sequence[LogEntry]) -> "Ledger":
+    def of(cls, entries: Sequence[AnyEntry]) -> "Ledger":
         """Read a whole log."""
         ledger = cls()
         ledger.add(entries)
         return ledger
 
-    def add(self, entries: Sequence[LogEntry]) -> None:
+    def add(self, entries: Sequence[AnyEntry]) -> None:
         """Add the next entries of the log. A token that is known already adds nothing."""
-        self._in_effect = None
+        self._in_effect = self._replaced = None
         for entry in entries:
             self.num_entries += 1
+            if isinstance(entry, DamagedEntry):
+                self.problems.append(entry.reason)
+                continue
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
+            if problem := self.problem(statement):
+                self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
+                if not isinstance(statement, IntervalStatement):
+                    continue
+                statement = statement.model_copy(update={"replaces": None})
             self._number_by_token[statement.token] = self.num_entries
             self._by_token[statement.token] = statement
             match statement:
@@ -90,8 +109,6 @@ class Ledger:
                 case IntervalStatement():
                     self._by_video[statement.video].append(statement)
                     self._num_changes[statement.video] += 1
-                    if statement.replaces:
-                        self._replaced_by[statement.replaces].append(statement)
                 case Withdrawal():
                     self._withdraw(statement)
                 case ClassMerge():
@@ -110,11 +127,31 @@ class Ledger:
 
     def holds(self, statement: Statement) -> bool:
         """Check whether nobody has taken the statement back, and no interval that holds replaces it."""
-        return statement.token not in self._withdrawn and not self._is_replaced(statement)
+        return statement.token not in self._withdrawn and statement.token not in self._replaced_by_others()
 
-    def _is_replaced(self, statement: Statement) -> bool:
-        others = self._replaced_by.get(statement.token, ())
-        return any(other.token not in self._withdrawn or self._is_replaced(other) for other in others)
+    def _replaced_by_others(self) -> set[str]:
+        """List what intervals replace that nobody has taken back, and what that had replaced."""
+        if self._replaced is None:
+            self._replaced = set()
+            for own in self._by_video.values():
+                for one in own:
+                    token = one.replaces if one.token not in self._withdrawn else None
+                    while token and token not in self._replaced:
+                        self._replaced.add(token)
+                        before = self._by_token.get(token)
+                        token = before.replaces if isinstance(before, IntervalStatement) else None
+        return self._replaced
+
+    def problem(self, statement: AnyStatement) -> str | None:
+        """Say why a statement cannot be made now; None if it can."""
+        match statement:
+            case Withdrawal() if statement.withdrawn not in self._by_token:
+                return "takes back what nobody has said"
+            case IntervalStatement() if statement.replaces:
+                before = self._by_token.get(statement.replaces)
+                if not isinstance(before, IntervalStatement) or before.video != statement.video:
+                    return "replaces an interval that this video does not have"
+        return None
 
     def find(self, token: str) -> AnyStatement | None:
         """Find a statement by its token."""

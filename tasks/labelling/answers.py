@@ -11,7 +11,7 @@ from typing import Any, Self
 from tasks.dataset.intervals import Span
 from tasks.dataset.near_names import near_pairs
 from tasks.dataset.statements import Ledger
-from tasks.errors import BadInput, MissingObject
+from tasks.errors import MissingObject, NotThere
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.counts import Counts, counts_of
@@ -146,7 +146,7 @@ class Answers:
         """
         view = self._view()
         if video not in view.cut.by_video:
-            raise MissingObject("there is no such video")
+            raise NotThere("there is no such video")
         return self._desk.read(lambda ledger: described(view, video, self._desk.cuts, ledger, reader, self._covering(ledger)))
 
     def review(self, reader: Reader, query: ReviewQuery) -> Json:
@@ -230,7 +230,7 @@ class Answers:
         for cut in (self._view().cut, *self._desk.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]
-        raise MissingObject("there is no such clip; reload the page")
+        raise NotThere("there is no such clip; reload the page")
 
     def _next(
         self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
@@ -274,7 +274,7 @@ class Answers:
                 return ClipStatement.model_validate({**said, **span(clip), "video": clip.video, "uid": clip.uid})
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
-                    raise BadInput("there is no such video")
+                    raise NotThere("there is no such video")
                 return IntervalStatement.model_validate(said)
             case AskedWithdrawal():
                 return Withdrawal.model_validate(said)

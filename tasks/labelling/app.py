@@ -1,11 +1,12 @@
 """Make the web application of the labelling page.
 
-Each request needs a person; a write also needs the right to label and a header that only the page's own script sends. The page loads nothing
-from elsewhere, and has no inline script.
+Each request needs a person; a write also needs the right to label and a header that only the page's own script sends. Before that nothing of
+a request is read, and no other waits for it. The page loads nothing from elsewhere, and has no inline script.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +14,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import TypeAdapter, ValidationError
 
-from tasks.errors import BadInput, MissingObject, RetakeError
+from tasks.errors import NotThere, RetakeError
 from tasks.labelling.answers import Answers
 from tasks.labelling.asked import AskedStatement, ReviewQuery
 from tasks.labelling.desk import Desk
@@ -25,13 +27,17 @@ STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"
 UNAUTHORIZED = 401
 MAX_BODY_BYTES = 16_384
-MAX_OPEN = 24
-"""Requests at a time. Airflow's API server has 40 threads for all that it serves."""
+BODY_SECONDS = 10.0
+MAX_READS, MAX_WRITES = 16, 8
+"""Requests at work at a time, for all stores together. Airflow's API server has 40 threads for all that it serves."""
+TURN_SECONDS = 5.0
+"""The longest wait of a request for its turn. It occupies no thread."""
 WAIT_SECONDS = 2.0
 """A page that asks for its state before the clips are read is answered when they are, or after this time."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
-STATUSES: dict[type[RetakeError], int] = {MissingObject: 404, BadInput: 400}
+STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
+Turn = Callable[[], AsyncIterator[None]]
 
 
 @dataclass(frozen=True)
@@ -51,19 +57,40 @@ def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share:
         second_share: share of the clips that a second person reads, too.
     """
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
+    turns = _turns(MAX_READS), _turns(MAX_WRITES)
     for number, desk in list(enumerate(desks))[1:]:
-        app.mount(f"/stores/{number}", _of_store(desk, person, second_share))
-    app.mount("/", _of_store(desks[0], person, second_share, others=desks[1:]))
+        app.mount(f"/stores/{number}", _of_store(desk, person, second_share, turns))
+    app.mount("/", _of_store(desks[0], person, second_share, turns, others=desks[1:]))
     return app
 
 
-def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, others: Sequence[Desk] = ()) -> FastAPI:
+def _turns(number: int) -> Turn:
+    """Make a dependency that lets this many requests go on at a time."""
+    free = asyncio.Semaphore(number)
+
+    async def turn() -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await free.acquire()
+        except TimeoutError:
+            raise HTTPException(503, "the page is busy; it tries again") from None
+        try:
+            yield
+        finally:
+            free.release()
+
+    return turn
+
+
+def _of_store(
+    desk: Desk, person: Callable[..., Person], second_share: float, turns: tuple[Turn, Turn], others: Sequence[Desk] = ()
+) -> FastAPI:
     answers = Answers(desk)
 
-    def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
+    async def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
         return answers.of_cut(cut)
 
-    def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
+    async def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
@@ -72,39 +99,20 @@ def _of_store(desk: Desk, person: Callable[..., Person], second_share: float, ot
             one.begin()
 
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(_Limit())
     app.middleware("http")(with_headers)
     app.exception_handler(RetakeError)(_refused)
     app.exception_handler(HTTPException)(_stranger)
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
     app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
-    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader), _writes(of_cut, reader)):
-        app.include_router(router, dependencies=[Depends(begin)])
+    reads, writes = turns
+    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader)):
+        app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
+    app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin)])
     return app
 
 
-class _Limit:
-    """Refuses large bodies, and more requests at a time than leave threads to the rest of the server."""
-
-    def __init__(self) -> None:
-        self._num_open = 0
-
-    async def __call__(self, request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "")
-        if request.method not in ("GET", "HEAD") and (not length.isdecimal() or int(length) > MAX_BODY_BYTES):
-            return JSONResponse({"detail": f"a statement has at most {MAX_BODY_BYTES} bytes"}, 413)
-        if self._num_open >= MAX_OPEN:
-            return JSONResponse({"detail": "the page is busy; it tries again"}, 503)
-        self._num_open += 1
-        try:
-            return await go_on(request)
-        finally:
-            self._num_open -= 1
-
-
 def _refused(_: Request, error: Exception) -> Response:
-    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 503)
-    return JSONResponse({"detail": str(error)}, status)
+    return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NotThere) else 503)
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
@@ -130,7 +138,7 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
+def _reads(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
     router = APIRouter()
     who = Annotated[Reader, Depends(reader)]
     about = Annotated[Answers, Depends(of_cut)]
@@ -181,19 +189,35 @@ def _reads(desk: Desk, of_cut: Callable[..., Answers], reader: Callable[..., Rea
     return router
 
 
-def _writes(of_cut: Callable[..., Answers], reader: Callable[..., Reader]) -> APIRouter:
+def _writes(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]], turn: Turn) -> APIRouter:
     router = APIRouter()
 
-    def writer(asks: Annotated[Reader, Depends(reader)], request: Request) -> Reader:
+    async def writer(asks: Annotated[Reader, Depends(reader)], request: Request) -> Reader:
         if request.headers.get(HEADER) != "label":
             raise HTTPException(403, "this request does not come from the labelling page")
         if not asks.may_label:
             raise HTTPException(403, "you may look, but not label: labelling needs the right to trigger build_dataset")
         return asks
 
-    @router.post("/statements")
+    async def asked(_: Annotated[Reader, Depends(writer)], request: Request) -> AskedStatement:
+        if request.headers.get("content-type") != "application/json":
+            raise HTTPException(422, "a statement is JSON")
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"a statement has at most {MAX_BODY_BYTES} bytes")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return STATEMENT.validate_json(await request.body())
+        except TimeoutError:
+            raise HTTPException(408, f"the statement did not arrive within {BODY_SECONDS:g} seconds") from None
+        except ValidationError as error:
+            raise HTTPException(422, "; ".join(one["msg"] for one in error.errors())) from None
+
+    @router.post("/statements", dependencies=[Depends(asked), Depends(turn, scope="function")])
     def state(
-        answers: Annotated[Answers, Depends(of_cut)], statement: AskedStatement, asks: Annotated[Reader, Depends(writer)]
+        answers: Annotated[Answers, Depends(of_cut)],
+        statement: Annotated[AskedStatement, Depends(asked)],
+        asks: Annotated[Reader, Depends(writer)],
     ) -> Response:
         return JSONResponse(answers.write(statement, asks))
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tasks.dataset.agreement import read_twice
 from tasks.dataset.statements import Ledger
-from tasks.errors import BadInput, MissingObject, RetakeError
+from tasks.errors import BadInput, MissingObject, NotThere, RetakeError
 from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.labelling.clips import ClipFiles, Cut, of_use
@@ -25,7 +25,7 @@ from tasks.labelling.queue import Known, diverse
 from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
 from tasks.results.dataset import NO_OBJECT, Agreement
-from tasks.results.labelling import AnyStatement, LogEntry
+from tasks.results.labelling import AnyEntry, AnyStatement
 from tasks.results.training import PlanResult
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -75,7 +75,7 @@ class Desk:
         self._files = ClipFiles(store, store_uri)
         self._lock = threading.RLock()
         self._ledger = Ledger()
-        self._entries: list[LogEntry] = []
+        self._entries: list[AnyEntry] = []
         self._num_blocks = 0
         self._read_at = -LOG_SECONDS
         self._cuts: Mapping[str, Cut] = {}
@@ -159,16 +159,27 @@ class Desk:
             return None
 
     def write(self, statement: AnyStatement) -> int:
-        """Append a statement, and return its place in the log. The same token twice is written once."""
+        """Append a statement, and return its place in the log. The same token twice is written once.
+
+        Raises:
+            NotThere: it is about what nobody has said.
+        """
         with self._lock:
-            known = self._ledger.find(statement.token)
-            if known is None:
+            if self._ledger.problem(statement):
+                # Another process may have written what it is about.
+                self._take(read_log(self.store, self.store_uri, len(self._entries)))
+            if self._ledger.find(statement.token) is None:
+                if problem := self._ledger.problem(statement):
+                    raise NotThere(f"this {problem}")
                 self._take(append(self.store, self.store_uri, statement, len(self._entries)))
             return self._ledger.number(self._ledger.find(statement.token) or statement)
 
-    def _take(self, entries: list[LogEntry]) -> None:
+    def _take(self, entries: list[AnyEntry]) -> None:
         self._entries += entries
+        num_known = len(self._ledger.problems)
         self._ledger.add(entries)
+        for problem in self._ledger.problems[num_known:]:
+            log.warning("%s", problem)
         self._read_at = self._now()
         if len(self._entries) // BLOCK_SIZE > self._num_blocks:
             self._num_blocks = write_blocks(self.store, self.store_uri, self._entries, self._num_blocks)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from tasks.errors import MissingObject
+from tasks.errors import BadInput
 from tasks.results.labelling import Lease
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -45,5 +45,5 @@ class Lent:
     def _uids(self, uri: str) -> tuple[str, ...]:
         try:
             return self._store.read(uri, Lease).uids
-        except MissingObject:
+        except BadInput:
             return ()

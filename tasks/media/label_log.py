@@ -1,15 +1,15 @@
 """Append to the log of the labelling page, and read it.
 
 An entry is created only if its number is free, so of two people who write at once neither loses a line. Full blocks of entries are also kept
-in one object each: a store with 20,000 labels is read in some 40 requests.
+in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.errors import MissingObject
-from tasks.results.labelling import AnyStatement, LogBlock, LogEntry
+from tasks.errors import BadInput, MissingObject
+from tasks.results.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
@@ -17,9 +17,9 @@ BLOCK_SIZE = 500
 NUM_THREADS = 16
 
 
-def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[LogEntry]:
+def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[AnyEntry]:
     """Read the entries after the first `num_known`."""
-    log, found, number = Layout(store_uri).label_log, list[LogEntry](), num_known
+    log, found, number = Layout(store_uri).label_log, list[AnyEntry](), num_known
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         while True:
             if number % BLOCK_SIZE == 0:
@@ -27,7 +27,8 @@ def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[LogEntry]
                     found += store.read(log.block(number // BLOCK_SIZE)).entries
                     number = num_known + len(found)
                     continue
-                except MissingObject:
+                except BadInput:
+                    # It is missing, or damaged: its entries are there one by one.
                     pass
             stop = (number // BLOCK_SIZE + 1) * BLOCK_SIZE
             for entry in _singles(store, store_uri, number, stop, pool):
@@ -37,7 +38,7 @@ def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[LogEntry]
             number = stop
 
 
-def _singles(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPoolExecutor) -> Iterator[LogEntry]:
+def _singles(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPoolExecutor) -> Iterator[AnyEntry]:
     """Read single entries until one is missing.
 
     The first is read alone, because most often nothing is new.
@@ -53,11 +54,13 @@ def _singles(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPo
             yield entry
 
 
-def _entry(store: Store, store_uri: str, number: int) -> LogEntry | None:
+def _entry(store: Store, store_uri: str, number: int) -> AnyEntry | None:
     try:
         return store.read(Layout(store_uri).label_log.entry(number))
     except MissingObject:
         return None
+    except BadInput as error:
+        return DamagedEntry(reason=f"{str(error).partition(';')[0]}; it counts for nothing")
 
 
 def count_entries(store: Store, store_uri: str) -> int:
@@ -68,28 +71,29 @@ def count_entries(store: Store, store_uri: str) -> int:
     return bisect_left(range(number, number + BLOCK_SIZE), True, key=lambda tried: not store.exists(log.entry(tried).uri)) + number
 
 
-def append(store: Store, store_uri: str, statement: AnyStatement, num_known: int) -> list[LogEntry]:
+def append(store: Store, store_uri: str, statement: AnyStatement, num_known: int) -> list[AnyEntry]:
     """Append a statement, and return all entries after the first `num_known`; the last is the new one.
 
     The entries before it are those that others have written meanwhile. If one of them has the statement's token, nothing is written.
     """
     at, entry = Layout(store_uri).label_log, LogEntry(statement=statement)
-    found = list[LogEntry]()
+    found = list[AnyEntry]()
     while not store.create(at.entry(num_known + len(found)), entry):
         others = read_log(store, store_uri, num_known + len(found))
         found += others
-        if any(other.statement.token == statement.token for other in others):
+        if any(isinstance(other, LogEntry) and other.statement.token == statement.token for other in others):
             return found
     return [*found, entry]
 
 
-def write_blocks(store: Store, store_uri: str, entries: Sequence[LogEntry], first_block: int = 0) -> int:
+def write_blocks(store: Store, store_uri: str, entries: Sequence[AnyEntry], first_block: int = 0) -> int:
     """Write each full block that is missing from `first_block` on, and return the number of full blocks.
 
-    `entries` are all of the log.
+    `entries` are all of the log. None is written of damaged ones, which another version may read.
     """
     num_blocks = len(entries) // BLOCK_SIZE
     for number in range(first_block, num_blocks):
-        block = LogBlock(entries=tuple(entries[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE]))
-        store.create(Layout(store_uri).label_log.block(number), block)
+        block = tuple(one for one in entries[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE] if isinstance(one, LogEntry))
+        if len(block) == BLOCK_SIZE:
+            store.create(Layout(store_uri).label_log.block(number), LogBlock(entries=block))
     return num_blocks

@@ -1,8 +1,9 @@
 """Define the statements that people make on the labelling page, as the log of the store keeps them."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks.results.record import Record
 
@@ -12,6 +13,15 @@ Text = Annotated[str, Field(min_length=1, max_length=200)]
 Token = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,64}$")]
 VideoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[float, Field(ge=0, le=10 * 24 * 3600)]
+
+
+def _time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time has its zone")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
 
 
 def require_words(answer: Answer, verb: str | None, noun: str | None) -> None:
@@ -40,7 +50,7 @@ class Statement(Record):
 
     token: Token
     by: Text
-    at: str
+    at: Time
 
 
 class ClipStatement(Statement):
@@ -114,6 +124,15 @@ class LogEntry(Record):
     statement: AnyStatement
 
 
+class DamagedEntry(Record):
+    """The place of an entry that cannot be read, and the reason."""
+
+    reason: str
+
+
+AnyEntry = LogEntry | DamagedEntry
+
+
 class Lease(Record):
     """`label_log/lent/<person>.json`: the clips that a person has before them since it was written."""
 
@@ -124,4 +143,4 @@ class Lease(Record):
 class LogBlock(Record):
     """`label_log/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
 
-    entries: tuple[LogEntry, ...]
+    entries: tuple[LogEntry, ...] = Field(min_length=1)

@@ -60,7 +60,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         changes=labelling.changes,
         folders=labelling.folders,
         left_out=labelling.left_out,
-        hints=(*labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
+        hints=(*found.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
         agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
     )

@@ -13,7 +13,7 @@ from tasks.dataset.statements import Ledger, PageLabel, page_labels, page_parts,
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT
-from tasks.results.labelling import ClassMerge, ClipStatement, IntervalStatement, LogEntry, Withdrawal
+from tasks.results.labelling import ClassMerge, ClipStatement, DamagedEntry, IntervalStatement, LogEntry, Withdrawal
 from tasks.results.video import Interval
 from tests.dataset.records import clip_record
 
@@ -211,6 +211,35 @@ def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
     assert set(log.labels()) == {CLIPS[1].uid}
     log.withdraw(moved, undo=True)
     assert set(log.labels()) == {CLIPS[0].uid}
+
+
+def test_an_interval_that_was_moved_hundreds_of_times_and_back_is_where_it_was_left(log):
+    tokens = [log.interval(0, 1, *PUT)]
+    for number in range(1, 521):
+        tokens.append(log.interval(number, number + 1, *PUT, replaces=tokens[-1]))
+    for token in tokens[:190:-1]:
+        log.withdraw(token, undo=True)
+    assert [one.start_seconds for one in Ledger.of(log.entries).intervals(VIDEO)] == [190]
+
+
+@pytest.mark.parametrize(
+    ("impossible", "starts"),
+    [
+        pytest.param(lambda log: log.withdraw("token-9999"), [0], id="takes back what nobody has said"),
+        pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0001"), [0, 8], id="replaces itself"),
+        pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0002"), [0, 8], id="replaces a later one"),
+        pytest.param(lambda log: log.entries.append(DamagedEntry(reason="cannot be read")), [0], id="cannot be read"),
+    ],
+)
+def test_an_impossible_statement_is_named_and_costs_no_other(log, impossible, starts):
+    log.interval(0, 8, *TAKE)
+    impossible(log)
+    back = log.interval(16, 24, *PUT)
+    log.withdraw(back, undo=True)
+    log.interval(16, 24, *PUT)
+    ledger = Ledger.of(log.entries)
+    assert [one.start_seconds for one in ledger.intervals(VIDEO)] == [*starts, 16]
+    assert len(ledger.problems) == 1
 
 
 def test_names_that_are_one_class_count_together(log):

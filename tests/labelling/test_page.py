@@ -1,8 +1,12 @@
 """The page over HTTP, on a store in memory: who may do what, and what people see and say."""
 
+import asyncio
+import hashlib
 import json
+from threading import Event
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 
@@ -110,6 +114,104 @@ def test_a_statement_that_makes_no_sense_is_refused(store, anna, uid, changes):
     said = {"kind": "clip", "uid": uid, "answer": "action", "verb": "put", "noun": "meat"}
     assert anna.post(**(said | changes)).status_code == 422
     assert read_log(store, STORE) == []
+
+
+def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna):
+    video = anna.get("/state")["videos"][0]["video"]
+    span = {"kind": "interval", "video": video, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
+    assert anna.post(kind="withdrawal", withdrawn="nobody-said-it").status_code == 404
+    assert anna.post(**span, replaces="nobody-said-it").status_code == 404
+    said = Visitor(store, "ben").post(**span)
+    assert anna.post(**span, replaces="ben-00000000").status_code == said.status_code == 200
+    assert len(read_log(store, STORE)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [('"start_seconds": 0', '"start_seconds": NaN'), ("1.5", "1e400"), ('"put"', '"\\ud800"'), ('"n"', '"\\udfff"'), ("{", "")],
+)
+def test_what_json_cannot_say_is_refused(store, anna, text, bad):
+    video = anna.get("/state")["videos"][0]["video"]
+    suggested = {"verb": "n", "noun": "n", "probability": 1, "shown": True}
+    said = {"kind": "interval", "token": "00000000-0003", "video": video, "start_seconds": 0, "stop_seconds": 1.5, "verb": "put"}
+    body = json.dumps({**said, "noun": "meat", "suggested": suggested}).replace(text, bad)
+    answer = anna.client.post("/statements", content=body, headers={"content-type": "application/json", **WRITE})
+    assert (answer.status_code, type(answer.json()["detail"])) == (422, str)
+    assert read_log(store, STORE) == []
+
+
+def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(store, anna, uid):
+    anna.say(uid, "put meat")
+    anna.queue()
+    for damaged in ("00000000.json", f"lent/{hashlib.sha256(b'anna').hexdigest()[:16]}.json"):
+        assert store.exists(f"{STORE}/label_log/{damaged}")
+        store.write_bytes(f"{STORE}/label_log/{damaged}", b"{}")
+    ben = Visitor(store, "ben")
+    ben.say(uid, "take bag")
+    assert [clip["uid"] for clip in ben.queue(show="labelled")] == [uid]
+    for probe in [one for one in store.objects if one.endswith("probe.json")]:
+        store.write_bytes(probe, b"{}")
+    client = TestClient(make_app([Desk(store, STORE)], person, second_share=0), headers={"cookie": "who=anna", **WRITE})
+    assert client.post("/statements", json={"kind": "clip", "uid": uid, "token": "00000000-0001", "answer": "unsure"}).status_code == 503
+
+
+def posted(app, who: str | None, said, path="/statements"):
+    """Begin to post a statement beside others; `said` yields its bytes when they come."""
+    headers = {"content-type": "application/json", "content-length": "99", **WRITE, **({"cookie": f"who={who}"} if who else {})}
+    client = AsyncClient(transport=ASGITransport(app), base_url="http://page")
+    return asyncio.ensure_future(client.post(path, content=said, headers=headers))
+
+
+def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatch):
+    app, said = anna.client.app, json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
+
+    async def statuses():
+        begun, over = [], asyncio.Event()
+
+        async def slowly():
+            begun.append(1)
+            yield b"{"
+            await over.wait()
+
+        slow = [posted(app, "anna", slowly()) for _ in range(30)]
+        while len(begun) < len(slow) and not any(one.done() for one in slow):
+            await asyncio.sleep(0)
+        others = [(await posted(app, *one)).status_code for one in ((None, slowly()), (MAY_LOOK, slowly()), ("anna", said))]
+        assert len(begun) == len(slow), "nothing is read of who may not write"
+        over.set()
+        await asyncio.gather(*slow)
+        over.clear()
+        monkeypatch.setattr("tasks.labelling.app.BODY_SECONDS", 0.01)
+        return [*others, (await posted(app, "anna", slowly())).status_code]
+
+    assert asyncio.run(statuses()) == [401, 403, 200, 408]
+
+
+def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writes(store, uid, monkeypatch):
+    for name, value in (("MAX_WRITES", 1), ("TURN_SECONDS", 0.01)):
+        monkeypatch.setattr(f"tasks.labelling.app.{name}", value)
+    app, at_work, go_on = Visitor(store, store_uris=(STORE, STORE)).client.app, Event(), Event()
+    said = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
+    create = store.create_bytes
+
+    def slow(uri, data):
+        at_work.set()
+        assert go_on.wait(20)
+        return create(uri, data)
+
+    monkeypatch.setattr(store, "create_bytes", slow)
+
+    async def statuses():
+        first = posted(app, "anna", said, "/stores/1/statements")
+        assert await asyncio.to_thread(at_work.wait, 20)
+        other = await posted(app, "anna", said)
+        read = await AsyncClient(transport=ASGITransport(app), base_url="http://page").get(
+            "/static/label.js", headers={"cookie": "who=anna"}
+        )
+        go_on.set()
+        return [other.status_code, read.status_code, (await first).status_code]
+
+    assert asyncio.run(statuses()) == [503, 200, 200]
 
 
 def test_every_answer_forbids_other_scripts(anna):
@@ -268,7 +370,7 @@ def test_an_interval_labels_the_clips_that_it_covers(store, anna):
     clips = anna.get(f"/videos/{video}")["clips"]
     anna.mark(video, clips[0]["start_seconds"], clips[1]["stop_seconds"], "put meat")
     nowhere = {"video": "0" * 64, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
-    assert anna.post(kind="interval", **nowhere).status_code == 400
+    assert anna.post(kind="interval", **nowhere).status_code == 404
     assert labels(store) == {clip["uid"]: ("put", "meat") for clip in clips}
     (interval,) = anna.get(f"/videos/{video}")["intervals"]
     assert interval["by"] == "anna"
@@ -375,7 +477,7 @@ def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):
     client = Visitor(store, store_uris=(EMPTY, STORE)).client
     assert client.get("/", follow_redirects=False).headers["location"] == "stores/1/"
     assert client.get("/stores/1/queue").json()["clips"]
-    assert client.get("/queue").status_code == 404
+    assert client.get("/queue").status_code == 503
     assert client.get("/state").json()["is_empty"]
 
 

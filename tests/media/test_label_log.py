@@ -6,7 +6,8 @@ import pytest
 
 from tasks.media import label_log
 from tasks.media.label_log import append, count_entries, read_log, write_blocks
-from tasks.results.labelling import Withdrawal
+from tasks.results.labelling import LogEntry, Withdrawal
+from tasks.store.objects import to_json
 from tests.steps.shelf import Shelf
 
 STORE = "s3://retake"
@@ -60,3 +61,18 @@ def test_a_log_is_counted_and_read_in_parts_with_and_without_blocks(store, numbe
         assert read_log(store, STORE) == entries
         for known in {0, 1, 7, 8, 13, number} & set(range(number + 1)):
             assert read_log(store, STORE, known) == entries[known:]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", to_json(LogEntry(statement=said("ben", 3))).replace(b"2026-11-27", b"yesterday ")])
+def test_a_damaged_entry_is_named_and_costs_no_other(store, damage):
+    entries = []
+    for number in range(9):
+        entries += append(store, STORE, said("anna", number), number)
+    store.write_bytes(f"{STORE}/label_log/00000003.json", damage)
+    store.write_bytes(f"{STORE}/label_log/blocks/000000.json", b"{}")
+    read = read_log(store, STORE)
+    assert [*read[:3], *read[4:]] == [*entries[:3], *entries[4:]]
+    assert read[3].reason.startswith(f"{STORE}/label_log/00000003.json is not a LogEntry")
+    store.remove(f"{STORE}/label_log/blocks/000000.json")
+    write_blocks(store, STORE, read)
+    assert not store.exists(f"{STORE}/label_log/blocks/000000.json"), "another version may read the entry"
