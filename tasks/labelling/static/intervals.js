@@ -28,7 +28,10 @@ export function intervalsView(outbox) {
   let draft = { ...NEW };
   let isOpen = false;
   let version = "";
+  let visit = 0;
   const done = [];
+  // What an undo brings back, by the token of the undo.
+  const undone = new Map();
 
   async function open(hash, seconds) {
     const known = session.videos.map((one) => one.video);
@@ -36,16 +39,21 @@ export function intervalsView(outbox) {
     if (!wanted) return;
     if (hash && hash !== wanted) announce("The video of this address has no clips on this page.", { isBad: true });
     by("interval-video").value = wanted;
+    visit += 1;
+    const [now, unsent, made] = [visit, outbox().statements, outbox().numMade];
     try {
       const found = await get(`videos/${encodeURIComponent(wanted)}`);
+      if (now !== visit) return;
       if (video?.video !== found.video) draft = { ...NEW };
       video = found;
+      [...unsent, ...outbox().statements].forEach(take);
+      if (made !== outbox().numMade) renewed();
       sequence.open(video.clips);
       render();
       player.play(seconds === undefined);
       await sequence.seek(seconds ?? 0);
     } catch (error) {
-      announce(`The video could not be read: ${error.message}.`, { isBad: true, retry: () => open(wanted, seconds) });
+      if (now === visit) announce(`The video could not be read: ${error.message}.`, { isBad: true, retry: () => open(wanted, seconds) });
     }
   }
 
@@ -137,24 +145,29 @@ export function intervalsView(outbox) {
   }
 
   function add(statement) {
-    outbox().add(statement, `${actionName(statement.verb, statement.noun)} ${clock(statement.start_seconds)}–${clock(statement.stop_seconds)}`);
-    if (video?.video === statement.video) video.intervals = video.intervals.filter((one) => one.token !== statement.replaces);
-    show(statement.video, { ...statement, by: session.me });
+    say(statement, `${actionName(statement.verb, statement.noun)} ${clock(statement.start_seconds)}–${clock(statement.stop_seconds)}`);
   }
 
-  function show(of, one) {
-    if (video?.video !== of) return;
-    video.intervals.push(one);
-    video.intervals.sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds);
+  function say(statement, about) {
+    outbox().add(statement, about);
+    if (video) take(statement);
     render();
   }
 
-  function withdraw(one, isUndo = false) {
-    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token, undo: isUndo }, `undo of ${actionName(one.verb, one.noun)}`);
-    if (video?.video === one.video || !one.video) video.intervals = video.intervals.filter((other) => other.token !== one.token);
+  // Show what a statement makes of the video's intervals before the server knows it.
+  function take(one) {
+    const added = one.kind === "interval" ? { ...one, by: session.me } : undone.get(one.token);
+    const gone = [added?.token, one.replaces, one.withdrawn];
+    const left = video.intervals.filter(({ token }) => !gone.includes(token));
+    video.intervals = added?.video === video.video ? [...left, added].sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds) : left;
+  }
+
+  function withdraw(one, isUndo = false, back = null) {
+    const statement = { kind: "withdrawal", token: token(), withdrawn: one.token, undo: isUndo };
+    if (back) undone.set(statement.token, back);
     if (!isUndo) done.push({ video: video.video, statement: null, before: { ...one, video: video.video } });
     if (draft.replaces === one.token) draft = { ...NEW };
-    render();
+    say(statement, `undo of ${actionName(one.verb, one.noun)}`);
   }
 
   // What an undone interval replaced comes back by itself; what was withdrawn is said again.
@@ -162,8 +175,7 @@ export function intervalsView(outbox) {
     const last = done.pop();
     if (!last) return;
     if (last.statement) {
-      withdraw(last.statement, true);
-      if (last.before) show(last.video, last.before);
+      withdraw(last.statement, true, last.before && { ...last.before, video: last.video });
       return;
     }
     const { start_seconds, stop_seconds, verb, noun } = last.before;
@@ -326,6 +338,7 @@ export function intervalsView(outbox) {
     },
     hide: () => {
       isOpen = false;
+      visit += 1;
       player.play(false);
     },
     saved: () => isOpen && renewed(),

@@ -39,7 +39,7 @@ function place() {
 
 function route() {
   const [name, ...rest] = place();
-  const view = views[name] ? name : "clips";
+  const view = Object.hasOwn(views, name) ? name : "clips";
   if (open && open !== views[view]) open.hide?.();
   for (const other of Object.keys(views)) {
     by(`view-${other}`).hidden = other !== view;

@@ -47,9 +47,14 @@ export class Outbox extends EventTarget {
     return this.#refused;
   }
 
+  /** List the statements that are not saved yet, in order. */
+  get statements() {
+    return this.#waiting.map((entry) => entry.statement);
+  }
+
   /** List the clips with a statement that is not saved yet. */
   get uids() {
-    return this.#waiting.map((entry) => entry.statement.uid).filter(Boolean);
+    return this.statements.map(({ uid }) => uid).filter(Boolean);
   }
 
   /** Keep a statement, and send it. `about` is its text for people. */

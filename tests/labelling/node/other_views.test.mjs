@@ -5,6 +5,16 @@ import { STORE, VIDEO, Visitor, clip, serverState } from "./page.mjs";
 
 const OTHER = "b".repeat(64);
 
+test("an address that no view has leads to the clips", async () => {
+  for (const hash of ["#%", "#constructor", "#__proto__"]) {
+    const page = await Visitor.open(serverState(), hash);
+    assert.deepEqual([page.by("view-clips").hidden, page.by("view-review").hidden], [false, true]);
+    await page.press("n");
+    await page.wait(1000);
+    assert.equal(page.said.length, 1);
+  }
+});
+
 describe("Intervals", () => {
   const suggested = (start_seconds, stop_seconds, verb, noun, probability) => ({ start_seconds, stop_seconds, verb, noun, probability });
   const interval = (token, start_seconds, stop_seconds, verb, noun) => ({ token, start_seconds, stop_seconds, verb, noun, by: "ben", at: "2026-01-01T00:00:00Z" });
@@ -21,6 +31,13 @@ describe("Intervals", () => {
     const page = await Visitor.open(server, hash);
     await page.press(" ", "Home");
     return page;
+  }
+
+  function openTwo(hash = "#intervals") {
+    const server = serverState();
+    server.state.videos.push({ video: OTHER, name: "b.mp4", num_clips: 40, num_labelled: 0 });
+    for (const hash of [VIDEO, OTHER]) server.videos[hash] = video({ video: hash });
+    return Visitor.open(server, hash);
   }
 
   const spans = (page) => page.said.map(({ kind, start_seconds, stop_seconds, verb, noun }) => [kind, start_seconds, stop_seconds, verb, noun]);
@@ -154,6 +171,43 @@ describe("Intervals", () => {
     assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
   });
 
+  test("the video that was asked for last is shown, whichever is answered last", async () => {
+    const page = await openTwo();
+    let late;
+    page.server.answers[`videos/${OTHER}`] = () => new Promise((resolve) => (late = () => resolve([200, video({ video: OTHER, intervals: [interval("token-1", 1, 5, "put", "meat")] })])));
+    await page.fill(page.by("interval-video"), OTHER);
+    await page.fill(page.by("interval-video"), VIDEO);
+    late();
+    await page.wait(0);
+    assert.deepEqual([listed(page), page.by("interval-video").value], [[], VIDEO]);
+    await mark(page, 1, 5, "put meat");
+    assert.equal(page.said[0].video, VIDEO);
+  });
+
+  test("what is not sent yet is still there when a person comes back to its video", async () => {
+    const page = await openTwo();
+    await mark(page, 1, 5, "put meat");
+    page.server.answers.statements = () => [503, {}];
+    await mark(page, 6, 8, "take bag");
+    for (const [chosen, stop] of [["0:01.00–0:05.00put meatanna", 4], ["0:06.00–0:08.00take baganna", 9]]) {
+      await page.click(chosen);
+      await page.fill(page.by("out"), stop);
+      await page.click("interval-save");
+    }
+    const shown = async () => {
+      await page.fill(page.by("interval-video"), OTHER);
+      assert.deepEqual(listed(page), []);
+      await page.fill(page.by("interval-video"), VIDEO);
+      return listed(page);
+    };
+    assert.deepEqual(await shown(), ["0:01.00–0:04.00", "0:06.00–0:09.00"]);
+    for (let time = 0; time < 2; time += 1) await page.press("Control+z");
+    assert.deepEqual(await shown(), ["0:01.00–0:05.00", "0:06.00–0:08.00"]);
+    delete page.server.answers.statements;
+    await page.wait(30_000);
+    assert.deepEqual(await shown(), ["0:01.00–0:05.00", "0:06.00–0:08.00"]);
+  });
+
   test("blind hides the suggestions here, too", async () => {
     const page = await open();
     page.by("blind").checked = true;
@@ -172,10 +226,7 @@ describe("Intervals", () => {
   });
 
   test("a video is opened at its time by its address, and another by the list", async () => {
-    const server = serverState();
-    server.state.videos.push({ video: OTHER, name: "b.mp4", num_clips: 40, num_labelled: 0 });
-    for (const hash of [VIDEO, OTHER]) server.videos[hash] = video({ video: hash });
-    const page = await Visitor.open(server, `#intervals/${OTHER}/7.5`);
+    const page = await openTwo(`#intervals/${OTHER}/7.5`);
     assert.deepEqual([page.by("interval-video").value, page.text("interval-time")], [OTHER, "0:07.50 of 0:40.00"]);
     await page.fill(page.by("interval-video"), VIDEO);
     assert.equal(location.hash, `#intervals/${VIDEO}`);
