@@ -33,7 +33,7 @@ def with_page_labels(
     number_by_uid = {label.uid: label.number for label in labels}
 
     def place(one: PageLabel | PagePart) -> int:
-        return bisect_right(times, datetime.fromisoformat(one.at))
+        return bisect_right(times, one.place)
 
     clips, early, late = _grouped(labels, place), defaultdict[int, list[PagePart]](list), defaultdict[int, list[PagePart]](list)
     for part in parts:
@@ -60,7 +60,7 @@ def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: 
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
     found: defaultdict[int, list[IntervalStatement]] = defaultdict(list)
     for own in filter(None, map(ledger.intervals, ledger.videos)):
-        found[bisect_right(times, max(datetime.fromisoformat(one.at) for one in own))] += own
+        found[bisect_right(times, max(one.place for one in own))] += own
     files = list[AnnotationFile]()
     for number in range(len(uploaded) + 1):
         files += _interval_file(found[number])

@@ -6,6 +6,7 @@ The latest statement about a clip wins. The intervals of a clip that hold label 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds
@@ -216,12 +217,12 @@ class Ledger:
 
 @dataclass(frozen=True)
 class PageLabel:
-    """What the latest statement about a clip says, and when it was made; `number` is its place in the log."""
+    """What the latest statement about a clip says; `number` is its place in the log, `place` that among files."""
 
     uid: str
     verb: str
     noun: str
-    at: str
+    place: datetime
     number: int
 
 
@@ -229,7 +230,7 @@ class PageLabel:
 class PagePart:
     """The part of an interval that lies in one clip.
 
-    `at` and `number` are those of the latest interval in the clip, because all intervals of a clip label it together.
+    `place` and `number` are those of the latest interval in the clip, because all intervals of a clip label it together.
     """
 
     uid: str
@@ -238,7 +239,7 @@ class PagePart:
     stop_seconds: float
     verb: str
     noun: str
-    at: str
+    place: datetime
     number: int
 
 
@@ -256,7 +257,7 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
         latest = max(about, key=ledger.number, default=None)
         words = words_of(latest) if latest else None
         if latest and words:
-            labels.append(PageLabel(clip.uid, *words, latest.at, ledger.number(latest)))
+            labels.append(PageLabel(clip.uid, *words, latest.place, ledger.number(latest)))
     return labels
 
 
@@ -276,7 +277,7 @@ def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
                     stop_seconds=min(clip.stop_seconds, one.stop_seconds),
                     verb=one.verb,
                     noun=one.noun,
-                    at=latest.at,
+                    place=latest.place,
                     number=ledger.number(latest),
                 )
                 for one in inside

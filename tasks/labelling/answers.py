@@ -32,6 +32,7 @@ from tasks.labelling.queue import (
 )
 from tasks.labelling.review import reviewed
 from tasks.labelling.videos import answered, described, hidden_of, span, touches, unread_of
+from tasks.media.label_inputs import last_upload
 from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
@@ -120,9 +121,12 @@ class Answers:
         view = self._view()
         if not reader.may_label or wanted.show == "labelled":
             return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
+        mine = skip & view.cut.clips.keys()
         with self._lent.turn:
+            # Written first, they tell the time of the store.
+            self._lent.lend(mine, reader.name)
             chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
-            self._lent.lend({*(skip & view.cut.clips.keys()), *(clip["uid"] for clip in chosen if clip["reading"] == "first")}, reader.name)
+            self._lent.lend({*mine, *(clip["uid"] for clip in chosen if clip["reading"] == "first")}, reader.name)
         return {"clips": chosen}
 
     def clip(self, reader: Reader, uid: str) -> Json:
@@ -267,7 +271,12 @@ class Answers:
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
-        said = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc()}
+        said = {
+            **asked.model_dump(exclude={"uid"}),
+            "by": me,
+            "at": now_utc(),
+            "after": last_upload(self._desk.store, self._desk.store_uri),
+        }
         match asked:
             case AskedClip():
                 _, clip = self._found(asked.uid)

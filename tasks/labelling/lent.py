@@ -5,8 +5,8 @@ The clips that a person has before them are one object in the store, so that thi
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from tasks.errors import BadInput
 from tasks.results.labelling import Lease
@@ -22,17 +22,17 @@ NUM_PEOPLE = 50
 class Lent:
     """Reads and writes which clips are lent to whom. Hold `turn` from reading to writing."""
 
-    def __init__(self, store: Store, store_uri: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: Store, store_uri: str) -> None:
         self.turn = threading.Lock()
         self._store = store
         self._log = Layout(store_uri).label_log
-        self._now = now
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them in the last minutes."""
-        own, since = self._lease(person).uri, self._now() - timedelta(seconds=LENT_SECONDS)
-        leases = [one for one in self._store.list(self._log.leases) if one.uri != own and datetime.fromisoformat(one.modified) > since]
-        return {uid for lease in leases[:NUM_PEOPLE] for uid in self._uids(lease.uri)}
+        """List the clips that others have had before them in the last minutes before this person's lease."""
+        written = {one.uri: datetime.fromisoformat(one.modified) for one in self._store.list(self._log.leases)}
+        since = written.pop(self._lease(person).uri) - timedelta(seconds=LENT_SECONDS)
+        leases = [uri for uri, modified in written.items() if modified > since]
+        return {uid for uri in leases[:NUM_PEOPLE] for uid in self._uids(uri)}
 
     def lend(self, uids: Iterable[str], person: str) -> None:
         """Lend clips to a person, in place of those that they had."""

@@ -19,11 +19,18 @@ NUM_THREADS = 16
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 """Of files that may hold labels; their content says whether they do."""
 
+BEFORE_ALL = "0001-01-01T00:00:00+00:00"
+
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
     listed = store.list(Layout(store_uri).annotations.folder_uri)
     return sorted((o for o in listed if o.name.lower().endswith(SUFFIXES)), key=lambda o: (o.modified, o.uri))
+
+
+def last_upload(store: Store, store_uri: str) -> str:
+    """Return the time of the latest annotation file by the store's clock, or one before all files."""
+    return max((one.modified for one in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
 def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:

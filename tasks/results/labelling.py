@@ -46,11 +46,20 @@ class Suggested(Record):
 
 
 class Statement(Record):
-    """One statement: who made it, and when (UTC). `token` is the page's own, so that a repeated request adds nothing."""
+    """One statement: who made it, and when (UTC). `token` is the page's own, so that a repeated request adds nothing.
+
+    `after` is the time of the latest annotation file that the store had then, by the store's own clock; None in logs of earlier versions.
+    """
 
     token: Token
     by: Text
     at: Time
+    after: Time | None = None
+
+    @property
+    def place(self) -> datetime:
+        """Return the time whose files it overrides: of those that came later, the files win."""
+        return datetime.fromisoformat(self.after or self.at)
 
 
 class ClipStatement(Statement):

@@ -1,6 +1,7 @@
 """Which statements of the labelling page hold, and how they label clips."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -176,7 +177,7 @@ def uploaded(*files: tuple[str, str]):
 
 
 def label(at: str, verb: str, clip: Span = CLIPS[0]) -> PageLabel:
-    return PageLabel(clip.uid, verb, "meat", at, 1)
+    return PageLabel(clip.uid, verb, "meat", datetime.fromisoformat(at), 1)
 
 
 def labels_of(files) -> dict[str, str | None]:

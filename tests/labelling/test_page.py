@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -14,6 +15,7 @@ from tasks.contracts.build_dataset import LabelArguments
 from tasks.keys import recipe_of
 from tasks.labelling.app import make_app
 from tasks.labelling.desk import Desk
+from tasks.labelling.lent import LENT_SECONDS
 from tasks.media.label_log import read_log
 from tasks.options import SegmentOptions
 from tasks.prediction.interval_files import COLUMNS
@@ -260,6 +262,16 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     assert (counts["num_labelled"], counts["num_nothing"], counts["num_unsure"], counts["num_mine"]) == (2, 1, 1, 3)
 
 
+@pytest.mark.parametrize("wrong", ["2001-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"])
+def test_of_page_and_file_the_later_wins_whatever_the_clock_of_the_page_says(store, anna, uid, monkeypatch, wrong):
+    monkeypatch.setattr("tasks.labelling.answers.now_utc", lambda: wrong)
+    for words, number in (("put meat", 1), ("take bag", 2)):
+        anna.say(uid, words)
+        assert labels(store) == {uid: tuple(words.split())}
+        store.write_bytes(f"{STORE}/annotations/{number}.csv", f"uid,verb,noun\n{uid},move,sauce\n".encode())
+        assert labels(store) == {uid: ("move", "sauce")}
+
+
 def test_a_page_that_knows_the_state_is_told_no_more_until_something_is_new(store, anna, uid):
     version = anna.get("/state")["version"]
     assert anna.get("/state", known=version) == {"version": version}
@@ -363,6 +375,8 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
     assert len(mine | more) == 8
     assert {clip["uid"] for clip in Visitor(store, "cleo").queue()} == mine | more
+    store.now += timedelta(seconds=LENT_SECONDS)
+    assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == mine, "hers are the first, and she has gone"
 
 
 def test_an_interval_labels_the_clips_that_it_covers(store, anna):
