@@ -151,6 +151,9 @@ def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(
     ben = Visitor(store, "ben")
     ben.say(uid, "take bag")
     assert [clip["uid"] for clip in ben.queue(show="labelled")] == [uid]
+    assert labels(store) == {uid: ("take", "bag")}
+    (hint,) = store.read(Layout(STORE).labels(recipe_of(SegmentOptions()))).first_hints[:1]
+    assert hint.startswith(f"{STORE}/label_log/00000000.json is not a LogEntry")
     for probe in [one for one in store.objects if one.endswith("probe.json")]:
         store.write_bytes(probe, b"{}")
     client = TestClient(make_app([Desk(store, STORE)], person, second_share=0), headers={"cookie": "who=anna", **WRITE})
