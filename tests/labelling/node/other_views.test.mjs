@@ -36,7 +36,7 @@ describe("Intervals", () => {
   function openTwo(hash = "#intervals") {
     const server = serverState();
     server.state.videos.push({ video: OTHER, name: "b.mp4", num_clips: 40, num_labelled: 0 });
-    for (const hash of [VIDEO, OTHER]) server.videos[hash] = video({ video: hash });
+    for (const other of [VIDEO, OTHER]) server.videos[other] = video({ video: other });
     return Visitor.open(server, hash);
   }
 
