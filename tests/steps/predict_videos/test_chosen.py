@@ -2,17 +2,22 @@ import json
 
 import pytest
 
+from tasks.contracts.build_dataset import LabelArguments
 from tasks.contracts.predict_videos import PredictPlanArguments
-from tasks.options import EvaluateOptions
+from tasks.media.label_log import append
+from tasks.options import EvaluateOptions, SegmentOptions
 from tasks.results.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
+from tasks.steps.build_dataset import label
 from tasks.steps.predict_videos._chosen import Found, baseline_of
-from tasks.steps.predict_videos.predict_plan import _against
+from tasks.steps.predict_videos.predict_plan import _against, latest_labels
 from tasks.steps.retrain.plan import evaluations
 from tasks.store.layout import Dataset
 from tasks.store.runs import Evaluations
+from tests.dataset.records import clip_record, video_of
+from tests.dataset.test_statements import Writer
 from tests.steps.predict_videos.trained import score
-from tests.steps.shelf import RUN, Shelf, manifest_of, plan_result, predictor
+from tests.steps.shelf import RUN, Shelf, cut_into, manifest_of, plan_result, predictor
 
 
 @pytest.fixture
@@ -116,3 +121,24 @@ def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named(shelf):
     against, missing = _against(PredictPlanArguments(store="s3://retake"), model, shelf, None, None)
     assert against is None
     assert missing == ("the baseline of m version 1: its heads are untrained, so it would answer by chance",)
+
+
+def test_labels_of_the_page_count_from_the_moment_they_are_given(shelf):
+    store, cut, log = "s3://retake", SegmentOptions(), Writer()
+    clip = clip_record(video_of("a.mp4"))
+    cut_into(shelf, clip.video, (clip,))
+
+    def said(verb):
+        log.clip(clip, verb, "meat")
+        append(shelf, store, log.entries[-1].statement, len(log.entries) - 1)
+        before = dict(shelf.objects)
+        found = [one.action for one in latest_labels(store, cut, shelf)]
+        assert shelf.objects == before
+        return found
+
+    assert latest_labels(store, cut, shelf) == ()
+    assert said("put") == ["put meat"]
+    label.run(LabelArguments(store=store), shelf)
+    assert [one.action for one in latest_labels(store, cut, shelf)] == ["put meat"]
+    assert said("take") == ["take meat"]
+    assert latest_labels(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"
