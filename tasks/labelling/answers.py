@@ -158,7 +158,7 @@ class Answers:
         view = self._view()
         agreed = self._desk.agreement()
         found = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
-        return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None}
+        return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None, "unread": view.unread}
 
     def classes(self) -> Json:
         """List the classes in use, merged names, and names that are alike."""

@@ -1,6 +1,6 @@
 """Hold what the page shows, and keep it up to date with the store.
 
-The log of statements is read before each answer, at most once a second. Lists of clips, predictions and built labels are large and change
+The log of statements is read before each answer, at most once a second. Lists of clips, predictions and annotation files are large and change
 rarely, so they are read in the background: for the first time when anything of the page is asked for.
 """
 
@@ -12,19 +12,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import TypeVar
 
 from tasks.dataset.agreement import read_twice
+from tasks.dataset.labels import Labelling
 from tasks.dataset.statements import Ledger
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError
 from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.labelling.clips import ClipFiles, Cut, of_use
-from tasks.labelling.file_labels import FileLabel, Uploads, file_labels, known_labels
+from tasks.labelling.file_labels import FileLabel, Uploads, file_labels, known_labels, unread_files
 from tasks.labelling.queue import Known, diverse
 from tasks.labelling.suggestions import Suggestions, latest_prediction, read_suggestions
+from tasks.media.label_inputs import inputs_digest
 from tasks.media.label_log import BLOCK_SIZE, append, read_log, write_blocks
-from tasks.results.dataset import NO_OBJECT, Agreement
+from tasks.media.labelled_clips import label_now
+from tasks.options import LabelOptions
+from tasks.results.dataset import NO_OBJECT, Agreement, LabelsFile
 from tasks.results.labelling import AnyEntry, AnyStatement
 from tasks.results.training import PlanResult
 from tasks.store.layout import Layout
@@ -43,25 +48,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class View:
-    """The clips, and what is known about them beside the log. `known` are the labels of the last build by uid."""
+    """The clips, and what is known about them beside the log. `known` are the labels of files and folders by uid."""
 
     cut: Cut
     suggestions: Suggestions
     known: Mapping[str, Known]
     order: tuple[str, ...]
     """All clips: those of the list to label first, then the most diverse."""
-    known_etag: str | None = None
+    known_mark: str = ""
+    """The build and the inputs that `known` was read from."""
     verbs: tuple[str, ...] = field(default=())
     nouns: tuple[str, ...] = field(default=())
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
     """What is known, by video and by time."""
     num_built: int = 0
     """Statements of the log that the last build read."""
+    unread: tuple[str, ...] = ()
+    """Files that cannot be read, each with the reason."""
 
     @cached_property
     def mark(self) -> str:
         """Return a word that is another one if anything in the view is."""
-        seen = (self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips), self.suggestions.prediction, self.known_etag)
+        about_cut = self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips)
+        seen = (*about_cut, self.suggestions.prediction, sorted(self.known.items(), key=itemgetter(0)), self.num_built, self.unread)
         return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
@@ -212,11 +221,12 @@ class Desk:
 
     def _view_of(self, cut: Cut, before: View | None) -> View:
         suggestions = self._suggestions(before)
-        known, etag, num_built = self._known(cut, before)
-        if before and before.suggestions is suggestions and before.known_etag == etag and before.cut == cut:
+        known, mark, num_built, unread = self._known(cut, before)
+        if before and before.suggestions is suggestions and before.known_mark == mark and before.cut == cut:
             return before
         verbs, nouns = _names(known, suggestions)
-        return View(cut, suggestions, known, _order(cut, suggestions, before), etag, verbs, nouns, file_labels(cut, known), num_built)
+        order, of_files = _order(cut, suggestions, before), file_labels(cut, known)
+        return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread)
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
@@ -228,22 +238,31 @@ class Desk:
             log.warning("the labelling page suggests nothing: %s", error)
             return Suggestions(folder)
 
-    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str | None, int]:
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str, int, tuple[str, ...]]:
+        """Take the labels of the last build, or, where it read other videos or files, those that a build would give now."""
+        layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
-        places = [Layout(self.store_uri).labels(recipe) for recipe in recipes]
-        found = [(built, labels) for labels in places if (built := self.store.stat(labels.uri))]
-        if not found:
-            return {}, None, 0
-        built, labels = max(found, key=lambda one: one[0].modified)
-        if before and before.cut.recipe == cut.recipe and before.known_etag == built.etag:
-            return before.known, built.etag, before.num_built
-        try:
-            uploads = Uploads.of(self.store, self.store_uri)
-            num_built = self.store.read(labels).num_statements
-            return known_labels(self.store.read(labels.clips), num_built, uploads), built.etag, num_built
-        except MissingObject:
-            return {}, None, 0
+        built = [(listed.modified, listed.etag, recipe) for recipe in recipes if (listed := self.store.stat(layout.labels(recipe).uri))]
+        _, etag, recipe = max(built, default=("", "", cut.recipe))
+        # The first view is wanted at once: what no build has read comes with the next one.
+        digest = inputs_digest(self.store, self.store_uri, recipe) if before and before.cut.recipe == cut.recipe else ""
+        if before and before.cut == cut and before.known_mark == f"{etag} {digest}":
+            return before.known, before.known_mark, before.num_built, before.unread
+        result = self.store.read(layout.labels(recipe)) if etag else None
+        file = self.store.read(layout.labels(recipe).clips) if etag else None
+        labels: LabelsFile | Labelling | None = file
+        built_digest, num_built = (result.inputs_digest, result.num_statements) if result else ("", 0)
+        digest, num_read = digest or built_digest, num_built
+        if digest != built_digest:
+            segment, options = (file.segment, file.options) if file else (cut.options, LabelOptions())
+            try:
+                now = label_now(self.store, self.store_uri, segment, options)
+                labels, num_read = now.labelling, now.given.by_hand.num_entries
+            except BadInput as error:
+                log.warning("the labelling page shows the labels of the last build: %s", error)
+        known = known_labels(labels.clips, num_read, Uploads.of(self.store, self.store_uri)) if labels else {}
+        return known, f"{etag} {digest}", num_built, unread_files(labels.problems) if labels else ()
 
 
 def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:

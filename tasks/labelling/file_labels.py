@@ -1,9 +1,10 @@
-"""Read the labels of clips that the last build took from folders and files.
+"""Select the labels of clips that come from folders and files.
 
 Those of the page are in the log.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut
 from tasks.labelling.queue import Known, Words, renamed
 from tasks.media.label_inputs import annotation_objects, probe_objects
-from tasks.results.dataset import NO_OBJECT, LabelsFile
+from tasks.results.dataset import NO_OBJECT, LabelledClip, Problem
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
@@ -61,13 +62,28 @@ class Uploads:
         return next((self.files[name] for name in names if name in self.files), "")
 
 
-def known_labels(labels: LabelsFile, num_statements: int, uploads: Uploads) -> dict[str, Known]:
+def known_labels(clips: Iterable[LabelledClip], num_statements: int, uploads: Uploads) -> dict[str, Known]:
     """Select the labels of folders and files, by the uid of the clip."""
     return {
         one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin, uploads.since(one.origin, one.clip.video)), num_statements)
-        for one in labels.clips
+        for one in clips
         if one.verb and one.origin and one.origin != PAGE
     }
+
+
+def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Name the files that cannot be read, and those with unusable lines.
+
+    Lines are only counted: their reasons may tell what a second reader is not to know.
+    """
+    num_lines = Counter(one.file for one in problems if one.line is not None)
+    return (
+        *(f"{one.file}: {one.reason}" for one in problems if one.line is None),
+        *(
+            f"{file}: {number:,} of its lines cannot be used; the task label of build_dataset names them"
+            for file, number in num_lines.items()
+        ),
+    )
 
 
 def file_labels(cut: Cut, known: Mapping[str, Known]) -> dict[str, list[FileLabel]]:

@@ -1,40 +1,19 @@
 """Label all clips of one recipe from the folders, annotation and interval files of a store."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from tasks.dataset.agreement import differing, read_twice
-from tasks.dataset.labels import Labelling, label_clips
-from tasks.dataset.page_files import with_page_labels
-from tasks.dataset.statements import page_labels, page_parts, touched_clips
-from tasks.dataset.vocabulary import OwnClasses
-from tasks.errors import BadInput
 from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
-from tasks.media.clips import find_cut
-from tasks.media.label_inputs import probe_objects
-from tasks.media.labelled_intervals import Given, given_labels, num_uncut
-from tasks.media.own_classes import number_words, own_classes
+from tasks.media.labelled_clips import label_now
+from tasks.media.labelled_intervals import Given, num_uncut
+from tasks.media.own_classes import number_words
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
-from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
-from tasks.steps._step import log
+from tasks.results.video import ClipsFile, VideoRecord
 from tasks.store.layout import Layout
-from tasks.store.objects import Store, StoredObject
+from tasks.store.objects import Store
 from tasks.wording import plain_count
-
-NUM_THREADS = 16
-
-
-@dataclass(frozen=True)
-class LabelledStore:
-    """The labels of all clips of one recipe, and what they were found with: the videos with their clips, what people gave, and the ids so far."""
-
-    labelling: Labelling
-    cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
-    given: Given
-    own: OwnClasses
 
 
 def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelsFile:
@@ -66,55 +45,12 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     )
 
 
-def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelledStore:
-    """Label every clip that was cut with `segment` without writing anything; words without an id keep none.
-
-    Raises:
-        BadInput: no video has been cut by this recipe.
-    """
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        found = list(pool.map(lambda probe: _read(store, store_uri, segment, probe), probe_objects(store, store_uri)))
-    cut = [(record, files) for record, files in found if files]
-    clips = [clip for _, files in cut for clip in _clips(files)]
-    if not cut:
-        raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
-    if segment.cut == "intervals" and not clips:
-        raise BadInput(f"no labelled interval in {store_uri} is cut; label intervals and run ingest_videos, or choose cut=grid")
-    given = given_labels(store, store_uri)
-    by_hand = given.by_hand
-    of_page = page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges
-    files = [*given.lists, *with_page_labels(given.uploaded, *of_page)]
-    own = own_classes(store, store_uri)
-    labelling = label_clips(
-        clips,
-        {record.video: record.names for record, _ in cut},
-        files,
-        options,
-        own,
-        {record.video: record.fps for record, _ in cut},
-        touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
-    )
-    log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))
-    return LabelledStore(labelling, cut, given, own)
-
-
 def latest_labels(store: Store, store_uri: str) -> str | None:
     """Find the labels that were gathered last."""
     at = Layout(store_uri)
     folders = store.folders(at.all_labels)
     found = [store.stat(at.labels(folder.rstrip("/").rpartition("/")[2]).clips.uri) for folder in folders]
     return max(((listed.modified, listed.uri) for listed in found if listed), default=(None, None))[1]
-
-
-def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:
-    record = store.read(probe.uri, VideoRecord)
-    return record, [file for part in segment.parts if (file := find_cut(store, store_uri, record.video, part))]
-
-
-def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
-    """List the clips of a video by time; of two that show the same, the one of the grid."""
-    found = {clip.uid: clip for file in reversed(files) for clip in file.clips}
-    return sorted(found.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
 
 
 def _uncut(

@@ -4,12 +4,14 @@ from dataclasses import replace
 from threading import Event
 from types import SimpleNamespace
 
+from tasks.contracts.build_dataset import LabelArguments
 from tasks.errors import Unavailable
 from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
 from tasks.results.video import ClipRecord
+from tasks.steps.build_dataset import label
 from tasks.store.layout import Layout
 from tests.labelling.test_queue import cut_of
 from tests.records import some
@@ -80,6 +82,39 @@ def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides()
     modified = dict(zip(modified, reversed(modified.values()), strict=True))
     words.append(Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
     assert sorted(words) == ["put", "take"]
+
+
+def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkeypatch):
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
+    desk = Desk(shelf, "s3://retake")
+
+    def seen():
+        desk._read_view()
+        view, files = desk._view, [one for of_video in desk._view.of_files.values() for one in of_video]
+        return sorted((one.words.verb, one.words.origin) for one in files), view.unread, view.num_built
+
+    assert seen() == ([], (), 0), "the first view is there at once"
+    folder, file = ("put", "folder put meat"), ("take", "1.csv:2")
+    assert seen() == ([folder], (), 0)
+    header = "video,start_seconds,stop_seconds,verb,noun\n"
+    for name, content in (("1.csv", f"{header}b.mp4,0,1,take,bag\nc.mp4,0,1,take,bag\n"), ("2.csv", "nonsense\n")):
+        shelf.write_bytes(Layout("s3://retake").annotations.file(name), content.encode())
+    before = dict(shelf.objects)
+    labels, (bad, partly), _ = seen()
+    assert labels == [folder, file]
+    assert bad.startswith("2.csv: begins with 'nonsense'")
+    assert partly.startswith("1.csv: 1 of its lines cannot be used")
+    view = desk._view
+    assert seen() and desk._view is view, "nothing is new"
+    assert shelf.objects == before
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.labelling.desk.label_now", fails)
+        assert seen() == (labels, view.unread, 0)
+    assert desk._view.mark == view.mark, "no page has anything new to show"
+    taken_in(shelf, ["take bag/c.mp4"])
+    assert [origin for _, origin in seen()[0]] == ["folder put meat", "1.csv:2", "1.csv:3"]
 
 
 def build(shelf, clip, recipe, verb):

@@ -16,11 +16,11 @@ from tasks.keys import recipe_of
 from tasks.media import cutting
 from tasks.media.clips import find_cut
 from tasks.media.label_log import append, count_entries
+from tasks.media.labelled_clips import label_now
 from tasks.media.labelled_intervals import intervals_to_export
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile
 from tasks.results.video import Interval
-from tasks.steps._labelling import label_now
 from tasks.steps.build_dataset import dataset, label, split
 from tasks.steps.ingest_videos import ingest, segment
 from tasks.store.layout import Dataset, Layout

@@ -12,6 +12,7 @@ import { answerName, clock, count, moment, percent } from "./text.js";
 import { Words } from "./words.js";
 
 const WAIT_MS = 350;
+const NUM_UNREAD = 5;
 const COLUMNS = ["Clip", "Label", "By", "When", ""];
 
 /** Make the view; `outbox()` returns where statements go. */
@@ -41,10 +42,11 @@ export function reviewView(outbox) {
     }
   }
 
-  function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement }) {
+  function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement, unread }) {
     fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => [one, one])]);
     by("agreement").textContent = agreementText(agreement);
     by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
+    renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((one) => h("li", {}, one)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
     renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
     const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
     by("review-page").textContent = `page ${page + 1} of ${numPages}`;

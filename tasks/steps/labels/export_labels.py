@@ -13,12 +13,13 @@ from tasks.dataset.spans import LabelSpan, video_spans
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.labelling.suggestions import latest_prediction
 from tasks.media.label_inputs import probe_objects
+from tasks.media.labelled_clips import label_now
 from tasks.media.labelled_intervals import intervals_to_export
 from tasks.results.dataset import NO_OBJECT, LabelsFile
 from tasks.results.label_files import LabelsExportResult
 from tasks.results.video import VideoRecord
 from tasks.settings import RunnerSettings, load
-from tasks.steps._labelling import label_now, latest_labels
+from tasks.steps._labelling import latest_labels
 from tasks.steps._step import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store

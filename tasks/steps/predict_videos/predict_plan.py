@@ -13,6 +13,7 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import video_records
 from tasks.media.label_log import count_entries
+from tasks.media.labelled_clips import label_now
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.media.offers import Offer, offers
 from tasks.model.windows import window_grid
@@ -22,7 +23,6 @@ from tasks.results.prediction import KnownLabel, KnownLabels, PredictedVideo, Pr
 from tasks.results.record import SetAside
 from tasks.results.video import BatchRef
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.steps._labelling import label_now
 from tasks.steps._step import finish, log
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
 from tasks.store.layout import Dataset, Layout

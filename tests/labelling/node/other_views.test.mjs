@@ -338,6 +338,11 @@ describe("Review", () => {
     assert.deepEqual(query(), { show: "all", by: "ben", page: "0" });
   });
 
+  test("files that are not read whole are named, the first five", async () => {
+    const page = await open({ unread: Array.from({ length: 7 }, (_, number) => `<b>${number}.csv: damaged`) });
+    assert.deepEqual(page.texts("#review-unread li").slice(4), ["<b>4.csv: damaged", "and 2 more"]);
+  });
+
   for (const [agreement, text] of [
     [null, /^No clip has been read twice yet\. 10 % of the clips/],
     [{ num_clips: 1, num_videos: 1, share: 0, kappa: 0, interval: null }, /kappa: 0\.00 \(no interval.*Of 1 clip read twice, 0 % have the same answer\.$/],
