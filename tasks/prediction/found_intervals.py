@@ -26,6 +26,12 @@ class FoundIntervals:
     found: Mapping[PredictorRole, tuple[Interval, ...]]
     reported: Mapping[PredictorRole, tuple[Interval, ...]]
 
+    @property
+    def not_reported(self) -> Mapping[PredictorRole, tuple[Interval, ...]]:
+        """Return the others that were found."""
+        reported = {role: set(own) for role, own in self.reported.items()}
+        return {role: tuple(one for one in own if one not in reported[role]) for role, own in self.found.items()}
+
 
 def find_intervals(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]

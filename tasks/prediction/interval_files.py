@@ -12,7 +12,7 @@ from tasks.prediction.intervals import Interval
 from tasks.prediction.names import Names
 from tasks.prediction.timeline import ShownInterval
 from tasks.prediction.tracks import Cue, block, opening
-from tasks.results.prediction import KnownInterval, PredictorRole, PredictPlanResult
+from tasks.results.prediction import KnownInterval, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.wording import plain_cell
 
 COLUMNS = (
@@ -34,10 +34,10 @@ ACTIVITYNET_VERSION = "VERSION 1.3"
 
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the intervals of a video for the page, those that are not reported too."""
-    reported = {role: set(own) for role, own in one.reported.items()}
+    faint = {role: set(own) for role, own in one.not_reported.items()}
     return {
         role: tuple(
-            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i not in reported[role]) for i in own
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i in faint[role]) for i in own
         )
         for role, own in one.found.items()
     }
@@ -53,11 +53,12 @@ def write_intervals(
 ) -> None:
     """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
 
-    `video_names` are those that exported labels have.
+    `not_reported.csv` has the others. `video_names` are those that exported labels have.
     """
-    rows = [row for one in found for row in _rows(plan, one, names)]
     columns = [column for column in COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
-    (folder / "intervals.csv").write_bytes(csv_table(columns, ({name: plain_cell(row[name]) for name in columns} for row in rows)))
+    for name, of_videos in (("intervals", [one.reported for one in found]), ("not_reported", [one.not_reported for one in found])):
+        rows = [row for one, by_role in zip(found, of_videos, strict=True) for row in _rows(plan, one.video, by_role, names)]
+        (folder / f"{name}.csv").write_bytes(csv_table(columns, ({column: plain_cell(row[column]) for column in columns} for row in rows)))
     (folder / "tracks").mkdir(exist_ok=True)
     for one in found:
         for role, own in one.reported.items():
@@ -70,11 +71,13 @@ def write_intervals(
         (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names, video_names), encoding="utf-8")
 
 
-def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[dict[str, object]]:
+def _rows(
+    plan: PredictPlanResult, video: ScoredVideo, by_role: Mapping[PredictorRole, Sequence[Interval]], names: Names
+) -> list[dict[str, object]]:
     return [
         {
-            "video": one.video.name,
-            "video_sha256": one.video.video,
+            "video": video.name,
+            "video_sha256": video.video,
             "network": plan.predictors[role].label,
             "start_seconds": round(interval.start_seconds, 3),
             "stop_seconds": round(interval.stop_seconds, 3),
@@ -85,7 +88,7 @@ def _rows(plan: PredictPlanResult, one: FoundIntervals, names: Names) -> list[di
             "noun_class": interval.noun_class,
             "probability": round(interval.probability, NUM_DECIMALS),
         }
-        for role, own in one.reported.items()
+        for role, own in by_role.items()
         for interval in own
     ]
 

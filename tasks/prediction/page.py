@@ -27,6 +27,8 @@ from tasks.wording import count, percent
 
 MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
+MAX_FAINT = 2000
+"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,11 @@ class PageInputs:
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """A network's intervals in one video: their bars, and the list of them."""
+    """A network's intervals in one video: their bars, and the list of them; `num_left` more do not fit on the page."""
 
     bars: tuple[Bar, ...]
     listed: tuple[ShownInterval, ...]
+    num_left: int
     spoken: str
 
 
@@ -137,7 +140,8 @@ class Timeline:
 def page(inputs: PageInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
-    timelines = [_timeline(video, inputs) for video in inputs.videos]
+    limit = _faint_limit(inputs)
+    timelines = [_timeline(video, inputs, limit) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
     loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
@@ -157,6 +161,7 @@ def page(inputs: PageInputs) -> str:
             headline=_headline(inputs),
             steps=tuple(next_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),
+            num_faint_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
             tious=TIOUS,
             min_sources=MIN_SOURCES,
             script=script,
@@ -211,7 +216,7 @@ def _headline(inputs: PageInputs) -> str:
     return f"The two networks predict the same {found.target} on {percent(found.share)} of {measured}"
 
 
-def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
+def _timeline(video: ShownVideo, inputs: PageInputs, faint_limit: float) -> Timeline:
     found = spans(video.clips)
     drawn = drawing(video.clips)
     is_of_both = bool(drawn.against)
@@ -221,7 +226,7 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     if is_of_both:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
-    rows = {role: _interval_row(own, video) for role, own in video.intervals.items()}
+    rows = {role: _interval_row(own, video, faint_limit) for role, own in video.intervals.items()}
     return Timeline(
         video,
         found,
@@ -236,7 +241,15 @@ def _timeline(video: ShownVideo, inputs: PageInputs) -> Timeline:
     )
 
 
-def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo) -> IntervalRow:
+def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, faint_limit: float) -> IntervalRow:
     num_faint = sum(one.is_faint for one in listed)
     counted = count(len(listed) - num_faint, "interval") + (f" and {num_faint:,} not reported" if num_faint else "")
-    return IntervalRow(interval_bars(listed, video.clips), listed, counted)
+    shown = tuple(one for one in listed if not one.is_faint or (one.probability or 0) > faint_limit)
+    return IntervalRow(interval_bars(shown, video.clips), shown, len(listed) - len(shown), counted)
+
+
+def _faint_limit(inputs: PageInputs) -> float:
+    """Find the probability above which intervals that are not reported are shown."""
+    each = (one for video in inputs.videos for own in video.intervals.values() for one in own if one.is_faint)
+    faint = sorted((one.probability or 0 for one in each), reverse=True)
+    return faint[MAX_FAINT] if len(faint) > MAX_FAINT else -1

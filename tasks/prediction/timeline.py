@@ -39,7 +39,7 @@ class ShownClip:
 class ShownInterval:
     """A stretch of a video with an action: found by a network, with its probability, or labelled, without one.
 
-    `is_faint`: it is not reported, so no file has it.
+    `is_faint`: it is not reported.
     """
 
     start_seconds: float

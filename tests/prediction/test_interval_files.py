@@ -48,14 +48,18 @@ def found(tmp_path):
     return call
 
 
-def rows(folder):
-    return csv_rows((folder / "intervals.csv").read_bytes())
+def rows(folder, name="intervals"):
+    return csv_rows((folder / f"{name}.csv").read_bytes())
 
 
 def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
     plan = planned(0.5)
     write_intervals(plan, found(plan, said), NAMES, VIDEO_NAMES, tmp_path)
     (ours, theirs) = rows(tmp_path)
+    assert [(row["network"], row["start_seconds"], row["action"]) for row in rows(tmp_path, "not_reported")] == [
+        ("m", "12.0", "put meat"),
+        ("base", "12.0", "put meat"),
+    ]
     found_in = {"video": "é <1>.mp4", "video_sha256": VIDEOS[0], "network": "m", "start_seconds": "0.0", "stop_seconds": "12.0"}
     named = {"verb": "take", "noun": "'=bag", "action": "take =bag", "verb_class": "0", "noun_class": "20"}
     assert ours == found_in | named | {"probability": ours["probability"]}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.prediction.agreement import Agreement
-from tasks.prediction.page import page
+from tasks.prediction.page import MAX_FAINT, page
 from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.results.record import TARGETS
 from tests.prediction.pages import HOSTILE, alone, hostile, predictor, usual
@@ -195,6 +195,18 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == 1
     spoken = [attributes["aria-label"] for attributes in tree.of("svg") if "when" in attributes.get("class", "").split()]
     assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 not reported", "0 intervals", "1 labelled interval")]
+
+
+def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted():
+    inputs = usual()
+    grey = tuple(ShownInterval(i / 10, i / 10 + 0.1, "put meat", i / 9999, is_faint=True) for i in range(MAX_FAINT))
+    sure = (ShownInterval(0, 1, "take bag", 0),)
+    video = replace(inputs.videos[1], intervals={"model": (*sure, *grey), "against": grey[:10]})
+    tree = Tree(page(replace(inputs, videos=(video,))))
+    assert "not_reported.csv lists them all, also the 10 least likely, which do not fit here." in tree.text
+    assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == MAX_FAINT
+    assert f"1 interval and {MAX_FAINT:,} not reported of retake-tsn version 3; 0 intervals and 10 not reported of baseline" in tree.text
+    assert "take bag 0.0 %" in tree.text
 
 
 def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval():
