@@ -41,6 +41,7 @@ def predictor(label, is_calibrated=True, crops=10, interval_words=""):
         calibration=fitted if is_calibrated else "not calibrated: no answers",
         calibration_crops=crops if is_calibrated else None,
         interval_words=interval_words,
+        interval_threshold=0.61 if interval_words else None,
     )
 
 

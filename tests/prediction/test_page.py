@@ -197,6 +197,22 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 not reported", "0 intervals", "1 labelled interval")]
 
 
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        ({"interval_threshold": 0.614}, "baseline: grey below 61.4 %. It reports intervals some words."),
+        ({"reports_intervals": False}, "baseline: all are grey. It reports some words."),
+        ({}, "baseline: none is grey. It reports intervals some words."),
+    ],
+)
+def test_of_each_network_the_page_says_which_intervals_are_grey(threshold, expected):
+    inputs = usual()
+    against = inputs.against.model_copy(update={"interval_words": "some words", **threshold})
+    text = words(replace(inputs, against=against))
+    assert expected in text
+    assert "retake-tsn version 3: grey below 61.0 %. It reports intervals from 61.0 % on, because" in text
+
+
 def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted():
     inputs = usual()
     grey = tuple(ShownInterval(i / 10, i / 10 + 0.1, "put meat", i / 9999, is_faint=True) for i in range(MAX_FAINT))
