@@ -174,17 +174,25 @@ class Store:
     def create_bytes(self, uri: str, data: bytes) -> bool:
         """Write an object unless it exists; return False if it does.
 
-        Of several concurrent writers, one succeeds. It asks for what S3 calls a conditional write (`If-None-Match: *`), by a signed
-        address, because the SDK has no such argument.
+        Raises:
+            BadConfiguration: as `replace_bytes`.
+        """
+        check_key(uri)
+        return not self.exists(uri) and self.replace_bytes(uri, data, None)
+
+    def replace_bytes(self, uri: str, data: bytes, earlier: StoredObject | None) -> bool:
+        """Write an object in place of `earlier`, or of none; return False if another writer was first.
+
+        Of several concurrent writers, one succeeds. It asks for what S3 calls a conditional write (`If-Match`, `If-None-Match: *`), by a
+        signed address, because the SDK has no such argument.
 
         Raises:
             BadConfiguration: the server does not know conditional writes.
         """
         check_key(uri)
-        if self.exists(uri):
-            return False
         bucket, key = split_uri(uri)
-        headers = {"If-None-Match": "*", "Content-Type": _content_type(key)}
+        condition = ("If-Match", f'"{earlier.etag}"') if earlier else ("If-None-Match", "*")
+        headers = dict([condition, ("Content-Type", _content_type(key))])
         try:
             address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
             # Sent once: a second try would find the first one's object and mistake it for another writer's.
@@ -199,7 +207,7 @@ class Store:
                 return False
             case HTTPStatus.NOT_IMPLEMENTED:
                 raise BadConfiguration(
-                    f"the object store at {self._endpoint} knows no conditional writes (If-None-Match); use one that does"
+                    f"the object store at {self._endpoint} knows no conditional writes ({condition[0]}); use one that does"
                 )
             case HTTPStatus.FORBIDDEN:
                 raise self._refused(uri, "AccessDenied")

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import pytest
 from mlflow import MlflowClient
@@ -24,19 +25,21 @@ def candidates(workshop, monkeypatch):
     return Candidates(workshop.store, MlflowClient(), STORE, f"model-{uuid.uuid4().hex[:8]}")
 
 
-def test_of_many_who_create_an_object_one_succeeds_and_its_content_stays(workshop):
+def test_of_many_who_create_or_replace_an_object_one_succeeds_and_its_content_stays(workshop):
+    uri = f"{STORE}/created.json"
     workshop.store.ensure_bucket(STORE)
-    start = threading.Barrier(8)
 
-    def create(number):
+    def write(number, earlier, start):
         start.wait()
-        return workshop.store.create_bytes(f"{STORE}/created.json", f"{number}".encode())
+        return workshop.store.replace_bytes(uri, f"{number}".encode(), earlier)
 
-    with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(create, range(8)))
-    assert sum(made) == 1
-    assert workshop.store.read_bytes(f"{STORE}/created.json") == f"{made.index(True)}".encode()
-    assert not workshop.store.create_bytes(f"{STORE}/created.json", b"later")
+    for number in (0, 8):
+        earlier = workshop.store.stat(uri)
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(write, range(number, number + 8), repeat(earlier), repeat(threading.Barrier(8))))
+        assert sum(made) == 1
+        assert workshop.store.read_bytes(uri) == f"{number + made.index(True)}".encode()
+    assert not workshop.store.create_bytes(uri, b"later")
 
 
 def test_two_runs_that_end_together_do_not_both_promote(candidates, monkeypatch):

@@ -129,9 +129,9 @@ class Shelf(Store):
     def write_file(self, uri, path):
         self.write_bytes(uri, Path(path).read_bytes())
 
-    def create_bytes(self, uri, data):
+    def replace_bytes(self, uri, data, earlier):
         with self.creating:
-            if uri in self.objects:
+            if self.stat(uri) != earlier:
                 return False
             self.write_bytes(uri, data)
             return True

@@ -118,6 +118,14 @@ def test_an_object_is_created_once_by_a_conditional_write(store, server):
     assert server.buckets["retake"]["a.json"] == '{"name":"\N{EURO SIGN}","number":1}\n'.encode()
 
 
+def test_an_object_is_replaced_only_as_it_was_seen(store, server):
+    server.buckets["retake"]["a.json"] = b"old"
+    assert store.replace_bytes(A, b"new", store.stat(A))
+    assert [headers.get("If-Match") for method, headers in server.sent if method == "PUT"] == ['"e"']
+    server.refusals["PUT"] = [(412, "")]
+    assert not store.replace_bytes(A, b"newer", store.stat(A))
+
+
 @pytest.mark.parametrize("status", [409, 412])
 def test_another_writers_object_is_not_taken_for_ones_own(store, server, monkeypatch, status):
     server.refusals["PUT"] = [(status, "")]

@@ -4,16 +4,18 @@ from collections import Counter
 
 from tasks.contracts.build_dataset import SPLIT, SplitArguments
 from tasks.dataset.manifest import usable_clips
-from tasks.dataset.split import assign_splits
+from tasks.dataset.split import SplitAssignment, assign_splits
 from tasks.dataset.split_file import read_split_csv, write_split_csv
-from tasks.errors import NothingToDo
+from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
-from tasks.results.dataset import LabelsFile, SplitResult
+from tasks.results.dataset import LabelledClip, LabelsFile, SplitResult
 from tasks.results.record import SPLITS
 from tasks.steps._step import finish, log
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.wording import plain_count
+
+MAX_TRIES = 10
 
 
 def run(arguments: SplitArguments, store: Store) -> SplitResult:
@@ -22,6 +24,7 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
     Raises:
         BadDataset: the labels cannot make a train and a val set.
         NothingToDo: no clip has a label.
+        Unavailable: other runs change the splits all the time.
     """
     labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
     if not any(clip.action for clip in labels.clips):
@@ -29,12 +32,8 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
             f"none of {plain_count(len(labels.clips), 'clip')} has a label yet: label some on the page Label, or see docs/labels.md"
         )
     uri = Layout(arguments.store).split_file
-    kept = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
-    assignment = assign_splits(labels.clips, kept, arguments.picked(SplitOptions))
+    assignment, used = _remembered(labels, arguments.picked(SplitOptions), uri, store)
     splits = assignment.split_by_source
-    used = usable_clips(labels, assignment)
-    if not assignment.remembered.keys() <= kept.keys():
-        store.write_bytes(uri, write_split_csv(kept, assignment.remembered))
     num_clips = Counter(splits[clip.source] for clip in used)
     num_sources = Counter(splits[source] for source in {clip.source for clip in used})
     for warning in assignment.warnings:
@@ -48,3 +47,17 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
         warnings=assignment.warnings,
     )
     return finish(store, SPLIT.address(arguments), result)
+
+
+def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Store) -> tuple[SplitAssignment, list[LabelledClip]]:
+    """Assign splits and add them to the file; anew where another run has added to it meanwhile."""
+    for _ in range(MAX_TRIES):
+        # The object before its content: a write in between makes this one fail.
+        earlier = store.stat(uri)
+        kept = read_split_csv(store.read_bytes(uri)) if earlier else {}
+        assignment = assign_splits(labels.clips, kept, options)
+        used = usable_clips(labels, assignment)
+        is_known = assignment.remembered.keys() <= kept.keys()
+        if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered), earlier):
+            return assignment, used
+    raise Unavailable(f"{uri} was changed by another run at each of {MAX_TRIES} tries; try again")

@@ -2,10 +2,13 @@
 
 import pytest
 
+from tasks.dataset.split import assign_splits
+from tasks.dataset.split_file import read_split_csv
 from tasks.errors import BadInput, NothingToDo
 from tasks.results.dataset import NO_OBJECT, LabelsFile, Manifest
 from tasks.results.record import TARGETS
 from tasks.steps import _datasets
+from tasks.steps.build_dataset import split
 from tests.steps.in_process import LABELS, STORE, Bench
 from tests.steps.shelf import Fragile, Killed, taken_in
 
@@ -51,6 +54,25 @@ def test_a_val_share_that_cannot_be_had_is_told_with_the_numbers(bench, caplog):
     taken_in(bench.store, FOUR)
     assert "val has 2 of 4 clips (50%) where 99% was wished" in bench.split(val_share=0.99).warnings[0]
     assert "where 99% was wished" in caplog.text
+
+
+def test_two_splits_at_the_same_time_keep_each_others_sources(bench, monkeypatch):
+    """A second run ends between the first one's reading of split.csv and its writing."""
+    split_file, others = f"{STORE}/datasets/split.csv", Bench()
+    taken_in(bench.store, FOUR)
+    taken_in(others.store, [name.replace("/", "/other ") for name in FOUR])
+    others.split()
+    theirs = others.store.read_bytes(split_file)
+
+    def assign_meanwhile(*arguments):
+        if not bench.store.exists(split_file):
+            bench.store.write_bytes(split_file, theirs)
+        return assign_splits(*arguments)
+
+    monkeypatch.setattr(split, "assign_splits", assign_meanwhile)
+    bench.split()
+    assert bench.store.read_bytes(split_file).startswith(theirs)
+    assert read_split_csv(bench.store.read_bytes(split_file)).keys() > read_split_csv(theirs).keys()
 
 
 def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(monkeypatch):
