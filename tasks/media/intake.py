@@ -8,17 +8,17 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 
 from tasks.dataset.video_names import name_without_label
-from tasks.disk import FULL
+from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
 from tasks.media.label_inputs import MAX_ANNOTATION_BYTES
-from tasks.media.offers import Offer, lies_in
+from tasks.media.offers import Offer
 from tasks.options import IngestOptions
 from tasks.results.video import SeenFile, VideoRecord
 from tasks.store.layout import Layout
@@ -39,6 +39,9 @@ MIN_BYTES_PER_SECOND = 1 << 20
 """Minimum speed of a disk or network share."""
 
 CHUNK_BYTES = 1 << 20
+
+FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+"""Flags that open a folder above a file; with Linux's `O_PATH` it need not be readable."""
 
 SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
 
@@ -67,15 +70,7 @@ class Taker:
             Unavailable: the store does not answer, or this machine's disk is full.
         """
         mib = self._options.max_video_mib
-        too_large = f"larger than {mib} MiB; raise max_video_mib to take it"
-
-        def keep(offer: Offer, path: Path) -> str:
-            content = hashlib.sha256()
-            for chunk in read_chunks(path, max_bytes=mib << 20, too_large=too_large):
-                content.update(chunk)
-            return self._keep_video(offer, path, content.hexdigest())
-
-        return self._take(offer, mib << 20, too_large, keep)
+        return self._take(offer, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
 
     def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
         """Pass the content of an annotation file to `keep`.
@@ -87,17 +82,15 @@ class Taker:
         """
 
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
-
-        def read(_: Offer, path: Path) -> None:
-            keep(b"".join(read_chunks(path, max_bytes=MAX_ANNOTATION_BYTES, too_large=too_large)))
-
-        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, read)
+        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
     def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
         try:
             if offer.size_bytes > max_bytes:
                 raise BadInput(too_large)
-            with self._fetched(offer, max_bytes) as path:
+            with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
+                path = Path(folder) / "source"
+                self._fetch(offer, path, max_bytes, too_large)
                 size_bytes = path.stat().st_size
                 if size_bytes > max_bytes:
                     raise BadInput(too_large)
@@ -107,21 +100,16 @@ class Taker:
             return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
         return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
 
-    @contextmanager
-    def _fetched(self, offer: Offer, max_bytes: int) -> Iterator[Path]:
-        if not is_url(offer.source):
-            path = Path(offer.source)
-            if offer.folder and not lies_in(path, offer.folder):
-                raise BadInput(f"a link that leads out of {offer.folder}; copy its target there")
-            yield path
-            return
-        with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
-            path = Path(folder) / "source"
-            if offer.source.startswith("s3://"):
-                self._read_object(offer.source, path)
-            else:
-                self._download(offer.source, path, max_bytes)
-            yield path
+    def _fetch(self, offer: Offer, path: Path, max_bytes: int, too_large: str) -> None:
+        """Make a copy that nobody else changes while it is hashed, probed and uploaded."""
+        if offer.source.startswith("s3://"):
+            self._read_object(offer.source, path)
+        elif is_url(offer.source):
+            self._download(offer.source, path, max_bytes)
+        else:
+            check_room(path, offer.size_bytes)
+            with path.open("wb") as file:
+                file.writelines(read_chunks(Path(offer.source), max_bytes=max_bytes, too_large=too_large, folder=offer.folder))
 
     def _download(self, url: str, path: Path, max_bytes: int) -> None:
         try:
@@ -135,7 +123,9 @@ class Taker:
             raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
         self._store.read_file(uri, path)
 
-    def _keep_video(self, offer: Offer, path: Path, video: str) -> str:
+    def _keep_video(self, offer: Offer, path: Path) -> str:
+        with path.open("rb") as file:
+            video = hashlib.file_digest(file, "sha256").hexdigest()
         with self._locks[video]:
             self._record(offer.name if self._labels else name_without_label(offer.name, video), video, path)
         return video
@@ -176,7 +166,7 @@ def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
     Errors that would affect all other files, too, are raised.
     """
     if isinstance(error, BadInput):
-        return plain_reason(error, offer.name if is_url(offer.source) else offer.source)
+        return plain_reason(error, offer.name)
     reason = error.strerror or str(error)
     if error.errno in FULL or is_url(offer.source):
         raise Unavailable(
@@ -185,19 +175,23 @@ def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
     return f"the file cannot be read ({reason})"
 
 
-def read_chunks(path: Path, *, max_bytes: int, too_large: str) -> Iterator[bytes]:
+def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | None = None) -> Iterator[bytes]:
     """Yield the content of a file in chunks.
 
-    It is opened without blocking, in case a pipe without a writer has replaced the file.
+    It is opened once, without blocking, in case a pipe without a writer has replaced the file; and inside `folder`, if that is given.
 
     Raises:
-        BadInput: it is not a regular file, larger than `max_bytes` (with the message `too_large`), or too slow for a file of that size.
+        BadInput: it is not a regular file, outside `folder`, larger than `max_bytes` (with the message `too_large`), or too slow for a file of
+            that size.
         OSError: it cannot be read.
     """
-    _require_regular(path.stat())
+    real = path.resolve()
+    if folder and not real.is_relative_to(folder):
+        raise BadInput(f"a link that leads out of {folder}; copy its target there")
+    _require_regular(real.stat())
     limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
     stop, num_bytes = time.monotonic() + limit_seconds, 0
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:  # noqa: PTH123 - the descriptor of a path
+    with open(_open_itself(real), "rb", buffering=0) as file:
         _require_regular(os.fstat(file.fileno()))
         while chunk := file.read(CHUNK_BYTES):
             num_bytes += len(chunk)
@@ -206,6 +200,16 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str) -> Iterator[bytes
             if time.monotonic() > stop:
                 raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
             yield chunk
+
+
+def _open_itself(real: Path) -> int:
+    """Open a file by a path without links, and follow none that takes the place of the file or of a folder above it meanwhile."""
+    with ExitStack() as above:
+        at = None
+        for part in (real.anchor, *real.parts[1:-1]):
+            at = os.open(part, FOLDER, dir_fd=at)
+            above.callback(os.close, at)
+        return os.open(real.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW, dir_fd=at)
 
 
 def _require_regular(found: os.stat_result) -> None:

@@ -21,7 +21,7 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 class Offer:
     """A file to ingest.
 
-    `etag` is set for inbox files, to avoid hashing their content twice; `folder` for local files, which must be inside it.
+    `etag` is set for inbox files, to avoid hashing their content twice; `folder`, without links, for local files, which must be inside it.
     """
 
     name: str
@@ -64,31 +64,28 @@ def _name_in(url: str) -> str:
 
 
 def _local_offers(source: str) -> Iterator[Offer]:
-    path = _local_path(source)
-    root = path if path.is_dir() else path.parent
-    for file in sorted(filter(_may_be_file, path.rglob("*"))) if path.is_dir() else [path]:
+    path, root, real_root = _local_path(source)
+    for file in [path] if root != path else sorted(filter(_may_be_file, path.rglob("*"))):
         relative = file.relative_to(root)
         if not any(part.startswith(".") for part in relative.parts):
             name = os.fsencode(relative.as_posix()).decode(errors="replace")
-            yield Offer(name, str(file), "", _size_bytes(file), root)
+            yield Offer(name, str(file), "", _size_bytes(file), real_root)
 
 
-def _local_path(source: str) -> Path:
+def _local_path(source: str) -> tuple[Path, Path, Path]:
+    """Find a file or a folder, the folder that its names are relative to, and where that lies after resolving links."""
     only = load(MachineSettings).videos_dir
     try:
         path = Path(source).expanduser()
         if not path.exists():
             raise BadInput(f"{source} does not exist on the machine that runs this step")
-        if only and not lies_in(path, only):
+        root = path if path.is_dir() else path.parent
+        real_root = root.resolve()
+        if only and not real_root.is_relative_to(only.resolve()):
             raise BadInput(f"{source} is not in {only}, the only folder to take files from; put it there, or into inbox/ of the store")
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{source!r} cannot be accessed ({error}); name a folder or a file") from error
-    return path
-
-
-def lies_in(path: Path, folder: Path) -> bool:
-    """Check whether `path` is inside `folder` after resolving links."""
-    return path.resolve().is_relative_to(folder.resolve())
+    return path, root, real_root
 
 
 def _may_be_file(path: Path) -> bool:

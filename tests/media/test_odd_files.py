@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.media import intake
 from tasks.media.intake import Taker, read_chunks
-from tasks.media.offers import Offer
+from tasks.media.offers import Offer, offers
 from tasks.options import IngestOptions
 from tasks.results.video import Inventory
 from tasks.video import probe
@@ -54,17 +53,26 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
     assert not list(scratch.iterdir())
 
 
-def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
+@pytest.fixture
+def swap(monkeypatch):
+    """Let something take the place of a file or folder between its check and the opening."""
+
+    def run(path, taker):
+        def swapped(*arguments, **known):
+            monkeypatch.undo()
+            path.rename(path.with_name("gone"))
+            taker.rename(path)
+            return os.open(*arguments, **known)
+
+        monkeypatch.setattr(intake.os, "open", swapped)
+
+    return run
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, swap):
     (tmp_path / "a.mp4").touch()
     os.mkfifo(tmp_path / "pipe")
-    os_open = os.open
-
-    def swapped(path, *arguments):
-        if Path(path).name == "a.mp4":
-            (tmp_path / "pipe").rename(path)
-        return os_open(path, *arguments)
-
-    monkeypatch.setattr(intake.os, "open", swapped)
+    swap(tmp_path / "a.mp4", tmp_path / "pipe")
     ended = threading.Timer(30, lambda: (tmp_path / "a.mp4").open("wb").close())
     ended.daemon = True
     ended.start()
@@ -72,6 +80,36 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monke
         list(read_chunks(tmp_path / "a.mp4", max_bytes=1, too_large="too large"))
     assert ended.is_alive()
     ended.cancel()
+
+
+@pytest.mark.parametrize("swapped", ["films/day/a.mp4", "films/day", "films"])
+def test_a_link_that_takes_the_place_of_a_file_or_folder_is_not_followed(swap, tmp_path, swapped):
+    for folder in ("films", "secret", "secret/day"):
+        (tmp_path / folder / "day").mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "a.mp4").write_bytes(b"secret")
+        (tmp_path / folder / "day" / "a.mp4").write_bytes(b"secret" if "secret" in folder else b"film")
+    taker, shelf = tmp_path / "link", Shelf()
+    taker.symlink_to(tmp_path / "secret" / swapped.removeprefix("films").lstrip("/"))
+    swap(tmp_path / swapped, taker)
+    read = []
+    (offer,) = (offer for offer in offers([str(tmp_path / "films")], STORE, shelf) if offer.name == "day/a.mp4")
+    seen = Taker(shelf, STORE, IngestOptions(), allow_private=False).take_annotation(offer, read.append)
+    assert seen.reason.startswith("the file cannot be read")
+    assert not read
+
+
+def test_a_video_that_changes_while_it_is_taken_is_stored_as_it_was_hashed(film_of, tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").write_bytes(film_of(1))
+    shelf, write_file = Shelf(), Shelf.write_file
+    (offer,) = offers([str(tmp_path / "a.mp4")], STORE, shelf)
+
+    def written(self, uri, path):
+        (tmp_path / "a.mp4").write_bytes(b"changed")
+        write_file(self, uri, path)
+
+    monkeypatch.setattr(Shelf, "write_file", written)
+    seen = Taker(shelf, STORE, IngestOptions(), allow_private=False).take_video(offer)
+    assert shelf.objects[f"{STORE}/videos/{seen.video}/source.mp4"] == film_of(1)
 
 
 def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
