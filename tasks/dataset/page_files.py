@@ -9,6 +9,7 @@ from tasks.csv_table import csv_table
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.statements import Ledger, PageLabel, PagePart
 from tasks.results.labelling import ClassMerge, IntervalStatement
+from tasks.wording import safe_cell
 
 PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: who said what is in the log."""
@@ -71,7 +72,7 @@ def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: 
 def _interval_file(intervals: Sequence[IntervalStatement | PagePart]) -> list[AnnotationFile]:
     rows = [
         {
-            "video": one.video,
+            "video": safe_cell(one.video),
             "start_seconds": f"{one.start_seconds:.6f}",
             "stop_seconds": f"{one.stop_seconds:.6f}",
             "verb": one.verb,

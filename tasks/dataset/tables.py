@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tasks.errors import BadLabels
-from tasks.wording import quoted
+from tasks.wording import quoted, text_of_cell
 
 MAX_COLUMNS = 100
+VIDEO_COLUMNS = {"uid", "video", "video_id"}
+"""Columns that name a video, which may have the name of a formula."""
 DELIMITERS = (",", ";", "\t")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -130,4 +132,5 @@ def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
         raise ValueError(f"has one cell where the header has {len(columns)}; use the header's delimiter")
     if any(cells[len(columns) :]):
         raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}; a name with a delimiter needs quotes")
-    return dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
+    named = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
+    return named | {column: text_of_cell(named[column]) for column in VIDEO_COLUMNS & named.keys()}

@@ -102,5 +102,5 @@ def test_a_stranger_is_sent_to_the_login_with_the_way_back(airflow):
     airflow.is_logged_in = False
     client, path = TestClient(airflow.app, follow_redirects=False), "/here/retake/trigger/?dag=retrain"
     assert client.get(path).status_code == 401
-    login = client.get(path, headers={"accept": "text/html"}).headers["location"]
-    assert login == f"/login?{urlencode({'next': f'http://testserver{path}'})}"
+    login = client.get(path, headers={"accept": "text/html", "host": "elsewhere.example"}).headers["location"]
+    assert login == f"/login?{urlencode({'next': path})}"

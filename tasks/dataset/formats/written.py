@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from tasks.csv_table import csv_table
 from tasks.dataset.spans import LabelSpan, VideoSpans
 from tasks.results.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.wording import safe_cell
 
 CONTROL, VIDEO = "action", "video"
 EPIC_FPS = 60
@@ -191,8 +192,8 @@ def _epic_rows(videos: Sequence[VideoSpans]) -> Iterator[dict[str, object]]:
         has_noun = span.noun != NO_OBJECT
         yield {
             "uid": uid,
-            "participant_id": video.name.partition("_")[0] if "_" in video.name else "",
-            "video_id": video.name_without_extension,
+            "participant_id": safe_cell(video.name.partition("_")[0] if "_" in video.name else ""),
+            "video_id": safe_cell(video.name_without_extension),
             "narration": " ".join(part.replace("-", " ") for part in ([span.verb, span.noun] if has_noun else [span.verb])),
             "start_timestamp": _timestamp(span.start_seconds),
             "stop_timestamp": _timestamp(span.stop_seconds),
@@ -221,7 +222,7 @@ def interval_csv(videos: Sequence[VideoSpans]) -> bytes:
         CSV_COLUMNS,
         (
             {
-                "video": video.name,
+                "video": safe_cell(video.name),
                 "start_seconds": f"{span.start_seconds:.6f}".rstrip("0").rstrip("."),
                 "stop_seconds": f"{span.stop_seconds:.6f}".rstrip("0").rstrip("."),
                 "verb": span.verb,

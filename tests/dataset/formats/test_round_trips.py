@@ -18,6 +18,7 @@ from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.spans import LabelSpan, video_spans
 from tasks.dataset.standing import standing_intervals
 from tasks.dataset.vocabulary import OwnClasses
+from tasks.wording import safe_cell
 from tests.dataset.formats.told import actions
 from tests.dataset.records import video_record
 
@@ -179,6 +180,15 @@ def test_predictions_are_pre_annotations_of_label_studio_with_scores_and_no_labe
     assert task["annotations"] == []
     assert task["data"]["fps"] == 25
     assert actions(label({"a.mp4": 2}, {"export.json": content})) == [None, None]
+
+
+@pytest.mark.parametrize("name", ["csv", "epic"])
+def test_a_video_called_like_a_formula_is_none_in_a_table_and_gets_its_labels_back(label, name):
+    videos = dict.fromkeys(["=cmd()!A1.mp4", "'=cmd.mp4", "a;@b.mp4"], 1)
+    files = {"labels.csv": LINES + "".join(f"{safe_cell(video)},0,8,put,meat\n" for video in videos)}
+    content = exported(label(videos, files), files, 30, name, 0.25)
+    assert not re.search(r'(^|[,;|])"?[=+@-]', content.decode(), re.MULTILINE)
+    assert actions(label(videos, files_of(name, content))) == ["put meat"] * 3
 
 
 def test_an_export_for_epic_has_its_columns():
