@@ -19,6 +19,7 @@ from tasks.contracts.step import ImageKind
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.settings import load
+from tasks.wording import without_secrets
 
 S = TypeVar("S", bound=BaseSettings)
 Returned = dict[str, Any] | list[dict[str, str]]
@@ -122,7 +123,7 @@ class StepOperator(BaseOperator):
         """
         values = self.values(context)
         flags = command_flags(self, values)
-        self.log.info("python -m tasks %s", " ".join((self.step, *flags)))
+        self.log.info("python -m tasks %s", without_secrets(" ".join((self.step, *flags))))
         try:
             result = self.run_step(flags, context)
         except AirflowSkipException:

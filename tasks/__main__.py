@@ -17,7 +17,7 @@ from tasks.disk import own_temporary_folder
 from tasks.errors import RetakeError, Terminated
 from tasks.options import Options
 from tasks.settings import StoreSettings, load
-from tasks.wording import printable
+from tasks.wording import printable, without_secrets
 
 log = logging.getLogger("retake")
 
@@ -80,10 +80,10 @@ def _module(command: Command) -> types.ModuleType:
 
 
 class _Printable(logging.Formatter):
-    """Formats messages for a terminal: the names of people's files are among them."""
+    """Formats messages for a terminal and for logs: names and addresses of people's files are among them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record), kept="\n\t")
+        return printable(without_secrets(super().format(record)), kept="\n\t")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,19 @@ The exit code tells a runner whether to retry.
 
 from typing import ClassVar
 
+from tasks.wording import without_secrets
+
 
 class RetakeError(Exception):
     """A failure with a one-line message for people.
 
-    The message has the problem, the file, and what to do.
+    The message has the problem, the file, and what to do. It is kept in logs and records, so addresses lose their secrets.
     """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_secrets(message))
 
 
 class BadInput(RetakeError):

@@ -20,6 +20,12 @@ _SPECIALS = re.compile(r"[\\`*_{}\[\]#|~!]")
 _OPENERS = re.compile(r"^(\d*)([-+=.)])")
 _ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 
+# A user's password may hold the signs that end a host; a port is a number. The address of a page of MLflow has `#/`.
+_SECRETS = re.compile(
+    r"(?i)(?<!\w)(?!s3://)(?P<host>[a-z][a-z0-9+.-]*://)(?:[^\s/?#]*@|[^\s/?#:\[]*:(?!\d*(?:[/?#\s]|$))\S*@)?"
+    r"(?P<path>[^\s?#]*(?:#/[^\s?]*)?)(?P<query>[?#]\S*?(?=[:;,.)'\"]*(?:\s|$)))?"
+)
+
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
 
 # Full-width and superscript signs also start formulas, and in some locales a semicolon separates cells.
@@ -137,6 +143,11 @@ def quoted(text: str) -> str:
     """Quote `text` on one line, truncated, without terminal control characters."""
     short = text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
     return f"'{printable(_LINE_ENDS.sub(' ', short))}'"
+
+
+def without_secrets(text: str) -> str:
+    """Remove users, passwords and queries, which may hold signatures and tokens, from the addresses in a text."""
+    return _SECRETS.sub(lambda found: f"{found['host']}{found['path']}{'?…' if found['query'] else ''}", text)
 
 
 def printable(text: str, kept: str = "") -> str:

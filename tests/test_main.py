@@ -1,12 +1,13 @@
 """The command line without a server: what it offers, and how it refuses."""
 
 import configparser
+import logging
 import subprocess
 import sys
 
 import pytest
 
-from tasks.__main__ import main
+from tasks.__main__ import _Printable, main
 from tasks.command_line import parse
 from tasks.contracts.commands import COMMANDS
 from tasks.errors import BadConfiguration
@@ -39,6 +40,11 @@ def test_a_steps_help_names_every_argument(step, help_of):
     shown = help_of(step.name)
     arguments = {f"--{name.replace('_', '-')}" for name in step.arguments.model_fields if name not in step.positional}
     assert {argument for argument in arguments if argument not in shown} == set()
+
+
+def test_the_secrets_of_an_address_are_in_no_line_of_a_log():
+    record = logging.LogRecord("retake", logging.INFO, "", 0, "downloading %s", ("https://me:geheim@h/x?token=geheim",), None)
+    assert _Printable().format(record) == "downloading https://h/x?…"
 
 
 HELP_OF_ALL = """

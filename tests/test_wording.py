@@ -27,6 +27,7 @@ from tasks.wording import (
     size,
     stretch,
     text_of_cell,
+    without_secrets,
 )
 from tests.report.rendered import HOSTILE, rendered
 
@@ -148,3 +149,32 @@ def test_no_cell_begins_with_a_sign_whichever_delimiter_a_spreadsheet_takes(writ
     for delimiter in ",;|\t":
         for cell in next(csv.reader([file.getvalue()], delimiter=delimiter)):
             assert unicodedata.normalize("NFKC", cell.strip())[:1] not in "=+-@" or not cell.strip()
+
+
+SECRET = st.text("S3cr/:@?&=#'%+~", max_size=12).map(lambda text: f"<{text}>")
+PLACES = st.sampled_from(["h.example/a/b.mp4", "h.example:8080", "[::1]:80/x", "127.0.0.1/c%20d.mp4"])
+
+
+@given(
+    place=PLACES,
+    user=st.sampled_from(["", "me", "me%40x"]),
+    password=st.none() | SECRET,
+    query=st.none() | SECRET,
+    token=st.none() | SECRET,
+    around=st.sampled_from(["{}", "{}: too large", "'{}' is not an address (bad); correct it", "a.mp4: {}, https://h/b"]),
+)
+def test_an_address_is_written_without_what_opens_it(place, user, password, query, token, around):
+    login = f"{user}{'' if password is None else f':{password}'}@" if user else ""
+    address = f"https://{login}{place}{'' if query is None else f'?k={query}'}{'' if token is None else f'#t={token}'}"
+    shown = without_secrets(around.format(address))
+    assert "<" not in shown
+    assert f"https://{place}" in shown or {*"/?#"} & {*(password or "")}
+    assert without_secrets(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://retake/a?b#c.mp4", "http://127.0.0.1:5000/#/experiments/1/runs/2", "https://h/@me/a.mp4: gone", "a?b: models:/m@champion"],
+)
+def test_an_address_without_secrets_stays(text):
+    assert without_secrets(text) == text

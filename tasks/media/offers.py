@@ -13,6 +13,7 @@ from tasks.media.label_inputs import SUFFIXES
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.wording import without_secrets
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -57,10 +58,10 @@ def _name_in(url: str) -> str:
     try:
         path = urlsplit(url).path
     except ValueError:
-        return url
+        return without_secrets(url)
     # Keep control characters percent-encoded: records, tables and the store cannot hold them.
     plain = path if CONTROL_CHARACTERS.search(unquote(path)) else unquote(path)
-    return PurePosixPath(plain).name or url
+    return PurePosixPath(plain).name or without_secrets(url)
 
 
 def _local_offers(source: str) -> Iterator[Offer]:

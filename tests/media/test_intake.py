@@ -59,6 +59,11 @@ def test_a_malformed_address_is_an_offer_that_costs_itself(taker, url):
     assert "\n" not in seen.reason
 
 
+def test_the_secrets_of_an_address_are_in_no_record(taker):
+    (offer,) = offers_of("http://me:geheim@a..b/x.mp4?X-Amz-Signature=geheim")
+    assert "geheim" not in to_json(taker().take_video(offer)).decode()
+
+
 @pytest.mark.parametrize("source", ["/no/such/folder", "~nobody-here/films", "a" * 5000, "a\0b", "/etc/passwd/x"])
 def test_a_source_that_cannot_be_is_bad_input(source):
     with pytest.raises(BadInput, match=r"does not exist|cannot be accessed"):
@@ -147,6 +152,7 @@ def test_an_annotation_file_whose_name_no_store_accepts_costs_itself(taker, tmp_
         ("http://h/a%00b.csv", "a%00b.csv"),
         ("http://h/x/a%0a%C3%A9.csv", "a%0a%C3%A9.csv"),
         ("http://h", "http://h"),
+        ("http://me:pw@h?token=pw", "http://h?…"),
     ],
 )
 def test_a_file_of_an_address_has_a_name_that_can_be_written(url, name):

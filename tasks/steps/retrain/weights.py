@@ -17,6 +17,7 @@ from tasks.steps._weights import find_weights
 from tasks.steps.retrain._fusion import equal_fusion
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.wording import without_secrets
 
 
 def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
@@ -39,7 +40,8 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     else:
         result = find_weights(options, arguments.store, store)
     if chosen and dataset:
-        result = result.model_copy(update={"recipe": options, "chosen": chosen, "dataset_uri": dataset.folder_uri})
+        shown = {name: without_secrets(value) for name in ("checkpoint", "backbone_weights") if (value := getattr(options, name))}
+        result = result.model_copy(update={"recipe": options.model_copy(update=shown), "chosen": chosen, "dataset_uri": dataset.folder_uri})
     # Sound has no frames of which a batch could be made.
     if num_clips and not options.fuse and options.modality is not Modality.SOUND:
         result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
