@@ -3,7 +3,7 @@
 Legend: r true classes, c predicted classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,12 +29,14 @@ class Confusion:
         columns: (c,) the same names in the same order, then the classes that are only predicted.
         counts: (r, c) clips.
         places: (n, 2) row and column of each clip.
+        wrong: the cells of wrong answers with their first clips.
     """
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: NDArray[np.int64]
     places: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    wrong: tuple[Cell, ...] = ()
 
     @property
     def support(self) -> NDArray[np.int64]:
@@ -78,19 +80,22 @@ def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) 
             rows=found.rows,
             columns=found.columns,
             counts=tuple(map(tuple, found.counts.tolist())),
-            wrong=_wrong(found, answers[target], clips),
+            wrong=wrong_cells(found, answers[target], clips.losses, clips.uids),
         )
         for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
         for target, found in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
     )
 
 
-def _wrong(found: Confusion, answers: Answers, clips: ScoredClips) -> tuple[Cell, ...]:
-    uids: dict[tuple[int, int], list[str]] = {}
-    for i in sorted(np.flatnonzero(~answers.right).tolist(), key=lambda i: (-clips.losses[i], clips.uids[i])):
+def wrong_cells(found: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:
+    """List the wrong clips of each cell, the largest loss first."""
+    of_cell: dict[tuple[int, int], list[str]] = {}
+    for i in sorted(np.flatnonzero(~answers.right).tolist(), key=lambda i: (-losses[i], uids[i])):
         row, column = found.places[i].tolist()
-        uids.setdefault((row, column), []).append(clips.uids[i])
-    return tuple(Cell(row=row, column=column, num_clips=len(of), uids=tuple(of[:MAX_LISTED])) for (row, column), of in sorted(uids.items()))
+        of_cell.setdefault((row, column), []).append(uids[i])
+    return tuple(
+        Cell(row=row, column=column, num_clips=len(of), uids=tuple(of[:MAX_LISTED])) for (row, column), of in sorted(of_cell.items())
+    )
 
 
 def _positions(ids: list[int], max_classes: int) -> dict[int, int]:

@@ -4,8 +4,9 @@ Legend: n clips, k ranks.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,19 @@ from tasks.results.dataset import NOTHING
 from tasks.results.evaluation import TargetMetrics
 from tasks.results.prediction import KnownLabel, PredictorRole
 from tasks.results.record import Target
+from tasks.wording import stretch
 
 RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
+
+
+class TalliedClip(NamedTuple):
+    """A clip, and how far the probabilities of the two networks diverge on it."""
+
+    uid: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+    divergence: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,38 +86,43 @@ class _Labelled:
 class Tally:
     """Counts clips as they are added, a few of one video at a time.
 
-    It keeps a few bytes per clip.
+    It keeps a few hundred bytes per clip.
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._sources: list[str] = []
-        self._alike: dict[Target, list[bool]] = {target: [] for target in names.targets}
-        self._named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in names.targets}
+        self._compared: list[TalliedClip] = []
+        self._ids: dict[Target, list[Ids]] = {target: [np.empty((2, 0), np.int64)] for target in names.targets}
         self._of_both: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
         self._of_one: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
 
     def add(
-        self, uids: Sequence[str], source: str, ranked: RankedByRole, labels: Mapping[str, KnownLabel], *, is_trained_on: bool = False
+        self,
+        clips: Sequence[TalliedClip],
+        source: str,
+        ranked: RankedByRole,
+        labels: Mapping[str, KnownLabel],
+        *,
+        is_trained_on: bool = False,
     ) -> None:
         """Add clips of one video.
 
         Args:
-            uids: (n,) the clips.
+            clips: (n,) the clips.
             source: their source video.
             ranked: the ranked classes of each clip, by network.
             labels: labels by uid, of any videos.
             is_trained_on: whether the model was trained on this video.
         """
         if "against" in ranked:
-            self._sources += [source] * len(uids)
+            self._sources += [source] * len(clips)
+            self._compared += clips
             for target in self._names.targets:
-                ours, theirs = (ranked[role][target].ids[:, 0] for role in ("model", "against"))
-                self._alike[target] += np.equal(ours, theirs).tolist()
-                self._named[target].update(zip(ours.tolist(), theirs.tolist(), strict=True))
+                self._ids[target].append(np.stack([ranked[role][target].ids[:, 0] for role in ("model", "against")]))
         labelled = (self._of_both if "against" in ranked else self._of_one)[is_trained_on]
-        for i, uid in enumerate(uids):
-            label = labels.get(uid)
+        for i, clip in enumerate(clips):
+            label = labels.get(clip.uid)
             # A clip in which nothing happens counts in no accuracy of actions.
             if label and self._names.name("verb", label.verb_class) != NOTHING:
                 labelled.sources.append(source)
@@ -129,7 +146,7 @@ class Tally:
     @property
     def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
         """Count clips by target and pair of top-1 predictions: the model's and the other network's."""
-        return self._named
+        return {target: Counter(zip(*self._both(target).tolist(), strict=True)) for target in self._names.targets}
 
     def agreements(self) -> tuple[Agreement, ...]:
         """Measure the agreement on each target; none without a second network."""
@@ -137,7 +154,7 @@ class Tally:
             return ()
         found = []
         for target in self._names.targets:
-            alike = np.array(self._alike[target])
+            alike = np.equal(*self._both(target))
             found.append(
                 Agreement(
                     target=target,
@@ -152,19 +169,30 @@ class Tally:
 
     def pairs(self, target: Target, num_pairs: int) -> tuple[Pair, ...]:
         """List the most frequent differences; equally frequent ones by name."""
-        named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self._named[target].items() if a != b]
+        named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self.named[target].items() if a != b]
         return tuple(sorted(named, key=lambda pair: (-pair.num_clips, pair.model, pair.against))[:num_pairs])
 
     def num_differing(self, target: Target) -> int:
         """Count the clips with different top-1 predictions."""
-        return sum(n for (a, b), n in self._named[target].items() if a != b)
+        return int(np.not_equal(*self._both(target)).sum())
 
     def confusions(self) -> dict[Target, Confusion]:
         """Build the confusion of the model against the other network, by target.
 
         Empty without a second network.
         """
-        return {target: confusion_between(target, named, self._names) for target, named in self._named.items() if named}
+        if not self._compared:
+            return {}
+        uids, divergences = [clip.uid for clip in self._compared], np.array([clip.divergence for clip in self._compared])
+        return {target: confusion_between(target, self._both(target), divergences, uids, self._names) for target in self._names.targets}
+
+    def clip_names(self, uids: Collection[str]) -> dict[str, str]:
+        """Name clips that both networks predicted by film and time."""
+        return {clip.uid: f"{clip.file} {stretch(clip.start_seconds, clip.stop_seconds)}" for clip in self._compared if clip.uid in uids}
+
+    def _both(self, target: Target) -> Ids:
+        """Return the (2, n) top-1 class ids of both networks, the model's first."""
+        return np.concatenate(self._ids[target], axis=1)
 
     def accuracies(self) -> tuple[Accuracy, ...]:
         """Measure accuracy on videos outside training, then on training videos; skip groups without labels."""

@@ -3,13 +3,15 @@
 Legend: n clips.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.csv_table import csv_table
-from tasks.evaluation.answers import Answers, verb_and_noun
-from tasks.evaluation.confusion import Confusion, confusion_of
+from tasks.evaluation.answers import Answers, Ids, verb_and_noun
+from tasks.evaluation.confusion import Confusion, confusion_of, wrong_cells
 from tasks.prediction.names import Names
 from tasks.results.record import Target
 from tasks.wording import plain_cell
@@ -20,13 +22,21 @@ Named = Mapping[tuple[int, int], int]
 COLUMNS = ("target", "against", "against_class", "model", "model_class", "num_clips")
 
 
-def confusion_between(target: Target, named: Named, names: Names) -> Confusion:
-    """Count the other network's predictions (rows) against the model's (columns); classes beyond 30 are summed."""
-    ours, theirs = (np.array([pair[i] for pair in named], np.int64) for i in (0, 1))
-    numbers = list(named.values())
-    ids = np.union1d(ours, theirs).tolist()
-    called = {class_id: names.name(target, class_id) for class_id in ids}
-    return confusion_of(Answers(target, np.repeat(theirs, numbers), np.repeat(ours, numbers)[:, None], called))
+def confusion_between(target: Target, both: Ids, divergences: NDArray[np.float64], uids: Sequence[str], names: Names) -> Confusion:
+    """Count the other network's predictions (rows) against the model's (columns); classes beyond 30 are summed.
+
+    Clips that differ are listed by cell, the largest divergence first.
+
+    Args:
+        target: of these classes.
+        both: (2, n) top-1 class ids, the model's first.
+        divergences: (n,) of the two networks' probabilities.
+        uids: (n,) the clips.
+        names: of the classes.
+    """
+    answers = Answers(target, both[1], both[0][:, None], {class_id: names.name(target, class_id) for class_id in np.unique(both).tolist()})
+    found = confusion_of(answers)
+    return replace(found, wrong=wrong_cells(found, answers, divergences, uids))
 
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:

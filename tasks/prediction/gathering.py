@@ -1,6 +1,6 @@
 """Stream over all predictions to write tables and tracks and collect the page's data.
 
-Memory holds a few bytes per clip.
+Memory holds a few hundred bytes per clip.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.evaluation.answers import verb_and_noun
-from tasks.prediction.agreement import Tally
+from tasks.prediction.agreement import TalliedClip, Tally
 from tasks.prediction.answered import Answered, answered
 from tasks.prediction.names import Names
 from tasks.prediction.page import Differing, ShownVideo
@@ -69,7 +69,7 @@ class _Gatherer:
             said = answered(clips, self._plan.predictors, self._names.targets)
             tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
             self._write_tracks(known, clips, said)
-            gathered.tally.add(clips.uids, source, said.ranked, self._labels, is_trained_on=is_trained_on)
+            gathered.tally.add(self._tallied(video, clips, said), source, said.ranked, self._labels, is_trained_on=is_trained_on)
             num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
             shown += (self._shown(clips, said, i) for i in range(num_shown))
             self._num_shown += num_shown
@@ -155,6 +155,11 @@ class _Gatherer:
             against=Guess(*self._guess(said, "against", i)) if "against" in said.ranked else None,
             truth=self._truth(label),
         )
+
+    def _tallied(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered) -> list[TalliedClip]:
+        times = clips.start_seconds.tolist(), clips.stop_seconds.tolist()
+        divergences = said.divergences.tolist() or [0.0] * len(clips.uids)
+        return [TalliedClip(uid, video.name, *rest) for uid, *rest in zip(clips.uids, *times, divergences, strict=True)]
 
     def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
         divergence = float(said.divergences[i])

@@ -109,6 +109,8 @@ class PageInputs:
     provenance: PredictionProvenance
     stride_seconds: float | None = None
     when: tuple[WhenScores, ...] = ()
+    clip_names: Mapping[str, str] = field(default_factory=dict)
+    """Film and time of the clips that the cells of `confusions` list."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Timeline:
 def page(inputs: PageInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
-    limit = _faint_limit(inputs)
+    limit, fix_of = _faint_limit(inputs), partial(label_url, inputs.provenance.airflow_run)
     timelines = [_timeline(video, inputs, limit) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
@@ -155,9 +157,13 @@ def page(inputs: PageInputs) -> str:
             sections=_sections(inputs),
             timelines=timelines,
             has_blanks=any(timeline.has_blanks for timeline in timelines),
-            fix_of=partial(label_url, inputs.provenance.airflow_run),
+            fix_of=fix_of,
+            clip_of=lambda uid: (inputs.clip_names.get(uid, ""), uid, fix_of(uid)),
             differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
-            matrices=[(target, matrix_between(confusion)) for target, confusion in inputs.confusions.items()],
+            matrices=[
+                (target, matrix_between(confusion, target, inputs.against.label if inputs.against else "", inputs.model.label))
+                for target, confusion in inputs.confusions.items()
+            ],
             headline=_headline(inputs),
             steps=tuple(next_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),

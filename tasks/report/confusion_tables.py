@@ -1,10 +1,11 @@
 """Lay out confusion matrices as HTML tables, networks side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.evaluation.confusion import Confusion
+from tasks.results.metrics import Cell as WrongCell
 from tasks.results.metrics import ConfusionCounts
 from tasks.results.record import TARGETS, ModelRole, Target
 from tasks.wording import count
@@ -69,43 +70,52 @@ def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole,
         found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
         if found:
             size = _size(max(len(one.columns) for one in found))
-            groups.append((target, tuple(_with_clips(_matrix(one.rows, one.columns, one.counts, size, one.model), one) for one in found)))
+            matrices = ((one, _matrix(one.rows, one.columns, one.counts, size, one.model)) for one in found)
+            groups.append((target, tuple(_with_clips(matrix, one.wrong, f"cell-{target}-{one.model}") for one, matrix in matrices)))
     return tuple(groups)
 
 
-def matrix_between(confusion: Confusion) -> Matrix:
-    """Lay out one network's predictions (columns) against another's (rows)."""
-    return _matrix(confusion.rows, confusion.columns, confusion.counts.tolist(), _size(len(confusion.columns)), None)
+def matrix_between(confusion: Confusion, target: Target, against: str, model: str) -> Matrix:
+    """Lay out the predictions of the network `model` (columns) against those of `against` (rows)."""
+    matrix = _matrix(confusion.rows, confusion.columns, confusion.counts.tolist(), _size(len(confusion.columns)), None, (against, model))
+    return _with_clips(matrix, confusion.wrong, f"cell-{target}")
 
 
 def _size(num_columns: int) -> Size:
     return "small" if num_columns <= MAX_SMALL else "medium" if num_columns <= MAX_MEDIUM else "large"
 
 
-def _matrix(names: Sequence[str], columns: tuple[str, ...], table: Sequence[Sequence[int]], size: Size, role: ModelRole | None) -> Matrix:
+def _matrix(
+    names: Sequence[str],
+    columns: tuple[str, ...],
+    table: Sequence[Sequence[int]],
+    size: Size,
+    role: ModelRole | None,
+    between: tuple[str, str] | None = None,
+) -> Matrix:
     rows = []
     for name, counts in zip(names, table, strict=True):
         support = sum(counts)
-        cells = tuple(_cell(name, column, number, support) for column, number in zip(columns, counts, strict=True))
+        cells = tuple(_cell(name, column, number, support, between) for column, number in zip(columns, counts, strict=True))
         rows.append(Row(name, support, cells))
     return Matrix(role, columns, tuple(rows), size)
 
 
-def _with_clips(matrix: Matrix, counts: ConfusionCounts) -> Matrix:
-    wrong = {(cell.row, cell.column): cell for cell in counts.wrong}
+def _with_clips(matrix: Matrix, cells: Iterable[WrongCell], place: str) -> Matrix:
+    wrong = {(cell.row, cell.column): cell for cell in cells}
 
     def filled(cell: Cell, row: int, column: int) -> Cell:
         found = wrong.get((row, column))
-        anchor = f"cell-{counts.target}-{counts.model}-{row}-{column}"
-        return replace(cell, anchor=anchor, num_wrong=found.num_clips, uids=found.uids) if found else cell
+        return replace(cell, anchor=f"{place}-{row}-{column}", num_wrong=found.num_clips, uids=found.uids) if found else cell
 
     rows = (replace(row, cells=tuple(filled(cell, i, j) for j, cell in enumerate(row.cells))) for i, row in enumerate(matrix.rows))
     return replace(matrix, rows=tuple(rows))
 
 
-def _cell(true: str, predicted: str, number: int, support: int) -> Cell:
+def _cell(true: str, predicted: str, number: int, support: int, between: tuple[str, str] | None) -> Cell:
     share = number / support if support else 0.0
     depth: Literal["pale", "mid", "deep"] = "pale" if share <= DARK_SCHEME_SWITCH else "mid" if share <= LIGHT_SCHEME_SWITCH else "deep"
-    title = f"{true} predicted as {predicted}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
+    named = f"{true} by {between[0]}, {predicted} by {between[1]}" if between else f"{true} predicted as {predicted}"
+    title = f"{named}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
     text = str(number) if number < 1000 else f"{number // 1000}k"
     return Cell(number, text, share, true == predicted, depth, title)

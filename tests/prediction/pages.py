@@ -18,6 +18,7 @@ from tasks.prediction.to_label import Candidate, ToLabel
 from tasks.prediction.when_scores import WhenScores
 from tasks.results.dataset import NO_OBJECT
 from tasks.results.evaluation import EngineUsed
+from tasks.results.metrics import Cell
 from tasks.results.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
 from tests.records import some
@@ -25,6 +26,7 @@ from tests.steps import shelf
 
 HOSTILE = """</title></style><script>alert("x")</script><img src=x onerror=alert(1)> '`{{ 7 * 7 }}{% raw %}""" + "y" * 1000
 ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
+UID = "0" * 12 + "_000000000-000008000"
 ENGINE = some(EngineUsed, name="pytorch", precision="float32", description="PyTorch 2.13.0 on cpu")
 
 
@@ -53,10 +55,12 @@ def planned(threshold, against=True, reports=True, **more):
 
 
 def confusion(names, seed=5):
-    """Each name mostly called by itself; the last of the rows is of a name that the model never gives."""
+    """Each name mostly called by itself; the last of the rows is of a name that the model never gives, on two clips, of which one is listed."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 3, (len(names), len(names) - 1)) + 9 * np.eye(len(names), len(names) - 1, dtype=np.int64)
-    return Confusion(tuple(names), tuple(names[:-1]), counts)
+    counts[-1, 0] = 2
+    wrong = (Cell(row=len(names) - 1, column=0, num_clips=2, uids=(UID,)),)
+    return Confusion(tuple(names), tuple(names[:-1]), counts, wrong=wrong)
 
 
 def when_found(shown, words=ACTIONS):
@@ -136,6 +140,7 @@ def usual():
             "noun": confusion([f"a noun of many words {i}" for i in range(12)]),
             "action": confusion([*(f"put the meat {i}" for i in range(30)), "9 others"]),
         },
+        clip_names={UID: "P01_11.mp4 0:00\N{EN DASH}0:08"},
         accuracies=tuple(Accuracy(trained, 5, 3, 0, {"model": scores, "against": scores}) for trained in (False, True)),
         differing=(
             Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
@@ -197,6 +202,7 @@ def hostile():
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
+        clip_names={UID: HOSTILE},
         differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
         to_label=(replace(listed, clip=replace(listed.clip, file=HOSTILE, first=HOSTILE), reason=HOSTILE),),
         set_aside=(SetAside(name=HOSTILE, reason=HOSTILE),),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.answers import action_id
-from tasks.prediction.agreement import Tally
+from tasks.prediction.agreement import TalliedClip, Tally
 from tasks.prediction.confusion import confusion_table
 from tasks.prediction.names import Names
 from tasks.prediction.probabilities import distributions
@@ -25,7 +25,8 @@ def said(*pairs):
 def add(tally, source, ours, theirs, labels=None, video=None, **flags):
     uids = [f"{video or source}-{i}" for i in range(len(ours))]
     ranked = {"model": said(*ours)} | ({"against": said(*theirs)} if theirs else {})
-    tally.add(uids, source, ranked, labels or {}, **flags)
+    clips = [TalliedClip(uid, "film.mp4", 8 * i, 8 * i + 8, i) for i, uid in enumerate(uids)]
+    tally.add(clips, source, ranked, labels or {}, **flags)
     return uids
 
 
@@ -122,6 +123,8 @@ def test_the_matrix_and_the_table_hold_every_pair_of_names():
     found = tally.confusions()["verb"]
     assert (found.rows, found.columns) == (("take", "put", "verb-7"),) * 2
     assert found.counts.tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 0]]
+    assert [(cell.row, cell.column, cell.uids) for cell in found.wrong] == [(0, 1, ("a-2",)), (1, 0, ("a-1",)), (2, 1, ("a-3",))]
+    assert tally.clip_names(["a-2", "b-0"]) == {"a-2": "film.mp4 0:16\N{EN DASH}0:24"}
     rows = listed(tally)
     assert [sum(int(row["num_clips"]) for row in rows if row["target"] == target) for target in TARGETS] == [4, 4, 4]
     named = {"target": "action", "against": "verb-7 meat", "against_class": "7-26", "model": "put meat", "model_class": "1-26"}
@@ -134,6 +137,11 @@ def test_names_beyond_thirty_are_added_up_in_the_matrix_alone():
     found = tally.confusions()["noun"]
     assert (len(found.rows), found.rows[-1], int(found.counts.sum()), int(found.counts[-1, -1])) == (31, "10 others", 40, 10)
     assert sum(row["target"] == "noun" for row in listed(tally)) == 40
+    assert found.wrong == ()
+    add(tally, "b", [(0, i % 30) for i in range(60)], [(0, i % 30) for i in range(60)])
+    add(tally, "c", [(0, i) for i in range(30, 40)], [(0, i) for i in range(39, 29, -1)])
+    (cell,) = tally.confusions()["noun"].wrong
+    assert (cell.num_clips, cell.uids[:2]) == (10, ("c-9", "c-8")), "the largest divergence first"
 
 
 def test_the_first_vocabulary_that_has_a_name_counts():
@@ -152,7 +160,7 @@ def test_of_verbs_alone_nouns_count_nowhere():
     verbs, nouns = (np.zeros((2, size), np.float32) for size in (125, 1))
     verbs[:, 0] = 10
     ranked = distributions(verbs, nouns, 1, 1).ranked()
-    tally.add(["a-0", "a-1"], "a", {"model": ranked, "against": ranked}, labels)
+    tally.add([TalliedClip(f"a-{i}", "a.mp4", 0, 8) for i in range(2)], "a", {"model": ranked, "against": ranked}, labels)
     assert [(one.target, one.num_alike) for one in tally.agreements()] == [("verb", 2)]
     (accuracy,) = tally.accuracies()
     assert top1(accuracy) == {role: {"verb": 1.0} for role in ("model", "against")}

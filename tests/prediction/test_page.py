@@ -6,7 +6,7 @@ from tasks.prediction.agreement import Agreement
 from tasks.prediction.page import MAX_FAINT, page
 from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.results.record import TARGETS
-from tests.prediction.pages import HOSTILE, alone, hostile, predictor, usual
+from tests.prediction.pages import HOSTILE, UID, alone, hostile, predictor, usual
 from tests.report.tree import Tree
 
 
@@ -47,6 +47,19 @@ def test_what_is_said_of_a_usual_run():
         assert said in text
     assert "retake-tsn version 3: not calibrated" not in text
     assert text.count("2 more labelled videos, left out for both networks.") == 1
+
+
+def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_page_label():
+    inputs = usual()
+    started = replace(inputs.provenance, airflow_run="http://127.0.0.1:8080/dags/predict_videos/runs/1")
+    tree = Tree(page(replace(inputs, provenance=started)))
+    anchors = [f"#{one['id']}" for one in tree.of("div") if one.get("class") == "cell"]
+    assert anchors == ["#cell-verb-2-0", "#cell-noun-11-0", "#cell-action-30-0"]
+    links = [one["href"] for one in tree.of("a")]
+    assert [link for link in links if link.startswith("#cell")] == anchors
+    assert links.count(f"http://127.0.0.1:8080/retake/label/#clip={UID}") == 3
+    assert "verb-7 by baseline, put by retake-tsn version 3: 2 clips of" in tree.text
+    assert tree.text.count("P01_11.mp4 0:00\N{EN DASH}0:08 Fix in Label") == tree.text.count("1 more clip of lower divergence") == 3
 
 
 def test_a_provisional_champion_is_called_so():

@@ -145,6 +145,7 @@ def _page_inputs(
     differing, videos = _playable(gathered.differing, gathered.videos, store)
     intervals = {one.video.video: shown_intervals(one, names) for one in found}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
+    confusions = tally.confusions()
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
@@ -158,7 +159,8 @@ def _page_inputs(
         agreements=agreements,
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
         num_differing={target: tally.num_differing(target) for target in names.targets},
-        confusions=tally.confusions(),
+        confusions=confusions,
+        clip_names=tally.clip_names({uid for matrix in confusions.values() for cell in matrix.wrong for uid in cell.uids}),
         accuracies=tally.accuracies(),
         differing=differing,
         to_label=tuple(gathered.to_label),
