@@ -47,13 +47,17 @@ def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
             assert bool(desk._view) == is_read
 
 
-def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten():
+def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkeypatch):
     shelf, now = Shelf(), [0.0]
     taken_in(shelf, ["a.mp4"])
     desk = Desk(shelf, "s3://retake", now=lambda: now[0])
     first, marks, num_videos = desk.wait_for_view(), list[str](), list[int]()
+    is_answered, renew = Event(), desk._renew
+    monkeypatch.setattr(desk, "_renew", lambda: is_answered.wait(5) and renew())
     for now[0] in (2.9, 5.9, 8.9, 11.9):
+        is_answered.clear()
         view = desk.view
+        is_answered.set()
         with desk._viewing:
             marks.append(view.mark)
             num_videos.append(len(view.cut.by_video))
