@@ -6,6 +6,7 @@ from heapq import nsmallest
 
 from tasks.dataset.rows import AnnotationFile
 from tasks.results.dataset import Problem
+from tasks.wording import plain_count
 
 MAX_PROBLEMS_A_FILE = 1000
 
@@ -34,5 +35,5 @@ def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_m
     for file, own in by_file.items():
         told += own[:MAX_PROBLEMS_A_FILE]
         if num_rest := len(own) - len(own[:MAX_PROBLEMS_A_FILE]) + num_more.get(file, 0):
-            told.append(Problem(file=file, line=None, reason=f"and {num_rest} more lines like these"))
+            told.append(Problem(file=file, line=None, reason=f"and {plain_count(num_rest, 'more line')} like these"))
     return tuple(told)

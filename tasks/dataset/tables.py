@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tasks.errors import BadLabels
-from tasks.wording import quoted, text_of_cell
+from tasks.wording import count, quoted, text_of_cell
 
 MAX_COLUMNS = 100
 VIDEO_COLUMNS = {"uid", "video", "video_id"}
@@ -131,6 +131,6 @@ def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
     if len(cells) == 1 < len(columns):
         raise ValueError(f"has one cell where the header has {len(columns)}; use the header's delimiter")
     if any(cells[len(columns) :]):
-        raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}; a name with a delimiter needs quotes")
+        raise ValueError(f"has {count(len(cells), 'cell')} where the header has {len(columns)}; a name with a delimiter needs quotes")
     named = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
     return named | {column: text_of_cell(named[column]) for column in VIDEO_COLUMNS & named.keys()}

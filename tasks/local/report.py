@@ -15,6 +15,7 @@ from tasks.results.video import IngestResult, SummaryResult
 from tasks.settings import label_url
 from tasks.store.objects import Store
 from tasks.store.runs import Comparing, Decision, find_decision
+from tasks.wording import count
 
 REMEDY = (
     "to use them, label them on the page Label, name their folders by label, such as 'put meat' or 'wave', or add a CSV: docs/labels.md"
@@ -40,7 +41,7 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     summary = _result(api, run, "summarise")
     if summary is not None:
         found = SummaryResult.model_validate(summary)
-        yield f"{found.in_words}; {found.num_clips} clips"
+        yield f"{found.in_words}; {count(found.num_clips, 'clip')}"
         yield from _listed("set aside", found.num_set_aside, found.first_set_aside, "summarise")
         yield from _listed("warnings", found.num_warnings, found.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:
@@ -54,7 +55,10 @@ def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     if labels is None:
         return
     found = LabelResult.model_validate(labels)
-    new = [SetAside(name=f"{folder.folder}/", reason=f"{folder.reading}, {folder.num_clips} clips") for folder in found.first_new_folders]
+    new = [
+        SetAside(name=f"{folder.folder}/", reason=f"{folder.reading}, {count(folder.num_clips, 'clip')}")
+        for folder in found.first_new_folders
+    ]
     yield from _listed("folders with new words that were read as labels", found.num_new_folders, new, "label")
     yield from found.first_hints
     first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]

@@ -24,7 +24,7 @@ from tasks.results.decision import ChampionMove
 from tasks.settings import MlflowSettings
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.wording import duration
+from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"
 SAMPLES = Path(__file__).with_name("samples")
@@ -133,7 +133,7 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
         if store.exists(place.latest_dataset.uri):
             dataset = store.read(place.latest_dataset)
             splits = ", ".join(f"{split} {number}" for split, number in dataset.num_clips.items())
-            yield f"{uri}: {sum(dataset.num_clips.values())} clips in the latest dataset, {dataset.digest} ({splits})"
+            yield f"{uri}: {count(sum(dataset.num_clips.values()), 'clip')} in the latest dataset, {dataset.digest} ({splits})"
         for folder in store.folders(place.champions):
             decision = store.read(max(move.uri for move in store.list(folder)), ChampionMove).decision
             yield f"{uri}: champion of {decision.model_name} is version {decision.champion_after}"

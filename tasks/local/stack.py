@@ -21,6 +21,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.stored import Folder
 from tasks.store.uri import bucket_uri
+from tasks.wording import count
 
 ENV_FILE = REPOSITORY / ".env"
 OWN_STORE = "minio:9000"
@@ -106,7 +107,7 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     place = Layout(store_uri).uploaded(folder.name)
     screen = screen_for(sys.stdout)
     num_uploaded, num_kept = upload(stack.store(), folder, place, screen)
-    screen.say(f"{num_kept} files in {place.folder_uri}, of which {num_uploaded} are new")
+    screen.say(f"{count(num_kept, 'file')} in {place.folder_uri}, {num_uploaded:,} of them new")
     with stack.airflow() as api:
         wait_for_dags(api)
         run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))

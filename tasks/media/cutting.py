@@ -30,7 +30,7 @@ from tasks.video.interval_spans import FrameSpan, interval_spans
 from tasks.video.memory import Memory, MemoryShares, usable_bytes
 from tasks.video.probe import probe
 from tasks.video.transcode import NUM_ENCODER_THREADS, time_limit
-from tasks.wording import plain_reason, size
+from tasks.wording import count, plain_reason, size
 
 log = logging.getLogger("retake")
 
@@ -82,7 +82,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
         for number, (name, parts) in enumerate(pool.map(take, videos), 1):
             for clips in parts:
                 kind = "" if clips.options.cut == "grid" else " around intervals"
-                log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{len(clips.clips)} clips{kind}")
+                log.info("%d of %d: %s: %s", number, len(videos), name, clips.set_aside or f"{count(len(clips.clips), 'clip')}{kind}")
                 files.append(clips)
                 names.append(name)
     return SegmentResult(

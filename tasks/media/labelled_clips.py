@@ -17,6 +17,7 @@ from tasks.media.own_classes import own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.store.objects import Store, StoredObject
+from tasks.wording import count
 
 log = logging.getLogger("retake")
 
@@ -61,7 +62,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
         {record.video: record.fps for record, _ in cut},
         touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
     )
-    log.info("%d clips, %d labelled; %d annotation files", len(labelling.clips), labelling.num_labelled, len(files))
+    log.info("%s, %d labelled; %s", count(len(labelling.clips), "clip"), labelling.num_labelled, count(len(files), "annotation file"))
     return LabelledStore(labelling, cut, given, own)
 
 

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from tasks.options import RecipeOptions
-from tasks.wording import duration
+from tasks.wording import count, duration
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Pace(Callback):
         if self.logs_at_seconds is None:
             num_epochs = self.recipe.epochs - trainer.current_epoch
             return (
-                f"about {duration(round(left_seconds))} for {num_epochs} epochs of {self.num_train} clips and their validations, "
+                f"about {duration(round(left_seconds))} for {count(num_epochs, 'epoch')} of {count(self.num_train, 'clip')} and their validations, "
                 f"estimated from {NUM_TIMED} batches of {self.training_seconds / NUM_TIMED:.2f} s"
             )
         return (

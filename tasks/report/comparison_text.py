@@ -161,7 +161,7 @@ def _target_table(
         (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
     ]
     rows.append((f"majority class: {readable(metrics.majority_class)}", [percent(share) for share in astuple(majority_scores(metrics))]))
-    return _table((f"{target.capitalize()}s, {metrics.num_classes} classes", *COLUMNS), rows)
+    return _table((f"{target.capitalize()}s, {count(metrics.num_classes, 'class')}", *COLUMNS), rows)
 
 
 def _nothing_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> list[str]:

@@ -62,7 +62,7 @@ def test_a_folder_of_this_machine_is_taken_in_by_the_command_and_uploaded_once(c
     options = [f"--set={name}={value}" for name, value in QUICK.items()]
     done = stack.run(sys.executable, "-m", "tasks.local", "ingest-folder", str(folder), "--into=stack", *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 files in s3://retake/inbox/holiday/, of which 1 are new" in done.stdout
+    assert "1 file in s3://retake/inbox/holiday/, 1 of them new" in done.stdout
     chain.stop_the_clock()
     store = stack.store()
     assert upload(store, folder, Layout("s3://retake").uploaded("holiday"), PlainScreen(sys.stdout)) == (0, 1)

@@ -36,6 +36,7 @@ def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     page = networks_page(comparison)
     assert page.count('remark clear">significant<') == 1
     assert "Corrected for 2 comparisons (Holm)" in verdict(comparison)
+    assert "Holm's correction for 1 comparison." in networks_note(with_network(comparison, 2, differences=()))
 
 
 @pytest.mark.parametrize(("others_p", "said"), [(0.5, "not significantly different from"), (0.02, "significantly better than")])

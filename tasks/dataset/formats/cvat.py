@@ -14,7 +14,7 @@ from tasks.dataset.formats.documents import Node, elements
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, frame, part_of
 from tasks.dataset.formats.tiers import said_of
 from tasks.errors import BadLabels
-from tasks.wording import quoted
+from tasks.wording import count, quoted
 
 WANTED = ("meta", "track", "image")
 ATTRIBUTES = ("id", "label", "name", "frame", "outside", "task_id")
@@ -132,7 +132,7 @@ def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
     """
     task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
     if task is None:
-        raise ValueError(f"the file names {len(tasks)} videos, and this is of none of them")
+        raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")
     if not task.source:
         raise ValueError("its task names no video in <source>")
     return task

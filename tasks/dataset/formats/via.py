@@ -9,7 +9,7 @@ from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, V
 from tasks.dataset.formats.tiers import said_of
 from tasks.dataset.tables import decode, filled_lines
 from tasks.errors import BadLabels
-from tasks.wording import printable, quoted
+from tasks.wording import count, printable, quoted
 
 HEADER = "CSV_HEADER"
 ATTRIBUTE = "ATTRIBUTE"
@@ -47,7 +47,7 @@ def read_csv(document: Document, videos: Videos) -> Items:
             try:
                 cells = next(csv.reader([written], skipinitialspace=True))
                 if not columns or len(cells) != len(columns):
-                    raise ValueError(f"has {len(cells)} cells where the header has {len(columns)}")
+                    raise ValueError(f"has {count(len(cells), 'cell')} where the header has {len(columns)}")
                 yield from _of_cells(line, dict(zip(columns, cells, strict=True)), attributes, videos)
             except (ValueError, csv.Error, RecursionError) as error:
                 yield Refused(line, "", str(error))

@@ -13,6 +13,7 @@ from tasks.steps._datasets import write_dataset
 from tasks.steps._step import finish, log
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
+from tasks.wording import count
 
 
 def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
@@ -43,7 +44,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
         made_by = latest.made_by
     write_dataset(dataset, manifest, store)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips), made_by=made_by)
-    log.info("dataset %s: %s", digest, ", ".join(f"{n} clips in {split}" for split, n in result.num_clips.items()))
+    log.info("dataset %s: %s", digest, ", ".join(f"{count(n, 'clip')} in {split}" for split, n in result.num_clips.items()))
     if result.num_nothing:
         log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
     finish(store, address, result)

@@ -69,4 +69,4 @@ def _each(say: Callable[[str, str], None], lines: Sequence[str], uri: str) -> No
     for line in lines[:NUM_SHOWN]:
         say("%s", line)
     if len(lines) > NUM_SHOWN:
-        say("%s", f"and {len(lines) - NUM_SHOWN} more such lines, all in {uri}")
+        say("%s", f"and {plain_count(len(lines) - NUM_SHOWN, 'more such line')}, all in {uri}")

@@ -35,7 +35,7 @@ from tasks.steps.predict_videos._ready import Frames, Ready
 from tasks.steps.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
-from tasks.wording import plain_reason
+from tasks.wording import count, plain_reason
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def predict_video(
             log.warning("%s: there is no preview: %s", video.name, error)
             preview_uri = None
     path.unlink()
-    log.info("%s: %d clips", video.name, len(scored))
+    log.info("%s: %s", video.name, count(len(scored), "clip"))
     return finish(
         work.store,
         place,

@@ -29,6 +29,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
 from tasks.tracking import Registry
+from tasks.wording import count
 
 NUM_THREADS = 4
 TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
@@ -137,7 +138,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         trained_on=videos.trained_on,
         batches=_write_batches(prediction, videos.taken, store),
     )
-    log.info("%d videos by %s%s", plan.num_videos, model.predictor.label, f" and {against.predictor.label}" if against else "")
+    log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")
     return finish(store, prediction.plan, plan)
 
 

@@ -40,6 +40,7 @@ from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
+from tasks.wording import count
 
 MAX_PLAYABLE_BYTES = 16 << 20
 """Maximum size of the clips and previews in a page. Others are named by their address."""
@@ -233,4 +234,4 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
 
 def _note(inputs: PageInputs, report_url: str) -> str:
     compared = f" beside {inputs.against.label}" if inputs.against else ""
-    return f"{inputs.num_clips} clips of {inputs.num_videos} videos by {inputs.model.label}{compared}: [the page]({report_url})"
+    return f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')} by {inputs.model.label}{compared}: [the page]({report_url})"

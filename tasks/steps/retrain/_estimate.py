@@ -9,7 +9,7 @@ from tasks.results.training import BatchTime, PlanResult, WeightsResult
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.runs import Run
-from tasks.wording import duration
+from tasks.wording import count, duration
 
 ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
@@ -34,9 +34,9 @@ def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, 
     `earlier` is the plan of that training.
     """
     num_train, num_val = _num_clips(manifest)
-    work = f"to train: at most {planned.epochs} epochs of {num_train} clips"
+    work = f"to train: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
     if planned.head is Head.PROBE:
-        work = f"to fit: heads by logistic regression on {num_train} clips, once the backbone has seen each clip"
+        work = f"to fit: heads by logistic regression on {count(num_train, 'clip')}, once the backbone has seen each clip"
     elif planned.trainable == "heads":
         work += ", of the heads alone, once the backbone has seen each clip"
     if pace := weights.pace:
@@ -89,7 +89,7 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     if not its_work:
         return None
     machine = result.hardware.get("device_name", "its machine")
-    why = f"the champion's training took {duration(result.seconds)} for {result.num_epochs} epochs on {machine}"
+    why = f"the champion's training took {duration(result.seconds)} for {count(result.num_epochs, 'epoch')} on {machine}"
     return result.seconds * _work(planned, manifest, planned.epochs) / its_work, why
 
 
