@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Self
 
@@ -135,7 +135,8 @@ class Answers:
         view = self._desk.view_of(cut.recipe) or self._view()
 
         def look(ledger: Ledger) -> Json:
-            return self._clip(view, ledger, clip, "second" if reader.is_second(uid, ledger.about(clip.key)) else "first", reader)
+            reading: Reading = "second" if reader.is_second(uid, ledger.about(clip.key)) else "first"
+            return self._clip(view, ledger, clip, reading, reader, self._closed(view, ledger, reader))
 
         return self._desk.read(look)
 
@@ -241,17 +242,32 @@ class Answers:
     ) -> list[Json]:
         def look(ledger: Ledger) -> list[Json]:
             covering = self._coverings.of(view.cut, ledger)
-            found = ((uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering) if uid not in skip)
-            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader) for uid, reading in islice(found, limit)]
+            closed = self._closed(view, ledger, reader)
+            found = (
+                (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering, closed) if uid not in skip
+            )
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(found, limit)]
 
         return self._desk.read(look)
 
-    def _clip(self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader) -> Json:
-        about = [one for one in ledger.about(clip.key) if reading == "first" or one.by == reader.name]
-        first = reading == "first"
-        interval = self._coverings.of(view.cut, ledger)(clip) if first else None
+    def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
+        """Make the function that checks whether labels of a clip would tell of one that the person is to read as the second."""
+
+        @cache
+        def secret(video: str) -> list[Span]:
+            own = self._secret(ledger, video, reader)
+            return [*own, *(one for one in view.of_files.get(video, ()) if touches(one, own))]
+
+        return lambda clip: touches(clip, secret(clip.video))
+
+    def _clip(
+        self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader, closed: Callable[[PageClip], bool]
+    ) -> Json:
+        is_closed = closed(clip)
+        about = [one for one in ledger.about(clip.key) if not is_closed or one.by == reader.name]
+        interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
         conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
-        label = label_of(ledger, about, view.known.get(clip.uid) if first else None, interval)
+        label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
         return {
             "uid": clip.uid,
             "video": clip.video,
@@ -267,7 +283,7 @@ class Answers:
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
             "over": interval.token if interval else None,
-            "conflict": None if conflict and touches(clip, self._secret(ledger, clip.video, reader)) else conflict,
+            "conflict": conflict,
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
@@ -308,9 +324,10 @@ def _wanted(
     after: str | None,
     lent: set[str],
     covering: Callable[[PageClip], Covering | None],
+    closed: Callable[[PageClip], bool],
 ) -> Iterator[tuple[str, Reading]]:
     if wanted == Wanted():
         first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), lent)
         return mixed(first, second_readings(view.cut, ledger, reader))
     order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
-    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering)
+    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)

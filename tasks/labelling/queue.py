@@ -165,22 +165,25 @@ def filtered(
     wanted: Wanted,
     reader: Reader,
     covering: Callable[[PageClip], Covering | None],
+    closed: Callable[[PageClip], bool] = lambda _: False,
 ) -> Iterator[tuple[str, Reading]]:
-    """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion."""
+    """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion.
+
+    Of a clip that is `closed`, only the reader's own answers count: its labels would tell of a clip to read.
+    """
     for uid in order:
         clip = cut.clips.get(uid)
         if clip is None or (wanted.video and clip.video != wanted.video):
             continue
         about = ledger.about(clip.key)
         is_second = reader.is_second(uid, about)
-        if is_second:
-            about = []
-        interval = None if is_second else covering(clip)
-        words = None if is_second else label_of(ledger, about, known.get(uid), interval)
+        is_closed = is_second or closed(clip)
+        if is_closed:
+            about = [one for one in about if one.by == reader.name]
+        interval, of_file = (None, None) if is_closed else (covering(clip), known.get(uid))
+        words = label_of(ledger, about, of_file, interval)
         best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
-        if _fits(ledger, wanted.show, about, words, best, interval, known.get(uid)) and (
-            not wanted.name or _is_named(wanted.name, words, best)
-        ):
+        if _fits(ledger, wanted.show, about, words, best, interval, of_file) and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
 

@@ -350,6 +350,35 @@ def test_a_second_reader_learns_of_a_clip_neither_by_a_conflict_beside_it_nor_by
     assert [one["uid"] for one in ben.post(**said).json()["conflicts"]] == [second]
 
 
+@pytest.mark.parametrize("by", ["an interval", "a file", "another cut"])
+def test_a_second_reader_learns_nothing_from_the_clip_beside_it(store, by):
+    [cut] = list_clips(store, [FILM], ["film_0.mp4"], 2, SegmentOptions())
+    first, second = cut.clips
+    [longer] = list_clips(store, [FILM], ["film_0.mp4"], 1, SegmentOptions(clip_seconds=16)) if by == "another cut" else [cut]
+    if by == "a file":
+        line = f"film_0.mp4,0,{second.stop_seconds},take,bag"
+        file = f"video,start_seconds,stop_seconds,verb,noun\n{line}\n"
+        store.write_bytes(Layout(STORE).annotations.file("b.csv"), file.encode())
+        labels(store)
+    anna, ben = Visitor(store), Visitor(store, "ben")
+    anna.say(first.uid, "take bag")
+    if by == "an interval":
+        anna.mark(cut.video, 0, second.stop_seconds, "take bag")
+    if by == "another cut":
+        for visitor in (anna, Visitor(store, "cleo")):
+            visitor.say(longer.clips[0].uid, "take bag")
+    beside = longer.clips[0].uid if by == "another cut" else second.uid
+
+    def learns(visitor):
+        seen = [visitor.get(f"/clips/{beside}"), *(clip for show in ("all", "labelled") for clip in visitor.queue(show=show))]
+        return "bag" in json.dumps(seen)
+
+    assert (learns(anna), learns(ben)) == (True, False)
+    assert beside not in [clip["uid"] for clip in ben.queue(show="labelled", name="take bag")]
+    ben.say(first.uid, "move pan", reading="second")
+    assert learns(ben)
+
+
 def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
     video = list_clips(store, [FILM], ["take bag/a.mp4"], 3, SegmentOptions())[0]
     store.write_bytes(Layout(STORE).annotations.file("b.csv"), f"uid,verb,noun\n{video.clips[2].uid},put,beef\n".encode())
