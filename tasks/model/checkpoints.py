@@ -15,10 +15,12 @@ from torch import Tensor
 
 from tasks.disk import check_room
 from tasks.errors import BadCheckpoint, BadConfiguration
+from tasks.model import backbones
 from tasks.model.class_names import ClassNames
 from tasks.model.network import Network
 from tasks.model.spec import NetworkSpec
 from tasks.model.weights_file import check_tensors, first_line, in_short, read_weights
+from tasks.wording import quantity
 
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?\Z")
 EPIC_BACKBONES = {"resnet50": "resnet50", "bninception": "BNInception"}
@@ -126,7 +128,9 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
     if any(str(held[key]).casefold() != str(value).casefold() for key, value in expected.items()):
         raise BadCheckpoint(f"{path}: it holds {_in_words(held)}, expected {_in_words(expected)}")
     network = Network(spec, seed)
-    _fill(network, {_our_key(str(key)): value for key, value in state.items()}, path)
+    ours = {_our_key(str(key)): value for key, value in state.items()}
+    _check_fit(network, ours, path)
+    network.load_state_dict(ours)
     return network
 
 
@@ -201,23 +205,34 @@ def load(path: Path) -> Saved:
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
     check_tensors([tensor for state in states for tensor in state.values()], path)
-    networks = [_network(spec, path) for spec in specs if not spec.joined]
+    networks = [_network(spec, state, path) for spec, state in zip(specs, states, strict=True) if not spec.joined]
     sizes = tuple(network.feature_shape[-1] for network in networks)
-    for spec in specs[len(members) :]:
-        # Before it is built: what a file claims may not fit into memory.
+    for spec, state in zip(specs[len(members) :], states[len(members) :], strict=True):
         if spec.joined != sizes:
             raise BadCheckpoint(f"{path}: its head takes {spec.joined} features of networks that have {sizes}; train it again")
-        networks.append(_network(spec, path))
-    for network, state in zip(networks, states, strict=True):
-        _fill(network, state, path)
+        networks.append(_network(spec, state, path))
     return Saved(tuple(networks[: len(members)]), weights, classes, next(iter(networks[len(members) :]), None))
 
 
-def _network(spec: NetworkSpec, path: Path) -> Network:
+def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
+    """Build and fill a network, after a look at its outline: what a file claims may not fit into memory."""
+    num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
-        return Network(spec)
-    except (BadConfiguration, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        num_claimed = backbones.num_elements(spec)
+        # For pictures of another size, a backbone has other position embeddings.
+        if num_claimed > 2 * num_held:
+            raise BadCheckpoint(
+                f"{path}: it claims a backbone of {quantity(num_claimed)} weights and holds {quantity(num_held)}; train it again"
+            )
+        backbones.of(spec)
+        with backbones.outlining():
+            outline = Network(spec)
+        _check_fit(outline, state, path)
+        network = Network(spec)
+    except (BadConfiguration, ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
         raise BadCheckpoint(f"{path}: its description does not give a valid network ({first_line(error)[:200]})") from None
+    network.load_state_dict(dict(state))
+    return network
 
 
 def _our_key(key: str) -> str:
@@ -225,7 +240,7 @@ def _our_key(key: str) -> str:
     return f"backbone.{key.removeprefix('base_model.')}" if key.startswith("base_model.") else f"head.{key}"
 
 
-def _fill(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
+def _check_fit(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
     required = network.state_dict()
     for key in required:
         if not isinstance(state.get(key), Tensor):
@@ -238,7 +253,6 @@ def _fill(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
     for key in state:
         if key not in required:
             raise BadCheckpoint(f"{path}: {in_short([key])} is not a parameter of {network.spec}")
-    network.load_state_dict(dict(state))
 
 
 def _in_words(description: Mapping[str, object]) -> str:

@@ -99,8 +99,11 @@ class MultiscaleRelation(nn.Module):
             )
         scales = range(spec.num_segments, 1, -1)
         self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
-        self.in_evaluation = _mean_draws([len(relations) for relations in self.relations], spec.relation_draws, spec.relation_seed)
         self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
+        nums_relations = [len(relations) for relations in self.relations]
+        # Thousands of draws take seconds; an outline, on the meta device, answers nothing.
+        is_outline = self.new_fc.weight.is_meta
+        self.in_evaluation = [] if is_outline else _mean_draws(nums_relations, spec.relation_draws, spec.relation_seed)
         fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
         sizes = (spec.num_verbs, spec.num_nouns)
         heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
@@ -145,7 +148,8 @@ def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> lis
 
 def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
     """Sample `NUM_DRAWN` relations."""
-    chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN]
+    # A copy, because a slice keeps all relations in memory.
+    chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN].clone()
     return chosen, torch.ones(len(chosen))
 
 

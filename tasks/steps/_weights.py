@@ -24,11 +24,12 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.runs import run_name
 from tasks.video_networks import DEFAULT_VIDEO_NETWORK
+from tasks.wording import size
 
 AUTO = "auto"
 DEFAULT_BACKBONE = "resnet50"
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
-MAX_CHECKPOINT_BYTES = 2 << 30
+MAX_CHECKPOINT_BYTES = 4 << 30
 MAX_NAME_BYTES = 200
 """The store's client adds to the name while it writes."""
 
@@ -195,6 +196,8 @@ def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str
         return _local_file(source)
     path = folder / name_of(source)
     if source.startswith("s3://"):
+        if found := store.stat(source):
+            _check_size(source, found.size_bytes)
         store.read_file(source, path)
     else:
         log.info("downloading %s", source)
@@ -239,7 +242,15 @@ def _local_file(source: str) -> Path:
     try:
         path = Path(source).expanduser()
         if path.is_file():
+            _check_size(source, path.stat().st_size)
+            with path.open("rb") as file:
+                file.read(1)
             return path
     except (OSError, RuntimeError) as error:
         raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error
     raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")
+
+
+def _check_size(source: str, size_bytes: int) -> None:
+    if not 0 < size_bytes <= MAX_CHECKPOINT_BYTES:
+        raise BadCheckpoint(f"{source}: {size(size_bytes)}, where a file of weights has up to {size(MAX_CHECKPOINT_BYTES)}")

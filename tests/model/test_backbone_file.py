@@ -1,6 +1,7 @@
 """Backbones from files of the user's own: what is used, what is not, and what is refused."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -106,16 +107,35 @@ def without(state, key):
         (lambda state: state | {"bn1.weight": torch.zeros(32, dtype=torch.complex64)}, "of complex64 where it needs"),
         (lambda state: state | {"layer4.1.conv1.weight": torch.zeros(2, 3)}, "Unexpected, 3: layer4.1.conv1.weight."),
         (lambda state: {"layer1.0.conv1.weight": torch.zeros(2)}, "Choose the backbone that the file was made for"),
+        (lambda state: state | {"bn1.bias": torch.full((32,), torch.nan)}, "bn1.bias: not all weights are finite numbers"),
+        (lambda state: {f"p{i}.conv1.0.weight": torch.zeros(1) for i in range(20_000)}, "Missing, "),
+        (lambda state: {f"p{i}": torch.zeros(1) for i in range(20_001)}, "it holds more than 20,000 tensors"),
+        (lambda state: {"p." * 1000: torch.zeros(1)}, "names of more than 500 characters"),
         (lambda state: {"state_dict": {}}, "it holds no tensors by name, but state_dict"),
         (lambda state: {"model": re.compile("x")}, "it holds code or objects"),
         (lambda state: [1, 2], "it holds a list"),
     ],
-    ids=["missing", "shape", "type", "further block", "another network", "empty", "objects", "no dictionary"],
+    ids=[
+        "missing",
+        "shape",
+        "type",
+        "further block",
+        "another network",
+        "not finite",
+        "prefixes",
+        "many",
+        "long names",
+        "empty",
+        "objects",
+        "no dictionary",
+    ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_the_names_of_its_tensors(tmp_path, changed, said):
+    path, began = saved(changed(published("test_resnet")), tmp_path / "own.pth"), time.process_time()
     with pytest.raises(BadCheckpoint, match=re.escape(said)) as refused:
-        start(RESNET, saved(changed(published("test_resnet")), tmp_path / "own.pth"))
+        start(RESNET, path)
     assert "\n" not in str(refused.value)
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{broken}", b"\x02\0\0\0\0\0\0\0{}", b"no weights"])

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
+from tasks.model import backbones
 from tasks.model.checkpoints import load, load_epic, save
+from tasks.model.consensus import _draw
 from tasks.model.network import Network, weights_sha256
 from tasks.model.pretrained import build
 from tasks.model.spec import CONSENSUS_OF_HEADS
@@ -242,6 +244,33 @@ def test_tensors_that_are_no_plain_weights_are_bad_input(refuses, stored, kind):
 )
 def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
     refuses(spec=stored["spec"] | described)
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"backbone": "eva_giant_patch14_224"}, "claims a backbone of 1.01 billion weights and holds 107,251"),
+        ({"backbone": "regnet_y_128gf"}, "claims a backbone of 638 million weights"),
+        ({"num_verbs": 10_000, "num_nouns": 10_000}, "head.fc_verb.weight is 5 x 96 where"),
+        ({"num_segments": 16, "relation_draws": 10_000, "consensus": "multiscale-relation"}, "head.new_fc.weight is missing"),
+    ],
+)
+def test_what_a_checkpoint_claims_beyond_what_it_holds_is_never_built(refuses, stored, monkeypatch, described, said):
+    backbones.of(tiny())
+    monkeypatch.setattr(backbones, "_measure_features", pytest.fail)
+    build, outlined = Network.__init__, []
+
+    def built(self, *arguments):
+        build(self, *arguments)
+        outlined.append(all(parameter.is_meta for parameter in self.parameters()))
+
+    monkeypatch.setattr(Network, "__init__", built)
+    assert said in refuses(spec=stored["spec"] | described)
+    assert outlined in ([], [True])
+
+
+def test_a_draw_of_relations_keeps_no_others_in_memory():
+    assert _draw(12_870)[0].untyped_storage().nbytes() == 3 * 8
 
 
 FUSION = {"format": "retake-fusion-1"}

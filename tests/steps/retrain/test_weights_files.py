@@ -18,7 +18,7 @@ from tests.http_servers import served
 from tests.steps.in_process import STORE, Bench
 from tests.steps.mlflow_in_memory import mlflow
 from tests.steps.predict_videos.trained import register
-from tests.steps.shelf import RUN, train_result
+from tests.steps.shelf import RUN, grown, train_result
 
 __all__ = ["mlflow"]
 
@@ -72,6 +72,18 @@ def test_a_published_checkpoint_is_looked_up_in_the_store_and_held_to_the_hash_i
     bench.store.write_bytes(f"{STORE}/pretrained/{TSM}", b"not the published file")
     with pytest.raises(BadInput, match=f"{TSM}.*its name says e09c2d3a"):
         bench.run("weights", out=OUT, family="TSM", modality="flow", backbone="resnet50", weights="epic", **named)
+
+
+@pytest.mark.parametrize("where", ["a disk", "the store", "a file without a size"])
+def test_a_file_of_weights_of_another_size_than_weights_have_is_not_read(bench, tmp_path, where, monkeypatch):
+    uri, path = f"{STORE}/own.pth", tmp_path / "own.pth"
+    bench.store.write_bytes(uri, b"weights")
+    grown(bench.store, uri, 50 << 30, monkeypatch)
+    with path.open("wb") as file:
+        file.truncate(50 << 30)
+    source = {"a disk": path, "the store": uri, "a file without a size": "/proc/self/mem"}[where]
+    with pytest.raises(BadInput, match=r"(50 GiB|0 bytes), where a file of weights has up to 4 GiB"):
+        bench.run("weights", out=OUT, backbone="test_resnet", backbone_weights=str(source))
 
 
 @pytest.fixture
