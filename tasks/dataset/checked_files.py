@@ -73,12 +73,12 @@ def check_files(
         remarks = [remark for remark in read.remarks if remark.file == one.name]
         remarks += late_ends(file.name, labels, rows.where, places, TOLERANCE_SECONDS)
         remarks += _without_clip(to_label, last, names) if last else []
-        num_refused = len(refused) + labels.num_more_refused + read.num_more.get(one.name, 0)
+        num_refused = len(refused) - len(list(labels.refused)) + labels.refused.num + read.num_more.get(one.name, 0)
         found.append(
             CheckedFile(
                 name=file.name,
                 layout=summary.layout if summary else "",
-                num_labels=(summary.num_rows if summary else 0) - without_video.total() - len(labels.refused) - labels.num_more_refused,
+                num_labels=(summary.num_rows if summary else 0) - without_video.total() - labels.refused.num,
                 without_video=without_video,
                 problems=in_order(refused, [file], {}),
                 num_refused=num_refused,
@@ -112,7 +112,7 @@ def _whole(video: VideoRecord) -> ClipRecord:
 
 
 def _video(row: AnyLabel) -> str:
-    return row.video if isinstance(row, IntervalRow) else str(getattr(row, "uid", ""))
+    return row.video if isinstance(row, IntervalRow) else row.uid
 
 
 def _has_video(row: AnyLabel, places: Places, file: LabelFile) -> bool:

@@ -3,17 +3,14 @@
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
-from heapq import nsmallest
-from operator import attrgetter
 
 from tasks.dataset.intervals import winners
 from tasks.dataset.labelled_rows import LabelFile
 from tasks.dataset.places import Places
-from tasks.dataset.problems import MAX_PROBLEMS_A_FILE
-from tasks.dataset.rows import ClipRow, IntervalRow, LabelRow
+from tasks.dataset.problems import Refusals
+from tasks.dataset.rows import ClipRow, IntervalRow
 from tasks.dataset.without_clip import without_clip
 from tasks.results.dataset import action_name
-from tasks.results.video import ClipRecord
 from tasks.wording import quoted
 
 
@@ -21,15 +18,13 @@ from tasks.wording import quoted
 class FileLabels:
     """The labels of one file, and its rejected lines.
 
-    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `num_more_refused` counts rejected lines beyond the limit of
-    `refused`; `intervals` are by video, and so are those `without_clip`, which label none.
+    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `intervals` are by video, and so are those `without_clip`, which label none.
     """
 
-    row_by_uid: dict[str, LabelRow | IntervalRow] = field(default_factory=dict)
+    row_by_uid: dict[str, ClipRow | IntervalRow] = field(default_factory=dict)
     second_by_uid: dict[str, IntervalRow] = field(default_factory=dict)
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
-    refused: list[tuple[int, str]] = field(default_factory=list)
-    num_more_refused: int = 0
+    refused: Refusals = field(default_factory=Refusals)
     intervals: dict[str, list[IntervalRow]] = field(default_factory=dict)
     without_clip: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
@@ -41,26 +36,25 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
     """
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
-    by_clip: defaultdict[ClipRecord, list[ClipRow]] = defaultdict(list)
+    by_clip: defaultdict[str, list[ClipRow]] = defaultdict(list)
     intervals: defaultdict[str, list[IntervalRow]] = defaultdict(list)
     for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
                 intervals[places.video(row.video, loosely=file.is_of_tool)].append(row)
-            elif isinstance(row, ClipRow):
-                if clip := places.clip(row.uid):
-                    by_clip[clip].append(row)
-                else:
-                    by_video[places.video(row.uid, loosely=file.is_of_tool)].append(row)
+            elif places.clip(row.uid):
+                by_clip[row.uid].append(row)
+            else:
+                by_video[places.video(row.uid, loosely=file.is_of_tool)].append(row)
         except ValueError as error:
-            labels.refused.append((row.line, str(error)))
+            labels.refused.add(row.line, str(error))
     for video, about_video in by_video.items():
         if agreed := _agreed(about_video, labels):
             labels.row_by_uid.update((clip.uid, agreed) for clip in places.clips(video))
             _note_source(agreed, video, labels)
-    for clip, about_clip in by_clip.items():
-        if agreed := _agreed(about_clip, labels):
-            labels.row_by_uid[clip.uid] = agreed
+    for uid, about_clip in by_clip.items():
+        if (clip := places.clip(uid)) and (agreed := _agreed(about_clip, labels)):
+            labels.row_by_uid[uid] = agreed
             _note_source(agreed, clip.video, labels)
     labels.intervals = dict(intervals)
     for video, of_video in intervals.items():
@@ -75,13 +69,15 @@ def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
     """
     first = rows[0]
     if len({(row.verb, row.noun) for row in rows}) == 1:
-        labels.refused += [(row.line, f"{quoted(row.uid)} already has this label on line {first.line}") for row in rows[1:]]
+        for row in rows[1:]:
+            labels.refused.add(row.line, f"{quoted(row.uid)} already has this label on line {first.line}")
         return first
+    second = next(row for row in rows if (row.verb, row.noun) != (first.verb, first.noun))
     for row in rows:
-        other = next(other for other in rows if (other.verb, other.noun) != (row.verb, row.noun))
+        other = second if (row.verb, row.noun) == (first.verb, first.noun) else first
         here, there = action_name(row.verb, row.noun), action_name(other.verb, other.noun)
         reason = f"{quoted(row.uid)} is {here} here but {there} on line {other.line}; neither is used"
-        labels.refused.append((row.line, reason))
+        labels.refused.add(row.line, reason)
     return None
 
 
@@ -91,19 +87,16 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
     first = labels.source_by_video.setdefault(video, row)
     if first.source != row.source:
         reason = f"source {quoted(row.source)} is not used: line {first.line} gives this video the source {quoted(str(first.source))}"
-        labels.refused.append((row.line, reason))
+        labels.refused.add(row.line, reason)
 
 
 def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min_overlap: float, labels: FileLabels) -> None:
     clips = places.clips(video)
     # Of clips around intervals alone, the last does not tell where the video ends.
     end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
-    beyond = [row for row in rows if row.start_seconds >= end_seconds]
-    told = nsmallest(MAX_PROBLEMS_A_FILE, beyond, key=attrgetter("line"))
-    labels.num_more_refused += len(beyond) - len(told)
-    labels.refused += [
-        (row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s") for row in told
-    ]
+    for row in rows:
+        if row.start_seconds >= end_seconds:
+            labels.refused.add(row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s")
     won = list(winners(clips, rows, min_overlap))
     labels.without_clip[video] = without_clip([row for row in rows if row.start_seconds < end_seconds], won)
     for clip, winner in won:

@@ -13,6 +13,9 @@ from tasks.dataset.rows import IntervalRow
 
 ROUNDING_SECONDS = 1e-6
 
+MAX_RUNNING = 200
+"""Intervals that begin before a clip and reach into it; of more, those that end last are compared."""
+
 MIN_LIKENESS = 0.5
 """To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
 
@@ -77,7 +80,7 @@ def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float)
         while next_row and next_row.start_seconds < clip.stop_seconds:
             active.append(next_row)
             next_row = next(waiting, None)
-        active = [row for row in active if row.stop_seconds > clip.start_seconds]
+        active = _running(active, clip.start_seconds)
         winner = _of_own_interval(clip, clip.around, active, min_overlap) if clip.around else _winner(clip, active, min_overlap)
         if winner:
             yield clip, winner
@@ -118,6 +121,16 @@ def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
             latest[label] = row.stop_seconds
             kept.append(row)
     return kept
+
+
+def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
+    """Keep those that end later; of those that began before, only so many as are compared."""
+    rows = [row for row in rows if row.stop_seconds > seconds]
+    num_before = bisect_left(rows, seconds, key=attrgetter("start_seconds"))
+    if num_before <= MAX_RUNNING:
+        return rows
+    last = sorted(range(num_before), key=lambda place: (-rows[place].stop_seconds, place))[:MAX_RUNNING]
+    return [*(rows[place] for place in sorted(last)), *rows[num_before:]]
 
 
 class _Covered:

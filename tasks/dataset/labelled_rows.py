@@ -7,10 +7,11 @@ from functools import partial
 
 from tasks.dataset.epic_names import learn_epic_55, learn_epic_100
 from tasks.dataset.formats.found import Found, Videos
-from tasks.dataset.problems import first_problems
+from tasks.dataset.problems import Refusals, first_problems
 from tasks.dataset.reading import read_annotations
 from tasks.dataset.rows import (
     AnnotationFile,
+    ClipRow,
     Epic100ClassRow,
     FullyLabelledRow,
     IntervalRow,
@@ -25,7 +26,7 @@ from tasks.dataset.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses, require_
 from tasks.errors import BadLabels
 from tasks.results.dataset import Problem
 
-AnyLabel = LabelRow | IntervalRow
+AnyLabel = ClipRow | IntervalRow
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class _File:
     name: str
     layout: str
     where: Mapping[int, str]
-    refused: list[tuple[int, str]]
+    refused: Refusals
     rows: list[AnyLabel] = field(default_factory=list)
     lists: list[Row] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
@@ -100,7 +101,7 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
     _learn_lists(told, verbs, nouns)
     for one in told:
         if one.is_of_tool:
-            labels = [row.label if isinstance(row, IntervalRow) else row for row in one.rows]
+            labels = [row.label for row in one.rows]
             learn_epic_55([(label.verb, label.verb_class) for label in labels if label.verb_class is not None], verbs)
             learn_epic_55([(label.noun, label.noun_class) for label in labels if label.noun_class is not None], nouns)
     for one in reversed(told):
@@ -128,9 +129,9 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
 
 def _read(file: AnnotationFile, videos: Videos) -> _File:
     read = read_annotations(file, videos)
-    one = _File(read.name, read.layout, read.where, list(read.refused), is_of_tool=bool(read.found), remarks=read.remarks)
+    one = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.found), remarks=read.remarks)
     for row in read.rows:
-        if isinstance(row, LabelRow | IntervalRow):
+        if isinstance(row, AnyLabel):
             one.rows.append(row)
         else:
             one.lists.append(row)
@@ -145,7 +146,7 @@ def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None
             try:
                 _learn_class(row, f"{file.name} line {row.line}", verbs, nouns)
             except ValueError as error:
-                file.refused.append((row.line, str(error)))
+                file.refused.add(row.line, str(error))
     for file in files:
         learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
 
@@ -164,32 +165,28 @@ def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> Iterator[Found]:
         if answer := answers[text]:
             yield item._replace(said=item.said._replace(verb=answer[0], noun=answer[1], text=""))
         else:
-            of_file.refused.append((item.line, reasons[text]))
+            of_file.refused.add(item.line, reasons[text])
 
 
-def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: list[tuple[int, str]]) -> list[AnyLabel]:
+def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: Refusals) -> list[AnyLabel]:
     """Apply `change` to each label and keep the rows that it accepts.
 
-    It is called once per label shared by many intervals.
+    It is called once per label shared by many rows.
     """
     good: list[AnyLabel] = []
     answers: dict[int, LabelRow | str] = {}
     for row in rows:
-        label = row.label if isinstance(row, IntervalRow) else row
-        answer = answers.get(id(label))
+        answer = answers.get(id(row.label))
         if answer is None:
             try:
-                answer = change(label)
+                answer = change(row.label)
             except ValueError as error:
                 answer = str(error)
-            if label is not row:
-                answers[id(label)] = answer
+            answers[id(row.label)] = answer
         if isinstance(answer, str):
-            refused.append((row.line, answer))
-        elif answer is label:
-            good.append(row)
+            refused.add(row.line, answer)
         else:
-            good.append(row._replace(label=answer) if isinstance(row, IntervalRow) else answer)
+            good.append(row if answer is row.label else row._replace(label=answer))
     return good
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from tasks.dataset.file_labels import FileLabels, labels_of_file
 from tasks.dataset.folder_labels import FolderLabels, read_folders
 from tasks.dataset.folders import Certainty
-from tasks.dataset.labelled_rows import LabelFile, ReadFiles, read_files
+from tasks.dataset.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
 from tasks.dataset.late_ends import late_ends
 from tasks.dataset.left_out import left_out
 from tasks.dataset.near_names import near_names
 from tasks.dataset.page_files import PAGE
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.problems import first_problems, in_order
-from tasks.dataset.rows import AnnotationFile, IntervalRow, LabelRow
+from tasks.dataset.rows import AnnotationFile, IntervalRow
 from tasks.dataset.uncovered import fully_labelled, uncovered
 from tasks.dataset.vocabulary import Lexicon, OwnClasses, WordTarget
 from tasks.dataset.without_clip import intervals_without_clip, page_intervals_without_clip
@@ -134,7 +134,6 @@ def label_clips(
     remarks = list(read.remarks)
     for file, found in found_by_file:
         problems += first_problems(file.name, found.refused, num_more, file.where)
-        num_more[file.name] += found.num_more_refused
         remarks += late_ends(file.name, found, file.where, places)
         changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
         for uid, row in found.row_by_uid.items():
@@ -187,7 +186,7 @@ def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
     return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
 
 
-def _of_row(row: LabelRow | IntervalRow, file: str, where: Mapping[int, str]) -> _Label:
+def _of_row(row: AnyLabel, file: str, where: Mapping[int, str]) -> _Label:
     return _Label(row.verb, row.noun, file, row.line, where.get(row.line, ""))
 
 

@@ -1,6 +1,7 @@
 """Find names that may mean the same class: plurals, reordered words, similar spelling."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from itertools import combinations, islice
@@ -13,6 +14,7 @@ ALIKE = 0.85
 """Similarity from which two names are reported; `turn-on` and `turn-off` have 0.8. Names that differ only in digits are never reported."""
 MIN_ALIKE_LENGTH = 3
 MAX_COMPARED = 500
+MAX_COMPARED_CLOSELY = 2000
 MAX_TOLD = 100
 PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
@@ -34,19 +36,25 @@ def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
 
 def near_pairs(names: Iterable[str], apart: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Yield pairs of similar names; those of `apart` are no pair of one another."""
-    pairs = combinations(sorted(names), 2)
-    return ((first, second) for first, second in pairs if not (first in apart and second in apart) and _are_near(first, second))
+    letters = {name: Counter(name) for name in names}
+    without_digits = {name: re.sub(r"\d+", "", name) for name in letters}
+    num_left = MAX_COMPARED_CLOSELY
+    for first, second in combinations(sorted(letters), 2):
+        if without_digits[first] == without_digits[second] or (first in apart and second in apart):
+            continue
+        if _have_equal_words(first, second):
+            yield first, second
+        elif num_left and min(len(first), len(second)) >= MIN_ALIKE_LENGTH:
+            length = len(first) + len(second)
+            # The letters that two names share limit how similar they can be, and are quicker to count.
+            if 2 * min(len(first), len(second)) >= ALIKE * length and 2 * (letters[first] & letters[second]).total() >= ALIKE * length:
+                num_left -= 1
+                if SequenceMatcher(None, first, second, autojunk=False).ratio() >= ALIKE:
+                    yield first, second
 
 
-def _are_near(first: str, second: str) -> bool:
-    if re.sub(r"\d+", "", first) == re.sub(r"\d+", "", second):
-        return False
+def _have_equal_words(first: str, second: str) -> bool:
     shorter, longer = sorted((first, second), key=len)
     if any(longer.endswith(plural) and longer.removesuffix(plural) + singular == shorter for plural, singular in PLURALS):
         return True
-    if len(first) == len(second) and sorted(re.split("[-:]", first)) == sorted(re.split("[-:]", second)):
-        return True
-    if len(shorter) < MIN_ALIKE_LENGTH or 2 * len(shorter) < ALIKE * (len(shorter) + len(longer)):
-        return False
-    matcher = SequenceMatcher(None, first, second, autojunk=False)
-    return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
+    return len(first) == len(second) and sorted(re.split("[-:]", first)) == sorted(re.split("[-:]", second))

@@ -11,17 +11,19 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tasks.dataset.vocabulary import MAX_TEXT_LENGTH
 from tasks.results.video import ClipRecord
 from tasks.wording import near, quoted, some
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
-PLAIN = re.compile(r"[A-Za-z0-9_]+")
+PLAIN = re.compile(r"(?![0-9a-f]{8}-)[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)?")
 """A fast path for ids of videos, of which a data set may have a million."""
 
 UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 MAX_FOLDERS = 50
+MAX_REMEMBERED = 1 << 14
 MAX_NEAR_MATCHES = 20
 """Maximum number of rejected lines that suggest similar names. Comparing with thousands of names is slow."""
 
@@ -47,6 +49,7 @@ class Places:
             for name in own:
                 for tier, spelling in _spellings(name):
                     self._tiers[tier][spelling].add(video)
+        self._ends = {spelling.rpartition("/")[2] for tier in self._tiers for spelling in tier}
 
     def clip(self, uid: str) -> ClipRecord | None:
         """Find the clip with this uid, if any."""
@@ -75,6 +78,8 @@ class Places:
         """Resolve `name` as `video()` does, to a video with or without clips."""
         key = name, loosely
         if key not in self._found:
+            if len(self._found) >= MAX_REMEMBERED:
+                self._found.clear()
             try:
                 self._found[key] = self._resolved(name, loosely=loosely) or self._unknown(name), ""
             except ValueError as error:
@@ -99,9 +104,9 @@ class Places:
     def _resolved(self, name: str, *, loosely: bool) -> str | None:
         if name in self._names:
             return name
-        if PLAIN.fullmatch(name) and not any(name.lower() in tier for tier in self._tiers):
+        if len(name) > MAX_TEXT_LENGTH or (PLAIN.fullmatch(name) and name not in self._ends and name.lower() not in self._ends):
             return None
-        if found := self._by_spelling(name, self._tiers):
+        if self._may_end(name) and (found := self._by_spelling(name, self._tiers)):
             return found
         if loosely:
             full, anywhere = self._tiers[:3], self._tiers
@@ -109,11 +114,18 @@ class Places:
                 parts = plain.split("/")
                 if named := next((part for part in parts if part in self._names), None):
                     return named
+                if not self._may_end(plain):
+                    continue
                 endings = ["/".join(parts[depth:]) for depth in range(min(len(parts), MAX_FOLDERS))]
                 for ending, tiers in [(plain, anywhere), *((ending, full) for ending in endings), (parts[-1], anywhere)]:
                     if ending and (found := self._by_spelling(ending, tiers)):
                         return found
         return None
+
+    def _may_end(self, name: str) -> bool:
+        """Check whether any video ends as this name does, which takes less time than trying all that it may mean."""
+        end = _slashed(name).rpartition("/")[2]
+        return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
 
     def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
         for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
@@ -137,7 +149,7 @@ class Places:
         if self._num_near_left <= 0:
             return ""
         self._num_near_left -= 1
-        return near(PurePosixPath(_slashed(name)).name, self._file_names)
+        return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
 
 
 class KnownVideos:

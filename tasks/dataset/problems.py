@@ -1,7 +1,7 @@
 """List rejected lines of annotation files at a readable length."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
 from tasks.dataset.rows import AnnotationFile
@@ -11,15 +11,31 @@ from tasks.wording import plain_count
 MAX_PROBLEMS_A_FILE = 1000
 
 
-def first_problems(file: str, refused: Sequence[tuple[int, str]], num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
-    """Record the first rejected lines of a file and count the others.
+class Refusals:
+    """The first rejected lines of a file, with reasons, and the number of all.
 
-    A million records would take more memory than the file. `where` says for items where they are, if lines do not.
+    A million reasons would take more memory than the file.
     """
-    num_more[file] += max(0, len(refused) - MAX_PROBLEMS_A_FILE)
-    return [
-        Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in nsmallest(MAX_PROBLEMS_A_FILE, refused)
-    ]
+
+    def __init__(self) -> None:
+        self.num = 0
+        self._kept: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter(nsmallest(MAX_PROBLEMS_A_FILE, self._kept))
+
+    def add(self, line: int, reason: str) -> None:
+        """Count a line, and keep it if it is among the first."""
+        self.num += 1
+        self._kept.append((line, reason))
+        if len(self._kept) >= 2 * MAX_PROBLEMS_A_FILE:
+            self._kept = list(self)
+
+
+def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
+    """Record the first rejected lines of a file and count the others; `where` says for items where they are, if lines do not."""
+    num_more[file] += max(0, refused.num - MAX_PROBLEMS_A_FILE)
+    return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
-from tasks.dataset.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Remark, Videos
+from tasks.dataset.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Remark, Said, Videos
 from tasks.dataset.formats.recognise import Tool, recognise, recognise_list
 from tasks.dataset.formats.table_rows import TABLES
-from tasks.dataset.rows import LAYOUTS, TO_FILL_IN, AnnotationFile, IntervalRow, Row, reason_of, row_reader
+from tasks.dataset.problems import Refusals
+from tasks.dataset.rows import LAYOUTS, MAX_LABELS, TO_FILL_IN, AnnotationFile, ClipRow, IntervalRow, Row, row_reader
 from tasks.dataset.tables import Cells, open_table
+from tasks.dataset.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
 
 PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
@@ -24,6 +24,10 @@ ALL_LAYOUTS = {
 """In the order in which they are tried: a table of EPIC-KITCHENS has the columns of a file about clips, too."""
 
 
+MAX_LIST_BYTES = 2 << 20
+"""Of lists of classes and of videos, which have a record for each line; those of EPIC-KITCHENS have 30 kB."""
+
+
 @dataclass(frozen=True)
 class ReadFile:
     """A validated file. `refused` holds line numbers and reasons.
@@ -34,8 +38,8 @@ class ReadFile:
 
     name: str
     layout: str
-    rows: tuple[Row | IntervalRow, ...]
-    refused: tuple[tuple[int, str], ...]
+    rows: tuple[Row | ClipRow | IntervalRow, ...]
+    refused: Refusals
     found: tuple[Found, ...] = ()
     where: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -53,22 +57,24 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
         return _of_tool(file.name, tool.name, tool.read(document, videos))
     if opened.layout in TABLES:
         return _of_tool(file.name, opened.layout, TABLES[opened.layout].read(opened.lines, videos))
-    rows: list[Row | IntervalRow] = []
-    refused: list[tuple[int, str]] = []
+    if opened.layout not in ("clips", "intervals") and len(file.content) > MAX_LIST_BYTES:
+        raise BadLabels(f"is a list ({opened.layout}) of more than {MAX_LIST_BYTES >> 20} MiB; split it into several files")
+    rows: list[Row | ClipRow | IntervalRow] = []
+    refused = Refusals()
     is_empty = True
     read = row_reader(opened.layout)
     for line, cells in opened.lines:
         is_empty = False
         if isinstance(cells, str):
-            refused.append((line, cells))
+            refused.add(line, cells)
         elif opened.layout != "clips" or any(cells.get(column) for column in TO_FILL_IN):
             try:
                 rows.append(read(line, cells))
-            except ValidationError as error:
-                refused.append((line, reason_of(error)))
+            except ValueError as error:
+                refused.add(line, str(error))
     if is_empty:
         raise BadLabels("has a header but no lines")
-    return ReadFile(file.name, opened.layout, tuple(rows), tuple(refused))
+    return ReadFile(file.name, opened.layout, tuple(rows), refused)
 
 
 def layout_of(file: AnnotationFile) -> str:
@@ -106,7 +112,8 @@ def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
 
 def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
     found: list[Found] = []
-    refused: list[tuple[int, str]] = []
+    refused = Refusals()
+    shared: dict[Said, Said] = {}
     where: dict[int, str] = {}
     remarks: list[str] = []
     for number, item in enumerate(items):
@@ -118,9 +125,13 @@ def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
         if item.where:
             where[item.line] = item.where
         if isinstance(item, Refused):
-            refused.append((item.line, item.reason))
+            refused.add(item.line, item.reason)
+        elif any(len(text) > MAX_TEXT_LENGTH for text in (*item.video, item.said.verb, item.said.noun, item.said.text)):
+            refused.add(item.line, f"has a label or the name of a video of more than {MAX_TEXT_LENGTH} characters")
         else:
-            found.append(item)
-    if not found and not refused:
+            found.append(item._replace(said=shared.setdefault(item.said, item.said)))
+            if len(shared) > MAX_LABELS:
+                raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
+    if not found and not refused.num:
         raise BadLabels(f"is {layout} without any label")
-    return ReadFile(name, layout, (), tuple(refused), tuple(found), where, tuple(remarks))
+    return ReadFile(name, layout, (), refused, tuple(found), where, tuple(remarks))

@@ -4,18 +4,22 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.dataset.tables import Cells
-from tasks.dataset.vocabulary import LEFT_OUT, class_name, normal_name
+from tasks.dataset.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name
+from tasks.errors import BadLabels
 from tasks.results.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
 from tasks.wording import FORMULA_SIGN, quoted
 
 MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
-MAX_PLACE_LENGTH = 1024
+MAX_SOURCE_LENGTH = 200
+MAX_LABELS = 50_000
+"""Different labels of a file. Each is validated, which takes time."""
+
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
 PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
@@ -68,7 +72,7 @@ ClassName = Annotated[str, AfterValidator(class_name)]
 NounName = Annotated[str, AfterValidator(_noun_name)]
 ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
-Place = Annotated[str, Field(min_length=1, max_length=MAX_PLACE_LENGTH)]
+Place = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
 
 class Row(BaseModel):
@@ -77,6 +81,9 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     line: int
+
+
+R = TypeVar("R", bound=Row)
 
 
 class LabelRow(Row):
@@ -98,11 +105,11 @@ class LabelRow(Row):
         return self
 
 
-class ClipRow(LabelRow):
+class ClipLine(LabelRow):
     """`uid,verb,noun,action,verb_class,noun_class`: a label for a clip, or for all clips of a video."""
 
     uid: Place
-    source: Annotated[str | None, Field(max_length=200), BeforeValidator(_source)] = None
+    source: Annotated[str | None, Field(max_length=MAX_SOURCE_LENGTH), BeforeValidator(_source)] = None
 
 
 class IntervalLine(LabelRow):
@@ -117,6 +124,25 @@ class IntervalLine(LabelRow):
         if self.stop_seconds <= self.start_seconds:
             raise ValueError(f"stop_seconds {self.stop_seconds:g} is not after start_seconds {self.start_seconds:g}")
         return self
+
+
+class ClipRow(NamedTuple):
+    """A parsed `ClipLine`. There may be a million, so equal labels are shared."""
+
+    line: int
+    label: LabelRow
+    uid: str
+    source: str | None
+
+    @property
+    def verb(self) -> str:
+        """Return the label's verb."""
+        return self.label.verb
+
+    @property
+    def noun(self) -> str:
+        """Return the label's noun."""
+        return self.label.noun
 
 
 class IntervalRow(NamedTuple):
@@ -198,7 +224,7 @@ class FullyLabelledRow(Row):
 
 MODELS: dict[str, type[Row]] = {
     "intervals": IntervalLine,
-    "clips": ClipRow,
+    "clips": ClipLine,
     "verb classes": VerbClassRow,
     "noun classes": NounClassRow,
     "classes of EPIC-KITCHENS-100": Epic100ClassRow,
@@ -220,38 +246,68 @@ TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
 
 
-def row_reader(layout: str) -> Callable[[int, Cells], Row | IntervalRow]:
-    """Return the reader of the lines of a layout; it raises pydantic's errors, which `reason_of` words."""
-    return _interval_reader() if layout == "intervals" else partial(_read_by, MODELS[layout])
+def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
+    """Return the reader of the lines of a layout; it raises a ValueError that says what is wrong with a line."""
+    if layout in ("clips", "intervals"):
+        return partial(_read_clip if layout == "clips" else _read_interval, _Labels())
+    return partial(_validated, MODELS[layout])
 
 
-def _read_by(model: type[Row], line: int, cells: Cells) -> Row:
-    return model.model_validate({**cells, "line": line})
+def _validated(model: type[R], line: int, cells: Cells) -> R:
+    try:
+        return model.model_validate({**cells, "line": line})
+    except ValidationError as error:
+        raise ValueError(reason_of(error)) from None
 
 
-def _interval_reader() -> Callable[[int, Cells], IntervalRow]:
-    """Make a fast reader of interval lines that validates each label once.
+class _Labels:
+    """Validates each label of a file once; the models take a minute for a million lines."""
 
-    `IntervalLine` takes a minute for a million lines.
-    """
-    labels: dict[tuple[str | None, ...], LabelRow] = {}
-    videos: dict[str, str] = {}
+    def __init__(self) -> None:
+        self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}
+        self._place = ""
 
-    def read(line: int, cells: Cells) -> IntervalRow:
+    def of(self, line: int, cells: Cells) -> LabelRow:
         key = tuple(map(cells.get, LABEL_COLUMNS))
-        video = cells["video"]
-        try:
-            start, stop = _seconds(cells["start_seconds"]), _seconds(cells["stop_seconds"])
-            label = labels.get(key) or labels.setdefault(key, LabelRow.model_validate({**cells, "line": line}))
-        except ValueError:
-            start = stop = 0.0
-        if not (start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_PLACE_LENGTH):
-            # The slow model reports all errors of the line.
-            whole = IntervalLine.model_validate({**cells, "line": line})
-            return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
-        return IntervalRow(line, label, videos.setdefault(video, video), start, stop)
+        label = self._labels.get(key)
+        if label is None:
+            if len(self._labels) >= MAX_LABELS:
+                raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
+            try:
+                label = _validated(LabelRow, line, cells)
+            except ValueError as error:
+                label = str(error)
+            self._labels[key] = label
+        if isinstance(label, str):
+            raise ValueError(label)
+        return label
 
-    return read
+    def place(self, name: str) -> str:
+        """Share the name of a video with the line before."""
+        if name != self._place:
+            self._place = name
+        return self._place
+
+
+def _read_clip(labels: _Labels, line: int, cells: Cells) -> ClipRow:
+    uid, source = cells["uid"], cells.get("source", "")
+    if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
+        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None)
+    # The slow model reports all errors of the line.
+    whole = _validated(ClipLine, line, cells)
+    return ClipRow(line, whole, whole.uid, whole.source)
+
+
+def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
+    video = cells["video"]
+    try:
+        start, stop = _seconds(cells["start_seconds"]), _seconds(cells["stop_seconds"])
+    except ValueError:
+        start = stop = 0.0
+    if start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_TEXT_LENGTH:
+        return IntervalRow(line, labels.of(line, cells), labels.place(video), start, stop)
+    whole = _validated(IntervalLine, line, cells)
+    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
 
 
 def reason_of(error: ValidationError) -> str:

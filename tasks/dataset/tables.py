@@ -2,10 +2,13 @@
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted, text_of_cell
@@ -16,8 +19,11 @@ VIDEO_COLUMNS = {"uid", "video", "video_id"}
 DELIMITERS = (",", ";", "\t")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-LINE = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+MAX_LINES = 1 << 20
+"""Of a table, as a sheet of Excel."""
+MAX_LINE_CHARACTERS = 1_000_000
 MAX_PLAIN_CHARACTERS = 100_000
+CHUNK_BYTES = 1 << 20
 EXCEL_SEPARATOR_LINE = re.compile(r'^"?sep=.?"?$', re.IGNORECASE)
 
 
@@ -33,8 +39,8 @@ class Table:
     refused: tuple[tuple[int, str], ...]
 
 
-def decode(content: bytes) -> str:
-    """Decode UTF-8, UTF-16 (by its byte order mark) or Windows text (cp1252).
+def _encoding(content: bytes) -> str:
+    """Find out whether text is UTF-8, UTF-16 (by its byte order mark) or of Windows (cp1252).
 
     Raises:
         BadLabels: it is a workbook, or text in no such encoding.
@@ -43,10 +49,12 @@ def decode(content: bytes) -> str:
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
+        decoder = codecs.getincrementaldecoder(encoding)()
+        with suppress(UnicodeDecodeError):
+            for start in range(0, len(content), CHUNK_BYTES):
+                decoder.decode(content[start : start + CHUNK_BYTES])
+            decoder.decode(b"", final=True)
+            return encoding
     raise BadLabels("is neither UTF-8, UTF-16 nor Windows (cp1252) text; save it as 'CSV UTF-8'")
 
 
@@ -70,7 +78,7 @@ def open_table(
     Raises:
         BadLabels: not text, empty, or no layout fits.
     """
-    lines = filled_lines(decode(content))
+    lines = filled_lines(content)
     number, header = next(lines, (0, ""))
     if EXCEL_SEPARATOR_LINE.match(header.strip()):
         number, header = next(lines, (0, ""))
@@ -90,13 +98,24 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
             yield number, str(error)
 
 
-def filled_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines that are not blank, one at a time, with their numbers.
+def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
+    """Yield lines that are not blank, one at a time, with their numbers; of one that is too long, the start.
 
-    Other signs at which `splitlines` splits, such as U+2028, may stand in a label. A list of a million lines takes more memory than the file.
+    Other signs at which `splitlines` splits, such as U+2028, may stand in a label. A list of a million lines, and the whole text, take more
+    memory than the file.
+
+    Raises:
+        BadLabels: it is no text, or has too many lines.
     """
-    lines = (found[1] for found in LINE.finditer(text))
-    return ((number, line) for number, line in enumerate(lines, start=1) if line and not line.isspace())
+    text = io.TextIOWrapper(io.BytesIO(content), _encoding(content))
+    for number, line in enumerate(iter(partial(text.readline, MAX_LINE_CHARACTERS), ""), start=1):
+        if number > MAX_LINES:
+            raise BadLabels(f"has more than {MAX_LINES} lines; split it into several files")
+        part = line
+        while len(part) == MAX_LINE_CHARACTERS and part[-1] != "\n":
+            part = text.readline(MAX_LINE_CHARACTERS)
+        if not line.isspace():
+            yield number, line.removesuffix("\n")
 
 
 def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
@@ -118,6 +137,8 @@ def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], told: Mappin
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
+    if len(line) >= MAX_LINE_CHARACTERS:
+        raise ValueError(f"has {MAX_LINE_CHARACTERS} characters or more")
     if CONTROL_CHARACTERS.search(line):
         raise ValueError("contains control characters")
     if '"' not in line and len(line) < MAX_PLAIN_CHARACTERS:

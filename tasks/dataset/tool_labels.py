@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from tasks.dataset.folders import FolderReader
 from tasks.dataset.formats.found import Found, Said, Videos
-from tasks.dataset.rows import MAX_PLACE_LENGTH, MAX_SECONDS, ClipRow, IntervalRow, LabelRow, reason_of
+from tasks.dataset.problems import Refusals
+from tasks.dataset.rows import MAX_SECONDS, ClipRow, IntervalRow, LabelRow, reason_of
 from tasks.dataset.vocabulary import Lexicon, normal_name
 from tasks.results.dataset import NO_OBJECT
 
@@ -15,31 +16,33 @@ ROUNDING_SECONDS = 1e-6
 
 
 class ToolLabels:
-    """Makes rows of labels; equal labels share one record, because there may be a million."""
+    """Makes rows of labels; equal labels share one record, and lines of one video its name, because there may be a million."""
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos
         self._labels: dict[Said, LabelRow | str] = {}
-        self._names: dict[tuple[str, ...], str] = {}
+        self._video: tuple[tuple[str, ...], str] = (), ""
 
-    def rows(self, found: Iterable[Found], refused: list[tuple[int, str]]) -> Iterator[ClipRow | IntervalRow]:
+    def rows(self, found: Iterable[Found], refused: Refusals) -> Iterator[ClipRow | IntervalRow]:
         """Yield a row for each label with verb and noun; unusable ones are added to `refused`."""
         for item in found:
             try:
                 yield self._row(item)
             except ValueError as error:
-                refused.append((item.line, str(error)))
+                refused.add(item.line, str(error))
 
     def _row(self, item: Found) -> ClipRow | IntervalRow:
         label = self._labels.get(item.said) or self._labels.setdefault(item.said, _label(item))
         if isinstance(label, str):
             raise ValueError(label)
-        video = self._names.get(item.video) or self._names.setdefault(item.video, self._name(item.video))
-        if not 0 < len(video) <= MAX_PLACE_LENGTH:
-            raise ValueError(f"the name of its video is {'empty' if not video else f'longer than {MAX_PLACE_LENGTH} characters'}")
+        if self._video[0] != item.video:
+            self._video = item.video, self._name(item.video)
+        video = self._video[1]
+        if not video:
+            raise ValueError("the name of its video is empty")
         start, stop = item.start_seconds, item.stop_seconds
         if start is None or stop is None:
-            return ClipRow.model_construct(**{**label.__dict__, "line": item.line, "uid": video, "source": None})
+            return ClipRow(item.line, label, video, None)
         # A tool may write a start that rounding has put before the video's first frame.
         start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
         if start < 0:

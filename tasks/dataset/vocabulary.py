@@ -17,8 +17,12 @@ NOUNS = {"pan": 1, "pot": 15, "bag": 20, "meat": 26, "potato": 27, "container": 
 FIRST_OWN_ID: Mapping[WordTarget, int] = {"verb": NUM_EPIC_VERBS, "noun": NUM_EPIC_NOUNS}
 
 MAX_NAME_LENGTH = 64
-MAX_CACHED_NAMES = 1 << 16
+MAX_CACHED_NAMES = 1 << 12
 SIGNS = frozenset("-:'\N{RIGHT SINGLE QUOTATION MARK}&.+()%")
+MAX_MERGES = 50
+"""Over which a line may merge a name at once."""
+MAX_TEXT_LENGTH = 1024
+"""Of a label, or the name of a video, as a file has it and when it is normalised, which may make eighteen signs of one."""
 LEFT_OUT = "-"
 """The value of `same_as` that leaves a name out."""
 
@@ -28,10 +32,27 @@ def normal_name(text: str) -> str:
     """Normalise a class name: lower case, words joined by `-`.
 
     An action is then two words.
+
+    Raises:
+        ValueError: it is longer than any label.
     """
-    # Text copied from web pages may contain invisible characters, such as direction marks.
-    shown = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    if len(text) > MAX_TEXT_LENGTH or not _is_short(text):
+        raise ValueError(f"is longer than {MAX_TEXT_LENGTH} characters")
+    shown = unicodedata.normalize("NFKC", text)
+    if not shown.isprintable():
+        # Text copied from web pages may contain invisible characters, such as direction marks.
+        shown = "".join(char for char in shown if unicodedata.category(char) != "Cf")
     return re.sub(r"[\s_]+", "-", unicodedata.normalize("NFKC", shown.strip().casefold()))
+
+
+def _is_short(text: str) -> bool:
+    """Check that a text is short when it is normalised, part by part: the whole may take milliseconds."""
+    length, size = 0, MAX_NAME_LENGTH
+    for start in range(0, 0 if text.isascii() else len(text), size):
+        length += len(unicodedata.normalize("NFKC", text[start : start + size]))
+        if length > MAX_TEXT_LENGTH:
+            return False
+    return True
 
 
 @lru_cache(MAX_CACHED_NAMES)
@@ -41,7 +62,7 @@ def class_name(text: str) -> str:
     Raises:
         ValueError: it is not a valid name; the message is a predicate.
     """
-    name = normal_name(text)
+    name = normal_name(text) if len(text) <= MAX_TEXT_LENGTH else text
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"is longer than {MAX_NAME_LENGTH} characters")
     kinds = [unicodedata.category(char)[0] for char in name]
@@ -86,6 +107,7 @@ class Lexicon:
         self._where: dict[str, str] = {}
         self._ids_by_synonym: dict[str, set[int]] = {}
         self._same_as: dict[str, str] = {}
+        self._last: dict[str, str] = {}
         self._suggested: dict[str, str] = {}
         self._left_out: dict[str, str] = {}
         self._mentioned: set[str] = set()
@@ -165,20 +187,29 @@ class Lexicon:
         """Merge `name` into the class `same_as`, or leave it out.
 
         Later lines override earlier ones; merging a name into itself undoes a merge.
+
+        Raises:
+            ValueError: `same_as` is itself merged over very many names.
         """
+        chain = [same_as]
+        while chain[-1] != name and chain[-1] in self._same_as:
+            if len(chain) > MAX_MERGES:
+                raise ValueError(f"{quoted(same_as)} is merged over more than {MAX_MERGES} names; write the last of them")
+            chain.append(self._same_as[chain[-1]])
+        self._last.clear()
         self._same_as.pop(name, None)
         self._left_out.pop(name, None)
         self._mentioned |= {name, same_as} - {LEFT_OUT}
         if same_as == LEFT_OUT:
             self._left_out[name] = where
         elif same_as != name:
-            if name in self._chain(same_as):
+            if chain[-1] == name:
                 del self._same_as[same_as]
             self._same_as[name] = same_as
 
     def why_left_out(self, name: str) -> str:
         """Explain why the name is left out, as a predicate; empty if it is not."""
-        *_, last = self._chain(name)
+        last = self._merged(name)
         return f"is left out ({self._left_out[last]})" if last in self._left_out else ""
 
     def find(self, name: str, class_id: int | None = None) -> str:
@@ -194,8 +225,7 @@ class Lexicon:
             seen.add(name)
             if reason := self.why_left_out(name):
                 raise ValueError(f"{self.target} {quoted(name)} {reason}")
-            *_, merged = self._chain(name)
-            name = self._by_synonym(merged)
+            name = self._by_synonym(self._merged(name))
         return name
 
     def id_of(self, name: str) -> int | None:
@@ -218,12 +248,15 @@ class Lexicon:
         ]:
             yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
-    def _chain(self, name: str) -> Iterator[str]:
-        """Yield the name and the names it was merged into, in order."""
-        yield name
-        while name in self._same_as:
+    def _merged(self, name: str) -> str:
+        """Return the last of the names into which this one was merged; each name on the way is looked up once."""
+        passed = []
+        while name in self._same_as and name not in self._last:
+            passed.append(name)
             name = self._same_as[name]
-            yield name
+        last = self._last.get(name, name)
+        self._last.update(dict.fromkeys(passed, last))
+        return last
 
     def _by_synonym(self, name: str) -> str:
         ids = self._ids_by_synonym.get(name, set())

@@ -61,12 +61,14 @@ def read(document: Document, videos: Videos) -> Items:
     """Read tracks as the times in which they are visible, and tags as runs of frames."""
     tasks: dict[str, _Task] = {}
     tags: defaultdict[str, defaultdict[Said, _Tags]] = defaultdict(lambda: defaultdict(_Tags))
+    is_named = False
     for node in elements(document.content, WANTED, ATTRIBUTES):
         if node.tag == "meta":
             tasks |= _tasks(node)
             continue
-        if not any(task.source for task in tasks.values()):
+        if not is_named and not any(task.source for task in tasks.values()):
             tasks = {"": _named_by_file(document.name, list(tasks.values()), videos)}
+        is_named = True
         if node.tag == "track":
             yield from _of_track(node, tasks, videos)
         else:

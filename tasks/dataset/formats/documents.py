@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -10,17 +11,25 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 from xml.parsers import expat
 
+from tasks.dataset.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
 
-MAX_JSON_NODES = 3_000_000
-MAX_JSON_VALUES = 12_000_000
+MAX_JSON_NODES = 750_000
+MAX_JSON_VALUES = 2_000_000
+MAX_JSON_BYTES = 96 << 20
+"""In memory: a single rare sign, such as an emoji, makes a text four times as large."""
 MAX_XML_DEPTH = 50
-MAX_XML_NODES = 3_000_000
+MAX_XML_NODES = 1_500_000
+MAX_ELEMENT_NODES = 400_000
+"""Of an element that is kept as a whole, such as a track."""
+MAX_ELEMENT_CHARACTERS = 1 << 24
+MAX_TAG_BYTES = 1 << 22
 MAX_ZIP_FILES = 100_000
 MAX_UNPACKED_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
 ZIP = b"PK\x03\x04"
-MAX_TEXT_CHARACTERS = 10_000
+MAX_TEXT_CHARACTERS = MAX_TEXT_LENGTH + 1
+"""Of a text one more is kept, so that it is refused and not cut."""
 XML_ERRORS = (expat.ExpatError, LookupError, ValueError)
 """The last two are raised for encodings that Python does not have, or that are not for XML."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
@@ -33,9 +42,14 @@ def parse_json(content: bytes) -> object:
         BadLabels: it is no JSON, or beyond a limit.
     """
     if content.count(b"{") + content.count(b"[") > MAX_JSON_NODES or content.count(b",") > MAX_JSON_VALUES:
-        raise BadLabels(f"is JSON of more than {MAX_JSON_NODES} lists and objects; split it into several files")
+        raise BadLabels(
+            f"is JSON of more than {MAX_JSON_NODES} lists and objects, or {MAX_JSON_VALUES} values; split it into several files"
+        )
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        text = content.decode(json.detect_encoding(content), "surrogatepass")
+        if sys.getsizeof(text) > MAX_JSON_BYTES:
+            raise BadLabels(f"is JSON that takes more than {MAX_JSON_BYTES >> 20} MiB of memory; split it into several files")
+        return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise BadLabels("is JSON that is nested too deeply") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -46,7 +60,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """An element of XML with its line; `attributes` are those that were asked for."""
 
@@ -102,6 +116,8 @@ def elements(content: bytes, wanted: Collection[str], attributes: Collection[str
     try:
         for start in range(0, len(content), CHUNK_BYTES):
             reader.parser.Parse(content[start : start + CHUNK_BYTES], False)
+            if start - reader.parser.CurrentByteIndex > MAX_TAG_BYTES:
+                raise BadLabels(f"is XML with a tag of more than {MAX_TAG_BYTES >> 20} MiB")
             yield from reader.taken()
         reader.parser.Parse(b"", True)
     except XML_ERRORS as error:
@@ -116,6 +132,8 @@ class _Elements:
         self._done: list[Node] = []
         self._depth = 0
         self._num_nodes = 0
+        self._num_kept = 0
+        self._num_characters = 0
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = _refuse_doctype
@@ -136,7 +154,11 @@ class _Elements:
         if self._num_nodes > MAX_XML_NODES:
             raise BadLabels(f"is XML of more than {MAX_XML_NODES} elements; split it into several files")
         if self._open or tag in self._wanted:
+            self._num_kept += 1
             kept = {name: value[:MAX_TEXT_CHARACTERS] for name, value in attributes.items() if name in self._attributes}
+            self._num_characters += sum(map(len, kept.values()))
+            if self._num_kept > MAX_ELEMENT_NODES or self._num_characters > MAX_ELEMENT_CHARACTERS:
+                raise BadLabels(f"is XML with a track or a document of more than {MAX_ELEMENT_NODES} elements; split it into several")
             node = Node(tag, kept, self.parser.CurrentLineNumber)
             if self._open:
                 self._open[-1].children.append(node)
@@ -149,10 +171,12 @@ class _Elements:
             node.text = node.text.strip()
             if not self._open:
                 self._done.append(node)
+                self._num_kept = self._num_characters = 0
 
     def _text(self, text: str) -> None:
         if self._open and len(self._open[-1].text) < MAX_TEXT_CHARACTERS:
             self._open[-1].text += text[:MAX_TEXT_CHARACTERS]
+            self._num_characters += min(len(text), MAX_TEXT_CHARACTERS)
 
 
 def _refuse_doctype(*_: object) -> NoReturn:

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, number, text
 from tasks.dataset.formats.label_studio import VIDEO_SUFFIXES
-from tasks.dataset.tables import Cells, decode, filled_lines
+from tasks.dataset.tables import Cells, filled_lines
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 # Possessive, for a line that has been stripped: spaces are never tried twice.
 ENTRY = re.compile(rf"(\S.*?(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))}))(?:\s*+[,;]|\s)\s*+(\S.*)", re.IGNORECASE)
 MAX_LINE_CHARACTERS = 4000
-MAX_HEAD_CHARACTERS = 20_000
+MAX_HEAD_LINES = 20
 
 
 def read_table(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
@@ -30,15 +31,13 @@ def read_table(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Item
 
 def is_list(content: bytes) -> bool:
     """Recognise a list without a header: all of its first lines have a video and a label."""
-    head = [line.strip() for _, line in filled_lines(decode(content)[:MAX_HEAD_CHARACTERS])]
-    # The last line of the head may be cut off.
-    lines = (head if len(head) < 2 else head[:-1])[:20]
-    return bool(lines) and all(ENTRY.fullmatch(line) for line in lines)
+    head = [line.strip() for _, line in islice(filled_lines(content), MAX_HEAD_LINES)]
+    return bool(head) and all(len(line) <= MAX_LINE_CHARACTERS and ENTRY.fullmatch(line) for line in head)
 
 
 def read_list(document: Document, _: Videos) -> Items:
     """Read a list; numbers stand for classes of another list and name nothing."""
-    for line, padded in filled_lines(decode(document.content)):
+    for line, padded in filled_lines(document.content):
         written = padded.strip()
         if len(written) > MAX_LINE_CHARACTERS:
             yield Refused(line, "", f"has more than {MAX_LINE_CHARACTERS} characters; write a video and a label")

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 from tasks.dataset.formats.found import Found, Items, Refused, frame, mapping, part_of
 from tasks.dataset.formats.tiers import Piece, joined, said_of
+from tasks.errors import BadLabels
 from tasks.wording import quoted, some
+
+MAX_PIECES = 200_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def labels_of_regions(regions: "Sequence[Region | Refused]", about: About) -> It
             for name in one.names:
                 said = {part_of(one.control) or "text": name, **extra.added[one.identity]}
                 pieces.append(Piece(one.line, one.where, start, stop, said))
+            if len(pieces) > MAX_PIECES:
+                raise BadLabels(f"has an annotation of more than {MAX_PIECES} labels; split it into several tasks")
     for item in joined(pieces):
         yield (
             item

@@ -3,11 +3,13 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 
 from tasks.dataset.formats.documents import parse_json
 from tasks.dataset.formats.found import Document, Found, Items, Refused, Said, Videos, mapping, number, part_of, sequence, text
 from tasks.dataset.formats.tiers import said_of
-from tasks.dataset.tables import decode, filled_lines
+from tasks.dataset.tables import MAX_LINE_CHARACTERS, filled_lines
+from tasks.dataset.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
 from tasks.wording import count, printable, quoted
 
@@ -17,6 +19,8 @@ EXPORTED = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatia
 SEGMENTS = ("metadata_id", "file_list", "temporal_segment_start", "temporal_segment_end", "metadata")
 NO_LABELS = ("", "_DEFAULT", "default", "_default")
 MAX_HEAD_BYTES = 1 << 20
+MAX_FILES = 20
+MAX_CHOICES = 100
 
 
 def is_csv(content: bytes) -> bool:
@@ -34,7 +38,7 @@ def read_csv(document: Document, videos: Videos) -> Items:
     """Read either export; its lines of `#` have the columns and the names of attributes."""
     columns: tuple[str, ...] = ()
     attributes: Mapping[str, object] = {}
-    for line, written in filled_lines(decode(document.content)):
+    for line, written in filled_lines(document.content):
         if written.startswith("#"):
             name, _sign, value = written[1:].partition("=")
             if name.strip() == HEADER:
@@ -45,6 +49,8 @@ def read_csv(document: Document, videos: Videos) -> Items:
                 attributes = mapping(parse_json(value.encode()), "ATTRIBUTE")
         else:
             try:
+                if len(written) >= MAX_LINE_CHARACTERS:
+                    raise ValueError(f"has {MAX_LINE_CHARACTERS} characters or more")
                 cells = next(csv.reader([written], skipinitialspace=True))
                 if not columns or len(cells) != len(columns):
                     raise ValueError(f"has {count(len(cells), 'cell')} where the header has {len(columns)}")
@@ -67,18 +73,23 @@ def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, obje
 def read_project(document: Document, videos: Videos) -> Items:
     """Read the project file, as it is saved."""
     project = mapping(document.parsed, "project")
+    files_of = cache(partial(_files, project, videos))
     for line, (key, one) in enumerate(_part(project, "metadata").items(), start=1):
         where = f"metadata {printable(key[:40])}"
         try:
             of_one = mapping(one, "metadata")
-            views = mapping(_part(project, "view").get(str(of_one.get("vid")), {"fid_list": [of_one.get("vid")]}), "view")
-            files = [mapping(_part(project, "file").get(str(fid)), "file") for fid in sequence(views.get("fid_list"), "fid_list")]
-            names = tuple(text(file.get("fname") or file.get("src"), "file name") for file in files)
             shape = sequence(of_one.get("xy", []), "xy")
             times, values = sequence(of_one.get("z"), "z"), mapping(of_one.get("av"), "av")
-            yield from _found(line, where, _views(names, videos), times, shape, values, _part(project, "attribute"))
+            yield from _found(line, where, files_of(str(of_one.get("vid"))), times, shape, values, _part(project, "attribute"))
         except ValueError as error:
             yield Refused(line, where, str(error))
+
+
+def _files(project: Mapping[str, object], videos: Videos, view: str) -> tuple[str, ...]:
+    listed = sequence(mapping(_part(project, "view").get(view, {"fid_list": [view]}), "view").get("fid_list"), "fid_list")
+    # One more shows that there are too many.
+    files = [mapping(_part(project, "file").get(str(fid)), "file") for fid in listed[: MAX_FILES + 1]]
+    return _views(tuple(text(file.get("fname") or file.get("src"), "file name") for file in files), videos)
 
 
 def _part(project: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -95,6 +106,8 @@ def _json(cell: str, name: str) -> object:
 
 def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
     """List the files that were shown together and labelled as one; those that the store lacks are left out, unless it lacks all."""
+    if len(files) > MAX_FILES:
+        raise ValueError(f"is about {len(files)} files; at most {MAX_FILES} are read")
     return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
 
 
@@ -145,6 +158,8 @@ def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[s
     attribute = attributes.get(key)
     if not isinstance(value, str):
         return key, ()
+    if value.count(",") >= MAX_CHOICES or len(value) > MAX_TEXT_LENGTH:
+        raise ValueError(f"{quoted(value)} is too long: at most {MAX_CHOICES} options and {MAX_TEXT_LENGTH} characters are read")
     if not isinstance(attribute, dict):
         return key, () if value.strip() in NO_LABELS else (value.strip(),)
     options = attribute.get("options")
