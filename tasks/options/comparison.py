@@ -23,6 +23,13 @@ class ComparisonOptions(Options):
         "which all share. The first is the reference for the others",
     )
     dataset: StoreUri | None = DATASET
+    max_hours: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        title="Longest training, hours",
+        description="A network whose training is expected to take longer is not trained, and the table says so; empty: 2 without a GPU, 12 with one",
+    )
 
 
 class VersionOptions(Options):

@@ -10,7 +10,7 @@ from tasks.results.record import SPLITS
 from tasks.results.training import Evaluation, PlanResult, WeightsResult
 from tasks.steps._plans import find_dataset, plan_training
 from tasks.steps._step import finish, log
-from tasks.steps.retrain._estimate import estimate
+from tasks.steps.retrain._estimate import estimate, question
 from tasks.store.comparisons import Claims
 from tasks.store.objects import Store
 from tasks.store.stored import Output
@@ -24,7 +24,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
-        BadConfiguration: another configuration of the comparison is the same training, and has claimed it.
+        BadConfiguration: the training would take longer than `max_hours`, or another configuration of the comparison has claimed it.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
@@ -34,6 +34,9 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
     decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
     expected = estimate(training.train, weights, manifest, None, store)
+    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
+    if not has_begun and (too_long := question(expected, arguments.max_hours)):
+        raise BadConfiguration(f"{too_long} Start again with more max_hours, or with the preset auto")
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.errors import BadInput
+from tasks.model.gpus import trains_on_gpu
 from tasks.options import Head, TrainOptions
 from tasks.results.dataset import Manifest
 from tasks.results.training import BatchTime, PlanResult, WeightsResult
@@ -13,6 +14,7 @@ from tasks.wording import count, duration
 
 ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
+HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
 VALIDATION_SHARE = 1 / 3
 """Cost of a validation clip relative to a training clip. One forward pass against forward and backward."""
 
@@ -50,14 +52,15 @@ def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, 
     return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
 
 
-def question(expected: Estimate, max_hours: float) -> str:
+def question(expected: Estimate, max_hours: float | None) -> str:
     """Word the question whether to start a training of more than `max_hours`.
 
-    Empty if none is to be asked.
+    Empty if none is to be asked. None stands for 2 hours without a GPU, and 12 with one.
     """
-    if expected.seconds is None or expected.seconds <= 3600 * max_hours:
+    limit = max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
+    if expected.seconds is None or expected.seconds <= 3600 * limit:
         return ""
-    return f"{expected.line}. That is more than {max_hours:g} h."
+    return f"{expected.line}. That is more than {limit:g} h."
 
 
 def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: int) -> float:

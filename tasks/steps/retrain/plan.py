@@ -8,7 +8,6 @@ from tasks.dataset.statistics import num_clips
 from tasks.errors import NothingToDo
 from tasks.evaluation.power import power_in_words
 from tasks.keys import content_key
-from tasks.model.gpus import trains_on_gpu
 from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.promotion.champion import complete_last_move, moves
 from tasks.promotion.gate import deciding_split
@@ -28,7 +27,6 @@ from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
 from tasks.wording import count
 
-HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
 """A training that is expected to take longer does not start unasked."""
 
 
@@ -64,7 +62,6 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
-    max_hours = arguments.max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     plan = PlanResult(
         run_key=training.run_key,
@@ -84,7 +81,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
-        question=question(expected, max_hours) if expected and not has_begun else "",
+        question=question(expected, arguments.max_hours) if expected and not has_begun else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:

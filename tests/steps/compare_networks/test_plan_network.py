@@ -1,0 +1,36 @@
+"""Tests of the plan of one network of a comparison."""
+
+import pytest
+
+from tasks.errors import BadConfiguration
+from tasks.results.training import BatchTime
+from tasks.store.layout import Dataset
+from tasks.store.stored import Output
+from tests.steps.in_process import STORE, Bench
+from tests.steps.shelf import dataset_clip, manifest_of, weights_result
+
+DATASET, CLAIMS, WEIGHTS = f"{STORE}/datasets/d/", f"{STORE}/comparisons/c/d/claims/", f"{STORE}/comparisons/c/w/"
+TEN_HOURS = BatchTime(num_clips=1, seconds=36_000, forward_seconds=36_000, device="a slow machine")
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    bench.store.write(Dataset(DATASET).manifest, manifest_of([dataset_clip("a"), dataset_clip("b", "val")]))
+    bench.store.write(Output(WEIGHTS, type(weights_result())).uri, weights_result(pace=TEN_HOURS))
+    return bench
+
+
+def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench, monkeypatch):
+    monkeypatch.setenv("RETAKE_TRAINS_ON", "cpu")
+    planned = {
+        "dataset": DATASET,
+        "weights_result": WEIGHTS,
+        "claims": CLAIMS,
+        "name": "family=TSN",
+        "backbone": "test_resnet",
+        "epochs": 1,
+    }
+    with pytest.raises(BadConfiguration, match=r"more than 2 h\. Start again with more max_hours"):
+        bench.run("plan_network", **planned)
+    assert bench.run("plan_network", **planned, max_hours=1000).estimate.startswith("to train: at most 1 epoch")
