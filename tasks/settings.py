@@ -160,12 +160,12 @@ class KubernetesSettings(BaseSettings):
     poll_seconds: float = Field(10, gt=0, description="interval between two checks of a pod")
 
 
-def label_url(airflow_url: str | None, uid: str = "") -> str:
-    """Make the address of the page Label, or of a clip on it.
+def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
+    """Make the address of the page Label for the store in which `uri` lies, or of a clip on it.
 
     It is empty if the address of the run's Airflow is not known.
     """
-    return in_airflow(airflow_url, LABEL_PATH + (f"#clip={quote(uid, safe='')}" if uid else ""))
+    return in_airflow(airflow_url, f"{LABEL_PATH}?store={quote(uri, safe=':/')}" + (f"#clip={quote(uid, safe='')}" if uid else ""))
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:

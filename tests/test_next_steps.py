@@ -43,12 +43,12 @@ def test_all_steps_are_told_in_order_and_long_lists_cut():
 @pytest.mark.parametrize(
     ("airflow_url", "expected"),
     [
-        ("https://host:8080/retake/dags/retrain/runs/r", "https://host:8080/retake/retake/label/#clip=a%22b"),
+        ("https://host:8080/retake/dags/retrain/runs/r", "https://host:8080/retake/retake/label/?store=s3://b/x%20y/#clip=a%22b"),
         ("started by hand", ""),
         (None, ""),
         ("javascript:alert(1)//dags/", ""),
     ],
 )
 def test_the_address_of_a_clip_is_that_of_its_airflow(airflow_url, expected):
-    assert label_url(airflow_url, 'a"b') == expected
-    assert in_airflow(airflow_url, "/x") == expected.replace("/retake/label/#clip=a%22b", "/x")
+    assert label_url(airflow_url, 'a"b', uri="s3://b/x y/") == expected
+    assert in_airflow(airflow_url, "/x") == expected.replace("/retake/label/?store=s3://b/x%20y/#clip=a%22b", "/x")

@@ -129,11 +129,17 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/")
-    def page() -> Response:
-        """Show the page, or go to another store's if this one has no clips and that has."""
-        if desk.is_empty and (found := next((number for number, other in enumerate(others, start=1) if not other.is_empty), None)):
-            return RedirectResponse(f"stores/{found}/")
-        return file_response(STATIC / "index.html")
+    def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
+        """Show the page, or go to that of the store in which the address `store` lies; without one, of a store that has clips."""
+        holding = [
+            (len(one.store_uri), number)
+            for number, one in enumerate((desk, *others))
+            if f"{store}/".startswith(f"{one.store_uri.rstrip('/')}/")
+        ]
+        _, found = max(holding, default=(0, 0))
+        if not holding and desk.is_empty:
+            found = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
+        return RedirectResponse(f"stores/{found}/") if found else file_response(STATIC / "index.html")
 
     return router
 

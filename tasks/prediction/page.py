@@ -142,7 +142,7 @@ class Timeline:
 def page(inputs: PageInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
-    limit, fix_of = _faint_limit(inputs), partial(label_url, inputs.provenance.airflow_run)
+    limit, fix_of = _faint_limit(inputs), partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
     timelines = [_timeline(video, inputs, limit) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
@@ -177,8 +177,8 @@ def page(inputs: PageInputs) -> str:
 
 
 def _facts(inputs: PageInputs) -> Facts:
-    run = inputs.provenance.airflow_run
-    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(run))
+    started = inputs.provenance
+    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(started.airflow_run, uri=started.prediction_uri))
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:

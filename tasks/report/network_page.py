@@ -66,7 +66,7 @@ def networks_page(comparison: Comparison) -> str:
         matrix_groups=matrix_groups(comparison.confusions, VERSIONS),
         labels=dict(zip(VERSIONS, (network.name for network in comparison.networks), strict=False)),
         opponent=VERSIONS[0],
-        clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run),
+        clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run, comparison.dataset_uri),
         num_open=NUM_OPEN,
     )
 

@@ -116,17 +116,17 @@ def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[s
     The name is empty if it is not known.
     """
     frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
-    return (*clip_in_words(clips, metrics.provenance.airflow_run, uid), frames)
+    return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames)
 
 
-def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, uid: str) -> tuple[str, str, str]:
+def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, dataset_uri: str, uid: str) -> tuple[str, str, str]:
     """Return a clip's name, uid, and address on the page Label.
 
     The name is empty if it is not known.
     """
     named = clips.get(uid)
     name = f"{named.file} {stretch(named.start_seconds, named.stop_seconds)}" if named else ""
-    return name, uid, label_url(airflow_run, uid)
+    return name, uid, label_url(airflow_run, uid, uri=dataset_uri)
 
 
 def training_settings(metrics: Metrics) -> Sequence[Setting]:

@@ -173,7 +173,7 @@ def facts_of(metrics: Metrics, num_unlabelled: int = 0, *, has_champion: bool = 
         num_unlabelled=num_unlabelled,
         missing=tuple(f"{rule.title.lower()} ({rule.detail})" for rule in metrics.rules if not rule.passed),
         rare=tuple(sorted(few, key=lambda one: (one.num_clips, one.num_sources, one.name))),
-        label_url=label_url(metrics.provenance.airflow_run),
+        label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
         predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
     )
 

@@ -57,7 +57,7 @@ def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_pag
     assert anchors == ["#cell-verb-2-0", "#cell-noun-11-0", "#cell-action-30-0"]
     links = [one["href"] for one in tree.of("a")]
     assert [link for link in links if link.startswith("#cell")] == anchors
-    assert links.count(f"http://127.0.0.1:8080/retake/label/#clip={UID}") == 3
+    assert links.count(f"http://127.0.0.1:8080/retake/label/?store={started.prediction_uri}#clip={UID}") == 3
     assert "verb-7 by baseline, put by retake-tsn version 3: 2 clips of" in tree.text
     assert tree.text.count("P01_11.mp4 0:00\N{EN DASH}0:08 Fix in Label") == tree.text.count("1 more clip of lower divergence") == 3
 

@@ -165,7 +165,7 @@ def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, 
     assert len(cells) > 6
     assert [anchor for anchor in (*cells, *findings) if f"#{anchor}" not in links or anchor not in ids] == []
     mends = {link for link in links if "/label/" in link}
-    assert mends == {f"http://localhost:8080/retake/label/#clip={uid}" for uid in metrics.named_uids}
+    assert mends == {f"http://localhost:8080/retake/label/?store={metrics.provenance.dataset_uri}#clip={uid}" for uid in metrics.named_uids}
     worst = metrics.clips[int(metrics.mistakes[0].uid[:12], 16)]
     assert f"{worst.file} {stretch(worst.start_seconds, worst.stop_seconds)} Fix in Label {worst.uid}" in tree.text
     by_hand = changed_page("original", provenance=metrics.provenance.model_copy(update={"airflow_run": "started by hand"}))

@@ -112,7 +112,10 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     assert {clip.uid for clip in metrics.clips} == metrics.named_uids >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.
     (first, *_) = metrics.checks.label_conflicts
-    assert f'href="http://airflow/retake/label/#clip={first.uid}"' in objects[result.report_uri].decode()
+    assert (
+        f'href="http://airflow/retake/label/?store={metrics.provenance.dataset_uri}#clip={first.uid}"'
+        in objects[result.report_uri].decode()
+    )
     assert sum(c.num_clips for c in metrics.label_counts if c.target == "verb") == 20
     assert objects[result.card_uri].startswith(b"---\n")
 
