@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.page_files import with_page_labels
-from tasks.dataset.statements import page_labels, page_parts, touched_clips
+from tasks.dataset.rows import AnnotationFile
+from tasks.dataset.statements import Ledger, page_labels, page_parts, touched_clips
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.errors import BadInput
 from tasks.media.clips import find_cut
-from tasks.media.label_inputs import probe_objects
-from tasks.media.labelled_intervals import Given, given_labels
+from tasks.media.label_inputs import annotation_file, annotation_files, epic_list_objects, probe_objects
+from tasks.media.label_log import read_log
 from tasks.media.own_classes import own_classes
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.video import ClipRecord, ClipsFile, VideoRecord
@@ -25,6 +26,15 @@ NUM_THREADS = 16
 
 
 @dataclass(frozen=True)
+class Given:
+    """What people labelled: EPIC's class lists, annotation files with their times of upload, and the statements of the labelling page."""
+
+    lists: Sequence[AnnotationFile]
+    uploaded: Sequence[tuple[str, AnnotationFile]]
+    by_hand: Ledger
+
+
+@dataclass(frozen=True)
 class LabelledStore:
     """The labels of all clips of one recipe, and what they were found with: the videos with their clips, what people gave, and the ids so far."""
 
@@ -32,6 +42,12 @@ class LabelledStore:
     cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
     given: Given
     own: OwnClasses
+
+
+def given_labels(store: Store, store_uri: str) -> Given:
+    """Read all that labels are gathered from; there may be many files."""
+    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
+    return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
 
 
 def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelledStore:

@@ -11,11 +11,10 @@ from tasks.dataset.page_files import with_page_intervals
 from tasks.dataset.places import KnownVideos, Places
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.standing import interval_rows, standing_intervals
-from tasks.dataset.statements import Ledger
 from tasks.dataset.vocabulary import OwnClasses
 from tasks.media.cutting import spans_digest, spans_of
-from tasks.media.label_inputs import annotation_file, annotation_files, epic_list_objects, probe_objects
-from tasks.media.label_log import read_log
+from tasks.media.label_inputs import probe_objects
+from tasks.media.labelled_clips import Given, given_labels
 from tasks.media.own_classes import own_classes
 from tasks.options import SegmentOptions
 from tasks.results.dataset import NOTHING
@@ -42,15 +41,6 @@ class PredictedVideos:
 
     names: Mapping[str, str]
     beside: tuple[AnnotationFile, ...] = ()
-
-
-@dataclass(frozen=True)
-class Given:
-    """What people labelled: EPIC's class lists, annotation files with their times of upload, and the statements of the labelling page."""
-
-    lists: Sequence[AnnotationFile]
-    uploaded: Sequence[tuple[str, AnnotationFile]]
-    by_hand: Ledger
 
 
 @dataclass(frozen=True)
@@ -85,12 +75,6 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
     if num_unknown:
         log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
     return tuple(sorted((one for own in found.values() for one in own), key=lambda one: (one.video, one.start_seconds, one.stop_seconds)))
-
-
-def given_labels(store: Store, store_uri: str) -> Given:
-    """Read all that labels are gathered from; there may be many files."""
-    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
-    return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
 
 
 def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from tasks.dataset.agreement import differing, read_twice
 from tasks.evaluation.kappa import agreement
 from tasks.keys import recipe_of
-from tasks.media.labelled_clips import label_now
-from tasks.media.labelled_intervals import Given, num_uncut
+from tasks.media.labelled_clips import Given, label_now
+from tasks.media.labelled_intervals import num_uncut
 from tasks.media.own_classes import number_words
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelsFile

@@ -13,7 +13,8 @@ from tasks.media.cutting import batch_size
 from tasks.media.intake import NUM_THREADS, Taker
 from tasks.media.label_inputs import annotation_objects, inputs_digest, probe_objects
 from tasks.media.label_log import count_entries, read_log
-from tasks.media.labelled_intervals import given_labels, intervals_to_cut, num_uncut
+from tasks.media.labelled_clips import given_labels
+from tasks.media.labelled_intervals import intervals_to_cut, num_uncut
 from tasks.media.offers import offers
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.results.record import SetAside

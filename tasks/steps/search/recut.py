@@ -11,7 +11,8 @@ from tasks.dataset.manifest import build_manifest, dataset_digest, is_counted
 from tasks.dataset.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.media.cutting import cut_videos
-from tasks.media.labelled_intervals import given_labels, intervals_to_cut
+from tasks.media.labelled_clips import given_labels
+from tasks.media.labelled_intervals import intervals_to_cut
 from tasks.options import SegmentOptions
 from tasks.results.dataset import DatasetClip, LabelsFile, Manifest
 from tasks.results.record import SPLITS

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.media.labelled_intervals import given_labels, intervals_to_export
+from tasks.media.labelled_clips import given_labels
+from tasks.media.labelled_intervals import intervals_to_export
 from tasks.results.dataset import LabelsFile
 from tasks.results.video import Inventory
 from tasks.store.layout import Layout
