@@ -21,6 +21,7 @@ from tasks.labelling.answers import Answers
 from tasks.labelling.asked import AskedStatement, ReviewQuery
 from tasks.labelling.desk import Desk
 from tasks.labelling.queue import Reader, Wanted
+from tasks.store.uri import as_folder
 from tasks.web import file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
@@ -131,18 +132,17 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
         """Show the page, or go to that of the store in which the address `store` lies; without one, of a store that has clips."""
-        holding = [(len(one.store_uri), number) for number, one in enumerate((desk, *others)) if _lies_in(store, one.store_uri)]
+        holding = [
+            (len(one.store_uri), number)
+            for number, one in enumerate((desk, *others))
+            if as_folder(store).startswith(as_folder(one.store_uri))
+        ]
         _, found = max(holding, default=(0, 0))
         if not holding and desk.is_empty:
             found = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
         return RedirectResponse(f"stores/{found}/") if found else file_response(STATIC / "index.html")
 
     return router
-
-
-def _lies_in(uri: str, store_uri: str) -> bool:
-    rest = uri.removeprefix(store_uri.rstrip("/"))
-    return rest != uri and rest[:1] in ("", "/")
 
 
 def _reads(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
