@@ -7,7 +7,7 @@ import pytest
 from tasks.local.home import REPOSITORY
 
 FOLDERS = ("dags", "docker", "docs", "tasks", "tests")
-PAGES = [*sorted(REPOSITORY.glob("docs/*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+PAGES = [*sorted(REPOSITORY.glob("docs/*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md"]
 PLACES = [f"/{path.relative_to(REPOSITORY)}/" for folder in FOLDERS for path in (REPOSITORY / folder, *(REPOSITORY / folder).rglob("*"))]
 
 
