@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.budget.plugin"]
 
-KEPT_SETTINGS = ("RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS")
+KEPT_SETTINGS = ("RETAKE_FUZZ_LABELS", "RETAKE_FUZZ_VIDEOS", "RETAKE_SCREENSHOTS")
 
 # Workers share the cores, and floating-point sums depend on the number of threads. Set before torch is imported.
 os.environ["OMP_NUM_THREADS"] = "1"

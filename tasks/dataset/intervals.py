@@ -13,7 +13,7 @@ from tasks.dataset.rows import IntervalRow
 
 ROUNDING_SECONDS = 1e-6
 
-MAX_RUNNING = 200
+MAX_RUNNING = 100
 """Intervals that begin before a clip and reach into it; of more, those that end last are compared."""
 
 MIN_LIKENESS = 0.5
