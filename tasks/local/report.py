@@ -102,7 +102,8 @@ def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) 
     num_unlabelled = sum(result.num_clips - result.num_labelled for result in labels[-1:])
     if last.lacks_labels:
         yield "nothing was trained: no clip has a label"
-        facts = Facts(num_unlabelled=num_unlabelled, label_url=label_url(api.task_page(last.ref, last.tasks[0])))
+        page = label_url(api.task_page(last.ref, last.tasks[0]), uri=labels[-1].labels_uri)
+        facts = Facts(num_unlabelled=num_unlabelled, label_url=page)
     elif reported is not None:
         has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None
         facts = facts_of(store.read(ReportResult.model_validate(reported).metrics_uri, Metrics), num_unlabelled, has_champion=has_champion)

@@ -150,12 +150,12 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
 
 
 def test_without_labels_it_leads_to_the_page_label():
-    labels = some(LabelResult, num_clips=22, num_labelled=0)
+    labels = some(LabelResult, num_clips=22, num_labelled=0, labels_uri="s3://retake/labels/x/labels.json")
     lines = list(report(Api({"label": labels}), Shelf(), [INGESTED, run("build_dataset", label="success", split="skipped")]))
     assert lines[-3:] == [
         "nothing was trained: no clip has a label",
         "next:",
-        "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/",
+        "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/?store=s3://retake/labels/x/labels.json",
     ]
 
 
