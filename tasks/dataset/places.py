@@ -17,7 +17,7 @@ from tasks.wording import near, quoted, some
 
 EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
 UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
-PLAIN = re.compile(r"(?![0-9a-f]{8}-)[A-Za-z0-9_-]+(\.[A-Za-z0-9]+)?")
+PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*((?![0-9a-f]{8}-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9]+)?)")
 """A fast path for ids of videos, of which a data set may have a million."""
 
 UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
@@ -104,7 +104,7 @@ class Places:
     def _resolved(self, name: str, *, loosely: bool) -> str | None:
         if name in self._names:
             return name
-        if len(name) > MAX_TEXT_LENGTH or (PLAIN.fullmatch(name) and name not in self._ends and name.lower() not in self._ends):
+        if len(name) > MAX_TEXT_LENGTH or self._is_plainly_unknown(name):
             return None
         if self._may_end(name) and (found := self._by_spelling(name, self._tiers)):
             return found
@@ -121,6 +121,11 @@ class Places:
                     if ending and (found := self._by_spelling(ending, tiers)):
                         return found
         return None
+
+    def _is_plainly_unknown(self, name: str) -> bool:
+        """Check quickly whether a name of usual characters ends as no video does and has no content hash as a folder."""
+        plain = PLAIN.fullmatch(name)
+        return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
 
     def _may_end(self, name: str) -> bool:
         """Check whether any video ends as this name does, which takes less time than trying all that it may mean."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.dataset.formats.found import MAX_ITEMS
 from tasks.dataset.labels import label_clips
 from tasks.dataset.rows import AnnotationFile
 from tasks.dataset.vocabulary import OwnClasses
@@ -82,15 +83,15 @@ WORST: dict[str, Callable[[int], bytes]] = {
     "merged names": lambda s: filled(min(s, 2 << 20), MERGES, lambda i: f"verb,v{i + 1},v{i}\n"),
     "merged names backwards": lambda s: filled(min(s, 2 << 20), MERGES, lambda i: f"verb,v{i},v{i + 1}\n"),
     "synonyms": lambda s: filled(min(s, 2 << 20), "id,key,instances\n", lambda i: f"3,c{i},\"{['x' + str(n) for n in range(i, i + 2000)]}\"\n"),
-    "list": lambda s: filled(s, "a.mp4 put meat\n" * 20, lambda i: f"a{i}.mp4 put{i % 49_999} m\n", most=M),
-    "Kinetics": lambda s: filled(s, "label,youtube_id,time_start,time_end\n", lambda i: f"put {i % 49_999},x/{i},0,8\n", most=M),
-    "HACS": lambda s: filled(s, "classname,youtube_id,subset,start,end,label\n", lambda i: f"x {i % 49_999},-{i},t,0,8,1\n", most=M),
+    "list": lambda s: filled(s, "a.mp4 put meat\n" * 20, lambda i: f"a{i}.mp4 put{i % 49_999} m\n", most=MAX_ITEMS - 9),
+    "Kinetics": lambda s: filled(s, "label,youtube_id,time_start,time_end\n", lambda i: f"put {i % 49_999},x/{i},0,8\n", most=MAX_ITEMS - 9),
+    "HACS": lambda s: filled(s, "classname,youtube_id,subset,start,end,label\n", lambda i: f"x {i % 49_999},-{i},t,0,8,1\n", most=MAX_ITEMS - 9),
     "EPIC": lambda s: filled(
-        s, "video_id,start_timestamp,stop_timestamp,verb,noun,uid\n", lambda i: f"a/{i},00:00:00,00:00:08,p,n{i % 49_999},b/{i}\n", most=M
+        s, "video_id,start_timestamp,stop_timestamp,verb,noun,uid\n", lambda i: f"a/{i},00:00:00,00:00:08,p,n{i % 49_999},b/{i}\n", most=MAX_ITEMS - 9
     ),
-    "BORIS": lambda s: filled(s, "Behavior,Start (s),Stop (s),Media file name\n", lambda i: f"put {i % 49_999},0,8,a{i};b\n", most=M),
-    "Label Studio CSV": lambda s: filled(s, "annotation_id,annotator,video,action\n", lambda i: f"1,1,a.mp4,p{i % 49_999}\n", most=M),
-    "VIA CSV": lambda s: filled(s, VIA, lambda i: f'1,"[""a.mp4""]",0,8,"{{""action"":""p{i % 49_999}""}}"\n', most=M),
+    "BORIS": lambda s: filled(s, "Behavior,Start (s),Stop (s),Media file name\n", lambda i: f"put {i % 49_999},0,8,a{i};b\n", most=MAX_ITEMS - 9),
+    "Label Studio CSV": lambda s: filled(s, "annotation_id,annotator,video,action\n", lambda i: f"1,1,a.mp4,p{i % 49_999}\n", most=MAX_ITEMS - 9),
+    "VIA CSV": lambda s: filled(s, VIA, lambda i: f'1,"[""a.mp4""]",0,8,"{{""action"":""p{i % 49_999}""}}"\n', most=MAX_ITEMS - 9),
     "VIA of one view": lambda s: filled(
         s, PROJECT % ",".join(["1"] * (s // 32)), lambda i: f'"{i}":{{"vid":1,"z":[0,8],"av":{{"1":"1"}}}}', "}}", ",", most=240_000
     ),
