@@ -80,7 +80,7 @@ def policy(bucket: str) -> dict[str, object]:
 
 
 def label_policy(bucket: str) -> dict[str, object]:
-    """Make the policy of the labelling page: read clips, predictions and labels of one bucket, and add to the log of labels."""
+    """Make the policy of the labelling page: read clips, predictions, labels and plans of one bucket, and add to the log of labels."""
     objects = Layout(f"arn:aws:s3:::{bucket}")
     read = (
         f"{objects.clips_of('*')}*/clips.json",
@@ -88,6 +88,11 @@ def label_policy(bucket: str) -> dict[str, object]:
         objects.video("*").probe.uri,
         f"{objects.predictions}*",
         f"{objects.labels('*').folder_uri}*",
+        f"{objects.annotations.folder_uri}*",
+        objects.pretrained("EPIC_*_classes.csv"),
+        f"{objects.own_classes('verb')}*",
+        f"{objects.own_classes('noun')}*",
+        objects.latest_plan.uri,
         f"{objects.label_log.folder_uri}*",
     )
     return {

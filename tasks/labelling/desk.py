@@ -32,7 +32,7 @@ from tasks.options import LabelOptions
 from tasks.results.dataset import NO_OBJECT, Agreement, LabelsFile
 from tasks.results.labelling import AnyEntry, AnyStatement
 from tasks.results.training import PlanResult
-from tasks.store.layout import Layout
+from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 
 log = logging.getLogger("retake")
@@ -55,8 +55,8 @@ class View:
     known: Mapping[str, Known]
     order: tuple[str, ...]
     """All clips: those of the list to label first, then the most diverse."""
-    known_mark: str = ""
-    """The build and the inputs that `known` was read from."""
+    known_mark: tuple[str, str] = "", ""
+    """The build, and the inputs that `known` was read from; empty if these are the labels of the build."""
     verbs: tuple[str, ...] = field(default=())
     nouns: tuple[str, ...] = field(default=())
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
@@ -238,31 +238,41 @@ class Desk:
             log.warning("the labelling page suggests nothing: %s", error)
             return Suggestions(folder)
 
-    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], str, int, tuple[str, ...]]:
-        """Take the labels of the last build, or, where it read other videos or files, those that a build would give now."""
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
+        """Find the labels that a build would give now without the page's statements; in the first view, those of the last build."""
         layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
         built = [(listed.modified, listed.etag, recipe) for recipe in recipes if (listed := self.store.stat(layout.labels(recipe).uri))]
         _, etag, recipe = max(built, default=("", "", cut.recipe))
-        # The first view is wanted at once: what no build has read comes with the next one.
-        digest = inputs_digest(self.store, self.store_uri, recipe) if before and before.cut.recipe == cut.recipe else ""
-        if before and before.cut == cut and before.known_mark == f"{etag} {digest}":
-            return before.known, before.known_mark, before.num_built, before.unread
-        result = self.store.read(layout.labels(recipe)) if etag else None
-        file = self.store.read(layout.labels(recipe).clips) if etag else None
-        labels: LabelsFile | Labelling | None = file
-        built_digest, num_built = (result.inputs_digest, result.num_statements) if result else ("", 0)
-        digest, num_read = digest or built_digest, num_built
-        if digest != built_digest:
-            segment, options = (file.segment, file.options) if file else (cut.options, LabelOptions())
-            try:
-                now = label_now(self.store, self.store_uri, segment, options)
-                labels, num_read = now.labelling, now.given.by_hand.num_entries
-            except BadInput as error:
-                log.warning("the labelling page shows the labels of the last build: %s", error)
-        known = known_labels(labels.clips, num_read, Uploads.of(self.store, self.store_uri)) if labels else {}
-        return known, f"{etag} {digest}", num_built, unread_files(labels.problems) if labels else ()
+        try:
+            # The first view is wanted at once: what no build has read comes with the next one.
+            digest = inputs_digest(self.store, self.store_uri, recipe) if before and before.cut.recipe == cut.recipe else ""
+            if before and (before.cut, before.known_mark) == (cut, (etag, digest)):
+                return before.known, before.known_mark, before.num_built, before.unread
+            file, num_built = self._built(layout.labels(recipe))
+            labels: LabelsFile | Labelling | None = file
+            if digest:
+                segment, options = (file.segment, file.options) if file else (cut.options, LabelOptions())
+                labels = label_now(self.store, self.store_uri, segment, options, with_page=False).labelling
+        except RetakeError as error:
+            log.warning("the labelling page shows no labels that no build has read: %s", error)
+            if before and before.known_mark[0] == etag:
+                return before.known, before.known_mark, before.num_built, before.unread
+            labels, num_built = self._built(layout.labels(recipe))
+            digest = ""
+        known = known_labels(labels.clips, Uploads.of(self.store, self.store_uri)) if labels else {}
+        return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
+
+    def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
+        """Read the labels of a build, and how many statements it read; None if there is none that can be read."""
+        if not self.store.exists(labels.uri):
+            return None, 0
+        try:
+            return self.store.read(labels.clips), self.store.read(labels).num_statements
+        except BadInput as error:
+            log.warning("the labelling page shows no labels of the last build: %s", error)
+            return None, 0
 
 
 def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from tasks.dataset.page_files import PAGE
 from tasks.dataset.statements import Ledger
 from tasks.labelling.clips import Cut
-from tasks.labelling.queue import Known, Words, renamed
+from tasks.labelling.queue import FOLDER, Known, Words, renamed
 from tasks.media.label_inputs import annotation_objects, probe_objects
 from tasks.results.dataset import NO_OBJECT, LabelledClip, Problem
 from tasks.store.layout import Layout
@@ -56,16 +56,16 @@ class Uploads:
 
         Empty if the file has gone.
         """
-        if origin.startswith("folder "):
+        if origin.startswith(FOLDER):
             return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
         return next((self.files[name] for name in names if name in self.files), "")
 
 
-def known_labels(clips: Iterable[LabelledClip], num_statements: int, uploads: Uploads) -> dict[str, Known]:
+def known_labels(clips: Iterable[LabelledClip], uploads: Uploads) -> dict[str, Known]:
     """Select the labels of folders and files, by the uid of the clip."""
     return {
-        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin, uploads.since(one.origin, one.clip.video)), num_statements)
+        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin, uploads.since(one.origin, one.clip.video)))
         for one in clips
         if one.verb and one.origin and one.origin != PAGE
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import zip_longest
 from operator import attrgetter
 from typing import Literal, TypeVar
@@ -10,10 +11,12 @@ from tasks.dataset.statements import Ledger
 from tasks.dataset.uncovered import place_of
 from tasks.labelling.clips import Cut, PageClip
 from tasks.labelling.suggestions import SuggestedInterval, Suggestion
-from tasks.results.labelling import ClipStatement, Reading
+from tasks.results.labelling import ClipStatement, Reading, Statement
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
 
+FOLDER = "folder "
+"""Before the name of a folder that a label comes from."""
 SECOND_READ_EVERY = 10
 """A clip for a second reading comes after this number of other clips."""
 
@@ -36,10 +39,14 @@ W = TypeVar("W", Words, Suggestion, SuggestedInterval)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The label of a clip by files, as the last build has it, when the log had `num_statements`."""
+    """The label of a clip by a folder or a file."""
 
     words: Words
-    num_statements: int
+
+    def wins_over(self, statement: Statement | None) -> bool:
+        """Check whether the label came with a file that is later than the statement."""
+        is_dated = self.words.at and not self.words.origin.startswith(FOLDER)
+        return bool(statement and is_dated and datetime.fromisoformat(self.words.at) > statement.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Coveri
     words = ledger.words(about[-1]) if about else None
     if not words or not covering or words == (covering.words.verb, covering.words.noun):
         return False
-    if known and known.num_statements >= max(ledger.number(about[-1]), covering.number):
+    if known and known.wins_over(about[-1]) and known.wins_over(ledger.find(covering.token)):
         return False
     over = ledger.find(about[-1].over) if about[-1].over else None
     return over is None or ledger.number(over) < covering.number
@@ -190,13 +197,13 @@ def filtered(
 def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None, covering: Covering | None = None) -> Words | None:
     """Return the label of a clip: that of its latest statement or of the intervals in it, whichever is later, or that of the files.
 
-    *Unsure* labels nothing. A file wins over what was said if the last build knew that and took the file's label.
+    *Unsure* labels nothing. A later file wins over what was said.
     """
     latest = about[-1] if about else None
     words = ledger.words(latest) if latest else None
     stated = Covering(Words(*words, latest.by, latest.at), ledger.number(latest), latest.token) if latest and words else None
     last = max(filter(None, (stated, covering)), key=attrgetter("number"), default=None)
-    if last and not (known and known.num_statements >= last.number):
+    if last and not (known and known.wins_over(ledger.find(last.token))):
         return last.words
     return renamed(ledger, known.words) if known else None
 

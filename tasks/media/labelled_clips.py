@@ -50,8 +50,10 @@ def given_labels(store: Store, store_uri: str) -> Given:
     return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
 
 
-def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelledStore:
+def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:
     """Label every clip that was cut with `segment` without writing anything; words without an id keep none.
+
+    Without the page, folders and files alone label; a file that calls the rest of a video nothing still leaves out what the page is about.
 
     Raises:
         BadInput: no video has been cut by this recipe.
@@ -67,7 +69,8 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     given = given_labels(store, store_uri)
     by_hand = given.by_hand
     of_page = page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges
-    files = [*given.lists, *with_page_labels(given.uploaded, *of_page)]
+    labelled = with_page_labels(given.uploaded, *of_page) if with_page else (file for _, file in given.uploaded)
+    files = [*given.lists, *labelled]
     own = own_classes(store, store_uri)
     labelling = label_clips(
         clips,

@@ -1,21 +1,29 @@
 """What the desk reads of a store, and what it does meanwhile."""
 
+import runpy
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from threading import Event
 from types import SimpleNamespace
 
+import pytest
+
 from tasks.contracts.build_dataset import LabelArguments
-from tasks.errors import Unavailable
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
+from tasks.local.home import REPOSITORY
+from tasks.media.class_lists import epic_list_uris
+from tasks.media.label_log import append
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.results.dataset import LabelledClip, LabelResult, LabelsFile
+from tasks.results.labelling import ClipStatement
 from tasks.results.video import ClipRecord
 from tasks.steps.build_dataset import label
 from tasks.store.layout import Layout
 from tests.labelling.test_queue import cut_of
 from tests.records import some
-from tests.steps.shelf import Shelf, taken_in
+from tests.steps.shelf import Shelf, plan_result, taken_in
 
 
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
@@ -69,7 +77,7 @@ def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkey
     assert desk.view is view, "nothing is counted again where nothing is new"
 
 
-def fails(uri):
+def fails(*_, **__):
     raise Unavailable("the store does not answer")
 
 
@@ -119,6 +127,80 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     assert desk._view.mark == view.mark, "no page has anything new to show"
     taken_in(shelf, ["take bag/c.mp4"])
     assert [origin for _, origin in seen()[0]] == ["folder put meat", "1.csv:2", "1.csv:3"]
+
+
+def test_a_label_of_a_file_is_there_again_when_an_answer_over_it_is_taken_back():
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
+    clip, uid = next(iter(Desk(shelf, "s3://retake").wait_for_view().cut.clips.items()))[::-1]
+    said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
+    said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+    append(shelf, "s3://retake", ClipStatement(**said), 0)
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    desk = Desk(shelf, "s3://retake")
+    known = []
+    for _ in range(2):
+        desk._read_view()
+        known.append({one.words.verb for one in desk._view.known.values()})
+    assert known == [set(), {"put"}]
+
+
+@pytest.mark.parametrize("damaged", ["labels.json", "result.json"])
+def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4"])
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    (uri,) = [uri for uri in shelf.objects if uri.endswith(damaged)]
+    shelf.write_bytes(uri, b"{}")
+    desk, known = Desk(shelf, "s3://retake"), []
+    for _ in range(2):
+        desk._read_view()
+        known.append({one.words.verb for one in desk._view.known.values()})
+    assert known == [set(), {"put"}]
+
+
+class PagesKeys(Shelf):
+    """A store that is open to the keys of the page in containers."""
+
+    def _check(self, action, uri):
+        statements = runpy.run_path(str(REPOSITORY / "docker" / "worker" / "set_up_store.py"))["label_policy"]("retake")["Statement"]
+        allowed = [place for one in statements if action in one["Action"] for place in one["Resource"]]
+        if not any(fnmatchcase(uri.replace("s3://", "arn:aws:s3:::"), place) for place in allowed):
+            raise BadConfiguration(f"the object store refuses the keys for {uri}")
+
+    def stat(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().stat(uri)
+
+    def list(self, prefix_uri):
+        return iter([Shelf.stat(self, uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
+
+    def read_bytes(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().read_bytes(uri)
+
+    def write_bytes(self, uri, data):
+        self._check("s3:PutObject", uri)
+        super().write_bytes(uri, data)
+
+
+def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
+    shelf, seen = Shelf(), []
+    taken_in(shelf, ["mince meat/a.mp4", "b.mp4"])
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    header = "video,start_seconds,stop_seconds,verb,noun\n"
+    shelf.write_bytes(Layout("s3://retake").annotations.file("1.csv"), f"{header}b.mp4,0,1,take,bag\n".encode())
+    for uri in epic_list_uris("s3://retake").values():
+        shelf.write_bytes(uri, b"id,class_key\n")
+    shelf.write(Layout("s3://retake").latest_plan, plan_result())
+    kept = PagesKeys()
+    kept.objects, kept.written = shelf.objects, shelf.written
+    desk = Desk(kept, "s3://retake")
+    for _ in range(2):
+        desk._read_view()
+        seen.append(sorted(one.words.verb for one in desk._view.known.values()))
+    assert seen == [["mince"], ["mince", "take"]]
+    assert desk.last_plan()
 
 
 def build(shelf, clip, recipe, verb):

@@ -1,5 +1,6 @@
 """The order of clips, filters, and second readings."""
 
+from dataclasses import replace
 from itertools import islice
 
 from hypothesis import given
@@ -44,6 +45,11 @@ def cut_of(*sizes: int) -> Cut:
     return Cut("recipe", SegmentOptions(), by_video, {video: f"{video[:2]}.mp4" for video in by_video})
 
 
+def came(words: Words, num_statements: int) -> Known:
+    """Label a clip by a file that came when the log had so many statements."""
+    return Known(replace(words, at=f"2026-11-27 {'09:59:59' if num_statements == 0 else f'10:00:{num_statements - 1:02d}'}.5+00:00"))
+
+
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5))
 def test_the_diverse_order_has_each_clip_once_and_every_video_first(sizes):
     cut = cut_of(*sizes)
@@ -62,7 +68,7 @@ def test_clips_with_an_answer_or_a_label_are_not_asked_for():
     cut, log = cut_of(3), Writer()
     first, second, third = list(cut.clips.values())
     log.clip(first, None, answer="unsure")
-    known = {second.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
+    known = {second.uid: Known(Words("put", "meat", "labels.csv:3"))}
     assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known, uncovered)) == [third.uid]
 
 
@@ -106,7 +112,7 @@ def test_filters():
     log.clip(two, None, answer="unsure")
     log.clip(others[0], "put", "meat")
     suggested = {others[0].uid: (Suggestion("take", "bag", 0.9),), others[1].uid: (Suggestion("put", "meat", 0.9),)}
-    known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"), 0)}
+    known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"))}
 
     def found(**wanted) -> list[str]:
         return [
@@ -130,7 +136,7 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     cut, log = cut_of(2), Writer()
     one, two = list(cut.clips.values())
     log.clip(one, "put", "meat", by="anna")
-    known = {one.uid: Known(Words("put", "meat", "labels.csv:3"), 0)}
+    known = {one.uid: Known(Words("put", "meat", "labels.csv:3"))}
     suggested = {one.uid: (Suggestion("take", "bag", 0.9),)}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
@@ -161,7 +167,7 @@ def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
     log = Writer()
     log.clip(clip, None, answer="unsure")
     of_file = Words("put", "meat", "a.csv:1")
-    assert label_of(*about_one_clip(log), Known(of_file, 0)) == of_file
+    assert label_of(*about_one_clip(log), Known(of_file)) == of_file
     assert label_of(*about_one_clip(log), None) is None
 
 
@@ -169,25 +175,27 @@ def test_a_file_that_the_last_build_preferred_wins_until_somebody_says_more():
     (clip,) = cut_of(1).clips.values()
     log, of_file = Writer(), Words("put", "meat", "a.csv:1")
     log.clip(clip, "take", "bag")
-    assert label_of(*about_one_clip(log), Known(of_file, 1)) == of_file
-    assert label_of(*about_one_clip(log), Known(of_file, 0)).verb == "take"
+    assert label_of(*about_one_clip(log), came(of_file, 1)).verb == "put"
+    assert label_of(*about_one_clip(log), came(of_file, 0)).verb == "take"
     log.clip(clip, "move", "bag")
-    assert label_of(*about_one_clip(log), Known(of_file, 1)).verb == "move"
+    assert label_of(*about_one_clip(log), came(of_file, 1)).verb == "move"
+    assert label_of(*about_one_clip(log), came(replace(of_file, origin="folder put meat"), 2)).verb == "move", "a folder never wins"
 
 
 def test_a_class_of_a_file_that_was_renamed_has_its_new_name_before_the_next_build():
     log = Writer()
     log.merge("verb", "grab", "hold")
-    assert label_of(Ledger.of(log.entries), [], Known(Words("grab", "meat", "a.csv:1"), 0)) == Words("hold", "meat", "a.csv:1")
+    assert label_of(Ledger.of(log.entries), [], Known(Words("grab", "meat", "a.csv:1"))) == Words("hold", "meat", "a.csv:1")
 
 
 def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
     (clip,) = cut_of(1).clips.values()
-    log, interval = Writer(), Covering(Words("whisk", "egg", "ben"), 2, "token-interval")
+    log, of_file = Writer(), Words("put", "meat", "a.csv:1")
     log.clip(clip, "take", "bag")
+    interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
     assert label_of(*about_one_clip(log), None, interval).verb == "whisk"
-    assert label_of(*about_one_clip(log), Known(Words("put", "meat", "a.csv:1"), 2), interval).verb == "put"
-    assert label_of(*about_one_clip(log), Known(Words("put", "meat", "a.csv:1"), 1), interval).verb == "whisk"
+    assert label_of(*about_one_clip(log), came(of_file, 2), interval).verb == "put"
+    assert label_of(*about_one_clip(log), came(of_file, 1), interval).verb == "whisk"
     log.clip(clip, None, answer="unsure")
     assert label_of(*about_one_clip(log), None, interval).verb == "whisk", "as in the build"
     log.clip(clip, "move", "bag")
@@ -196,13 +204,11 @@ def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
 
 def test_an_answer_and_an_interval_are_in_no_conflict_where_a_later_file_labels_the_clip():
     (clip,) = cut_of(1).clips.values()
-    log, interval, of_file = Writer(), Covering(Words("whisk", "egg", "ben"), 2, "token-interval"), Words("put", "meat", "a.csv:1")
+    log, of_file = Writer(), Words("put", "meat", "a.csv:1")
     log.clip(clip, "take", "bag")
-    assert [in_conflict(*about_one_clip(log), interval, known) for known in (None, Known(of_file, 1), Known(of_file, 2))] == [
-        True,
-        True,
-        False,
-    ]
+    interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
+    known = (None, came(of_file, 1), came(of_file, 2))
+    assert [in_conflict(*about_one_clip(log), interval, one) for one in known] == [True, True, False]
 
 
 def test_people_who_use_names_that_were_merged_do_not_differ():
