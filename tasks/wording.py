@@ -20,10 +20,11 @@ _SPECIALS = re.compile(r"[\\`*_{}\[\]#|~!]")
 _OPENERS = re.compile(r"^(\d*)([-+=.)])")
 _ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 
-# A user's password may hold the signs that end a host; a port is a number. The address of a page of MLflow has `#/`.
+# A password may hold the signs that end a host: if `:`, `?` and `@` follow each other, all is hidden. MLflow's pages have `#/`.
+# What follows `://` is consumed up to the next space, so that the time is linear.
 _SECRETS = re.compile(
-    r"(?i)(?<!\w)(?!s3://)(?P<host>[a-z][a-z0-9+.-]*://)(?:[^\s/?#]*@|[^\s/?#:\[]*:(?!\d*(?:[/?#\s]|$))\S*@)?"
-    r"(?P<path>[^\s?#]*(?:#/[^\s?]*)?)(?P<query>[?#]\S*?(?=[:;,.)'\"]*(?:\s|$)))?"
+    r"(?i)(?<!\bs3)://(?:(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|(?:[^\s/?#:\[]*:[^\s?#]*@|[^\s/?#]*@)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
+    r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
 )
 
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
@@ -140,14 +141,18 @@ def duration(seconds: float) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quote `text` on one line, truncated, without terminal control characters."""
+    """Quote `text` on one line, truncated, without secrets and terminal control characters."""
+    text = without_secrets(text)
     short = text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
     return f"'{printable(_LINE_ENDS.sub(' ', short))}'"
 
 
 def without_secrets(text: str) -> str:
-    """Remove users, passwords and queries, which may hold signatures and tokens, from the addresses in a text."""
-    return _SECRETS.sub(lambda found: f"{found['host']}{found['path']}{'?…' if found['query'] else ''}", text)
+    """Remove users, passwords and queries from the addresses in a text.
+
+    Queries may hold signatures and tokens.
+    """
+    return _SECRETS.sub(lambda address: f"://{address['place'] or ''}{'?…' if address['secret'] else ''}", text)
 
 
 def printable(text: str, kept: str = "") -> str:
@@ -186,7 +191,10 @@ def plain_cell(value: object) -> object:
 
 
 def safe_cell(text: str) -> str:
-    """Put an apostrophe before each part that a spreadsheet would take as a formula; `text_of_cell` removes it."""
+    """Put an apostrophe before each part that a spreadsheet would calculate.
+
+    `text_of_cell` removes it.
+    """
     return _MAYBE_QUOTED.sub(r"\1\2'", text)
 
 
