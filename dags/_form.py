@@ -14,6 +14,7 @@ from tasks.keys import content_key, recipe_of
 from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, with_preset
 from tasks.refusals import refusals
 from tasks.settings import RunnerSettings
+from tasks.wording import without_secrets
 
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
@@ -180,18 +181,22 @@ def _limits(field: Mapping[str, Any]) -> str | None:
 
 
 def _event(context: Context, form: Form) -> Handover | None:
-    """Choose the event whose options a run takes: the latest with options that are no defaults, else the latest.
+    """Choose the event whose options a run takes.
 
-    The others are logged, so that a person can start a run for each.
+    It is the latest with known options that are no defaults, else the latest. The others are logged, so that a person can start a run for
+    each.
     """
     events = sorted((event for group in context["triggering_asset_events"].values() for event in group), key=lambda event: event.timestamp)
     if not events:
         return None
     defaults = {name: value for model in (*form.models(), *form.then) for name, value in model().model_dump(mode="json").items()}
     handovers = [_checked(Handover, event.extra, "asset event: ") for event in events]
-    changed = [{name: value for name, value in handover.params.items() if value != defaults.get(name)} for handover in handovers]
+    changed = [{name: value for name, value in handover.params.items() if value != defaults.get(name, value)} for handover in handovers]
     number = max(range(len(events)), key=lambda number: (bool(changed[number]), number))
-    described = [f"{handover.store or 'no store'} with {json.dumps(given)}" for handover, given in zip(handovers, changed, strict=True)]
+    described = [
+        without_secrets(f"{handover.store or 'no store'} with {json.dumps(given)}")
+        for handover, given in zip(handovers, changed, strict=True)
+    ]
     if passed_over := sorted(set(described) - {described[number], f"{handovers[number].store or 'no store'} with {{}}"}):
         others = "; ".join(passed_over)
         log.warning("several events started this run; it takes %s, so trigger it by hand for %s", described[number], others)

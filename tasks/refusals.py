@@ -1,6 +1,8 @@
-"""Turn pydantic's validation errors into plain words that quote the given value."""
+"""Turn pydantic's validation errors into plain words that quote the given value without secrets."""
 
 from pydantic import BaseModel, ValidationError
+
+from tasks.wording import without_secrets
 
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
@@ -8,7 +10,10 @@ def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, 
 
     The name is empty if several options contradict each other.
     """
-    return [(".".join(map(str, one["loc"])), _reason(one["type"], one["msg"], one["input"], one["loc"], model)) for one in error.errors()]
+    return [
+        (".".join(map(str, one["loc"])), without_secrets(_reason(one["type"], one["msg"], one["input"], one["loc"], model)))
+        for one in error.errors()
+    ]
 
 
 def _reason(kind: str, message: str, given: object, place: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -185,7 +185,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
             that size.
         OSError: it cannot be read.
     """
-    real = path.resolve()
+    real = Path(os.path.realpath(path))  # of a loop of links, `resolve` raises RuntimeError
     if folder and not real.is_relative_to(folder):
         raise BadInput(f"a link that leads out of {folder}; copy its target there")
     _require_regular(real.stat())
@@ -203,7 +203,10 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
 
 
 def _open_itself(real: Path) -> int:
-    """Open a file by a path without links, and follow none that takes the place of the file or of a folder above it meanwhile."""
+    """Open a file by a path without links.
+
+    No link is followed that takes the place of the file or of a folder above it meanwhile.
+    """
     with ExitStack() as above:
         at = None
         for part in (real.anchor, *real.parts[1:-1]):

@@ -203,12 +203,20 @@ MINE, THEIRS = "s3://retake", "s3://theirs"
             {"crops": 1, "epochs": 60},
             f'takes {MINE} with {{"crops": 1}}, so trigger it by hand for {MINE} with {{"epochs": 6}}',
         ),
+        (retrain, [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE, "params": {"nonsense": 3}}], {"epochs": 6}, ""),
+        (
+            retrain,
+            [{"store": MINE, "params": {"backbone_weights": "https://me:pw@h/x?pw"}}, {"store": MINE, "params": {"crops": 1}}],
+            {"crops": 1},
+            'with {"backbone_weights": "https://h/x?…',
+        ),
     ],
 )
 def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unnamed(dag, events, taken, passed_over, resolved, caplog):
     values = resolved(dag, None, *events)
     assert {name: values[name] for name in taken} == taken
     assert (passed_over in caplog.text) if passed_over else not caplog.text
+    assert "pw" not in caplog.text
 
 
 def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
@@ -228,6 +236,7 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (ingest_videos, {"then": {"epochs": 0}}, "then.epochs"),
         (ingest_videos, {"then": {"epoch": 6}}, "then.epoch"),
         (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
+        (ingest_videos, {"fps": "https://me:pw@h/x"}, "and not 'https://h/x'"),
     ],
 )
 def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, resolved):

@@ -33,6 +33,7 @@ def folder(ffmpeg, film_of, tmp_path):
     fragments = ["-i", tmp_path / "a good.mp4", "-c", "copy", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
     made = subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *fragments], check=True, capture_output=True).stdout
     (tmp_path / "f misplaced fragment.mp4").write_bytes(misplacing_a_fragment(made))
+    (tmp_path / "g link to itself.mp4").symlink_to("g link to itself.mp4")
     (tmp_path / "z good.mp4").write_bytes(film_of(4))
     return tmp_path
 
@@ -50,23 +51,25 @@ def test_the_good_files_of_a_folder_are_taken_and_the_bad_ones_told(folder, monk
         assert reasons[name] == "not a regular file but a device, a pipe or a folder"
     assert "empty" in reasons["e empty.mp4"]
     assert "does not decode" in reasons["f misplaced fragment.mp4"]
+    assert "symbolic links" in reasons["g link to itself.mp4"]
     assert not list(scratch.iterdir())
 
 
 @pytest.fixture
-def swap(monkeypatch):
+def swap():
     """Let something take the place of a file or folder between its check and the opening."""
+    with pytest.MonkeyPatch.context() as patch:
 
-    def run(path, taker):
-        def swapped(*arguments, **known):
-            monkeypatch.undo()
-            path.rename(path.with_name("gone"))
-            taker.rename(path)
-            return os.open(*arguments, **known)
+        def run(path, taker):
+            def swapped(*arguments, **known):
+                patch.undo()
+                path.rename(path.with_name("gone"))
+                taker.rename(path)
+                return os.open(*arguments, **known)
 
-        monkeypatch.setattr(intake.os, "open", swapped)
+            patch.setattr(intake.os, "open", swapped)
 
-    return run
+        yield run
 
 
 def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, swap):
