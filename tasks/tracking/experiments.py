@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tasks.options import Family, Head, Modality
 from tasks.results.comparison import Comparison
@@ -19,10 +19,11 @@ from tasks.wording import count
 
 
 @contextmanager
-def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
+def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) -> Iterator[str]:
     """Yield the id of the plan's run.
 
-    It shows as running inside the block, and as killed or failed if the block is ended or fails.
+    It shows as running inside the block, and as killed or failed if the block is ended or fails. A step beside those that decide, for which
+    nothing waits, leaves the status as it is.
     """
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
@@ -31,7 +32,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult) -> Iterator[str]:
         "retake.weights": plan.weights.description,
         "retake.weights_sha256": plan.weights.sha256,
     }
-    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan)) as run_id:
+    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan), is_beside=is_beside) as run_id:
         yield run_id
 
 
@@ -132,8 +133,10 @@ def end_all(tracker: Tracker, airflow: str) -> None:
 
 
 @contextmanager
-def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None) -> Iterator[str]:
-    """Find or create a run, and show it as running inside the block.
+def _at_work(
+    tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None, *, is_beside: bool = False
+) -> Iterator[str]:
+    """Find or create a run, and show it as running inside the block, unless that is beside others.
 
     A new run is named `name`, else by its key.
     """
@@ -141,7 +144,7 @@ def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
     end_left_behind(tracker)
     run_id = tracker.ensure_run(experiment, key, {**tags, **by}, name)
-    with tracker.running(run_id):
+    with nullcontext() if is_beside else tracker.running(run_id):
         yield run_id
 
 

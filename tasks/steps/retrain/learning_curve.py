@@ -70,7 +70,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     tracker = Tracker.from_settings(load(MlflowSettings))
     val = [clip for clip in manifest.clips if clip.split == "val" and clip.has_action]
     curves = tuple(_curve(found, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
+    with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
         write_files(store, place, {place.file("trainings.csv"): _table(found)}, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), "learning_curve")
         tracker.log_metrics(run_id, _gains(curves))

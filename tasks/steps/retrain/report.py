@@ -70,7 +70,10 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
     scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-report-") as folder:
+    with (
+        tracked_run(tracker, plan, is_beside=earlier is not None) as run_id,
+        tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
+    ):
         url = tracker.run_url(run_id)
         metrics = _metrics(store, plan, manifest, compared, results, scored, url)
         inputs = ReportInputs(
@@ -87,7 +90,6 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         tracker.log_artifacts(run_id, Path(folder), kept)
         if earlier:
             _describe_registered(store, plan)
-            tracker.finish(run_id)
     report_url = f"{url}/artifacts/{kept}/report.html"
     result = ReportResult(
         report_uri=place.page,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.contracts.retrain import PlannedArguments
+from tasks.errors import Unavailable
 from tasks.evaluation import fingerprints
 from tasks.evaluation.scores_file import to_parquet
 from tasks.model.sound.recipe import SPEECH, PackagedWeights
@@ -20,6 +21,7 @@ from tasks.results.metrics import Metrics
 from tasks.results.sound import SoundRecipe, SoundResult
 from tasks.results.training import Epoch, Evaluation
 from tasks.steps.retrain import report
+from tasks.tracking.connection import RUN_KEY_TAG
 from tests.records import some
 from tests.steps.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.steps.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
@@ -174,7 +176,7 @@ def test_a_page_without_a_learning_curve_says_that_its_step_has_not_ended_and_wh
     assert "Decide again" in page
 
 
-def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how_and_the_run_is_finished(written, tmp_path):
+def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how(written, tmp_path):
     result, objects, _ = written
     shelf, mlflow = Shelf(), MlflowInMemory()
     shelf.objects |= objects
@@ -188,7 +190,24 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
     assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
     assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
     assert shelf.objects[result.card_uri].decode().endswith(version.description)
-    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "RUNNING"])
+def test_a_report_that_fails_after_the_curve_leaves_the_run_as_the_decision_ended_it(written, tmp_path, monkeypatch, status):
+    shelf, mlflow = Shelf(), MlflowInMemory()
+    shelf.objects |= written[1]
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="r"))
+    run_id = mlflow.create_run(mlflow.create_experiment("retake"), {RUN_KEY_TAG: "0123"}).info.run_id
+    mlflow.update_run(run_id, status)
+
+    def failing(*_):
+        assert mlflow.get_run(run_id).info.status == status
+        raise Unavailable("MLflow")
+
+    monkeypatch.setattr(report, "_describe_registered", failing)
+    with pytest.raises(Unavailable):
+        reported(shelf, tmp_path, mlflow)
+    assert mlflow.get_run(run_id).info.status == status
 
 
 @pytest.mark.parametrize("is_described", [True, False])
