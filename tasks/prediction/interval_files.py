@@ -34,10 +34,11 @@ ACTIVITYNET_VERSION = "VERSION 1.3"
 
 def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the intervals of a video for the page, those that are not reported too."""
-    faint = {role: set(own) for role, own in one.not_reported.items()}
+    not_reported = {role: set(own) for role, own in one.not_reported.items()}
     return {
         role: tuple(
-            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_faint=i in faint[role]) for i in own
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_not_reported=i in not_reported[role])
+            for i in own
         )
         for role, own in one.found.items()
     }

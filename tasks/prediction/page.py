@@ -3,9 +3,11 @@
 No requests, no web fonts, readable without scripts.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 
 from jinja2 import ChoiceLoader, PackageLoader
 
@@ -27,7 +29,7 @@ from tasks.wording import count, percent
 
 MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
-MAX_FAINT = 2000
+MAX_NOT_REPORTED = 2000
 """Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
 
 
@@ -142,8 +144,9 @@ class Timeline:
 def page(inputs: PageInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
-    limit, fix_of = _faint_limit(inputs), partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
-    timelines = [_timeline(video, inputs, limit) for video in inputs.videos]
+    left = _left(inputs)
+    fix_of = partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
+    timelines = [_timeline(video, inputs, left) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
     loader = ChoiceLoader([PackageLoader("tasks.prediction"), PackageLoader("tasks.report")])
@@ -167,7 +170,7 @@ def page(inputs: PageInputs) -> str:
             headline=_headline(inputs),
             steps=tuple(next_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),
-            num_faint_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
+            num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
             tious=TIOUS,
             min_sources=MIN_SOURCES,
             script=script,
@@ -222,7 +225,7 @@ def _headline(inputs: PageInputs) -> str:
     return f"The two networks predict the same {found.target} on {percent(found.share)} of {measured}"
 
 
-def _timeline(video: ShownVideo, inputs: PageInputs, faint_limit: float) -> Timeline:
+def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, PredictorRole], Collection[int]]) -> Timeline:
     found = spans(video.clips)
     drawn = drawing(video.clips)
     is_of_both = bool(drawn.against)
@@ -232,7 +235,7 @@ def _timeline(video: ShownVideo, inputs: PageInputs, faint_limit: float) -> Time
     if is_of_both:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
-    rows = {role: _interval_row(own, video, faint_limit) for role, own in video.intervals.items()}
+    rows = {role: _interval_row(own, video, left.get((video.video, role), ())) for role, own in video.intervals.items()}
     return Timeline(
         video,
         found,
@@ -247,15 +250,23 @@ def _timeline(video: ShownVideo, inputs: PageInputs, faint_limit: float) -> Time
     )
 
 
-def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, faint_limit: float) -> IntervalRow:
-    num_faint = sum(one.is_faint for one in listed)
-    counted = count(len(listed) - num_faint, "interval") + (f" and {num_faint:,} not reported" if num_faint else "")
-    shown = tuple(one for one in listed if not one.is_faint or (one.probability or 0) > faint_limit)
-    return IntervalRow(interval_bars(shown, video.clips), shown, len(listed) - len(shown), counted)
+def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, left: Collection[int]) -> IntervalRow:
+    num_not_reported = sum(interval.is_not_reported for interval in listed)
+    counted = count(len(listed) - num_not_reported, "interval") + (f" and {num_not_reported:,} not reported" if num_not_reported else "")
+    shown = tuple(interval for i, interval in enumerate(listed) if i not in left)
+    return IntervalRow(interval_bars(shown, video.clips), shown, len(left), counted)
 
 
-def _faint_limit(inputs: PageInputs) -> float:
-    """Find the probability above which intervals that are not reported are shown."""
-    each = (one for video in inputs.videos for own in video.intervals.values() for one in own if one.is_faint)
-    faint = sorted((one.probability or 0 for one in each), reverse=True)
-    return faint[MAX_FAINT] if len(faint) > MAX_FAINT else -1
+def _left(inputs: PageInputs) -> Mapping[tuple[str, PredictorRole], Collection[int]]:
+    """Find by video and network the intervals that do not fit: the least likely that are not reported."""
+    places = [
+        (-(interval.probability or 0), video.video, role, i)
+        for video in inputs.videos
+        for role, own in video.intervals.items()
+        for i, interval in enumerate(own)
+        if interval.is_not_reported
+    ]
+    left: defaultdict[tuple[str, PredictorRole], set[int]] = defaultdict(set)
+    for _, video, role, i in sorted(places, key=itemgetter(0))[MAX_NOT_REPORTED:]:
+        left[video, role].add(i)
+    return left

@@ -39,14 +39,14 @@ class ShownClip:
 class ShownInterval:
     """A stretch of a video with an action: found by a network, with its probability, or labelled, without one.
 
-    `is_faint`: it is not reported.
+    `is_not_reported`: it is not reported.
     """
 
     start_seconds: float
     stop_seconds: float
     action: str
     probability: float | None
-    is_faint: bool = False
+    is_not_reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Bar:
     width: float
     shown: str
     spoken: str
-    is_faint: bool = False
+    is_not_reported: bool = False
 
     @property
     def is_tight(self) -> bool:
@@ -132,7 +132,7 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
     """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
     total = _length(clips)
     return tuple(
-        replace(_bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one), total), is_faint=one.is_faint)
+        replace(_bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one), total), is_not_reported=one.is_not_reported)
         for one in intervals
         if one.start_seconds < total
     )
@@ -154,7 +154,7 @@ def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
 def _likely(interval: ShownInterval) -> str:
     if interval.probability is None:
         return ""
-    return f", {percent(interval.probability)}" + (", not reported" if interval.is_faint else "")
+    return f", {percent(interval.probability)}" + (", not reported" if interval.is_not_reported else "")
 
 
 def _length(clips: Sequence[ShownClip]) -> float:

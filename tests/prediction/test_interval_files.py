@@ -99,7 +99,7 @@ def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_a
     assert "-->" not in next((tmp_path / "tracks").iterdir()).read_text()
     assert list(json.loads((tmp_path / "intervals.model.json").read_text())["results"].values()) == [[]]
     shown = shown_intervals(all_of_them[0], NAMES)
-    assert all(own and all(one.is_faint for one in own) for own in shown.values())
+    assert all(own and all(one.is_not_reported for one in own) for own in shown.values())
     (scores,) = when_scores(plan, all_of_them, labelled(VIDEOS[0], (0, 12, 0, 20)), NAMES)
     assert scores.networks["model"]["action"].mean == 1
 

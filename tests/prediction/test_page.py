@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.prediction.agreement import Agreement
-from tasks.prediction.page import MAX_FAINT, page
+from tasks.prediction.page import MAX_NOT_REPORTED, page
 from tasks.prediction.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.results.record import TARGETS
 from tests.prediction.pages import HOSTILE, UID, alone, hostile, predictor, usual
@@ -195,7 +195,7 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     first = replace(
         inputs.videos[0],
         intervals={
-            "model": (ShownInterval(2, 18, "put meat", 0.715), ShownInterval(20, 24, "put sauce", 0.2, is_faint=True)),
+            "model": (ShownInterval(2, 18, "put meat", 0.715), ShownInterval(20, 24, "put sauce", 0.2, is_not_reported=True)),
             "against": (),
         },
         labelled=(ShownInterval(3, 20.5, "take meat", None), ShownInterval(500, 510, "after the last clip", None)),
@@ -205,7 +205,7 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     assert "0:03 to 0:20.5: take meat" in tree.text
     assert "after the last clip" not in tree.text
     assert "0:20 to 0:24: put sauce, 20.0 %, not reported" in tree.text
-    assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == 1
+    assert len([one for one in tree.of("svg") if one.get("class") == "not-reported"]) == 1
     spoken = [attributes["aria-label"] for attributes in tree.of("svg") if "when" in attributes.get("class", "").split()]
     assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 not reported", "0 intervals", "1 labelled interval")]
 
@@ -226,15 +226,19 @@ def test_of_each_network_the_page_says_which_intervals_are_grey(threshold, expec
     assert "retake-tsn version 3: grey below 61.0 %. It reports intervals from 61.0 % on, because" in text
 
 
-def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted():
+@pytest.mark.parametrize("step", [1 / 9999, 0])
+def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted(step):
     inputs = usual()
-    grey = tuple(ShownInterval(i / 10, i / 10 + 0.1, "put meat", i / 9999, is_faint=True) for i in range(MAX_FAINT))
+    grey = tuple(ShownInterval(i / 10, i / 10 + 0.1, "put meat", i * step, is_not_reported=True) for i in range(MAX_NOT_REPORTED))
     sure = (ShownInterval(0, 1, "take bag", 0),)
     video = replace(inputs.videos[1], intervals={"model": (*sure, *grey), "against": grey[:10]})
     tree = Tree(page(replace(inputs, videos=(video,))))
     assert "not_reported.csv lists them all, also the 10 least likely, which do not fit here." in tree.text
-    assert len([one for one in tree.of("svg") if one.get("class") == "faint"]) == MAX_FAINT
-    assert f"1 interval and {MAX_FAINT:,} not reported of retake-tsn version 3; 0 intervals and 10 not reported of baseline" in tree.text
+    assert len([one for one in tree.of("svg") if one.get("class") == "not-reported"]) == MAX_NOT_REPORTED
+    assert (
+        f"1 interval and {MAX_NOT_REPORTED:,} not reported of retake-tsn version 3; 0 intervals and 10 not reported of baseline"
+        in tree.text
+    )
     assert "take bag 0.0 %" in tree.text
 
 

@@ -92,7 +92,9 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
     """Say how the network answers films: as predictions of today would, calibrated on val."""
-    temperatures, threshold = fitted((plan,), "fine-tuned", plan.evaluate.crops, store, PredictOptions().interval_precision)
+    temperatures, threshold = fitted(
+        (plan,), "fine-tuned", plan.evaluate.crops, store, PredictOptions().interval_precision, manifest.train_actions
+    )
     return Served(
         segment=manifest.segment.on_grid,
         crops=plan.evaluate.crops,

@@ -1,23 +1,26 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from tasks.contracts.build_dataset import LabelArguments
 from tasks.contracts.predict_videos import PredictPlanArguments
 from tasks.media.label_log import append
-from tasks.options import EvaluateOptions, SegmentOptions
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.results.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.build_dataset import label
-from tasks.steps.predict_videos._chosen import Found, baseline_of
+from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
 from tasks.steps.predict_videos.predict_plan import _against, latest_labels
 from tasks.steps.retrain.plan import evaluations
+from tasks.steps.retrain.register import _served
 from tasks.store.layout import Dataset
 from tasks.store.runs import Evaluations
+from tasks.tracking.registry import RegisteredVersion
 from tests.dataset.records import clip_record, video_of
 from tests.dataset.test_statements import Writer
 from tests.steps.predict_videos.trained import score
-from tests.steps.shelf import RUN, Shelf, cut_into, manifest_of, plan_result, predictor
+from tests.steps.shelf import RUN, Shelf, cut_into, dataset_clip, manifest_of, plan_result, predictor
 
 
 @pytest.fixture
@@ -94,6 +97,22 @@ def test_a_threshold_is_of_the_latest_answers_and_names_their_crops(shelf):
     never = baseline(shelf, plan, precision=0.999999)
     assert (never.interval_threshold, never.reports_intervals) == (None, False)
     assert never.interval_words.startswith("none, because ")
+
+
+def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_on(shelf):
+    plan = trained(1)
+    score(shelf, plan, 200, "fine-tuned")
+    manifest = manifest_of([dataset_clip(str(i), verb_class=i, noun_class=i) for i in range(3)])
+    shelf.write(Dataset(plan.dataset_uri).manifest, manifest)
+    shelf.write(f"{plan.decision_uri}plan/result.json", plan)
+    version = RegisteredVersion(1, "r", plan.run_key, f"{RUN}c.ckpt", "")
+    registry = SimpleNamespace(referred=lambda _: ("m", version))
+
+    def threshold(*, known_pairs):
+        precision = PredictOptions().interval_precision
+        return registered("m", "s3://retake", 1, shelf, registry, precision, known_pairs=known_pairs).predictor.interval_threshold
+
+    assert _served(plan, manifest, shelf).threshold == threshold(known_pairs=True) != threshold(known_pairs=False)
 
 
 def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):
