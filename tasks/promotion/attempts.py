@@ -8,13 +8,6 @@ from tasks.results.evaluation import Attempt
 from tasks.results.record import SplitName
 from tasks.wording import count, percent
 
-RESTARTS: dict[SplitName, str] = {
-    "val": "new videos in val, or a test split (test_share), restart",
-    "test": "new videos in test restart",
-}
-"""How to restart the count, by deciding split."""
-
-
 @dataclass(frozen=True)
 class Decided:
     """A network with a decision.
@@ -60,8 +53,9 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     else:
         risk = (
             f"If none of {count(attempt.number, 'network')} is better, the chance that at least one passes is at most about "
-            f"{percent(chance_of_passing(attempt))}; {RESTARTS[split]} the count."
+            f"{percent(chance_of_passing(attempt))}; the count restarts "
+            f"once more than half of the {split} clips are new{', or with a test split (test_share)' if split == 'val' else ''}."
         )
     before = count(attempt.number - 1, "other network")
-    told = "the first decision" if attempt.number == 1 else f"decision number {attempt.number}, after {before},"
-    return f"This is {told} on these {split} clips under this model name. {risk}"
+    told = "the first decision on" if attempt.number == 1 else f"decision number {attempt.number}, after {before}, on at least half of"
+    return f"This is {told} these {split} clips under this model name. {risk}"

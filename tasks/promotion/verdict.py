@@ -91,7 +91,7 @@ def _against_majority(ours: EvaluateResult) -> str:
     if action.top1 <= action.majority_top1:
         told = f"{always} gives {percent(action.majority_top1)}"
     elif action.top1_interval[0] > action.majority_top1:
-        told = f"{always} gives significantly less, {percent(action.majority_top1)}"
+        told = f"{always} gives less, {percent(action.majority_top1)}"
     else:
         told = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
     return f"{told}; the network classifies {listed(others)}" if others else told
