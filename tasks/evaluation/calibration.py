@@ -34,11 +34,13 @@ def calibrations(
         split: the split of `scored`.
         targets: the targets to return.
     """
-    found = (one for model, clips in scored.items() for one in calibrate(clips, val.get(model), model=model, split=split))
-    return tuple(one for one in found if one.target in targets)
+    found = (calibrate(clips, val.get(model), model=model, split=split, targets=targets) for model, clips in scored.items())
+    return tuple(one for of_model in found for one in of_model)
 
 
-def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, split: SplitName) -> tuple[Calibration, ...]:
+def calibrate(
+    clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, split: SplitName, targets: Collection[Target] = TARGETS
+) -> tuple[Calibration, ...]:
     """Measure the reliability of verbs, nouns and actions before and after temperature scaling.
 
     The probability of an action is that of the verb times that of the noun: the heads are independent. On val itself the calibrated error
@@ -50,9 +52,10 @@ def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, 
         val: its scored clips of val; the temperatures are fitted on those whose classes it has outputs for. None if val was not scored.
         model: the network's role.
         split: the split of `clips`.
+        targets: the targets to return; without mistakes in the verbs or the nouns among them there are no temperatures.
     """
-    fitted = _fit_temperatures(val) if val else None
-    temperatures = _cross_fit_temperatures(clips) if split == "val" else _repeat(fitted, len(clips.uids))
+    fitted = _fit_temperatures(val, targets) if val else None
+    temperatures = _cross_fit_temperatures(clips, targets) if split == "val" else _repeat(fitted, len(clips.uids))
     ones = np.ones(len(clips.uids))
     raw, right = _confidences(clips, (ones, ones)), _right(clips)
     calibrated = _confidences(clips, temperatures) if temperatures else None
@@ -70,6 +73,7 @@ def calibrate(clips: ScoredClips, val: ScoredClips | None, *, model: ModelRole, 
             bins=reliability(raw[target], right[target]),
         )
         for target in TARGETS
+        if target in targets
     )
 
 
@@ -104,6 +108,12 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
     fold_of_source[np.argsort(-num_clips, kind="stable")] = np.arange(len(names)) % 2 == 1
     in_second: NDArray[np.bool_] = fold_of_source[source_of_clip]
     return in_second
+
+
+def faultless_heads(clips: ScoredClips, targets: Collection[Target]) -> list[Target]:
+    """List the targets without a mistake: their best temperature would approach 0 and make every prediction certain."""
+    right = _right(clips)
+    return [target for target in targets if target != "action" and right[target].all()]
 
 
 def at_search_limit(temperature: float) -> bool:
@@ -166,24 +176,24 @@ def _repeat(fitted: tuple[float, float] | None, num_clips: int) -> Temperatures 
     return (np.full(num_clips, fitted[0]), np.full(num_clips, fitted[1])) if fitted else None
 
 
-def _cross_fit_temperatures(clips: ScoredClips) -> Temperatures | None:
+def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> Temperatures | None:
     """Fit each fold's temperatures on the other fold; None without two usable folds."""
     in_second = folds(clips.sources)
     if in_second is None:
         return None
     verbs, nouns = np.empty(len(in_second)), np.empty(len(in_second))
     for fold in (in_second, ~in_second):
-        fitted = _fit_temperatures(clips.only(~fold))
+        fitted = _fit_temperatures(clips.only(~fold), targets)
         if fitted is None:
             return None
         verbs[fold], nouns[fold] = fitted
     return verbs, nouns
 
 
-def _fit_temperatures(clips: ScoredClips) -> tuple[float, float] | None:
-    """Fit verb and noun temperatures on clips whose classes have outputs; None without any."""
+def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
+    """Fit verb and noun temperatures on clips whose classes have outputs; None without any, or without mistakes."""
     usable = clips.only(clips.has_outputs)
-    if not usable.uids:
+    if not usable.uids or faultless_heads(usable, targets):
         return None
     return fit_temperature(usable.verb_logits, usable.verb_classes), fit_temperature(usable.noun_logits, usable.noun_classes)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.calibration import at_search_limit, fit_temperature
+from tasks.evaluation.calibration import at_search_limit, faultless_heads, fit_temperature
 from tasks.evaluation.scoring import Logits, ScoredClips
 from tasks.results.record import Target
 from tasks.wording import count
@@ -51,8 +51,7 @@ def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target
     scored = {target: head for target, head in heads.items() if target in targets}
     fitted = {target: fit_temperature(*head) for target, head in scored.items()}
     seen = count(len(val.uids), "val clip")
-    if faultless := [f"{target}s" for target, head in scored.items() if _without_mistake(*head)]:
-        # The best temperature would then approach 0 and make every prediction certain.
+    if faultless := [f"{target}s" for target in faultless_heads(val, scored)]:
         return not_calibrated(f"no mistakes in {' or '.join(faultless)} on {seen}, so no temperature can be fitted")
     if any(map(at_search_limit, fitted.values())):
         return not_calibrated(f"the best temperature on {seen} is at the limit of the search")
@@ -65,7 +64,3 @@ def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target
 def not_calibrated(reason: str) -> Served:
     """Serve uncalibrated probabilities, with the reason."""
     return Served(1.0, 1.0, f"not calibrated: {reason}", None)
-
-
-def _without_mistake(logits: Logits, classes: NDArray[np.int64]) -> bool:
-    return bool(np.equal(logits.argmax(axis=1), classes).all())

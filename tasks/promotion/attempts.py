@@ -8,6 +8,7 @@ from tasks.results.evaluation import Attempt
 from tasks.results.record import SplitName
 from tasks.wording import count, percent
 
+
 @dataclass(frozen=True)
 class Decided:
     """A network with a decision.

@@ -100,6 +100,15 @@ def test_one_video_alone_cannot_be_calibrated_and_checked_and_without_val_there_
     assert calibrations({"champion": clips}, {}, "test", VERB_ALONE) == (verb,)
 
 
+def test_without_mistakes_there_is_no_temperature():
+    """The best would be zero; a search ends anywhere on the way."""
+    clips = honest(40, num_sources=4)
+    right = replace(clips, noun_logits=np.eye(8, dtype=np.float32)[clips.noun_classes])
+    found = calibrations({"fine-tuned": right}, {"fine-tuned": right}, "val", TARGETS)
+    assert {one.temperature for one in found} == {one.ece_calibrated for one in found} == {None}
+    assert calibrations({"fine-tuned": right}, {"fine-tuned": right}, "val", VERB_ALONE)[0].temperature is not None
+
+
 @settings(max_examples=4)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_clips_changes_nothing(seed):
