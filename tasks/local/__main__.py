@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
-from tasks.local import people, stack, supervise
+from tasks.local import people, processes, stack, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, Home
 from tasks.local.progress import screen_for
@@ -203,16 +203,19 @@ def _status(home: Home, _: argparse.Namespace) -> int:
         _say("no server runs; `make start` starts them, `make run` also runs the DAGs")
         return 0
     for state in states:
-        word = "healthy" if state.is_healthy else "running, but unhealthy" if state.is_running else "not running"
-        _say(f"{state.server.title}: {word}" + (f" at {state.server.address}" if state.is_running else ""))
-    if not all(state.is_healthy for state in states):
-        return 1
+        advice = f"; see {processes.log_file(home, state.server.name)}, then `make stop` and `make start`"
+        running = (
+            f"{'healthy' if state.is_healthy else 'running, but unhealthy'} at {state.server.address}{'' if state.is_healthy else advice}"
+        )
+        _say(f"{state.server.title}: {running if state.is_running else 'not running; `make start` starts it'}")
     servers = [state.server for state in states]
-    say_where(home, servers, screen_for(sys.stdout))
+    unhealthy = [state.server.name for state in states if not state.is_healthy]
+    if not unhealthy:
+        say_where(home, servers, screen_for(sys.stdout))
     with _local_airflow(home) as api:
-        for line in state_of(api, open_store(home, servers), people.people(home)) if api else ():
+        for line in state_of(api, open_store(home, servers), people.people(home)) if api and "store" not in unhealthy else ():
             _say(line)
-    return 0
+    return 1 if unhealthy else 0
 
 
 def _env(home: Home, _: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from tasks.results.decision import ChampionMove
 from tasks.settings import MlflowSettings
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.runs import Decision
 from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"
@@ -134,9 +135,18 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
             dataset = store.read(place.latest_dataset)
             splits = ", ".join(f"{split} {number}" for split, number in dataset.num_clips.items())
             yield f"{uri}: {count(sum(dataset.num_clips.values()), 'clip')} in the latest dataset, {dataset.digest} ({splits})"
+        latest: dict[str, int] = {}
+        if store.exists(place.latest_plan.uri):
+            plan = store.read(place.latest_plan)
+            decided = Decision(plan.decision_uri).decide
+            latest = {plan.model_name: store.read(decided).version} if store.exists(decided.uri) else {}
         for folder in store.folders(place.champions):
             decision = store.read(max(move.uri for move in store.list(folder)), ChampionMove).decision
-            yield f"{uri}: champion of {decision.model_name} is version {decision.champion_after}"
+            newer = latest.get(decision.model_name, decision.champion_after)
+            yield (
+                f"{uri}: champion of {decision.model_name} is version {decision.champion_after}{', provisional' if decision.provisional else ''}"
+                + (f"; the latest is version {newer}" if newer != decision.champion_after else "")
+            )
     yield f"users: {', '.join([airflow_settings.USER, *(f'{name} ({person.role})' for name, person in known.items())])}"
 
 

@@ -17,7 +17,10 @@ from tasks.local.home import Credentials
 from tasks.local.supervise import State
 from tasks.results.dataset import DatasetResult
 from tasks.results.decision import ChampionMove, DecisionRecord
+from tasks.results.evaluation import DecideResult
+from tasks.results.training import PlanResult
 from tasks.store.layout import Layout
+from tasks.store.runs import Decision
 from tests.records import some
 from tests.steps.shelf import Shelf
 
@@ -40,8 +43,13 @@ def servers(home, monkeypatch):
     [
         ("", "", 0, "`make start` starts them"),
         ("airflow mlflow store", "airflow mlflow store", 0, "user "),
-        ("airflow mlflow store", "mlflow store", 1, "airflow: running, but unhealthy at http://airflow"),
-        ("store", "store", 1, "airflow: not running"),
+        (
+            "airflow mlflow store",
+            "mlflow store",
+            1,
+            "airflow: running, but unhealthy at http://airflow; see {home}/logs/airflow.log, then `make stop` and `make start`",
+        ),
+        ("store", "store", 1, "airflow: not running; `make start` starts it"),
     ],
 )
 def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home, monkeypatch, capsys, running, healthy, code, message):
@@ -50,7 +58,7 @@ def test_status_is_an_error_only_where_a_part_of_the_servers_runs(servers, home,
     monkeypatch.setattr(commands, "open_store", lambda *_: None)
     assert commands.main(["status"]) == code
     out = capsys.readouterr().out
-    assert message in out
+    assert message.format(home=home.root) in out
     assert Credentials.load(home).airflow_password not in out
 
 
@@ -79,8 +87,11 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
     dataset = some(DatasetResult, digest="d1", num_clips={"train": 180, "val": 40})
     store.write(Layout("s3://retake").latest_dataset, dataset)
     for number in (1, 2):
-        decision = some(DecisionRecord, model_name="retake-tsn", champion_after=number + 1)
+        decision = some(DecisionRecord, model_name="retake-tsn", champion_after=number + 1, provisional=True)
         store.write(Layout("s3://retake").champion_move("retake-tsn", number), ChampionMove(number=number, decision=decision, key="k"))
+    plan = some(PlanResult, model_name="retake-tsn", decision_uri="s3://retake/runs/r/decisions/d")
+    store.write(Layout("s3://retake").latest_plan, plan)
+    store.write(Decision(plan.decision_uri).decide, some(DecideResult, model_name="retake-tsn", version=4))
     monkeypatch.setattr(commands, "open_store", lambda *_: store)
     people.add(home, "anna", "labeller")
     assert commands.main(["status"]) == 0
@@ -88,7 +99,7 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
         "retrain: running for 2 h 00 min: train, predict waits for a slot of the pool gpu, which another step has",
         "predict_videos: queued for 2 h 00 min: train, predict waits for a slot of the pool gpu, which another step has",
         "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
-        "s3://retake: champion of retake-tsn is version 3",
+        "s3://retake: champion of retake-tsn is version 3, provisional; the latest is version 4",
         "users: admin, anna (labeller)",
     ]
 
