@@ -126,7 +126,8 @@ class Answers:
             # Written first, they tell the time of the store.
             self._lent.lend(mine, reader.name)
             chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
-            self._lent.lend({*mine, *(clip["uid"] for clip in chosen if clip["reading"] == "first")}, reader.name)
+            if more := {clip["uid"] for clip in chosen if clip["reading"] == "first"}:
+                self._lent.lend(mine | more, reader.name)
         return {"clips": chosen}
 
     def clip(self, reader: Reader, uid: str) -> Json:
@@ -142,7 +143,10 @@ class Answers:
 
     def film(self, uid: str) -> bytes:
         """Read the file of a clip."""
-        return self._desk.store.read_bytes(self._found(uid)[1].uri)
+        try:
+            return self._desk.store.read_bytes(self._found(uid)[1].uri)
+        except MissingObject:
+            raise NotThere("the film of this clip is gone; reload the page") from None
 
     def video(self, reader: Reader, video: str) -> Json:
         """Describe a video: clips, labels of any origin, and suggested actions.

@@ -7,6 +7,7 @@ a request is read, and no other waits for it. The page loads nothing from elsewh
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -106,8 +107,9 @@ def _of_store(
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
     app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
     reads, writes = turns
-    for router in (_page(desk, others), static_files(STATIC), _reads(desk, of_cut, reader)):
+    for router in (_page(desk, others), static_files(STATIC), _reads(of_cut, reader)):
         app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
+    app.include_router(_state(desk, of_cut, reader, reads), dependencies=[Depends(begin)])
     app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin)])
     return app
 
@@ -145,15 +147,22 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _reads(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
+def _state(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]], turn: Turn) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/state")
+    async def state(answers: Annotated[Answers, Depends(of_cut)], asks: Annotated[Reader, Depends(reader)], known: str = "") -> Response:
+        await desk.first_view(WAIT_SECONDS)
+        async with asynccontextmanager(turn)():
+            return await run_in_threadpool(lambda: JSONResponse(answers.state(asks, known)))
+
+    return router
+
+
+def _reads(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
     router = APIRouter()
     who = Annotated[Reader, Depends(reader)]
     about = Annotated[Answers, Depends(of_cut)]
-
-    @router.get("/state")
-    async def state(answers: about, asks: who, known: str = "") -> Response:
-        await desk.first_view(WAIT_SECONDS)
-        return await run_in_threadpool(lambda: JSONResponse(answers.state(asks, known)))
 
     @router.get("/queue")
     def queue(

@@ -6,7 +6,7 @@ The clips that a person has before them are one object in the store, so that thi
 import hashlib
 import threading
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tasks.errors import BadInput
 from tasks.results.labelling import Lease
@@ -28,10 +28,12 @@ class Lent:
         self._log = Layout(store_uri).label_log
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them in the last minutes before this person's lease."""
+        """List the clips that others have had before them in the last minutes before the latest lease, such as this person's."""
         written = {one.uri: datetime.fromisoformat(one.modified) for one in self._store.list(self._log.leases)}
-        since = written.pop(self._lease(person).uri) - timedelta(seconds=LENT_SECONDS)
-        leases = [uri for uri, modified in written.items() if modified > since]
+        latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
+        # A listing may come without what was written just now.
+        written.pop(self._lease(person).uri, None)
+        leases = [uri for uri, modified in written.items() if latest - modified < timedelta(seconds=LENT_SECONDS)]
         return {uid for uri in leases[:NUM_PEOPLE] for uid in self._uids(uri)}
 
     def lend(self, uids: Iterable[str], person: str) -> None:

@@ -170,17 +170,20 @@ def posted(app, who: str | None, said, path="/statements"):
 def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatch):
     app, said = anna.client.app, json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
 
+    monkeypatch.setattr("tasks.labelling.app.BODY_SECONDS", 600)
+
     async def statuses():
-        begun, over = [], asyncio.Event()
+        begun, all_begun, over = [], asyncio.Event(), asyncio.Event()
 
         async def slowly():
             begun.append(1)
+            if len(begun) == len(slow):
+                all_begun.set()
             yield b"{"
             await over.wait()
 
         slow = [posted(app, "anna", slowly()) for _ in range(30)]
-        while len(begun) < len(slow) and not any(one.done() for one in slow):
-            await asyncio.sleep(0)
+        await asyncio.wait([asyncio.ensure_future(all_begun.wait()), *slow], return_when=asyncio.FIRST_COMPLETED)
         others = [(await posted(app, *one)).status_code for one in ((None, slowly()), (MAY_LOOK, slowly()), ("anna", said))]
         assert len(begun) == len(slow), "nothing is read of who may not write"
         over.set()
@@ -217,6 +220,39 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
         return [other.status_code, read.status_code, (await first).status_code]
 
     assert asyncio.run(statuses()) == [503, 200, 200]
+
+
+def test_reads_have_a_limit_and_who_waits_for_the_first_view_is_not_at_work(store, uid, monkeypatch):
+    for name, value in (("MAX_READS", 1), ("TURN_SECONDS", 0.01), ("WAIT_SECONDS", 600)):
+        monkeypatch.setattr(f"tasks.labelling.app.{name}", value)
+    at_work = {name: (Event(), Event()) for name in ("folders", "read_bytes")}
+
+    def slow(name):
+        do, (begun, go_on) = getattr(store, name), at_work[name]
+
+        def wait(uri):
+            if name == "folders" or uri == FILM:
+                begun.set()
+                assert go_on.wait(20)
+            return do(uri)
+
+        monkeypatch.setattr(store, name, wait)
+
+    async def statuses():
+        client = AsyncClient(
+            transport=ASGITransport(make_app([Desk(store, STORE)], person, 0)), base_url="http://page", headers={"cookie": "who=anna"}
+        )
+        seen = []
+        for path, name in (("/state", "folders"), (f"/clips/{uid}.mp4", "read_bytes")):
+            slow(name)
+            first, (begun, go_on) = asyncio.ensure_future(client.get(path)), at_work[name]
+            assert await asyncio.to_thread(begun.wait, 20)
+            other = await client.get("/static/label.js")
+            go_on.set()
+            seen.append((other.status_code, (await first).status_code))
+        return seen
+
+    assert asyncio.run(statuses()) == [(200, 200), (503, 200)]
 
 
 def test_every_answer_forbids_other_scripts(anna):
@@ -401,7 +437,7 @@ def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
     assert anna.get("/build")["num_new"] == num_new, "the file's label is not new"
 
 
-def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben):
+def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben, monkeypatch):
     mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
     assert mine.isdisjoint(clip["uid"] for clip in ben.get("/queue", limit=4)["clips"])
     more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
@@ -409,6 +445,9 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     assert {clip["uid"] for clip in Visitor(store, "cleo").queue()} == mine | more
     store.now += timedelta(seconds=LENT_SECONDS)
     assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == mine, "hers are the first, and she has gone"
+    listed = store.list
+    monkeypatch.setattr(store, "list", lambda prefix: [] if "/lent/" in prefix else listed(prefix))
+    assert anna.queue(), "a listing without the newest objects stops nobody"
 
 
 def test_an_interval_labels_the_clips_that_it_covers(store, anna):
@@ -515,8 +554,9 @@ def test_people_choose_among_ways_of_cutting(store):
     assert [anna.get("/state", cut=cut)["counts"]["num_mine"] for cut in (recipe, "", "unknown")] == [1, 1, 1]
 
 
-def test_what_is_not_there_is_not_found(anna):
-    assert {anna.client.get(path).status_code for path in ("/clips/x.mp4", "/clips/x", "/videos/x")} == {404}
+def test_what_is_not_there_is_not_found(store, anna, uid):
+    del store.objects[FILM]
+    assert {anna.client.get(path).status_code for path in ("/clips/x.mp4", "/clips/x", "/videos/x", f"/clips/{uid}.mp4")} == {404}
 
 
 def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):
