@@ -17,11 +17,15 @@ export function buildPanel() {
   let timer = null;
   let run = null;
 
-  changes.addEventListener("change", () => (by("build-open").disabled = !session.ready));
+  changes.addEventListener("change", () => {
+    by("build-open").disabled = !session.ready;
+    if (by("build").open) tell();
+  });
   by("build-open").addEventListener("click", async () => {
     openDialog(by("build"));
-    facts();
-    tell(await last());
+    const of = run;
+    const [id] = await Promise.all([goingRetrain(), tell()]);
+    if (id && of === run && !by("build-start").disabled) next(id);
     if (run) return;
     try {
       const { dag_runs } = await get(`${DAG}/dagRuns`, { order_by: "-run_after", limit: 1 });
@@ -49,13 +53,10 @@ export function buildPanel() {
     return lastBuild(session.buildOptions.store).catch(() => null);
   }
 
-  async function facts() {
-    const { last_recipe, last_estimate, num_clips, num_new } = await get("build").catch(() => ({}));
-    if (num_clips === undefined) return;
-    by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${num_new.toLocaleString("en")} of them labelled here since the last build.`, last_recipe ? ` The last training had ${last_recipe} (${last_estimate}).` : "");
-  }
-
-  function tell(build) {
+  async function tell() {
+    const [build, { last_recipe, last_estimate, num_clips, num_new }] = await Promise.all([last(), get("build").catch(() => ({}))]);
+    const news = build && num_new === 0 ? "none of them labelled here since the last build: if nothing else is new, a build changes nothing" : `${num_new?.toLocaleString("en")} of them labelled here since the last build`;
+    if (num_clips !== undefined) by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${news}.`, last_recipe ? ` The last training had ${last_recipe} (${last_estimate}).` : "");
     const how = build ? [" with the options of the ", h("a", { href: runPage("build_dataset", build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }
@@ -82,6 +83,7 @@ export function buildPanel() {
       by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
       if (isGoing) timer = setTimeout(poll, POLL_MS);
       else if (state.state === "success" && !isSame) follower(NUM_LOOKS, dataset?.start_date);
+      if (!isGoing) tell();
     } catch (error) {
       if (of !== run) return;
       say(`${problem(error)} Asking again …`);
@@ -95,8 +97,12 @@ export function buildPanel() {
     const of = run;
     const id = await goingRetrain(since);
     if (of !== run) return;
-    by("build-next").replaceChildren(h("a", { href: runPage("retrain", id), target: "_top" }, id ? "retrain is running: open its run" : "Open the runs of retrain"));
+    next(id);
     if (!id && numLooks > 1) timer = setTimeout(() => follower(numLooks - 1, since), POLL_MS);
+  }
+
+  function next(id) {
+    by("build-next").replaceChildren(h("a", { href: runPage("retrain", id), target: "_top" }, id ? "retrain is running: open its run" : "Open the runs of retrain"));
   }
 
   function show(state, tasks, isPaused) {

@@ -26,6 +26,10 @@ export function classesView(outbox) {
     renew(by("near"), ...session.near.map(pair));
     const merges = session.merges.toReversed();
     renew(by("merges"), ...merges.map(merge), ...(merges.length ? [] : [h("li", { class: "note" }, "None.")]));
+    perClass();
+  }
+
+  function perClass() {
     by("per-class-tables").replaceChildren(counts("Verbs", session.verbs), counts("Nouns", session.nouns));
   }
 
@@ -214,6 +218,6 @@ export function classesView(outbox) {
       reload();
     },
     hide: () => (isOpen = false),
-    saved: () => isOpen && reload(),
+    saved: () => (isOpen ? reload() : perClass()),
   };
 }

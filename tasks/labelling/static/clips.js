@@ -196,11 +196,12 @@ export function clipsView(outbox) {
 
   function endParts() {
     const later = list.filter((clip) => !isAnswered(clip)).length;
-    if (later) return [`No other clip is left; ${count(later, "clip")} had no answer. Go back with Backspace.`];
+    const build = session.mayWrite && h("button", { type: "button", onclick: () => by("build-open").click() }, "Build a dataset");
+    if (later) return [`No other clip is left; ${count(later, "clip")} had no answer. Go back with Backspace. `, filters.isDefault() && build];
     if (!filters.isDefault()) return ["No clip is left with these filters."];
     return [
       "All clips have an answer. Thank you. ",
-      session.mayWrite && h("button", { type: "button", onclick: () => by("build-open").click() }, "Build a dataset"),
+      build,
       h("a", { href: runPage("retrain", retrain), target: "_top" }, retrain ? "retrain is running: open its run" : "Open the runs of retrain"),
     ];
   }

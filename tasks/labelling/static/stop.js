@@ -20,7 +20,7 @@ export function stopPanel() {
       const runs = await unfinished();
       by("stop-runs").replaceChildren(...runs.map((run) => line(run, `${run.state} since ${moment(run.start_date ?? run.queued_at ?? run.run_after)}`)));
       by("stop-start").disabled = !runs.length;
-      say(runs.length ? "" : "No run is unfinished.");
+      say(runs.length ? "" : "No ingest, build or retrain is unfinished.");
     } catch (error) {
       say(problem(error));
     }

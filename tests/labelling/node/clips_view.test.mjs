@@ -298,7 +298,8 @@ test("the end is told, with the clips that had no answer, and new clips are show
   server.state.version = "1";
   const page = await Visitor.open(server);
   await page.press("PageDown", "Enter");
-  assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace.");
+  assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace. Build a dataset");
+  assert.match(page.text("per-class-tables"), /^Verbsput2take1/);
   await page.press("Backspace", "Backspace", "Enter", "PageDown");
   assert.equal(page.text("clip-end"), "All clips have an answer. Thank you. Build a datasetOpen the runs of retrain");
   assert.equal(page.document.querySelector("#clip-end a").href, "/dags/retrain/runs");

@@ -483,6 +483,7 @@ describe("Classes", () => {
 describe("Build dataset", () => {
   async function open({ runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
     const server = serverState();
+    server.state.version = "1";
     const states = ["queued", "running", "success"];
     const posted = [];
     server.answers = {
@@ -505,7 +506,9 @@ describe("Build dataset", () => {
   test("the first dataset is built with the options of the page, and its run is followed", async () => {
     const retrain = { dag_run_id: "asset__1", state: "queued", run_after: "2026-01-01T00:05:01Z" };
     const older = { dag_run_id: "asset__0", state: "running", run_after: "2026-01-01T00:04:00Z" };
-    const { page, posted } = await open({ retrains: [[older], [retrain, older]] });
+    const runs = [];
+    const { page, posted } = await open({ runs, retrains: [[older], [older], [retrain, older]] });
+    assert.equal(page.text("build-next"), "retrain is running: open its run");
     assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s).");
     assert.match(page.text("build-then"), /with its default options, because no build/);
     await page.click("build-start");
@@ -514,14 +517,20 @@ describe("Build dataset", () => {
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
     await page.wait(2500);
     assert.match(page.text("build-progress"), /^Running …split/);
+    runs.push({ dag_run_id: "manual__1+00:00", run_type: "manual", conf: {} });
     await page.wait(2500);
     assert.match(page.text("build-progress"), /^The dataset is built\./);
+    assert.match(page.text("build-then"), /with the options of the last build/);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [false, "Build dataset"]);
     assert.equal(page.document.querySelector("#build-progress a").href, "/dags/build_dataset/runs/manual__1%2B00%3A00");
     const next = () => page.document.querySelector("#build-next a").href;
     assert.equal(next(), "/dags/retrain/runs");
     await page.wait(2500);
     assert.equal(next(), "/dags/retrain/runs/asset__1");
+    page.server.build.num_new = 2;
+    page.server.state.version = "2";
+    await page.wait(3000);
+    assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/, "as soon as the server knows of the build");
   });
 
   test("the next dataset is built as the last one, from the clips that are on the page", async () => {
@@ -530,6 +539,9 @@ describe("Build dataset", () => {
     assert.equal(page.document.querySelector("#build-then a").href, "/dags/build_dataset/runs/last");
     await page.click("build-start");
     assert.deepEqual(posted[0].conf, { ...conf, clip_seconds: 1 });
+    page.server.build.num_new = 0;
+    for (let number = 0; number < 2; number += 1) await page.wait(2500);
+    assert.match(page.text("build-facts"), /^40 labelled clips, none of them labelled here since the last build: if nothing else is new, a build changes nothing\./);
   });
 
   test("a training that is found late is not shown with the next build", async () => {
@@ -603,7 +615,7 @@ describe("Stop", () => {
 
   test("where no run is unfinished, there is nothing to press", async () => {
     const { page } = await open([[]]);
-    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["No run is unfinished.", true]);
+    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["No ingest, build or retrain is unfinished.", true]);
   });
 
   test("a person who may not end runs learns it", async () => {
