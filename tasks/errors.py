@@ -57,7 +57,10 @@ class MissingObject(BadInput):
 
 
 class NotThere(RetakeError):
-    """A person asks the labelling page for a clip, a video or a statement that does not exist; nothing is wrong with the store."""
+    """The labelling page has no such clip, video or statement.
+
+    A person asked for it; nothing is wrong with the store.
+    """
 
 
 class Unavailable(RetakeError):

@@ -37,10 +37,11 @@ class SplitAssignment(Record):
 
 
 def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
-    """Assign the sources of labelled clips to splits. `kept` has earlier splits of sources by name and of videos by hash.
+    """Assign the sources of labelled clips to splits.
 
-    A video in `kept` never moves, even if its source was renamed; a source takes the split of its videos, else its own.
-    Train has every verb, noun and action of val and test. Shares of labelled clips are met as closely as whole sources allow.
+    `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
+    source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of val and test. Shares
+    of labelled clips are met as closely as whole sources allow.
 
     Raises:
         BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
@@ -123,7 +124,10 @@ def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: Spl
 
 
 def _idle_test(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
-    """List the clips of a test split in which no action happens at all: it would decide on nothing."""
+    """List the clips of a test split in which no action happens at all.
+
+    It would decide on nothing.
+    """
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 
