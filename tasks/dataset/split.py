@@ -77,12 +77,17 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
     )
 
 
+def no_label(num_clips: int) -> str:
+    """Say that no clip has a label, and how to give one."""
+    return (
+        f"none of {plain_count(num_clips, 'clip')} has a label yet: label some on the page Label, name folders as in 'put meat' or 'wave', "
+        "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
+    )
+
+
 def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) -> None:
     if not labelled:
-        raise BadDataset(
-            f"none of the {plain_count(num_clips, 'clip')} has a label: name folders as in 'put meat' or 'wave', "
-            "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
-        )
+        raise BadDataset(no_label(num_clips))
     actions = {clip.action for clip in labelled}
     if len(actions) == 1:
         raise BadDataset(

@@ -1,9 +1,13 @@
-"""Label all clips of one recipe by the folders, annotation files and the labelling page of a store, as they are now."""
+"""Label all clips of one recipe by the labels that a store has now.
+
+They are of folders, annotation files and the page Label.
+"""
 
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from tasks.dataset.labels import Labelling, label_clips
 from tasks.dataset.page_files import with_page_labels
@@ -36,7 +40,10 @@ class Given:
 
 @dataclass(frozen=True)
 class LabelledStore:
-    """The labels of all clips of one recipe, and what they were found with: the videos with their clips, what people gave, and the ids so far."""
+    """Hold the labels of all clips of one recipe, and their inputs.
+
+    Those are the videos with their clips, the labels that people gave, and the ids so far.
+    """
 
     labelling: Labelling
     cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
@@ -51,7 +58,9 @@ def given_labels(store: Store, store_uri: str) -> Given:
 
 
 def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:
-    """Label every clip that was cut with `segment` without writing anything; words without an id keep none.
+    """Label every clip that was cut with `segment`.
+
+    Nothing is written, and words without an id keep none.
 
     Without the page, folders and files alone label; a file that calls the rest of a video nothing still leaves out what the page is about.
 
@@ -59,8 +68,8 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
         BadInput: no video has been cut by this recipe.
     """
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        found = list(pool.map(lambda probe: _read(store, store_uri, segment, probe), probe_objects(store, store_uri)))
-    cut = [(record, files) for record, files in found if files]
+        videos = list(pool.map(partial(_read, store, store_uri, segment), probe_objects(store, store_uri)))
+    cut = [(record, files) for record, files in videos if files]
     clips = [clip for _, files in cut for clip in _clips(files)]
     if not cut:
         raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
@@ -92,5 +101,5 @@ def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredOb
 
 def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
     """List the clips of a video by time; of two that show the same, the one of the grid."""
-    found = {clip.uid: clip for file in reversed(files) for clip in file.clips}
-    return sorted(found.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
+    clips = {clip.uid: clip for file in reversed(files) for clip in file.clips}
+    return sorted(clips.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))

@@ -233,8 +233,8 @@ def test_a_test_set_that_cannot_be_had_is_told(clips_of):
 @pytest.mark.parametrize(
     ("data", "kept", "message"),
     [
-        ({"a": [None, None]}, {}, "none of the 2 clips has a label.*uid,verb,noun"),
-        ({}, {}, "none of the 0 clips"),
+        ({"a": [None, None]}, {}, "none of 2 clips has a label yet: .*page Label.*'put meat'.*uid,verb,noun"),
+        ({}, {}, "none of 0 clips"),
         ({"a": ["put meat"] * 3, "b": ["put meat"]}, {}, "all 4 labelled clips show 'put meat'.*label another"),
         ({"a": [IDLE], "b": [IDLE], "c": [IDLE]}, {}, "all 3 labelled clips show 'nothing'; training needs at least two actions"),
         ({"a": ["put meat", "take bag"]}, {}, "come from one source video. Add at least 1 more .* that shows 'put meat' or 'take bag'"),

@@ -4,7 +4,7 @@ from collections import Counter
 
 from tasks.contracts.build_dataset import SPLIT, SplitArguments
 from tasks.dataset.manifest import usable_clips
-from tasks.dataset.split import SplitAssignment, assign_splits
+from tasks.dataset.split import SplitAssignment, assign_splits, no_label
 from tasks.dataset.split_file import read_split_csv, write_split_csv
 from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
@@ -13,7 +13,6 @@ from tasks.results.record import SPLITS
 from tasks.steps._step import finish, log
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
-from tasks.wording import plain_count
 
 MAX_TRIES = 10
 
@@ -28,9 +27,7 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
     """
     labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
     if not any(clip.action for clip in labels.clips):
-        raise NothingToDo(
-            f"none of {plain_count(len(labels.clips), 'clip')} has a label yet: label some on the page Label, or see docs/labels.md"
-        )
+        raise NothingToDo(no_label(len(labels.clips)))
     uri = Layout(arguments.store).split_file
     assignment, used = _remembered(labels, arguments.picked(SplitOptions), uri, store)
     splits = assignment.split_by_source

@@ -12,7 +12,6 @@ from tasks.keys import content_key, cutting_key, recipe_of
 from tasks.media.cutting import batch_size
 from tasks.media.intake import Taker
 from tasks.media.label_inputs import video_records
-from tasks.media.label_log import count_entries
 from tasks.media.labelled_clips import label_now
 from tasks.media.labelled_intervals import PredictedVideos, labelled_intervals
 from tasks.media.offers import Offer, offers
@@ -90,7 +89,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
-    latest = latest_labels(arguments.store, segment if trained.cut == "intervals" else trained, store)
+    latest = labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
     sources = _sources(manifests, latest)
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
     labels = _labels(videos.taken, manifests, latest)
@@ -256,16 +255,14 @@ def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
     return sorted(videos, key=lambda video: (video.name, video.video))
 
 
-def latest_labels(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
-    """Read the labels of the last build, or label anew where the page Label has more since; nothing is written."""
-    labels = Layout(store_uri).labels(recipe_of(segment))
-    built = store.read(labels.clips) if store.exists(labels.clips.uri) else None
-    num_known = store.read(labels).num_statements if store.exists(labels.uri) else 0
-    if count_entries(store, store_uri) > num_known:
-        try:
-            return label_now(store, store_uri, segment, built.options if built else LabelOptions()).labelling.clips
-        except BadInput as error:
-            log.warning("labels of the page Label since the last build are left out: %s", error)
+def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
+    """Label all clips anew, by the options of the last build; nothing is written."""
+    clips = Layout(store_uri).labels(recipe_of(segment)).clips
+    built = store.read(clips) if store.exists(clips.uri) else None
+    try:
+        return label_now(store, store_uri, segment, built.options if built else LabelOptions()).labelling.clips
+    except BadInput as error:
+        (log.warning if built else log.info)("labels since the last build are left out: %s", error)
     return built.clips if built else ()
 
 

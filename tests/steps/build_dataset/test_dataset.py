@@ -41,7 +41,7 @@ def test_labels_that_make_no_dataset(bench, names, told):
 
 def test_without_any_label_there_is_nothing_to_do(bench):
     taken_in(bench.store, ("a.mp4", "b.mp4"))
-    with pytest.raises(NothingToDo, match="none of 2 clips has a label yet: label some on the page Label"):
+    with pytest.raises(NothingToDo, match=r"none of 2 clips has a label yet: .*page Label.*'put meat'.*uid,verb,noun"):
         bench.split()
 
 

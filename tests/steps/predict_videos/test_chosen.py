@@ -11,7 +11,7 @@ from tasks.results.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.results.training import PlanResult, WeightsResult
 from tasks.steps.build_dataset import label
 from tasks.steps.predict_videos._chosen import Found, baseline_of, registered
-from tasks.steps.predict_videos.predict_plan import _against, latest_labels
+from tasks.steps.predict_videos.predict_plan import _against, labels_today
 from tasks.steps.retrain.plan import evaluations
 from tasks.steps.retrain.register import _served
 from tasks.store.layout import Dataset
@@ -142,22 +142,26 @@ def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named(shelf):
     assert missing == ("the baseline of m version 1: its heads are untrained, so it would answer by chance",)
 
 
-def test_labels_of_the_page_count_from_the_moment_they_are_given(shelf):
+def test_labels_count_from_the_moment_they_are_given(shelf):
     store, cut, log = "s3://retake", SegmentOptions(), Writer()
-    clip = clip_record(video_of("a.mp4"))
-    cut_into(shelf, clip.video, (clip,))
+    clip, other = (clip_record(video_of("a.mp4"), i) for i in range(2))
+    cut_into(shelf, clip.video, (clip, other))
+
+    def actions():
+        before = dict(shelf.objects)
+        labels = [labelled.action for labelled in labels_today(store, cut, shelf)]
+        assert shelf.objects == before
+        return labels
 
     def said(verb):
         log.clip(clip, verb, "meat")
         append(shelf, store, log.entries[-1].statement, len(log.entries) - 1)
-        before = dict(shelf.objects)
-        found = [one.action for one in latest_labels(store, cut, shelf)]
-        assert shelf.objects == before
-        return found
+        return actions()
 
-    assert latest_labels(store, cut, shelf) == ()
-    assert said("put") == ["put meat"]
+    assert said("put") == ["put meat", None]
     label.run(LabelArguments(store=store), shelf)
-    assert [one.action for one in latest_labels(store, cut, shelf)] == ["put meat"]
-    assert said("take") == ["take meat"]
-    assert latest_labels(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"
+    assert actions() == ["put meat", None]
+    shelf.write_bytes(f"{store}/annotations/a.csv", f"uid,verb,noun\n{other.uid},wash,meat\n".encode())
+    assert actions() == ["put meat", "wash meat"], "a file that no build has read"
+    assert said("take") == ["take meat", "wash meat"]
+    assert labels_today(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"
