@@ -9,8 +9,9 @@ Nothing is registered or promoted here.
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Red*: there is no such version, both are the same network, or too few clips are left; the log gives the numbers. Label clips of new films.
-- *Pink, skipped*: there is no dataset yet.
+- *Red*: there is no such version, both are the same network, or too few clips are left and no report compares them; the log
+  gives the numbers. Label clips of new films.
+- *Pink, skipped*: there is no dataset yet, or too few clips are left and a report of `retrain` compares both; the log has its address.
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU.
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.errors import MissingObject
 from tasks.local.airflow_api import AirflowApi
-from tasks.local.follow import FollowedRun
+from tasks.local.choices import Choices
+from tasks.local.follow import FollowedRun, follow_run
+from tasks.local.progress import Screen
 from tasks.next_steps import Facts, next_steps
 from tasks.report.page_scores import facts_of
 from tasks.results.dataset import DatasetResult, LabelResult
@@ -35,6 +37,21 @@ def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> It
         yield from _dataset_lines(api, run)
     yield from _retrain_lines(api, store, followed[-1])
     yield from _next_lines(api, store, followed)
+
+
+def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
+    """Run `ingest_videos` to its end, and say how to go on; errors as of `follow_run`."""
+    run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
+    screen.close()
+    for line in ingested(api, run):
+        screen.say(line)
+
+
+def ingested(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
+    """Yield the lines of an ingest alone, of which the last names the page Label."""
+    yield from list(_ingest_lines(api, run)) or ["nothing new"]
+    url = label_url(api.task_page(run.ref, run.tasks[0]))
+    yield f"label the clips without a label: {url}; where labels are new, Airflow starts build_dataset and retrain"
 
 
 def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:

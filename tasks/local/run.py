@@ -13,11 +13,11 @@ from pathlib import Path
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
-from tasks.local.follow import POLL_SECONDS, follow_chain, follow_run, shown, wait_for_dags
+from tasks.local.follow import POLL_SECONDS, follow_chain, shown, wait_for_dags
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.people import Person
 from tasks.local.progress import Screen, clock, screen_for
-from tasks.local.report import report
+from tasks.local.report import follow_ingest, report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
 from tasks.model.gpus import num_gpus
 from tasks.results.decision import ChampionMove
@@ -77,9 +77,7 @@ def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
-            code = shown(screen, lambda: follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, []))
-    if code == 0:
-        screen.say("ingested; if anything was new, Airflow starts build_dataset and retrain")
+            code = shown(screen, lambda: follow_ingest(api, choices, screen))
     say_where(home, servers, screen)
     return code
 

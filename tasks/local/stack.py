@@ -13,9 +13,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.airflow_api import AirflowApi, is_healthy
 from tasks.local.choices import Choices, check_folder, parse
-from tasks.local.follow import follow_run, shown, wait_for_dags
+from tasks.local.follow import shown, wait_for_dags
 from tasks.local.home import REPOSITORY
 from tasks.local.progress import Screen, screen_for
+from tasks.local.report import follow_ingest
 from tasks.settings import StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -110,10 +111,7 @@ def ingest_folder(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> i
     screen.say(f"{count(num_kept, 'file')} in {place.folder_uri}, {num_uploaded:,} of them new")
     with stack.airflow() as api:
         wait_for_dags(api)
-        run = api.trigger("ingest_videos", Choices(store=store_uri, sources=[], options=options).conf("ingest_videos"))
-        code = shown(screen, lambda: follow_run(api, run, screen, []))
-    if code == 0:
-        screen.say("ingested; if anything was new, Airflow starts build_dataset and retrain")
+        code = shown(screen, lambda: follow_ingest(api, Choices(store=store_uri, sources=[], options=options), screen))
     screen.say(f"Airflow  {stack.airflow_address}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
     screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
     return code

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
-from tasks.local.report import REMEDY, report
+from tasks.local.report import REMEDY, ingested, report
 from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.results.record import SetAside
@@ -74,6 +74,23 @@ TABLE = {
     f"{DECISION_URI}compare/comparison.txt": "| verb | 0.60 |",
     REPORTED.metrics_uri: metrics_of(without_objects(), champion_version=None),
 }
+
+
+@pytest.mark.parametrize(
+    ("results", "first"),
+    [
+        (
+            {"summarise": SUMMARY},
+            ["3 video files: 2 different videos, 1 set aside; 9 clips", "set aside: 1", "  notes.mp4: no video stream"],
+        ),
+        ({}, ["nothing new"]),
+    ],
+)
+def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
+    next_step = (
+        "label the clips without a label: http://airflow/retake/label/; where labels are new, Airflow starts build_dataset and retrain"
+    )
+    assert list(ingested(Api(results), INGESTED)) == [*first, next_step]
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():

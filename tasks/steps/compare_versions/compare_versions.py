@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from tasks.contracts.compare_versions import COMPARE_VERSIONS, CompareVersionsArguments
 from tasks.dataset.video_names import named_clips
-from tasks.errors import BadConfiguration, BadInput
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.evaluation.answers import answers_of
 from tasks.evaluation.confusion import confusions
 from tasks.evaluation.latency import peak_memory_bytes
@@ -33,7 +34,7 @@ from tasks.steps.retrain._one_engine import Choice, common_choice
 from tasks.steps.retrain._ready import Ready, make_ready
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.runs import Run, run_holding
+from tasks.store.runs import Decision, Run, run_holding
 from tasks.wording import count
 
 MIN_LEFT = 2
@@ -60,7 +61,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     Raises:
         BadConfiguration: both are one network.
         BadInput: there is no such network, its training clips are not known, or too few clips are left.
-        NothingToDo: there is no dataset yet.
+        NothingToDo: there is no dataset yet, or too few clips are left and a report compares both.
     """
     output = COMPARE_VERSIONS.address(arguments)
     dataset = find_dataset(store, arguments.store, arguments.dataset)
@@ -69,7 +70,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     shas = [one.found.checkpoint_sha256 for one in versions]
     if shas[0] == shas[1]:
         raise BadConfiguration(f"first and second are one network, {versions[0].found.label}; name another version")
-    clips, selection = _left(arguments.split, manifest, versions)
+    clips, selection = _left(arguments.split, manifest, versions, store)
     evaluate = arguments.picked(EvaluateOptions)
     # An alias moves, and so does the latest dataset; equal clips and networks have the same key, so that links to the page stay valid.
     key = content_key(
@@ -100,11 +101,12 @@ def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> t
     return tuple(clip for clip in clips if clip.source not in sources)
 
 
-def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[tuple[DatasetClip, ...], str]:
+def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: Store) -> tuple[tuple[DatasetClip, ...], str]:
     """Select the clips to score, and say how many there are and why.
 
     Raises:
         BadInput: too few clips with an action, or too few source videos, are left.
+        NothingToDo: likewise, but a report of a training compares both.
     """
     labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
     left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
@@ -117,11 +119,24 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version]) -> tuple[
         f"networks or chose among its epochs. They are left out."
     )
     if min(len(acting), num_sources) < MIN_LEFT:
-        raise BadInput(
+        few = (
             f"{text} {count(len(acting), 'clip')} with an action, of {count(num_sources, 'source video')}, {'is' if len(acting) == 1 else 'are'} left, "
-            f"and a comparison takes {MIN_LEFT} of each; label clips of films that neither was trained on, and run build_dataset"
+            f"and a comparison takes {MIN_LEFT} of each"
         )
+        if url := _reported(versions, store):
+            raise NothingToDo(f"{few}; the report of retrain compares both on the clips that decided: {url}")
+        raise BadInput(f"{few}; label clips of films that neither was trained on, and run build_dataset")
     return clips, text
+
+
+def _reported(versions: Sequence[Version], store: Store) -> str | None:
+    """Find the report of a training that was compared with the other network."""
+    for ours, theirs in permutations(versions):
+        report = Decision(ours.plan.decision_uri).report
+        opponents = [other.checkpoint_sha256 for other in (ours.plan.champion, ours.plan.previous) if other]
+        if theirs.found.checkpoint_sha256 in opponents and store.exists(report.uri):
+            return store.read(report).report_url
+    return None
 
 
 def _caution(result: EvaluateResult) -> str:

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from tasks.errors import BadConfiguration, BadInput
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.model.checkpoints import save
 from tasks.model.class_names import no_names
 from tasks.model.engines.scorer import make_scorer
@@ -12,7 +12,9 @@ from tasks.model.spec import spec_of
 from tasks.options import TrainOptions, Weights
 from tasks.results.comparison import Comparison
 from tasks.results.dataset import DatasetResult
+from tasks.results.evaluation import ReportResult
 from tasks.results.fusion import Member
+from tasks.results.training import Champion
 from tasks.steps.compare_versions.compare_versions import unseen
 from tasks.steps.retrain import _ready
 from tasks.store.layout import Layout
@@ -175,6 +177,16 @@ def test_what_cannot_be_compared_is_refused_with_the_numbers(versions):
     with pytest.raises(
         BadInput, match=r"Of the 2 labelled clips of its split test, 0 are .* 2 clips with an action, of 1 source video, are left"
     ):
+        versions.compare(split="test")
+    report = some(ReportResult, report_url="http://mlflow/report.html")
+    versions.store.write(Layout(STORE).run(SECOND).decision("d").report, report)
+    with pytest.raises(BadInput, match="are left"):
+        versions.compare(split="test")
+    plan = versions.store.read(Layout(STORE).run(SECOND).decision("d").plan)
+    sha256 = versions.store.stat(Layout(STORE).run(FIRST).train.best).etag
+    champion = some(Champion, checkpoint_sha256=sha256, flows=(), sounds=())
+    versions.store.write(Layout(STORE).run(SECOND).decision("d").plan, plan.model_copy(update={"champion": champion}))
+    with pytest.raises(NothingToDo, match=r"0 are .* report of retrain compares both on the clips that decided: http://mlflow/report\.html"):
         versions.compare(split="test")
     versions.store.remove(Layout(STORE).dataset("newer").manifest.uri)
     with pytest.raises(BadInput, match="second: the clips that cook version 2 was trained on are not known"):
