@@ -29,6 +29,8 @@ MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""
 
 NUM_DIFFERING = 10
+MIN_DIVERGENCE = 0.005
+"""Bits. Less would read 0.00 bits."""
 MAX_STEM_BYTES = 160
 NUM_GUESSES = 3
 
@@ -164,7 +166,7 @@ class _Gatherer:
     def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
         divergence = float(said.divergences[i])
         # The clip number breaks ties in clip order, and keeps the heap from comparing `Differing`, which has no order.
-        if len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]:
+        if divergence < MIN_DIVERGENCE or (len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]):
             return
         found = Differing(
             uid=clips.uids[i],

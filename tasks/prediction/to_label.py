@@ -126,7 +126,8 @@ def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> 
         spread: distance to the nearest clip above it in the list, as a share of the median distance.
     """
     parts = [f"{clip.first} ({percent(clip.first_probability)}) or {clip.second} ({percent(clip.second_probability)})"]
-    if novelty_percentile is not None:
+    # A smaller share would read 0.0 %.
+    if (novelty_percentile or 0) >= 0.0005:
         parts.append(f"less similar to the training clips than {percent(novelty_percentile)} of the clips here")
     if spread < 0.5:
         parts.append("similar to a clip above")

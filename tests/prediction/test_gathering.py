@@ -2,11 +2,12 @@ import shutil
 import tracemalloc
 from contextlib import nullcontext
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from tasks.options import PredictOptions
-from tasks.prediction import gathering, to_label
+from tasks.prediction import answered, gathering, to_label
 from tasks.prediction.gathering import file_stem, gather
 from tasks.prediction.names import Names
 from tasks.prediction.scored import ROWS_PER_GROUP
@@ -77,6 +78,12 @@ def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
     assert {row["action_noun_class"] for _, row in pairs} == set("012345")
     for ours, _ in pairs:
         assert ours["action"] == f"verb-{ours['action_verb_class']} noun-{ours['action_noun_class']}"
+
+
+def test_clips_on_which_the_networks_do_not_differ_are_not_among_the_differences(gathered, monkeypatch):
+    monkeypatch.setattr(answered, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
+    found, _ = gathered((3, BOTH))
+    assert [one.divergence for one in found.differing] == [0.005]
 
 
 def test_a_video_without_the_second_networks_answers_has_the_models_alone(gathered):

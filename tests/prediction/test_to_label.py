@@ -87,3 +87,4 @@ def test_a_reason_tells_what_is_unsure_unlike_and_near():
     (unknown, _) = chosen(clips, np.eye(2, dtype=np.float32), np.array([0.9, 0.2]), None, 2)
     assert "training" not in unknown.reason
     assert second.score == 0.2
+    assert second.reason == "put meat (40.0 %) or take meat (30.0 %); similar to a clip above", "it is like the training clips"

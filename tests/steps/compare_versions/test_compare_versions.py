@@ -186,7 +186,9 @@ def test_what_cannot_be_compared_is_refused_with_the_numbers(versions):
     sha256 = versions.store.stat(Layout(STORE).run(FIRST).train.best).etag
     champion = some(Champion, checkpoint_sha256=sha256, flows=(), sounds=())
     versions.store.write(Layout(STORE).run(SECOND).decision("d").plan, plan.model_copy(update={"champion": champion}))
-    with pytest.raises(NothingToDo, match=r"0 are .* report of retrain compares both on the clips that decided: http://mlflow/report\.html"):
+    with pytest.raises(
+        NothingToDo, match=r"0 are .* report of retrain compares both on the clips that decided: http://mlflow/report\.html"
+    ):
         versions.compare(split="test")
     versions.store.remove(Layout(STORE).dataset("newer").manifest.uri)
     with pytest.raises(BadInput, match="second: the clips that cook version 2 was trained on are not known"):
