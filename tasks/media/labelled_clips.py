@@ -60,9 +60,7 @@ def given_labels(store: Store, store_uri: str) -> Given:
 def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:
     """Label every clip that was cut with `segment`.
 
-    Nothing is written, and words without an id keep none.
-
-    Without the page, folders and files alone label; a file that calls the rest of a video nothing still leaves out what the page is about.
+    Nothing is written, and words without an id keep none. Without the page, folders and files alone label; a file that calls the rest of a video nothing still leaves out what the page is about.
 
     Raises:
         BadInput: no video has been cut by this recipe.
