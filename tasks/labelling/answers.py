@@ -11,6 +11,7 @@ from typing import Any, Self
 from tasks.dataset.intervals import Span
 from tasks.dataset.near_names import near_pairs
 from tasks.dataset.statements import Ledger
+from tasks.dataset.vocabulary import NOUNS, VERBS
 from tasks.errors import MissingObject, NotThere
 from tasks.labelling.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.labelling.clips import Cut, PageClip
@@ -112,6 +113,7 @@ class Answers:
             "counts": counts.totals(reader.name),
             "verbs": counts.named(0),
             "nouns": counts.named(1),
+            "brought": {"verbs": list(VERBS), "nouns": list(NOUNS)},
             "frequent": actions[:NUM_FREQUENT],
             "videos": videos,
         }

@@ -22,6 +22,7 @@ export const session = {
   secondShare: 0,
   verbs: [],
   nouns: [],
+  brought: { verbs: [], nouns: [] },
   videos: [],
   digits: [],
   merges: [],
@@ -45,6 +46,7 @@ export async function refresh(isKnown = false) {
     session.cuts = state.cuts;
     session.counts = state.counts;
     session.videos = state.videos;
+    session.brought = state.brought;
     session.merges = classes.merges;
     session.near = classes.near;
     session.verbs = merged("verb", classes.verbs);

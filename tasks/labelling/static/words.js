@@ -7,9 +7,9 @@ import { currentName, session } from "./session.js";
 let numBoxes = 0;
 
 // Names that were merged are found, too: they lead to their new name.
-function namesOf(target, names) {
+function namesOf(target, names, brought) {
   const merged = session.merges.filter((merge) => merge.target === target).map((merge) => merge.name);
-  return [...new Set([...names.map((one) => one.name), ...merged])];
+  return [...new Set([...names.map((one) => one.name), ...merged, ...brought])];
 }
 
 /** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */
@@ -68,8 +68,9 @@ export class Words {
   #search() {
     this.hint.textContent = "";
     this.#options = optionsOf(this.input.value, {
-      verbs: namesOf("verb", session.verbs),
-      nouns: namesOf("noun", session.nouns),
+      verbs: namesOf("verb", session.verbs, session.brought.verbs),
+      // In a store of verbs alone, an action has no object.
+      nouns: namesOf("noun", session.nouns, session.nouns.length || !session.verbs.length ? session.brought.nouns : []),
       actions: this.actions(),
       rename: currentName,
     });

@@ -235,6 +235,17 @@ test("a new word is not taken by Enter alone, and no name is one that the store 
   assert.deepEqual(page.said, []);
 });
 
+test("words that Retake brings are known, nouns only where actions have an object", async () => {
+  for (const [classes, option] of [[{ verbs: [], nouns: [] }, "put pot"], [{ nouns: [] }, "put potnew noun"]]) {
+    const server = serverState();
+    Object.assign(server.classes, classes);
+    server.state.brought = { verbs: ["put"], nouns: ["pot"] };
+    const page = await Visitor.open(server);
+    await page.type("put pot");
+    assert.deepEqual(page.texts("[role=option]"), [option]);
+  }
+});
+
 test("the search goes round its options with the arrows, and Escape gives the keys back", async () => {
   const page = await Visitor.open();
   await page.type("p");

@@ -32,6 +32,7 @@ export function serverState() {
     cuts: [{ cut: "one", name: "1 s" }],
     counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0 },
     frequent: [],
+    brought: { verbs: [], nouns: [] },
     videos: [{ video: VIDEO, name: "a.mp4", num_clips: 40, num_labelled: 0 }],
   };
   const named = (...names) => names.map((name) => ({ name, num_clips: 1 }));
