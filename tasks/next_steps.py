@@ -24,7 +24,8 @@ class Rare:
 class Facts:
     """Hold the facts of a run that the rules read.
 
-    A rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details.
+    A rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details,
+    `faultless_split` is the split on all of whose clips both networks are right.
     """
 
     model_name: str = ""
@@ -32,6 +33,7 @@ class Facts:
     num_to_label: int = 0
     num_unlabelled: int = 0
     missing: tuple[str, ...] = ()
+    faultless_split: str = ""
     rare: tuple[Rare, ...] = ()
     label_url: str = ""
     predict_url: str = ""
@@ -63,6 +65,14 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
         lambda facts: facts.label_url,
     ),
     (lambda facts: facts.missing, lambda facts: f"The gate lacks: {'; '.join(facts.missing)}", lambda _: ""),
+    (
+        lambda facts: facts.faultless_split,
+        lambda facts: (
+            "Bring films that are harder to tell apart: both networks are right on all "
+            f"{facts.faultless_split} clips, so only those can show a difference"
+        ),
+        lambda _: "",
+    ),
     (lambda facts: facts.rare, _rare, lambda _: ""),
     (
         lambda facts: facts.model_name,

@@ -19,6 +19,12 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
             {"missing": ("enough clips (9 clips, at least 30 needed)",)},
             NextStep("The gate lacks: enough clips (9 clips, at least 30 needed)."),
         ),
+        (
+            {"faultless_split": "val"},
+            NextStep(
+                "Bring films that are harder to tell apart: both networks are right on all val clips, so only those can show a difference."
+            ),
+        ),
         ({"rare": MANY[:2]}, NextStep("Bring more films of 'class 1' (1 clip of 1 video) and 'class 2' (2 clips of 1 video).")),
         (
             {"model_name": "m"},
@@ -35,9 +41,9 @@ def test_each_fact_has_its_step(facts, expected):
 
 
 def test_all_steps_are_told_in_order_and_long_lists_cut():
-    steps = list(next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), rare=MANY)))
+    steps = list(next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), faultless_split="val", rare=MANY)))
     assert len(steps) == len(RULES)
-    assert steps[3].text.endswith("and 3 more classes.")
+    assert steps[4].text.endswith("and 3 more classes.")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) 
         facts = Facts(num_unlabelled=num_unlabelled, label_url=page)
     elif reported is not None:
         has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None
-        facts = facts_of(store.read(ReportResult.model_validate(reported).metrics_uri, Metrics), num_unlabelled, has_champion=has_champion)
+        facts = facts_of(store.read(ReportResult.model_validate(reported).metrics_uri, Metrics), has_champion=has_champion)
     else:
         return
     yield "next:"

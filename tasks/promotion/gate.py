@@ -114,7 +114,13 @@ def judge(
     if provisional:
         asked = "a person decides whether it becomes" if gate.promotion == "approve" else "it becomes"
         outcome = f"no other network is champion, so {asked} the provisional one"
-    return Judgement(rules, passed, verdict_on(ours, theirs, difference), _reason(rules, ours, theirs, difference, outcome), provisional)
+    return Judgement(
+        rules,
+        passed,
+        verdict_on(ours, theirs, difference, gate.min_gate_clips),
+        _reason(rules, ours, theirs, difference, outcome),
+        provisional,
+    )
 
 
 def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:

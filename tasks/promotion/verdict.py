@@ -11,7 +11,7 @@ from tasks.results.record import SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, roughly
 
 
-def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, min_clips: int = 0) -> str:
     """Put the comparison into one sentence that starts with the outcome.
 
     If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
@@ -20,11 +20,12 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
         ours: the fine-tuned network's scores.
         theirs: its opponent's scores on the same clips.
         difference: their difference in top-1 on the last target.
+        min_clips: the least number that the gate asks for.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
         f"{_outcome(ours, difference)}: on {sample} the fine-tuned network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
-        f"{_against_opponent(theirs, difference)}; {_against_majority(ours)}."
+        f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours)}."
     )
 
 
@@ -58,24 +59,25 @@ def _outcome(ours: EvaluateResult, difference: PairedDifference) -> str:
     return "A tie" if difference.num_gained == difference.num_lost else "Too little data to tell"
 
 
-def _against_opponent(theirs: EvaluateResult, difference: PairedDifference) -> str:
+def _against_opponent(theirs: EvaluateResult, difference: PairedDifference, min_clips: int) -> str:
     low, high = difference.interval
     interval = f"95 % confidence interval of the difference {percent_interval(difference.interval)}"
     if difference.num_gained == difference.num_lost:
         return f"as many as the {theirs.model} ({interval})"
     more = "more" if difference.difference > 0 else "fewer"
     told = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
-    return told if low > 0 or high < 0 else f"{told}; {_too_small(difference, theirs.split)}"
+    return told if low > 0 or high < 0 else f"{told}; {_too_small(difference, theirs.split, min_clips)}"
 
 
-def _too_small(difference: PairedDifference, split: SplitName) -> str:
+def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -> str:
     if difference.num_sources == 1:
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_clips_needed is None:
         return too_small
-    num_sources = math.ceil(difference.num_clips_needed * difference.num_sources / difference.num_clips)
-    return f"{too_small}: {roughly(difference.num_clips_needed)} {split} clips of {roughly(num_sources)} source videos would be needed"
+    num_clips = max(difference.num_clips_needed, min_clips)
+    num_sources = math.ceil(num_clips * difference.num_sources / difference.num_clips)
+    return f"{too_small}: {roughly(num_clips)} {split} clips of {roughly(num_sources)} source videos would be needed"
 
 
 def _against_majority(ours: EvaluateResult) -> str:

@@ -1,5 +1,6 @@
 """Prepare the first screen of a page: verdict, scores per target and differences between networks."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -157,7 +158,7 @@ def _without_passing(metrics: Metrics) -> str:
     return "Not promoted: " + ("there is still no champion." if metrics.champion_version is None else "the champion stays.")
 
 
-def facts_of(metrics: Metrics, num_unlabelled: int = 0, *, has_champion: bool = False) -> Facts:
+def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
     """Collect the facts that tell what to do next."""
     counts: dict[str, Rare] = {}
     for label in metrics.label_counts:
@@ -166,16 +167,32 @@ def facts_of(metrics: Metrics, num_unlabelled: int = 0, *, has_champion: bool = 
             num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
             counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
     becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    compared = ("fine-tuned", opponent_of(metrics))
+    top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
     few = (one for one in counts.values() if one.num_clips < metrics.gate.min_class_clips or one.num_sources < MIN_SOURCES)
     return Facts(
         model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
         has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
-        num_unlabelled=num_unlabelled,
-        missing=tuple(f"{rule.title.lower()} ({rule.detail})" for rule in metrics.rules if not rule.passed),
+        num_unlabelled=metrics.num_unlabelled,
+        missing=tuple(
+            f"{rule.title.lower()} ({rule.detail}{_labels_needed(metrics) if rule.rule == 'num_clips' else ''})"
+            for rule in metrics.rules
+            if not rule.passed
+        ),
+        faultless_split=metrics.deciding_split if all(score == 1 for score in top1) and len(top1) > 1 else "",
         rare=tuple(sorted(few, key=lambda one: (one.num_clips, one.num_sources, one.name))),
         label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
         predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
     )
+
+
+def _labels_needed(metrics: Metrics) -> str:
+    """Estimate the labelled clips that give the deciding split as many clips as the gate asks for."""
+    num_clips = {size.split: size.num_clips for size in metrics.splits}
+    if not (num_deciding := num_clips.get(metrics.deciding_split)):
+        return ""
+    needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
+    return f": {roughly(needed)} labelled clips, or a larger {metrics.deciding_split}_share"
 
 
 def majority_warning(metrics: TargetMetrics) -> str:

@@ -258,6 +258,9 @@ class Metrics(Record):
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]
+    num_unlabelled: int = Field(
+        0, exclude_if=lambda number: not number, description="clips without a label when the dataset was built, if known"
+    )
     calibration: tuple[Calibration, ...]
     mistakes: tuple[Mistake, ...]
     checks: DataChecks

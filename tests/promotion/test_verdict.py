@@ -8,11 +8,11 @@ from tests.promotion.conftest import difference
 def verdict(scored):
     """The sentence on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
 
-    def build(num_gained, num_lost, interval, *, num_sources=10, needed=None, **majority):
+    def build(num_gained, num_lost, interval, *, num_sources=10, needed=None, min_clips=0, **majority):
         found = difference(num_gained, num_lost, interval, num_sources=num_sources, num_clips_needed=needed)
         majorities = {"verb": 0.1, "noun": 0.1, "action": 0.1} | majority
         top1 = {"verb": 0.6, "noun": 0.7, "action": 0.4 + found.difference}
-        return verdict_on(*scored(top1, 0.4, majority=majorities, split="test"), found)
+        return verdict_on(*scored(top1, 0.4, majority=majorities, split="test"), found, min_clips)
 
     return build
 
@@ -36,6 +36,7 @@ def test_a_sure_gain(verdict):
             "Too little data to tell: ",
             "too small to tell: about 550 test clips of about 55 source videos would be needed;",
         ),
+        ((8, 5, (-0.04, 0.1)), {"needed": 544, "min_clips": 600}, "Too little data to tell: ", ": about 600 test clips of about 60 source"),
         ((30, 5, (-1, 1)), {"needed": 400, "num_sources": 1}, "Too little data to tell: ", "; one source video is not enough to tell;"),
         (
             (15, 5, (0.02, 0.18)),
@@ -50,7 +51,15 @@ def test_a_sure_gain(verdict):
             "always predicting 'common action' gives less, 45.0 %, but the data is too small to be sure of it.",
         ),
     ],
-    ids=["a sure loss", "a tie", "too few clips", "one video", "nouns are guessed as well", "not surely better than guessing"],
+    ids=[
+        "a sure loss",
+        "a tie",
+        "too few clips",
+        "the gate asks for more",
+        "one video",
+        "nouns are guessed as well",
+        "not surely better than guessing",
+    ],
 )
 def test_the_sentence_begins_with_the_outcome_and_gives_its_reason(verdict, numbers, changes, outcome, reason):
     sentence = verdict(*numbers, **changes)

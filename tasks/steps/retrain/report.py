@@ -43,7 +43,7 @@ from tasks.steps._plans import sounds_of
 from tasks.steps._step import finish, finished, log, write_files
 from tasks.steps.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
 from tasks.store.derived import decision_of_plan
-from tasks.store.layout import Dataset
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
@@ -137,6 +137,8 @@ def _metrics(
     decision = Decision(plan.decision_uri)
     curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
     ours, theirs = contenders(results)
+    built = Layout(Run(plan.run_uri).store_uri).latest_dataset
+    latest = store.read(built) if store.exists(built.uri) else None
     metrics = Metrics(
         created=now_utc(),
         model_name=plan.model_name,
@@ -161,6 +163,7 @@ def _metrics(
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
+        num_unlabelled=latest.num_unlabelled if latest and latest.digest == plan.dataset_digest else 0,
         # Of all clips, as the probabilities that predictions serve.
         calibration=calibrations(
             predictions(store, results, compared.split), predictions(store, results, "val"), compared.split, manifest.vocabulary.targets

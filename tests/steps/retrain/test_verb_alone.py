@@ -46,7 +46,7 @@ def test_one_target_from_the_training_to_the_registered_model_and_a_prediction(v
     ].decode().replace("\\", "")
     metrics = shelf.read(reported.metrics_uri, Metrics)
     assert (metrics.targets, metrics.network) == (VERB_ALONE, plan.weights.network)
-    assert verdict_on(results["fine-tuned"], results["baseline"], compared.differences[0]) == compared.verdict
+    assert verdict_on(results["fine-tuned"], results["baseline"], compared.differences[0], compared.gate.min_gate_clips) == compared.verdict
     page = re.sub(r'<table class="settings">.*?</table>', "", verbs.page(reported), flags=re.DOTALL)
     shown = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)
     assert "Verbs" in shown
