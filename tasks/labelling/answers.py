@@ -37,11 +37,12 @@ from tasks.media.label_inputs import last_upload
 from tasks.results.dataset import NOTHING
 from tasks.results.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.results.record import now_utc
-from tasks.wording import count
+from tasks.wording import count, duration
 
 Json = dict[str, Any]
 MAX_COMPARED = 100
 """Names that are compared with one another, the most frequent ones: 0.15 s, once for each list of names."""
+BESIDE_TRAINING = "without test and report; less where clips were seen before"
 NUM_FREQUENT = 9
 """The most frequent actions have the digits 1 to 9 as keys."""
 
@@ -70,12 +71,14 @@ class Answers:
         view = self._desk.view_of(self._recipe)
         counts = self._counts(view) if view else None
         plan = self._desk.last_plan()
+        recipe = plan and (plan.weights.chosen.partition(",")[0] or f"{plan.weights.network} by the options of its form")
+        seconds = plan and plan.expected_seconds
         return {
             "store": self._desk.store_uri,
             "num_clips": counts.by_action.total() if counts else 0,
             "num_new": counts.num_new if counts else 0,
-            "last_recipe": (plan.weights.chosen or f"{plan.weights.network} by the options of its form") if plan else "",
-            "last_estimate": plan.estimate if plan else "",
+            "last_recipe": recipe or "",
+            "last_estimate": f"expected: {duration(seconds)} for the training alone, {BESIDE_TRAINING}" if seconds else "",
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:

@@ -93,7 +93,7 @@ class PlanResult(Record):
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
     another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. Without a `previous`
-    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes; `question` is put to a person before it
+    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known; `question` is put to a person before it
     starts, and is empty if it may start at once.
     """
 
@@ -114,6 +114,7 @@ class PlanResult(Record):
     num_train_clips: int | None = None
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
+    expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
     networks: tuple[ScoredNetwork, ...] = Field(default_factory=_scored_networks)
 

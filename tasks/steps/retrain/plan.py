@@ -81,6 +81,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
+        expected_seconds=expected.seconds if expected else None,
         question=question(expected, arguments.max_hours) if expected and not has_begun else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)

@@ -74,7 +74,7 @@ async function start(fields) {
 async function tellLastTraining() {
   const answer = await fetch(`${root}/retake/label/build`);
   const { store, last_recipe, last_estimate } = answer.ok ? await answer.json() : {};
-  if (last_recipe) byId("last").textContent = `The last training of ${store} had ${last_recipe} (${last_estimate}).`;
+  if (last_recipe) byId("last").textContent = `The last training of ${store} had ${last_recipe}${last_estimate && ` (${last_estimate})`}.`;
 }
 
 async function main() {

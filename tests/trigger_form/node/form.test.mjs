@@ -67,6 +67,7 @@ test("fields of the address come first, in a section that is open", async () => 
 const LAST = { store: "s3://retake", last_recipe: "auto: a probe", last_estimate: "to fit: 55 clips, about 40 s" };
 for (const [build, params, told] of [
   [[200, LAST], PARAMS, "The last training of s3://retake had auto: a probe (to fit: 55 clips, about 40 s)."],
+  [[200, { ...LAST, last_estimate: "" }], PARAMS, "The last training of s3://retake had auto: a probe."],
   [[200, { ...LAST, last_recipe: "" }], PARAMS, ""],
   [[503, {}], PARAMS, ""],
   [[200, LAST], { store: PARAMS.store }, ""],
