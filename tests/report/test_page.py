@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -297,3 +298,10 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     assert facts.missing == ("enough clips (7 clips, at least 10 needed: about 45 labelled clips, or a larger val_share)",)
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts_of(metrics).faultless_split == ""
+
+
+def test_only_where_a_step_leads_out_does_next_say_that_links_may_not_open_in_mlflow(make_inputs, page_of):
+    inputs = make_inputs("bare")
+    by_hand = inputs.metrics.provenance.model_copy(update={"airflow_run": "started by hand"})
+    pages = [page_of("usual"), page(replace(inputs, metrics=inputs.metrics.model_copy(update={"provenance": by_hand})))]
+    assert [html.count("links may not open") for html in pages] == [1, 0]
