@@ -127,7 +127,7 @@ def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> 
     """
     parts = [f"{clip.first} ({percent(clip.first_probability)}) or {clip.second} ({percent(clip.second_probability)})"]
     # A smaller share would read 0.0 %.
-    if (novelty_percentile or 0) >= 0.0005:
+    if novelty_percentile is not None and novelty_percentile >= 0.0005:
         parts.append(f"less similar to the training clips than {percent(novelty_percentile)} of the clips here")
     if spread < 0.5:
         parts.append("similar to a clip above")
