@@ -43,14 +43,14 @@ def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
     """Run `ingest_videos` to its end, and say how to go on; errors as of `follow_run`."""
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
-    for line in ingested(api, run):
+    for line in ingested(api, run, choices.store):
         screen.say(line)
 
 
-def ingested(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
+def ingested(api: AirflowApi, run: FollowedRun, store_uri: str) -> Iterator[str]:
     """Yield the lines of an ingest alone, of which the last names the page Label."""
     yield from list(_ingest_lines(api, run)) or ["nothing new"]
-    url = label_url(api.task_page(run.ref, run.tasks[0]))
+    url = label_url(api.task_page(run.ref, run.tasks[0]), uri=store_uri)
     yield f"label the clips without a label: {url}; where labels are new, Airflow starts build_dataset and retrain"
 
 

@@ -88,9 +88,9 @@ TABLE = {
 )
 def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
     next_step = (
-        "label the clips without a label: http://airflow/retake/label/; where labels are new, Airflow starts build_dataset and retrain"
+        "label the clips without a label: http://airflow/retake/label/?store=s3://retake; where labels are new, Airflow starts build_dataset and retrain"
     )
-    assert list(ingested(Api(results), INGESTED)) == [*first, next_step]
+    assert list(ingested(Api(results), INGESTED, "s3://retake")) == [*first, next_step]
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
