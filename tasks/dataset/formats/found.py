@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from tasks.wording import quoted
 
-MAX_ITEMS = 650_000
+MAX_ITEMS = 450_000
 VERB_NAMES = ("verb", "verbs")
 NOUN_NAMES = ("noun", "nouns", "object")
 TEXT_NAMES = ("action", "actions", "label", "labels", "activity", "activities", "narration")
