@@ -2,7 +2,7 @@
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[target=_top]");
-  if (!link || window.top === window) return;
+  if (!link || window.top === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   Object.assign(window.top.document.createElement("a"), { href: link.href }).click();
 });
