@@ -70,7 +70,8 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
         "retake.dataset_uri": comparison.dataset_uri,
         "retake.compares": ", ".join(network.run_key for network in comparison.networks),
     }
-    with _at_work(tracker, _experiment(store_uri), f"comparison-{key}", tags) as run_id:
+    name = f"{count(len(comparison.networks), 'network')} · {count(comparison.num_clips, f'{comparison.split} clip')}"
+    with _at_work(tracker, _experiment(store_uri), f"comparison-{key}", tags, name) as run_id:
         for network in trained:
             tracker.set_tags(network, {f"retake.comparison.{key}": tracker.run_url(run_id)})
         yield run_id
@@ -88,7 +89,8 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
         "retake.model_sha256": plan.model.checkpoint_sha256,
         "retake.against": plan.against.label if plan.against else "none",
     }
-    with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags) as run_id:
+    name = f"{plan.model.label} · {count(plan.num_videos, 'video')}"
+    with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags, name) as run_id:
         yield run_id
         tracker.finish(run_id)
 
@@ -104,7 +106,8 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
         "retake.dataset_uri": plan.dataset_uri,
         "retake.search_uri": plan.search_uri,
     }
-    with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags) as run_id:
+    name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
+    with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
         yield run_id
 
 

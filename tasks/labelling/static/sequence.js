@@ -11,6 +11,8 @@ export class Sequence extends EventTarget {
   #clips = [];
   #place = 0;
   #wanted = null;
+  // Counts the places that were wanted: a film that comes late belongs to an earlier one, perhaps of another video.
+  #visit = 0;
 
   constructor(player) {
     super();
@@ -21,6 +23,8 @@ export class Sequence extends EventTarget {
 
   /** Take the clips of a video, by time. */
   open(clips) {
+    this.#visit += 1;
+    this.#wanted = null;
     this.#clips = clips;
     this.#place = 0;
     this.#player.clear();
@@ -46,17 +50,19 @@ export class Sequence extends EventTarget {
     const clip = this.#clips[place];
     const inside = Math.min(Math.max(seconds, clip.start_seconds), clip.stop_seconds);
     this.#wanted = inside;
+    const visit = ++this.#visit;
     this.dispatchEvent(new Event("time"));
     keepOnly(this.#clips.slice(Math.max(0, place - 1), place + NUM_AHEAD + 1).map((one) => one.uid));
     try {
       const url = await filmOf(clip.uid);
-      if (this.#wanted !== inside) return;
+      if (visit !== this.#visit) return;
       this.#place = place;
       this.#player.show(url, { seconds: inside - clip.start_seconds });
       this.#wanted = null;
       this.#prepare();
     } catch (error) {
-      if (this.#wanted === inside) this.#wanted = null;
+      if (visit !== this.#visit) return;
+      this.#wanted = null;
       this.dispatchEvent(new CustomEvent("failed", { detail: error }));
     }
   }
@@ -69,9 +75,9 @@ export class Sequence extends EventTarget {
 
   async #prepare() {
     const next = this.#clips[this.#place + 1];
-    const place = this.#place;
+    const visit = this.#visit;
     if (!next) return;
     const url = await filmOf(next.uid).catch(() => null);
-    if (url && place === this.#place) this.#player.prepare(url);
+    if (url && visit === this.#visit) this.#player.prepare(url);
   }
 }

@@ -95,6 +95,23 @@ test("of two places that are wanted at once, the later is shown", async () => {
   assert.equal(sequence.frameSeconds, 0.5 / 30);
 });
 
+test("a film of the video before is neither shown nor its failure named, however late it comes", async () => {
+  for (const status of [200, 503]) {
+    let late;
+    const failures = [];
+    sequence.addEventListener("failed", ({ detail }) => failures.push(detail.message));
+    asked = fakeServer((address) => (address.includes("early") ? new Promise((resolve) => (late = () => resolve([status, new Blob(["film"])]))) : [200, new Blob(["film"])]));
+    sequence.open([{ ...CLIPS[0], uid: `early${status}` }]);
+    const before = sequence.seek(0);
+    sequence.open([{ ...CLIPS[0], uid: `now${status}` }]);
+    await sequence.seek(0);
+    const shown = [...player.shown];
+    late();
+    await before;
+    assert.deepEqual([player.shown, failures, sequence.time], [shown, [], 0]);
+  }
+});
+
 test("a clip that cannot be read is told", async () => {
   const failures = [];
   sequence.addEventListener("failed", ({ detail }) => failures.push(detail.message));

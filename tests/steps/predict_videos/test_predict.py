@@ -126,6 +126,7 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
         assert f"{network}: not calibrated" in page
     run = predicted[2].named(plan_of(bench, report).key)
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
+    assert run.info.run_name == "retake-tsn version 1 · 2 videos"
     assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
