@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels", "max_hours"))
-"""Options that change neither weights, plan nor the files that were seen, so they have no part in the key of a form."""
+"""Options that change neither weights, a plan that is made, nor the files that were seen, so they have no part in the key of a form."""
 
 
 class StoreOptions(Options):

@@ -108,7 +108,10 @@ class FolderReader:
 
         As a predicate; empty if it could be one.
         """
-        verb = _strongest_parts(folder)[0]
+        try:
+            verb = _strongest_parts(folder)[0]
+        except ValueError as error:
+            return f"is not a label: {error}"
         left_out = self._verbs.why_left_out(verb)
         return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 

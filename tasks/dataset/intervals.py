@@ -6,6 +6,7 @@ parts of a clip that intervals of one label cover together count once.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -101,11 +102,15 @@ def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -
     """List the earlier intervals that later ones together cover by less than half."""
     covered = merged(later)
     starts = [start for start, _ in covered]
+    seconds_before = [0.0, *accumulate(stop - start for start, stop in covered)]
+
+    def covered_until(seconds: float) -> float:
+        number = bisect_left(starts, seconds)
+        beyond = max(covered[number - 1][1] - seconds, 0.0) if number else 0.0
+        return seconds_before[number] - beyond
 
     def covered_seconds(row: IntervalRow) -> float:
-        first = max(0, bisect_left(starts, row.start_seconds) - 1)
-        last = bisect_left(starts, row.stop_seconds)
-        return sum(overlap_seconds(row, Around(*one)) for one in covered[first:last])
+        return covered_until(row.stop_seconds) - covered_until(row.start_seconds)
 
     return [row for row in earlier if covered_seconds(row) < (row.stop_seconds - row.start_seconds) / 2]
 

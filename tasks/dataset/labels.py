@@ -112,13 +112,16 @@ def label_clips(
     own: OwnClasses,
     fps: Mapping[str, float],
     touched: Set[str] = frozenset(),
+    *,
+    with_page: bool = True,
 ) -> Labelling:
     """Label all clips for which a folder or an annotation file has a label.
 
     `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
     are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
     labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people said more than these files hold,
-    so that something may happen in them.
+    so that something may happen in them. Without the page its labels are read, because its words and videos tell how folders are read, but they
+    label no clip.
     """
     places = Places(clips, names)
     read = read_files(files, own, KnownVideos(places, fps))
@@ -133,6 +136,8 @@ def label_clips(
     by_interval = set[str]()
     remarks = list(read.remarks)
     for file, found in found_by_file:
+        if file.name == PAGE and not with_page:
+            continue
         problems += first_problems(file.name, found.refused, num_more, file.where)
         remarks += late_ends(file.name, found, file.where, places)
         changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})

@@ -60,7 +60,7 @@ def given_labels(store: Store, store_uri: str) -> Given:
 def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:
     """Label every clip that was cut with `segment`.
 
-    Nothing is written, and words without an id keep none. Without the page, folders and files alone label; a file that calls the rest of a video nothing still leaves out what the page is about.
+    Nothing is written, and words without an id keep none. Without the page, folders and files alone label.
 
     Raises:
         BadInput: no video has been cut by this recipe.
@@ -76,8 +76,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     given = given_labels(store, store_uri)
     by_hand = given.by_hand
     of_page = page_labels(by_hand, clips, options.min_overlap), page_parts(by_hand, clips), by_hand.merges
-    labelled = with_page_labels(given.uploaded, *of_page) if with_page else (file for _, file in given.uploaded)
-    files = [*given.lists, *labelled]
+    files = [*given.lists, *with_page_labels(given.uploaded, *of_page)]
     own = own_classes(store, store_uri)
     labelling = label_clips(
         clips,
@@ -87,6 +86,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
         own,
         {record.video: record.fps for record, _ in cut},
         touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
+        with_page=with_page,
     )
     log.info("%s, %d labelled; %s", count(len(labelling.clips), "clip"), labelling.num_labelled, count(len(files), "annotation file"))
     return LabelledStore(labelling, cut, given, own)

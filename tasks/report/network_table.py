@@ -11,7 +11,7 @@ from tasks.evaluation.multiplicity import LEVEL, holm
 from tasks.results.comparison import ComparedNetwork, Comparison
 from tasks.results.evaluation import PairedDifference
 from tasks.results.record import Target
-from tasks.wording import count, listed, percent
+from tasks.wording import count, listed, percent, plain_cell
 
 FIRST_COLUMNS = ("configuration", "network", "family", "backbone", "input", "segments")
 LAST_COLUMNS = (
@@ -105,7 +105,8 @@ def table(comparison: Comparison) -> bytes:
     scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
     tested = (_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
     failed = ({"configuration": one.name, "failed_in": one.step, "failed_because": one.reason} for one in comparison.failed)
-    return csv_table((*FIRST_COLUMNS, *scores, *LAST_COLUMNS), chain(tested, failed))
+    cells = ({name: plain_cell(value) for name, value in row.items()} for row in chain(tested, failed))
+    return csv_table((*FIRST_COLUMNS, *scores, *LAST_COLUMNS), cells)
 
 
 def metrics_of(comparison: Comparison) -> dict[str, float]:

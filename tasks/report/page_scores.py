@@ -187,9 +187,10 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
 
 
 def _labels_needed(metrics: Metrics) -> str:
-    """Estimate the labelled clips that give the deciding split as many clips as the gate asks for."""
+    """Estimate the labelled clips that give the deciding split as many as the gate asks for."""
     num_clips = {size.split: size.num_clips for size in metrics.splits}
-    if not (num_deciding := num_clips.get(metrics.deciding_split)):
+    num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
+    if not num_deciding:
         return ""
     needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
     return f": {roughly(needed)} labelled clips, or a larger {metrics.deciding_split}_share"

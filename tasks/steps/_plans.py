@@ -19,6 +19,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
 from tasks.tracking import RegisteredVersion
+from tasks.wording import without_secrets
 
 MODEL = re.compile(MODEL_REFERENCE)
 
@@ -94,6 +95,19 @@ def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any
 def is_trained(name: str) -> bool:
     """Check whether this names a trained network rather than a file."""
     return bool(MODEL.fullmatch(name) or parse_run(name))
+
+
+def require_no_secrets(*values: str | None) -> None:
+    """Refuse addresses with a user, a password or a query in options that tables of many networks repeat.
+
+    Raises:
+        BadConfiguration: a value has such an address.
+    """
+    for value in filter(None, values):
+        if without_secrets(value) != value:
+            raise BadConfiguration(
+                f"{value}: tables, pages and MLflow would show the password or signature of this address; put the file into the store and name it as s3://…"
+            )
 
 
 def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:

@@ -94,6 +94,7 @@ def test_folders_of_new_words(read, names, actions):
         ("clips/a.mp4", "collection"),
         ("knit " + "s" * 65 + "/a.mp4", "longer than 64"),
         ("=wave/a.mp4", "'=wave' is not a name"),
+        ("\ufdfa" * 80 + "/a.mp4", "is not a label: is longer than 1024 characters"),
     ],
 )
 def test_folders_that_are_no_label_say_why(read, name, reason):

@@ -129,9 +129,14 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     assert [origin for _, origin in seen()[0]] == ["folder put meat", "1.csv:2", "1.csv:3"]
 
 
-def test_a_label_of_a_file_is_there_again_when_an_answer_over_it_is_taken_back():
+@pytest.mark.parametrize(
+    ("folder", "verbs"),
+    [("put meat", {"put"}), ("mince tofu", set())],
+    ids=["which is there again when the answer is taken back", "whose new words are no label beside labels of the page"],
+)
+def test_an_answer_over_the_label_of_a_folder(folder, verbs):
     shelf = Shelf()
-    taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
+    taken_in(shelf, [f"{folder}/a.mp4", f"{folder}/b.mp4"])
     clip, uid = next(iter(Desk(shelf, "s3://retake").wait_for_view().cut.clips.items()))[::-1]
     said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
     said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
@@ -141,8 +146,8 @@ def test_a_label_of_a_file_is_there_again_when_an_answer_over_it_is_taken_back()
     known = []
     for _ in range(2):
         desk._read_view()
-        known.append({one.words.verb for one in desk._view.known.values()})
-    assert known == [set(), {"put"}]
+        known.append({about.words.verb for other, about in desk._view.known.items() if other == uid})
+    assert known == [set(), verbs]
 
 
 @pytest.mark.parametrize("damaged", ["labels.json", "result.json"])

@@ -87,9 +87,7 @@ TABLE = {
     ],
 )
 def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
-    next_step = (
-        "label the clips without a label: http://airflow/retake/label/?store=s3://retake; where labels are new, Airflow starts build_dataset and retrain"
-    )
+    next_step = "label the clips without a label: http://airflow/retake/label/?store=s3://retake; where labels are new, Airflow starts build_dataset and retrain"
     assert list(ingested(Api(results), INGESTED, "s3://retake")) == [*first, next_step]
 
 

@@ -289,13 +289,13 @@ def test_the_page_has_the_comparison_with_a_plain_probe_or_says_why_there_is_non
 def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_harder_films_help(make_inputs):
     metrics = make_inputs("usual").metrics
     few = some(RuleOutcome, rule="num_clips", title="Enough clips", passed=False, detail="7 clips, at least 10 needed")
-    sizes = tuple(some(SplitSize, split=split, num_clips=number) for split, number in (("train", 24), ("val", 7)))
+    sizes = (some(SplitSize, split="train", num_clips=24), some(SplitSize, split="val", num_clips=10, num_nothing=3))
     results = tuple(
         result.model_copy(update={"split": "val", "action": result.action.model_copy(update={"top1": 1.0})}) for result in metrics.results
     )
     changes = {"rules": (few,), "splits": sizes, "results": results, "deciding_split": "val", "gate": GateOptions(min_gate_clips=10)}
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
-    assert facts.missing == ("enough clips (7 clips, at least 10 needed: about 45 labelled clips, or a larger val_share)",)
+    assert facts.missing == ("enough clips (7 clips, at least 10 needed: about 49 labelled clips, or a larger val_share)",)
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts_of(metrics).faultless_split == ""
 

@@ -107,7 +107,7 @@ def _json(cell: str, name: str) -> object:
 def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
     """List the files that were shown together and labelled as one; those that the store lacks are left out, unless it lacks all."""
     if len(files) > MAX_FILES:
-        raise ValueError(f"is about {len(files)} files; at most {MAX_FILES} are read")
+        raise ValueError(f"is about more than {MAX_FILES} files")
     return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
 
 

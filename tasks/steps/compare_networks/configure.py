@@ -13,7 +13,7 @@ from tasks.model.gpus import trains_on_gpu
 from tasks.options import TrainOptions, choose_recipe
 from tasks.refusals import refusals
 from tasks.results.comparison import Configuration, ConfigureResult
-from tasks.steps._plans import find_dataset, recipe_for
+from tasks.steps._plans import find_dataset, recipe_for, require_no_secrets
 from tasks.steps._step import finish, log
 from tasks.store.objects import Store
 
@@ -26,11 +26,12 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     """Complete the options of each configuration, and fix one dataset for all.
 
     Raises:
-        BadConfiguration: a line names an unknown option or a bad value, or two lines are the same network.
+        BadConfiguration: a line names an unknown option or a bad value, two lines are the same network, or an address has a password.
         NothingToDo: there is no dataset yet.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     common = arguments.picked(TrainOptions)
+    require_no_secrets(*arguments.configurations, common.checkpoint, common.backbone_weights)
     if arguments.preset == "auto":
         num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
         found = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))

@@ -36,7 +36,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     if not has_begun and (too_long := question(expected, arguments.max_hours)):
-        raise BadConfiguration(f"{too_long} Start again with more max_hours, or with the preset auto")
+        raise BadConfiguration(f"{too_long} Start again with more max_hours, or with fewer epochs for this network")
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,

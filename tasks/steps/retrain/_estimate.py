@@ -15,6 +15,7 @@ from tasks.wording import count, duration
 ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", "precision")
 """Options that two trainings must share for one to predict the other's time."""
 HOURS_WITH_GPU, HOURS_WITHOUT_GPU = 12.0, 2.0
+"""A training that is expected to take longer does not start unasked."""
 VALIDATION_SHARE = 1 / 3
 """Cost of a validation clip relative to a training clip. One forward pass against forward and backward."""
 

@@ -27,8 +27,6 @@ from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
 from tasks.wording import count
 
-"""A training that is expected to take longer does not start unasked."""
-
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
     """Fix the run key and the inputs of all later steps.

@@ -13,7 +13,7 @@ from tasks.results.search import Cutting, SearchPlanResult
 from tasks.search.rounds import require_resumable, rung_epochs
 from tasks.search.space import CUT, START_OPTIONS, Space
 from tasks.search.suggest import require_searchable
-from tasks.steps._plans import find_dataset, is_trained, recipe_for
+from tasks.steps._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.steps._step import finish, log
 from tasks.steps.search._folds import write_folds
 from tasks.store.layout import Dataset
@@ -25,13 +25,14 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     """Fix everything that the rounds have in common.
 
     Raises:
-        BadConfiguration: a range is wrong or contradicts other options, or the sampler cannot search this space.
+        BadConfiguration: a range is wrong or contradicts other options, the sampler cannot search this space, or an address has a password.
         BadDataset: there is nothing to select trials on.
         MissingObject: there is no such dataset.
         NothingToDo: there is no dataset yet.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     chosen, evaluate = arguments.picked(SearchOptions), arguments.picked(EvaluateOptions)
+    require_no_secrets(*chosen.ranges, arguments.checkpoint, arguments.backbone_weights)
     manifest = store.read(dataset.manifest)
     # A search trains many networks: with `auto` heads alone, even on a GPU.
     num_clips = sum(clip.split == "train" for clip in manifest.clips)

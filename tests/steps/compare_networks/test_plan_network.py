@@ -1,4 +1,4 @@
-"""Tests of the plan of one network of a comparison."""
+"""Tests of what `compare_networks` and `search` refuse before anything is trained."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.steps.in_process import STORE, Bench
 from tests.steps.shelf import dataset_clip, manifest_of, weights_result
 
 DATASET, CLAIMS, WEIGHTS = f"{STORE}/datasets/d/", f"{STORE}/comparisons/c/d/claims/", f"{STORE}/comparisons/c/w/"
+SECRET = "https://me:geheim@h/w.pth"
 TEN_HOURS = BatchTime(num_clips=1, seconds=36_000, forward_seconds=36_000, device="a slow machine")
 
 
@@ -31,6 +32,23 @@ def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench
         "backbone": "test_resnet",
         "epochs": 1,
     }
-    with pytest.raises(BadConfiguration, match=r"more than 2 h\. Start again with more max_hours"):
+    with pytest.raises(BadConfiguration, match=r"more than 2 h\. Start again with more max_hours, or with fewer epochs"):
         bench.run("plan_network", **planned)
     assert bench.run("plan_network", **planned, max_hours=1000).estimate.startswith("to train: at most 1 epoch")
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        ("configure", {"configurations": [f"backbone_weights={SECRET}", "family=TRN"], "out": f"{STORE}/comparisons/c/"}),
+        ("configure", {"configurations": ["family=TSN", "family=TRN"], "checkpoint": SECRET, "out": f"{STORE}/comparisons/c/"}),
+        ("search_plan", {"ranges": [f"backbone_weights={SECRET},other.pth"]}),
+        ("search_plan", {"backbone_weights": SECRET, "backbone": "resnet50"}),
+    ],
+)
+def test_an_address_with_a_password_is_refused_where_tables_would_repeat_it(bench, step, options):
+    before = dict(bench.store.objects)
+    with pytest.raises(BadConfiguration, match="put the file into the store") as refused:
+        bench.run(step, dataset=DATASET, **options)
+    assert "geheim" not in str(refused.value)
+    assert bench.store.objects == before
