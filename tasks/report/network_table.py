@@ -3,8 +3,6 @@
 The first network is the reference of significant differences.
 """
 
-from itertools import chain
-
 from tasks.csv_table import csv_table
 from tasks.errors import BadInput
 from tasks.evaluation.multiplicity import LEVEL, holm
@@ -103,9 +101,9 @@ def table(comparison: Comparison) -> bytes:
     """
     measured = (("top1", "top1_low", "top1_high"), ("difference", "difference_low", "difference_high", "corrected_p"))
     scores = [f"{target}_{name}" for names in measured for target in comparison.targets for name in names]
-    tested = (_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others))
-    failed = ({"configuration": one.name, "failed_in": one.step, "failed_because": one.reason} for one in comparison.failed)
-    cells = ({name: plain_cell(value) for name, value in row.items()} for row in chain(tested, failed))
+    rows = [_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
+    rows += [{"configuration": one.name, "failed_in": one.step, "failed_because": one.reason} for one in comparison.failed]
+    cells = ({name: plain_cell(value) for name, value in row.items()} for row in rows)
     return csv_table((*FIRST_COLUMNS, *scores, *LAST_COLUMNS), cells)
 
 

@@ -132,6 +132,7 @@ def test_the_table_has_a_row_a_configuration_and_every_cell_of_those_that_were_t
         empty = [*(differences if network is comparison.networks[0] else []), "failed_in", "failed_because"]
         assert [name for name, value in row.items() if not value] == empty
     assert (rows[3]["failed_in"], rows[3]["failed_because"]) == ("train", "BadVideo: family=MTRN: no frames")
+    assert csv_rows(table(comparison_of(failed=("=cmd",))))[3]["configuration"] == "'=cmd"
 
 
 def test_two_configurations_that_are_one_training_stand_under_one_figure():

@@ -10,7 +10,7 @@ from tests.steps.in_process import STORE, Bench
 from tests.steps.shelf import dataset_clip, manifest_of, weights_result
 
 DATASET, CLAIMS, WEIGHTS = f"{STORE}/datasets/d/", f"{STORE}/comparisons/c/d/claims/", f"{STORE}/comparisons/c/w/"
-SECRET = "https://me:geheim@h/w.pth"
+SIGNED = "https://me:geheim@h/w.pth"
 TEN_HOURS = BatchTime(num_clips=1, seconds=36_000, forward_seconds=36_000, device="a slow machine")
 
 
@@ -40,10 +40,10 @@ def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench
 @pytest.mark.parametrize(
     ("step", "options"),
     [
-        ("configure", {"configurations": [f"backbone_weights={SECRET}", "family=TRN"], "out": f"{STORE}/comparisons/c/"}),
-        ("configure", {"configurations": ["family=TSN", "family=TRN"], "checkpoint": SECRET, "out": f"{STORE}/comparisons/c/"}),
-        ("search_plan", {"ranges": [f"backbone_weights={SECRET},other.pth"]}),
-        ("search_plan", {"backbone_weights": SECRET, "backbone": "resnet50"}),
+        ("configure", {"configurations": [f"backbone_weights={SIGNED}", "family=TRN"], "out": f"{STORE}/comparisons/c/"}),
+        ("configure", {"configurations": ["family=TSN", "family=TRN"], "checkpoint": SIGNED, "out": f"{STORE}/comparisons/c/"}),
+        ("search_plan", {"ranges": [f"backbone_weights={SIGNED},other.pth"]}),
+        ("search_plan", {"backbone_weights": SIGNED, "backbone": "resnet50"}),
     ],
 )
 def test_an_address_with_a_password_is_refused_where_tables_would_repeat_it(bench, step, options):
