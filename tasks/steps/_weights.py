@@ -1,11 +1,14 @@
 """Find and verify a training's initial weights, and store their network, the baseline."""
 
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.media.class_lists import keep_epic_lists
@@ -193,7 +196,7 @@ def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: 
 
 def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str]) -> Path:
     if not is_url(source):
-        return _local_file(source)
+        return _local_file(source, folder)
     path = folder / name_of(source)
     if source.startswith("s3://"):
         if found := store.stat(source):
@@ -238,15 +241,18 @@ def _possible(name: str, address: str, remedy: str) -> str:
     return name
 
 
-def _local_file(source: str) -> Path:
+def _local_file(source: str, folder: Path) -> Path:
+    """Copy a file into `folder`; it is opened once, so that nothing takes its place between check and use."""
     try:
         path = Path(source).expanduser()
         if path.is_file():
-            _check_size(source, path.stat().st_size)
-            with path.open("rb") as file:
-                file.read(1)
-            return path
+            with path.open("rb") as file, (folder / path.name).open("wb") as copy:
+                _check_size(source, os.fstat(file.fileno()).st_size)
+                shutil.copyfileobj(file, copy)
+            return folder / path.name
     except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error
     raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")
 

@@ -13,6 +13,7 @@ from tasks.model.network import Network
 from tasks.model.pretrained import PUBLISHED
 from tasks.model.spec import NetworkSpec
 from tasks.options import Weights
+from tasks.steps import _weights
 from tasks.steps._checkpoints import file_sha256
 from tests.http_servers import served
 from tests.steps.in_process import STORE, Bench
@@ -93,6 +94,18 @@ def own(tmp_path):
     path.parent.mkdir()
     torch.save(Network(NetworkSpec(backbone="test_resnet"), seed=7).backbone.state_dict(), path)
     return path
+
+
+def test_a_local_file_that_is_replaced_meanwhile_is_used_as_it_was_when_it_was_opened(bench, own, monkeypatch):
+    sha256 = file_sha256(own)
+
+    def replaced(path):
+        own.write_bytes(b"another file")
+        return file_sha256(path)
+
+    monkeypatch.setattr(_weights, "file_sha256", replaced)
+    chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=str(own))
+    assert chosen.backbone_sha256 == sha256
 
 
 def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_hash_and_in_a_store(bench, own, tmp_path, monkeypatch):
