@@ -8,3 +8,6 @@ from airflow.sdk import Asset
 CLIPS = Asset(name="retake_clips")
 DATASET = Asset(name="retake_dataset")
 MODEL = Asset(name="retake_model")
+
+PASSED_OVER = "passed_over"
+"""Key of the XCom that says which events of several a run did not take."""

@@ -10,6 +10,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
 from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, with_preset
 from tasks.refusals import refusals
@@ -183,8 +184,8 @@ def _limits(field: Mapping[str, Any]) -> str | None:
 def _event(context: Context, form: Form) -> Handover | None:
     """Choose the event whose options a run takes.
 
-    It is the latest with known options that are no defaults, else the latest. The others are logged, so that a person can start a run for
-    each.
+    It is the latest with known options that are no defaults, else the latest. The log and the run's note name the others, so that a person
+    can start a run for each.
     """
     events = sorted((event for group in context["triggering_asset_events"].values() for event in group), key=lambda event: event.timestamp)
     if not events:
@@ -199,7 +200,9 @@ def _event(context: Context, form: Form) -> Handover | None:
     ]
     if passed_over := sorted(set(described) - {described[number], f"{handovers[number].store or 'no store'} with {{}}"}):
         others = "; ".join(passed_over)
-        log.warning("several events started this run; it takes %s, so trigger it by hand for %s", described[number], others)
+        note = f"several events started this run; it takes {described[number]}, so trigger it by hand for {others}"
+        log.warning("%s", note)
+        context["ti"].xcom_push(PASSED_OVER, note)
     return handovers[number]
 
 

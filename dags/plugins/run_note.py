@@ -1,4 +1,4 @@
-"""Note on a run which files were set aside.
+"""Note on a run which files were set aside, and which asset events it did not take.
 
 Airflow shows the note in its grid and in the list of runs.
 
@@ -6,7 +6,7 @@ A task cannot note anything on its own run without the credential of a person. T
 """
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
@@ -23,7 +23,7 @@ MAX_NOTE_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun") -> None:
-    """Note on an ended run which files were set aside.
+    """Note on an ended run which files were set aside, and which events passed over.
 
     A person's note stays.
     """
@@ -31,25 +31,30 @@ def on_dag_run_success(dag_run: "DagRun") -> None:
     from airflow.models.xcom import XComModel
     from sqlalchemy.orm import object_session
 
+    from dags._assets import PASSED_OVER
     from tasks.wording import count, markdown_text
 
     task_id, session = SUMMARIES.get(dag_run.dag_id), object_session(dag_run)
-    if task_id is None or session is None or (dag_run.dag_run_note and dag_run.dag_run_note.user_id):
+    if session is None or (dag_run.dag_run_note and dag_run.dag_run_note.user_id):
         return
-    stored = session.scalars(
-        XComModel.get_many(run_id=dag_run.run_id, key="return_value", task_ids=task_id, dag_ids=dag_run.dag_id)
-    ).first()
-    result = XComModel.deserialize_value(stored) if stored else None
-    if not result or not result["num_set_aside"]:
+
+    def returned(key: str, task_id: str | None = None) -> Any:  # noqa: ANN401 - of any task
+        listed = XComModel.get_many(run_id=dag_run.run_id, key=key, task_ids=task_id, dag_ids=dag_run.dag_id)
+        stored = session.scalars(listed).first()
+        return XComModel.deserialize_value(stored) if stored else None
+
+    passed_over, result = returned(PASSED_OVER), returned("return_value", task_id) if task_id else None
+    lines = [markdown_text(passed_over)[:MAX_NOTE_CHARACTERS]] if passed_over else []
+    if result and result["num_set_aside"]:
+        bad = [f"- {markdown_text(file['name'])}: {markdown_text(file['reason'])}" for file in result["first_set_aside"]]
+        for line in (f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each.", *bad):
+            if len("\n".join([*lines, line])) > MAX_NOTE_CHARACTERS:
+                break
+            lines.append(line)
+    if lines:
+        dag_run.note = "\n".join(lines)
+    elif task_id:
         dag_run.dag_run_note = None
-        return
-    lines = [f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each."]
-    for bad in result["first_set_aside"]:
-        line = f"- {markdown_text(bad['name'])}: {markdown_text(bad['reason'])}"
-        if len("\n".join([*lines, line])) > MAX_NOTE_CHARACTERS:
-            break
-        lines.append(line)
-    dag_run.note = "\n".join(lines)
 
 
 on_dag_run_failed = on_dag_run_success

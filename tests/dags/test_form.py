@@ -6,6 +6,7 @@ from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
 from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain
+from dags._assets import PASSED_OVER
 from dags._form import Form, StoreOptions, places, resolve
 from dags._step import command_flags
 from tasks.command_line import parse
@@ -212,9 +213,11 @@ MINE, THEIRS = "s3://retake", "s3://theirs"
         ),
     ],
 )
-def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unnamed(dag, events, taken, passed_over, resolved, caplog):
-    values = resolved(dag, None, *events)
+def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unnamed(dag, events, taken, passed_over, context, caplog):
+    about = context(defaults(dag.FORM), *events)
+    values = resolve(about, dag.FORM)
     assert {name: values[name] for name in taken} == taken
+    assert passed_over in about["ti"].pushed.get(PASSED_OVER, "")
     assert (passed_over in caplog.text) if passed_over else not caplog.text
     assert "pw" not in caplog.text
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from dags import ingest_videos, predict_videos
+from dags._assets import PASSED_OVER
 from dags.plugins.run_note import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_success
 
 BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * MAX_NOTE_CHARACTERS}]
@@ -20,7 +21,7 @@ BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4"
 def ended():
     """End a run in which a task has this result, and return its note."""
 
-    def end(dag_id, task_id, result, **note):
+    def end(dag_id, task_id, result, key="return_value", **note):
         engine = create_engine("sqlite://", poolclass=StaticPool)
         DagRun.metadata.create_all(engine, [model.__table__ for model in (LogTemplate, DagRun, DagRunNote, XComModel)])
         with Session(engine) as session:
@@ -29,7 +30,7 @@ def ended():
                 run.note = note
             session.add(run)
             session.flush()
-            xcom = {"dag_run_id": run.id, "dag_id": dag_id, "run_id": run.run_id, "task_id": task_id, "key": "return_value"}
+            xcom = {"dag_run_id": run.id, "dag_id": dag_id, "run_id": run.run_id, "task_id": task_id, "key": key}
             session.execute(insert(XComModel).values(xcom | {"map_index": -1, "value": json.dumps(result)}))
             on_dag_run_success(run)
             session.commit()
@@ -53,3 +54,8 @@ def test_a_run_without_such_files_has_no_note_and_that_of_a_person_stays(ended):
     assert ended("ingest_videos", "ingest", some) is None
     assert ended("ingest_videos", "summarise", some, content="mine", user_id="me") == "mine"
     assert ended("retrain", "summarise", some) is None
+
+
+def test_a_run_names_the_events_that_it_did_not_take(ended):
+    note = "it takes s3://retake with {}, so trigger it by hand for s3://retake with {}"
+    assert "so trigger it by hand for" in ended("retrain", "prepare.weights", note, key=PASSED_OVER)
