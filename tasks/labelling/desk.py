@@ -245,9 +245,11 @@ class Desk:
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
         built = [(listed.modified, listed.etag, recipe) for recipe in recipes if (listed := self.store.stat(layout.labels(recipe).uri))]
         _, etag, recipe = max(built, default=("", "", cut.recipe))
+        digest = ""
         try:
             # The first view is wanted at once: what no build has read comes with the next one.
-            digest = inputs_digest(self.store, self.store_uri, recipe) if before and before.cut.recipe == cut.recipe else ""
+            if before and before.cut.recipe == cut.recipe:
+                digest = inputs_digest(self.store, self.store_uri, recipe)
             if before and (before.cut, before.known_mark) == (cut, (etag, digest)):
                 return before.known, before.known_mark, before.num_built, before.unread
             file, num_built = self._built(layout.labels(recipe))
@@ -257,10 +259,11 @@ class Desk:
                 labels = label_now(self.store, self.store_uri, segment, options, with_page=False).labelling
         except RetakeError as error:
             log.warning("the labelling page shows no labels that no build has read: %s", error)
+            # The same inputs are not read again, unless the store may answer next time.
+            digest = digest if isinstance(error, BadInput) else ""
             if before and before.cut.recipe == cut.recipe and before.known_mark[0] == etag:
-                return before.known, before.known_mark, before.num_built, before.unread
+                return before.known, (etag, digest), before.num_built, before.unread
             labels, num_built = self._built(layout.labels(recipe))
-            digest = ""
         known = known_labels(labels.clips, Uploads.of(self.store, self.store_uri)) if labels else {}
         return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
 

@@ -6,10 +6,11 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from tasks.errors import BadInput
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
@@ -134,10 +135,9 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
             splits = ", ".join(f"{split} {number}" for split, number in dataset.num_clips.items())
             yield f"{uri}: {count(sum(dataset.num_clips.values()), 'clip')} in the latest dataset, {dataset.digest} ({splits})"
         latest: dict[str, int] = {}
-        if store.exists(place.latest_plan.uri):
+        with suppress(BadInput):  # without a plan or a decision, or one that an older Retake wrote
             plan = store.read(place.latest_plan)
-            decided = Decision(plan.decision_uri).decide
-            latest = {plan.model_name: store.read(decided).version} if store.exists(decided.uri) else {}
+            latest = {plan.model_name: store.read(Decision(plan.decision_uri).decide).version}
         for folder in store.folders(place.champions):
             decision = store.read(max(move.uri for move in store.list(folder)), ChampionMove).decision
             newer = latest.get(decision.model_name, decision.champion_after)

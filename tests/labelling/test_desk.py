@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.contracts.build_dataset import LabelArguments
-from tasks.errors import BadConfiguration, Unavailable
+from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.keys import recipe_of
 from tasks.labelling.desk import Desk
 from tasks.local.home import REPOSITORY
@@ -148,6 +148,22 @@ def test_an_answer_over_the_label_of_a_folder(folder, verbs):
         desk._read_view()
         known.append({about.words.verb for other, about in desk._view.known.items() if other == uid})
     assert known == [set(), verbs]
+
+
+@pytest.mark.parametrize(("failure", "num_tries"), [(BadInput("damaged"), 1), (Unavailable("the store"), 3)])
+def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(failure, num_tries, monkeypatch):
+    shelf, tries = Shelf(), []
+
+    def fails(*_, **__):
+        tries.append(1)
+        raise failure
+
+    taken_in(shelf, ["put meat/a.mp4"])
+    monkeypatch.setattr("tasks.labelling.desk.label_now", fails)
+    desk = Desk(shelf, "s3://retake")
+    for _ in range(4):
+        desk._read_view()
+    assert len(tries) == num_tries
 
 
 @pytest.mark.parametrize("damaged", ["labels.json", "result.json"])
