@@ -5,7 +5,7 @@ parts of a clip that intervals of one label cover together count once.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -42,6 +42,7 @@ class Clip(Span, Protocol):
 
 
 C = TypeVar("C", bound=Clip)
+S = TypeVar("S", bound=Span)
 
 
 class Around(NamedTuple):
@@ -61,6 +62,22 @@ class Winner(NamedTuple):
 def overlap_seconds(one: Span, other: Span) -> float:
     """Compute the overlap of two parts of the same video."""
     return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
+
+
+def overlap_finder(spans: Iterable[S]) -> Callable[[Span], Iterator[S]]:
+    """Make a function that yields the spans that overlap a clip of their video.
+
+    It looks only at those that begin at most as long before the clip as the longest of them lasts.
+    """
+    ordered = sorted(spans, key=attrgetter("start_seconds"))
+    starts = [span.start_seconds for span in ordered]
+    longest_seconds = max((span.stop_seconds - span.start_seconds for span in ordered), default=0.0) + ROUNDING_SECONDS
+
+    def find(clip: Span) -> Iterator[S]:
+        first, last = bisect_left(starts, clip.start_seconds - longest_seconds), bisect_left(starts, clip.stop_seconds)
+        return (span for span in ordered[first:last] if span.stop_seconds > clip.start_seconds)
+
+    return find
 
 
 def longest_first(interval: Span) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_seconds
+from tasks.dataset.intervals import ROUNDING_SECONDS, longest_first, overlap_finder, overlap_seconds
 from tasks.dataset.vocabulary import WordTarget
 from tasks.results.dataset import NO_OBJECT, NOTHING
 from tasks.results.labelling import (
@@ -248,12 +248,13 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
     A person who is unsure labels nothing. A clip around an interval is labelled by a statement about the whole of it alone.
     """
-    statements = _by_video(ledger)
+    statements = {video: overlap_finder(about) for video, about in _by_video(ledger).items()}
     labels = []
     for clip in clips:
         share = min_overlap if clip.around is None else 1
         demanded = max(share * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
-        about = [one for one in statements.get(clip.video, ()) if overlap_seconds(clip, one) >= demanded]
+        near = statements[clip.video](clip) if clip.video in statements else ()
+        about = [statement for statement in near if overlap_seconds(clip, statement) >= demanded]
         latest = max(about, key=ledger.number, default=None)
         words = words_of(latest) if latest else None
         if latest and words:
@@ -263,10 +264,11 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
     """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
-    intervals = {video: ledger.intervals(video) for video in ledger.videos}
+    intervals = {video: overlap_finder(ledger.intervals(video)) for video in ledger.videos}
     parts = []
     for clip in clips:
-        inside = [one for one in intervals.get(clip.video, ()) if overlap_seconds(clip, one) > ROUNDING_SECONDS]
+        near = intervals[clip.video](clip) if clip.video in intervals else ()
+        inside = [interval for interval in near if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
         latest = max(inside, key=ledger.number, default=None)
         if latest:
             parts += [
@@ -288,11 +290,8 @@ def page_parts(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[PagePart]:
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     """List the clips that a statement overlaps at all, such as one that a person is unsure of."""
     statements = _by_video(ledger)
-    return {
-        clip.uid
-        for clip in clips
-        if any(overlap_seconds(clip, one) > 0 for one in (*statements.get(clip.video, ()), *ledger.intervals(clip.video)))
-    }
+    find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
+    return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
 
 
 def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:

@@ -1,5 +1,6 @@
 """Which statements of the labelling page hold, and how they label clips."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,7 +54,11 @@ class Writer:
 
     def _said(self, by: str) -> dict[str, str]:
         number = len(self.entries)
-        return {"token": f"token-{number:04d}", "by": by, "at": f"2026-11-27T10:{number // 60:02d}:{number % 60:02d}.000Z"}
+        return {
+            "token": f"token-{number:04d}",
+            "by": by,
+            "at": f"2026-11-27T{10 + number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000Z",
+        }
 
     def _add(self, statement) -> str:
         self.entries.append(LogEntry(statement=statement))
@@ -309,3 +314,15 @@ def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
     log.clip(CLIPS[0], None, answer="unsure")
     log.interval(16, 16.1, *PUT)
     assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+
+
+def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
+    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(10_800)]
+    for clip in clips:
+        log.clip(clip, "put", "meat")
+        log.interval(clip.start_seconds + 1, clip.stop_seconds + 1, "put", "meat")
+    begun = time.process_time()
+    ledger = Ledger.of(log.entries)
+    assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
+    assert len(page_parts(ledger, clips)) == 2 * len(clips) - 1
+    assert time.process_time() - begun < 20
