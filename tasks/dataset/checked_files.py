@@ -61,27 +61,26 @@ def check_files(
     named = [AnnotationFile(f"{number}/{file.name}", file.content) for number, file in enumerate(checked)]
     read = read_files([*others, *named], own, KnownVideos(places, {video.video: video.fps for video in videos}))
     found = []
-    for file, one in zip(checked, named, strict=True):
-        summary = next((summary for summary in read.summaries if summary.name == one.name), None)
-        rows = next((label_file for label_file in read.files if label_file.name == one.name), LabelFile(one.name, (), False, {}))
+    for file, numbered in zip(checked, named, strict=True):
+        summary = next((summary for summary in read.summaries if summary.name == numbered.name), None)
+        rows = next((label_file for label_file in read.files if label_file.name == numbered.name), LabelFile(numbered.name, (), False, {}))
         without_video = Counter(_video(row) for row in rows.rows if not _has_video(row, places, rows))
         usable = [row for row in rows.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
         to_label = LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where)
         labels = labels_of_file(to_label, places, 0)
         refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
-        refused += [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == one.name]
-        remarks = [remark for remark in read.remarks if remark.file == one.name]
+        unread = [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == numbered.name]
+        remarks = [remark for remark in read.remarks if remark.file == numbered.name]
         remarks += late_ends(file.name, labels, rows.where, places, TOLERANCE_SECONDS)
         remarks += _without_clip(to_label, last, names) if last else []
-        num_refused = len(refused) - len(list(labels.refused)) + labels.refused.num + read.num_more.get(one.name, 0)
         found.append(
             CheckedFile(
                 name=file.name,
                 layout=summary.layout if summary else "",
                 num_labels=(summary.num_rows if summary else 0) - without_video.total() - labels.refused.num,
                 without_video=without_video,
-                problems=in_order(refused, [file], {}),
-                num_refused=num_refused,
+                problems=in_order([*refused, *unread], [file], {}),
+                num_refused=labels.refused.num + len(unread) + read.num_more.get(numbered.name, 0),
                 remarks=tuple(remark.reason for remark in remarks),
             )
         )

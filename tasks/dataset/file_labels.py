@@ -11,6 +11,7 @@ from tasks.dataset.problems import Refusals
 from tasks.dataset.rows import ClipRow, IntervalRow
 from tasks.dataset.without_clip import without_clip
 from tasks.results.dataset import action_name
+from tasks.results.video import ClipRecord
 from tasks.wording import quoted
 
 
@@ -18,7 +19,8 @@ from tasks.wording import quoted
 class FileLabels:
     """The labels of one file, and its rejected lines.
 
-    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source. `intervals` are by video, and so are those `without_clip`, which label none.
+    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source.
+    `intervals` are by video, and so are those `without_clip`, which label none.
     """
 
     row_by_uid: dict[str, ClipRow | IntervalRow] = field(default_factory=dict)
@@ -36,14 +38,14 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
     """
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
-    by_clip: defaultdict[str, list[ClipRow]] = defaultdict(list)
+    by_clip: dict[str, tuple[ClipRecord, list[ClipRow]]] = {}
     intervals: defaultdict[str, list[IntervalRow]] = defaultdict(list)
     for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
                 intervals[places.video(row.video, loosely=file.is_of_tool)].append(row)
-            elif places.clip(row.uid):
-                by_clip[row.uid].append(row)
+            elif clip := places.clip(row.uid):
+                by_clip.setdefault(clip.uid, (clip, []))[1].append(row)
             else:
                 by_video[places.video(row.uid, loosely=file.is_of_tool)].append(row)
         except ValueError as error:
@@ -52,9 +54,9 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
         if agreed := _agreed(about_video, labels):
             labels.row_by_uid.update((clip.uid, agreed) for clip in places.clips(video))
             _note_source(agreed, video, labels)
-    for uid, about_clip in by_clip.items():
-        if (clip := places.clip(uid)) and (agreed := _agreed(about_clip, labels)):
-            labels.row_by_uid[uid] = agreed
+    for clip, about_clip in by_clip.values():
+        if agreed := _agreed(about_clip, labels):
+            labels.row_by_uid[clip.uid] = agreed
             _note_source(agreed, clip.video, labels)
     labels.intervals = dict(intervals)
     for video, of_video in intervals.items():

@@ -172,11 +172,12 @@ def filtered(
     wanted: Wanted,
     reader: Reader,
     covering: Callable[[PageClip], Covering | None],
-    closed: Callable[[PageClip], bool] = lambda _: False,
+    closed: Callable[[PageClip], bool],
 ) -> Iterator[tuple[str, Reading]]:
-    """Yield the clips that fit a filter, in order; for its second reader, a clip has neither label nor suggestion.
+    """Yield the clips that fit a filter, in order.
 
-    Of a clip that is `closed`, only the reader's own answers count: its labels would tell of a clip to read.
+    For its second reader, a clip has neither label nor suggestion. Of a clip that is `closed`, only the reader's own answers count: its
+    labels would tell of a clip to read.
     """
     for uid in order:
         clip = cut.clips.get(uid)
@@ -186,7 +187,7 @@ def filtered(
         is_second = reader.is_second(uid, about)
         is_closed = is_second or closed(clip)
         if is_closed:
-            about = [one for one in about if one.by == reader.name]
+            about = [statement for statement in about if statement.by == reader.name]
         interval, of_file = (None, None) if is_closed else (covering(clip), known.get(uid))
         words = label_of(ledger, about, of_file, interval)
         best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
@@ -195,9 +196,10 @@ def filtered(
 
 
 def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None, covering: Covering | None = None) -> Words | None:
-    """Return the label of a clip: that of its latest statement or of the intervals in it, whichever is later, or that of the files.
+    """Return the label of a clip.
 
-    *Unsure* labels nothing. A later file wins over what was said.
+    It is that of its latest statement or of the intervals in it, whichever is later, or that of the files. *Unsure* labels nothing. A later
+    file wins over statements.
     """
     latest = about[-1] if about else None
     words = ledger.words(latest) if latest else None

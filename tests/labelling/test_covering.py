@@ -83,5 +83,7 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     assert counts.named(0) == [{"name": "whisk", "num_clips": 2}, {"name": "salt", "num_clips": 0}], "too short to label a clip"
     assert list(first_readings(CUT.clips, CUT, ledger, {}, kept.of(CUT, ledger))) == [CLIPS[2].uid]
     reader = Reader("ben", may_label=True, second_share=0)
-    found = filtered(CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger))
+    found = filtered(
+        CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False
+    )
     assert [uid for uid, _ in found] == [CLIPS[0].uid, CLIPS[1].uid]

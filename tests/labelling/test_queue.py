@@ -34,6 +34,11 @@ def uncovered(clip: PageClip) -> None:
     """Tell that no interval labels a clip."""
 
 
+def none_closed(clip: PageClip) -> bool:
+    """Tell that a clip is not closed."""
+    return False
+
+
 def cut_of(*sizes: int) -> Cut:
     by_video = {}
     for number, size in enumerate(sizes):
@@ -118,7 +123,7 @@ def test_filters():
         return [
             uid
             for uid, _ in filtered(
-                cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0), uncovered
+                cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0), uncovered, none_closed
             )
         ]
 
@@ -140,7 +145,7 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     suggested = {one.uid: (Suggestion("take", "bag", 0.9),)}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
-        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader, uncovered))
+        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader, uncovered, none_closed))
 
     second = Reader("ben", may_label=True, second_share=1)
     assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
