@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels", "max_hours"))
-"""Options that change neither weights, a plan that is made, nor the files that were seen, so they have no part in the key of a form."""
+"""Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
 
 
 class StoreOptions(Options):
@@ -50,7 +50,10 @@ class ThenOptions(Options):
 
 
 class Handover(BaseModel):
-    """The extra of an asset event. Other keys, such as those of an event created by hand in Airflow, are ignored."""
+    """Holds the extra of an asset event.
+
+    Other keys, such as those of an event created by hand in Airflow, are ignored.
+    """
 
     store: str | None = None
     params: dict[str, Any] = {}

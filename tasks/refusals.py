@@ -11,8 +11,11 @@ def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, 
     The name is empty if several options contradict each other.
     """
     return [
-        (".".join(map(str, one["loc"])), without_secrets(_reason(one["type"], one["msg"], one["input"], one["loc"], model)))
-        for one in error.errors()
+        (
+            ".".join(map(str, problem["loc"])),
+            without_secrets(_reason(problem["type"], problem["msg"], problem["input"], problem["loc"], model)),
+        )
+        for problem in error.errors()
     ]
 
 

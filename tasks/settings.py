@@ -161,9 +161,9 @@ class KubernetesSettings(BaseSettings):
 
 
 def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
-    """Make the address of the page Label for the store in which `uri` lies, or of a clip on it.
+    """Make the address of the page Label, or of a clip on it.
 
-    It is empty if the address of the run's Airflow is not known.
+    The page is that of the store in which `uri` lies. The address is empty if the address of the run's Airflow is not known.
     """
     return in_airflow(airflow_url, f"{LABEL_PATH}?store={quote(uri, safe=':/')}" + (f"#clip={quote(uid, safe='')}" if uid else ""))
 

@@ -20,8 +20,8 @@ _SPECIALS = re.compile(r"[\\`*_{}\[\]#|~!]")
 _OPENERS = re.compile(r"^(\d*)([-+=.)])")
 _ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 
-# A password may hold the signs that end a host: if `:`, `?` and `@` follow each other, all is hidden. MLflow's pages have `#/`.
-# What follows `://` is consumed up to the next space, so that the time is linear.
+# A password may hold the characters that end a host: if `:`, `?` and `@` follow each other, all is hidden. MLflow's pages have `#/`.
+# The text after `://` is consumed up to the next space, so that the time is linear.
 _SECRETS = re.compile(
     r"(?i)(?<!\bs3)://(?:(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|(?:[^\s/?#:\[]*:[^\s?#]*@|[^\s/?#]*@)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
     r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
@@ -29,7 +29,7 @@ _SECRETS = re.compile(
 
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
 
-# Full-width and superscript signs also start formulas, and in some locales a semicolon separates cells.
+# Full-width and superscript characters also start formulas, and in some locales a semicolon separates cells.
 FORMULA_SIGN = r"[=+@\-\uff1d\uff0b\uff20\uff0d\u2212\ufe62\ufe63\ufe66\ufe6b\u207a-\u207c\u208a-\u208c]"
 _FORMULA = re.compile(rf"(^|[;|])([ \"]*)(?={FORMULA_SIGN})")
 # A run of spaces and quotes after which a cell may begin, taken whole, so that the time is linear.

@@ -1,4 +1,4 @@
-"""Note on a run which files were set aside, and which asset events it did not take.
+"""Note on a run its set-aside files, and the asset events it did not take.
 
 Airflow shows the note in its grid and in the list of runs.
 

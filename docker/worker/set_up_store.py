@@ -80,7 +80,10 @@ def policy(bucket: str) -> dict[str, object]:
 
 
 def label_policy(bucket: str) -> dict[str, object]:
-    """Make the policy of the labelling page: read clips, predictions, labels and plans of one bucket, and add to the log of labels."""
+    """Make the policy of the labelling page for one bucket.
+
+    The page reads clips, predictions, labels and plans, and adds to the log of labels.
+    """
     objects = Layout(f"arn:aws:s3:::{bucket}")
     read = (
         f"{objects.clips_of('*')}*/clips.json",

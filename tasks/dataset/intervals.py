@@ -15,7 +15,7 @@ from tasks.dataset.rows import IntervalRow
 ROUNDING_SECONDS = 1e-6
 
 MAX_RUNNING = 100
-"""Intervals that begin before a clip and reach into it; of more, those that end last are compared."""
+"""Intervals that begin before a clip and reach into it. If there are more, those that end last are compared."""
 
 MIN_LIKENESS = 0.5
 """To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
@@ -146,7 +146,10 @@ def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
 
 
 def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
-    """Keep those that end later; of those that began before, only so many as are compared."""
+    """Keep the intervals that end after `seconds`.
+
+    Of those that began before, only so many are kept as are compared.
+    """
     rows = [row for row in rows if row.stop_seconds > seconds]
     num_before = bisect_left(rows, seconds, key=attrgetter("start_seconds"))
     if num_before <= MAX_RUNNING:

@@ -92,52 +92,52 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
     verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
     num_more: Counter[str] = Counter()
-    told: list[_File] = []
-    for file in files:
+    readable: list[_File] = []
+    for uploaded in files:
         try:
-            told.append(_read(file, videos))
+            readable.append(_read(uploaded, videos))
         except BadLabels as error:
-            problems.append(Problem(file=file.name, line=None, reason=str(error)))
-    _learn_lists(told, verbs, nouns)
-    for one in told:
-        if one.is_of_tool:
-            labels = [row.label for row in one.rows]
+            problems.append(Problem(file=uploaded.name, line=None, reason=str(error)))
+    _learn_lists(readable, verbs, nouns)
+    for file in readable:
+        if file.is_of_tool:
+            labels = [row.label for row in file.rows]
             learn_epic_55([(label.verb, label.verb_class) for label in labels if label.verb_class is not None], verbs)
             learn_epic_55([(label.noun, label.noun_class) for label in labels if label.noun_class is not None], nouns)
-    for one in reversed(told):
-        one.rows = _accepted(one.rows, partial(_learn_label, one.name, verbs, nouns), one.refused)
-    split = [list(_split(one, verbs, nouns)) for one in told]
-    for one, found in zip(told, split, strict=True):
-        if found:
-            texts: list[AnyLabel] = list(ToolLabels(videos).rows(found, one.refused))
-            one.rows += _accepted(texts, partial(_learn_label, one.name, verbs, nouns), one.refused)
-            one.rows.sort(key=lambda row: row.line)
-    for one in told:
-        one.rows = _accepted(one.rows, partial(_by_own_names, verbs, nouns), one.refused)
-        problems += first_problems(one.name, one.refused, num_more, one.where)
+    for file in reversed(readable):
+        file.rows = _accepted(file.rows, partial(_learn_label, file.name, verbs, nouns), file.refused)
+    split = [list(_split(file, verbs, nouns)) for file in readable]
+    for file, items in zip(readable, split, strict=True):
+        if items:
+            texts: list[AnyLabel] = list(ToolLabels(videos).rows(items, file.refused))
+            file.rows += _accepted(texts, partial(_learn_label, file.name, verbs, nouns), file.refused)
+            file.rows.sort(key=lambda row: row.line)
+    for file in readable:
+        file.rows = _accepted(file.rows, partial(_by_own_names, verbs, nouns), file.refused)
+        problems += first_problems(file.name, file.refused, num_more, file.where)
     return ReadFiles(
-        files=tuple(LabelFile(one.name, tuple(one.rows), one.is_of_tool, one.where) for one in told if one.rows),
-        marks=tuple((one.name, row) for one in told for row in one.lists if isinstance(row, FullyLabelledRow)),
+        files=tuple(LabelFile(file.name, tuple(file.rows), file.is_of_tool, file.where) for file in readable if file.rows),
+        marks=tuple((file.name, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledRow)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),
         num_more=num_more,
-        summaries=tuple(FileSummary(one.name, one.layout, len(one.rows) + len(one.lists)) for one in told),
-        remarks=tuple(Problem(file=one.name, line=None, reason=remark) for one in told for remark in one.remarks),
+        summaries=tuple(FileSummary(file.name, file.layout, len(file.rows) + len(file.lists)) for file in readable),
+        remarks=tuple(Problem(file=file.name, line=None, reason=remark) for file in readable for remark in file.remarks),
     )
 
 
 def _read(file: AnnotationFile, videos: Videos) -> _File:
     read = read_annotations(file, videos)
-    one = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.found), remarks=read.remarks)
+    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.found), remarks=read.remarks)
     for row in read.rows:
         if isinstance(row, AnyLabel):
-            one.rows.append(row)
+            taken.rows.append(row)
         else:
-            one.lists.append(row)
-    one.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), one.refused)
-    one.found = [item for item in read.found if item.said.text]
-    return one
+            taken.lists.append(row)
+    taken.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), taken.refused)
+    taken.found = [item for item in read.found if item.said.text]
+    return taken
 
 
 def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None:

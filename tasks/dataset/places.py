@@ -106,8 +106,8 @@ class Places:
             return name
         if len(name) > MAX_TEXT_LENGTH or self._is_plainly_unknown(name):
             return None
-        if self._may_end(name) and (found := self._by_spelling(name, self._tiers)):
-            return found
+        if self._may_end(name) and (video := self._by_spelling(name, self._tiers)):
+            return video
         if loosely:
             full, anywhere = self._tiers[:3], self._tiers
             for plain in tool_spellings(name):
@@ -118,17 +118,23 @@ class Places:
                     continue
                 endings = ["/".join(parts[depth:]) for depth in range(min(len(parts), MAX_FOLDERS))]
                 for ending, tiers in [(plain, anywhere), *((ending, full) for ending in endings), (parts[-1], anywhere)]:
-                    if ending and (found := self._by_spelling(ending, tiers)):
-                        return found
+                    if ending and (video := self._by_spelling(ending, tiers)):
+                        return video
         return None
 
     def _is_plainly_unknown(self, name: str) -> bool:
-        """Check quickly whether a name of usual characters ends as no video does and has no content hash as a folder."""
+        """Check quickly whether a name is unknown.
+
+        It is if it has usual characters only, ends as no video's name does, and has no content hash as a folder.
+        """
         plain = PLAIN.fullmatch(name)
         return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
 
     def _may_end(self, name: str) -> bool:
-        """Check whether any video ends as this name does, which takes less time than trying all that it may mean."""
+        """Check whether any video's name ends as this one does.
+
+        This takes less time than trying all that the name may mean.
+        """
         end = _slashed(name).rpartition("/")[2]
         return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
 

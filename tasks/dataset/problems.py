@@ -33,7 +33,10 @@ class Refusals:
 
 
 def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
-    """Record the first rejected lines of a file and count the others; `where` says for items where they are, if lines do not."""
+    """Record the first rejected lines of a file and count the others.
+
+    `where` has the places of items that line numbers do not locate.
+    """
     num_more[file] += max(0, refused.num - MAX_PROBLEMS_A_FILE)
     return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
@@ -47,9 +50,9 @@ def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_m
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)
     for problem in sorted(problems, key=lambda p: (order.get(p.file, len(order)), p.file, p.line or 0, p.reason)):
         by_file[problem.file].append(problem)
-    told = []
+    kept = []
     for file, own in by_file.items():
-        told += own[:MAX_PROBLEMS_A_FILE]
+        kept += own[:MAX_PROBLEMS_A_FILE]
         if num_rest := len(own) - len(own[:MAX_PROBLEMS_A_FILE]) + num_more.get(file, 0):
-            told.append(Problem(file=file, line=None, reason=f"and {plain_count(num_rest, 'more line')} like these"))
-    return tuple(told)
+            kept.append(Problem(file=file, line=None, reason=f"and {plain_count(num_rest, 'more line')} like these"))
+    return tuple(kept)

@@ -25,7 +25,7 @@ ALL_LAYOUTS = {
 
 
 MAX_LIST_BYTES = 2 << 20
-"""Of lists of classes and of videos, which have a record for each line; those of EPIC-KITCHENS have 30 kB."""
+"""Size of a list of classes or of videos. A list has a record for each line; those of EPIC-KITCHENS have 30 kB."""
 
 
 @dataclass(frozen=True)

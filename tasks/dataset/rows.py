@@ -247,7 +247,10 @@ TO_FILL_IN = (*LABEL_COLUMNS, "source")
 
 
 def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
-    """Return the reader of the lines of a layout; it raises a ValueError that says what is wrong with a line."""
+    """Return the reader of the lines of a layout.
+
+    The reader raises a ValueError that names the fault of a line.
+    """
     if layout in ("clips", "intervals"):
         return partial(_read_clip if layout == "clips" else _read_interval, _Labels())
     return partial(_validated, MODELS[layout])
@@ -261,7 +264,10 @@ def _validated(model: type[R], line: int, cells: Cells) -> R:
 
 
 class _Labels:
-    """Validates each label of a file once; the models take a minute for a million lines."""
+    """Validates each label of a file once.
+
+    The models take a minute for a million lines.
+    """
 
     def __init__(self) -> None:
         self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}

@@ -75,9 +75,9 @@ class Ledger:
     _in_effect: dict[tuple[WordTarget, str], ClassMerge] | None = None
     _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     num_renames: int = 0
-    """What was ever said about names of classes."""
+    """Statements that were ever made about names of classes."""
     problems: list[str] = field(default_factory=list)
-    """Entries that cannot be read, and references to what nobody had said: they count for nothing."""
+    """Entries that cannot be read, and references to statements that nobody had made. They count for nothing."""
 
     @classmethod
     def of(cls, entries: Sequence[AnyEntry]) -> "Ledger":
@@ -131,12 +131,15 @@ class Ledger:
         return statement.token not in self._withdrawn and statement.token not in self._replaced_by_others()
 
     def _replaced_by_others(self) -> set[str]:
-        """List what intervals replace that nobody has taken back, and what that had replaced."""
+        """List the tokens of intervals that others replace.
+
+        An interval that was taken back replaces nothing. Those that a replaced interval had itself replaced are listed, too.
+        """
         if self._replaced is None:
             self._replaced = set()
-            for own in self._by_video.values():
-                for one in own:
-                    token = one.replaces if one.token not in self._withdrawn else None
+            for intervals in self._by_video.values():
+                for interval in intervals:
+                    token = interval.replaces if interval.token not in self._withdrawn else None
                     while token and token not in self._replaced:
                         self._replaced.add(token)
                         before = self._by_token.get(token)
@@ -217,7 +220,10 @@ class Ledger:
 
 @dataclass(frozen=True)
 class PageLabel:
-    """What the latest statement about a clip says; `number` is its place in the log, `place` that among files."""
+    """Holds the label of a clip by its latest statement.
+
+    `number` is the place of the statement in the log, `place` that among files.
+    """
 
     uid: str
     verb: str

@@ -20,7 +20,7 @@ DELIMITERS = (",", ";", "\t")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MAX_LINES = 1 << 20
-"""Of a table, as a sheet of Excel."""
+"""Lines of a table; a sheet of Excel has as many."""
 MAX_LINE_CHARACTERS = 1_000_000
 MAX_PLAIN_CHARACTERS = 100_000
 CHUNK_BYTES = 1 << 20
@@ -40,7 +40,9 @@ class Table:
 
 
 def _encoding(content: bytes) -> str:
-    """Find out whether text is UTF-8, UTF-16 (by its byte order mark) or of Windows (cp1252).
+    """Find the encoding of a text: UTF-8, UTF-16 or that of Windows (cp1252).
+
+    UTF-16 is known by its byte order mark.
 
     Raises:
         BadLabels: it is a workbook, or text in no such encoding.
@@ -99,10 +101,10 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
 
 
 def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
-    """Yield lines that are not blank, one at a time, with their numbers; of one that is too long, the start.
+    """Yield lines that are not blank, one at a time, with their numbers.
 
-    Other signs at which `splitlines` splits, such as U+2028, may stand in a label. A list of a million lines, and the whole text, take more
-    memory than the file.
+    Of a line that is too long, it is the start. Other characters at which `splitlines` splits, such as U+2028, may stand in a label. A list
+    of a million lines, and the whole text, take more memory than the file.
 
     Raises:
         BadLabels: it is no text, or has too many lines.

@@ -16,7 +16,10 @@ ROUNDING_SECONDS = 1e-6
 
 
 class ToolLabels:
-    """Makes rows of labels; equal labels share one record, and lines of one video its name, because there may be a million."""
+    """Makes rows of labels.
+
+    Equal labels share one record, and lines of one video its name, because there may be a million.
+    """
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos

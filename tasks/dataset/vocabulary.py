@@ -20,9 +20,9 @@ MAX_NAME_LENGTH = 64
 MAX_CACHED_NAMES = 1 << 12
 SIGNS = frozenset("-:'\N{RIGHT SINGLE QUOTATION MARK}&.+()%")
 MAX_MERGES = 50
-"""Over which a line may merge a name at once."""
+"""Names over which a line may merge a name at once."""
 MAX_TEXT_LENGTH = 1024
-"""Of a label, or the name of a video, as a file has it and when it is normalised, which may make eighteen signs of one."""
+"""Characters of a label or a video's name, in its file and when normalised. Normalising may make eighteen characters of one."""
 LEFT_OUT = "-"
 """The value of `same_as` that leaves a name out."""
 
@@ -46,7 +46,10 @@ def normal_name(text: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """Check that a text is short when it is normalised, part by part: the whole may take milliseconds."""
+    """Check that a text is short when it is normalised.
+
+    It is normalised part by part, because the whole may take milliseconds.
+    """
     length, size = 0, MAX_NAME_LENGTH
     for start in range(0, 0 if text.isascii() else len(text), size):
         length += len(unicodedata.normalize("NFKC", text[start : start + size]))
@@ -249,7 +252,10 @@ class Lexicon:
             yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
     def _merged(self, name: str) -> str:
-        """Return the last of the names into which this one was merged; each name on the way is looked up once."""
+        """Return the last of the names into which this one was merged.
+
+        Each name on the way is looked up once.
+        """
         passed = []
         while name in self._same_as and name not in self._last:
             passed.append(name)

@@ -34,8 +34,8 @@ def calibrations(
         split: the split of `scored`.
         targets: the targets to return.
     """
-    found = (calibrate(clips, val.get(model), model=model, split=split, targets=targets) for model, clips in scored.items())
-    return tuple(one for of_model in found for one in of_model)
+    by_network = (calibrate(clips, val.get(model), model=model, split=split, targets=targets) for model, clips in scored.items())
+    return tuple(calibration for of_network in by_network for calibration in of_network)
 
 
 def calibrate(
@@ -111,7 +111,10 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def faultless_heads(clips: ScoredClips, targets: Collection[Target]) -> list[Target]:
-    """List the targets without a mistake: their best temperature would approach 0 and make every prediction certain."""
+    """List the targets without a mistake.
+
+    Their best temperature would approach 0 and make every prediction certain.
+    """
     right = _right(clips)
     return [target for target in targets if target != "action" and right[target].all()]
 
@@ -191,7 +194,10 @@ def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> 
 
 
 def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
-    """Fit verb and noun temperatures on clips whose classes have outputs; None without any, or without mistakes."""
+    """Fit verb and noun temperatures on the clips whose classes have outputs.
+
+    None without such clips, or if a head makes no mistake on them.
+    """
     usable = clips.only(clips.has_outputs)
     if not usable.uids or faultless_heads(usable, targets):
         return None

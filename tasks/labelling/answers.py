@@ -167,8 +167,8 @@ class Answers:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
         agreed = self._desk.agreement()
-        found = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
-        return {**found, "agreement": agreed.model_dump(mode="json") if agreed else None, "unread": view.unread}
+        review = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
+        return {**review, "agreement": agreed.model_dump(mode="json") if agreed else None, "unread": view.unread}
 
     def classes(self) -> Json:
         """List the classes in use, merged names, and names that are alike."""
@@ -252,20 +252,23 @@ class Answers:
         def look(ledger: Ledger) -> list[Json]:
             covering = self._coverings.of(view.cut, ledger)
             closed = self._closed(view, ledger, reader)
-            found = (
+            readings = (
                 (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering, closed) if uid not in skip
             )
-            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(found, limit)]
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(readings, limit)]
 
         return self._desk.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
-        """Make the function that checks whether labels of a clip would tell of one that the person is to read as the second."""
+        """Make the function that checks whether a clip is closed to a person.
+
+        Labels of a closed clip would tell of one that the person is to read as the second.
+        """
 
         @cache
         def secret(video: str) -> list[Span]:
             own = self._secret(ledger, video, reader)
-            return [*own, *(one for one in view.of_files.get(video, ()) if touches(one, own))]
+            return [*own, *(label for label in view.of_files.get(video, ()) if touches(label, own))]
 
         return lambda clip: touches(clip, secret(clip.video))
 
@@ -273,7 +276,7 @@ class Answers:
         self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader, closed: Callable[[PageClip], bool]
     ) -> Json:
         is_closed = closed(clip)
-        about = [one for one in ledger.about(clip.key) if not is_closed or one.by == reader.name]
+        about = [statement for statement in ledger.about(clip.key) if not is_closed or statement.by == reader.name]
         interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
         conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
         label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
@@ -296,7 +299,7 @@ class Answers:
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
-        said = {
+        fields = {
             **asked.model_dump(exclude={"uid"}),
             "by": me,
             "at": now_utc(),
@@ -305,15 +308,15 @@ class Answers:
         match asked:
             case AskedClip():
                 _, clip = self._found(asked.uid)
-                return ClipStatement.model_validate({**said, **span(clip), "video": clip.video, "uid": clip.uid})
+                return ClipStatement.model_validate({**fields, **span(clip), "video": clip.video, "uid": clip.uid})
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
                     raise NotThere("there is no such video")
-                return IntervalStatement.model_validate(said)
+                return IntervalStatement.model_validate(fields)
             case AskedWithdrawal():
-                return Withdrawal.model_validate(said)
+                return Withdrawal.model_validate(fields)
             case AskedMerge():
-                return ClassMerge.model_validate(said)
+                return ClassMerge.model_validate(fields)
 
 
 def _cut_name(cut: Cut) -> str:

@@ -133,16 +133,19 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
 
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
-        """Show the page, or go to that of the store in which the address `store` lies; without one, of a store that has clips."""
+        """Show the page, or go to that of the store in which `store` lies.
+
+        Without an address, it is the page of a store that has clips.
+        """
         holding = [
-            (len(one.store_uri), number)
-            for number, one in enumerate((desk, *others))
-            if as_folder(store).startswith(as_folder(one.store_uri))
+            (len(candidate.store_uri), number)
+            for number, candidate in enumerate((desk, *others))
+            if as_folder(store).startswith(as_folder(candidate.store_uri))
         ]
-        _, found = max(holding, default=(0, 0))
+        _, chosen = max(holding, default=(0, 0))
         if not holding and desk.is_empty:
-            found = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
-        return RedirectResponse(f"stores/{found}/") if found else file_response(STATIC / "index.html")
+            chosen = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
+        return RedirectResponse(f"stores/{chosen}/") if chosen else file_response(STATIC / "index.html")
 
     return router
 
@@ -227,7 +230,7 @@ def _writes(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awa
         except TimeoutError:
             raise HTTPException(408, f"the statement did not arrive within {BODY_SECONDS:g} seconds") from None
         except ValidationError as error:
-            raise HTTPException(422, "; ".join(one["msg"] for one in error.errors())) from None
+            raise HTTPException(422, "; ".join(problem["msg"] for problem in error.errors())) from None
 
     @router.post("/statements", dependencies=[Depends(asked), Depends(turn, scope="function")])
     def state(

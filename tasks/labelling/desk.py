@@ -1,4 +1,4 @@
-"""Hold what the page shows, and keep it up to date with the store.
+"""Hold the content of the page, and keep it up to date with the store.
 
 The log of statements is read before each answer, at most once a second. Lists of clips, predictions and annotation files are large and change
 rarely, so they are read in the background: for the first time when anything of the page is asked for.
@@ -39,7 +39,7 @@ log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
 VIEW_SECONDS = 3.0
-"""A page asks every 3 seconds, and gets what was read by its last but one question: what is new is there within 10 seconds."""
+"""A page asks every 3 seconds, and gets the view of its last but one question. New clips and labels are there within 10 seconds."""
 LOOK_SECONDS = 0.02
 PAUSE_SHARE = 20
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
@@ -48,7 +48,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class View:
-    """The clips, and what is known about them beside the log. `known` are the labels of files and folders by uid."""
+    """Holds the clips, and their suggestions and labels from outside the log.
+
+    `known` are the labels of files and folders by uid.
+    """
 
     cut: Cut
     suggestions: Suggestions
@@ -56,11 +59,11 @@ class View:
     order: tuple[str, ...]
     """All clips: those of the list to label first, then the most diverse."""
     known_mark: tuple[str, str] = "", ""
-    """The build, and the inputs that `known` was read from; empty if these are the labels of the build."""
+    """The build and the inputs that `known` was read from. The inputs are empty if these are the labels of the build."""
     verbs: tuple[str, ...] = field(default=())
     nouns: tuple[str, ...] = field(default=())
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
-    """What is known, by video and by time."""
+    """The labels of files and folders, by video and by time."""
     num_built: int = 0
     """Statements of the log that the last build read."""
     unread: tuple[str, ...] = ()
@@ -168,14 +171,16 @@ class Desk:
             return None
 
     def write(self, statement: AnyStatement) -> int:
-        """Append a statement, and return its place in the log. The same token twice is written once.
+        """Append a statement, and return its place in the log.
+
+        The same token twice is written once.
 
         Raises:
-            NotThere: it is about what nobody has said.
+            NotThere: it takes back or replaces a statement that is not there.
         """
         with self._lock:
             if self._ledger.problem(statement):
-                # Another process may have written what it is about.
+                # Another process may have written the one that it takes back or replaces.
                 self._take(read_log(self.store, self.store_uri, len(self._entries)))
             if self._ledger.find(statement.token) is None:
                 if problem := self._ledger.problem(statement):
@@ -239,7 +244,10 @@ class Desk:
             return Suggestions(folder)
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
-        """Find the labels that a build would give now without the page's statements; in the first view, those of the last build."""
+        """Find the labels that a build would give now without the page's statements.
+
+        In the first view, they are those of the last build.
+        """
         layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
@@ -247,7 +255,7 @@ class Desk:
         _, etag, recipe = max(built, default=("", "", cut.recipe))
         digest = ""
         try:
-            # The first view is wanted at once: what no build has read comes with the next one.
+            # The first view is wanted at once: labels that no build has read come with the next one.
             if before and before.cut.recipe == cut.recipe:
                 digest = inputs_digest(self.store, self.store_uri, recipe)
             if before and (before.cut, before.known_mark) == (cut, (etag, digest)):
@@ -268,7 +276,10 @@ class Desk:
         return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
 
     def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
-        """Read the labels of a build, and how many statements it read; None if there is none that can be read."""
+        """Read the labels of a build, and the number of statements that it read.
+
+        None if there are no labels that can be read.
+        """
         if not self.store.exists(labels.uri):
             return None, 0
         try:

@@ -65,9 +65,9 @@ class Uploads:
 def known_labels(clips: Iterable[LabelledClip], uploads: Uploads) -> dict[str, Known]:
     """Select the labels of folders and files, by the uid of the clip."""
     return {
-        one.clip.uid: Known(Words(one.verb, one.noun or NO_OBJECT, one.origin, uploads.since(one.origin, one.clip.video)))
-        for one in clips
-        if one.verb and one.origin and one.origin != PAGE
+        label.clip.uid: Known(Words(label.verb, label.noun or NO_OBJECT, label.origin, uploads.since(label.origin, label.clip.video)))
+        for label in clips
+        if label.verb and label.origin and label.origin != PAGE
     }
 
 
@@ -76,9 +76,9 @@ def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
 
     Lines are only counted: their reasons may tell what a second reader is not to know.
     """
-    num_lines = Counter(one.file for one in problems if one.line is not None)
+    num_lines = Counter(problem.file for problem in problems if problem.line is not None)
     return (
-        *(f"{one.file}: {one.reason}" for one in problems if one.line is None),
+        *(f"{problem.file}: {problem.reason}" for problem in problems if problem.line is None),
         *(
             f"{file}: {number:,} of its lines cannot be used; the task label of build_dataset names them"
             for file, number in num_lines.items()

@@ -28,10 +28,13 @@ class Lent:
         self._log = Layout(store_uri).label_log
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them in the last minutes before the latest lease, such as this person's."""
-        written = {one.uri: datetime.fromisoformat(one.modified) for one in self._store.list(self._log.leases)}
+        """List the clips that others have had before them in the last minutes.
+
+        These minutes end with the latest lease, such as this person's.
+        """
+        written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
         latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
-        # A listing may come without what was written just now.
+        # A listing may come without a lease that was written just now.
         written.pop(self._lease(person).uri, None)
         leases = [uri for uri, modified in written.items() if latest - modified < timedelta(seconds=LENT_SECONDS)]
         return {uid for uri in leases[:NUM_PEOPLE] for uid in self._uids(uri)}

@@ -41,7 +41,7 @@ MIN_BYTES_PER_SECOND = 1 << 20
 CHUNK_BYTES = 1 << 20
 
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
-"""Flags that open a folder above a file; with Linux's `O_PATH` it need not be readable."""
+"""Flags that open a folder above a file. With Linux's `O_PATH` it need not be readable."""
 
 SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
 

@@ -29,8 +29,11 @@ def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 
 def last_upload(store: Store, store_uri: str) -> str:
-    """Return the time of the latest annotation file by the store's clock, or one before all files."""
-    return max((one.modified for one in annotation_objects(store, store_uri)), default=BEFORE_ALL)
+    """Return the time of the latest annotation file by the store's clock.
+
+    Without files, it is one before all files.
+    """
+    return max((listed.modified for listed in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
 def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:

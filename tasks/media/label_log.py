@@ -87,13 +87,14 @@ def append(store: Store, store_uri: str, statement: AnyStatement, num_known: int
 
 
 def write_blocks(store: Store, store_uri: str, entries: Sequence[AnyEntry], first_block: int = 0) -> int:
-    """Write each full block that is missing from `first_block` on, and return the number of full blocks.
+    """Write each full block that is missing, and return the number of full blocks.
 
-    `entries` are all of the log. None is written of damaged ones, which another version may read.
+    Only blocks from `first_block` on are written. `entries` are all of the log. None is written of damaged ones, which another version may
+    read.
     """
     num_blocks = len(entries) // BLOCK_SIZE
     for number in range(first_block, num_blocks):
-        block = tuple(one for one in entries[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE] if isinstance(one, LogEntry))
+        block = tuple(entry for entry in entries[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE] if isinstance(entry, LogEntry))
         if len(block) == BLOCK_SIZE:
             store.create(Layout(store_uri).label_log.block(number), LogBlock(entries=block))
     return num_blocks

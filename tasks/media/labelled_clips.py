@@ -31,7 +31,10 @@ NUM_THREADS = 16
 
 @dataclass(frozen=True)
 class Given:
-    """What people labelled: EPIC's class lists, annotation files with their times of upload, and the statements of the labelling page."""
+    """Holds all files and statements that labels are gathered from.
+
+    They are EPIC's class lists, annotation files with their times of upload, and the statements of the labelling page.
+    """
 
     lists: Sequence[AnnotationFile]
     uploaded: Sequence[tuple[str, AnnotationFile]]
@@ -52,8 +55,11 @@ class LabelledStore:
 
 
 def given_labels(store: Store, store_uri: str) -> Given:
-    """Read all that labels are gathered from; there may be many files."""
-    lists = [annotation_file(store, one) for one in epic_list_objects(store, store_uri)]
+    """Read all files and statements that labels are gathered from.
+
+    There may be many files.
+    """
+    lists = [annotation_file(store, listed) for listed in epic_list_objects(store, store_uri)]
     return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
 
 
@@ -98,6 +104,9 @@ def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredOb
 
 
 def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
-    """List the clips of a video by time; of two that show the same, the one of the grid."""
+    """List the clips of a video by time.
+
+    Of two that show the same, it is the one of the grid.
+    """
     clips = {clip.uid: clip for file in reversed(files) for clip in file.clips}
     return sorted(clips.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))

@@ -74,7 +74,10 @@ def _local_offers(source: str) -> Iterator[Offer]:
 
 
 def _local_path(source: str) -> tuple[Path, Path, Path]:
-    """Find a file or a folder, the folder that its names are relative to, and where that lies after resolving links."""
+    """Find a file or a folder, and the folder that its names are relative to.
+
+    The third path is that folder after resolving links.
+    """
     only = load(MachineSettings).videos_dir
     try:
         path = Path(source).expanduser()

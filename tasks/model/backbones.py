@@ -188,7 +188,9 @@ def find(name: str) -> Backbone:
 
 
 def num_elements(spec: NetworkSpec) -> int:
-    """Count the elements of a backbone's tensors, without memory for them, and without running it as `find` does.
+    """Count the elements of a backbone's tensors.
+
+    This takes no memory for them, and does not run the backbone as `find` does.
 
     Raises:
         BadConfiguration: the name is unknown.
@@ -211,7 +213,7 @@ def num_elements(spec: NetworkSpec) -> int:
 def outlining() -> Iterator[None]:
     """Let this thread build modules whose parameters take no memory: on the meta device.
 
-    `torch.device("meta")` would also move what a constructor computes with, as torchvision's RegNet does.
+    `torch.device("meta")` would also move the tensors that a constructor computes with, as torchvision's RegNet does.
     """
     thread = get_ident()
 

@@ -215,7 +215,10 @@ def load(path: Path) -> Saved:
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
-    """Build and fill a network, after a look at its outline: what a file claims may not fit into memory."""
+    """Build and fill a network, after a look at its outline.
+
+    The network that a file claims may not fit into memory.
+    """
     num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
         num_claimed = backbones.num_elements(spec)

@@ -35,8 +35,8 @@ def confusion_between(target: Target, both: Ids, divergences: NDArray[np.float64
         names: of the classes.
     """
     answers = Answers(target, both[1], both[0][:, None], {class_id: names.name(target, class_id) for class_id in np.unique(both).tolist()})
-    found = confusion_of(answers)
-    return replace(found, wrong=wrong_cells(found, answers, divergences, uids))
+    confusion = confusion_of(answers)
+    return replace(confusion, wrong=wrong_cells(confusion, answers, divergences, uids))
 
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:

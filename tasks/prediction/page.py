@@ -117,7 +117,10 @@ class PageInputs:
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """A network's intervals in one video: their bars, and the list of them; `num_left` more do not fit on the page."""
+    """A network's intervals in one video: their bars, and the list of them.
+
+    `num_left` more do not fit on the page.
+    """
 
     bars: tuple[Bar, ...]
     listed: tuple[ShownInterval, ...]
@@ -226,23 +229,25 @@ def _headline(inputs: PageInputs) -> str:
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, PredictorRole], Collection[int]]) -> Timeline:
-    found = spans(video.clips)
+    stretches = spans(video.clips)
     drawn = drawing(video.clips)
     is_of_both = bool(drawn.against)
-    has_blanks = any(span.start_seconds != stop for span, stop in zip(found, (0.0, *(one.stop_seconds for one in found)), strict=False))
+    has_blanks = any(
+        span.start_seconds != stop for span, stop in zip(stretches, (0.0, *(earlier.stop_seconds for earlier in stretches)), strict=False)
+    )
     cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
     spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
     if is_of_both:
-        spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in found if not span.differs)}"
+        spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in stretches if not span.differs)}"
     film = data_uri(video.film, "video/mp4") if video.film else ""
     rows = {role: _interval_row(own, video, left.get((video.video, role), ())) for role, own in video.intervals.items()}
     return Timeline(
         video,
-        found,
+        stretches,
         drawn,
         is_of_both,
         has_blanks,
-        len(found) > MAX_SPANS_OPEN,
+        len(stretches) > MAX_SPANS_OPEN,
         film,
         spoken,
         rows,
@@ -258,7 +263,10 @@ def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, left: Co
 
 
 def _left(inputs: PageInputs) -> Mapping[tuple[str, PredictorRole], Collection[int]]:
-    """Find by video and network the intervals that do not fit: the least likely that are not reported."""
+    """Find the intervals that do not fit on the page, by video and network.
+
+    They are the least likely that are not reported.
+    """
     places = [
         (-(interval.probability or 0), video.video, role, i)
         for video in inputs.videos

@@ -37,9 +37,9 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class ShownInterval:
-    """A stretch of a video with an action: found by a network, with its probability, or labelled, without one.
+    """A stretch of a video with an action.
 
-    `is_not_reported`: it is not reported.
+    A network found it, with its probability, or people labelled it, without one. `is_not_reported`: it is not reported.
     """
 
     start_seconds: float

@@ -67,11 +67,14 @@ def matrix_groups(confusions: Sequence[ConfusionCounts], roles: tuple[ModelRole,
     """Group the matrices of `roles`, in their order, by target; skip targets without any."""
     groups = []
     for target in TARGETS:
-        found = [one for role in roles for one in confusions if (one.model, one.target) == (role, target)]
-        if found:
-            size = _size(max(len(one.columns) for one in found))
-            matrices = ((one, _matrix(one.rows, one.columns, one.counts, size, one.model)) for one in found)
-            groups.append((target, tuple(_with_clips(matrix, one.wrong, f"cell-{target}-{one.model}") for one, matrix in matrices)))
+        of_target = [confusion for role in roles for confusion in confusions if (confusion.model, confusion.target) == (role, target)]
+        if of_target:
+            size = _size(max(len(confusion.columns) for confusion in of_target))
+            matrices = (
+                (confusion, _matrix(confusion.rows, confusion.columns, confusion.counts, size, confusion.model)) for confusion in of_target
+            )
+            shown = (_with_clips(matrix, confusion.wrong, f"cell-{target}-{confusion.model}") for confusion, matrix in matrices)
+            groups.append((target, tuple(shown)))
     return tuple(groups)
 
 
@@ -105,8 +108,8 @@ def _with_clips(matrix: Matrix, cells: Iterable[WrongCell], place: str) -> Matri
     wrong = {(cell.row, cell.column): cell for cell in cells}
 
     def filled(cell: Cell, row: int, column: int) -> Cell:
-        found = wrong.get((row, column))
-        return replace(cell, anchor=f"{place}-{row}-{column}", num_wrong=found.num_clips, uids=found.uids) if found else cell
+        clips = wrong.get((row, column))
+        return replace(cell, anchor=f"{place}-{row}-{column}", num_wrong=clips.num_clips, uids=clips.uids) if clips else cell
 
     rows = (replace(row, cells=tuple(filled(cell, i, j) for j, cell in enumerate(row.cells))) for i, row in enumerate(matrix.rows))
     return replace(matrix, rows=tuple(rows))

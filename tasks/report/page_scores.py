@@ -187,7 +187,10 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
 
 
 def _labels_needed(metrics: Metrics) -> str:
-    """Estimate the labelled clips that give the deciding split as many as the gate asks for."""
+    """Word an estimate of the labelled clips that the gate needs.
+
+    With so many, the deciding split has as many as the gate asks for. Empty if it has none with an action.
+    """
     num_clips = {size.split: size.num_clips for size in metrics.splits}
     num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
     if not num_deciding:

@@ -98,7 +98,9 @@ def is_trained(name: str) -> bool:
 
 
 def require_no_secrets(*values: str | None) -> None:
-    """Refuse addresses with a user, a password or a query in options that tables of many networks repeat.
+    """Refuse addresses with a user, a password or a query.
+
+    Tables of many networks repeat the options that hold these addresses.
 
     Raises:
         BadConfiguration: a value has such an address.

@@ -199,8 +199,8 @@ def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str
         return _local_file(source, folder)
     path = folder / name_of(source)
     if source.startswith("s3://"):
-        if found := store.stat(source):
-            _check_size(source, found.size_bytes)
+        if stored := store.stat(source):
+            _check_size(source, stored.size_bytes)
         store.read_file(source, path)
     else:
         log.info("downloading %s", source)
@@ -242,7 +242,10 @@ def _possible(name: str, address: str, remedy: str) -> str:
 
 
 def _local_file(source: str, folder: Path) -> Path:
-    """Copy a file into `folder`; it is opened once, so that nothing takes its place between check and use."""
+    """Copy a file into `folder`.
+
+    It is opened once, so that nothing takes its place between check and use.
+    """
     try:
         path = Path(source).expanduser()
         if path.is_file():

@@ -181,10 +181,10 @@ class Store:
         return not self.exists(uri) and self.replace_bytes(uri, data, None)
 
     def replace_bytes(self, uri: str, data: bytes, earlier: StoredObject | None) -> bool:
-        """Write an object in place of `earlier`, or of none; return False if another writer was first.
+        """Write an object in place of `earlier`, or of none.
 
-        Of several concurrent writers, one succeeds. It asks for what S3 calls a conditional write (`If-Match`, `If-None-Match: *`), by a
-        signed address, because the SDK has no such argument.
+        Of several concurrent writers, one succeeds; return False if another one was first. The request is a conditional write of S3
+        (`If-Match`, `If-None-Match: *`), by a signed address, because the SDK has no such argument.
 
         Raises:
             BadConfiguration: the server does not know conditional writes.

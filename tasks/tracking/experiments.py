@@ -139,9 +139,9 @@ def end_all(tracker: Tracker, airflow: str) -> None:
 def _at_work(
     tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None, *, is_beside: bool = False
 ) -> Iterator[str]:
-    """Find or create a run, and show it as running inside the block, unless that is beside others.
+    """Find or create a run, and show it as running inside the block.
 
-    A new run is named `name`, else by its key.
+    A run that `is_beside` others is not shown as running. A new run is named `name`, else by its key.
     """
     machine = load(MachineSettings)
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}

@@ -17,11 +17,11 @@ from tasks.errors import BadLabels
 MAX_JSON_NODES = 750_000
 MAX_JSON_VALUES = 2_000_000
 MAX_JSON_BYTES = 96 << 20
-"""In memory: a single rare sign, such as an emoji, makes a text four times as large."""
+"""Size of a text in memory. A single rare character, such as an emoji, makes it four times as large."""
 MAX_XML_DEPTH = 50
 MAX_XML_NODES = 1_500_000
 MAX_ELEMENT_NODES = 400_000
-"""Of an element that is kept as a whole, such as a track."""
+"""Nodes of an element that is kept as a whole, such as a track."""
 MAX_ELEMENT_CHARACTERS = 1 << 24
 MAX_TAG_BYTES = 1 << 22
 MAX_ZIP_FILES = 100_000
@@ -29,7 +29,7 @@ MAX_UNPACKED_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
 ZIP = b"PK\x03\x04"
 MAX_TEXT_CHARACTERS = MAX_TEXT_LENGTH + 1
-"""Of a text one more is kept, so that it is refused and not cut."""
+"""Characters that are kept of a text: one too many, so that it is refused and not cut."""
 XML_ERRORS = (expat.ExpatError, LookupError, ValueError)
 """The last two are raised for encodings that Python does not have, or that are not for XML."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)

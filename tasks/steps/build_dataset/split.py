@@ -47,7 +47,10 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
 
 
 def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Store) -> tuple[SplitAssignment, list[LabelledClip]]:
-    """Assign splits and add them to the file; anew where another run has added to it meanwhile."""
+    """Assign splits and add them to the file.
+
+    This is done anew where another run has added to the file meanwhile.
+    """
     for _ in range(MAX_TRIES):
         # The object before its content: a write in between makes this one fail.
         earlier = store.stat(uri)

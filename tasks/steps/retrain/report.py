@@ -223,7 +223,10 @@ def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
 
 
 def _why_no_curve(store: Store, decision: Decision) -> str:
-    """Say why the step `learning_curve` left no result: it kept its reason, or has not ended well."""
+    """Say why the step `learning_curve` left no result.
+
+    It kept its reason, or has not ended well.
+    """
     kept = decision.no_learning_curve
     if store.exists(kept.uri):
         return store.read(kept).reason.rstrip(".")
