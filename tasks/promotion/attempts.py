@@ -52,11 +52,16 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     if attempt.number == 1:
         risk = f"A network that is no better than its opponent passes by chance in at most about {percent(TAIL)} of such decisions."
     else:
+        new = (
+            "new clips for more than half of val, or a test split (test_share), restart"
+            if split == "val"
+            else "new clips for more than half of test restart"
+        )
         risk = (
             f"If none of {count(attempt.number, 'network')} is better, the chance that at least one passes is at most about "
-            f"{percent(chance_of_passing(attempt))}; the count restarts "
-            f"once more than half of the {split} clips are new{', or with a test split (test_share)' if split == 'val' else ''}."
+            f"{percent(chance_of_passing(attempt))}; {new} the count."
         )
     before = count(attempt.number - 1, "other network")
-    told = "the first decision on" if attempt.number == 1 else f"decision number {attempt.number}, after {before}, on at least half of"
-    return f"This is {told} these {split} clips under this model name. {risk}"
+    first = f"the first decision on these {split} clips under this model name"
+    which = first if attempt.number == 1 else f"decision number {attempt.number}, after {before}, on half or more of these {split} clips"
+    return f"This is {which}. {risk}"

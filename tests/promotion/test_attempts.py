@@ -30,10 +30,10 @@ def test_the_risk_grows_with_every_attempt():
 def test_number_and_risk_are_said():
     seventh = Attempt(number=7, num_others_on_dataset=2)
     assert attempt_in_words(seventh, "val").startswith(
-        "This is decision number 7, after 6 other networks, on at least half of these val clips under this model name. If none of 7 networks is better, the chance "
+        "This is decision number 7, after 6 other networks, on half or more of these val clips. If none of 7 networks is better, the chance "
         "that at least one passes is at most about 16.2 %"
     )
     assert "This is the first decision on these test clips" in attempt_in_words(Attempt(number=1, num_others_on_dataset=0), "test")
     on_test = attempt_in_words(seventh, "test")
-    assert on_test.endswith("; the count restarts once more than half of the test clips are new.")
+    assert on_test.endswith("; new clips for more than half of test restart the count.")
     assert attempt_in_words(None, "val") == ""
