@@ -41,7 +41,7 @@ LOG_SECONDS = 1.0
 VIEW_SECONDS = 3.0
 """A page asks every 3 seconds, and gets the view of its last but one question. New clips and labels are there within 10 seconds."""
 LOOK_SECONDS = 0.02
-PAUSE_SHARE = 20
+PAUSE_SHARE = 5
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
 

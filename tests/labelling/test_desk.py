@@ -230,3 +230,15 @@ def build(shelf, clip, recipe, verb):
     labelled = some(LabelledClip, clip=some(ClipRecord, uid=clip.uid, video=clip.video), verb=verb, noun="meat", origin="labels.csv:2")
     shelf.write(place.clips, some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), clips=(labelled,)))
     shelf.write(place, some(LabelResult, labels_uri=place.clips.uri))
+
+
+def test_a_view_that_takes_a_second_is_old_after_a_few(monkeypatch):
+    seconds = [0.0]
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: seconds[0])
+    read = desk._read_view
+    monkeypatch.setattr(desk, "_read_view", lambda: (seconds.__setitem__(0, seconds[0] + 1), read()))
+    desk._viewing.acquire()
+    desk._renew()
+    assert desk._pause_seconds <= 6
