@@ -7,6 +7,14 @@ from pydantic import Field
 from tasks.options.base import Options, StoreUri
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
+MAX_HOURS = Field(
+    None,
+    gt=0,
+    le=1000,
+    title="Longest training, hours",
+    description="What is expected to train longer does not start unasked: retrain asks first, under Required actions; the table of "
+    "compare_networks names it. Empty: 2 without a GPU, 12 with one",
+)
 
 
 class ComparisonOptions(Options):
@@ -23,13 +31,7 @@ class ComparisonOptions(Options):
         "which all share. The first is the reference for the others",
     )
     dataset: StoreUri | None = DATASET
-    max_hours: float | None = Field(
-        None,
-        gt=0,
-        le=1000,
-        title="Longest training, hours",
-        description="A network whose training is expected to take longer is not trained, and the table says so; empty: 2 without a GPU, 12 with one",
-    )
+    max_hours: float | None = MAX_HOURS
 
 
 class VersionOptions(Options):
