@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.dataset.intervals import winners
+from tasks.dataset.intervals import Around, not_replaced, winners
 from tasks.dataset.reading import ReadFile, read_annotations
 from tasks.dataset.rows import AnnotationFile, IntervalLine, IntervalRow
 from tests.dataset.conftest import NO_VIDEOS
@@ -174,3 +174,14 @@ def test_very_many_intervals_take_few_times_as_long_as_reading_the_table_and_lit
     assert num_refused > 200_000
     assert times_plain < MAX_TIMES_PLAIN
     assert megabytes < 175
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)).map(lambda span: Around(span[0], span[0] + span[1])), max_size=8)
+
+
+@given(SPANS, SPANS)
+def test_an_interval_is_replaced_where_later_ones_cover_half_of_it(earlier, later):
+    def covered(span):
+        return sum(any(a <= second and second + 1 <= b for a, b in later) for second in range(span.start_seconds, span.stop_seconds))
+
+    assert not_replaced(earlier, later) == [span for span in earlier if 2 * covered(span) < span.stop_seconds - span.start_seconds]
