@@ -78,8 +78,8 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 
 @contextmanager
-def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
-    """Yield the id of the prediction's run, in the store's experiment for predictions.
+def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -> Iterator[str]:
+    """Yield the id of the run of a prediction of `num_videos`, in the store's experiment for predictions.
 
     Finished when the block ends.
     """
@@ -89,7 +89,7 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult) -> Iterator[str]:
         "retake.model_sha256": plan.model.checkpoint_sha256,
         "retake.against": plan.against.label if plan.against else "none",
     }
-    name = f"{plan.model.label} · {count(plan.num_videos, 'video')}"
+    name = f"{plan.model.label} · {count(num_videos, 'video')}"
     with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags, name) as run_id:
         yield run_id
         tracker.finish(run_id)

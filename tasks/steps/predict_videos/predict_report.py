@@ -72,7 +72,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     known_labels = store.read(Prediction(plan.prediction_uri).labels)
     labels = {label.uid: label for label in known_labels.labels}
     tracker = Tracker.from_settings(load(MlflowSettings))
-    with prediction_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
+    with prediction_run(tracker, plan, len(videos)) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
         url = tracker.run_url(run_id)
         names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
