@@ -94,7 +94,7 @@ evidence: $(FOR_TEST) ## Simulate the error rates of intervals, gate and correct
 	$(BIN)/python -m tests.simulations $(ARGS)
 
 commands: $(FOR_TEST) ## Write docs/commands.md from the contracts of the steps
-	$(BIN)/python -m tests.contracts.page
+	$(BIN)/python -m tests.pipeline.page
 
 format: $(FOR_TEST) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix

@@ -8,7 +8,7 @@ from typing import Any
 from docker.utils import parse_bytes  # type: ignore[import-not-found]  # it publishes no types
 
 from dags._environment import CACHE_DIR, SCRATCH_DIR, SOURCE_DIR, VIDEOS_DIR
-from tasks.contracts.step import ImageKind
+from tasks.pipeline.step import ImageKind
 from tasks.settings import DockerSettings
 
 USER = "10001:10001"

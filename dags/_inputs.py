@@ -7,7 +7,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags._form import Form
 from dags._tasks import mapped_step_task, step_task
-from tasks.contracts import retrain
+from tasks.pipeline.retrain import contract as retrain
 
 
 def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:

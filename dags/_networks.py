@@ -5,7 +5,8 @@ from typing import Any
 
 from dags._form import Form
 from dags._tasks import step_task
-from tasks.contracts import compare_networks, retrain
+from tasks.pipeline.compare_networks import contract as compare_networks
+from tasks.pipeline.retrain import contract as retrain
 from tasks.store.comparisons import Configured
 from tasks.store.runs import Decision
 

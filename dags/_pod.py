@@ -6,7 +6,7 @@ from typing import Any
 from kubernetes.client import models as k8s  # type: ignore[import-untyped]  # it publishes no types
 
 from dags._environment import CACHE_DIR, SCRATCH_DIR
-from tasks.contracts.step import ImageKind
+from tasks.pipeline.step import ImageKind
 from tasks.settings import KubernetesSettings
 
 TMP_SIZE = "256Mi"

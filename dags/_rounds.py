@@ -6,8 +6,8 @@ from airflow.sdk import BaseOperator, TaskGroup
 
 from dags._form import Form
 from dags._tasks import mapped_step_task, step_task
-from tasks.contracts import search
 from tasks.options.search import MAX_ROUNDS
+from tasks.pipeline.search import contract as search
 
 SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
 

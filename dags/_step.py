@@ -15,9 +15,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic_settings import BaseSettings
 
 from dags._form import Form, places, resolve
-from tasks.contracts.step import ImageKind
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
+from tasks.pipeline.step import ImageKind
 from tasks.settings import load
 from tasks.wording import without_secrets
 

@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from tasks.command_line import parse
-from tasks.contracts.commands import STEPS
 from tasks.errors import BadConfiguration, MissingObject, Unavailable
+from tasks.pipeline.commands import STEPS
 from tasks.settings import StoreSettings, load
 
 

@@ -7,7 +7,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags._form import Form
 from dags._runner import StepOperator
-from tasks.contracts.step import Step
+from tasks.pipeline.step import Step
 
 
 def step_task(step: Step[Any, Any], form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below

@@ -30,8 +30,8 @@ from dags._inputs import flow_tasks, sound_task
 from dags._networks import FAILURES, GROUP, network
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
-from tasks.contracts import compare_networks
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, TrainOptions
+from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.store.layout import Layout
 
 FORM = Form(

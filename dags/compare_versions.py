@@ -26,8 +26,8 @@ from airflow.sdk import DAG
 from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import step_task
-from tasks.contracts.compare_versions import COMPARE_VERSIONS
 from tasks.options import EvaluateOptions, VersionOptions
+from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS
 
 FORM = Form(options=(VersionOptions, EvaluateOptions), first=("first", "second", "dataset", "split", "store"))
 

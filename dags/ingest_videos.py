@@ -24,8 +24,8 @@ from dags._assets import CLIPS
 from dags._form import Form
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
-from tasks.contracts import ingest_videos
 from tasks.options import SegmentOptions, forms
+from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.store.layout import Layout
 
 FORM = Form(

@@ -40,8 +40,8 @@ from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
-from tasks.contracts import retrain
 from tasks.options import forms
+from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
 from tasks.store.runs import Decision
 

@@ -35,8 +35,8 @@ from dags._rounds import SEARCH, add_rounds
 from dags._runner import TASK_DEFAULTS
 from dags._tasks import mapped_step_task, step_task
 from dags._winner import RetrainWinner
-from tasks.contracts import search
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
+from tasks.pipeline.search import contract as search
 
 FORM = Form(
     options=(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),

@@ -13,10 +13,10 @@ from typing import Literal, NoReturn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from tasks.contracts.commands import COMMANDS
-from tasks.contracts.step import Command
 from tasks.errors import BadConfiguration
 from tasks.options import Options
+from tasks.pipeline.commands import COMMANDS
+from tasks.pipeline.step import Command
 from tasks.refusals import refusals
 
 

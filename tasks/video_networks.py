@@ -1,7 +1,7 @@
 """Describe the networks that see whole stretches of a clip at once, in numbers alone.
 
 Frames, rate, size, normalisation and views are those that the published weights were tested with. Of torchvision's networks they are
-`transforms()` and `meta` of their weights, which `tests/model/test_video_networks.py` compares. Of those of transformers, size and
+`transforms()` and `meta` of their weights, which `tests/learn/test_video_networks.py` compares. Of those of transformers, size and
 normalisation are those of their processors; rate and views are VideoMAE's evaluation on Kinetics-400 (arXiv 2203.12602) and V-JEPA 2's on
 Something-Something v2 (arXiv 2506.09985). Licences are those that github.com/MCG-NJU/VideoMAE and github.com/facebookresearch/vjepa2 name.
 """

@@ -10,7 +10,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.data.video.ffmpeg import find_ffmpeg
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -29,7 +29,7 @@ for name in [name for name in os.environ if name.startswith("RETAKE_") and name 
 hypothesis.settings.register_profile("retake", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("retake")
 
-WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/", "tests/labelling/in_browser/", "")
+WITH_SERVERS = ("tests/containers/", "tests/integration/jobs/", "tests/integration/", "tests/pages/label/in_browser/", "")
 """Prefixes of tests that share servers, slowest first; the last matches all others."""
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tasks.evaluation.metrics import summarise
-from tasks.evaluation.scoring import ScoredClips, Timings
-from tasks.results.evaluation import EngineUsed
+from tasks.judge.statistics.metrics import summarise
+from tasks.judge.statistics.scoring import ScoredClips, Timings
+from tasks.store.records.evaluation import EngineUsed
+from tests.pipeline.shelf import words
 from tests.records import some
-from tests.steps.shelf import words
 
 NUM_VERBS, NUM_NOUNS = 125, 352
 ENGINE = some(EngineUsed, name="openvino", precision="bfloat16", description="OpenVINO 2026.4.1", max_difference=0.06, tolerance=1.75)

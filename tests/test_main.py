@@ -1,6 +1,5 @@
 """The command line without a server: what it offers, and how it refuses."""
 
-import configparser
 import logging
 import subprocess
 import sys
@@ -9,10 +8,10 @@ import pytest
 
 from tasks.__main__ import _Printable, main
 from tasks.command_line import parse
-from tasks.contracts.commands import COMMANDS
 from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
-from tests.contracts.light import HEAVY
+from tasks.pipeline.commands import COMMANDS
+from tests.pipeline.light import HEAVY
 
 PLAN = "s3://retake/runs/r/decisions/d/plan/"
 
@@ -50,7 +49,7 @@ def test_the_secrets_of_an_address_are_in_no_line_of_a_log():
 HELP_OF_ALL = """
 import contextlib, io, sys, time
 from tasks.__main__ import main
-from tasks.contracts.commands import COMMANDS
+from tasks.pipeline.commands import COMMANDS
 def show_help(step):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         main([step, "--help"])
@@ -123,14 +122,3 @@ def test_what_a_person_predicts_with_is_in_the_help(help_of):
     assert "[VIDEO ...]" in shown
     assert "--videos" not in shown
     assert "models:/retake-tsn@champion" in shown.replace(" ", "")
-
-
-def modules_of_the_rule(name, kind):
-    rules = configparser.ConfigParser()
-    rules.read(REPOSITORY / ".importlinter")
-    return set(rules[f"importlinter:contract:{name}"][kind].split())
-
-
-def test_the_rule_that_no_step_imports_another_names_every_step():
-    steps = {step.full_module for step in COMMANDS.values() if step.name not in ("predict", "search")}
-    assert modules_of_the_rule("steps-apart", "modules") == steps

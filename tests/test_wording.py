@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.report.formats import leaning
+from tasks.judge.report.formats import leaning
 from tasks.wording import (
     clock,
     count,
@@ -31,7 +31,7 @@ from tasks.wording import (
     text_of_cell,
     without_secrets,
 )
-from tests.report.rendered import HOSTILE, rendered
+from tests.judge.report.rendered import HOSTILE, rendered
 
 
 @pytest.mark.parametrize(

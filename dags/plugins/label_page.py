@@ -29,8 +29,8 @@ def _application() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
-    from tasks.labelling.app import Person, make_app
-    from tasks.labelling.desk import Desk
+    from tasks.pages.label.app import Person, make_app
+    from tasks.pages.label.desk import Desk
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
     from tasks.store.objects import Store
 
@@ -60,7 +60,7 @@ async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) 
 
 def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
     """Import the page's modules when a process of the API server starts, in the background; change nothing in its application."""
-    threading.Thread(target=import_module, args=("tasks.labelling.app",), daemon=True, name="labelling-imports").start()
+    threading.Thread(target=import_module, args=("tasks.pages.label.app",), daemon=True, name="labelling-imports").start()
     return app
 
 

@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.errors import MissingObject
+from tasks.judge.report.page_scores import facts_of
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import Choices
 from tasks.local.follow import FollowedRun, follow_run
 from tasks.local.progress import Screen
 from tasks.next_steps import Facts, next_steps
-from tasks.report.page_scores import facts_of
-from tasks.results.dataset import DatasetResult, LabelResult
-from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
-from tasks.results.metrics import Metrics
-from tasks.results.record import SetAside
-from tasks.results.video import IngestResult, SummaryResult
 from tasks.settings import label_url
 from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetResult, LabelResult
+from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.record import SetAside
+from tasks.store.records.video import IngestResult, SummaryResult
 from tasks.store.runs import Comparing, Decision, find_decision
 from tasks.wording import count
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tasks.errors import BadInput
+from tasks.learn.gpus import num_gpus
 from tasks.local import airflow_settings, supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
@@ -20,11 +21,10 @@ from tasks.local.people import Person
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
 from tasks.local.servers import SAMPLE_STORE, Server, store_settings
-from tasks.model.gpus import num_gpus
-from tasks.results.decision import ChampionMove
 from tasks.settings import MlflowSettings
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.records.decision import ChampionMove
 from tasks.store.runs import Decision
 from tasks.wording import count, duration
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 
 from tasks.errors import BadConfiguration, RetakeError
+from tasks.learn.gpus import num_gpus
 from tasks.local import airflow_settings, warm
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.ports import LOOPBACK
-from tasks.model.gpus import num_gpus
 from tasks.settings import StoreSettings
 from tasks.store.objects import Store
 

@@ -28,11 +28,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from tasks.contracts.commands import COMMANDS
+from tasks.learn.gpus import num_gpus
 from tasks.local import hand_over, processes
 from tasks.local.hand_over import ACCEPTED, PATIENCE_SECONDS, SIZE_BYTES, SOCKET
 from tasks.local.home import REPOSITORY, Home
-from tasks.model.gpus import num_gpus
+from tasks.pipeline.commands import COMMANDS
 
 NAME = "warm"
 MODULES = (*(step.full_module for step in COMMANDS.values()), "mlflow.pytorch")

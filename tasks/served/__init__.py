@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import BadConfiguration
-from tasks.results.record import KeptSegmentOptions, Record
+from tasks.store.records.record import KeptSegmentOptions, Record
 
 if TYPE_CHECKING:
     from tasks.served.films import FilmModel
@@ -49,7 +49,7 @@ def _load_pyfunc(data_path: str) -> "FilmModel":
     """
     folder = Path(data_path)
     try:
-        from tasks.model.checkpoints import load
+        from tasks.learn.checkpoints import load
         from tasks.served.films import FilmModel
 
         return FilmModel(load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes()))

@@ -14,33 +14,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.data.video.clip_file import frames_per_clip
+from tasks.data.video.cut import cut
+from tasks.data.video.ffmpeg import find_ffmpeg
+from tasks.data.video.fields import FLOW_SUFFIX, iter_fields, num_fields, write_pictures
+from tasks.data.video.frames import read_frames
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import count_frames, probe
+from tasks.data.video.sound import read_sound
+from tasks.data.video.transcode import time_limit
 from tasks.errors import BadCheckpoint, BadInput
-from tasks.evaluation.scoring import Logits, one_hot_logits
-from tasks.model.checkpoints import Saved
-from tasks.model.engines.engine import prepare
-from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.engines.scorer import Scorer
-from tasks.model.hardware import choose_device
-from tasks.model.hearing import heard, recipe_heard, rows_of
-from tasks.model.sampling import evaluation_snippets, joined, kept_frames, middle_frames
-from tasks.model.sound.describe import Describer, describer
-from tasks.model.sound.stored import Sound
-from tasks.model.spec import SHORT_SIDE, NetworkSpec
+from tasks.judge.statistics.scoring import Logits, one_hot_logits
+from tasks.learn.checkpoints import Saved
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.hardware import choose_device
+from tasks.learn.hearing import heard, recipe_heard, rows_of
+from tasks.learn.sampling import evaluation_snippets, joined, kept_frames, middle_frames
+from tasks.learn.sound.describe import Describer, describer
+from tasks.learn.sound.stored import Sound
+from tasks.learn.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
-from tasks.prediction.intervals import intervals, reported
-from tasks.prediction.probabilities import distributions
-from tasks.results.dataset import NOTHING
-from tasks.results.sound import SoundRecipe
+from tasks.predict.intervals import intervals, reported
+from tasks.predict.probabilities import distributions
 from tasks.served import Served
-from tasks.video.clip_file import frames_per_clip
-from tasks.video.cut import cut
-from tasks.video.ffmpeg import find_ffmpeg
-from tasks.video.fields import FLOW_SUFFIX, iter_fields, num_fields, write_pictures
-from tasks.video.frames import read_frames
-from tasks.video.memory import undivided
-from tasks.video.probe import count_frames, probe
-from tasks.video.sound import read_sound
-from tasks.video.transcode import time_limit
+from tasks.store.records.dataset import NOTHING
+from tasks.store.records.sound import SoundRecipe
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class FilmModel:
         engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
         self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
         if any(spec.flow for spec in self._specs):
-            import_module("tasks.video.flow")  # the only part that needs OpenCV
+            import_module("tasks.data.video.flow")  # the only part that needs OpenCV
 
     def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
         """Predict the actions in films.
@@ -212,7 +212,7 @@ def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dic
 
 def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
     path = folder / f"{options.flow_method}-{options.flow_bound_pixels}{FLOW_SUFFIX}"
-    with import_module("tasks.video.flow").FlowMaker(options) as maker:
+    with import_module("tasks.data.video.flow").FlowMaker(options) as maker:
         maker.write(clip.path, path, num_frames=clip.num_frames, short_side=SHORT_SIDE)
     return path
 

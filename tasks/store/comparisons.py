@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from tasks.results.comparison import Comparison, ConfigureResult, TabulateResult
-from tasks.results.sound import SoundResult
-from tasks.results.training import PlanResult, WeightsResult
+from tasks.store.records.comparison import Comparison, ConfigureResult, TabulateResult
+from tasks.store.records.sound import SoundResult
+from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, file, output, record
 

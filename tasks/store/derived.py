@@ -5,11 +5,11 @@ Each function takes addresses of one form only, so that no step writes beside an
 
 import re
 
-from tasks.results.flow import FlowResult
-from tasks.results.video import SegmentResult
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Ingest
 from tasks.store.predictions import PredictedBatch, Prediction
+from tasks.store.records.flow import FlowResult
+from tasks.store.records.video import SegmentResult
 from tasks.store.runs import Decision, Flows, Run
 from tasks.store.searches import SearchPlan, SearchRound, TrainedTrials
 from tasks.store.stored import Output

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.results.labelling import Lease, LogBlock, LogEntry
+from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.stored import Stored
 
 

@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from tasks.results.comparison import TabulateResult
-from tasks.results.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.results.decision import ChampionMove, DecisionRecord
-from tasks.results.prediction import PredictPlanResult
-from tasks.results.record import SplitName
-from tasks.results.sound import SoundNote
-from tasks.results.training import PlanResult, WeightsResult
-from tasks.results.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.comparisons import AskedComparison, ComparisonTable
 from tasks.store.label_log import LabelLog
 from tasks.store.predictions import Prediction
+from tasks.store.records.comparison import TabulateResult
+from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
+from tasks.store.records.decision import ChampionMove, DecisionRecord
+from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.records.record import SplitName
+from tasks.store.records.sound import SoundNote
+from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.records.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.runs import Run
 from tasks.store.searches import AskedSearch
 from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.results.prediction import (
+from tasks.store.records.prediction import (
     KnownClipsResult,
     KnownLabels,
     PredictBatchResult,
@@ -10,8 +10,8 @@ from tasks.results.prediction import (
     PredictPlanResult,
     PredictReportResult,
 )
-from tasks.results.sound import SoundResult
-from tasks.results.video import SegmentResult
+from tasks.store.records.sound import SoundResult
+from tasks.store.records.video import SegmentResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, Stored, file, output, record
 

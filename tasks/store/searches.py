@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.results.search import (
+from tasks.store.records.search import (
     GatherResult,
     NetworkLatency,
     RecutResult,
@@ -15,7 +15,7 @@ from tasks.results.search import (
     TrialList,
     TrialsResult,
 )
-from tasks.results.training import WeightsResult
+from tasks.store.records.training import WeightsResult
 from tasks.store.stored import Below, Output, Stored, file, output, record
 
 

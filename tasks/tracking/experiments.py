@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 from tasks.options import Family, Head, Modality
-from tasks.results.comparison import Comparison
-from tasks.results.prediction import PredictPlanResult
-from tasks.results.search import SearchPlanResult
-from tasks.results.training import PlanResult
 from tasks.settings import MachineSettings, load
+from tasks.store.records.comparison import Comparison
+from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.records.search import SearchPlanResult
+from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan
 from tasks.store.uri import without_scheme

@@ -16,9 +16,9 @@ from mlflow.entities import DatasetInput, InputTag, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from tasks.errors import Terminated, Unavailable
-from tasks.results.record import SplitName
-from tasks.results.training import Epoch
 from tasks.settings import MlflowSettings
+from tasks.store.records.record import SplitName
+from tasks.store.records.training import Epoch
 from tasks.tracking.connection import AIRFLOW_RUN_TAG, RUN_KEY_TAG, answering, connect
 
 MAX_CHILDREN = 5000

@@ -11,18 +11,18 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from tasks.contracts.ingest_videos import SegmentArguments
+from tasks.data.video.cut import cut, cut_arguments
+from tasks.data.video.inspection import VideoProbe
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import probe
 from tasks.options import SegmentOptions
-from tasks.results.video import Batch
-from tasks.steps.ingest_videos import segment
-from tasks.video.cut import cut, cut_arguments
-from tasks.video.inspection import VideoProbe
-from tasks.video.memory import undivided
-from tasks.video.probe import probe
+from tasks.pipeline.ingest_videos import segment
+from tasks.pipeline.ingest_videos.contract import SegmentArguments
+from tasks.store.records.video import Batch
 from tests.bench.disk import Disk
 from tests.bench.material import FFMPEG, emptied, videos
 from tests.bench.measure import Row, alternate, num_cores, processor_seconds
-from tests.dataset.records import video_record
+from tests.data.labels.records import video_record
 
 OPTIONS = SegmentOptions()
 STORE = "s3://bench"
@@ -34,7 +34,7 @@ def _probed(source: Path) -> VideoProbe:
 
 
 def cutting(folder: Path, quick: bool) -> list[Row]:
-    """`tasks.video.cut.cut` against ffmpeg alone with the same arguments."""
+    """`tasks.data.video.cut.cut` against ffmpeg alone with the same arguments."""
     held = {source: _probed(source) for source in videos(folder, most=1 if quick else 14)}
     arguments = {source: cut_arguments(source, held_probe, OPTIONS, held_probe.audio_index) for source, held_probe in held.items()}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasks.model.sampling import middle_snippets
+from tasks.data.video.fields import iter_fields
+from tasks.data.video.flow import FlowMaker
+from tasks.learn.sampling import middle_snippets
 from tasks.options import FlowOptions
-from tasks.video.fields import iter_fields
-from tasks.video.flow import FlowMaker
 from tests.bench.material import FFMPEG, videos
 from tests.bench.measure import Measure, Row, alternate
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.model.data import CachedClip
-from tasks.model.job import TrainJob
-from tasks.model.network import to_channels_last
-from tasks.model.training import fit
+from tasks.learn.data import CachedClip
+from tasks.learn.job import TrainJob
+from tasks.learn.network import to_channels_last
+from tasks.learn.training import fit
 from tasks.options import TrainOptions
 from tests.bench.material import CLASSES, emptied, network, noise
 from tests.bench.measure import Row, alternate

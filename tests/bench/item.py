@@ -11,12 +11,12 @@ import ffmpeg as arguments_of
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.model.augmentation import augmented
-from tasks.model.data import View
-from tasks.model.sampling import random_snippets
-from tasks.model.spec import NetworkSpec
-from tasks.video.clip_file import CutClip
-from tasks.video.frames import iter_frames
+from tasks.data.video.clip_file import CutClip
+from tasks.data.video.frames import iter_frames
+from tasks.learn.augmentation import augmented
+from tasks.learn.data import View
+from tasks.learn.sampling import random_snippets
+from tasks.learn.spec import NetworkSpec
 from tests.bench.material import FFMPEG, clips
 from tests.bench.measure import Measure, Row, alternate
 

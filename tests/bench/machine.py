@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from tasks.model.hardware import describe
+from tasks.learn.hardware import describe
 
 LIBRARIES = ("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord")
 LIBRARIES += ("opencv-contrib-python-headless",)

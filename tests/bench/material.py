@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.model.class_names import ClassNames
-from tasks.model.data import CachedClip
-from tasks.model.network import Network
-from tasks.model.spec import NetworkSpec
+from tasks.data.video.clip_file import CutClip
+from tasks.data.video.cut import cut
+from tasks.data.video.ffmpeg import find_ffmpeg
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import probe
+from tasks.learn.class_names import ClassNames
+from tasks.learn.data import CachedClip
+from tasks.learn.network import Network
+from tasks.learn.spec import NetworkSpec
 from tasks.options import SegmentOptions
-from tasks.video.clip_file import CutClip
-from tasks.video.cut import cut
-from tasks.video.ffmpeg import find_ffmpeg
-from tasks.video.memory import undivided
-from tasks.video.probe import probe
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "videos"
 FFMPEG = find_ffmpeg(None)

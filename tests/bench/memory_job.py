@@ -7,34 +7,34 @@ from typing import cast
 
 import numpy as np
 
-from tasks.contracts.predict_videos import PredictBatchArguments
-from tasks.evaluation.latency import peak_memory_bytes
-from tasks.evaluation.scoring import score_clips
+from tasks.data.video.clip_file import CutClip
+from tasks.judge.statistics.latency import peak_memory_bytes
+from tasks.judge.statistics.scoring import score_clips
 from tasks.keys import recipe_of
-from tasks.model.backbones import find
-from tasks.model.checkpoints import save
-from tasks.model.data import CachedClip
-from tasks.model.engines.engine import prepare
-from tasks.model.engines.openvino import OpenvinoEngine
-from tasks.model.job import TrainJob
-from tasks.model.training import fit
+from tasks.learn.backbones import find
+from tasks.learn.checkpoints import save
+from tasks.learn.data import CachedClip
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.openvino import OpenvinoEngine
+from tasks.learn.job import TrainJob
+from tasks.learn.training import fit
 from tasks.options import EvaluateOptions, SegmentOptions, TrainOptions
-from tasks.prediction.familiar import to_bytes
-from tasks.prediction.gathering import gather
-from tasks.prediction.names import Names
-from tasks.prediction.scored import ScoredWriter
-from tasks.prediction.to_label import table as to_label_table
-from tasks.results.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
-from tasks.results.video import ClipRecord, ClipsFile
-from tasks.steps._checkpoints import file_sha256
-from tasks.steps.predict_videos import predict_batch
+from tasks.pipeline._checkpoints import file_sha256
+from tasks.pipeline.predict_videos import predict_batch
+from tasks.pipeline.predict_videos.contract import PredictBatchArguments
+from tasks.predict.familiar import to_bytes
+from tasks.predict.gathering import gather
+from tasks.predict.names import Names
+from tasks.predict.scored import ScoredWriter
+from tasks.predict.to_label import table as to_label_table
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.video.clip_file import CutClip
+from tasks.store.records.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
+from tasks.store.records.video import ClipRecord, ClipsFile
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise
-from tests.dataset.records import clip_record, dataset_clip, video_record
-from tests.steps.shelf import predict_plan, predictor
+from tests.data.labels.records import clip_record, dataset_clip, video_record
+from tests.pipeline.shelf import predict_plan, predictor
 
 BENCH = "s3://bench/"
 BACKBONE = "test_resnet"

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.model import backbones
-from tasks.model.consensus import Logits
-from tasks.model.engines.engine import Engine, example_view, prepare
-from tasks.model.engines.openvino import OpenvinoEngine, compile_graph
-from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.engines.quiet import silenced
-from tasks.model.network import Network
-from tasks.model.sampling import middle_snippets
-from tasks.video.clip_file import CutClip
-from tasks.video.frames import read_frames
+from tasks.data.video.clip_file import CutClip
+from tasks.data.video.frames import read_frames
+from tasks.learn import backbones
+from tasks.learn.consensus import Logits
+from tasks.learn.engines.engine import Engine, example_view, prepare
+from tasks.learn.engines.openvino import OpenvinoEngine, compile_graph
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.quiet import silenced
+from tasks.learn.network import Network
+from tasks.learn.sampling import middle_snippets
 from tests.bench.material import SHARED, clips, cut_up, network
 from tests.bench.measure import Row, alternate
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tasks.model.data import CachedClip, View
-from tasks.model.features import training_features
-from tasks.model.job import TrainJob
-from tasks.model.parts import views_of
-from tasks.model.training import fit
-from tasks.model.trial_batch import TrialFailure, run_trials
-from tasks.model.trials import TrialJob, TrialOutcome
+from tasks.learn.data import CachedClip, View
+from tasks.learn.features import training_features
+from tasks.learn.job import TrainJob
+from tasks.learn.parts import views_of
+from tasks.learn.training import fit
+from tasks.learn.trial_batch import TrialFailure, run_trials
+from tasks.learn.trials import TrialJob, TrialOutcome
 from tasks.options import TrainOptions
 from tests.bench.material import CLASSES, emptied, network
 from tests.bench.measure import Measure, Row, alternate, num_cores

@@ -6,14 +6,14 @@ from itertools import count
 from pathlib import Path
 from typing import cast
 
-from tasks.media.frame_cache import passing_frames
-from tasks.model.checkpoints import save
+from tasks.data.clips.frame_cache import passing_frames
+from tasks.learn.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.results.prediction import PredictedVideo
-from tasks.steps._checkpoints import file_sha256
-from tasks.steps.predict_videos._one_video import Work, predict_video
-from tasks.steps.predict_videos._ready import Ready, make_ready
+from tasks.pipeline._checkpoints import file_sha256
+from tasks.pipeline.predict_videos._one_video import Work, predict_video
+from tasks.pipeline.predict_videos._ready import Ready, make_ready
 from tasks.store.objects import Store
+from tasks.store.records.prediction import PredictedVideo
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Row, alternate, processor_seconds

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.errors import Unavailable
 from tasks.local.airflow_api import AirflowApi, RunRef, Task
 from tasks.local.choices import Choices
-from tasks.video.ffmpeg import find_ffmpeg
 from tests.containers.stack import Stack
 from tests.films.samples import make_samples
 

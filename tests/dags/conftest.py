@@ -19,8 +19,8 @@ from tasks.local import processes, supervise
 from tasks.local.home import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
+from tests.pipeline.shelf import Shelf
 from tests.ports import port_offset
-from tests.steps.shelf import Shelf
 
 PORT_OFFSET = port_offset(1300)
 

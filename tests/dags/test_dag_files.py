@@ -12,8 +12,8 @@ import pytest
 
 from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
-from tasks.contracts.commands import STEPS
 from tasks.options.search import MAX_ROUNDS
+from tasks.pipeline.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
@@ -77,7 +77,7 @@ def test_every_file_is_a_dag_named_like_it():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_dag_file_is_wiring_only(path):
     foreign = {name for name in imports(path) if name.partition(".")[0] not in sys.stdlib_module_names}
-    allowed = ("airflow.sdk", "tasks.contracts", "tasks.options", "tasks.settings", "tasks.store.", "dags._")
+    allowed = ("airflow.sdk", "tasks.pipeline", "tasks.options", "tasks.settings", "tasks.store.", "dags._")
     assert not [name for name in foreign if not name.startswith(allowed)]
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.If, ast.For, ast.FunctionDef))]
     assert len(path.read_text().splitlines()) <= 150

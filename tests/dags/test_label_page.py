@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tasks.labelling.app import STATIC
 from tasks.local.home import REPOSITORY
+from tasks.pages.label.app import STATIC
 from tasks.settings import LABEL_PATH
 
 PLUGIN = """
@@ -24,7 +24,7 @@ import threading
 for thread in threading.enumerate():
     if thread.name == "labelling-imports":
         thread.join()
-assert "tasks.labelling.app" in sys.modules
+assert "tasks.pages.label.app" in sys.modules
 (view,) = LabelPage.external_views
 print(view["icon"], view["icon_dark_mode"])
 print(LabelPage.fastapi_apps[0]["url_prefix"])
@@ -51,7 +51,7 @@ class Blocker:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocker())
-import tasks.labelling.app, tasks.trigger_form.app
+import tasks.pages.label.app, tasks.pages.trigger_form.app
 """
 
 

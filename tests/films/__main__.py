@@ -11,7 +11,7 @@ pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and
 import argparse
 from pathlib import Path
 
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tests.films.long import plan_long
 from tests.films.loop import make_loop
 from tests.films.samples import draw, plan

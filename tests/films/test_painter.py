@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tests.films.film import Film, Interval, frames, make_film
 from tests.films.samples import ACTIONS, make_samples, plan
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from tasks.__main__ import main
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.local import processes, supervise, warm
 from tasks.local.hand_over import SOCKET
 from tasks.local.home import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
-from tasks.results.training import PlanResult
 from tasks.store.objects import Store
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.store.records.training import PlanResult
 from tests.films.samples import make_samples
 from tests.integration.workshop import TRAINING, Workshop
 from tests.ports import port_offset

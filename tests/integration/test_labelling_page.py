@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.store.layout import Layout
-from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.samples import make_samples
 from tests.integration.workshop import RECIPE
-from tests.labelling.page import Visitor
+from tests.pages.label.page import Visitor
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

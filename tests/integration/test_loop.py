@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from tasks.labelling.app import Person, make_app
-from tasks.labelling.desk import Desk
-from tasks.media.label_log import read_log
-from tasks.results.dataset import Manifest
-from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
-from tasks.video.ffmpeg import find_ffmpeg
+from tasks.data.clips.label_log import read_log
+from tasks.data.video.ffmpeg import find_ffmpeg
+from tasks.pages.label.app import Person, make_app
+from tasks.pages.label.desk import Desk
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
 from tests.films.film import Film
 from tests.films.loop import KNOWN, make_loop
 from tests.integration.workshop import Workshop

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from tasks.errors import Unavailable
 from tasks.tracking import Registry
-from tests.promotion.candidates import Candidates, cut_off
+from tests.judge.gate.candidates import Candidates, cut_off
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -14,10 +14,10 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.local.home import REPOSITORY
-from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
-from tasks.results.metrics import Metrics
-from tasks.results.training import Epoch, PlanResult, TrainResult
 from tasks.settings import MlflowSettings
+from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.training import Epoch, PlanResult, TrainResult
 from tasks.tracking import Tracker
 from tasks.tracking.runs import EPOCHS_AT_ONCE
 from tests.integration.conftest import CHAIN_STORE as STORE

@@ -15,14 +15,14 @@ from tasks.local import run as run_module
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials
 from tasks.local.supervise import State
-from tasks.results.dataset import DatasetResult
-from tasks.results.decision import ChampionMove, DecisionRecord
-from tasks.results.evaluation import DecideResult
-from tasks.results.training import PlanResult
 from tasks.store.layout import Layout
+from tasks.store.records.dataset import DatasetResult
+from tasks.store.records.decision import ChampionMove, DecisionRecord
+from tasks.store.records.evaluation import DecideResult
+from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision
+from tests.pipeline.shelf import Shelf
 from tests.records import some
-from tests.steps.shelf import Shelf
 
 
 def states(*, running: str, healthy: str) -> list[State]:

@@ -5,14 +5,14 @@ import pytest
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import REMEDY, ingested, report
-from tasks.results.dataset import DatasetResult, LabelResult, Problem, ReadFolder
-from tasks.results.evaluation import CompareResult, DecideResult, ReportResult
-from tasks.results.record import SetAside
-from tasks.results.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
+from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder
+from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.store.records.record import SetAside
+from tasks.store.records.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
+from tests.judge.report.named import without_objects
+from tests.judge.report.runs import metrics_of
+from tests.pipeline.shelf import Shelf, weights_result
 from tests.records import some
-from tests.report.named import without_objects
-from tests.report.runs import metrics_of
-from tests.steps.shelf import Shelf, weights_result
 
 DECISION_URI = "s3://retake/runs/0123456789abcdef/decisions/fedcba9876543210/"
 SUMMARY = some(

@@ -5,8 +5,8 @@ import av
 import numpy as np
 import pytest
 
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.local.run import LONG_FILM, SAMPLES
-from tasks.video.ffmpeg import find_ffmpeg
 from tests.films.film import Film, make_film
 from tests.films.long import plan_long
 from tests.films.samples import ACTIONS, plan, write_intervals

@@ -9,32 +9,32 @@ import pytest
 from mlflow.models import Model
 from pandas import DataFrame
 
+from tasks.data.clips.stored_flow import compute_flow
+from tasks.data.clips.stored_sound import complete_sound
+from tasks.data.video.cut import cut
+from tasks.data.video.frames import read_frames
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import probe
 from tasks.errors import BadConfiguration, BadInput, BadVideo
-from tasks.media.stored_flow import compute_flow
-from tasks.media.stored_sound import complete_sound
-from tasks.model.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
-from tasks.model.job import joint_spec
-from tasks.model.network import Network
-from tasks.model.sound.describe import describer
-from tasks.model.spec import CONSENSUS_OF_HEADS, FAMILIES
+from tasks.learn.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
+from tasks.learn.job import joint_spec
+from tasks.learn.network import Network
+from tasks.learn.sound.describe import describer
+from tasks.learn.spec import CONSENSUS_OF_HEADS, FAMILIES
 from tasks.options import Family, Head, Modality, SegmentOptions, TrainOptions
-from tasks.prediction.intervals import intervals
-from tasks.prediction.probabilities import distributions
-from tasks.results.dataset import NO_OBJECT, NOTHING
+from tasks.pipeline._checkpoints import CHECKPOINT, file_sha256
+from tasks.pipeline.retrain import register
+from tasks.pipeline.retrain.register import _model, _packages
+from tasks.predict.intervals import intervals
+from tasks.predict.probabilities import distributions
 from tasks.served import Served, _load_pyfunc
 from tasks.served.films import Clip, FilmModel
-from tasks.steps._checkpoints import CHECKPOINT, file_sha256
-from tasks.steps.retrain import register
-from tasks.steps.retrain.register import _model, _packages
+from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.tracking.flavours import ANSWERS
-from tasks.video.cut import cut
-from tasks.video.frames import read_frames
-from tasks.video.memory import undivided
-from tasks.video.probe import probe
-from tests.model.tiny import CLASSES, network_of
-from tests.model.tiny_video import TINY_VIDEO, tiny_video_network
-from tests.steps.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
-from tests.steps.shelf import Shelf, filmed, predictor
+from tests.learn.tiny import CLASSES, network_of
+from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.pipeline.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
+from tests.pipeline.shelf import Shelf, filmed, predictor
 
 SECONDS = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
 SERVED = Served(
@@ -211,7 +211,7 @@ def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
 def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, monkeypatch):
     monkeypatch.setattr(register, "_tensors", lambda _: None)
     model = _model(saved_as(kind, tmp_path / CHECKPOINT), tmp_path, SERVED)
-    for name in [name for name in sys.modules if name.startswith(("tasks.video.", "tasks.served.films"))]:
+    for name in [name for name in sys.modules if name.startswith(("tasks.data.video.", "tasks.served.films"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BadConfiguration, match=f"this model needs the package {package}, .*: pip install {package}"):

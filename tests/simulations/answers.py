@@ -9,9 +9,9 @@ from math import comb
 import numpy as np
 from scipy.special import betaincinv, betaln
 
-from tasks.evaluation.answers import Answers
-from tasks.evaluation.paired import paired_difference
-from tasks.results.evaluation import PairedDifference
+from tasks.judge.statistics.answers import Answers
+from tasks.judge.statistics.paired import paired_difference
+from tasks.store.records.evaluation import PairedDifference
 
 
 def chances(accuracy: float, correlation: float, num_clips: int) -> np.ndarray:

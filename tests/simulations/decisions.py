@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tasks.evaluation.class_losses import ClassOutcome, significant_losses
-from tasks.evaluation.multiplicity import holm
-from tasks.evaluation.power import detectable_points
+from tasks.judge.gate.attempts import chance_of_passing
+from tasks.judge.gate.gate import _gain
+from tasks.judge.statistics.class_losses import ClassOutcome, significant_losses
+from tasks.judge.statistics.multiplicity import holm
+from tasks.judge.statistics.power import detectable_points
 from tasks.options import GateOptions
-from tasks.promotion.attempts import chance_of_passing
-from tasks.promotion.gate import _gain
-from tasks.results.evaluation import Attempt
+from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
 from tests.simulations.tables import Table, per_cent
 

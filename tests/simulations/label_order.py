@@ -19,17 +19,17 @@ import torch
 from scipy.special import softmax
 from scipy.stats import t as student
 
-from tasks.dataset.intervals import overlap_seconds
-from tasks.model.engines.pytorch import PytorchEngine
-from tasks.model.pretrained import build
-from tasks.model.probe import fit_probe
-from tasks.model.sampling import frames_in_test
-from tasks.model.snippets import snippets_in_test
-from tasks.model.spec import NetworkSpec
+from tasks.data.labels.intervals import overlap_seconds
+from tasks.data.video.frames import read_frames
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.pretrained import build
+from tasks.learn.probe import fit_probe
+from tasks.learn.sampling import frames_in_test
+from tasks.learn.snippets import snippets_in_test
+from tasks.learn.spec import NetworkSpec
 from tasks.options import Weights
-from tasks.prediction.familiar import distances_to_nearest
-from tasks.prediction.to_label import in_order, scores
-from tasks.video.frames import read_frames
+from tasks.predict.familiar import distances_to_nearest
+from tasks.predict.to_label import in_order, scores
 from tests.bench.material import FFMPEG, cut_up, emptied
 from tests.films.samples import make_samples, plan
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from tasks.dataset.subsets import SHARES
-from tasks.evaluation.learning_curve import MIN_WRONG, extrapolate, reason_not_to
+from tasks.data.split.subsets import SHARES
+from tasks.judge.statistics.learning_curve import MIN_WRONG, extrapolate, reason_not_to
 from tests.simulations.tables import Table, of_each, per_cent
 
 NUM_DRAWS, NUM_TRAIN_CLIPS, NUM_CLIPS = 5, 1000, 5

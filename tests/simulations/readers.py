@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.evaluation import kappa as measured
-from tasks.evaluation.kappa import agreement
+from tasks.judge.statistics import kappa as measured
+from tasks.judge.statistics.kappa import agreement
 from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 NUM_RESAMPLES = 300

@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from tasks.evaluation import detection
-from tasks.evaluation.detection import Segment, detection_scores
-from tasks.evaluation.resampling import expanded_interval
+from tasks.judge.statistics import detection
+from tasks.judge.statistics.detection import Segment, detection_scores
+from tasks.judge.statistics.resampling import expanded_interval
 from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 Limits = tuple[float, float] | None

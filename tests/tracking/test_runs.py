@@ -9,7 +9,7 @@ from tasks.errors import BadInput, Terminated
 from tasks.settings import MlflowSettings, load
 from tasks.tracking import Tracker, end_all, end_left_behind, end_trainings
 from tasks.tracking.connection import AIRFLOW_RUN_TAG
-from tests.steps.mlflow_in_memory import mlflow
+from tests.pipeline.mlflow_in_memory import mlflow
 
 __all__ = ["mlflow"]
 

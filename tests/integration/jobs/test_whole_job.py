@@ -11,8 +11,8 @@ import pytest
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, parse
 from tasks.local.home import REPOSITORY
 from tasks.local.run import OWN_STORE, SAMPLE_STORE, SAMPLES
-from tasks.results.evaluation import CompareResult, DecideResult, EvaluateResult
-from tasks.results.training import PlanResult
+from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult
+from tasks.store.records.training import PlanResult
 from tests.integration.jobs.browser import COMMENT
 from tests.integration.jobs.whole_job import OWN_OPTIONS
 

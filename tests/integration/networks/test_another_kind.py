@@ -7,28 +7,28 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
+from tasks.data.clips.stored_flow import flow_uri
+from tasks.data.clips.stored_sound import sound_uri
 from tasks.keys import flow_recipe_of
+from tasks.learn.checkpoints import save
+from tasks.learn.class_names import no_names
+from tasks.learn.network import Network
+from tasks.learn.sound.recipe import installed_recipe
+from tasks.learn.spec import NetworkSpec
 from tasks.local.home import REPOSITORY
-from tasks.media.stored_flow import flow_uri
-from tasks.media.stored_sound import sound_uri
-from tasks.model.checkpoints import save
-from tasks.model.class_names import no_names
-from tasks.model.network import Network
-from tasks.model.sound.recipe import installed_recipe
-from tasks.model.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
-from tasks.results.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
-from tasks.results.flow import FlowResult
-from tasks.results.metrics import Metrics
-from tasks.results.prediction import PredictBatchResult, PredictPlanResult
-from tasks.results.training import PlanResult
-from tasks.steps._checkpoints import file_sha256
+from tasks.pipeline._checkpoints import file_sha256
 from tasks.store.layout import Dataset
+from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.store.records.flow import FlowResult
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.prediction import PredictBatchResult, PredictPlanResult
+from tasks.store.records.training import PlanResult
 from tasks.tracking.flavours import ANSWERS
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING
-from tests.steps.shelf import train_result
+from tests.pipeline.shelf import train_result
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

@@ -1,0 +1,1 @@
+"""Turn videos and labels into clips and datasets."""

@@ -1,0 +1,220 @@
+"""Ingest single files into the store; set unusable ones aside with the reason."""
+
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.clips.offers import Offer
+from tasks.data.labels.video_names import name_without_label
+from tasks.data.video.memory import MemoryShares, usable_bytes
+from tasks.data.video.probe import probe
+from tasks.data.video.source import NO_REGULAR_FILE
+from tasks.disk import FULL, check_room
+from tasks.download import download, is_url
+from tasks.errors import BadInput, Unavailable
+from tasks.options import IngestOptions
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.video import SeenFile, VideoRecord
+from tasks.store.uri import names_object
+from tasks.wording import plain_reason
+
+log = logging.getLogger("retake")
+
+NUM_THREADS = 4
+"""Number of files ingested in parallel."""
+
+START_SECONDS = 60
+MIN_BYTES_PER_SECOND = 1 << 20
+"""Minimum speed of a disk or network share."""
+
+CHUNK_BYTES = 1 << 20
+
+FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+"""Flags that open a folder above a file. With Linux's `O_PATH` it need not be readable."""
+
+SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+
+
+class Taker:
+    """Ingest single files from several threads.
+
+    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `labels`
+    is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
+    file matches.
+    """
+
+    def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
+        self._store_uri = store_uri
+        self._options = options
+        self._store = store
+        self._allow_private = allow_private
+        self._labels = labels
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._shares = MemoryShares(NUM_THREADS, usable_bytes())
+
+    def take_video(self, offer: Offer) -> SeenFile:
+        """Ingest a video; set it aside with the reason if it is unusable.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+        mib = self._options.max_video_mib
+        return self._take(offer, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
+
+    def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
+        """Pass the content of an annotation file to `keep`.
+
+        It is set aside with the reason if it is unreadable.
+
+        Raises:
+            Unavailable: the store does not answer, or this machine's disk is full.
+        """
+
+        too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
+        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
+
+    def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
+        try:
+            if offer.size_bytes > max_bytes:
+                raise BadInput(too_large)
+            with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
+                path = Path(folder) / "source"
+                self._fetch(offer, path, max_bytes, too_large)
+                size_bytes = path.stat().st_size
+                if size_bytes > max_bytes:
+                    raise BadInput(too_large)
+                video = use(offer, path)
+        except (BadInput, OSError) as error:
+            reason = _reason_to_set_aside(offer, error)
+            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
+        return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
+
+    def _fetch(self, offer: Offer, path: Path, max_bytes: int, too_large: str) -> None:
+        """Make a copy that nobody else changes while it is hashed, probed and uploaded."""
+        if offer.source.startswith("s3://"):
+            self._read_object(offer.source, path)
+        elif is_url(offer.source):
+            self._download(offer.source, path, max_bytes)
+        else:
+            check_room(path, offer.size_bytes)
+            with path.open("wb") as file:
+                file.writelines(read_chunks(Path(offer.source), max_bytes=max_bytes, too_large=too_large, folder=offer.folder))
+
+    def _download(self, url: str, path: Path, max_bytes: int) -> None:
+        try:
+            download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
+        except Unavailable as error:
+            # Set aside instead of retried: download has tried three times, and other files do not need that server.
+            raise BadInput(str(error)) from error
+
+    def _read_object(self, uri: str, path: Path) -> None:
+        if not names_object(uri):
+            raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
+        self._store.read_file(uri, path)
+
+    def _keep_video(self, offer: Offer, path: Path) -> str:
+        with path.open("rb") as file:
+            video = hashlib.file_digest(file, "sha256").hexdigest()
+        with self._locks[video]:
+            self._record(offer.name if self._labels else name_without_label(offer.name, video), video, path)
+        return video
+
+    def _record(self, name: str, video: str, path: Path) -> None:
+        place = Layout(self._store_uri).video(video)
+        if self._store.exists(place.probe.uri):
+            if not self._labels:
+                return
+            record = self._store.read(place.probe)
+            names = tuple(sorted({*record.names, name}))
+            if names != record.names:
+                self._store.write(place.probe, record.model_copy(update={"names": names}))
+            return
+        max_seconds = self._options.max_video_minutes * 60
+        found = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
+        source = place.source(SUFFIXES.get(found.container.split(",")[0], ".video"))
+        self._store.write_file(source, path)
+        record = VideoRecord(
+            video=video,
+            uri=source,
+            size_bytes=path.stat().st_size,
+            names=(name,),
+            has_audio=found.has_audio,
+            **asdict(found),
+        )
+        if self._labels:
+            self._store.write(place.probe, record)
+        elif not self._store.create(place.probe, record):
+            # An ingest has recorded the same video meanwhile, under a name that may label it.
+            return
+        log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
+
+
+def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
+    """Explain why only this file is set aside.
+
+    Errors that would affect all other files, too, are raised.
+    """
+    if isinstance(error, BadInput):
+        return plain_reason(error, offer.name)
+    reason = error.strerror or str(error)
+    if error.errno in FULL or is_url(offer.source):
+        raise Unavailable(
+            f"{offer.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
+        ) from error
+    return f"the file cannot be read ({reason})"
+
+
+def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | None = None) -> Iterator[bytes]:
+    """Yield the content of a file in chunks.
+
+    It is opened once, without blocking, in case a pipe without a writer has replaced the file; and inside `folder`, if that is given.
+
+    Raises:
+        BadInput: it is not a regular file, outside `folder`, larger than `max_bytes` (with the message `too_large`), or too slow for a file of
+            that size.
+        OSError: it cannot be read.
+    """
+    real = Path(os.path.realpath(path))  # of a loop of links, `resolve` raises RuntimeError
+    if folder and not real.is_relative_to(folder):
+        raise BadInput(f"a link that leads out of {folder}; copy its target there")
+    _require_regular(real.stat())
+    limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
+    stop, num_bytes = time.monotonic() + limit_seconds, 0
+    with open(_open_itself(real), "rb", buffering=0) as file:
+        _require_regular(os.fstat(file.fileno()))
+        while chunk := file.read(CHUNK_BYTES):
+            num_bytes += len(chunk)
+            if num_bytes > max_bytes:
+                raise BadInput(too_large)
+            if time.monotonic() > stop:
+                raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
+            yield chunk
+
+
+def _open_itself(real: Path) -> int:
+    """Open a file by a path without links.
+
+    No link is followed that takes the place of the file or of a folder above it meanwhile.
+    """
+    with ExitStack() as above:
+        at = None
+        for part in (real.anchor, *real.parts[1:-1]):
+            at = os.open(part, FOLDER, dir_fd=at)
+            above.callback(os.close, at)
+        return os.open(real.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW, dir_fd=at)
+
+
+def _require_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInput(NO_REGULAR_FILE)

@@ -1,0 +1,213 @@
+"""Read CVAT's XML, for video and for images, also in its zip archive.
+
+Frames count from 0 in the video file, also where a job or a frame filter has only some of them. A project counts on: each task begins where the
+one before it in its subset ends. There is no frame rate in the file: it is the video's own.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from tasks.data.labels.formats.documents import Node, elements
+from tasks.data.labels.formats.found import Document, Found, Items, Refused, Said, Videos, frame, part_of
+from tasks.data.labels.formats.tiers import said_of
+from tasks.errors import BadLabels
+from tasks.wording import count, quoted
+
+WANTED = ("meta", "track", "image")
+ATTRIBUTES = ("id", "label", "name", "frame", "outside", "task_id")
+STEP = re.compile(r"step=([0-9]{1,6})")
+KEPT = re.compile(r"-[0-9a-f]{8}$")
+"""What the store adds to the name of an annotation file."""
+
+FRAME_NAME = re.compile(r"(?:.*/)?frame_([0-9]{1,9})(?:\.\w+)?")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A video of the file: its name, the last frame, and the distance of its frames.
+
+    `offset` is the number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are.
+    """
+
+    source: str = ""
+    stop_frame: int | None = None
+    step: int = 1
+    offset: int | None = 0
+
+    def own_frame(self, number: int) -> int:
+        """Return a frame of the file as the video counts it.
+
+        Raises:
+            ValueError: it is not of this video.
+        """
+        if self.offset is None:
+            raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
+        if number < self.offset:
+            raise ValueError(f"frame {number} is before frame {self.offset}, at which {quoted(self.source)} begins in this project")
+        return number - self.offset
+
+
+@dataclass
+class _Tags:
+    """The frames with one label, by line."""
+
+    frames: dict[int, int] = field(default_factory=dict)
+
+
+def read(document: Document, videos: Videos) -> Items:
+    """Read tracks as the times in which they are visible, and tags as runs of frames."""
+    tasks: dict[str, _Task] = {}
+    tags: defaultdict[str, defaultdict[Said, _Tags]] = defaultdict(lambda: defaultdict(_Tags))
+    is_named = False
+    for node in elements(document.content, WANTED, ATTRIBUTES):
+        if node.tag == "meta":
+            tasks |= _tasks(node)
+            continue
+        if not is_named and not any(task.source for task in tasks.values()):
+            tasks = {"": _named_by_file(document.name, list(tasks.values()), videos)}
+        is_named = True
+        if node.tag == "track":
+            yield from _of_track(node, tasks, videos)
+        else:
+            yield from _note_tags(node, tags)
+    for task_id, of_task in tags.items():
+        first_line = min(line for one in of_task.values() for line in one.frames.values())
+        try:
+            task = _task_of(task_id, tasks)
+            yield from _of_tags(task, of_task, videos)
+        except ValueError as error:
+            yield Refused(first_line, "", str(error))
+
+
+def _tasks(meta: Node) -> dict[str, _Task]:
+    """List the tasks by id, or the job, in the order in which a project counts their frames."""
+    nodes = [*meta.below("task"), *meta.below("job")] or [meta]
+    of_meta = next((child.text for child in meta.named("source")), "")
+    found: dict[str, _Task] = {}
+    offsets: defaultdict[str, int | None] = defaultdict(int)
+    for texts in sorted(({child.tag: child.text for child in one.children} for one in nodes), key=lambda texts: _count(texts, "id") or 0):
+        step = STEP.search(texts.get("frame_filter", ""))
+        task = _Task(
+            texts.get("source", "") or (of_meta if len(nodes) == 1 else ""),
+            _count(texts, "stop_frame"),
+            max(1, int(step[1])) if step else 1,
+            offsets[subset := texts.get("subset", "")],
+        )
+        found.setdefault(texts.get("id", ""), task)
+        size = _count(texts, "size")
+        offsets[subset] = (
+            None if task.offset is None or size is None else task.offset + (_count(texts, "start_frame") or 0) + task.step * size
+        )
+    return found
+
+
+def _count(texts: Mapping[str, str], name: str) -> int | None:
+    text = texts.get(name, "")
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
+    """Find the video of a file without a <source> by the file's own name, such as `a.xml` or `a.mp4.zip`.
+
+    Raises:
+        BadLabels: not exactly one video has that name.
+    """
+    stem = PurePosixPath(name).stem
+    for own in (stem, KEPT.sub("", stem)) if len(tasks) < 2 else ():
+        if videos.finds(own):
+            try:
+                videos.fps((own,))
+            except ValueError as error:
+                raise BadLabels(f"names no video in <source>, and by the name of the file {error}") from None
+            return replace(tasks[0] if tasks else _Task(), source=own)
+    raise BadLabels("names no video in <source>, as a job's export does: export the task, or name the file after its video")
+
+
+def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
+    """Find the video of a track or an image.
+
+    Raises:
+        ValueError: the file names no video for it.
+    """
+    task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
+    if task is None:
+        raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")
+    if not task.source:
+        raise ValueError("its task names no video in <source>")
+    return task
+
+
+def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
+    try:
+        task = _task_of(track.attributes.get("task_id", ""), tasks)
+        fps = videos.fps((task.source,))
+        intervals = list(_visible(track, task))
+    except ValueError as error:
+        yield Refused(track.line, "", str(error))
+        return
+    if not intervals:
+        yield Refused(track.line, "", f"track {quoted(track.attributes.get('label', ''))} is visible in no frame")
+    for start, stop, line, said in intervals:
+        yield Found(line, "", (task.source,), start / fps, stop / fps, said)
+
+
+def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, Said]]:
+    """Yield the times in which a track is visible with the same attributes: from a frame to the one that ends it."""
+    shapes = [(task.own_frame(frame(shape.attributes["frame"], "frame")), shape) for shape in track.children if "frame" in shape.attributes]
+    opened: tuple[int, int, Said] | None = None
+    last = 0
+    for number, shape in sorted(shapes, key=lambda pair: pair[0]):
+        said = None if shape.attributes.get("outside") == "1" else _said(track.attributes.get("label", ""), shape)
+        if opened and opened[2] != said:
+            yield opened[0], number, opened[1], opened[2]
+            opened = None
+        if said and not opened:
+            opened = number, shape.line, said
+        last = number
+    if opened:
+        yield opened[0], max(last + task.step, (task.stop_frame or 0) + 1), opened[1], opened[2]
+
+
+def _said(label: str, node: Node) -> Said:
+    parts = {"text": label}
+    for attribute in node.named("attribute"):
+        if (part := part_of(attribute.attributes.get("name", ""))) and attribute.text:
+            parts[part] = attribute.text
+    return said_of(parts)
+
+
+def _note_tags(image: Node, tags: Mapping[str, Mapping[Said, _Tags]]) -> Items:
+    name = FRAME_NAME.fullmatch(image.attributes.get("name", ""))
+    for node in image.children:
+        if node.tag != "tag":
+            yield Refused(node.line, "", f"is a {node.tag} in a picture, which has no time; only tags label frames")
+            continue
+        try:
+            number = int(name[1]) if name else frame(image.attributes.get("id"), "id")
+        except ValueError as error:
+            yield Refused(node.line, "", str(error))
+            continue
+        tags[image.attributes.get("task_id", "")][_said(node.attributes.get("label", ""), node)].frames.setdefault(number, node.line)
+
+
+def _of_tags(task: _Task, tags: Mapping[Said, _Tags], videos: Videos) -> Items:
+    """Yield runs of frames with equal tags as intervals. Where frame 0 alone has tags, they are about the whole video."""
+    own = {said: {task.own_frame(number): line for number, line in sorted(one.frames.items())} for said, one in tags.items()}
+    is_whole = {number for frames in own.values() for number in frames} == {0}
+    for said, frames in own.items():
+        if is_whole:
+            yield Found(frames[0], "", (task.source,), None, None, said)
+            continue
+        fps = videos.fps((task.source,))
+        start = previous = None
+        for number in frames:
+            if start is None or previous is None or number > previous + task.step:
+                if start is not None and previous is not None:
+                    yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
+                start = number
+            previous = number
+        if start is not None and previous is not None:
+            yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)

@@ -1,0 +1,257 @@
+"""Read Label Studio's exports: JSON, JSON-MIN, CSV and TSV.
+
+Frames count from 1, at the rate of the project's `<Video frameRate>`, which is 24 unless the task's data has `fps` or `framerate`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.data.labels.formats.documents import parse_json
+from tasks.data.labels.formats.found import Document, Found, Items, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
+from tasks.data.labels.formats.studio_regions import About, Region, labels_of_regions
+from tasks.errors import BadLabels
+from tasks.wording import plain_count, quoted
+
+DEFAULT_FPS = 24.0
+RATE_NAMES = ("fps", "framerate", "frame_rate", "frameRate")
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
+NOT_READ = ("taxonomy", "labels")
+"""Keys of values that hold labels in another way: paths in a tree, and seconds of a sound or a series."""
+
+OF_EXPORT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
+
+
+def is_json(parsed: object) -> bool:
+    """Recognise the full JSON: tasks with `data` and `annotations`."""
+    tasks = parsed if isinstance(parsed, list) else [parsed]
+    return (
+        bool(tasks)
+        and isinstance(tasks[0], dict)
+        and isinstance(tasks[0].get("data"), dict)
+        and bool({"annotations", "completions", "predictions"} & tasks[0].keys())
+    )
+
+
+def is_json_min(parsed: object) -> bool:
+    """Recognise JSON-MIN: one flat object for each annotation."""
+    return isinstance(parsed, list) and bool(parsed) and isinstance(parsed[0], dict) and {"annotation_id", "annotator"} <= parsed[0].keys()
+
+
+def read_json(document: Document, _: Videos) -> Items:
+    """Read the full JSON; annotations that were skipped, and predictions, are no labels."""
+    tasks = document.parsed if isinstance(document.parsed, list) else [document.parsed]
+    counter, rates = _Counter(), _Rates()
+    for number, task in enumerate(tasks, start=1):
+        where = f"task {task['id']}" if isinstance(task, dict) and isinstance(task.get("id"), int) else f"task number {number}"
+        try:
+            of_task = mapping(task, "task")
+            data = mapping(of_task.get("data"), "data")
+            about = About(_video(data), rates.of(data))
+            annotations = sequence(of_task.get("annotations", of_task.get("completions", [])), "annotations")
+        except ValueError as error:
+            yield Refused(counter.next(), where, str(error))
+            continue
+        yield from rates.noted(_of_annotations(annotations, about, where, counter), data)
+    yield from rates.remarks()
+
+
+def _of_annotations(annotations: Sequence[object], about: "About", where: str, counter: "_Counter") -> Items:
+    is_true = [isinstance(one, dict) and one.get("ground_truth") is True for one in annotations]
+    for number, annotation in enumerate(annotations, start=1):
+        place = f"{where}, annotation {number}" if len(annotations) > 1 else where
+        try:
+            of_annotation = mapping(annotation, "annotation")
+            if of_annotation.get("was_cancelled") is True:
+                raise ValueError("was skipped in Label Studio")
+            if any(is_true) and not is_true[number - 1]:
+                raise ValueError("another annotation of this task is marked as the ground truth")
+            results = sequence(of_annotation.get("result"), "result")
+        except ValueError as error:
+            yield Refused(counter.next(), place, str(error))
+            continue
+        yield from labels_of_regions(list(_of_results(results, place, counter)), about)
+
+
+def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
+    for number, result in enumerate(results, start=1):
+        line, where = counter.next(), f"{place}, result {number}"
+        try:
+            of_result = mapping(result, "result")
+            value = mapping(of_result.get("value"), "value")
+            control = str(of_result.get("from_name", ""))
+            region = _region(control, value)
+        except ValueError as error:
+            yield Refused(line, where, str(error))
+            continue
+        if region:
+            identity = of_result.get("id")
+            yield Region(line, where, control, *region, identity if isinstance(identity, str) else "")
+
+
+def read_json_min(document: Document, _: Videos) -> Items:
+    """Read JSON-MIN: task data and controls side by side."""
+    counter, rates = _Counter(), _Rates()
+    for number, item in enumerate(document.parsed if isinstance(document.parsed, list) else [], start=1):
+        where = f"item {number}"
+        try:
+            of_item = mapping(item, "item")
+            about = About(_video(of_item), rates.of(of_item))
+        except ValueError as error:
+            yield Refused(counter.next(), where, str(error))
+            continue
+        yield from rates.noted(labels_of_regions(list(_of_controls(of_item, where, counter)), about), of_item)
+    yield from rates.remarks()
+
+
+def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> Items:
+    """Read CSV or TSV, which has the JSON of JSON-MIN in its cells."""
+    rates = _Rates()
+    for line, cells in lines:
+        if isinstance(cells, str):
+            yield Refused(line, "", cells)
+            continue
+        item = {name: _cell(value) for name, value in cells.items()}
+        try:
+            about = About(_video(item), rates.of(item))
+        except ValueError as error:
+            yield Refused(line, "", str(error))
+            continue
+        yield from rates.noted(labels_of_regions(list(_of_controls(item, "", _Counter(line))), about), item)
+    yield from rates.remarks()
+
+
+def _cell(value: str) -> object:
+    if value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
+    for control, value in item.items():
+        if control in OF_EXPORT or value in (None, ""):
+            continue
+        if isinstance(value, list):
+            for number, part in enumerate(value, start=1):
+                is_region = isinstance(part, dict) and {"timelinelabels", "ranges", *NOT_READ} & part.keys()
+                if not is_region and not part_of(control):
+                    continue
+                line, where = counter.next(), _inside(place, f"{control} {number}")
+                if not is_region:
+                    yield Refused(line, where, "is one of several choices without a region; export JSON, which has the regions")
+                    continue
+                try:
+                    region = _region(control, part)
+                except ValueError as error:
+                    yield Refused(line, where, str(error))
+                    continue
+                if region:
+                    yield Region(line, where, control, *region, "")
+        elif part_of(control):
+            choices = value.get("choices") if isinstance(value, dict) else [value]
+            names = tuple(name for name in choices if isinstance(name, str)) if isinstance(choices, list) else ()
+            if names:
+                yield Region(counter.next(), _inside(place, control), control, names, None, "")
+
+
+def _inside(place: str, part: str) -> str:
+    """Say where a part of an item is; a line of a table says enough."""
+    return f"{place}, {part}" if place else ""
+
+
+def with_frame_rate(content: bytes, fps: float) -> bytes:
+    """State a frame rate in each task of an export that states none.
+
+    Raises:
+        BadLabels: it is no JSON of Label Studio.
+    """
+    if content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] not in (b"{", b"["):
+        raise BadLabels("is no JSON of Label Studio; export JSON, or add a column 'fps' to its CSV")
+    parsed = parse_json(content)
+    if not is_json(parsed) and not is_json_min(parsed):
+        raise BadLabels("is no JSON of Label Studio")
+    for item in parsed if isinstance(parsed, list) else [parsed]:
+        data = item.get("data") if isinstance(item, dict) and is_json(parsed) else item
+        if isinstance(data, dict) and not any(data.get(name) for name in RATE_NAMES):
+            data[RATE_NAMES[0]] = fps
+    return json.dumps(parsed, ensure_ascii=False).encode()
+
+
+@dataclass
+class _Counter:
+    """Numbers the items of a file; in a table all items of a line have its number."""
+
+    line: int | None = None
+    number: int = 0
+
+    def next(self) -> int:
+        self.number += 1
+        return self.number if self.line is None else self.line
+
+
+def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
+    """Read a result by the keys of its value; its `type` is not reliable. None if it is about something else."""
+    if "timelinelabels" in value:
+        names = tuple(text(name, "label") for name in sequence(value["timelinelabels"], "timelinelabels"))
+        if not names:
+            raise ValueError("has no label")
+        if "ranges" not in value:
+            raise ValueError("is a box with the name of a timeline, without ranges of time")
+        return names, tuple(sequence(value["ranges"], "ranges"))
+    if "sequence" in value:
+        raise ValueError("is a box in the picture, not a range of time")
+    given = value.get("choices", value.get("text"))
+    other = next((key for key in NOT_READ if key in value), "")
+    if other or (given is None and part_of(control)):
+        told = f"{other}, not timelinelabels or choices" if other else "neither timelinelabels nor choices"
+        raise ValueError(f"{quoted(control)} has {told}; use TimelineLabels or Choices")
+    if given is None or not part_of(control):
+        return None
+    names = tuple(text(name, "label") for name in sequence([given] if isinstance(given, str) else given, "choices"))
+    return (names, None) if names else None
+
+
+def _video(data: Mapping[str, object]) -> tuple[str, ...]:
+    """Find the video in the data of a task: `video`, which may have a `name` beside it, else the only value that looks like one."""
+    if isinstance(named := data.get("video"), str) and named.strip():
+        other = data.get("name")
+        return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
+    found = [value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _is_video(value)]
+    if len(found) != 1:
+        raise ValueError("has no video in its data" if not found else f"has {len(found)} videos in its data; name one of them 'video'")
+    return (found[0].strip(),)
+
+
+def _is_video(value: str) -> bool:
+    """Look at the end of a name; a presigned address ends before its `?`, and a local file's is behind it."""
+    name = value.strip().casefold()
+    return name.endswith(VIDEO_SUFFIXES) or name.partition("?")[0].endswith(VIDEO_SUFFIXES)
+
+
+class _Rates:
+    """The frame rates of tasks, and which of the tasks that need one have none."""
+
+    def __init__(self) -> None:
+        self._num_labels = 0
+
+    def of(self, data: Mapping[str, object]) -> float:
+        return _stated_rate(data) or DEFAULT_FPS
+
+    def noted(self, items: Items, data: Mapping[str, object]) -> Items:
+        """Yield the items of a task, and count the labels whose times rest on the default rate."""
+        is_stated = _stated_rate(data) is not None
+        for item in items:
+            self._num_labels += isinstance(item, Found) and item.start_seconds is not None and not is_stated
+            yield item
+
+    def remarks(self) -> Iterator[Remark]:
+        if self._num_labels:
+            labels = plain_count(self._num_labels, "label")
+            yield Remark(f"no frame rate for {labels}: {DEFAULT_FPS:g} assumed; `labels import --frame-rate` states another")
+
+
+def _stated_rate(data: Mapping[str, object]) -> float | None:
+    return next((rate(data[name], name) for name in RATE_NAMES if data.get(name) not in (None, "")), None)

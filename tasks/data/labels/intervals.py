@@ -1,0 +1,225 @@
+"""Choose the interval that labels a clip.
+
+On the grid, the label that covers most of the clip wins. A clip around an interval takes the label of that interval. Intervals may overlap. The
+parts of a clip that intervals of one label cover together count once.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from typing import NamedTuple, Protocol, TypeVar
+
+from tasks.data.labels.rows import IntervalRow
+
+ROUNDING_SECONDS = 1e-6
+
+MAX_RUNNING = 100
+"""Intervals that begin before a clip and reach into it. If there are more, those that end last are compared."""
+
+MIN_LIKENESS = 0.5
+"""To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
+
+
+class Span(Protocol):
+    """A part of a video: a clip or an interval."""
+
+    @property
+    def start_seconds(self) -> float:
+        """Return its start in the video."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """Return its end in the video."""
+
+
+class Clip(Span, Protocol):
+    """A clip, on the grid or around an interval."""
+
+    @property
+    def around(self) -> Span | None:
+        """Return the interval that it was cut around; None on the grid."""
+
+
+C = TypeVar("C", bound=Clip)
+S = TypeVar("S", bound=Span)
+
+
+class Around(NamedTuple):
+    """A part of a video in which an interval lies."""
+
+    start_seconds: float
+    stop_seconds: float
+
+
+class Winner(NamedTuple):
+    """The interval that labels a clip, and the longest of a second label that also covers the demanded share."""
+
+    row: IntervalRow
+    second: IntervalRow | None
+
+
+def overlap_seconds(one: Span, other: Span) -> float:
+    """Compute the overlap of two parts of the same video."""
+    return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
+
+
+def overlap_finder(spans: Iterable[S]) -> Callable[[Span], Iterator[S]]:
+    """Make a function that yields the spans that overlap a clip of their video.
+
+    It looks only at those that begin at most as long before the clip as the longest of them lasts.
+    """
+    ordered = sorted(spans, key=attrgetter("start_seconds"))
+    starts = [span.start_seconds for span in ordered]
+    longest_seconds = max((span.stop_seconds - span.start_seconds for span in ordered), default=0.0) + ROUNDING_SECONDS
+
+    def find(clip: Span) -> Iterator[S]:
+        first, last = bisect_left(starts, clip.start_seconds - longest_seconds), bisect_left(starts, clip.stop_seconds)
+        return (span for span in ordered[first:last] if span.stop_seconds > clip.start_seconds)
+
+    return find
+
+
+def longest_first(interval: Span) -> tuple[float, float]:
+    """Order intervals by start, the longest first of those that begin together."""
+    return interval.start_seconds, -interval.stop_seconds
+
+
+def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[C, Winner]]:
+    """Yield each clip that intervals label, with the interval.
+
+    A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Memory and time
+    grow with the number of intervals that overlap a clip, not with all of them.
+    """
+    waiting = iter(_without_repeats(rows))
+    next_row = next(waiting, None)
+    active: list[IntervalRow] = []
+    for clip in clips:
+        while next_row and next_row.start_seconds < clip.stop_seconds:
+            active.append(next_row)
+            next_row = next(waiting, None)
+        active = _running(active, clip.start_seconds)
+        winner = _of_own_interval(clip, clip.around, active, min_overlap) if clip.around else _winner(clip, active, min_overlap)
+        if winner:
+            yield clip, winner
+
+
+def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
+    """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
+    found: list[tuple[float, float]] = []
+    for start, stop in sorted((one.start_seconds, one.stop_seconds) for one in intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], stop)
+        else:
+            found.append((start, stop))
+    return found
+
+
+def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:
+    """List the earlier intervals that later ones together cover by less than half."""
+    covered = merged(later)
+    starts = [start for start, _ in covered]
+    seconds_before = [0.0, *accumulate(stop - start for start, stop in covered)]
+
+    def covered_until(seconds: float) -> float:
+        number = bisect_left(starts, seconds)
+        beyond = max(covered[number - 1][1] - seconds, 0.0) if number else 0.0
+        return seconds_before[number] - beyond
+
+    def covered_seconds(row: IntervalRow) -> float:
+        return covered_until(row.stop_seconds) - covered_until(row.start_seconds)
+
+    return [row for row in earlier if covered_seconds(row) < (row.stop_seconds - row.start_seconds) / 2]
+
+
+def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
+    """Sort by time, without intervals that lie inside an earlier one of the same label: they change nothing."""
+    kept: list[IntervalRow] = []
+    latest: dict[tuple[str, str], float] = {}
+    # By `longest_first`, in two sorts by attributes, which are quicker for a million rows.
+    for row in sorted(sorted(rows, key=attrgetter("stop_seconds"), reverse=True), key=attrgetter("start_seconds")):
+        label = (row.verb, row.noun)
+        if row.stop_seconds > latest.get(label, -1.0):
+            latest[label] = row.stop_seconds
+            kept.append(row)
+    return kept
+
+
+def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
+    """Keep the intervals that end after `seconds`.
+
+    Of those that began before, only so many are kept as are compared.
+    """
+    rows = [row for row in rows if row.stop_seconds > seconds]
+    num_before = bisect_left(rows, seconds, key=attrgetter("start_seconds"))
+    if num_before <= MAX_RUNNING:
+        return rows
+    last = sorted(range(num_before), key=lambda place: (-rows[place].stop_seconds, place))[:MAX_RUNNING]
+    return [*(rows[place] for place in sorted(last)), *rows[num_before:]]
+
+
+class _Covered:
+    """How much of a clip one label covers; rows are added by their start."""
+
+    def __init__(self, first: IntervalRow) -> None:
+        self.seconds = 0.0
+        self.until = 0.0
+        self.longest = first
+        self.longest_seconds = 0.0
+
+    def add(self, clip: Span, row: IntervalRow) -> None:
+        start, stop = max(clip.start_seconds, row.start_seconds), min(clip.stop_seconds, row.stop_seconds)
+        self.seconds += max(0.0, stop - max(start, self.until))
+        self.until = max(self.until, stop)
+        if stop - start > self.longest_seconds:
+            self.longest, self.longest_seconds = row, stop - start
+
+
+def _winner(clip: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+    """Find the label that covers most of the clip, and the next.
+
+    Ties go to the label with the longest interval in the clip, then to that which begins earlier, so that intervals cut at the clip give the same
+    answer. None if it covers less than the share `min_overlap`.
+    """
+    covered: dict[tuple[str, str], _Covered] = {}
+    for row in rows:
+        label = (row.verb, row.noun)
+        if label not in covered:
+            covered[label] = _Covered(row)
+        covered[label].add(clip, row)
+    demanded = max(min_overlap * (clip.stop_seconds - clip.start_seconds), ROUNDING_SECONDS) - ROUNDING_SECONDS
+    enough = [label for label in covered.values() if label.seconds >= demanded and label.seconds > 0]
+    best = [label.longest for label in sorted(enough, key=_rank)[:2]]
+    return Winner(best[0], best[1] if len(best) > 1 else None) if best else None
+
+
+def _rank(label: _Covered) -> tuple[float, float, float, float, int]:
+    """Rank what covers a clip, best first; sums of times are equal up to rounding."""
+    return -round(label.seconds, 6), -round(label.longest_seconds, 6), *longest_first(label.longest), label.longest.line
+
+
+def _of_own_interval(clip: Span, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
+    """Find the interval most like the one that the clip was cut around.
+
+    Likeness is intersection over union within the clip. None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.
+    """
+    core = _within(clip, around)
+    likeness = [(_iou(core, _within(clip, row)), _iou(around, row)) for row in rows]
+    best = max(range(len(rows)), key=lambda number: likeness[number], default=None)
+    if best is None or likeness[best][0] < MIN_LIKENESS:
+        return None
+    own = rows[best]
+    others = [row for row in rows if (row.verb, row.noun) != (own.verb, own.noun)]
+    second = _winner(clip, others, min_overlap)
+    return Winner(own, second.row if second else None)
+
+
+def _within(clip: Span, part: Span) -> Around:
+    start = max(clip.start_seconds, part.start_seconds)
+    return Around(start, max(start, min(clip.stop_seconds, part.stop_seconds)))
+
+
+def _iou(one: Span, other: Span) -> float:
+    shared = overlap_seconds(one, other)
+    together = one.stop_seconds - one.start_seconds + other.stop_seconds - other.start_seconds - shared
+    return shared / together if together > 0 else 0.0

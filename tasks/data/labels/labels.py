@@ -1,0 +1,279 @@
+"""Label clips by folders, then by annotation files in upload order.
+
+Later labels override earlier ones.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from tasks.data.labels.file_labels import FileLabels, labels_of_file
+from tasks.data.labels.folder_labels import FolderLabels, read_folders
+from tasks.data.labels.folders import Certainty
+from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
+from tasks.data.labels.late_ends import late_ends
+from tasks.data.labels.left_out import left_out
+from tasks.data.labels.near_names import near_names
+from tasks.data.labels.page_files import PAGE
+from tasks.data.labels.places import KnownVideos, Places
+from tasks.data.labels.problems import first_problems, in_order
+from tasks.data.labels.rows import AnnotationFile, IntervalRow
+from tasks.data.labels.uncovered import fully_labelled, uncovered
+from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget
+from tasks.data.labels.without_clip import intervals_without_clip, page_intervals_without_clip
+from tasks.options import LabelOptions
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
+from tasks.store.records.record import SetAside
+from tasks.store.records.video import ClipRecord
+from tasks.wording import plain_count, printable, quoted
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """All clips with their labels, rejected and overridden lines, and hints for people.
+
+    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
+    uids of the clips that an interval labels, and `without_clip` says of each file which intervals label none; `hints` say so, too.
+    """
+
+    clips: tuple[LabelledClip, ...]
+    problems: tuple[Problem, ...]
+    changes: tuple[Problem, ...]
+    folders: tuple[ReadFolder, ...]
+    left_out: tuple[SetAside, ...]
+    hints: tuple[str, ...]
+    by_interval: frozenset[str]
+    without_clip: tuple[str, ...]
+
+    @property
+    def num_labelled(self) -> int:
+        """Count the labelled clips."""
+        return sum(clip.action is not None for clip in self.clips)
+
+    @property
+    def words_without_id(self) -> Mapping[WordTarget, tuple[str, ...]]:
+        """List the classes that need an id from the store, in order."""
+        verbs = {clip.verb for clip in self.clips if clip.verb and clip.verb_class is None}
+        nouns = {clip.noun for clip in self.clips if clip.noun and clip.noun_class is None}
+        return {"verb": tuple(sorted(verbs)), "noun": tuple(sorted(nouns))}
+
+    def with_ids(self, own: OwnClasses) -> "Labelling":
+        """Fill in missing ids from `own`."""
+        return replace(self, clips=tuple(_numbered(clip, own) for clip in self.clips))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """List the classes in use, by id."""
+        verbs = {(clip.verb_class, clip.verb) for clip in self.clips}
+        nouns = {(clip.noun_class, clip.noun) for clip in self.clips}
+        return Vocabulary(verbs=_refs(verbs), nouns=_refs(nouns))
+
+
+@dataclass(frozen=True)
+class _Label:
+    verb: str
+    noun: str
+    file: str
+    line: int | None
+    item: str = ""
+
+    @property
+    def text(self) -> str:
+        return action_name(self.verb, self.noun)
+
+    @property
+    def origin(self) -> str:
+        if self.item:
+            return f"{self.file}, {self.item}"
+        # Lines of the page's files change with other labels, and a dataset's digest covers origins.
+        if self.file == PAGE:
+            return PAGE
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+    def contradicts(self, other: "_Label") -> bool:
+        """Check whether the labels differ.
+
+        A folder with only a verb leaves the noun to files.
+        """
+        return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    origin: str
+
+
+def label_clips(
+    clips: Sequence[ClipRecord],
+    names: Mapping[str, tuple[str, ...]],
+    files: Sequence[AnnotationFile],
+    options: LabelOptions,
+    own: OwnClasses,
+    fps: Mapping[str, float],
+    touched: Set[str] = frozenset(),
+    *,
+    with_page: bool = True,
+) -> Labelling:
+    """Label all clips for which a folder or an annotation file has a label.
+
+    `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
+    are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
+    labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people said more than these files hold,
+    so that something may happen in them. Without the page its labels are read, because its words and videos tell how folders are read, but they
+    label no clip.
+    """
+    places = Places(clips, names)
+    read = read_files(files, own, KnownVideos(places, fps))
+    problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
+    found_by_file = [(file, labels_of_file(file, places, options.min_overlap)) for file in read.files]
+    video_by_uid = {clip.uid: clip.video for clip in clips}
+    in_files = {video_by_uid[uid] for _, found in found_by_file for uid in found.row_by_uid}
+    folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
+    labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
+    sources: dict[str, _Source] = {}
+    seconds: dict[str, str] = {}
+    by_interval = set[str]()
+    remarks = list(read.remarks)
+    for file, found in found_by_file:
+        if file.name == PAGE and not with_page:
+            continue
+        problems += first_problems(file.name, found.refused, num_more, file.where)
+        remarks += late_ends(file.name, found, file.where, places)
+        changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
+        for uid, row in found.row_by_uid.items():
+            seconds.pop(uid, None)
+            (by_interval.add if isinstance(row, IntervalRow) else by_interval.discard)(uid)
+        seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in found.second_by_uid.items())
+        for video, about in found.source_by_video.items():
+            old, new = sources.get(video), _Source(str(about.source), f"{file.name}:{about.line}")
+            if old and old.name != new.name:
+                reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
+                changes.append(Problem(file=file.name, line=about.line, reason=reason))
+            sources[video] = new
+    unused = _without_clip(found_by_file, places, names, options.min_overlap)
+    videos, unknown = fully_labelled(read.marks, places)
+    problems += unknown
+    for video, mark in videos.items() if options.nothing_share else ():
+        rows = (row for _, found in found_by_file for row in found.intervals.get(video, ()))
+        for clip in uncovered(places.clips(video), rows, labels.keys() | touched, options.nothing_share):
+            labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
+    labelled = tuple(
+        _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
+    )
+    return Labelling(
+        clips=labelled,
+        problems=in_order(problems, files, num_more),
+        changes=in_order(changes, files, {}),
+        folders=_folders_in_use(labelled, folders),
+        left_out=left_out(labelled, folders.reason_by_video),
+        hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
+        by_interval=frozenset(by_interval),
+        without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
+    )
+
+
+def _without_clip(
+    found_by_file: Sequence[tuple[LabelFile, FileLabels]], places: Places, names: Mapping[str, tuple[str, ...]], min_overlap: float
+) -> list[Problem]:
+    """Name the intervals of each file, and of the page, that label no clip."""
+    of_page = page_intervals_without_clip((found.intervals, found.without_clip) for file, found in found_by_file if file.name == PAGE)
+    unused = [(file.name, found.without_clip, file.where) for file, found in found_by_file if file.name != PAGE]
+    return [
+        problem
+        for file, rows, where in [*unused, (PAGE, of_page, {})]
+        for problem in intervals_without_clip(file, rows, where, places, names, min_overlap)
+    ]
+
+
+def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
+    label = folders.label_by_video.get(video)
+    return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
+
+
+def _of_row(row: AnyLabel, file: str, where: Mapping[int, str]) -> _Label:
+    return _Label(row.verb, row.noun, file, row.line, where.get(row.line, ""))
+
+
+def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
+    """Put `new_labels` into `labels`.
+
+    Each pair of lines that disagree is reported once, with the number of clips.
+    """
+    overruled: Counter[tuple[_Label, _Label]] = Counter()
+    for uid, new in new_labels.items():
+        old = labels.get(uid)
+        if old and new.contradicts(old):
+            overruled[old, new] += 1
+        labels[uid] = new
+    return [
+        Problem(
+            file=new.file, line=new.line, item=new.item, reason=f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}"
+        )
+        for (old, new), number in overruled.items()
+    ]
+
+
+def _labelled(
+    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, second: str | None, source: _Source | None, read: ReadFiles
+) -> LabelledClip:
+    return LabelledClip(
+        clip=clip,
+        names=names,
+        source=source.name if source else clip.video,
+        verb=label.verb if label else None,
+        noun=label.noun if label else None,
+        verb_class=read.verbs.id_of(label.verb) if label else None,
+        noun_class=read.nouns.id_of(label.noun) if label else None,
+        origin=label.origin if label else None,
+        second_action=second,
+    )
+
+
+def _numbered(clip: LabelledClip, own: OwnClasses) -> LabelledClip:
+    update = {}
+    if clip.verb and clip.verb_class is None:
+        update["verb_class"] = own.verbs[clip.verb]
+    if clip.noun and clip.noun_class is None:
+        update["noun_class"] = own.nouns[clip.noun]
+    return clip.model_copy(update=update) if update else clip
+
+
+def _refs(classes: Iterable[tuple[int | None, str | None]]) -> tuple[ClassRef, ...]:
+    return tuple(
+        ClassRef(id=class_id, name=name) for class_id, name in sorted((i, n) for i, n in classes if i is not None and n is not None)
+    )
+
+
+def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tuple[ReadFolder, ...]:
+    """List each folder that labels clips, as it was read, with its number of clips."""
+    num_clips: Counter[ReadFolder] = Counter()
+    for clip in clips:
+        label = folders.label_by_video.get(clip.clip.video)
+        if label and clip.origin == f"folder {label.folder}":
+            is_new = label.certainty >= Certainty.NEW_WORDS
+            num_clips[ReadFolder(folder=printable(label.folder), verb=label.verb, noun=label.noun, is_new=is_new, num_clips=0)] += 1
+    return tuple(
+        folder.model_copy(update={"num_clips": number}) for folder, number in sorted(num_clips.items(), key=lambda one: one[0].folder)
+    )
+
+
+def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
+    """List the names that a person should check.
+
+    These are names that may mean the same class, and unused ids.
+    """
+    num_verbs = Counter(clip.verb for clip in clips if clip.verb)
+    num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
+    num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)
+    return (
+        *near_names(num_verbs, verbs),
+        *near_names(num_nouns, nouns),
+        *(
+            f"{quoted(verb)} has no object on {plain_count(number, 'clip')} but one on {num_verbs[verb] - number}: was it forgotten?"
+            for verb, number in sorted(num_alone.items())
+            if number < num_verbs[verb]
+        ),
+        *verbs.remarks(num_verbs),
+        *nouns.remarks(num_nouns),
+    )

@@ -1,0 +1,331 @@
+"""Parse the lines of annotation files: one pydantic model per layout."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.data.labels.tables import Cells
+from tasks.data.labels.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name
+from tasks.errors import BadLabels
+from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
+from tasks.wording import FORMULA_SIGN, quoted
+
+MAX_SECONDS = 10 * 24 * 3600
+MAX_CLASS_ID = 1_000_000
+MAX_SOURCE_LENGTH = 200
+MAX_LABELS = 50_000
+"""Different labels of a file. Each is validated, which takes time."""
+
+YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
+TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
+PLAIN_SECONDS = re.compile(r"[0-9]{1,7}(?:\.[0-9]{0,9})?")
+"""A fast path for the usual spelling. It halves the time to read a million lines."""
+
+# Sources become cells of split.csv, which people open in Excel, so none may start a formula.
+SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*")
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """An annotation file as a person uploaded it; `unread` says why it was not read, if it was not."""
+
+    name: str
+    content: bytes
+    unread: str = ""
+
+
+def _noun_name(text: str) -> str:
+    return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
+
+
+def _other_name(text: str) -> str:
+    return text if text in (LEFT_OUT, NO_OBJECT) else class_name(text)
+
+
+def _seconds(text: str) -> float:
+    if PLAIN_SECONDS.fullmatch(text):
+        return float(text)
+    found = TIME.fullmatch(text)
+    if not found:
+        raise ValueError("is negative" if text.startswith("-") else "is not a time; write seconds, mm:ss or hh:mm:ss")
+    hours, minutes, seconds = found[1], found[2], float(found[3].replace(",", "."))
+    if minutes is not None and (seconds >= 60 or (hours is not None and int(minutes) >= 60)):
+        raise ValueError("is not a time: minutes and seconds must be below 60")
+    return seconds + 60 * int(minutes or 0) + 3600 * int(hours or 0)
+
+
+def _source(text: str) -> str | None:
+    if text and not SOURCE.fullmatch(text):
+        raise ValueError("is not a source name; start with a letter or a digit, without =, +, - or @ after a semicolon")
+    return text or None
+
+
+def _none_if_empty(text: str) -> str | None:
+    return text or None
+
+
+ClassName = Annotated[str, AfterValidator(class_name)]
+NounName = Annotated[str, AfterValidator(_noun_name)]
+ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
+Place = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
+
+
+class Row(BaseModel):
+    """A line of a file. Unknown columns are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    line: int
+
+
+R = TypeVar("R", bound=Row)
+
+
+class LabelRow(Row):
+    """A line with a verb, an optional noun and optional class ids."""
+
+    verb: ClassName
+    noun: NounName
+    action: Annotated[str, Field(max_length=200)] = ""
+    verb_class: ClassId = None
+    noun_class: ClassId = None
+
+    @model_validator(mode="after")
+    def _action_is_verb_and_noun(self) -> "LabelRow":
+        if self.noun == NO_OBJECT and self.noun_class is not None and self.noun_class < NUM_EPIC_NOUNS:
+            raise ValueError(f"noun is empty, but noun_class {self.noun_class} is a noun's id; write its name")
+        if self.action and normal_name(self.action) != normal_name(action_name(self.verb, self.noun)):
+            noun = "no noun" if self.noun == NO_OBJECT else f"noun {quoted(self.noun)}"
+            raise ValueError(f"action {quoted(self.action)} contradicts verb {quoted(self.verb)} and {noun}")
+        return self
+
+
+class ClipLine(LabelRow):
+    """`uid,verb,noun,action,verb_class,noun_class`: a label for a clip, or for all clips of a video."""
+
+    uid: Place
+    source: Annotated[str | None, Field(max_length=MAX_SOURCE_LENGTH), BeforeValidator(_source)] = None
+
+
+class IntervalLine(LabelRow):
+    """`video,start_seconds,stop_seconds,verb,noun`: a label for a part of a video."""
+
+    video: Place
+    start_seconds: Seconds
+    stop_seconds: Seconds
+
+    @model_validator(mode="after")
+    def _stops_after_its_start(self) -> "IntervalLine":
+        if self.stop_seconds <= self.start_seconds:
+            raise ValueError(f"stop_seconds {self.stop_seconds:g} is not after start_seconds {self.start_seconds:g}")
+        return self
+
+
+class ClipRow(NamedTuple):
+    """A parsed `ClipLine`. There may be a million, so equal labels are shared."""
+
+    line: int
+    label: LabelRow
+    uid: str
+    source: str | None
+
+    @property
+    def verb(self) -> str:
+        """Return the label's verb."""
+        return self.label.verb
+
+    @property
+    def noun(self) -> str:
+        """Return the label's noun."""
+        return self.label.noun
+
+
+class IntervalRow(NamedTuple):
+    """A parsed `IntervalLine`. There may be a million, so equal labels are shared."""
+
+    line: int
+    label: LabelRow
+    video: str
+    start_seconds: float
+    stop_seconds: float
+
+    @property
+    def verb(self) -> str:
+        """Return the label's verb."""
+        return self.label.verb
+
+    @property
+    def noun(self) -> str:
+        """Return the label's noun."""
+        return self.label.noun
+
+
+def _members(text: str) -> tuple[str, ...]:
+    return tuple(single or double for single, double in re.findall(r"'([^']*)'|\"([^\"]*)\"", text[:20_000]))
+
+
+Members = Annotated[tuple[ClassName, ...], BeforeValidator(_members)]
+
+
+class VerbClassRow(Row):
+    """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's list of verb classes."""
+
+    verb_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_VERBS)]
+    class_key: ClassName
+    verbs: Members = ()
+
+
+class NounClassRow(Row):
+    """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's list of noun classes."""
+
+    noun_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_NOUNS)]
+    class_key: ClassName
+    nouns: Members = ()
+
+
+class Epic100ClassRow(Row):
+    """`id,key,instances,category`: a line of EPIC-KITCHENS-100's lists, whose ids are not EPIC-KITCHENS-55's."""
+
+    key: ClassName
+    instances: Members = ()
+
+
+class SameAsRow(Row):
+    """`target,name,same_as`: a name to merge into another class, or to leave out with `-`."""
+
+    target: Annotated[Literal["verb", "noun"], BeforeValidator(str.casefold)]
+    name: ClassName
+    same_as: Annotated[str, AfterValidator(_other_name)]
+
+    @model_validator(mode="after")
+    def _verbs_name_something(self) -> "SameAsRow":
+        if self.target == "verb" and self.same_as == NO_OBJECT:
+            raise ValueError(f"same_as {quoted(NO_OBJECT)} is only for nouns; use '-' to leave out the verb's clips")
+        return self
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.casefold() not in YES_OR_NO:
+        raise ValueError("is not an answer; write yes or no")
+    return YES_OR_NO[text.casefold()]
+
+
+class FullyLabelledRow(Row):
+    """`video,fully_labelled`: whether all actions of a video are labelled, so that nothing happens in the rest of it."""
+
+    video: Place
+    fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
+
+
+MODELS: dict[str, type[Row]] = {
+    "intervals": IntervalLine,
+    "clips": ClipLine,
+    "verb classes": VerbClassRow,
+    "noun classes": NounClassRow,
+    "classes of EPIC-KITCHENS-100": Epic100ClassRow,
+    "same classes": SameAsRow,
+    "fully labelled videos": FullyLabelledRow,
+}
+LAYOUTS = {
+    "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
+    "clips": ("uid", "verb", "noun"),
+    "verb classes": ("verb_id", "class_key"),
+    "noun classes": ("noun_id", "class_key"),
+    "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
+    "same classes": ("target", "name", "same_as"),
+    "fully labelled videos": ("video", "fully_labelled"),
+}
+
+LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
+TO_FILL_IN = (*LABEL_COLUMNS, "source")
+"""Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
+
+
+def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
+    """Return the reader of the lines of a layout.
+
+    The reader raises a ValueError that names the fault of a line.
+    """
+    if layout in ("clips", "intervals"):
+        return partial(_read_clip if layout == "clips" else _read_interval, _Labels())
+    return partial(_validated, MODELS[layout])
+
+
+def _validated(model: type[R], line: int, cells: Cells) -> R:
+    try:
+        return model.model_validate({**cells, "line": line})
+    except ValidationError as error:
+        raise ValueError(reason_of(error)) from None
+
+
+class _Labels:
+    """Validates each label of a file once.
+
+    The models take a minute for a million lines.
+    """
+
+    def __init__(self) -> None:
+        self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}
+        self._place = ""
+
+    def of(self, line: int, cells: Cells) -> LabelRow:
+        key = tuple(map(cells.get, LABEL_COLUMNS))
+        label = self._labels.get(key)
+        if label is None:
+            if len(self._labels) >= MAX_LABELS:
+                raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
+            try:
+                label = _validated(LabelRow, line, cells)
+            except ValueError as error:
+                label = str(error)
+            self._labels[key] = label
+        if isinstance(label, str):
+            raise ValueError(label)
+        return label
+
+    def place(self, name: str) -> str:
+        """Share the name of a video with the line before."""
+        if name != self._place:
+            self._place = name
+        return self._place
+
+
+def _read_clip(labels: _Labels, line: int, cells: Cells) -> ClipRow:
+    uid, source = cells["uid"], cells.get("source", "")
+    if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
+        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None)
+    # The slow model reports all errors of the line.
+    whole = _validated(ClipLine, line, cells)
+    return ClipRow(line, whole, whole.uid, whole.source)
+
+
+def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
+    video = cells["video"]
+    try:
+        start, stop = _seconds(cells["start_seconds"]), _seconds(cells["stop_seconds"])
+    except ValueError:
+        start = stop = 0.0
+    if start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_TEXT_LENGTH:
+        return IntervalRow(line, labels.of(line, cells), labels.place(video), start, stop)
+    whole = _validated(IntervalLine, line, cells)
+    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
+
+
+def reason_of(error: ValidationError) -> str:
+    """Say in one line why a line was refused."""
+    parts = []
+    for detail in error.errors(include_url=False):
+        message = str(detail.get("ctx", {}).get("error", detail["msg"]))
+        column = ".".join(map(str, detail["loc"]))
+        if not column:
+            parts.append(message)
+        elif detail["input"] == "":
+            parts.append(f"{column} is empty")
+        else:
+            parts.append(f"{column} {quoted(str(detail['input']))}: {message}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Divide videos among train, val and test, and write the manifest."""

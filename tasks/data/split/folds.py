@@ -1,0 +1,74 @@
+"""Divide the training clips of a dataset into folds by source video, for cross-validation."""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence, Set
+
+from sklearn.model_selection import StratifiedGroupKFold
+
+from tasks.data.split.manifest import is_counted
+from tasks.errors import BadDataset
+from tasks.store.records.dataset import Manifest
+
+RARE = ""
+"""Stratum of the clips of rare actions."""
+
+
+def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
+    """Make one dataset per fold by splitting train.
+
+    A fold's val is a part of train, and its train is the rest of train. The dataset's own val and test are left out. Clips of one source
+    are in one fold, and folds have similar shares of each action, as far as whole sources allow.
+
+    Raises:
+        BadDataset: train has fewer sources than folds, or a fold would be validated on no action.
+    """
+    clips = [clip for clip in manifest.clips if clip.split == "train"]
+    sources = [clip.source for clip in clips]
+    if len(set(sources)) < num_folds:
+        raise BadDataset(
+            f"{num_folds} folds need as many source videos in train, and there are {len(set(sources))}; choose fewer folds, or add videos"
+        )
+    num_clips = Counter(clip.action for clip in clips)
+    # An action that cannot be in every fold is not spread over them; scikit-learn rejects data that has only such actions.
+    strata = [clip.action if num_clips[clip.action] >= num_folds else RARE for clip in clips]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
+    return _with_actions([_fold(manifest, {sources[index] for index in held_out}) for _, held_out in folds])
+
+
+def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
+    """Divide the training clips of a manifest as `folds` divide the same sources.
+
+    Raises:
+        BadDataset: no clip is left to train on or to validate, or a fold would be validated on no action.
+    """
+    held_out = [{clip.source for clip in fold.clips if clip.split == "val"} for fold in folds]
+    divided = [_fold(manifest, sources) for sources in held_out]
+    for number, fold in enumerate(divided, 1):
+        if {clip.split for clip in fold.clips} != {"train", "val"}:
+            raise BadDataset(
+                f"no labelled clip of fold {number} is left to train on or to validate; choose fewer folds, or label more clips"
+            )
+    return _with_actions(divided)
+
+
+def _with_actions(folds: list[Manifest]) -> list[Manifest]:
+    """Return the folds, if trials can be scored on each.
+
+    Raises:
+        BadDataset: nothing happens in any validation clip of a fold.
+    """
+    for number, fold in enumerate(folds, 1):
+        if not any(clip.split == "val" and clip.has_action for clip in fold.clips):
+            raise BadDataset(f"nothing happens in any validation clip of fold {number}; choose fewer folds, or label more actions")
+    return folds
+
+
+def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
+    """Keep the training clips, and make those of the sources `held_out` the validation clips."""
+    divided = (
+        clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in manifest.clips if clip.split == "train"
+    )
+    return manifest.model_copy(update={"clips": tuple(clip for clip in divided if is_counted(manifest.segment, clip.around, clip.split))})

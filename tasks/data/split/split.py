@@ -1,0 +1,205 @@
+"""Split sources into train, val and test.
+
+Videos never move, sources are never divided, and train has all classes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from tasks.data.split.dealing import deal
+from tasks.errors import BadDataset
+from tasks.options import SplitOptions
+from tasks.store.records.dataset import NOTHING, LabelledClip
+from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
+from tasks.wording import plain_count, quoted
+
+ENOUGH_OFF = 0.25
+"""Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
+MAX_LISTED = 5
+IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
+
+
+class SplitAssignment(Record):
+    """The split of every labelled source and video, excluded clips by uid, and warnings.
+
+    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` gives the same result.
+    """
+
+    split_by_source: dict[str, SplitName]
+    split_by_video: dict[str, SplitName]
+    excluded: tuple[SetAside, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def remembered(self) -> dict[str, SplitName]:
+        """Merge the permanent splits by source and by video hash, since people rename sources."""
+        return self.split_by_source | self.split_by_video
+
+
+def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
+    """Assign the sources of labelled clips to splits.
+
+    `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
+    source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of val and test. Shares
+    of labelled clips are met as closely as whole sources allow.
+
+    Raises:
+        BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
+    """
+    labelled = sorted((clip for clip in clips if clip.action), key=lambda clip: clip.clip.uid)
+    _stop_if_nothing_to_learn(labelled, len(clips))
+    fixed = _fixed(labelled, kept)
+    strays = {clip.clip.uid for clip in labelled if kept.get(clip.clip.video, fixed.get(clip.source)) != fixed.get(clip.source)}
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for clip in labelled:
+        if clip.clip.uid not in strays:
+            counts[clip.source][str(clip.action)] += 1
+    shares: dict[SplitName, float] = {
+        "train": 1 - options.val_share - options.test_share,
+        "val": options.val_share,
+        "test": options.test_share,
+    }
+    splits = fixed | deal(counts, fixed, shares, options.split_seed)
+    split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
+    taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
+    reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught) for clip in labelled}
+    idle = _idle_test([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
+    reasons |= dict.fromkeys(idle, IDLE_TEST)
+    excluded = tuple(SetAside(name=uid, reason=reason) for uid, reason in reasons.items() if reason)
+    out = {bad.name for bad in excluded}
+    used = [clip for clip in labelled if clip.clip.uid not in out]
+    _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
+    return SplitAssignment(
+        split_by_source=dict(sorted(splits.items())),
+        split_by_video=dict(sorted(split_by_video.items())),
+        excluded=excluded,
+        warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out - idle, taught), *_idle_warnings(idle)),
+    )
+
+
+def no_label(num_clips: int) -> str:
+    """Say that no clip has a label, and how to give one."""
+    return (
+        f"none of {plain_count(num_clips, 'clip')} has a label yet: label some on the page Label, name folders as in 'put meat' or 'wave', "
+        "or add a CSV with uid,verb,noun or video,start_seconds,stop_seconds,verb,noun"
+    )
+
+
+def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) -> None:
+    if not labelled:
+        raise BadDataset(no_label(num_clips))
+    actions = {clip.action for clip in labelled}
+    if len(actions) == 1:
+        raise BadDataset(
+            f"all {plain_count(len(labelled), 'labelled clip')} show {quoted(str(labelled[0].action))}; training needs at least two actions: label another"
+        )
+
+
+def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
+    """Find the fixed split of each source.
+
+    It is its videos' split; if those differ, its own if it is among them.
+    """
+    of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
+    for clip in labelled:
+        of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)
+    all_videos = {video for videos in of_videos.values() for video in videos}
+    fixed = {}
+    for source, videos in of_videos.items():
+        found = {split for split in videos.values() if split}
+        # A source may be named like another video's hash; then the row in split.csv is the video's.
+        own = None if source in all_videos else kept.get(source)
+        if own and (own in found or not found):
+            fixed[source] = own
+        elif found:
+            fixed[source] = min(found, key=SPLITS.index)
+    return fixed
+
+
+def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, taught: set[str]) -> str | None:
+    # The dataset's digest covers these reasons and the warnings below: rewording them changes every digest.
+    if split_of_video != split:
+        return (
+            f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
+            "give the video another source"
+        )
+    if split != "train" and clip.action not in taught:
+        return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
+    return None
+
+
+def _idle_test(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
+    """List the clips of a test split in which no action happens at all.
+
+    It would decide on nothing.
+    """
+    test = [clip for clip in used if splits[clip.source] == "test"]
+    return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
+
+
+def _idle_warnings(idle: Collection[str]) -> list[str]:
+    return (
+        [f"{plain_count(len(idle), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"]
+        if idle
+        else []
+    )
+
+
+def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:
+    actions = {str(clip.action) for clip in used if splits[clip.source] == "train"}
+    if len(actions) < 2:
+        raise BadDataset(
+            f"train has {plain_count(len(actions), 'action')} because split.csv keeps the other sources in val or test: "
+            "add at least 1 source video that shows another labelled action"
+        )
+    if not any(splits[clip.source] == "val" for clip in used):
+        why = (
+            "all labelled clips come from one source video" if num_sources == 1 else f"each of the {num_sources} sources is needed in train"
+        )
+        raise BadDataset(
+            f"val would be empty, but the best checkpoint is chosen on it: {why}. "
+            f"Add at least 1 more source video that shows {' or '.join(sorted(map(quoted, actions))[:MAX_LISTED])}"
+        )
+    if not any(splits[clip.source] == "val" and clip.verb != NOTHING for clip in used):
+        raise BadDataset(
+            "nothing happens in any clip of val, so no action could be measured: "
+            f"add at least 1 more source video that shows {' or '.join(sorted(map(quoted, actions - {NOTHING}))[:MAX_LISTED])}"
+        )
+
+
+def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> list[str]:
+    """Warn from the resulting split alone, so that a rerun repeats the warnings."""
+    clips_of_source = Counter(clip.source for clip in used)
+    got = Counter(splits[clip.source] for clip in used)
+    sources_of_action: defaultdict[str, set[str]] = defaultdict(set)
+    for clip in used:
+        if splits[clip.source] == "train":
+            sources_of_action[str(clip.action)].add(clip.source)
+    bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
+    sizes = sorted(clips_of_source.values())
+    warnings = []
+    for split in ("val", "test"):
+        wished = shares[split] * len(used)
+        off = abs(got[split] - wished)
+        if (wished and got[split] == 0) or off > max(1, ENOUGH_OFF * wished):
+            warnings.append(
+                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {shares[split]:.0%} was wished, because "
+                f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
+                f"{len(bound)} must be in train as the only ones there of an action"
+            )
+    return warnings
+
+
+def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught: set[str]) -> list[str]:
+    untaught = Counter(str(clip.action) for clip in labelled if clip.clip.uid in out and clip.action not in taught)
+    num_strays = len(out) - untaught.total()
+    warnings = []
+    if untaught:
+        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
+        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
+        warnings.append(
+            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+        )
+    if num_strays:
+        warnings.append(f"{plain_count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
+    return warnings

@@ -1,0 +1,177 @@
+"""Run ffmpeg as a limited child process, and explain its errors.
+
+The explanations are in plain words.
+"""
+
+import re
+import shutil
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from tasks.data.video.child import child_environment, run_child
+from tasks.data.video.memory import Memory
+from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
+
+MAX_ALLOC_BYTES = 1 << 29
+NUM_LINES_KEPT = 20
+
+BUNDLED = Path(imageio_ffmpeg.__file__).with_name("binaries")
+"""Folder of the ffmpeg binary in imageio-ffmpeg's wheel."""
+
+VERSION = re.compile(r"ffmpeg version (\S+)")
+
+VERSION_SECONDS = 60
+
+STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
+
+KEY_FRAME = re.compile(r"\[Parsed_showinfo_\d+ @ .* pts_time:(-?[\d.]+) .* iskey:1 ")
+
+NO_MEMORY = re.compile(r"Cannot allocate|max_alloc|malloc|Resource temporarily unavailable", re.I)
+
+REASONS = (
+    (re.compile(r"Invalid data found|Error splitting|moov atom not found|partial file", re.I), "its data is damaged"),
+    (re.compile(r"Decoder not found|Unknown decoder|no decoder", re.I), "this ffmpeg has no decoder for its codec"),
+    (NO_MEMORY, "it needs more memory than one video may take"),
+    (re.compile(r"Picture size .* is invalid|max_pixels|Invalid pixel", re.I), "its pictures are too large"),
+    (re.compile(r"not in whitelist|not on whitelist|not allowed", re.I), "it refers to other files, which is not allowed"),
+    (re.compile(r"Output file .* does not contain any stream|received no packets", re.I), "nothing of it decodes"),
+)
+
+
+@dataclass(frozen=True)
+class Log:
+    """ffmpeg's last errors, and the counts of each input stream.
+
+    Numbers of packets and of decode errors. `lacked_memory` tells whether any allocation failed, even for a single frame.
+    `first_key_seconds` is when the first key frame is shown that the filter showinfo saw.
+    """
+
+    errors: tuple[str, ...]
+    num_corrupt_frames: int
+    num_packets: dict[int, int]
+    num_decode_errors: dict[int, int]
+    lacked_memory: bool
+    first_key_seconds: float | None
+
+    @property
+    def has_losses(self) -> bool:
+        """Check whether any part of a used stream is missing or damaged."""
+        return self.lacked_memory or self.num_corrupt_frames > 0 or any(self.num_decode_errors.values())
+
+
+def find_ffmpeg(configured: Path | None) -> Path:
+    """Return the configured ffmpeg, else the one bundled with imageio-ffmpeg, else the system's.
+
+    The bundled version is pinned, so that every machine cuts alike; the system's is for platforms without a bundled one. imageio-ffmpeg's
+    own search is not used, because it puts IMAGEIO_FFMPEG_EXE before the bundled binary and the PATH after it.
+
+    Raises:
+        BadConfiguration: the configured binary does not exist, or no ffmpeg is found.
+    """
+    if configured is not None:
+        found = shutil.which(configured.expanduser())
+        if found is None:
+            raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is not a program; correct it or unset it")
+        return Path(found)
+    if bundled := sorted(BUNDLED.glob("ffmpeg-*")):
+        return bundled[0]
+    if system := shutil.which("ffmpeg"):
+        return Path(system)
+    raise BadConfiguration("there is no ffmpeg; install one, or name it in RETAKE_FFMPEG")
+
+
+@cache
+def ffmpeg_version(ffmpeg: Path) -> str:
+    """Return a binary's version, such as 7.0.2-static or 7.1.5-0+deb13u1.
+
+    Raises:
+        BadConfiguration: it does not start, or is not ffmpeg.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a list, no shell; the binary is the configured one
+            [ffmpeg, "-version"],
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BadConfiguration(f"{ffmpeg} does not start: {error}; name another ffmpeg in RETAKE_FFMPEG") from error
+    found = VERSION.match(done.stdout)
+    if found is None:
+        raise BadConfiguration(f"{ffmpeg} does not report a version like ffmpeg; name another ffmpeg in RETAKE_FFMPEG")
+    return found[1]
+
+
+def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
+    """Run ffmpeg in `folder` and wait for it to end.
+
+    `name` is the video's name in errors.
+
+    Raises:
+        BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
+        OutOfMemory: it ran out of memory or crashed; if memory is scarce, also for any other failure or loss.
+        Unavailable: the disk is full.
+    """
+    options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
+    status, log = run_child(
+        [str(ffmpeg), *options, *arguments],
+        folder=folder,
+        memory_bytes=memory.size_bytes,
+        time_limit_seconds=time_limit_seconds,
+        read=read_log,
+        variables={},
+    )
+    if status is None:
+        raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was stopped")
+    if status != 0 and any("No space left on device" in line for line in log.errors):
+        raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
+    if status < 0 or (status != 0 and log.lacked_memory):
+        raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
+    # Short of memory, ffmpeg drops frames or fails with any error; most of its messages do not mention memory.
+    if memory.is_scarce and (status != 0 or log.has_losses):
+        raise OutOfMemory(f"{name}: it does not decode completely in its share of the memory")
+    if status != 0:
+        raise BadVideo(f"{name}: {reason(status, log.errors)}")
+    return log
+
+
+def read_log(lines: Iterable[str]) -> Log:
+    """Parse ffmpeg's log; memory use does not grow with its length."""
+    errors: deque[str] = deque(maxlen=NUM_LINES_KEPT)
+    num_corrupt_frames = 0
+    num_packets, num_decode_errors = {}, {}
+    lacked_memory = False
+    first_key_seconds: float | None = None
+    for line in lines:
+        lacked_memory = lacked_memory or NO_MEMORY.search(line) is not None
+        if "[error]" in line or "[fatal]" in line:
+            errors.append(re.sub(r"^(\[[^\]]*\] )+", "", line).strip())
+        elif "corrupt decoded frame" in line:
+            num_corrupt_frames += 1
+        elif found := STATISTICS.search(line):
+            index = int(found[1])
+            num_packets[index] = int(found[2])
+            num_decode_errors[index] = int(found[4] or 0)
+        elif first_key_seconds is None and (found := KEY_FRAME.search(line)):
+            first_key_seconds = float(found[1])
+    return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory, first_key_seconds)
+
+
+def reason(status: int, errors: Sequence[str]) -> str:
+    """Explain in plain words why ffmpeg failed, followed by ffmpeg's message."""
+    message = errors[-1] if errors else f"exit status {status}"
+    if status < 0:
+        return f"ffmpeg was killed by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
+    plain = next((words for pattern, words in REASONS if any(pattern.search(line) for line in errors)), "ffmpeg cannot convert it")
+    return f"{plain} (ffmpeg: {message[:200]})"

@@ -1,0 +1,1 @@
+"""Say what networks are worth, and whether one is promoted."""

@@ -1,0 +1,236 @@
+"""Apply the promotion rules to the fine-tuned network and its opponent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.errors import BadInput
+from tasks.judge.gate.verdict import guessing_caveat, verdict_on
+from tasks.judge.statistics.class_losses import ClassOutcome, significant_losses
+from tasks.judge.statistics.majority import always_predicting
+from tasks.options import GateOptions
+from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
+from tasks.store.records.metrics import LabelCount
+from tasks.store.records.record import SplitName
+from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
+
+DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
+MAX_CLASSES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The gate's result.
+
+    Attributes:
+        rules: labels (if they were altered), engine, num_clips, num_sources, first (if test decides), gain, guessing (if `beat_guessing`), classes, in this order.
+        passed: whether all rules passed.
+        verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
+        reason: the failed rules, or the gain, for tags and tables.
+        provisional: whether it becomes the first champion without having passed, unless a person says no.
+    """
+
+    rules: tuple[RuleOutcome, ...]
+    passed: bool
+    verdict: str
+    reason: str
+    provisional: bool = False
+
+
+def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
+    """Select the fine-tuned network and its opponent: the champion, else the baseline.
+
+    On test, else on val.
+
+    Raises:
+        BadInput: neither split has results of both.
+    """
+    for split in DECIDING_SPLITS:
+        by_model = {result.model: result for result in results if result.split == split}
+        opponent = by_model.get("champion", by_model.get("baseline"))
+        if opponent is not None and "fine-tuned" in by_model:
+            return by_model["fine-tuned"], opponent
+    raise BadInput("no split of test and val was scored with both the fine-tuned network and its opponent; run `evaluate` for both")
+
+
+def deciding_split(splits: Sequence[SplitName]) -> SplitName:
+    """Select the split that decides on promotion: test if it exists, else val.
+
+    Raises:
+        BadInput: neither test nor val is among them.
+    """
+    for split in DECIDING_SPLITS:
+        if split in splits:
+            return split
+    raise BadInput("the dataset has neither a test nor a val split to decide on; build it again with a val_share")
+
+
+def judge(
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    outcomes: Sequence[ClassOutcome],
+    gate: GateOptions,
+    attempt: Attempt,
+    label_noise: float = 0,
+    train_counts: Sequence[LabelCount] = (),
+) -> Judgement:
+    """Apply the promotion rules. A tie never passes.
+
+    Where there is no champion, a network that fails becomes the provisional one if it is better than always predicting the most frequent
+    action.
+
+    With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
+    then say so.
+
+    Args:
+        ours: the fine-tuned network's scores.
+        theirs: the baseline's or the champion's scores on the same clips.
+        difference: their difference in top-1 on the last target.
+        outcomes: every verb and noun under both networks.
+        gate: the gate options.
+        attempt: the number of earlier decisions on these clips.
+        label_noise: the share of training labels that were altered; with any, the network never passes.
+        train_counts: clips of each class of the last target in train.
+
+    Raises:
+        BadInput: the two were not scored on the same clips, or the difference is of other networks.
+    """
+    _check(ours, theirs, difference)
+    guessing = _guessing(ours, train_counts)
+    rules = (
+        *([_labels(label_noise)] if label_noise else []),
+        _engine(ours, theirs),
+        _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
+        _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
+        *([_first(attempt)] if ours.split == "test" else []),
+        _gain(difference, gate),
+        *([guessing] if gate.beat_guessing else []),
+        _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+    )
+    passed = all(rule.passed for rule in rules)
+    provisional = not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and guessing.passed
+    outcome = "the champion stays" if theirs.model == "champion" else "there is still no champion"
+    if provisional:
+        asked = "a person decides whether it becomes" if gate.promotion == "approve" else "it becomes"
+        outcome = f"no other network is champion, so {asked} the provisional one"
+    return Judgement(
+        rules,
+        passed,
+        verdict_on(ours, theirs, difference, gate.min_gate_clips),
+        _reason(rules, ours, theirs, difference, outcome),
+        provisional,
+    )
+
+
+def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
+    if theirs.model == "fine-tuned":
+        raise BadInput(f"{theirs.predictions_uri}: the fine-tuned network is the challenger, not its own opponent")
+    for field in ("split", "num_clips", "num_sources"):
+        if getattr(ours, field) != getattr(theirs, field):
+            raise BadInput(
+                f"the fine-tuned network and the {theirs.model} differ in {field} "
+                f"({getattr(ours, field)}, {getattr(theirs, field)}); evaluate both again on the same dataset"
+            )
+    expected = (ours.targets[-1], theirs.model, ours.num_clips, ours.num_sources)
+    if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
+        raise BadInput(
+            f"the paired difference is not of {expected[0]} top-1 between the fine-tuned network and the {theirs.model}; run compare again"
+        )
+
+
+def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
+    scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
+    passed = scored[0] == scored[1]
+    detail = f"both scored by {scored[0]}"
+    if not passed and ours.crops == theirs.crops and not (ours.engine.has_backbone and theirs.engine.has_backbone):
+        passed, detail = True, f"scored by {scored[0]} and {scored[1]}; heads on features of sound run alike in every engine"
+    if not passed:
+        detail = (
+            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
+            "can use, such as engine=pytorch, and the same `crops`"
+        )
+    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
+
+
+def _labels(label_noise: float) -> RuleOutcome:
+    detail = f"{percent(label_noise)} of the training labels were altered, to study long trainings; such a network is never registered"
+    return RuleOutcome(rule="labels", title="Labels as people gave them", passed=False, detail=detail)
+
+
+def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
+    return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
+
+
+def _first(attempt: Attempt) -> RuleOutcome:
+    """Require an unused test split: repeated decisions would turn it into a val split."""
+    others = count(attempt.num_others_on_dataset, "other network")
+    passed = attempt.num_others_on_dataset == 0
+    detail = "no other network was decided on this dataset's test split"
+    if not passed:
+        detail = f"this dataset's test split has decided on {others} before and may decide only once per dataset"
+    return RuleOutcome(rule="first", title="First decision on the test split", passed=passed, detail=detail)
+
+
+def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
+    low, high = difference.interval
+    gained = difference.num_gained - difference.num_lost
+    found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
+    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
+    outcomes = [(low > 0, f"the 95 % confidence interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'includes'} zero")]
+    if gate.gain_rule == "margin":
+        outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+    passed = gained != 0 and all(holds for holds, _ in outcomes)
+    outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
+
+
+def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleOutcome:
+    action = ours.action
+    passed = action.top1 > action.majority_top1
+    always = always_predicting(action.majority_class)
+    detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
+    if train_counts and not passed:
+        fewest = sorted(train_counts, key=lambda one: (one.num_clips, one.name))[:MAX_CLASSES_NAMED]
+        named = ", ".join(f"{quoted(one.name)} ({count(one.num_clips, 'clip')})" for one in fewest)
+        detail += f"; more labels would help, above all of what train has fewest clips of: {named}"
+    return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
+
+
+def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [one for one in outcomes if one.num_clips >= gate.min_class_clips]
+    large = [one for one in judged if 100 * one.num_fewer > gate.max_class_loss_points * one.num_clips]
+    certain = significant_losses(judged)
+    failed = [one for one in large if one in certain]
+    of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
+    if failed:
+        worst = sorted(failed, key=lambda one: (-one.num_fewer / one.num_clips, one.target, one.name))
+        named = [
+            f"{one.target} {quoted(one.name)} loses {points(one.num_fewer / one.num_clips)} of recall ({count(one.num_clips, 'clip')})"
+            for one in worst[:MAX_CLASSES_NAMED]
+        ]
+        others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
+        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and the loss is significant"
+    elif judged:
+        by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
+        detail = (
+            f"no {kinds} with {of_enough} ({len(judged)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
+            f"{by_chance}"
+        )
+    else:
+        detail = f"no {kinds} has {of_enough}, so none was tested"
+    return RuleOutcome(rule="classes", title="No class regresses", passed=not failed, detail=detail)
+
+
+def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
+    failed = [rule for rule in rules if not rule.passed]
+    if failed:
+        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {outcome}"
+    else:
+        told = (
+            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
+            f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
+        )
+    caveat = guessing_caveat(ours)
+    return f"{told}. Warning: {caveat}" if caveat else told

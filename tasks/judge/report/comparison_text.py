@@ -1,0 +1,250 @@
+"""Write a comparison as Markdown and as plain text.
+
+It has the original experiment's tables, and the gate's verdict.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+
+from tasks.judge.gate.gate import Judgement, contenders
+from tasks.judge.report.formats import leaning
+from tasks.judge.report.nameable_scores import nameable_in_words, unnamed_in_words
+from tasks.judge.report.nothing_scores import LEGEND as NOTHING_LEGEND
+from tasks.judge.report.nothing_scores import TITLES as NOTHING_TITLES
+from tasks.judge.report.nothing_scores import nothing_caption, nothing_rows
+from tasks.judge.statistics.majority import majority_scores, readable
+from tasks.store.records.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
+from tasks.store.records.record import MODELS, SplitName, Target
+from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
+
+SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
+COLUMNS = (
+    "top-1 [95 % interval]",
+    "top-5",
+    "precision, weighted",
+    "recall, weighted",
+    "precision, macro",
+    "recall, macro",
+)
+LEGEND = (
+    "95 % confidence intervals show how far a score would vary with other source videos; few videos make them wide, a single one makes them useless. "
+    "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which assumes independent clips. "
+    'Weighted averages weight each class by its support (the original experiment\'s "average class"; weighted recall equals top-1); '
+    "macro averages weight all classes that occur equally. "
+    "The majority class is the most frequent class of this split."
+)
+ACTION_LEGEND = " An action is correct if its verb and its noun are."
+LOSS_OF_FEWER = "A network's loss is the mean over the clips whose classes it can name."
+TEXT_WIDTH = 100
+COLUMN_WIDTH = 22
+
+
+def headline(judgement: Judgement) -> str:
+    """Join verdict and gate outcome.
+
+    With `beat_guessing` off the gate may pass a network no better than the majority class.
+    """
+    return f"{judgement.verdict} Gate: {_passed(judgement)}."
+
+
+def markdown(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+    previous_version: int | None = None,
+) -> str:
+    """Write the comparison as Markdown: verdict, rules, and scores per split.
+
+    Scores are per target, with loss and speed.
+
+    Args:
+        results: the networks' scores on one or several splits.
+        differences: fine-tuned minus opponents on the deciding split, any targets.
+        judgement: the gate's result.
+        baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
+        nameable: the comparison on the clips that every network can name, if some network cannot name all.
+        previous_version: number of the version before this one, if it was scored.
+
+    Raises:
+        BadInput: neither test nor val was scored with both networks.
+    """
+    ours, _ = contenders(results)
+    names: dict[str, str] = {model: model for model in MODELS} | (
+        {"previous": f"version {previous_version} (previous)"} if previous_version else {}
+    )
+    deciding = ours.split
+    parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
+    if caution := leaning(deciding):
+        parts.append(markdown_text(caution))
+    if nameable:
+        parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(f"{nameable_in_words(nameable)} {LOSS_OF_FEWER}")]
+    for split_results in by_split(results):
+        first = split_results[0]
+        found = differences if first.split == deciding else ()
+        parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
+        parts += [_target_table(split_results, found, target, names) for target in first.targets]
+        parts += _nothing_table(split_results, names)
+        parts.append(_speed_table(split_results, names))
+    legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "") + (f" {NOTHING_LEGEND}" if ours.nothing else "")
+    return "\n\n".join((*parts, legend)) + "\n"
+
+
+def text(
+    results: Sequence[EvaluateResult],
+    differences: Sequence[PairedDifference],
+    judgement: Judgement,
+    baseline: str,
+    nameable: NameableClips | None = None,
+) -> str:
+    """Write the comparison for logs and terminals, 100 columns wide.
+
+    Verdict, top-1 with interval, loss, FPS and rules.
+
+    Args:
+        results: the networks' scores on one or several splits.
+        differences: fine-tuned minus opponents on the deciding split, any targets.
+        judgement: the gate's result.
+        baseline: description of the baseline.
+        nameable: the comparison on the clips that every network can name, if some network cannot name all.
+
+    Raises:
+        BadInput: neither test nor val was scored with both networks.
+    """
+    deciding = contenders(results)[0].split
+    lines = [*_wrapped(headline(judgement)), ""]
+    if nameable:
+        lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
+    for split_results in by_split(results):
+        first = split_results[0]
+        lines += [
+            f"{first.split}: {_sample(first)}, {crops_in_words(first.crops)}",
+            _text_row("top-1 %", [f"{target}s" for target in first.targets]) + f"{'loss':>6}{'FPS':>8}",
+        ]
+        for result in split_results:
+            scores = [_top1(getattr(result, target), width=5) for target in result.targets]
+            lines.append(_text_row(result.model, scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
+        if first.split == deciding:
+            lines += _text_differences(differences, first.targets)
+        lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip()]
+        lines += [*_text_nothing(split_results), ""]
+    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
+    for rule in judgement.rules:
+        lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
+    return "\n".join(lines) + "\n"
+
+
+def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
+    """Group results by split, unseen clips first, with the networks in table order."""
+    grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
+    return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
+
+
+def _passed(judgement: Judgement) -> str:
+    return "passed" if judgement.passed else f"not passed{'; provisional champion' if judgement.provisional else ''}"
+
+
+def _rules_table(judgement: Judgement) -> str:
+    rows = [(rule.title, ["passed" if rule.passed else "**failed**", markdown_text(rule.detail)]) for rule in judgement.rules]
+    return _table(("Rule", "outcome", "detail"), rows, numeric=False)
+
+
+def _target_table(
+    results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], target: Target, names: Mapping[str, str]
+) -> str:
+    of_model: dict[str, TargetMetrics] = {result.model: getattr(result, target) for result in results}
+    metrics = next(iter(of_model.values()))
+    rows = [(names[model], _scores(own)) for model, own in of_model.items()]
+    rows += [
+        (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
+    ]
+    rows.append((f"majority class: {readable(metrics.majority_class)}", [percent(share) for share in astuple(majority_scores(metrics))]))
+    return _table((f"{target.capitalize()}s, {count(metrics.num_classes, 'class')}", *COLUMNS), rows)
+
+
+def _nothing_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> list[str]:
+    """Write the table of the clips in which nothing happens, if there are any."""
+    found = nothing_rows((names[result.model], result.nothing) for result in results)
+    caption = nothing_caption(result.nothing for result in results)
+    return [_table((caption, *NOTHING_TITLES), [(row.label, row.cells) for row in found])] if found else []
+
+
+def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
+    found = nothing_rows((result.model, result.nothing) for result in results)
+    lines = [f"{row.label:<15}{row.recognised} recognised; false alarms {row.false_alarms}" for row in found]
+    return [nothing_caption(result.nothing for result in results), *(f"  {line}" for line in lines)] if found else []
+
+
+def _speed_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> str:
+    header = ("Loss and speed", "loss", "cached frames, median s", "cached frames, p90 s", "inference, median s", "inference, p90 s", "FPS")
+    rows: list[tuple[str, list[str]]] = []
+    for result in results:
+        latency = result.latency
+        seconds = (
+            latency.loading_median_seconds,
+            latency.loading_p90_seconds,
+            latency.inference_median_seconds,
+            latency.inference_p90_seconds,
+        )
+        rows.append((names[result.model], [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
+    return _table(header, rows)
+
+
+def _loss(result: EvaluateResult, num_decimals: int) -> str:
+    """Format the mean loss over the clips whose classes the network can name."""
+    return "-" if result.loss is None else f"{result.loss:.{num_decimals}f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:
+    alignments = [":---", *(["---:" if numeric else ":---"] * (len(header) - 1))]
+    lines = [header, alignments, *((markdown_text(name), *cells) for name, cells in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _scores(metrics: TargetMetrics) -> list[str]:
+    return [_top1(metrics, " %"), *(percent(value) for value in _averages(metrics))]
+
+
+def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetrics) -> list[str]:
+    gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}, {p_value(difference.mcnemar_p)}"
+    return [gain, *(signed(after - before) for after, before in zip(_averages(ours), _averages(theirs), strict=True))]
+
+
+def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
+    """List the scores of the columns after top-1."""
+    return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
+
+
+def _top1(metrics: TargetMetrics, unit: str = "", width: int = 0) -> str:
+    return f"{100 * metrics.top1:{width}.1f}{unit} {percent_interval(metrics.top1_interval)}"
+
+
+def _text_row(name: str, cells: Sequence[str]) -> str:
+    return f"  {name:<15}" + "".join(f"{cell:<{COLUMN_WIDTH}}" for cell in cells)
+
+
+def _text_differences(differences: Sequence[PairedDifference], targets: Sequence[Target]) -> list[str]:
+    """Write two rows per opponent: gain with its interval, and the McNemar test."""
+    lines = []
+    for opponent in dict.fromkeys(d.opponent for d in differences):
+        of_target = {d.target: d for d in differences if d.opponent == opponent}
+        found = [of_target.get(target) for target in targets]
+        gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
+        tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in found]
+        lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("  McNemar", tests).rstrip()]
+    return lines
+
+
+def _wrapped(line: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, TEXT_WIDTH, initial_indent=indent, subsequent_indent=f"{indent}      " if indent else "")
+
+
+def _majority_text(metrics: TargetMetrics) -> str:
+    name = readable(metrics.majority_class)
+    return f"{100 * metrics.majority_top1:5.1f} {name if len(name) <= 13 else name[:12] + '…'}"
+
+
+def _sample(result: EvaluateResult) -> str:
+    return f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"

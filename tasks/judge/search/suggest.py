@@ -1,0 +1,198 @@
+"""Suggest trials by Optuna's samplers, from a study that is rebuilt from stored results.
+
+The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
+database would be one more thing to keep and to lock.
+"""
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, RandomSampler, TPESampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from tasks.errors import BadConfiguration
+from tasks.judge.search.space import OF_CLIPS, Space
+from tasks.keys import content_key, training_key
+from tasks.options import SearchOptions, TrainOptions
+from tasks.store.records.record import Target
+from tasks.store.records.search import ScoredTrial, Value
+
+MAX_ATTEMPTS = 50
+"""Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
+
+NUM_STARTUP_TRIALS = 5
+"""Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
+
+MIN_WARM_START_TRIALS = 10
+"""Number of finished trials from which CMA-ES estimates its first distribution. Before that it suggests at random."""
+
+MAX_GRID = 100_000
+"""Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
+
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+"""Optimisation directions of top-1 and of latency."""
+
+Suggestion = tuple[dict[str, Value], TrainOptions]
+"""The searched values, and the complete options."""
+
+
+def suggest(
+    space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
+) -> list[Suggestion]:
+    """Suggest `num_trials` new trials; fewer if the space has no more.
+
+    Args:
+        space: the searched options.
+        chosen: sampler and objectives.
+        seed: of the sampler, see `seed_of`.
+        earlier: the trials of all earlier rounds.
+        target: the target whose top-1 is maximised.
+        num_trials: wanted number of trials.
+    """
+    known = {identity(trial.values, trial.options) for trial in earlier}
+    found: list[Suggestion] = []
+    with quiet():
+        for values in _proposals(space, chosen, seed, earlier, target, num_trials):
+            options = space.complete(values)
+            if options is not None and (key := identity(values, options)) not in known:
+                known.add(key)
+                found.append((values, options))
+            if len(found) == num_trials:
+                break
+    return found
+
+
+def require_searchable(space: Space, chosen: SearchOptions) -> None:
+    """Check that the sampler can search this space.
+
+    Raises:
+        BadConfiguration: a grid would be too large, or CMA-ES would have lists of values, or one option alone.
+    """
+    if chosen.search_sampler == "grid" and (size := math.prod(map(len, space.grid().values()))) > MAX_GRID:
+        raise BadConfiguration(
+            f"search_sampler grid would have {size:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
+            "choose search_sampler tpe"
+        )
+    of_words = [name for name, distribution in space.ranges.items() if isinstance(distribution, CategoricalDistribution)]
+    if chosen.search_sampler == "cma-es" and (of_words or len(space.ranges) < 2):
+        listed = f"{', '.join(of_words)}: lists of values" if of_words else "one option alone"
+        raise BadConfiguration(
+            f"search_sampler cma-es searches two or more ranges of numbers, but not {listed}; choose search_sampler tpe, or other options"
+        )
+
+
+def study_of(
+    ranges: Mapping[str, BaseDistribution],
+    chosen: SearchOptions,
+    trials: Sequence[ScoredTrial],
+    target: Target,
+    sampler: BaseSampler | None = None,
+) -> Study:
+    """Rebuild the study of these trials.
+
+    Trials with values outside the ranges are left out, such as the form's own recipe.
+    """
+    with quiet():
+        study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
+        study.add_trials([_frozen(trial, ranges, chosen, target) for trial in trials if is_within(trial.values, ranges)])
+    return study
+
+
+def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
+    """List the trials, by number, that no other beats in top-1 and latency.
+
+    Empty without latency.
+    """
+    measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
+    return tuple(
+        number
+        for number, top1, seconds in measured
+        if not any(other >= top1 and faster <= seconds and (other, faster) != (top1, seconds) for _, other, faster in measured)
+    )
+
+
+def num_objectives(chosen: SearchOptions) -> int:
+    """Count the objectives: accuracy, and perhaps latency."""
+    return 1 if chosen.objectives == "accuracy" else 2
+
+
+def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
+    """Build the identity of a recipe, equal for equal recipes."""
+    return content_key(training_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
+
+
+def seed_of(key: str, round_number: int, seed: int) -> int:
+    """Derive the seed of the sampler in a round of the search `key`."""
+    return int.from_bytes(hashlib.sha256(f"{key}/{round_number}/{seed}".encode()).digest()[:4], "big")
+
+
+def _proposals(
+    space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
+) -> Iterator[dict[str, Value]]:
+    if chosen.search_sampler == "grid":
+        grid = space.grid()
+        limit = math.prod(map(len, grid.values()))
+        study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
+    else:
+        study, limit = study_of(space.ranges, chosen, earlier, target), num_trials * MAX_ATTEMPTS
+        study.sampler = _sampler(chosen, seed, study)
+    for _ in range(limit):
+        trial = study.ask(dict(space.ranges))
+        values: dict[str, Value] = dict(trial.params)
+        yield values
+        if space.complete(values) is None:
+            study.tell(trial, state=TrialState.FAIL)
+
+
+def _sampler(chosen: SearchOptions, seed: int, study: Study) -> BaseSampler:
+    if chosen.search_sampler == "random":
+        return RandomSampler(seed=seed)
+    if chosen.search_sampler == "tpe":
+        return TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
+    finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(finished) < MIN_WARM_START_TRIALS:
+        return RandomSampler(seed=seed)
+    return CmaEsSampler(seed=seed, source_trials=finished, warn_independent_sampling=False)
+
+
+def _frozen(trial: ScoredTrial, ranges: Mapping[str, BaseDistribution], chosen: SearchOptions, target: Target) -> FrozenTrial:
+    create = partial(create_trial, params={name: trial.values[name] for name in ranges}, distributions=dict(ranges))
+    if trial.failure is not None:
+        return create(state=TrialState.FAIL)
+    measured = [trial.scores[target].top1, *([] if trial.latency_seconds is None else [trial.latency_seconds])]
+    return create(values=measured[: num_objectives(chosen)])
+
+
+def is_within(values: Mapping[str, Value], ranges: Mapping[str, BaseDistribution]) -> bool:
+    """Check whether all values of a trial lie within their ranges.
+
+    Those of the form's own recipe may not.
+    """
+    for name, distribution in ranges.items():
+        value = values[name]
+        if isinstance(distribution, (IntDistribution, FloatDistribution)):
+            if isinstance(value, str) or not distribution.low <= value <= distribution.high:
+                return False
+        elif isinstance(distribution, CategoricalDistribution) and value not in distribution.choices:
+            return False
+    return True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Optuna's log lines, and its warnings that an API may change."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,140 @@
+"""Check the dataset for leakage between splits, classes missing from train, and contradicting labels.
+
+Legend: n clips, t frames.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput
+from tasks.judge.statistics.fingerprints import Fingerprint, distances
+from tasks.store.records.dataset import Agreement, DatasetClip
+from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
+from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target
+
+MAX_DUPLICATE_BITS = 10.0
+"""Of 64, averaged over frames. Measured on 11 films of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
+changes up to 7 bits, cutting half a second later 4 to 12; the two halves of one film differ by at least 13 bits, two films by at least 17."""
+
+NUM_CLIPS_PER_BLOCK = 256
+
+
+def check_data(
+    clips: Sequence[DatasetClip],
+    fingerprints: Mapping[str, Fingerprint],
+    targets: Collection[Target],
+    with_speech: tuple[str, ...] | None = None,
+    agreement: Agreement | None = None,
+    without_clip: tuple[str, ...] = (),
+) -> DataChecks:
+    """Find leakage between splits, classes missing from train, and contradicting labels.
+
+    A val clip is listed with its nearest near-duplicate in train, a test clip with the nearest in train or val. A clip whose label is
+    contradicted is listed once, with the nearest clip that contradicts it. So no list is longer than the clips. Clips of one source video
+    always look alike, so their labels contradict each other only if the content is identical. Memory grows linearly with the number of
+    clips.
+
+    Args:
+        clips: the dataset's clips, of all splits.
+        fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
+        targets: targets whose classes must all occur in train.
+        with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
+        agreement: of two readers, None if nobody read a clip twice.
+        without_clip: a line for each annotation file with intervals that label no clip.
+
+    Raises:
+        BadInput: a clip has no fingerprint, or fingerprints differ in length.
+    """
+    ordered = sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.uid))
+    duplicates, conflicts = _look_alikes(ordered, _stacked(ordered, fingerprints))
+    return DataChecks(
+        shared_sources=_shared_sources(ordered),
+        near_duplicates=duplicates,
+        missing_from_train=_missing_from_train(ordered, targets),
+        label_conflicts=conflicts,
+        with_speech=with_speech,
+        agreement=agreement,
+        without_clip=without_clip,
+        two_actions=tuple(
+            TwoActions(uid=clip.uid, action=clip.action, second_action=clip.second_action) for clip in ordered if clip.second_action
+        ),
+    )
+
+
+def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprint]) -> Fingerprint:
+    """Stack the fingerprints as (n, t) in the order of the clips."""
+    if missing := [clip.uid for clip in clips if clip.uid not in fingerprints]:
+        raise BadInput(
+            f"clip {missing[0]} has no fingerprint (nor have {len(missing) - 1} others); compute one for every clip of the dataset"
+        )
+    if len({len(fingerprints[clip.uid]) for clip in clips}) > 1:
+        raise BadInput("fingerprints differ in their number of frames; compute all of them with the same number of segments")
+    return np.array([fingerprints[clip.uid] for clip in clips], np.uint64)
+
+
+def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
+    splits_of: dict[str, set[SplitName]] = {}
+    for clip in clips:
+        splits_of.setdefault(clip.source, set()).add(clip.split)
+    return tuple(sorted(source for source, splits in splits_of.items() if len(splits) > 1))
+
+
+def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
+    """List missing classes as `noun sauce (val, test)`.
+
+    Verbs, then nouns, then actions, by class id.
+    """
+    splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
+    name_of: dict[tuple[int, int, int], str] = {}
+    for clip in clips:
+        verb, noun = clip.verb_class, clip.noun_class
+        names = {(0, verb, -1): f"verb {clip.verb}", (1, -1, noun): f"noun {clip.noun}", (2, verb, noun): f"action {clip.action}"}
+        for key, name in names.items():
+            splits_of.setdefault(key, set()).add(clip.split)
+            name_of.setdefault(key, name)
+    return tuple(
+        f"{name_of[key]} ({', '.join(split for split in SPLITS if split in splits)})"
+        for key, splits in sorted(splits_of.items())
+        if "train" not in splits and TARGETS[key[0]] in targets
+    )
+
+
+def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tuple[NearDuplicate, ...], tuple[LabelConflict, ...]]:
+    sources = np.unique([clip.source for clip in clips], return_inverse=True)[1]
+    contents = np.unique([clip.sha256 for clip in clips], return_inverse=True)[1]
+    splits = np.array([SPLITS.index(clip.split) for clip in clips])
+    labels = np.array([(clip.verb_class, clip.noun_class) for clip in clips])
+    duplicates, conflicts = [], []
+    for start, stop in _blocks(len(clips)):
+        rows, columns = slice(start, stop), slice(0, stop)
+        bits = distances(hashes[rows], hashes[columns])
+        same_content = contents[rows, None] == contents[None, columns]
+        bits[same_content] = 0
+        # Compare each clip only with earlier ones, whose splits are the same or earlier, so each pair is seen once.
+        bits[np.arange(stop)[None, :] >= np.arange(start, stop)[:, None]] = np.inf
+        other_split = splits[rows, None] != splits[None, columns]
+        contradicts = (labels[rows, None] != labels[None, columns]).any(axis=2) & (
+            same_content | (sources[rows, None] != sources[None, columns])
+        )
+        for i, j, distance in _nearest(np.where(other_split, bits, np.inf), start):
+            duplicates.append(
+                NearDuplicate(uid=clips[i].uid, split=clips[i].split, other_uid=clips[j].uid, other_split=clips[j].split, distance=distance)
+            )
+        for i, j, _ in _nearest(np.where(contradicts, bits, np.inf), start):
+            conflicts.append(LabelConflict(uid=clips[i].uid, action=clips[i].action, other_uid=clips[j].uid, other_action=clips[j].action))
+    return tuple(sorted(duplicates, key=lambda pair: (pair.distance, pair.uid))), tuple(conflicts)
+
+
+def _blocks(num_clips: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, num_clips, NUM_CLIPS_PER_BLOCK):
+        yield start, min(start + NUM_CLIPS_PER_BLOCK, num_clips)
+
+
+def _nearest(bits: NDArray[np.float32], start: int) -> Iterator[tuple[int, int, float]]:
+    """Yield row (counted from `start`), nearest column and distance in bits, for rows within `MAX_DUPLICATE_BITS`."""
+    nearest = bits.argmin(axis=1)
+    for row, column in enumerate(nearest.tolist()):
+        if bits[row, column] <= MAX_DUPLICATE_BITS:
+            yield start + row, column, float(bits[row, column])

@@ -1,0 +1,216 @@
+"""Measure when actions are found: mean average precision at temporal intersection over union (tIoU).
+
+The protocol is that of EPIC-KITCHENS' detection challenge (Damen et al., arXiv 2006.13256) with ActivityNet's evaluation code: for each
+class, intervals of all videos are taken by falling score. One is right if it overlaps a labelled interval of its class, which no other has
+taken before, by the tIoU or more; it takes the one that it overlaps most. So a second one on the same label is wrong. The average precision
+is the area under the precision, where it is raised to the highest one at a higher recall; its mean is over the classes with labels. Equal
+scores are one step of precision and recall, so that the order of videos changes nothing.
+
+Legend: n intervals of a class, m different scores, h tIoUs, s source videos, r resamples.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.judge.statistics.resampling import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval
+from tasks.judge.statistics.uncertainty import interval_around
+
+TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
+MIDDLE = len(TIOUS) // 2
+MIN_SOURCES = 2
+"""A single source video with labels does not show how much others differ from it."""
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A labelled or a found interval of a video, with its class; a labelled one needs no score."""
+
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    label: int
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class ClassPrecision:
+    """The average precision of one class, (h,) by tIoU; `num_labelled` intervals have the class. `interval` is that of its mean."""
+
+    label: int
+    num_labelled: int
+    by_tiou: tuple[float, ...]
+    interval: tuple[float, float] | None
+
+    @property
+    def mean(self) -> float:
+        """Average over tIoUs."""
+        return float(np.mean(self.by_tiou))
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """The mean average precision, (h,) by tIoU, and its mean over them with a 95 % interval over source videos.
+
+    The interval is None if fewer than `MIN_SOURCES` have labels. `classes` are those with labels, the most frequent first.
+    """
+
+    by_tiou: tuple[float, ...]
+    mean: float
+    interval: tuple[float, float] | None
+    classes: tuple[ClassPrecision, ...]
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """The intervals found of one class, by falling score.
+
+    Attributes:
+        label: the class.
+        right: (h, n) whether each is right at each tIoU.
+        sources: (n,) number of its source video.
+        steps: (m,) the last index of each score.
+        num_labelled: (s,) labelled intervals of each source video.
+    """
+
+    label: int
+    right: Bools
+    sources: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    num_labelled: NDArray[np.int64]
+
+
+def detection_scores(
+    found: Sequence[Segment], labelled: Sequence[Segment], sources: Mapping[str, str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+) -> DetectionScores:
+    """Score found intervals against labelled ones.
+
+    Args:
+        found: with scores, of the same videos.
+        labelled: at least one.
+        sources: the source video of each video.
+        num_resamples: draws of source videos for the interval; with 0 there is none.
+        seed: of the draws.
+    """
+    names = sorted({sources[one.video] for one in (*found, *labelled)})
+    number = {video: names.index(source) for video, source in sources.items() if source in names}
+    counts = Counter(one.label for one in labelled)
+    order = sorted(counts, key=lambda label: (-counts[label], label))
+    matched = [_match(label, found, labelled, number, len(names)) for label in order]
+    once = np.ones((1, len(names)), np.int64)
+    each = np.stack([_average_precisions(one, once)[:, 0] for one in matched])
+
+    def interval(of: Sequence[_Matched], mean: np.float64) -> tuple[float, float] | None:
+        return _interval(of, float(mean), len(names), num_resamples, seed)
+
+    classes = tuple(
+        ClassPrecision(one.label, counts[one.label], tuple(own.tolist()), interval([one], own.mean()))
+        for one, own in zip(matched, each, strict=True)
+    )
+    by_tiou = each.mean(axis=0)
+    return DetectionScores(tuple(by_tiou.tolist()), float(by_tiou.mean()), interval(matched, by_tiou.mean()), classes)
+
+
+def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Segment, ...]:
+    """Guess the most frequent class of the labels: of two ways the one with the higher mean.
+
+    Each clip as an interval, or each film as one.
+
+    Args:
+        labelled: at least one.
+        films: the clips of each video, in order.
+    """
+    counts = Counter(one.label for one in labelled)
+    label = min(counts, key=lambda label: (-counts[label], label))
+    clips = tuple(Segment(video, start, stop, label) for video, own in films.items() for start, stop in own)
+    whole = tuple(Segment(video, own[0][0], own[-1][1], label) for video, own in films.items() if own)
+    alone = {video: video for video in films}
+    return max((clips, whole), key=lambda guesses: detection_scores(guesses, labelled, alone, num_resamples=0).mean)
+
+
+def overlap_ratio(one: Segment, other: Segment) -> float:
+    """Compute the tIoU of two intervals of a video."""
+    shared = min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds)
+    lengths = one.stop_seconds - one.start_seconds + other.stop_seconds - other.start_seconds
+    return max(0.0, shared) / (lengths - shared) if shared > 0 else 0.0
+
+
+def _match(label: int, found: Sequence[Segment], labelled: Sequence[Segment], number: Mapping[str, int], num_sources: int) -> _Matched:
+    own = sorted((one for one in found if one.label == label), key=lambda one: (-one.score, one.video, one.start_seconds, one.stop_seconds))
+    truth: dict[str, list[Segment]] = {}
+    for one in labelled:
+        if one.label == label:
+            truth.setdefault(one.video, []).append(one)
+    taken: list[set[tuple[str, int]]] = [set() for _ in TIOUS]
+    right = np.zeros((len(TIOUS), len(own)), np.bool_)
+    for i, one in enumerate(own):
+        ratios = [overlap_ratio(one, other) for other in truth.get(one.video, ())]
+        nearest = sorted(range(len(ratios)), key=lambda j: -ratios[j])
+        for h, tiou in enumerate(TIOUS):
+            free = next((j for j in nearest if ratios[j] >= tiou and (one.video, j) not in taken[h]), None)
+            if free is not None:
+                taken[h].add((one.video, free))
+                right[h, i] = True
+    num_labelled = np.zeros(num_sources, np.int64)
+    for video, others in truth.items():
+        num_labelled[number[video]] += len(others)
+    steps = [i for i, one in enumerate(own) if i + 1 == len(own) or own[i + 1].score != one.score]
+    return _Matched(label, right, np.array([number[one.video] for one in own], np.int64), np.array(steps, np.int64), num_labelled)
+
+
+def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
+    """Compute the average precision (h, r) where each source video counts so many `times` (r, s); NaN without a label."""
+    num_labelled = times @ matched.num_labelled
+    if not len(matched.sources):
+        return np.tile(np.where(num_labelled > 0, 0.0, np.nan), (len(TIOUS), 1))
+    weights = times[:, matched.sources]
+    num_found = np.maximum(np.cumsum(weights, axis=1)[:, matched.steps], 1)
+    found = []
+    for right in matched.right:
+        num_right = np.cumsum(weights * right, axis=1)[:, matched.steps]
+        precision = np.maximum.accumulate((num_right / num_found)[:, ::-1], axis=1)[:, ::-1]
+        area = (np.diff(num_right, axis=1, prepend=0) * precision).sum(axis=1)
+        found.append(np.where(num_labelled > 0, area / np.maximum(num_labelled, 1), np.nan))
+    return np.stack(found)
+
+
+def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int, seed: int) -> tuple[float, float] | None:
+    """Compute the 95 % interval of the mean from resampled source videos; every draw that has a label counts.
+
+    Where the videos at hand are alike by chance, resampling them shows no spread. So the interval is at least as wide as that of a share of
+    as many labels found, which allows for labels of one video that are found or missed together. With few labels the mean is too high, as
+    the precision is raised to that at a higher recall; so the lower limit goes down by as much as resamples lie above the mean.
+    `docs/evidence.md` shows the simulated coverage.
+    """
+    num_labelled = np.sum([one.num_labelled for one in matched], axis=0)
+    labelled = num_labelled > 0
+    if labelled.sum() < MIN_SOURCES or not num_resamples:
+        return None
+    num_right = np.sum([np.bincount(one.sources[one.right[MIDDLE]], minlength=num_sources) for one in matched], axis=0)
+    draws = _draw(matched, num_sources, num_resamples, np.random.default_rng(seed))
+    draws = draws[~np.isnan(draws)]
+    resampled, of_share = expanded_interval(draws, mean, num_sources), interval_around(mean, num_right[labelled], num_labelled[labelled])
+    too_high = max(0.0, float(draws.mean()) - mean)
+    return max(0.0, min(resampled[0], of_share[0]) - too_high), min(1.0, max(resampled[1], of_share[1]))
+
+
+def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int, rng: np.random.Generator) -> Floats:
+    """Compute the mean (r,) of each resample over the classes with labels, in blocks that bound memory use; NaN without a label."""
+    block = max(1, MAX_DRAWS_AT_ONCE // max(num_sources, *(len(one.sources) for one in matched)))
+    means = np.empty(num_resamples)
+    for start in range(0, num_resamples, block):
+        stop = min(start + block, num_resamples)
+        times = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=stop - start)
+        total, number = np.zeros(stop - start), np.zeros(stop - start)
+        for one in matched:
+            own = _average_precisions(one, times).mean(axis=0)
+            total += np.nan_to_num(own)
+            number += ~np.isnan(own)
+        means[start:stop] = np.divide(total, number, out=np.full(stop - start, np.nan), where=number > 0)
+    return means

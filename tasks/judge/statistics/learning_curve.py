@@ -1,0 +1,159 @@
+"""Estimate how much more training clips would gain.
+
+Legend: p numbers of training clips, d draws, n val clips, s source videos of val, r resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
+
+from tasks.judge.statistics.power_law import PowerLaws, fit_power_laws
+from tasks.judge.statistics.resampling import BOOTSTRAP_SEED
+from tasks.judge.statistics.uncertainty import TAIL, share_interval, sums_by_source
+from tasks.store.records.learning_curve import CurveFit, CurveGain, CurvePoint, TargetCurve
+from tasks.store.records.record import Target
+from tasks.wording import count
+
+Floats = NDArray[np.float64]
+Estimate = tuple[float, tuple[float, float]]
+"""A gain and its interval."""
+
+TIMES = (2, 4)
+"""Multiples of the training clips that gains are estimated for."""
+MIN_CLIPS = 20
+"""Minimum number of training clips: below, the smallest share is a single clip."""
+MIN_WRONG = 3
+"""Minimum number of wrong val clips with all training clips. With fewer, the error that is left is hardly known, and intervals are too narrow."""
+NUM_FITTED = 12
+"""Number of points of the law that are drawn on either side of all training clips."""
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """The fitted law as points to draw, and the gains at `TIMES`."""
+
+    fit: tuple[CurveFit, ...]
+    gains: tuple[CurveGain, ...]
+
+
+def learning_curve(
+    right: NDArray[np.bool_],
+    num_clips: Sequence[int],
+    sources: Sequence[str],
+    *,
+    target: Target,
+    majority_top1: float,
+    num_resamples: int = 2000,
+    seed: int = BOOTSTRAP_SEED,
+) -> TargetCurve:
+    """Compute a learning curve of one target, and extrapolate it where the data allow.
+
+    Args:
+        right: (p, d, n) whether each training answers each val clip correctly; d at least 2.
+        num_clips: (p,) training clips, in rising order; the last one is all of them.
+        sources: (n,) the source video of each val clip.
+        target: what is answered.
+        majority_top1: top-1 of always predicting the most frequent class.
+        num_resamples: bootstrap draws.
+        seed: of the draws. The result does not depend on the order of the val clips.
+    """
+    unknown = reason_not_to(right, num_clips, sources)
+    found = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
+    points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
+    return TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=found.fit, gains=found.gains, unknown=unknown)
+
+
+def extrapolate(
+    right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+) -> Extrapolation:
+    """Extrapolate a learning curve by a power law with a floor.
+
+    A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
+    bootstrap, Owen 2007, Annals of Applied Statistics 1, 386). Intervals are widened by Student's t with the smaller number of the two, as in
+    `resample`. They are limited to what the law allows: no loss, and no more than the error that is left, which on other videos may be larger
+    than on these. They hold if the curve follows such a law; `docs/evidence.md` has their simulated coverage. Arguments are as in
+    `learning_curve`, where `reason_not_to` finds none.
+    """
+    top1 = right.mean(axis=(1, 2))
+    wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
+    sizes = sums_by_source(right[0, 0], sources)[1]
+    shares = np.array(num_clips) / num_clips[-1]
+    law = fit_power_laws((1 - top1)[None], shares)
+    laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples, seed), shares)
+    estimates = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
+    fitted = {}
+    for share in (*np.geomspace(shares[0], 1, NUM_FITTED)[:-1].tolist(), *estimates):
+        number, fitted_top1 = round(share * num_clips[-1]), 1 - float(law.error(share)[0])
+        interval = _around(1 - float(law.error(1)[0]), estimates[share][1]) if share in estimates else None
+        fitted[number] = CurveFit(num_clips=number, top1=fitted_top1, interval=interval)
+    gains = (
+        CurveGain(times=times, num_clips=times * num_clips[-1], gain=estimates[times][0], interval=estimates[times][1]) for times in TIMES
+    )
+    return Extrapolation(tuple(fitted.values()), tuple(gains))
+
+
+def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> CurvePoint:
+    """Average the draws (d, n) of one share; the interval counts each video's mean, rounded to whole clips."""
+    sums, sizes = sums_by_source(right.sum(axis=0), sources)
+    top1 = float(right.mean())
+    low, high = share_interval(np.rint(sums / len(right)).astype(np.int64), sizes)
+    return CurvePoint(
+        num_clips=number, draws=tuple(float(one) for one in right.mean(axis=1)), top1=top1, interval=(min(low, top1), max(high, top1))
+    )
+
+
+def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
+    """Say in a sentence why the data cannot tell; None if they can. Arguments are as in `learning_curve`."""
+    if len(set(sources)) < 2:
+        return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
+    if num_clips[-1] < MIN_CLIPS:
+        return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
+    num_wrong = float((~right[-1]).sum(axis=1).mean())
+    if num_wrong < MIN_WRONG:
+        return (
+            f"After training on all clips, only {num_wrong:.3g} of {count(len(sources), 'val clip')} are wrong on average; it takes {MIN_WRONG} or more "
+            "to show what more labels would gain."
+        )
+    return None
+
+
+def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int, seed: int) -> Floats:
+    """Draw source videos and draws anew: errors (r, p) from counts (p, d, s) and sizes (s,)."""
+    rng = np.random.default_rng(seed)
+    num_draws, num_sources = wrong.shape[1:]
+    draws = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=num_resamples)
+    sources = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=num_resamples)
+    sums = np.stack([((draws @ of_share) * sources).sum(axis=1) for of_share in wrong], axis=1)
+    errors: Floats = sums / (num_draws * (sources @ sizes))[:, None]
+    return errors
+
+
+def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
+    """Compute the gains from more clips, from the fitted law and the resampled ones, by multiples of the training clips in rising order.
+
+    `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left on these val clips.
+    """
+    correction = np.sqrt(num_units / (num_units - 1))
+    quantile_of_t = stdtrit(num_units - 1, TAIL)
+    tail = ndtr(correction * quantile_of_t)
+    most = min(1.0, left - quantile_of_t * correction * laws.error(1).std())
+    found: dict[float, Estimate] = {}
+    lowest, highest = 0.0, 0.0
+    for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED).tolist()}):
+        gain, gains = min(float(law.gain(times)[0]), left), laws.gain(times)
+        low, high = np.quantile(gains, (tail, 1 - tail))
+        reach = -quantile_of_t * correction * gains.std()
+        if reach == 0 and times > 1:
+            # No resample differs. What not one of n clips shows may still be true of 1 - 0.025^(1/n) of all.
+            high = 1 - TAIL ** (1 / num_val_clips)
+        # More clips never gain less, so neither limit may fall.
+        lowest, highest = max(lowest, min(low, gain - reach)), min(most, max(highest, high, gain + reach))
+        found[times] = gain, (float(lowest), float(highest))
+    return found
+
+
+def _around(top1: float, interval: tuple[float, float]) -> tuple[float, float]:
+    return top1 + interval[0], min(1.0, top1 + interval[1])

@@ -1,0 +1,178 @@
+"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images.
+
+It runs in bfloat16 if the CPU supports it, else in float32, or in int8.
+"""
+
+# k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.learn.backbones import crop_pixels
+from tasks.learn.crops import Arrange, Frames, NumCrops, cut_views
+from tasks.learn.engines.engine import Engine
+from tasks.learn.engines.quiet import silenced
+from tasks.learn.network import Network
+from tasks.learn.spec import NetworkSpec
+from tasks.store.records.evaluation import EngineName, EnginePrecision
+
+if TYPE_CHECKING:
+    import openvino  # type: ignore[import-untyped]
+
+NUM_STREAMS = 2
+"""Number of views computed in parallel. One leaves cores idle between layers; more than two compete for the caches."""
+
+HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
+
+
+class OpenvinoEngine(Engine):
+    """Converts the backbone for one view (t images).
+
+    Runs a clip's views in two asynchronous streams.
+
+    Args:
+        network: as returned by `prepare`, on the CPU.
+        num_crops: 10 or 1.
+        calibration: clips, uint8 (t, h, w, p), for calibrating the activation ranges of int8; if empty, the engine uses floating point.
+        floating: bfloat16 or float32; None takes the faster one on this CPU.
+
+    Raises:
+        ImportError: OpenVINO, or for int8 NNCF, is not installed.
+        RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
+    """
+
+    name: ClassVar[EngineName] = "openvino"
+
+    def __init__(
+        self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = (), floating: EnginePrecision | None = None
+    ) -> None:
+        super().__init__(network, num_crops)
+        self._graph = _convert(network)
+        floating = floating or _best_floating_point()
+        self.precision = "int8" if calibration else floating
+        graph = _quantised(self._graph, calibration, network.spec) if calibration else self._graph
+        self._compiled = compile_graph(graph, floating, NUM_STREAMS)
+        self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
+        batches = "single snippets" if network.spec.video else f"batches of {network.spec.num_segments} images"
+        self.description = f"OpenVINO {version('openvino')}, {batches} in {NUM_STREAMS} streams" + (
+            f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {floating}" if calibration else ""
+        )
+
+    def features(self, views: Sequence[Frames]) -> Tensor:
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU."""
+        num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
+        found = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
+
+        def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
+            found[k] = request.get_output_tensor().data
+
+        self._queue.set_callback(keep)
+        for k, part in enumerate(parts):
+            self._queue.start_async({0: np.ascontiguousarray(part)}, k)
+        self._queue.wait_all()
+        return torch.from_numpy(found.reshape(num_views, -1, *self.network.feature_shape))
+
+    def features_in_float32(self, view: Frames) -> Tensor:
+        """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f).
+
+        Without quantisation.
+        """
+        compiled = compile_graph(self._graph, "float32", 1)
+        parts = [np.array(compiled(np.ascontiguousarray(part))[0], np.float32) for part in _parts(view, self.network.spec)]
+        return torch.from_numpy(np.concatenate(parts))
+
+
+def _ov() -> Any:  # noqa: ANN401 -- a module
+    with silenced():
+        import openvino  # optional; PyTorch scores without it
+    return openvino
+
+
+@cache
+def _core() -> openvino.Core:
+    """Return this process's only core.
+
+    With several, OpenVINO crashes in a signal handler when the process ends.
+    """
+    core: openvino.Core = _ov().Core()
+    return core
+
+
+def _best_floating_point() -> EnginePrecision:
+    return "bfloat16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
+
+
+def _convert(network: Network) -> openvino.Model:
+    """Convert the backbone to a graph, including normalisation.
+
+    It maps uint8 (t, 224, 224, p) to float32 (t, f), for a video network one snippet at a time.
+
+    Raises:
+        RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
+    """
+    ov = _ov()
+    expected, spec = network.input_format, network.spec
+    arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
+    num_images, pixels = 1 if spec.video else spec.num_segments, crop_pixels(spec)
+    example = torch.rand(num_images, spec.snippet.num_planes, pixels, pixels, generator=torch.Generator().manual_seed(0))
+    try:
+        with silenced(), torch.no_grad():
+            graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
+    except Exception as error:  # OpenVINO's frontends share no other base class
+        raise RuntimeError(f"not converted: {error}") from error
+    steps = ov.preprocess.PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    images = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    # OpenVINO's form of (value * scale - mean) / std: (value - mean / scale) / (std / scale).
+    images.mean([mean / expected.scale for mean in expected.mean]).scale([std / expected.scale for std in expected.std])
+    built: openvino.Model = steps.build()
+    return built
+
+
+def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
+    """Split a view (t, h, w, p) into the inputs of the graph: its snippets, if each is a video."""
+    return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
+
+
+def _quantised(graph: openvino.Model, calibration: Sequence[Frames], spec: NetworkSpec) -> openvino.Model:
+    """Quantise convolutions and matrix products to int8.
+
+    Activation ranges are calibrated on five views per clip, mirrored for every other clip; for a video network on its views of a test.
+
+    Raises:
+        ImportError: NNCF is not installed.
+        RuntimeError: NNCF finds nothing to quantise, or fails otherwise.
+    """
+    cuts = [cut_views(clip, 10, spec.modality, spec.video) for clip in calibration]
+    views = [part for i, cut in enumerate(cuts) for view in (cut if spec.video else cut[i % 2 :: 2]) for part in _parts(view, spec)]
+    with silenced():
+        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
+
+        logging.getLogger("nncf").setLevel(logging.WARNING)
+        try:
+            images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
+            quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
+        except Exception as error:  # NNCF's errors share no other base class
+            raise RuntimeError(f"not quantised: {error}") from error
+    return quantised
+
+
+def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:
+    """Compile a graph for this CPU, with all cores that this process may use."""
+    hints = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "NUM_STREAMS": num_streams,
+        "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
+    }
+    return _core().compile_model(graph, "CPU", hints)

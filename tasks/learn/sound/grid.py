@@ -1,0 +1,48 @@
+"""Define the times at which sound is described: spectra and windows at fixed distances. Does not import torch.
+
+The spectra are those of the published audio networks of EPIC-KITCHENS: 24 kHz, 10 ms long, one every 5 ms. Windows are 2.32 s long, as the
+frozen network takes them, and one every 250 ms: 32 in a clip of 8 s. A window lies around its own quarter of a second, moved into the clip
+where it would reach beyond an end; in a shorter clip it begins at 0 and ends in silence. So the first windows of a clip are equal, as are
+the last. Further windows would show little else, and cost the network's time.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPECTRUM_RATE_HZ = 24_000
+NUM_MELS = 128
+FFT_SAMPLES = 2048
+SPECTRUM_SAMPLES = 240
+HOP_SAMPLES = 120
+SPECTRA_PER_SECOND = SPECTRUM_RATE_HZ / HOP_SAMPLES
+
+WINDOW_SECONDS = 100 * 1024 / 44_100
+WINDOWS_PER_SECOND = 4
+
+VERSION = 1
+"""Counts changes of the descriptions that are stored under a recipe."""
+
+
+def num_samples(seconds: float, rate_hz: int) -> int:
+    """Count the samples of a clip."""
+    return max(1, round(seconds * rate_hz))
+
+
+def num_spectra(seconds: float) -> int:
+    """Count the spectra of a clip; the first is centred at its start, the last at or before its end."""
+    return 1 + num_samples(seconds, SPECTRUM_RATE_HZ) // HOP_SAMPLES
+
+
+def num_windows(seconds: float) -> int:
+    """Count the windows of a clip."""
+    return max(1, round(seconds * WINDOWS_PER_SECOND))
+
+
+def window_starts(seconds: float) -> NDArray[np.float32]:
+    """List the start of each window in seconds, in order.
+
+    A segment's window is that with the segment's number among equally many, as for frames: `tasks.learn.sampling` takes windows as frames.
+    """
+    around = (np.arange(num_windows(seconds)) + 0.5) / WINDOWS_PER_SECOND
+    last = max(0.0, seconds - WINDOW_SECONDS)
+    return np.clip(around - WINDOW_SECONDS / 2, 0, last).astype(np.float32)

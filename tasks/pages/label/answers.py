@@ -1,0 +1,345 @@
+"""Answer the requests of the page with plain values that become JSON."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import asdict
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any, Self
+
+from tasks.data.clips.label_inputs import last_upload
+from tasks.data.labels.intervals import Span
+from tasks.data.labels.near_names import near_pairs
+from tasks.data.labels.statements import Ledger
+from tasks.data.labels.vocabulary import NOUNS, VERBS
+from tasks.errors import MissingObject, NotThere
+from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
+from tasks.pages.label.clips import Cut, PageClip
+from tasks.pages.label.counts import Counts, counts_of
+from tasks.pages.label.covering import Coverings, conflict_of
+from tasks.pages.label.desk import Desk, View
+from tasks.pages.label.lent import Lent
+from tasks.pages.label.queue import (
+    Covering,
+    Reader,
+    Wanted,
+    filtered,
+    first_readings,
+    label_of,
+    mixed,
+    others_last,
+    second_readings,
+    suggested_to,
+)
+from tasks.pages.label.review import reviewed
+from tasks.pages.label.videos import answered, described, hidden_of, span, touches, unread_of
+from tasks.store.records.dataset import NOTHING
+from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
+from tasks.store.records.record import now_utc
+from tasks.wording import count, duration
+
+Json = dict[str, Any]
+MAX_COMPARED = 100
+"""Names that are compared with one another, the most frequent ones: 0.15 s, once for each list of names."""
+BESIDE_TRAINING = "without test and report; less where clips were seen before"
+NUM_FREQUENT = 9
+"""The most frequent actions have the digits 1 to 9 as keys."""
+
+
+class Answers:
+    """Reads the desk for one request at a time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._coverings = Coverings()
+        self._lent = Lent(desk.store, desk.store_uri)
+        self._counted: dict[str, tuple[View, int, Counts]] = {}
+        self._recipe = ""
+
+    def of_cut(self, recipe: str) -> Self:
+        """Answer about the clips of one way of cutting; of an unknown one, that of most videos."""
+        other = copy(self)
+        other._recipe = recipe
+        return other
+
+    def build(self) -> Json:
+        """Count the clips of a build, and describe the last training's plan.
+
+        A new dataset is planned anew.
+        """
+        view = self._desk.view_of(self._recipe)
+        counts = self._counts(view) if view else None
+        plan = self._desk.last_plan()
+        recipe = plan and (plan.weights.chosen.partition(",")[0] or f"{plan.weights.network} by the options of its form")
+        seconds = plan and plan.expected_seconds
+        return {
+            "store": self._desk.store_uri,
+            "num_clips": counts.by_action.total() if counts else 0,
+            "num_new": counts.num_new if counts else 0,
+            "last_recipe": recipe or "",
+            "last_estimate": f"expected: {duration(seconds)} for the training alone, {BESIDE_TRAINING}" if seconds else "",
+        }
+
+    def state(self, reader: Reader, known: str = "") -> Json:
+        """Describe who asks, the clips to label, and how many are labelled.
+
+        Only the version if the page knows that.
+        """
+        view = self._desk.view_of(self._recipe)
+        about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
+        if view is None:
+            return {"ready": False, "is_empty": self._desk.is_empty, **about}
+        cuts = [(cut.recipe, len(cut.by_video)) for cut in self._desk.cuts]
+        seen = (view.mark, cuts, self._desk.read(lambda ledger: ledger.num_entries), reader)
+        version = hashlib.sha256(repr(seen).encode()).hexdigest()
+        if known == version:
+            return {"version": version}
+        counts = self._counts(view)
+        names = view.cut.names
+        videos = [
+            {"video": video, "name": names[video], "num_clips": len(clips), "num_labelled": counts.by_video[video]}
+            for video, clips in sorted(view.cut.by_video.items(), key=lambda item: names[item[0]])
+        ]
+        actions = [
+            {"verb": verb, "noun": noun, "num_clips": number} for (verb, noun), number in counts.by_action.most_common() if verb != NOTHING
+        ]
+        return {
+            "ready": True,
+            "version": version,
+            **about,
+            "network": view.suggestions.network,
+            "fps": view.cut.options.fps,
+            "build_options": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
+            "cut": view.cut.recipe,
+            "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],
+            "counts": counts.totals(reader.name),
+            "verbs": counts.named(0),
+            "nouns": counts.named(1),
+            "brought": {"verbs": list(VERBS), "nouns": list(NOUNS)},
+            "frequent": actions[:NUM_FREQUENT],
+            "videos": videos,
+        }
+
+    def queue(self, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
+        """List the next clips for this person, without those of `skip`, which it has already; of filtered ones, those behind `after`."""
+        view = self._view()
+        if not reader.may_label or wanted.show == "labelled":
+            return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
+        mine = skip & view.cut.clips.keys()
+        with self._lent.turn:
+            # Written first, they tell the time of the store.
+            self._lent.lend(mine, reader.name)
+            chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
+            if more := {clip["uid"] for clip in chosen if clip["reading"] == "first"}:
+                self._lent.lend(mine | more, reader.name)
+        return {"clips": chosen}
+
+    def clip(self, reader: Reader, uid: str) -> Json:
+        """Describe one clip, as this person may see it."""
+        cut, clip = self._found(uid)
+        view = self._desk.view_of(cut.recipe) or self._view()
+
+        def look(ledger: Ledger) -> Json:
+            reading: Reading = "second" if reader.is_second(uid, ledger.about(clip.key)) else "first"
+            return self._clip(view, ledger, clip, reading, reader, self._closed(view, ledger, reader))
+
+        return self._desk.read(look)
+
+    def film(self, uid: str) -> bytes:
+        """Read the file of a clip."""
+        try:
+            return self._desk.store.read_bytes(self._found(uid)[1].uri)
+        except MissingObject:
+            raise NotThere("the film of this clip is gone; reload the page") from None
+
+    def video(self, reader: Reader, video: str) -> Json:
+        """Describe a video: clips, labels of any origin, and suggested actions.
+
+        Of clips that this person is to read as the second, neither labels of others nor suggestions are told.
+        """
+        view = self._view()
+        if video not in view.cut.by_video:
+            raise NotThere("there is no such video")
+        return self._desk.read(lambda ledger: described(view, video, self._desk.cuts, ledger, reader, self._covering(ledger)))
+
+    def review(self, reader: Reader, query: ReviewQuery) -> Json:
+        """List labels, the latest first, and how far readers agree."""
+        view = self._view()
+        agreed = self._desk.agreement()
+        review = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
+        return {**review, "agreement": agreed.model_dump(mode="json") if agreed else None, "unread": view.unread}
+
+    def classes(self) -> Json:
+        """List the classes in use, merged names, and names that are alike."""
+        view = self._view()
+        counts = self._counts(view)
+        merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
+        named = {"verb": counts.named(0), "noun": counts.named(1)}
+        near = [
+            {"target": target, "names": pair}
+            for target, classes in named.items()
+            for pair in _near(tuple(sorted(one["name"] for one in classes[:MAX_COMPARED])))
+        ]
+        return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
+
+    def write(self, asked: AskedStatement, reader: Reader) -> Json:
+        """Append a statement of this person, and list the conflicts it leaves.
+
+        In a conflict an interval contradicts the answer about a clip.
+        """
+        view = self._view()
+        statement = self._statement(view, asked, reader.name)
+        number = self._desk.write(statement)
+        conflicts = self._desk.read(lambda ledger: self._conflicts(view, ledger, statement, reader))
+        return {"number": number, "counts": self._counts(view).totals(reader.name), "conflicts": conflicts}
+
+    def _conflicts(self, view: View, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
+        if not isinstance(statement, ClipStatement | IntervalStatement):
+            return []
+        said = answered(self._desk.cuts, ledger, statement.video)
+        secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
+        shown = [(clip, about) for clip, about in said if touches(statement, [clip]) and not touches(clip, secret)]
+        return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
+
+    def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
+        """List the clips of a video that a person reads as the second.
+
+        The intervals that would tell of them come with them.
+        """
+        unread = unread_of(answered(self._desk.cuts, ledger, video), reader)
+        return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
+
+    def _covering(self, ledger: Ledger) -> Callable[[str], Covering | None]:
+        """Make the function that labels a clip of any cut by its intervals."""
+        cuts = [(cut.clips, self._coverings.of(cut, ledger)) for cut in self._desk.cuts]
+        return lambda uid: next((look(clips[uid]) for clips, look in cuts if uid in clips), None)
+
+    def _counts(self, view: View) -> Counts:
+        """Count once for each state of the log."""
+
+        def look(ledger: Ledger) -> Counts:
+            last = self._counted.get(view.cut.recipe)
+            if last is None or last[0] is not view or last[1] != ledger.num_entries:
+                last = self._counted[view.cut.recipe] = (
+                    view,
+                    ledger.num_entries,
+                    counts_of(view, ledger, self._coverings.of(view.cut, ledger)),
+                )
+            return last[2]
+
+        return self._desk.read(look)
+
+    def _view(self) -> View:
+        view = self._desk.view_of(self._recipe) or self._desk.wait_for_view()
+        if view is None:
+            raise MissingObject("there are no clips yet; run ingest_videos first")
+        return view
+
+    def _found(self, uid: str) -> tuple[Cut, PageClip]:
+        """Find a clip, however it was cut.
+
+        A link may lead to it, or an answer arrive when the person has gone on to another cut.
+        """
+        for cut in (self._view().cut, *self._desk.cuts):
+            if uid in cut.clips:
+                return cut, cut.clips[uid]
+        raise NotThere("there is no such clip; reload the page")
+
+    def _next(
+        self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
+    ) -> list[Json]:
+        def look(ledger: Ledger) -> list[Json]:
+            covering = self._coverings.of(view.cut, ledger)
+            closed = self._closed(view, ledger, reader)
+            readings = (
+                (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering, closed) if uid not in skip
+            )
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(readings, limit)]
+
+        return self._desk.read(look)
+
+    def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
+        """Make the function that checks whether a clip is closed to a person.
+
+        Labels of a closed clip would tell of one that the person is to read as the second.
+        """
+
+        @cache
+        def secret(video: str) -> list[Span]:
+            own = self._secret(ledger, video, reader)
+            return [*own, *(label for label in view.of_files.get(video, ()) if touches(label, own))]
+
+        return lambda clip: touches(clip, secret(clip.video))
+
+    def _clip(
+        self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader, closed: Callable[[PageClip], bool]
+    ) -> Json:
+        is_closed = closed(clip)
+        about = [statement for statement in ledger.about(clip.key) if not is_closed or statement.by == reader.name]
+        interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
+        conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
+        label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
+        return {
+            "uid": clip.uid,
+            "video": clip.video,
+            "name": view.cut.names[clip.video],
+            **span(clip),
+            "num_frames": clip.num_frames,
+            "reading": reading,
+            "reason": None if reading == "second" else view.suggestions.reasons.get(clip.uid),
+            "suggestions": []
+            if reading == "second"
+            else [asdict(one) for one in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
+            "label": asdict(label) if label else None,
+            "answer": about[-1].answer if about else None,
+            "token": about[-1].token if about else None,
+            "over": interval.token if interval else None,
+            "conflict": conflict,
+        }
+
+    def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
+        fields = {
+            **asked.model_dump(exclude={"uid"}),
+            "by": me,
+            "at": now_utc(),
+            "after": last_upload(self._desk.store, self._desk.store_uri),
+        }
+        match asked:
+            case AskedClip():
+                _, clip = self._found(asked.uid)
+                return ClipStatement.model_validate({**fields, **span(clip), "video": clip.video, "uid": clip.uid})
+            case AskedInterval():
+                if asked.video not in view.cut.by_video:
+                    raise NotThere("there is no such video")
+                return IntervalStatement.model_validate(fields)
+            case AskedWithdrawal():
+                return Withdrawal.model_validate(fields)
+            case AskedMerge():
+                return ClassMerge.model_validate(fields)
+
+
+def _cut_name(cut: Cut) -> str:
+    return f"{cut.options.clip_seconds:g} s, {cut.options.fps} fps, {cut.options.short_side} px ({count(len(cut.by_video), 'video')})"
+
+
+@lru_cache(maxsize=16)
+def _near(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    return list(near_pairs(names))
+
+
+def _wanted(
+    view: View,
+    ledger: Ledger,
+    reader: Reader,
+    wanted: Wanted,
+    after: str | None,
+    lent: set[str],
+    covering: Callable[[PageClip], Covering | None],
+    closed: Callable[[PageClip], bool],
+) -> Iterator[tuple[str, Reading]]:
+    if wanted == Wanted():
+        first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), lent)
+        return mixed(first, second_readings(view.cut, ledger, reader))
+    order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
+    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)

@@ -1,0 +1,243 @@
+"""Make the web application of the labelling page.
+
+Each request needs a person; a write also needs the right to label and a header that only the page's own script sends. Before that nothing of
+a request is read, and no other waits for it. The page loads nothing from elsewhere, and has no inline script.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.errors import NotThere, RetakeError
+from tasks.pages.label.answers import Answers
+from tasks.pages.label.asked import AskedStatement, ReviewQuery
+from tasks.pages.label.desk import Desk
+from tasks.pages.label.queue import Reader, Wanted
+from tasks.store.uri import as_folder
+from tasks.web import file_response, static_files, with_headers
+
+STATIC = Path(__file__).with_name("static")
+HEADER = "x-retake"
+UNAUTHORIZED = 401
+MAX_BODY_BYTES = 16_384
+BODY_SECONDS = 10.0
+MAX_READS, MAX_WRITES = 16, 8
+"""Requests at work at a time, for all stores together. Airflow's API server has 40 threads for all that it serves."""
+TURN_SECONDS = 5.0
+"""The longest wait of a request for its turn. It occupies no thread."""
+WAIT_SECONDS = 2.0
+"""A page that asks for its state before the clips are read is answered when they are, or after this time."""
+
+UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
+STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
+Turn = Callable[[], AsyncIterator[None]]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks, and whether they may label."""
+
+    name: str
+    may_write: bool
+
+
+def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share: float) -> FastAPI:
+    """Make the application: the page of the first desk, and those of the others under `stores/<number>/`.
+
+    Args:
+        desks: what the page shows and writes, one for each store.
+        person: a FastAPI dependency that finds out who asks, and answers 401 to strangers.
+        second_share: share of the clips that a second person reads, too.
+    """
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
+    turns = _turns(MAX_READS), _turns(MAX_WRITES)
+    for number, desk in list(enumerate(desks))[1:]:
+        app.mount(f"/stores/{number}", _of_store(desk, person, second_share, turns))
+    app.mount("/", _of_store(desks[0], person, second_share, turns, others=desks[1:]))
+    return app
+
+
+def _turns(number: int) -> Turn:
+    """Make a dependency that lets this many requests go on at a time."""
+    free = asyncio.Semaphore(number)
+
+    async def turn() -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await free.acquire()
+        except TimeoutError:
+            raise HTTPException(503, "the page is busy; it tries again") from None
+        try:
+            yield
+        finally:
+            free.release()
+
+    return turn
+
+
+def _of_store(
+    desk: Desk, person: Callable[..., Person], second_share: float, turns: tuple[Turn, Turn], others: Sequence[Desk] = ()
+) -> FastAPI:
+    answers = Answers(desk)
+
+    async def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
+        return answers.of_cut(cut)
+
+    async def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
+        return Reader(asks.name, asks.may_write, second_share)
+
+    async def begin(_: Annotated[Person, Depends(person)]) -> None:
+        """Read the clips as soon as a person asks for anything: Airflow's navigation shows the page's icon before anybody opens the page."""
+        for one in (desk, *others):
+            one.begin()
+
+    app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(with_headers)
+    app.exception_handler(RetakeError)(_refused)
+    app.exception_handler(HTTPException)(_stranger)
+    app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
+    app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
+    reads, writes = turns
+    for router in (_page(desk, others), static_files(STATIC), _reads(of_cut, reader)):
+        app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
+    app.include_router(_state(desk, of_cut, reader, reads), dependencies=[Depends(begin)])
+    app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin)])
+    return app
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 404 if isinstance(error, NotThere) else 503)
+
+
+def _stranger(request: Request, error: HTTPException) -> Response:
+    """Lead a stranger who follows a link to the login.
+
+    A script that is open to all does so, because only the browser knows the hash.
+    """
+    if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+        return file_response(STATIC / "login.html", error.status_code)
+    return JSONResponse({"detail": error.detail}, error.status_code)
+
+
+def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/")
+    def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
+        """Show the page, or go to that of the store in which `store` lies.
+
+        Without an address, it is the page of a store that has clips.
+        """
+        holding = [
+            (len(candidate.store_uri), number)
+            for number, candidate in enumerate((desk, *others))
+            if as_folder(store).startswith(as_folder(candidate.store_uri))
+        ]
+        _, chosen = max(holding, default=(0, 0))
+        if not holding and desk.is_empty:
+            chosen = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
+        return RedirectResponse(f"stores/{chosen}/") if chosen else file_response(STATIC / "index.html")
+
+    return router
+
+
+def _state(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]], turn: Turn) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/state")
+    async def state(answers: Annotated[Answers, Depends(of_cut)], asks: Annotated[Reader, Depends(reader)], known: str = "") -> Response:
+        await desk.first_view(WAIT_SECONDS)
+        async with asynccontextmanager(turn)():
+            return await run_in_threadpool(lambda: JSONResponse(answers.state(asks, known)))
+
+    return router
+
+
+def _reads(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
+    router = APIRouter()
+    who = Annotated[Reader, Depends(reader)]
+    about = Annotated[Answers, Depends(of_cut)]
+
+    @router.get("/queue")
+    def queue(
+        answers: about,
+        asks: who,
+        wanted: Annotated[Wanted, Depends()],
+        skip: str = "",
+        limit: Annotated[int, Query(ge=1, le=50)] = 10,
+        after: str | None = None,
+    ) -> Response:
+        return JSONResponse(answers.queue(asks, wanted, frozenset(skip.split(",")), limit, after))
+
+    @router.get("/clips/{uid}.mp4")
+    def video(answers: about, uid: str) -> Response:
+        if not UID.fullmatch(uid):
+            raise HTTPException(404)
+        headers = {"Cache-Control": "private, max-age=86400, immutable"}
+        return Response(answers.film(uid), media_type="video/mp4", headers=headers)
+
+    @router.get("/clips/{uid}")
+    def clip(answers: about, asks: who, uid: str) -> Response:
+        return JSONResponse(answers.clip(asks, uid))
+
+    @router.get("/videos/{video}")
+    def intervals(answers: about, asks: who, video: str) -> Response:
+        return JSONResponse(answers.video(asks, video))
+
+    @router.get("/review")
+    def review(answers: about, asks: who, query: Annotated[ReviewQuery, Depends()]) -> Response:
+        return JSONResponse(answers.review(asks, query))
+
+    @router.get("/build")
+    def build(answers: about) -> Response:
+        return JSONResponse(answers.build())
+
+    @router.get("/classes")
+    def classes(answers: about) -> Response:
+        return JSONResponse(answers.classes())
+
+    return router
+
+
+def _writes(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]], turn: Turn) -> APIRouter:
+    router = APIRouter()
+
+    async def writer(asks: Annotated[Reader, Depends(reader)], request: Request) -> Reader:
+        if request.headers.get(HEADER) != "label":
+            raise HTTPException(403, "this request does not come from the labelling page")
+        if not asks.may_label:
+            raise HTTPException(403, "you may look, but not label: labelling needs the right to trigger build_dataset")
+        return asks
+
+    async def asked(_: Annotated[Reader, Depends(writer)], request: Request) -> AskedStatement:
+        if request.headers.get("content-type") != "application/json":
+            raise HTTPException(422, "a statement is JSON")
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"a statement has at most {MAX_BODY_BYTES} bytes")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return STATEMENT.validate_json(await request.body())
+        except TimeoutError:
+            raise HTTPException(408, f"the statement did not arrive within {BODY_SECONDS:g} seconds") from None
+        except ValidationError as error:
+            raise HTTPException(422, "; ".join(problem["msg"] for problem in error.errors())) from None
+
+    @router.post("/statements", dependencies=[Depends(asked), Depends(turn, scope="function")])
+    def state(
+        answers: Annotated[Answers, Depends(of_cut)],
+        statement: Annotated[AskedStatement, Depends(asked)],
+        asks: Annotated[Reader, Depends(writer)],
+    ) -> Response:
+        return JSONResponse(answers.write(statement, asks))
+
+    return router

@@ -1,0 +1,119 @@
+"""Find the clips that can be labelled, by the way they were cut."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.data.labels.statements import ClipKey, key_of
+from tasks.errors import BadInput, MissingObject
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
+from tasks.store.layout import Clips, Layout
+from tasks.store.objects import Store
+from tasks.store.records.video import ClipsFile
+
+NUM_THREADS = 8
+
+
+class PageClip(NamedTuple):
+    """A clip of the page. `key` is its part of the video, by which statements are found."""
+
+    uid: str
+    video: str
+    uri: str
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+    key: ClipKey
+
+    @property
+    def around(self) -> None:
+        """Return that the clip lies on the grid."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """All clips that were cut with the same options, by video and by time.
+
+    `names` are the names of the videos for people.
+    """
+
+    recipe: str
+    options: SegmentOptions
+    by_video: Mapping[str, tuple[PageClip, ...]]
+    names: Mapping[str, str]
+    clips: Mapping[str, PageClip] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the clips by uid."""
+        object.__setattr__(self, "clips", {clip.uid: clip for clips in self.by_video.values() for clip in clips})
+
+
+class _OfVideo(NamedTuple):
+    """The clips of a video that were cut with the same options, by time."""
+
+    video: str
+    recipe: str
+    options: SegmentOptions
+    clips: tuple[PageClip, ...]
+
+
+class ClipFiles:
+    """Reads the lists of clips of a store, each only once."""
+
+    def __init__(self, store: Store, store_uri: str) -> None:
+        self._store = store
+        self._layout = Layout(store_uri)
+        self._files: dict[str, _OfVideo | None] = {}
+        self._names: dict[str, str] = {}
+
+    def read(self) -> dict[str, Cut]:
+        """Find all cuts, by the key of their options."""
+        videos = [folder.rstrip("/").rpartition("/")[2] for folder in self._store.folders(self._layout.videos)]
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            found = list(pool.map(self._of_video, videos))
+        files: dict[str, dict[str, _OfVideo]] = {}
+        for file in (file for files in found for file in files):
+            of_cut = files.setdefault(recipe_of(file.options), {})
+            if file.video not in of_cut or file.recipe < of_cut[file.video].recipe:
+                of_cut[file.video] = file
+        return {recipe: self._cut(recipe, of_cut) for recipe, of_cut in files.items()}
+
+    def _cut(self, recipe: str, files: Mapping[str, _OfVideo]) -> Cut:
+        options = next(iter(files.values())).options
+        return Cut(recipe, options, {video: file.clips for video, file in files.items()}, {video: self._names[video] for video in files})
+
+    def _of_video(self, video: str) -> list[_OfVideo]:
+        files = []
+        for folder in self._store.folders(self._layout.clips_of(video)):
+            if folder not in self._files:
+                try:
+                    self._files[folder] = _by_time(self._store.read(Clips(folder)))
+                except MissingObject:
+                    continue
+                except BadInput:
+                    self._files[folder] = None
+            if file := self._files[folder]:
+                files.append(file)
+        if files and video not in self._names:
+            record = self._store.read(self._layout.video(video).probe)
+            self._names[video] = record.names[0] if record.names else video[:12]
+        return files
+
+
+def _by_time(file: ClipsFile) -> _OfVideo | None:
+    """Keep of a list of clips what the page needs. Clips around intervals are labelled by their intervals."""
+    if not file.clips or file.options.cut != "grid":
+        return None
+    clips = (
+        PageClip(clip.uid, file.video, clip.uri, clip.start_seconds, clip.stop_seconds, clip.num_frames, key_of(clip))
+        for clip in file.clips
+    )
+    return _OfVideo(file.video, file.recipe, file.options, tuple(sorted(clips, key=lambda clip: clip.start_seconds)))
+
+
+def of_use(cuts: Mapping[str, Cut]) -> Cut | None:
+    """Choose the cut with the most videos; between equals, the one with the default options."""
+    default = recipe_of(SegmentOptions())
+    return max(cuts.values(), key=lambda cut: (len(cut.by_video), cut.recipe == default, cut.recipe), default=None)

@@ -1,0 +1,302 @@
+"""Hold the content of the page, and keep it up to date with the store.
+
+The log of statements is read before each answer, at most once a second. Lists of clips, predictions and annotation files are large and change
+rarely, so they are read in the background: for the first time when anything of the page is asked for.
+"""
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
+from typing import TypeVar
+
+from tasks.data.clips.label_inputs import inputs_digest
+from tasks.data.clips.label_log import BLOCK_SIZE, append, read_log, write_blocks
+from tasks.data.clips.labelled_clips import label_now
+from tasks.data.labels.agreement import read_twice
+from tasks.data.labels.labels import Labelling
+from tasks.data.labels.statements import Ledger
+from tasks.errors import BadInput, MissingObject, NotThere, RetakeError
+from tasks.judge.statistics.kappa import agreement
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions
+from tasks.pages.label.clips import ClipFiles, Cut, of_use
+from tasks.pages.label.file_labels import FileLabel, Uploads, file_labels, known_labels, unread_files
+from tasks.pages.label.queue import Known, diverse
+from tasks.pages.label.suggestions import Suggestions, latest_prediction, read_suggestions
+from tasks.store.layout import Labels, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import NO_OBJECT, Agreement, LabelsFile
+from tasks.store.records.labelling import AnyEntry, AnyStatement
+from tasks.store.records.training import PlanResult
+
+log = logging.getLogger("retake")
+
+LOG_SECONDS = 1.0
+VIEW_SECONDS = 3.0
+"""A page asks every 3 seconds, and gets the view of its last but one question. New clips and labels are there within 10 seconds."""
+LOOK_SECONDS = 0.02
+PAUSE_SHARE = 5
+"""Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """Holds the clips, and their suggestions and labels from outside the log.
+
+    `known` are the labels of files and folders by uid.
+    """
+
+    cut: Cut
+    suggestions: Suggestions
+    known: Mapping[str, Known]
+    order: tuple[str, ...]
+    """All clips: those of the list to label first, then the most diverse."""
+    known_mark: tuple[str, str] = "", ""
+    """The build and the inputs that `known` was read from. The inputs are empty if these are the labels of the build."""
+    verbs: tuple[str, ...] = field(default=())
+    nouns: tuple[str, ...] = field(default=())
+    of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
+    """The labels of files and folders, by video and by time."""
+    num_built: int = 0
+    """Statements of the log that the last build read."""
+    unread: tuple[str, ...] = ()
+    """Files that cannot be read, each with the reason."""
+
+    @cached_property
+    def mark(self) -> str:
+        """Return a word that is another one if anything in the view is."""
+        about_cut = self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips)
+        seen = (*about_cut, self.suggestions.prediction, sorted(self.known.items(), key=itemgetter(0)), self.num_built, self.unread)
+        return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+
+class Desk:
+    """Everything that the page reads and writes. Many threads may use it."""
+
+    def __init__(self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic) -> None:
+        self.store = store
+        self.store_uri = store_uri
+        self._now = now
+        self._files = ClipFiles(store, store_uri)
+        self._lock = threading.RLock()
+        self._ledger = Ledger()
+        self._entries: list[AnyEntry] = []
+        self._num_blocks = 0
+        self._read_at = -LOG_SECONDS
+        self._cuts: Mapping[str, Cut] = {}
+        self._view: View | None = None
+        self._views: dict[str, View] = {}
+        self._viewed_at = -VIEW_SECONDS
+        self._pause_seconds = VIEW_SECONDS
+        self._viewing = threading.Lock()
+        self._agreed: tuple[int, Agreement | None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Check whether the store has no videos."""
+        return self._view is None and not self.store.folders(Layout(self.store_uri).videos)
+
+    @property
+    def view(self) -> View | None:
+        """Return the latest view, None until the first is read or if nothing is cut; it is renewed in the background."""
+        self._renew_if_old()
+        return self._view
+
+    def begin(self) -> None:
+        """Start to read the first view and the log in the background, unless that has begun."""
+        if self._view is None:
+            self._renew_if_old()
+
+    async def first_view(self, seconds: float) -> None:
+        """Wait at most this long while the first view is being read; no thread waits."""
+        until = time.monotonic() + seconds
+        while self.view is None and self._viewing.locked() and time.monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def view_of(self, recipe: str) -> View | None:
+        """Return the view of one way of cutting; of an unknown one, that of most videos."""
+        view = self.view
+        if view is None or recipe not in self._cuts:
+            return view
+        if found := self._views.get(recipe):
+            # The lock is held for as long as all views are renewed.
+            return found
+        with self._viewing:
+            if recipe not in self._views and recipe in self._cuts:
+                self._views[recipe] = self._view_of(self._cuts[recipe], view)
+        return self._views.get(recipe, view)
+
+    @property
+    def cuts(self) -> Sequence[Cut]:
+        """List all ways of cutting, that of most videos first."""
+        return sorted(self._cuts.values(), key=lambda cut: -len(cut.by_video))
+
+    def wait_for_view(self) -> View | None:
+        """Read the view now if there is none yet."""
+        if self._view is None:
+            with self._viewing:
+                if self._view is None:
+                    self._read_view()
+        return self._view
+
+    def read(self, look: Callable[[Ledger], T]) -> T:
+        """Run `look` on all statements up to now."""
+        with self._lock:
+            if self._now() - self._read_at >= LOG_SECONDS:
+                self._take(read_log(self.store, self.store_uri, len(self._entries)))
+            return look(self._ledger)
+
+    def agreement(self) -> Agreement | None:
+        """Compute how far two readers agree, once for each state of the log; others are not kept waiting."""
+        number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
+        if self._agreed is None or self._agreed[0] != number:
+            self._agreed = number, agreement([pair[:3] for pair in pairs])
+        return self._agreed[1]
+
+    def last_plan(self) -> PlanResult | None:
+        """Read the plan of the last training of this store.
+
+        None if there is none that can be read.
+        """
+        try:
+            return self.store.read(Layout(self.store_uri).latest_plan)
+        except BadInput:
+            return None
+
+    def write(self, statement: AnyStatement) -> int:
+        """Append a statement, and return its place in the log.
+
+        The same token twice is written once.
+
+        Raises:
+            NotThere: it takes back or replaces a statement that is not there.
+        """
+        with self._lock:
+            if self._ledger.problem(statement):
+                # Another process may have written the one that it takes back or replaces.
+                self._take(read_log(self.store, self.store_uri, len(self._entries)))
+            if self._ledger.find(statement.token) is None:
+                if problem := self._ledger.problem(statement):
+                    raise NotThere(f"this {problem}")
+                self._take(append(self.store, self.store_uri, statement, len(self._entries)))
+            return self._ledger.number(self._ledger.find(statement.token) or statement)
+
+    def _take(self, entries: list[AnyEntry]) -> None:
+        self._entries += entries
+        num_known = len(self._ledger.problems)
+        self._ledger.add(entries)
+        for problem in self._ledger.problems[num_known:]:
+            log.warning("%s", problem)
+        self._read_at = self._now()
+        if len(self._entries) // BLOCK_SIZE > self._num_blocks:
+            self._num_blocks = write_blocks(self.store, self.store_uri, self._entries, self._num_blocks)
+
+    def _renew_if_old(self) -> None:
+        if self._now() - self._viewed_at >= self._pause_seconds and self._viewing.acquire(blocking=False):
+            threading.Thread(target=self._renew, daemon=True, name="labelling-view").start()
+
+    def _renew(self) -> None:
+        begun = self._now()
+        try:
+            if self._view is None:
+                self.read(lambda ledger: ledger.num_entries)
+            self._read_view()
+        except RetakeError as error:
+            log.warning("the labelling page keeps its last view: %s", error)
+        finally:
+            self._viewed_at = self._now()
+            self._pause_seconds = max(VIEW_SECONDS, PAUSE_SHARE * (self._viewed_at - begun) if self._view else 0)
+            self._viewing.release()
+
+    def _read_view(self) -> None:
+        cuts = self._files.read()
+        if cut := of_use(cuts):
+            before = self._views
+            view = self._view_of(cut, before.get(cut.recipe))
+            others = {recipe: self._view_of(cuts[recipe], one) for recipe, one in before.items() if recipe in cuts and recipe != cut.recipe}
+            self._cuts, self._views, self._view = cuts, {**others, cut.recipe: view}, view
+        self._viewed_at = self._now()
+
+    def _view_of(self, cut: Cut, before: View | None) -> View:
+        suggestions = self._suggestions(before)
+        known, mark, num_built, unread = self._known(cut, before)
+        if before and before.suggestions is suggestions and before.known_mark == mark and before.cut == cut:
+            return before
+        verbs, nouns = _names(known, suggestions)
+        order, of_files = _order(cut, suggestions, before), file_labels(cut, known)
+        return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread)
+
+    def _suggestions(self, before: View | None) -> Suggestions:
+        folder = latest_prediction(self.store, self.store_uri)
+        if before and before.suggestions.prediction == folder:
+            return before.suggestions
+        try:
+            return read_suggestions(self.store, folder) if folder else Suggestions()
+        except (BadInput, MissingObject) as error:
+            log.warning("the labelling page suggests nothing: %s", error)
+            return Suggestions(folder)
+
+    def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
+        """Find the labels that a build would give now without the page's statements.
+
+        In the first view, they are those of the last build.
+        """
+        layout = Layout(self.store_uri)
+        # Labels of both cuts have those of the grid, too.
+        recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
+        built = [(listed.modified, listed.etag, recipe) for recipe in recipes if (listed := self.store.stat(layout.labels(recipe).uri))]
+        _, etag, recipe = max(built, default=("", "", cut.recipe))
+        digest = ""
+        try:
+            # The first view is wanted at once: labels that no build has read come with the next one.
+            if before and before.cut.recipe == cut.recipe:
+                digest = inputs_digest(self.store, self.store_uri, recipe)
+            if before and (before.cut, before.known_mark) == (cut, (etag, digest)):
+                return before.known, before.known_mark, before.num_built, before.unread
+            file, num_built = self._built(layout.labels(recipe))
+            labels: LabelsFile | Labelling | None = file
+            if digest:
+                segment, options = (file.segment, file.options) if file else (cut.options, LabelOptions())
+                labels = label_now(self.store, self.store_uri, segment, options, with_page=False).labelling
+        except RetakeError as error:
+            log.warning("the labelling page shows no labels that no build has read: %s", error)
+            # The same inputs are not read again, unless the store may answer next time.
+            digest = digest if isinstance(error, BadInput) else ""
+            if before and before.cut.recipe == cut.recipe and before.known_mark[0] == etag:
+                return before.known, (etag, digest), before.num_built, before.unread
+            labels, num_built = self._built(layout.labels(recipe))
+        known = known_labels(labels.clips, Uploads.of(self.store, self.store_uri)) if labels else {}
+        return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
+
+    def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
+        """Read the labels of a build, and the number of statements that it read.
+
+        None if there are no labels that can be read.
+        """
+        if not self.store.exists(labels.uri):
+            return None, 0
+        try:
+            return self.store.read(labels.clips), self.store.read(labels).num_statements
+        except BadInput as error:
+            log.warning("the labelling page shows no labels of the last build: %s", error)
+            return None, 0
+
+
+def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:
+    if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
+        return before.order
+    first = [uid for uid in suggestions.reasons if uid in cut.clips]
+    return (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
+
+
+def _names(known: Mapping[str, Known], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    verbs = {one.words.verb for one in known.values()} | {one.verb for some in suggestions.by_clip.values() for one in some}
+    nouns = {one.words.noun for one in known.values()} | {one.noun for some in suggestions.by_clip.values() for one in some}
+    return tuple(sorted(verbs)), tuple(sorted(nouns - {NO_OBJECT}))

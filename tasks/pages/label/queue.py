@@ -1,0 +1,257 @@
+"""Order the clips to label, and choose those that a second person reads."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import zip_longest
+from operator import attrgetter
+from typing import Literal, TypeVar
+
+from tasks.data.labels.statements import Ledger
+from tasks.data.labels.uncovered import place_of
+from tasks.pages.label.clips import Cut, PageClip
+from tasks.pages.label.suggestions import SuggestedInterval, Suggestion
+from tasks.store.records.labelling import ClipStatement, Reading, Statement
+
+Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
+
+FOLDER = "folder "
+"""Before the name of a folder that a label comes from."""
+SECOND_READ_EVERY = 10
+"""A clip for a second reading comes after this number of other clips."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A label by words, where it comes from, and since when it is there.
+
+    `at` is empty if nobody can tell.
+    """
+
+    verb: str
+    noun: str
+    origin: str
+    at: str = ""
+
+
+W = TypeVar("W", Words, Suggestion, SuggestedInterval)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The label of a clip by a folder or a file."""
+
+    words: Words
+
+    def wins_over(self, statement: Statement | None) -> bool:
+        """Check whether the label came with a file that is later than the statement."""
+        is_dated = self.words.at and not self.words.origin.startswith(FOLDER)
+        return bool(statement and is_dated and datetime.fromisoformat(self.words.at) > statement.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """The label of a clip by the intervals in it.
+
+    `number` is the place of the latest of them in the log, and `token` its token.
+    """
+
+    words: Words
+    number: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which clips a person wants to see. `name` is a verb, a noun or an action."""
+
+    show: Show = "unlabelled"
+    video: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person, and the share of clips that a second person reads."""
+
+    name: str
+    may_label: bool
+    second_share: float
+
+    def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
+        """Check whether this person is to read a clip that one other has answered: until then they see nothing that was said of it."""
+        readers = {statement.by for statement in about}
+        return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
+
+
+def diverse(cut: Cut) -> list[str]:
+    """Order clips so that each prefix is spread over all videos, and over the time of each video."""
+    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: place_of(item[0]))]
+    return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
+
+
+def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
+    """Order the clips of a video by bit reversal (van der Corput), so that each prefix is spread over its time."""
+    num_bits = max(1, (len(clips) - 1).bit_length())
+    places = (int(f"{number:0{num_bits}b}"[::-1], 2) for number in range(1 << num_bits))
+    return [clips[place] for place in places if place < len(clips)]
+
+
+def is_read_twice(uid: str, share: float) -> bool:
+    """Check whether a second person should read the clip; `share` of all clips are, the same for everybody."""
+    return place_of(f"second {uid}") < share
+
+
+def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
+    """Check whether the latest answers of two people about a clip differ."""
+    latest = {statement.by: ledger.words(statement) for statement in statements}
+    return len(set(latest.values())) > 1
+
+
+def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None, known: Known | None) -> bool:
+    """Check whether the latest answer about a clip contradicts its intervals.
+
+    There is no conflict if somebody who knew both has chosen, or if a later file wins.
+    """
+    words = ledger.words(about[-1]) if about else None
+    if not words or not covering or words == (covering.words.verb, covering.words.noun):
+        return False
+    if known and known.wins_over(about[-1]) and known.wins_over(ledger.find(covering.token)):
+        return False
+    over = ledger.find(about[-1].over) if about[-1].over else None
+    return over is None or ledger.number(over) < covering.number
+
+
+def first_readings(
+    order: Iterable[str],
+    cut: Cut,
+    ledger: Ledger,
+    known: Mapping[str, Known],
+    covering: Callable[[PageClip], Covering | None],
+) -> Iterator[str]:
+    """Yield the clips of `order` that nobody has answered and neither a file nor an interval labels."""
+    for uid in order:
+        clip = cut.clips.get(uid)
+        if clip and uid not in known and not ledger.about(clip.key) and not covering(clip):
+            yield uid
+
+
+def second_readings(cut: Cut, ledger: Ledger, reader: Reader) -> Iterator[str]:
+    """Yield the clips that one other person has labelled and that this person should read, too."""
+    return (uid for uid, clip in cut.clips.items() if reader.is_second(uid, ledger.about(clip.key)))
+
+
+def others_last(uids: Iterable[str], lent: Collection[str]) -> Iterator[str]:
+    """Yield clips, those that are lent to others last."""
+    others = []
+    for uid in uids:
+        if uid in lent:
+            others.append(uid)
+        else:
+            yield uid
+    yield from others
+
+
+def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Reading]]:
+    """Yield first readings, with a second reading after each ninth; the rest of the second readings come last."""
+    seconds = iter(second)
+    for number, uid in enumerate(first, start=1):
+        yield uid, "first"
+        if number % (SECOND_READ_EVERY - 1) == 0 and (other := next(seconds, None)):
+            yield other, "second"
+    for uid in seconds:
+        yield uid, "second"
+
+
+def filtered(
+    order: Iterable[str],
+    cut: Cut,
+    ledger: Ledger,
+    known: Mapping[str, Known],
+    suggested: Mapping[str, Sequence[Suggestion]],
+    wanted: Wanted,
+    reader: Reader,
+    covering: Callable[[PageClip], Covering | None],
+    closed: Callable[[PageClip], bool],
+) -> Iterator[tuple[str, Reading]]:
+    """Yield the clips that fit a filter, in order.
+
+    For its second reader, a clip has neither label nor suggestion. Of a clip that is `closed`, only the reader's own answers count: its
+    labels would tell of a clip to read.
+    """
+    for uid in order:
+        clip = cut.clips.get(uid)
+        if clip is None or (wanted.video and clip.video != wanted.video):
+            continue
+        about = ledger.about(clip.key)
+        is_second = reader.is_second(uid, about)
+        is_closed = is_second or closed(clip)
+        if is_closed:
+            about = [statement for statement in about if statement.by == reader.name]
+        interval, of_file = (None, None) if is_closed else (covering(clip), known.get(uid))
+        words = label_of(ledger, about, of_file, interval)
+        best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
+        if _fits(ledger, wanted.show, about, words, best, interval, of_file) and (not wanted.name or _is_named(wanted.name, words, best)):
+            yield uid, "second" if is_second else "first"
+
+
+def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None, covering: Covering | None = None) -> Words | None:
+    """Return the label of a clip.
+
+    It is that of its latest statement or of the intervals in it, whichever is later, or that of the files. *Unsure* labels nothing. A later
+    file wins over statements.
+    """
+    latest = about[-1] if about else None
+    words = ledger.words(latest) if latest else None
+    stated = Covering(Words(*words, latest.by, latest.at), ledger.number(latest), latest.token) if latest and words else None
+    last = max(filter(None, (stated, covering)), key=attrgetter("number"), default=None)
+    if last and not (known and known.wins_over(ledger.find(last.token))):
+        return last.words
+    return renamed(ledger, known.words) if known else None
+
+
+def renamed(ledger: Ledger, words: W) -> W:
+    """Return a label or a suggestion by the names that its names were merged into."""
+    return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
+
+
+def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """List suggestions by today's names, best first.
+
+    Of those that are the same by now, the best.
+    """
+    found: dict[tuple[str, str], Suggestion] = {}
+    for one in suggestions:
+        today = renamed(ledger, one)
+        found.setdefault((today.verb, today.noun), today)
+    return list(found.values())
+
+
+def _fits(
+    ledger: Ledger,
+    show: Show,
+    about: Sequence[ClipStatement],
+    words: Words | None,
+    best: Suggestion | None,
+    interval: Covering | None,
+    known: Known | None,
+) -> bool:
+    match show:
+        case "all":
+            return True
+        case "unlabelled":
+            return words is None and not about
+        case "labelled":
+            return words is not None
+        case "unsure":
+            return bool(about) and about[-1].answer == "unsure"
+        case "people-differ":
+            return people_differ(ledger, about)
+        case "conflicts":
+            return in_conflict(ledger, about, interval, known)
+        case "model-differs":
+            return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
+
+
+def _is_named(name: str, words: Words | None, best: Suggestion | None) -> bool:
+    return any(name in (one.verb, one.noun, f"{one.verb} {one.noun}") for one in (words, None if words else best) if one)

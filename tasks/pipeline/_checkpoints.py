@@ -1,0 +1,48 @@
+"""Fetch checkpoints from the store."""
+
+import hashlib
+from pathlib import Path
+
+from tasks.errors import BadCheckpoint, MissingObject
+from tasks.learn.checkpoints import Saved, load
+from tasks.pipeline._trained import Trained
+from tasks.store.objects import Store
+
+CHECKPOINT = "network.ckpt"
+
+
+def file_sha256(path: Path) -> str:
+    """Hash the content of a file with SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
+    """Fetch a checkpoint and verify its hash.
+
+    The file is left as `CHECKPOINT` in the folder.
+
+    Raises:
+        MissingObject: the store does not have it.
+        BadCheckpoint: its hash is not the recorded one.
+    """
+    path = folder / CHECKPOINT
+    store.read_file(uri, path)
+    if file_sha256(path) != sha256:
+        raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")
+    return load(path)
+
+
+def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> Saved:
+    """Fetch and read the checkpoint of a training.
+
+    Raises:
+        BadCheckpoint: the checkpoint is gone, or its hash is not the recorded one.
+    """
+    try:
+        return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, folder)
+    except MissingObject:
+        gone = f"its checkpoint {trained.checkpoint_uri} is gone; train it again, or leave it out"
+        raise BadCheckpoint(f"{option}: {trained.name}: {gone}") from None
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{option}: {trained.name}: {error}") from None

@@ -1,0 +1,62 @@
+"""Label all clips of one recipe from the folders, annotation and interval files of a store."""
+
+from collections.abc import Sequence
+
+from tasks.data.clips.labelled_clips import Given, label_now
+from tasks.data.clips.labelled_intervals import num_uncut
+from tasks.data.clips.own_classes import number_words
+from tasks.data.labels.agreement import differing, read_twice
+from tasks.judge.statistics.kappa import agreement
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import LabelsFile
+from tasks.store.records.video import ClipsFile, VideoRecord
+from tasks.wording import plain_count
+
+
+def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelsFile:
+    """Label every clip that was cut with `segment`, and number the words that have no id.
+
+    Unlabelled clips are kept.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    found = label_now(store, store_uri, segment, options)
+    ids = number_words(store, store_uri, found.own, found.labelling.words_without_id)
+    labelling = found.labelling.with_ids(ids)
+    pairs = read_twice(found.given.by_hand)
+    agreed = agreement([pair[:3] for pair in pairs])
+    return LabelsFile(
+        recipe=recipe_of(segment),
+        segment=segment,
+        options=options,
+        vocabulary=labelling.vocabulary,
+        clips=labelling.clips,
+        problems=labelling.problems,
+        changes=labelling.changes,
+        folders=labelling.folders,
+        left_out=labelling.left_out,
+        hints=(*found.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
+        agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
+        without_clip=labelling.without_clip,
+    )
+
+
+def latest_labels(store: Store, store_uri: str) -> str | None:
+    """Find the labels that were gathered last."""
+    at = Layout(store_uri)
+    folders = store.folders(at.all_labels)
+    found = [store.stat(at.labels(folder.rstrip("/").rpartition("/")[2]).clips.uri) for folder in folders]
+    return max(((listed.modified, listed.uri) for listed in found if listed), default=(None, None))[1]
+
+
+def _uncut(
+    store: Store, store_uri: str, given: Given, segment: SegmentOptions, cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
+) -> list[str]:
+    """Say how many videos have other intervals than when clips were cut around them, or were not cut so yet."""
+    number = num_uncut(store, store_uri, given, segment, cut)
+    hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
+    return [f"{plain_count(number, 'video')}: {hint}"] if number else []

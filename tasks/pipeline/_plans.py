@@ -1,0 +1,196 @@
+"""Plan a training: its dataset, its options as trained, and the key of its run."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
+from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
+from tasks.learn.gpus import trains_on_gpu
+from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, Preset, TrainOptions, choose_recipe, with_preset
+from tasks.pipeline._step import log
+from tasks.refusals import refusals
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
+from tasks.tracking import RegisteredVersion
+from tasks.wording import without_secrets
+
+MODEL = re.compile(MODEL_REFERENCE)
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """One training: equal options, dataset and weights make the same run, whichever DAG requests it."""
+
+    train: TrainOptions
+    run_key: str
+    run: Run
+
+    def evaluations(self, evaluate: EvaluateOptions) -> Evaluations:
+        """Find the evaluations with these options."""
+        return self.run.evaluations(content_key(evaluate.model_dump(mode="json")))
+
+
+def plan_training(
+    store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
+) -> PlannedTraining:
+    """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
+    start = {
+        "backbone": weights.backbone,
+        "weights": weights.weights,
+        "checkpoint": None,
+        "backbone_weights": weights.backbone_sha256,
+        # The network that `weights` names knows how its frames are scaled.
+        "interpolation": TrainOptions.model_fields["interpolation"].default,
+    }
+    train = without_idle(options).model_copy(update=start)
+    members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
+    if members:
+        # Keys stand for the names, because an alias may move.
+        train = fused(options, list(dict.fromkeys(run_name(member.run_key) for member in weights.members)))
+    run_key = content_key(
+        {
+            **members,
+            "dataset": digest,
+            "train": training_key(train),
+            "model_name": model_name,
+            "weights": weights.sha256,
+            "code": load(MachineSettings).code_version,
+            "force": force_token,
+        }
+    )
+    return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
+
+
+def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any) -> tuple[TrainOptions, str]:  # noqa: ANN401 - see below
+    """Find the training options of a preset, and the reason of `auto`.
+
+    Args:
+        preset: the preset.
+        given: the options of the form.
+        num_clips: number of training clips.
+        about: further arguments of `choose_recipe`.
+
+    Raises:
+        BadConfiguration: the options contradict the preset, or one another.
+    """
+    values = given.model_dump(mode="json")
+    try:
+        if preset == "auto":
+            return choose_recipe(values, has_gpu=trains_on_gpu(), num_clips=num_clips, **about)
+        return TrainOptions.model_validate(with_preset(preset, values)), ""
+    except ValidationError as error:
+        reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"preset {preset}: {reasons}; or set preset to none") from None
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from None
+
+
+def is_trained(name: str) -> bool:
+    """Check whether this names a trained network rather than a file."""
+    return bool(MODEL.fullmatch(name) or parse_run(name))
+
+
+def require_no_secrets(*values: str | None) -> None:
+    """Refuse addresses with a user, a password or a query.
+
+    Tables of many networks repeat the options that hold these addresses.
+
+    Raises:
+        BadConfiguration: a value has such an address.
+    """
+    for value in filter(None, values):
+        if without_secrets(value) != value:
+            raise BadConfiguration(
+                f"{value}: tables, pages and MLflow would show the password or signature of this address; put the file into the store and name it as s3://…"
+            )
+
+
+def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
+    """Find this dataset, or the latest.
+
+    Raises:
+        NothingToDo: the store has no dataset yet.
+    """
+    if dataset:
+        return Dataset.at(dataset)
+    try:
+        latest = store.read(Layout(store_uri).latest_dataset)
+    except MissingObject:
+        raise NothingToDo(f"there is no dataset in {store_uri} yet; run ingest_videos and build_dataset first") from None
+    return Dataset(latest.dataset_uri)
+
+
+def run_of(version: RegisteredVersion, store_uri: str) -> Run:
+    """Find a version's training, in the store that has its checkpoint, else in this one."""
+    return run_beside(version.checkpoint_uri, version.run_key, store_uri)
+
+
+def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
+    """List the plans of this training, the latest first; skip unreadable ones with a warning."""
+    return _plans_under(run.decisions, store)
+
+
+def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
+    """List the plans of this training in comparisons of networks, as `plans_of` does."""
+    return _plans_under(run.comparisons, store)
+
+
+def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:
+    found = [o for o in store.list(folder_uri) if deciding(o.uri, "plan")]
+    plans = []
+    for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
+        try:
+            plans.append(store.read(one.uri, PlanResult))
+        except BadInput as error:
+            log.warning("%s", error)
+    return tuple(plans)
+
+
+def flow_of(train: TrainOptions) -> FlowOptions | None:
+    """Return the network's flow options, or None."""
+    return train.picked(FlowOptions) if train.modality is Modality.FLOW else None
+
+
+def flows_of(plan: PlanResult) -> tuple[FlowOptions, ...]:
+    """List the flow options of the planned network, or of a fusion's members, each once."""
+    return different([member.flow for member in plan.weights.members] or [flow_of(plan.train)])
+
+
+def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
+    """List flow options by their recipes, each once; drop None."""
+    return tuple({flow_recipe_of(options): options for options in flows if options}.values())
+
+
+class Seeing(Protocol):
+    """The input of a network, in its options or its spec."""
+
+    @property
+    def modality(self) -> Modality:
+        """Return the input."""
+
+    @property
+    def backbone(self) -> str:
+        """Return the backbone, or in its place the name of the features of sound."""
+
+
+def sound_of(network: Seeing) -> str | None:
+    """Return the name of the features of sound that a network hears.
+
+    It is `spectrogram` for spectra alone, and None if the network hears nothing.
+    """
+    if not network.modality.is_heard:
+        return None
+    return network.backbone if network.modality is Modality.SOUND else network.modality.value
+
+
+def sounds_of(plan: PlanResult) -> tuple[str, ...]:
+    """List the features of sound of the planned network, or of a fusion's members, each once."""
+    names = [member.sound for member in plan.weights.members] or [sound_of(plan.train)]
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,193 @@
+"""Train a planned network.
+
+Fetch its inputs, fit, and write checkpoints and history to the store and MLflow.
+"""
+
+import tempfile
+from pathlib import Path
+
+from tasks.csv_table import csv_table
+from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
+from tasks.judge.statistics.descents import first_without_error
+from tasks.learn.class_names import trained_names
+from tasks.learn.data import CachedClip
+from tasks.learn.epochs import BEST, LAST, EpochFiles
+from tasks.learn.growth import widen_heads
+from tasks.learn.history import EpochRecord, is_logged
+from tasks.learn.job import TrainJob
+from tasks.learn.sound.describe import describer
+from tasks.learn.training import fit
+from tasks.options import TrainOptions
+from tasks.pipeline._checkpoints import fetch_network, file_sha256
+from tasks.pipeline._step import finish, log, write_files
+from tasks.pipeline.retrain._fusion import choose_fusion
+from tasks.pipeline.retrain._joining import joined_inputs
+from tasks.pipeline.retrain._kept_heads import keep_answers
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Manifest
+from tasks.store.records.record import SPLITS
+from tasks.store.records.training import Epoch, PlanResult, TrainResult
+from tasks.store.runs import Training
+from tasks.tracking import Tracker, tracked_run
+
+FOLDER_PREFIX = "retake-train-"
+
+
+def train_planned(plan: PlanResult, training: Training, store: Store, devices: int) -> TrainResult:
+    """Train, or resume after the last epoch of an earlier try.
+
+    It continues in the same MLflow run.
+
+    Args:
+        plan: the training.
+        training: where its checkpoints and its result are written.
+        store: the object store.
+        devices: number of processes; the others call `fit` on the same job.
+
+    Raises:
+        BadConfiguration, BadDataset, Unavailable: as `fit`.
+    """
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
+        folder = Path(name)
+        _log_inputs(tracker, run_id, plan, manifest, store)
+        if plan.weights.members and plan.train.join == "logits":
+            return finish(store, training, choose_fusion(training, plan, manifest, store, tracker, run_id, folder))
+        job = make_job(plan, training, manifest, store, folder, devices)
+
+        def keep(files: EpochFiles) -> None:
+            if files.best_is_new and files.best:
+                store.write_file(training.best, files.best)
+            if files.heads:
+                store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
+            tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_logged(record.epoch)])
+            # The commit mark of the epochs: the next try repeats them if this one ends before it.
+            store.write_file(training.last, files.last)
+
+        outcome = fit(job, on_epoch=keep)
+        epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
+        # `keep` was not called for epochs that a shorter training of a search trained.
+        tracker.log_epochs(run_id, [one for one in epochs if is_logged(one.epoch)])
+        kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
+        hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
+        evidence = folder / "evidence"
+        table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
+        write_files(store, training, {training.file("epochs.csv"): table}, evidence)
+        tracker.log_artifacts(run_id, evidence, "train")
+        tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
+        tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
+        store.write_file(training.best, outcome.best)
+        result = TrainResult(
+            checkpoint_uri=training.best,
+            checkpoint_sha256=file_sha256(outcome.best),
+            best_epoch=outcome.best_epoch,
+            best_val_loss=outcome.best_val_loss,
+            epochs=logged_epochs(epochs, outcome.best_epoch),
+            stopped_early=outcome.stopped_early,
+            seconds=round(sum(record.seconds for record in outcome.history), 3),
+            mlflow_run_id=run_id,
+            mlflow_run_url=tracker.run_url(run_id),
+            hardware=hardware,
+            kept_epochs=kept_epochs,
+            label_noise=plan.train.label_noise,
+        )
+    return finish(store, training, result)
+
+
+def make_job(plan: PlanResult, training: Training, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
+    """Fetch all inputs of the training, and an earlier try's last epoch into `folder`."""
+    job, _ = fetch_inputs(plan, manifest, store, folder, devices)
+    _fetch_earlier_epochs(store, training, folder, is_long=plan.train.is_long)
+    return job
+
+
+def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Path, devices: int) -> tuple[TrainJob, list[DatasetClip]]:
+    """Fetch the inputs of a training that begins with its first epoch.
+
+    Returns:
+        the job, and the clips of its `train`, in this order.
+    """
+    if plan.weights.members:
+        return joined_inputs(plan, manifest, store, folder)
+    machine = load(MachineSettings)
+    start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    words = manifest.vocabulary
+    network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
+    spec = network.spec
+    clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
+    frames = cache_train_frames(store, clips["train"], spec, plan.train, describer)
+    job = TrainJob(
+        network=network,
+        classes=trained_names(words, start.classes, spec),
+        train=_labelled(clips["train"], frames),
+        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec, describer=describer)),
+        options=plan.train,
+        folder=folder,
+        device=machine.device,
+        features=machine.cache_dir.expanduser() / "features",
+        devices=devices,
+    )
+    return job, [clip for clip in clips["train"] if clip.uid in frames]
+
+
+def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
+    weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
+    # Where logits are averaged, nothing is trained: `fuse` is the only option.
+    is_averaged = plan.weights.members and plan.train.join == "logits"
+    chosen = plan.train.model_dump(mode="json", include={"fuse"} if is_averaged else None, exclude={"checkpoint"})
+    tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
+    for split in SPLITS:
+        if any(clip.split == split for clip in manifest.clips):
+            uri = Dataset(plan.dataset_uri).table(split)
+            tracker.log_dataset(run_id, store.read_bytes(uri), split=split, source=uri, digest=plan.dataset_digest)
+    with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
+        for found in store.list(Dataset(plan.dataset_uri).figures):
+            store.read_file(found.uri, Path(name) / found.name)
+        tracker.log_artifacts(run_id, Path(name), "dataset")
+
+
+def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
+    """Pair the clips that have frames with their classes."""
+    return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
+
+
+def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_long: bool) -> None:
+    # A search's checkpoint lacks the intermediate heads that a long training needs.
+    if not store.exists(training.last) or (is_long and not store.exists(training.heads(1))):
+        return
+    for uri, name in ((training.best, BEST), (training.last, LAST)):
+        if store.exists(uri):
+            store.read_file(uri, folder / name)
+    log.info("an earlier try left its last epoch; going on from there")
+
+
+def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
+    """Make the result's record of an epoch.
+
+    A mixed clip has no one right class, so with mixup there is no training accuracy.
+    """
+    train, val = (None if options.mixup else record.train), record.val
+    return Epoch(
+        epoch=record.epoch,
+        learning_rate=record.learning_rate,
+        train_loss=record.train.loss,
+        train_verb_top1=train.verb_top1 if train else None,
+        train_noun_top1=train.noun_top1 if train else None,
+        train_action_top1=train.action_top1 if train else None,
+        val_loss=val.loss if val else None,
+        val_verb_top1=val.verb_top1 if val else None,
+        val_noun_top1=val.noun_top1 if val else None,
+        val_action_top1=val.action_top1 if val else None,
+    )
+
+
+def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
+    """Select the epochs of a result.
+
+    These are the logged ones, the kept one, the last, and the first without an error on the training clips.
+    """
+    fitted = first_without_error(epochs)
+    return tuple(one for one in epochs if is_logged(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))

@@ -1,0 +1,265 @@
+"""Find and verify a training's initial weights, and store their network, the baseline."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tasks.data.clips.class_lists import keep_epic_lists
+from tasks.disk import FULL
+from tasks.download import download, is_url
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.learn.checkpoints import check_name, save, verify_sha256
+from tasks.learn.class_names import no_names
+from tasks.learn.pretrained import PUBLISHED, build, published, scaled_as_published
+from tasks.learn.spec import NetworkSpec, spec_of
+from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
+from tasks.pipeline._checkpoints import fetch_trained, file_sha256
+from tasks.pipeline._plans import is_trained
+from tasks.pipeline._step import log
+from tasks.pipeline._trained import find_trained
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.training import WeightsResult
+from tasks.store.runs import run_name
+from tasks.video_networks import DEFAULT_VIDEO_NETWORK
+from tasks.wording import size
+
+AUTO = "auto"
+DEFAULT_BACKBONE = "resnet50"
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+MAX_CHECKPOINT_BYTES = 4 << 30
+MAX_NAME_BYTES = 200
+"""The store's client adds to the name while it writes."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Candidate = tuple[str, Weights]
+
+
+def find_weights(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    """Use the first available start, and log why others are not.
+
+    Raises:
+        BadCheckpoint: the hash of a file is not the one in its name.
+        BadConfiguration: no such backbone, or no published weights for it.
+        BadInput: the trained network to start from is not in this store.
+        Unavailable: no start is available; the message says what to put where.
+    """
+    if options.weights is Weights.TRAINED or is_trained(options.checkpoint or ""):
+        return _trained_start(options, store_uri, store)
+    failure: RetakeError | None = None
+    for candidate in candidates(options):
+        try:
+            return _start_from(candidate, options, store_uri, store)
+        except (Unavailable, BadConfiguration) as error:
+            log.warning("%s from %s weights is not available: %s", *candidate, error)
+            failure = error
+    raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {options.backbone}")
+
+
+def candidates(options: TrainOptions) -> list[Candidate]:
+    """List the starts that `options` allow, best first."""
+    if options.modality is Modality.SOUND:
+        return [(name, Weights.NONE) for name in (SOUND_FEATURES if options.backbone == AUTO else [options.backbone])]
+    if options.backbone_weights:
+        return [(options.backbone, Weights.FILE)]
+    is_video = options.family is Family.VIDEO
+    default = DEFAULT_VIDEO_NETWORK if is_video else DEFAULT_BACKBONE
+    backbones = [default] if options.backbone == AUTO else [options.backbone]
+    wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
+    found = [(backbone, weights) for backbone in backbones for weights in wanted]
+    if options.backbone == AUTO and Weights.IMAGENET in wanted and not is_video:
+        found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+    if options.checkpoint and options.weights is Weights.AUTO:
+        return [c for c in found if c[1] is Weights.EPIC]
+    if options.weights is Weights.AUTO:
+        found = [c for c in found if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
+    return found
+
+
+def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    """Start from a trained network; `train` adds outputs for new classes.
+
+    Raises:
+        BadConfiguration: none is named, or the options ask for another network.
+        BadInput: there is no such network, or it belongs to another store.
+        BadCheckpoint: its checkpoint is gone, or its hash is not the recorded one.
+    """
+    if not options.checkpoint:
+        raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
+    if options.weights not in (Weights.AUTO, Weights.TRAINED):
+        raise BadConfiguration(
+            f"checkpoint {options.checkpoint} is a trained network, and weights is {options.weights}; choose trained, or leave one of them out"
+        )
+    trained = find_trained("checkpoint", options.checkpoint, store_uri, store)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+        spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    if (options.family is Family.VIDEO) != (spec.video is not None):
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
+        )
+    asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
+    if options.interpolation == AUTO:
+        asked = asked.model_copy(update={"interpolation": spec.interpolation})
+    if (spec.title, spec.flow) != (asked.title, asked.flow):
+        held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
+        raise BadConfiguration(
+            f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
+        )
+    log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
+    return WeightsResult(
+        backbone=spec.backbone,
+        network=spec.title,
+        weights=Weights.TRAINED,
+        uri=trained.checkpoint_uri,
+        sha256=trained.checkpoint_sha256,
+        description=f"the network that {run_name(trained.run_key)} trained",
+        is_chance=False,
+    )
+
+
+def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
+    backbone, weights = candidate
+    spec = spec_of(options, backbone)
+    if options.interpolation == AUTO and weights in (Weights.IMAGENET, Weights.FILE):
+        spec = scaled_as_published(spec)
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
+        folder = Path(name)
+        epic_file = _epic_file(spec, options, store_uri, store, folder) if weights is Weights.EPIC else None
+        backbone_file = _backbone_file(options, store_uri, store, folder) if weights is Weights.FILE else None
+        backbone_sha256 = file_sha256(backbone_file) if backbone_file else None
+        start = build(spec, weights, epic_file=epic_file, backbone_file=backbone_file, seed=options.seed)
+        if backbone_file and backbone_sha256:
+            _keep(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
+        path = folder / "start.ckpt"
+        save(path, start.network, no_names(spec))
+        sha256 = file_sha256(path)
+        uri = Layout(store_uri).network(sha256)
+        _keep(path, uri, store)
+    log.info("starting from %s: %s", spec, start.description)
+    return WeightsResult(
+        backbone=backbone,
+        network=spec.title,
+        weights=weights,
+        uri=uri,
+        sha256=sha256,
+        description=start.description,
+        is_chance=start.is_chance,
+        backbone_sha256=backbone_sha256,
+    )
+
+
+def _keep(path: Path, uri: str, store: Store) -> None:
+    if not store.exists(uri):
+        store.write_file(uri, path)
+
+
+def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
+    """Fetch the user's own weights: from this disk, the store by their hash, or an address."""
+    source = options.backbone_weights or ""
+    if SHA256.fullmatch(source):
+        path = folder / source
+        store.read_file(Layout(store_uri).backbone_weights(source), path)
+        return path
+    return _fetch(source, store, folder, _plain_name)
+
+
+def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
+    """Fetch the published file: from the given place, else the store, else its public address.
+
+    From its public address it is kept in the store.
+    """
+    named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
+    if options.checkpoint and named is None:
+        return _fetch(options.checkpoint, store, folder, _published_name)
+    file = named or published(spec)
+    if file is None:
+        raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
+    kept = Layout(store_uri).pretrained(file.name)
+    if store.exists(kept):
+        return _fetch(kept, store, folder, _published_name)
+    try:
+        path = _fetch(file.url, store, folder, _published_name)
+        verify_sha256(path)
+    except (BadInput, Unavailable) as error:
+        # A wrong file from the public address, such as a proxy's own page, is not the user's mistake.
+        raise Unavailable(f"{error}; or put {file.name} under pretrained/ of the store") from error
+    store.write_file(kept, path)
+    keep_epic_lists(store, store_uri, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str]) -> Path:
+    if not is_url(source):
+        return _local_file(source, folder)
+    path = folder / name_of(source)
+    if source.startswith("s3://"):
+        if stored := store.stat(source):
+            _check_size(source, stored.size_bytes)
+        store.read_file(source, path)
+    else:
+        log.info("downloading %s", source)
+        download(source, path, max_bytes=MAX_CHECKPOINT_BYTES, allow_private=load(MachineSettings).allow_private_addresses)
+    return path
+
+
+def _published_name(address: str) -> str:
+    """Read the published name from an address; it must end in a hash.
+
+    Raises:
+        BadCheckpoint: the address has no such name, or one that no file can have here.
+    """
+    name = _last_part(address)
+    check_name(name)
+    return _possible(name, address, "keep the name that it was published under")
+
+
+def _plain_name(address: str) -> str:
+    """Read the name of a file from its address.
+
+    Raises:
+        BadCheckpoint: the address has none, or one that no file can have here.
+    """
+    return _possible(_last_part(address), address, "give the address of a file")
+
+
+def _last_part(address: str) -> str:
+    try:
+        return PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+    except ValueError as error:
+        raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
+
+
+def _possible(name: str, address: str, remedy: str) -> str:
+    if name in ("", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        raise BadCheckpoint(f"{address!r}: no file can have this name; {remedy}")
+    return name
+
+
+def _local_file(source: str, folder: Path) -> Path:
+    """Copy a file into `folder`.
+
+    It is opened once, so that nothing takes its place between check and use.
+    """
+    try:
+        path = Path(source).expanduser()
+        if path.is_file():
+            with path.open("rb") as file, (folder / path.name).open("wb") as copy:
+                _check_size(source, os.fstat(file.fileno()).st_size)
+                shutil.copyfileobj(file, copy)
+            return folder / path.name
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error
+    raise BadCheckpoint(f"{source!r}: no such file on the machine that runs this step; give a file, s3:// or http(s) address")
+
+
+def _check_size(source: str, size_bytes: int) -> None:
+    if not 0 < size_bytes <= MAX_CHECKPOINT_BYTES:
+        raise BadCheckpoint(f"{source}: {size(size_bytes)}, where a file of weights has up to {size(MAX_CHECKPOINT_BYTES)}")

@@ -1,0 +1,50 @@
+"""Describe the steps that label the clips, split their videos, and write the dataset."""
+
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.pipeline.addresses import LabelsUri
+from tasks.pipeline.step import Step, StepArguments
+from tasks.store.layout import Labels, Layout
+from tasks.store.records.dataset import DatasetResult, LabelResult, SplitResult
+
+
+class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
+    """The recipe of the clips, and how labels find them."""
+
+
+class SplitArguments(StepArguments, SplitOptions):
+    """The labels, and the shares of the splits."""
+
+    labels: LabelsUri
+
+
+class DatasetArguments(StepArguments, SplitOptions):
+    """The labels of the dataset's clips, and the options that split them."""
+
+    labels: LabelsUri
+
+
+LABEL = Step(
+    name="label",
+    summary="find the labels of all clips",
+    module="build_dataset.label",
+    arguments=LabelArguments,
+    result=LabelResult,
+    address=lambda arguments: Layout(arguments.store).labels(recipe_of(arguments.picked(SegmentOptions))),
+)
+SPLIT = Step(
+    name="split",
+    summary="deal source videos to train, val and test",
+    module="build_dataset.split",
+    arguments=SplitArguments,
+    result=SplitResult,
+    address=lambda arguments: Labels(arguments.labels).split,
+)
+DATASET = Step(
+    name="dataset",
+    summary="write the dataset: manifest, CSV files, histograms",
+    module="build_dataset.dataset",
+    arguments=DatasetArguments,
+    result=DatasetResult,
+    address=lambda arguments: Layout(arguments.store).latest_dataset,
+)

@@ -1,0 +1,69 @@
+"""Write the dataset under its digest: CSV files, histograms, and the manifest last."""
+
+from tasks.data.split.manifest import build_manifest, dataset_digest
+from tasks.data.split.split import assign_splits
+from tasks.data.split.split_file import read_split_csv
+from tasks.data.split.statistics import num_classes, num_clips, num_nothing, num_sources
+from tasks.errors import BadDataset, NothingToDo
+from tasks.options import SplitOptions
+from tasks.pipeline._datasets import write_dataset
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.build_dataset.contract import DATASET, DatasetArguments
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Dataset, Labels, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.wording import count
+
+
+def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
+    """Write the dataset, unless its content exists already, and make it the latest.
+
+    Raises:
+        NothingToDo: an earlier run made it the latest, so no training is to start.
+        BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
+    """
+    layout = Layout(arguments.store)
+    labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
+    options = arguments.picked(SplitOptions)
+    kept = read_split_csv(store.read_bytes(layout.split_file))
+    assignment = assign_splits(labels.clips, kept, options)
+    if not assignment.remembered.keys() <= kept.keys():
+        raise BadDataset(
+            f"{layout.split_file} has no split for some sources of {arguments.labels}: run the step split on these labels first"
+        )
+    manifest = build_manifest(labels, assignment, options)
+    digest = dataset_digest(manifest)
+    dataset = layout.dataset(digest)
+    address = DATASET.address(arguments)
+    made_by = load(MachineSettings).airflow_url
+    latest = store.read(address) if store.exists(address.uri) else None
+    # A retry of the run that made it the latest must still start a training.
+    is_known = latest is not None and latest.digest == digest and (made_by is None or latest.made_by != made_by)
+    if latest is not None and is_known:
+        made_by = latest.made_by
+    write_dataset(dataset, manifest, store)
+    result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips), made_by=made_by)
+    log.info("dataset %s: %s", digest, ", ".join(f"{count(n, 'clip')} in {split}" for split, n in result.num_clips.items()))
+    if result.num_nothing:
+        log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
+    finish(store, address, result)
+    if is_known:
+        raise NothingToDo(
+            f"dataset {digest} is the latest already, so no training starts, and options for one are not used; `retrain` can be triggered by hand"
+        )
+    return result
+
+
+def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int, made_by: str | None) -> DatasetResult:
+    return DatasetResult(
+        digest=dataset.digest,
+        dataset_uri=dataset.folder_uri,
+        num_clips=num_clips(manifest),
+        num_sources=num_sources(manifest),
+        num_classes=num_classes(manifest),
+        num_nothing=num_nothing(manifest),
+        num_unlabelled=num_unlabelled,
+        warnings=manifest.warnings,
+        made_by=made_by,
+    )

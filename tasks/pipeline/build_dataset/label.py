@@ -1,0 +1,72 @@
+"""Find the labels of one recipe's clips in folder names, annotation and interval files."""
+
+from collections.abc import Callable, Sequence
+
+from tasks.data.clips.label_inputs import inputs_digest
+from tasks.data.clips.label_log import count_entries
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.pipeline._labelling import label_store
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
+from tasks.store.objects import Store
+from tasks.store.records.dataset import LabelResult, LabelsFile
+from tasks.wording import plain_count
+
+NUM_SHOWN = 20
+
+
+def run(arguments: LabelArguments, store: Store) -> LabelResult:
+    """Label every clip, and number the words that have no id.
+
+    Unlabelled clips are kept and counted; rejected lines are named.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    segment = arguments.picked(SegmentOptions)
+    digest = inputs_digest(store, arguments.store, recipe_of(segment))
+    num_statements = count_entries(store, arguments.store)
+    labels = label_store(store, arguments.store, segment, arguments.picked(LabelOptions))
+    new_folders = tuple(folder for folder in labels.folders if folder.is_new)
+    place = LABEL.address(arguments)
+    store.write(place.clips, labels)
+    _tell(labels, place.clips.uri)
+    result = LabelResult(
+        labels_uri=place.clips.uri,
+        inputs_digest=digest,
+        num_statements=num_statements,
+        num_clips=len(labels.clips),
+        num_labelled=sum(clip.action is not None for clip in labels.clips),
+        num_problems=len(labels.problems),
+        num_changes=len(labels.changes),
+        first_problems=labels.problems[:NUM_SHOWN],
+        first_changes=labels.changes[:NUM_SHOWN],
+        num_new_folders=len(new_folders),
+        first_new_folders=new_folders[:NUM_SHOWN],
+        num_left_out=len(labels.left_out),
+        first_left_out=labels.left_out[:NUM_SHOWN],
+        num_hints=len(labels.hints),
+        first_hints=labels.hints[:NUM_SHOWN],
+    )
+    return finish(store, place, result)
+
+
+def _tell(labels: LabelsFile, uri: str) -> None:
+    """Log the first folders, overridden and rejected labels, left-out files, and hints."""
+    _each(
+        log.info,
+        [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labels.folders],
+        uri,
+    )
+    _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes], uri)
+    _each(log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labels.problems], uri)
+    _each(log.warning, [f"left out: {item.name}: {item.reason}" for item in labels.left_out], uri)
+    _each(log.warning, labels.hints, uri)
+
+
+def _each(say: Callable[[str, str], None], lines: Sequence[str], uri: str) -> None:
+    for line in lines[:NUM_SHOWN]:
+        say("%s", line)
+    if len(lines) > NUM_SHOWN:
+        say("%s", f"and {plain_count(len(lines) - NUM_SHOWN, 'more such line')}, all in {uri}")

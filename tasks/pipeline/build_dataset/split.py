@@ -1,0 +1,63 @@
+"""Deal source videos to train, val and test; a video never changes its split."""
+
+from collections import Counter
+
+from tasks.data.split.manifest import usable_clips
+from tasks.data.split.split import SplitAssignment, assign_splits, no_label
+from tasks.data.split.split_file import read_split_csv, write_split_csv
+from tasks.errors import NothingToDo, Unavailable
+from tasks.options import SplitOptions
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.build_dataset.contract import SPLIT, SplitArguments
+from tasks.store.layout import Labels, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import LabelledClip, LabelsFile, SplitResult
+from tasks.store.records.record import SPLITS
+
+MAX_TRIES = 10
+
+
+def run(arguments: SplitArguments, store: Store) -> SplitResult:
+    """Assign sources without a split, and remember the split of every source and video.
+
+    Raises:
+        BadDataset: the labels cannot make a train and a val set.
+        NothingToDo: no clip has a label.
+        Unavailable: other runs change the splits all the time.
+    """
+    labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
+    if not any(clip.action for clip in labels.clips):
+        raise NothingToDo(no_label(len(labels.clips)))
+    uri = Layout(arguments.store).split_file
+    assignment, used = _remembered(labels, arguments.picked(SplitOptions), uri, store)
+    splits = assignment.split_by_source
+    num_clips = Counter(splits[clip.source] for clip in used)
+    num_sources = Counter(splits[source] for source in {clip.source for clip in used})
+    for warning in assignment.warnings:
+        log.warning(warning)
+    for split in SPLITS:
+        log.info("%s: %d clips of %d sources", split, num_clips[split], num_sources[split])
+    result = SplitResult(
+        split_file_uri=uri,
+        num_clips={split: num_clips[split] for split in SPLITS},
+        num_sources={split: num_sources[split] for split in SPLITS},
+        warnings=assignment.warnings,
+    )
+    return finish(store, SPLIT.address(arguments), result)
+
+
+def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Store) -> tuple[SplitAssignment, list[LabelledClip]]:
+    """Assign splits and add them to the file.
+
+    This is done anew where another run has added to the file meanwhile.
+    """
+    for _ in range(MAX_TRIES):
+        # The object before its content: a write in between makes this one fail.
+        earlier = store.stat(uri)
+        kept = read_split_csv(store.read_bytes(uri)) if earlier else {}
+        assignment = assign_splits(labels.clips, kept, options)
+        used = usable_clips(labels, assignment)
+        is_known = assignment.remembered.keys() <= kept.keys()
+        if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered), earlier):
+            return assignment, used
+    raise Unavailable(f"{uri} was changed by another run at each of {MAX_TRIES} tries; try again")

@@ -1,0 +1,120 @@
+"""Publish a table of tested networks: page, CSV, JSON, and MLflow run."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.judge.report.network_page import networks_note, networks_page
+from tasks.judge.report.network_table import metrics_of, table, verdict
+from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.paired import differences
+from tasks.judge.statistics.scoring import ScoredClips
+from tasks.pipeline._step import finish, log, write_files
+from tasks.settings import MlflowSettings, load
+from tasks.store.comparisons import ComparisonTable
+from tasks.store.objects import Store, to_json
+from tasks.store.records.comparison import ComparedNetwork, Comparison, TabulateResult
+from tasks.store.records.dataset import Vocabulary
+from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.training import PlanResult, TrainResult
+from tasks.tracking import Tracker, comparison_run
+from tasks.wording import count
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The plan, training and scores of one network.
+
+    `others` are further names of the same training.
+    """
+
+    name: str
+    plan: PlanResult
+    trained: TrainResult
+    result: EvaluateResult
+    scored: ScoredClips
+    others: list[str] = field(default_factory=list)
+
+
+def compared(one: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
+    """Make the row of a network, with its differences from `reference`."""
+    train, result, trained = one.plan.train, one.result, one.trained
+    members = one.plan.weights.members
+    resamples = one.plan.evaluate.bootstrap_resamples
+    return ComparedNetwork(
+        name=one.name,
+        others=tuple(one.others),
+        network=one.plan.weights.network,
+        family=("fusion" if train.join == "logits" else "joined features") if members else train.family.value,
+        backbone=count(len(members), "network") if members else train.backbone,
+        modality=None if members else train.modality,
+        num_segments=None if members else train.num_segments,
+        members=tuple(member.modality for member in members),
+        weights=one.plan.weights.description,
+        run_key=one.plan.run_key,
+        run_uri=one.plan.run_uri,
+        mlflow_run_url=trained.mlflow_run_url,
+        verb=result.verb,
+        noun=result.noun,
+        action=result.action,
+        loss=result.loss,
+        num_parameters=result.num_parameters,
+        num_flops=result.num_flops,
+        latency=result.latency,
+        peak_memory_bytes=result.peak_memory_bytes,
+        engine=result.engine,
+        hardware=result.hardware,
+        trained_on=trained.hardware,
+        training_seconds=trained.seconds,
+        num_epochs=trained.num_epochs,
+        differences=differences(
+            with_actions(one.scored, vocabulary),
+            {"reference": with_actions(reference, vocabulary)},
+            vocabulary,
+            num_resamples=resamples,
+        )
+        if reference
+        else (),
+        nothing=result.nothing,
+    )
+
+
+def publish(
+    store: Store, store_uri: str, place: ComparisonTable, key: str, comparison: Comparison, tested: Sequence[Tested]
+) -> TabulateResult:
+    """Write the page and the tables to their place and to an MLflow run."""
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with (
+        comparison_run(tracker, store_uri, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
+        tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
+    ):
+        write_files(store, place, _files(place, comparison), Path(folder))
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_metrics(run_id, metrics_of(comparison))
+        tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
+    tracker.finish(run_id)
+    url = tracker.run_url(run_id)
+    result = TabulateResult(
+        report_uri=place.page,
+        table_uri=place.csv,
+        comparison_uri=place.numbers.uri,
+        num_networks=len(comparison.networks),
+        num_failed=len(comparison.failed),
+        verdict=verdict(comparison),
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+    )
+    log.info("%s", result.verdict)
+    return finish(store, place, result)
+
+
+def _files(place: ComparisonTable, comparison: Comparison) -> dict[str, bytes]:
+    schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        place.page: networks_page(comparison).encode(),
+        place.csv: table(comparison),
+        place.numbers.uri: to_json(comparison),
+        place.schema: f"{schema}\n".encode(),
+    }

@@ -1,0 +1,71 @@
+"""Describe the steps that train several networks and compare them in a table.
+
+All are trained on one dataset.
+"""
+
+from pydantic import Field
+
+from tasks.keys import configuration_key
+from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, StoreUri, TrainOptions
+from tasks.pipeline.addresses import ClaimsUri, FolderUri
+from tasks.pipeline.step import OutArguments, Step, StepArguments
+from tasks.store.comparisons import AskedComparison, Configurations
+from tasks.store.derived import configurations_of_claims
+from tasks.store.records.comparison import ConfigureResult, TabulateResult
+from tasks.store.records.training import PlanResult
+from tasks.store.stored import Output
+
+
+class ConfigureArguments(OutArguments, PresetOptions, ComparisonOptions, TrainOptions):
+    """The configurations, and the options that they share."""
+
+
+class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions):
+    """The options of one configuration; `model_name` is part of a run's key."""
+
+    dataset: StoreUri = Field(description="Address of the dataset")
+    weights_result: FolderUri = Field(description="The `--out` address of `weights`")
+    claims: ClaimsUri
+    max_hours: float | None = Field(
+        None, gt=0, description="A training that is expected to take longer does not start; empty: 2 without a GPU, 12 with one"
+    )
+    name: str = Field(description="The configuration, as in its line of the form")
+
+
+def _plan_of_network(arguments: PlanNetworkArguments) -> Output[PlanResult]:
+    configurations = configurations_of_claims(arguments.claims)
+    return configurations.network(configuration_key(arguments.picked(TrainOptions))).plan
+
+
+class TabulateArguments(StepArguments):
+    """The configurations, and the failures that the runner recorded."""
+
+    configured: FolderUri = Field(description="The `configured_uri` of the result of `configure`")
+    failures: str = Field("[]", description='The failed steps, as JSON: `[{"map_index": 1, "step": "train", "reason": "…"}]`')
+
+
+CONFIGURE = Step(
+    name="configure",
+    summary="read the configurations of a comparison of networks",
+    module="compare_networks.configure",
+    arguments=ConfigureArguments,
+    result=ConfigureResult,
+    address=lambda arguments: AskedComparison(arguments.out),
+)
+PLAN_NETWORK = Step(
+    name="plan_network",
+    summary="plan the training of one configuration",
+    module="compare_networks.plan_network",
+    arguments=PlanNetworkArguments,
+    result=PlanResult,
+    address=_plan_of_network,
+    task="plan",
+)
+TABULATE = Step(
+    name="tabulate",
+    summary="put the compared networks into one table",
+    module="compare_networks.tabulate",
+    arguments=TabulateArguments,
+    result=TabulateResult,
+    address=lambda arguments: Configurations(arguments.configured).table,
+)

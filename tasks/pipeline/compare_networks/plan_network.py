@@ -1,0 +1,79 @@
+"""Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
+
+from tasks.data.split.statistics import num_clips
+from tasks.errors import BadConfiguration
+from tasks.judge.gate.gate import deciding_split
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.pipeline._plans import find_dataset, plan_training
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
+from tasks.pipeline.retrain._estimate import estimate, question
+from tasks.store.comparisons import Claims
+from tasks.store.objects import Store
+from tasks.store.records.record import SPLITS
+from tasks.store.records.training import Evaluation, PlanResult, WeightsResult
+from tasks.store.stored import Output
+
+
+def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
+    """Plan the training under the run key of `retrain`, so that neither repeats it.
+
+    Only the fine-tuned network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
+    alone.
+
+    Raises:
+        MissingObject: there is no such dataset.
+        BadConfiguration: the training would take longer than `max_hours`, or another configuration of the comparison has claimed it.
+    """
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(dataset.manifest)
+    weights = store.read(Output(arguments.weights_result, WeightsResult))
+    training = plan_training(arguments.store, dataset.digest, arguments.picked(TrainOptions), weights, arguments.model_name)
+    evaluate = arguments.picked(EvaluateOptions)
+    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
+    expected = estimate(training.train, weights, manifest, None, store)
+    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
+    if not has_begun and (too_long := question(expected, arguments.max_hours)):
+        raise BadConfiguration(f"{too_long} Start again with more max_hours, or with fewer epochs for this network")
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=training.run.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        train=training.train,
+        evaluate=evaluate,
+        gate=GateOptions(),
+        decision_uri=decision.folder_uri,
+        num_champions=0,
+        model_name=arguments.model_name,
+        weights=weights,
+        champion=None,
+        num_train_clips=num_clips(manifest)["train"],
+        evaluations=(
+            Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
+        ),
+        estimate=expected.line,
+    )
+    log.info("%s", expected.line)
+    log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
+    # Later steps read the plan here: another comparison of the same network must not change it.
+    finish(store, decision.plan, plan)
+    finish(store, PLAN_NETWORK.address(arguments), plan)
+    _claim(Claims(arguments.claims).of(training.run_key), arguments.name, store)
+    return plan
+
+
+def _claim(uri: str, name: str, store: Store) -> None:
+    """Claim the training, since two tasks must not train it at once.
+
+    The table shows it once, under all its names.
+    """
+    if store.create_bytes(uri, name.encode()):
+        return
+    other = store.read_bytes(uri).decode()
+    if other != name:
+        raise BadConfiguration(
+            f"configurations: `{name}` is the same training as `{other}`, now that backbone and weights are known; the table shows both as one"
+        )

@@ -1,0 +1,116 @@
+"""Put the compared networks into one table: page, CSV, JSON, and an MLflow run."""
+
+from collections.abc import Sequence
+
+from tasks.errors import BadInput, MissingObject
+from tasks.judge.statistics.scores_file import from_parquet
+from tasks.keys import content_key
+from tasks.pipeline._failures import Failure, parse_failures
+from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.comparisons import Claims, Configurations, Configured
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
+from tasks.store.records.record import now_utc
+from tasks.store.runs import Run, Scores
+from tasks.tracking import Tracker, end_trainings
+
+NO_REASON = "it left no result; the log of its first failed task says why"
+
+
+def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
+    """Write the comparison of the tested networks, and name the failed ones with their reasons.
+
+    Raises:
+        BadInput: every configuration failed.
+    """
+    output = TABULATE.address(arguments)
+    configured = store.read(Configurations(arguments.configured))
+    tested, failed = _gather(store, configured, parse_failures(arguments.failures))
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    end_trainings(tracker, {one.trained.mlflow_run_id for one in tested})
+    if not tested:
+        raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
+    # Equal networks and failures have the same key, so that links to the page stay valid.
+    key = content_key(
+        {
+            "results": [one.plan.evaluations[0].out for one in tested],
+            "names": [one.name for one in configured.configurations],
+            "failed": [one.model_dump() for one in failed],
+        }
+    )
+    place = Layout(arguments.store).comparison_table(tested[0].plan.dataset_digest, key)
+    if earlier := finished(store, place):
+        log.info("%s", earlier.verdict)
+        return finish(store, output, earlier)
+    comparison = _comparison(store, configured, tested, failed)
+    result = publish(store, arguments.store, place, key, comparison, tested)
+    return finish(store, output, result)
+
+
+def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failure]) -> tuple[list[Tested], list[FailedConfiguration]]:
+    why = {failure.map_index: failure for failure in reversed(failures)}
+    tested: dict[str, Tested] = {}
+    failed = []
+    for index, configuration in enumerate(configured.configurations):
+        told = why.get(index)
+        missing = FailedConfiguration(name=configuration.name, step=told.step if told else None, reason=told.reason if told else NO_REASON)
+        if told and not _is_anothers(store, configuration):
+            failed.append(missing)
+            continue
+        try:
+            one = _tested(store, configuration)
+        except MissingObject:
+            failed.append(missing)
+        except BadInput as error:
+            failed.append(FailedConfiguration(name=configuration.name, step=None, reason=str(error)))
+        else:
+            first = tested.setdefault(one.plan.run_key, one)
+            if first is not one:
+                first.others.append(one.name)
+    return list(tested.values()), failed
+
+
+def _tested(store: Store, configuration: Configuration) -> Tested:
+    plan = store.read(Configured(configuration.out).plan)
+    (evaluation,) = plan.evaluations
+    result = store.read(Scores(evaluation.out))
+    scored = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+    return Tested(configuration.name, plan, store.read(Run(plan.run_uri).train), result, scored)
+
+
+def _is_anothers(store: Store, configuration: Configuration) -> bool:
+    """Check whether it failed because another configuration has its training.
+
+    The table shows the training under whichever of the two names comes first.
+    """
+    try:
+        plan = store.read(Configured(configuration.out).plan)
+        return store.read_bytes(Claims(configuration.claims).of(plan.run_key)).decode() != configuration.name
+    except (MissingObject, BadInput):
+        return False
+
+
+def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Tested], failed: Sequence[FailedConfiguration]) -> Comparison:
+    first = tested[0]
+    manifest = store.read(Dataset(first.plan.dataset_uri).manifest)
+    reference = first if first.name == configured.configurations[0].name else None
+    return Comparison(
+        created=now_utc(),
+        dataset_uri=first.plan.dataset_uri,
+        dataset_digest=first.plan.dataset_digest,
+        split=first.result.split,
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=first.result.targets,
+        train=first.plan.train,
+        evaluate=first.plan.evaluate,
+        reference=reference.name if reference else None,
+        networks=tuple(
+            compared(one, reference.scored if reference and one is not reference else None, manifest.vocabulary) for one in tested
+        ),
+        failed=tuple(failed),
+    )

@@ -1,0 +1,262 @@
+"""Compare two trained networks on labelled clips that neither was trained on."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.labels.video_names import named_clips
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.judge.statistics.answers import answers_of
+from tasks.judge.statistics.confusion import confusions
+from tasks.judge.statistics.latency import peak_memory_bytes
+from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.paired import differing
+from tasks.keys import content_key
+from tasks.learn.gpus import keep_to_one_gpu
+from tasks.learn.memory import keep_freed_memory
+from tasks.learn.sound.describe import describer
+from tasks.options import EvaluateOptions, GateOptions, Weights
+from tasks.pipeline._plans import compared_plans_of, find_dataset, plans_of
+from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._trained import Trained, find_trained
+from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
+from tasks.pipeline.retrain._one_engine import Choice, common_choice
+from tasks.pipeline.retrain._ready import Ready, make_ready
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.comparison import Comparison, TabulateResult
+from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
+from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.record import now_utc
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Decision, Run, run_holding
+from tasks.wording import count
+
+MIN_LEFT = 2
+"""Fewest clips, and fewest source videos, to compare on."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A trained network, its plan, and the clips of its training.
+
+    Clips that chose among its epochs count as such.
+    """
+
+    found: Trained
+    plan: PlanResult
+    clips: tuple[DatasetClip, ...]
+
+
+def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
+    """Score both networks on the clips that are left, and write the comparison.
+
+    It registers and decides nothing.
+
+    Raises:
+        BadConfiguration: both are one network.
+        BadInput: there is no such network, its training clips are not known, or too few clips are left.
+        NothingToDo: there is no dataset yet, or too few clips are left and a report compares both.
+    """
+    output = COMPARE_VERSIONS.address(arguments)
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    manifest = store.read(dataset.manifest)
+    versions = [_version(option, getattr(arguments, option), arguments.store, store) for option in ("first", "second")]
+    shas = [one.found.checkpoint_sha256 for one in versions]
+    if shas[0] == shas[1]:
+        raise BadConfiguration(f"first and second are one network, {versions[0].found.label}; name another version")
+    clips, selection = _left(arguments.split, manifest, versions, store)
+    evaluate = arguments.picked(EvaluateOptions)
+    # An alias moves, and so does the latest dataset; equal clips and networks have the same key, so that links to the page stay valid.
+    key = content_key(
+        {
+            "networks": shas,
+            "clips": [clip.uid for clip in clips],
+            "evaluate": evaluate.model_dump(mode="json"),
+            "split": arguments.split,
+            "code": load(MachineSettings).code_version,
+        }
+    )
+    place = Layout(arguments.store).comparison_table(dataset.digest, key)
+    if earlier := finished(store, place):
+        log.info("%s", earlier.verdict)
+        return finish(store, output, earlier)
+    tested = _score(versions, clips, manifest.vocabulary, evaluate, store)
+    comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
+    return finish(store, output, publish(store, arguments.store, place, key, comparison, tested))
+
+
+def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
+    """Select the clips whose films and source videos were not trained on.
+
+    A source video may have had another name at the training: all films of its name today are left out with one of them.
+    """
+    seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
+    sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}
+    return tuple(clip for clip in clips if clip.source not in sources)
+
+
+def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: Store) -> tuple[tuple[DatasetClip, ...], str]:
+    """Select the clips to score, and say how many there are and why.
+
+    Raises:
+        BadInput: too few clips with an action, or too few source videos, are left.
+        NothingToDo: likewise, but a report of a training compares both.
+    """
+    labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
+    left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
+    clips = tuple(clip for clip in left if split in ("all", clip.split))
+    acting = [clip for clip in clips if clip.has_action]
+    num_sources = len({clip.source for clip in acting})
+    of_split = "of the dataset" if split == "all" else f"of its split {split}"
+    text = (
+        f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {len(labelled) - len(clips):,} are of films that trained one of the two "
+        f"networks or chose among its epochs. They are left out."
+    )
+    if min(len(acting), num_sources) < MIN_LEFT:
+        few = (
+            f"{text} {count(len(acting), 'clip')} with an action, of {count(num_sources, 'source video')}, {'is' if len(acting) == 1 else 'are'} left, "
+            f"and a comparison takes {MIN_LEFT} of each"
+        )
+        if url := _reported(versions, store):
+            raise NothingToDo(f"{few}; the report of retrain compares both on the clips that decided: {url}")
+        raise BadInput(f"{few}; label clips of films that neither was trained on, and run build_dataset")
+    return clips, text
+
+
+def _reported(versions: Sequence[Version], store: Store) -> str | None:
+    """Find the report of a training that was compared with the other network."""
+    for ours, theirs in permutations(versions):
+        report = Decision(ours.plan.decision_uri).report
+        opponents = [other.checkpoint_sha256 for other in (ours.plan.champion, ours.plan.previous) if other]
+        if theirs.found.checkpoint_sha256 in opponents and store.exists(report.uri):
+            return store.read(report).report_url
+    return None
+
+
+def _caution(result: EvaluateResult) -> str:
+    """Warn of fewer clips than a gate decides on; empty if there are enough."""
+    enough = GateOptions()
+    if result.num_clips >= enough.min_gate_clips and result.num_sources >= enough.min_gate_sources:
+        return ""
+    few = f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"
+    return f"{few} are few: only a large difference can be told from chance."
+
+
+def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
+    found = find_trained(option, name, store_uri, store)
+    own = Layout(store_uri).run(found.run_key)
+    try:
+        return Version(found, _plan_of(own, store), tuple(_trained_on(own, store)))
+    except BadInput as error:
+        raise BadInput(f"{option}: the clips that {found.label} was trained on are not known: {error}") from None
+
+
+def _plan_of(run: Run, store: Store) -> PlanResult:
+    if plans := plans_of(run, store) or compared_plans_of(run, store):
+        return plans[0]
+    raise BadInput(f"{run.folder_uri} has no plan")
+
+
+def _trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
+    """Yield the clips of the training, and of the trainings before it.
+
+    Those are of networks that it fuses or started from.
+    """
+    plan = _plan_of(run, store)
+    yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
+    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
+    if plan.weights.weights is Weights.TRAINED and not before:
+        before = [run_holding(plan.weights.uri)]
+    for earlier in before:
+        if earlier:
+            yield from _trained_on(earlier, store)
+
+
+def _score(
+    versions: Sequence[Version], clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
+) -> list[Tested]:
+    """Score both networks by one engine."""
+    keep_to_one_gpu()
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
+
+        def made_ready(version: Version, choice: Choice) -> Ready:
+            return make_ready(
+                (version.found.checkpoint_uri, version.found.checkpoint_sha256),
+                choice,
+                evaluate,
+                clips,
+                [clip for clip in version.clips if clip.split == "train"],
+                num_clips=len(clips),
+                shares_features=version.plan.train.trainable == "heads",
+                store=store,
+                folder=Path(name),
+            )
+
+        ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
+        used = [(version.found.label, one.engine) for version, one in zip(versions, ready, strict=True) if one.engine.has_backbone]
+        if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
+            for one in ready:
+                one.close()
+            ready = [made_ready(version, common_choice(used)) for version in versions]
+        return [_tested(version, one, clips, vocabulary, evaluate, store) for version, one in zip(versions, ready, strict=True)]
+
+
+def _tested(
+    version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
+) -> Tested:
+    with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+        scored, timings = ready.score_all(clips, ahead, vocabulary)
+    ready.close()
+    result = ready.summary(
+        scored,
+        timings,
+        vocabulary,
+        model="fine-tuned",
+        split="test",
+        crops=evaluate.crops,
+        predictions_uri="",
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+    plan = version.plan.model_copy(update={"evaluate": evaluate})
+    return Tested(version.found.label, plan, store.read(Run(plan.run_uri).train), result, scored)
+
+
+def _comparison(
+    dataset: Dataset,
+    manifest: Manifest,
+    clips: Sequence[DatasetClip],
+    selection: str,
+    tested: Sequence[Tested],
+    evaluate: EvaluateOptions,
+) -> Comparison:
+    first, second = tested
+    vocabulary = manifest.vocabulary
+    theirs, ours = (with_actions(one.scored, vocabulary) for one in tested)
+    decisive = vocabulary.targets[-1]
+    comparison = Comparison(
+        created=now_utc(),
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        split="unseen",
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=vocabulary.targets,
+        train=first.plan.train,
+        evaluate=evaluate,
+        reference=first.name,
+        networks=(compared(first, None, vocabulary), compared(second, first.scored, vocabulary)),
+        failed=(),
+        selection=selection,
+        caution=_caution(first.result),
+        confusions=confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
+        differing=differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
+        airflow_run=load(MachineSettings).airflow_url or "",
+    )
+    return comparison.model_copy(update={"clips": named_clips(clips, comparison.named_uids)})

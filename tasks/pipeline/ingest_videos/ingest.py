@@ -1,0 +1,155 @@
+"""Take videos and annotation files into the store; know videos by content under all names."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.data.clips.annotation_files import keep_annotations
+from tasks.data.clips.clips import find_cut
+from tasks.data.clips.cutting import batch_size
+from tasks.data.clips.intake import NUM_THREADS, Taker
+from tasks.data.clips.label_inputs import annotation_objects, inputs_digest, probe_objects
+from tasks.data.clips.label_log import count_entries, read_log
+from tasks.data.clips.labelled_clips import given_labels
+from tasks.data.clips.labelled_intervals import intervals_to_cut, num_uncut
+from tasks.data.clips.offers import offers
+from tasks.data.labels.new_labels import num_new_labels
+from tasks.errors import BadInput, MissingObject, NothingToDo
+from tasks.keys import recipe_of
+from tasks.options import IngestOptions, SegmentOptions
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.record import SetAside
+from tasks.store.records.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, TakenFiles, VideoRecord
+from tasks.wording import plain_count
+
+
+def run(arguments: IngestArguments, store: Store) -> IngestResult:
+    """Ingest the files on offer; set unusable ones aside with their reasons.
+
+    Raises:
+        BadInput: nothing on offer can be used, or a source does not exist.
+        NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
+    """
+    store.ensure_bucket(arguments.store)
+    found = list(offers(arguments.sources, arguments.store, store))
+    videos, tables = [o for o in found if not o.is_annotation], [o for o in found if o.is_annotation]
+    earlier = _earlier_inventory(arguments, store)
+    known = {(file.name, file.etag): file for file in earlier.files if file.etag}
+    taker = Taker(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
+    seen_tables = keep_annotations(store, arguments.store, taker, tables, known)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        seen = list(pool.map(lambda offer: known.get((offer.name, offer.etag)) or taker.take_video(offer), videos))
+    inventory = Inventory(files=(*seen, *seen_tables))
+    names = {file.video: file.name for file in reversed(seen) if file.video}
+    num_annotations = len(annotation_objects(store, arguments.store))
+    for bad in inventory.set_aside:
+        log.warning("set aside: %s: %s", bad.name, bad.reason)
+    taken = TakenFiles(num_files=len(videos), num_videos=len(names), num_unusable=sum(file.video is None for file in seen))
+    log.info("%s; annotation files: %d; set aside in all: %d", taken.in_words, num_annotations, len(inventory.set_aside))
+    if arguments.sources:
+        _refuse_if_useless(arguments.sources, inventory)
+    elif reason := _reason_to_stop(arguments, store, names, inventory, known):
+        # The next scheduled run must not fetch the bad files again.
+        if inventory != earlier:
+            store.write(INGEST.address(arguments).inventory, inventory)
+        raise NothingToDo(reason)
+    result = IngestResult(
+        **taken.model_dump(),
+        num_annotations=num_annotations,
+        num_set_aside=len(inventory.set_aside),
+        first_set_aside=inventory.set_aside[:NUM_FIRST],
+        batches=_write_batches(arguments, store, names),
+    )
+    store.write(INGEST.address(arguments).inventory, inventory)
+    return finish(store, INGEST.address(arguments), result)
+
+
+def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
+    try:
+        return store.read(INGEST.address(arguments).inventory)
+    except MissingObject:
+        return Inventory(files=())
+
+
+def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
+    if len(inventory.set_aside) == len(inventory.files):
+        raise BadInput(f"no usable video in {', '.join(sources)}: {_first_reasons(inventory.set_aside) or 'the folder is empty'}")
+
+
+def _reason_to_stop(
+    arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
+) -> str | None:
+    """Explain why a scheduled ingest has nothing new for later steps; None if it has."""
+    annotated = any(annotation_objects(store, arguments.store)) or bool(count_entries(store, arguments.store))
+    waiting = annotated and not any(probe_objects(store, arguments.store))
+    if not names and (waiting or not annotated):
+        return _why_nothing(arguments.store, waiting, inventory.set_aside)
+    if any(file.reason and (file.name, file.etag) not in known for file in inventory.files):
+        return None
+    return _reason_if_unchanged(arguments, store, list(names))
+
+
+def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
+    inbox = Layout(store_uri).inbox.folder_uri
+    reasons = [f"nothing in {inbox} can be used: {_first_reasons(set_aside)}"] if set_aside else []
+    if waiting:
+        reasons.insert(0, "annotation files wait for videos")
+    return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
+
+
+def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> str | None:
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
+    labels = Layout(arguments.store).labels(recipe)
+    if not store.exists(labels.uri):
+        return None
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        all_cut = all(pool.map(lambda video: all(find_cut(store, arguments.store, video, part) for part in segment.parts), videos))
+    gathered = store.read(labels)
+    if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
+        return None
+    has_more = count_entries(store, arguments.store) > gathered.num_statements
+    num_new = num_new_labels(read_log(store, arguments.store), gathered.num_statements) if has_more else 0
+    if num_new >= arguments.min_new_labels or (not has_more and _has_uncut(arguments, store, videos)):
+        return None
+    by_hand = f"; {plain_count(num_new, 'new label')} of the page, a build starts at {arguments.min_new_labels}" if num_new else ""
+    return f"no new video and no new annotation since labels were last gathered{by_hand}"
+
+
+def _has_uncut(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> bool:
+    """Check whether intervals changed that labels were gathered from, but no clip was cut around."""
+    segment = arguments.picked(SegmentOptions)
+    if segment.cut == "grid":
+        return False
+
+    def read(video: str) -> tuple[VideoRecord, list[ClipsFile]]:
+        found = (find_cut(store, arguments.store, video, part) for part in segment.parts)
+        return store.read(Layout(arguments.store).video(video).probe), [file for file in found if file]
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return num_uncut(store, arguments.store, given_labels(store, arguments.store), segment, pool.map(read, videos)) > 0
+
+
+def _write_batches(arguments: IngestArguments, store: Store, names: Mapping[str, str]) -> tuple[BatchRef, ...]:
+    videos = sorted(names, key=lambda video: (names[video], video))
+    size = batch_size(len(videos))
+    segment = arguments.picked(SegmentOptions)
+    recipe = recipe_of(segment)
+    is_grid, where = segment.cut == "grid", arguments.store
+    intervals = {} if is_grid else intervals_to_cut(store, where, given_labels(store, where), names.keys())
+    ingest, batches = INGEST.address(arguments), []
+    for number, start in enumerate(range(0, len(videos), size)):
+        batch = videos[start : start + size]
+        store.write(
+            ingest.batch(number), Batch(videos=tuple(batch), intervals={video: intervals[video] for video in batch if video in intervals})
+        )
+        name = names[batch[0]] if len(batch) == 1 else f"{names[batch[0]]} and {len(batch) - 1} more"
+        batches.append(BatchRef(uri=ingest.batch(number).uri, name=name, out=ingest.segment(recipe, number).folder_uri))
+    return tuple(batches)
+
+
+def _first_reasons(set_aside: Sequence[SetAside]) -> str:
+    return "; ".join(f"{bad.name}: {bad.reason}" for bad in set_aside[:3])

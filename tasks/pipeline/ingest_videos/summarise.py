@@ -1,0 +1,49 @@
+"""Sum up an ingest for people and for the event that starts the next DAG."""
+
+from tasks.data.clips.label_inputs import inputs_digest
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.ingest_videos.contract import SUMMARISE, SummariseArguments
+from tasks.store.layout import Ingest
+from tasks.store.objects import Store
+from tasks.store.records.video import NUM_FIRST, SegmentResult, SetAsideFile, SummaryResult
+from tasks.store.stored import Output
+
+
+def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
+    """Count files, videos and clips, and name everything that was set aside."""
+    place = Ingest(arguments.ingest)
+    ingest, inventory = store.read(place), store.read(place.inventory)
+    segments = [store.read(Output(batch.out, SegmentResult)) for batch in ingest.batches]
+    found = SetAsideFile(
+        set_aside=(*inventory.set_aside, *(bad for s in segments for bad in s.set_aside)),
+        warnings=tuple(warning for s in segments for warning in s.warnings),
+    )
+    summary = SUMMARISE.address(arguments)
+    store.write(summary.set_aside, found)
+    recipe = recipe_of(arguments.picked(SegmentOptions))
+    result = SummaryResult(
+        num_files=ingest.num_files,
+        num_videos=ingest.num_videos,
+        num_unusable=ingest.num_unusable,
+        num_clips=sum(s.num_clips for s in segments),
+        num_set_aside=len(found.set_aside),
+        num_warnings=len(found.warnings),
+        first_set_aside=found.set_aside[:NUM_FIRST],
+        first_warnings=found.warnings[:NUM_FIRST],
+        set_aside_uri=summary.set_aside.uri,
+        recipe=recipe,
+        inputs_digest=inputs_digest(store, arguments.store, recipe),
+    )
+    log.info(
+        "%s; %d clips; set aside, annotation files and videos that could not be cut included: %d",
+        result.in_words,
+        result.num_clips,
+        result.num_set_aside,
+    )
+    for bad in found.set_aside:
+        log.warning("set aside: %s: %s", bad.name, bad.reason)
+    for warning in found.warnings:
+        log.warning("%s: %s", warning.name, warning.reason)
+    return finish(store, summary, result)

@@ -1,0 +1,59 @@
+"""Describe the commands that bring labels from other tools and hand them to other tools."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.options import Options, StoreUri
+from tasks.pipeline.step import Command
+from tasks.store.records.label_files import LabelsExportResult, LabelsImportResult
+
+LabelFormat = Literal["label-studio", "cvat", "elan", "fiftyone", "epic", "activitynet", "csv"]
+
+
+class LabelsImportArguments(Options):
+    """The files to take in."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+    files: list[Path] = Field(default_factory=list, description="Annotation files, of Retake or of another tool")
+    frame_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        title="Frame rate",
+        description="Of Label Studio's project, for JSON whose tasks have no `fps`; empty takes 24, as Label Studio does",
+    )
+
+
+class LabelsExportArguments(Options):
+    """The format, and what to write."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+    format: LabelFormat = Field(title="Format", description="Of the file")
+    out: Path | None = Field(
+        None, title="File", description="To write; empty takes `labels` with the format's extension in the current folder"
+    )
+    prediction: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{16}$",
+        title="Prediction",
+        description="Key of the prediction whose answers become pre-annotations of Label Studio; empty takes the latest, if there is one",
+    )
+
+
+IMPORT = Command(
+    name="labels import",
+    summary="take in annotation files of other tools, and say how each is read",
+    module="labels.import_labels",
+    arguments=LabelsImportArguments,
+    result=LabelsImportResult,
+    positional={"files": "FILE"},
+)
+EXPORT = Command(
+    name="labels export",
+    summary="write all labels up to now for another tool",
+    module="labels.export_labels",
+    arguments=LabelsExportArguments,
+    result=LabelsExportResult,
+)

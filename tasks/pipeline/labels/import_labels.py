@@ -1,0 +1,106 @@
+"""Take in annotation files at a shell: `python -m tasks labels import FILE…`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.data.clips.annotation_files import kept_name, write_latest
+from tasks.data.clips.intake import read_chunks
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, annotation_file, annotation_objects, epic_list_objects, probe_objects
+from tasks.data.clips.own_classes import own_classes
+from tasks.data.labels.checked_files import CheckedFile, LastClips, check_files
+from tasks.data.labels.formats.label_studio import with_frame_rate
+from tasks.data.labels.rows import AnnotationFile
+from tasks.errors import BadConfiguration, BadInput, BadLabels
+from tasks.pipeline._labelling import latest_labels
+from tasks.pipeline._step import log
+from tasks.pipeline.labels.contract import LabelsImportArguments
+from tasks.settings import RunnerSettings, load
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import LabelsFile
+from tasks.store.records.label_files import NUM_FIRST, ImportedFile, LabelsImportResult
+from tasks.store.records.video import VideoRecord
+from tasks.store.uri import check_key
+from tasks.wording import plain_count, quoted, some
+
+
+def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
+    """Put the files under `annotations/`, and say how each was read. The next run of `label` uses them.
+
+    Raises:
+        BadConfiguration: no file was named, or a frame rate for a file that has none.
+        BadInput: none of the files can be read.
+    """
+    if not arguments.files:
+        raise BadConfiguration("labels import: name one or more annotation files")
+    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    files = [_read(path.expanduser(), arguments.frame_rate) for path in arguments.files]
+    store.ensure_bucket(where)
+    checked = _checked(files, store, where)
+    readable = [file for file, found in zip(files, checked, strict=True) if found.layout]
+    wanted = {kept_name(file.name, file.content): file.content for file in readable}
+    for name in wanted:
+        check_key(Layout(where).annotations.file(name))
+    for found in checked:
+        _tell(found)
+    if not wanted:
+        raise BadInput(f"no file can be read: {'; '.join(f'{one.name} {one.problems[0].reason}' for one in checked)}")
+    write_latest(store, where, wanted)
+    return LabelsImportResult(files=tuple(_result(file, found, where) for file, found in zip(files, checked, strict=True)))
+
+
+def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
+    too_large = f"{path} is larger than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
+    try:
+        content = b"".join(read_chunks(path, max_bytes=MAX_ANNOTATION_BYTES, too_large=too_large))
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}; name an annotation file") from None
+    if frame_rate is not None:
+        try:
+            content = with_frame_rate(content, frame_rate)
+        except BadLabels as error:
+            raise BadConfiguration(f"--frame-rate: {path} {error}") from None
+    return AnnotationFile(path.name, content)
+
+
+def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[CheckedFile]:
+    """Read the files after those that the store has, which may say what words mean."""
+    others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
+    videos = [store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)]
+    return check_files(files, others, videos, own_classes(store, where), _last(store, where))
+
+
+def _last(store: Store, where: str) -> LastClips | None:
+    uri = latest_labels(store, where)
+    labels = store.read(uri, LabelsFile) if uri else None
+    return LastClips([one.clip for one in labels.clips], labels.options.min_overlap) if labels else None
+
+
+def _tell(found: CheckedFile) -> None:
+    if not found.layout:
+        log.warning("%s: not taken in: %s", found.name, found.problems[0].reason)
+        return
+    log.info("%s: read as %s: %s", found.name, found.layout, plain_count(found.num_labels, "label"))
+    if found.without_video:
+        names = some([quoted(name) for name in found.without_video])
+        log.warning("%s: no video in the store for %s: %s", found.name, plain_count(sum(found.without_video.values()), "label"), names)
+    for remark in found.remarks:
+        log.warning("%s: %s", found.name, remark)
+    for problem in found.problems[:NUM_FIRST]:
+        log.warning("refused: %s: %s", problem.place, problem.reason)
+    if found.num_refused > NUM_FIRST:
+        log.warning("%s: and %s more like these", found.name, found.num_refused - NUM_FIRST)
+
+
+def _result(file: AnnotationFile, found: CheckedFile, where: str) -> ImportedFile:
+    return ImportedFile(
+        name=found.name,
+        layout=found.layout,
+        uri=Layout(where).annotations.file(kept_name(file.name, file.content)) if found.layout else None,
+        num_labels=found.num_labels,
+        num_without_video=sum(found.without_video.values()),
+        first_without_video=tuple(found.without_video)[:NUM_FIRST],
+        num_refused=found.num_refused,
+        first_refused=found.problems[:NUM_FIRST],
+        remarks=found.remarks,
+    )

@@ -1,0 +1,162 @@
+"""Find the networks that predict, with their checkpoints, temperatures, classes and datasets."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tasks.data.labels.vocabulary import NOUNS, VERBS
+from tasks.errors import BadInput, MissingObject
+from tasks.judge.statistics.scores_file import from_parquet
+from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
+from tasks.pipeline._step import log
+from tasks.predict.names import Names
+from tasks.predict.temperatures import Served, not_calibrated, served
+from tasks.predict.thresholds import NO_THRESHOLD, Threshold, fit_threshold, without_threshold
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
+from tasks.store.records.record import ModelRole
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Scores
+from tasks.tracking import Registry
+
+Fitted = tuple[Served, Threshold]
+Pairs = tuple[tuple[int, int], ...]
+SHIPPED = Vocabulary(
+    verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network and the plans of its training in the store, the latest first."""
+
+    predictor: Predictor
+    run_uri: str | None
+    plans: tuple[PlanResult, ...]
+
+
+def registered(
+    reference: str,
+    store_uri: str,
+    crops: int,
+    store: Store,
+    registry: Registry,
+    precision: float | None = None,
+    *,
+    known_pairs: bool = False,
+) -> Found:
+    """Find a registered network, with temperatures fitted at this number of crops.
+
+    Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
+    is fitted too. With `known_pairs`, it answers the actions of its training clips alone.
+
+    Raises:
+        BadInput: there is no such version, or its checkpoint is gone.
+    """
+    name, version = registry.referred(reference)
+    label = f"{name} version {version.version}"
+    if not store.exists(version.checkpoint_uri):
+        raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")
+    run = run_of(version, store_uri)
+    plans = plans_of(run, store)
+    network = plans[0].weights.network if plans else "a network whose training this store does not have"
+    dataset = Dataset(plans[0].dataset_uri).manifest if plans else None
+    actions = store.read(dataset).train_actions if known_pairs and dataset and store.exists(dataset.uri) else ()
+    measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
+    predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
+    marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})
+    return Found(marked, run.folder_uri if plans else None, plans)
+
+
+def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
+    """Find the network that the model's training started from, with temperatures and threshold as of `registered`.
+
+    Raises:
+        BadInput: it was never fetched, or is gone from the store.
+    """
+    if not model.plans:
+        raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
+    weights = model.plans[0].weights
+    if not store.exists(weights.uri):
+        raise BadInput(
+            f"the baseline of {model.predictor.label} ({weights.description}) was never fetched, or is gone: {weights.uri} is not in the "
+            "store; the step weights fetches it"
+        )
+    known = fitted(model.plans, "baseline", crops, store, precision)
+    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
+
+
+def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
+    """Name the classes by the training datasets, else by the shipped names.
+
+    If the model was trained on verbs alone, only verbs are shown, whatever it is compared with.
+    """
+    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
+    return names.of_verbs() if "model" in verb_alone else names
+
+
+def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
+    """Read the manifests of the plan's datasets."""
+    return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
+
+
+def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
+    """List the model's training clips; empty if its dataset is unknown or gone."""
+    if plan.model_dataset_uri is None:
+        return []
+    return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
+
+
+def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:
+    served, threshold = known
+    return Predictor(
+        label=label,
+        description=description,
+        checkpoint_uri=uri,
+        checkpoint_sha256=sha256,
+        flows=flows_of(plans[0]) if plans else (),
+        sounds=sounds_of(plans[0]) if plans else (),
+        verb_temperature=served.verb,
+        noun_temperature=served.noun,
+        is_calibrated=served.is_calibrated,
+        calibration=served.words,
+        calibration_crops=served.crops,
+        interval_threshold=threshold.probability,
+        reports_intervals=threshold.reports,
+        interval_words=threshold.words,
+    )
+
+
+def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
+    """Fit temperatures, and with `precision` a threshold, on the latest val scores, at this number of crops if possible.
+
+    Otherwise the latest scores at another number are taken, and the number is named.
+    """
+    found = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
+    unreadable: list[str] = []
+    for plan, out in sorted(found, key=lambda one: one[0].evaluate.crops != crops):
+        try:
+            result = store.read(Scores(out))
+            val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)
+        except MissingObject:
+            continue
+        except BadInput as error:
+            log.warning("%s", error)
+            unreadable.append(str(error))
+            continue
+        temperatures = served(val, result.crops, result.engine.label, result.targets)
+        if precision is None:
+            return temperatures, NO_THRESHOLD
+        nothing = _nothing_verb(plan, store)
+        return temperatures, fit_threshold(
+            val, temperatures, precision, result.targets, crops=result.crops, nothing_verb=nothing, pairs=pairs
+        )
+    reason = unreadable[0] if unreadable else "no answers on val clips are in the store"
+    return not_calibrated(reason), NO_THRESHOLD if precision is None else without_threshold(reason)
+
+
+def _nothing_verb(plan: PlanResult, store: Store) -> int | None:
+    """Find the id of the verb `nothing` in a training's dataset; None if no label says it, or the dataset is gone."""
+    manifest = Dataset(plan.dataset_uri).manifest
+    return store.read(manifest).vocabulary.nothing_verb if store.exists(manifest.uri) else None

@@ -1,0 +1,133 @@
+"""Make the networks of a prediction ready to score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.clips.clip_properties import StoredClip
+from tasks.data.clips.frame_cache import cache_test_frames
+from tasks.errors import BadInput, BadVideo
+from tasks.judge.statistics.scoring import Logits, one_hot_logits
+from tasks.learn.consensus import Logits as ModelLogits
+from tasks.learn.crops import NumCrops
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
+from tasks.learn.engines.parity import trained_classes
+from tasks.learn.engines.scorer import Scorer, make_scorer
+from tasks.learn.hardware import choose_device
+from tasks.learn.snippets import read_tested
+from tasks.learn.sound.describe import describer
+from tasks.learn.spec import NetworkSpec
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._step import log
+from tasks.settings import MachineSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip
+from tasks.store.records.evaluation import EngineUsed
+from tasks.store.records.prediction import Predictor
+
+MAX_TRIED_CLIPS = 32
+"""Maximum clips tried to replace those that do not decode."""
+
+Frames = NDArray[np.uint8]
+
+
+class NothingToCheck(BadVideo):
+    """No clip decodes that an engine could be checked on."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One checkpoint on its engine; it takes snippets of each of `specs`.
+
+    `given_noun` holds the noun logits (n,) of every clip if the network was trained on verbs alone: "no object" with certainty; else None.
+    """
+
+    scorer: Scorer
+    specs: tuple[NetworkSpec, ...]
+    used: EngineUsed
+    given_noun: Logits | None
+
+    def named(self, logits: ModelLogits) -> tuple[Logits, Logits]:
+        """Convert logits to arrays, verb (v,) and noun (n,), the noun replaced where it is given."""
+        return logits.verb.numpy(), logits.noun.numpy() if self.given_noun is None else self.given_noun
+
+
+def make_ready(
+    predictor: Predictor,
+    clips: Sequence[StoredClip],
+    trained_on: Sequence[DatasetClip],
+    *,
+    wanted: Wanted,
+    num_crops: NumCrops,
+    store: Store,
+    folder: Path,
+    frames: Path,
+) -> Ready:
+    """Fetch a network and choose its engine.
+
+    The engine is checked on clips that decode; if none does, it is PyTorch.
+
+    Args:
+        predictor: describes the network.
+        clips: to score.
+        trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
+        wanted: the engine, or "auto".
+        num_crops: 10 or 1.
+        store: of the checkpoint and the clips.
+        folder: for the checkpoint, until this returns.
+        frames: for the decoded frames of a few clips.
+
+    Raises:
+        MissingObject: the checkpoint is gone.
+        BadCheckpoint: its hash is not the recorded one.
+        BadConfiguration: the engine is not available here, or int8 has no training clip to be calibrated on.
+    """
+    saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
+    specs = tuple(network.spec for network in saved.networks)
+
+    def job(spec: NetworkSpec) -> Job:
+        def checked() -> list[Frames]:
+            if found := _decoded(clips, num_checked(wanted), spec, store, frames):
+                return found
+            raise NothingToCheck("no clip decodes that the engine could be checked on")
+
+        return Job(
+            device=choose_device(load(MachineSettings).device),
+            num_clips=len(clips),
+            num_crops=num_crops,
+            checked=checked,
+            calibration=lambda: _decoded(trained_on, NUM_CALIBRATION_CLIPS, spec, store, frames),
+            trained=trained_classes(trained_on),
+        )
+
+    jobs = [job(spec) for spec in specs]
+    try:
+        scorer, used = make_scorer(saved, wanted, jobs)
+    except NothingToCheck as error:
+        log.warning("scoring by PyTorch: %s", error)
+        scorer, used = make_scorer(saved, "pytorch", jobs)
+        used = used.model_copy(update={"fallback_reason": str(error)})
+    noun = saved.classes.given_noun
+    return Ready(scorer, specs, used, None if noun is None else one_hot_logits(np.array([noun]), len(saved.classes.nouns))[0])
+
+
+def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
+    """Load snippets of evenly spaced clips; replace clips that do not decode."""
+    few = spread(clips, num_clips)
+    try:
+        paths = cache_test_frames(store, few, spec, root, describer)
+        return [read_tested(paths[clip.uid], spec) for clip in few]
+    except BadInput as error:
+        log.warning("looking for other clips to check or calibrate an engine on: %s", error)
+    found: list[Frames] = []
+    for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
+        try:
+            found.append(read_tested(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
+        except BadInput as error:
+            log.warning("not checked or calibrated on: %s", error)
+        if len(found) == num_clips:
+            break
+    return found

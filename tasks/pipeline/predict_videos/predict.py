@@ -1,0 +1,130 @@
+"""Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
+
+import json
+from pathlib import Path
+
+from tasks.errors import BadConfiguration
+from tasks.options import EvaluateOptions, PredictOptions
+from tasks.pipeline._step import log
+from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
+from tasks.pipeline.predict_videos.contract import (
+    PredictArguments,
+    PredictBatchArguments,
+    PredictKnownArguments,
+    PredictPlanArguments,
+    PredictReportArguments,
+)
+from tasks.predict.gathering import file_stem
+from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.store.objects import Store
+from tasks.store.predictions import PredictedBatch, Prediction
+from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
+from tasks.tracking import Reference, Registry
+
+WRITTEN = ".retake-prediction.json"
+"""Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
+
+
+def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
+    """Run all steps of a prediction, or return the earlier report if nothing changed.
+
+    Raises:
+        BadInput: there is no such model, or no video that can be predicted.
+        NothingToDo: no video was named, and every ingested one was trained on.
+    """
+    if arguments.to:
+        _make_folder(arguments.to.expanduser())
+    where = (arguments.store or _store_of(arguments.model)).rstrip("/")
+    options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
+    plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
+    if earlier := predict_plan.finished_report(plan, store):
+        log.info("these videos were predicted by these networks before: %s", earlier.report_url)
+    result = earlier or _carry_out(plan, store)
+    if arguments.to:
+        _copy(plan, arguments.to.expanduser(), store)
+    return result
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder, or refuse it before any work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
+
+
+def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
+    """Copy the report and the previews to a folder.
+
+    They replace those of an earlier prediction, and files of the same names.
+
+    Raises:
+        BadConfiguration: the folder cannot be written to.
+    """
+    report = Prediction(plan.prediction_uri).report
+    places = {found.uri: report.name_of(found.uri) for found in store.list(report.folder_uri) if found.uri != report.uri}
+    for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
+        log.warning("left in the store, because no file here can have its name: %s", uri)
+        del places[uri]
+    for batch in plan.batches:
+        for video in store.read(PredictedBatch(batch.out)).videos:
+            if video.preview_uri:
+                places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
+    try:
+        _remove_earlier(folder)
+        for uri, place in places.items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            store.read_file(uri, folder / place)
+        written = {place: _state(folder / place) for place in sorted(places.values())}
+        (folder / WRITTEN).write_text(json.dumps(written, ensure_ascii=False, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the files of an earlier prediction that nobody changed.
+
+    Nothing else in the folder is touched.
+    """
+    try:
+        written = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        written = None
+    if not isinstance(written, dict):
+        log.warning("%s is not a list of files that a prediction wrote; earlier files stay", folder / WRITTEN)
+        return
+    for place, state in written.items():
+        path = folder / place
+        inside = _leads_into_a_folder(place) and path.parent.resolve() == folder.resolve() / Path(place).parent
+        if inside and path.is_file() and not path.is_symlink() and _state(path) == state:
+            path.unlink()
+
+
+def _state(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _leads_into_a_folder(place: str) -> bool:
+    """Check whether a key, as a path, stays below its folder; `/etc/x` does not."""
+    return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
+
+
+def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
+    prediction = Prediction(plan.prediction_uri)
+    common = {"store": plan.store, "plan": prediction.plan.folder_uri}
+    predict_known.run(PredictKnownArguments(**common), store)
+    for batch in plan.batches:
+        predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
+    return predict_report.run(PredictReportArguments(**common), store)
+
+
+def _store_of(reference: str) -> str:
+    return Registry.from_settings(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri

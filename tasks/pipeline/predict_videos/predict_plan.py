@@ -1,0 +1,299 @@
+"""Plan a prediction: its networks and videos. Store new videos; refuse those trained on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tasks.data.clips.cutting import batch_size
+from tasks.data.clips.intake import Taker
+from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.labelled_clips import label_now
+from tasks.data.clips.labelled_intervals import PredictedVideos, labelled_intervals
+from tasks.data.clips.offers import Offer, offers
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.split.split_file import read_split_csv
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.keys import content_key, cutting_key, recipe_of
+from tasks.learn.windows import window_grid
+from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
+from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.predictions import Prediction
+from tasks.store.records.dataset import LabelledClip, Manifest
+from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.record import SetAside
+from tasks.store.records.video import BatchRef
+from tasks.tracking import Registry
+from tasks.wording import count
+
+NUM_THREADS = 4
+TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Videos to predict, in order of their names, and others left out.
+
+    `trained_on` names those that were trained on. `beside` are the annotation files that came with the videos, if there are intervals to score.
+    """
+
+    taken: tuple[PredictedVideo, ...]
+    trained_on: tuple[str, ...]
+    set_aside: tuple[SetAside, ...]
+    beside: tuple[AnnotationFile, ...]
+
+
+def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
+    """Plan the prediction for all later steps.
+
+    Raises:
+        BadInput: there is no such model, or no video that can be predicted.
+        NothingToDo: these videos were predicted by these networks before; the message leads to the page.
+    """
+    plan = decide(arguments, store)
+    if earlier := finished_report(plan, store):
+        raise NothingToDo(f"these videos were predicted by these networks before: {earlier.report_url}")
+    return finish(store, PLAN.address(arguments), plan)
+
+
+def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
+    """Find the report of an earlier run with the same inputs.
+
+    None if a batch failed in it, which may succeed now.
+    """
+    report = Prediction(plan.prediction_uri).report
+    found = store.read(report) if store.exists(report.uri) else None
+    return None if found is None or found.num_failed_batches else found
+
+
+def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
+    """Make the plan and write it under its own address; errors as of `run`."""
+    store.ensure_bucket(arguments.store)
+    registry = Registry.from_settings(load(MlflowSettings))
+    precision = None if arguments.stride_seconds is None else arguments.interval_precision
+    model = registered(
+        arguments.model, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+    )
+    against, missing = _against(arguments, model, store, registry, precision)
+    dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
+    model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
+    manifests = [store.read(Dataset(uri).manifest) for uri in dataset_uris]
+    # The model's own dataset comes first, if it is known.
+    trained = manifests[0].segment if manifests else SegmentOptions()
+    segment = trained.on_grid
+    if model_dataset_uri is None:
+        missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
+    if arguments.stride_seconds is not None:
+        window_grid(segment, arguments.stride_seconds)
+    latest = labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
+    sources = _sources(manifests, latest)
+    videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
+    labels = _labels(videos.taken, manifests, latest)
+    if arguments.stride_seconds is not None:
+        named = PredictedVideos({one.video: one.name for one in videos.taken}, videos.beside)
+        labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, named)})
+    own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
+    evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
+    for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
+        log.warning("left out: %s", one)
+    for network in (found.predictor for found in (model, against) if found and found.predictor.interval_words):
+        (log.info if network.reports_intervals else log.warning)("intervals of %s: %s", network.label, network.interval_words)
+    inputs = {
+        "videos": [video.model_dump() for video in videos.taken],
+        "sources": own_sources,
+        "trained_on": videos.trained_on,
+        "set_aside": [bad.model_dump() for bad in videos.set_aside],
+        "networks": [found.predictor.model_dump(exclude={"provisional"}) for found in (model, against) if found],
+        "missing": missing,
+        "segment": cutting_key(segment),
+        "evaluate": evaluate.model_dump(mode="json"),
+        "predict": predict.model_dump(mode="json", include={"num_to_label", "preview", *_interval_options(predict)}),
+        "labels": labels.model_dump(mode="json"),
+        "code": load(MachineSettings).code_version,
+    }
+    key = content_key(inputs)
+    prediction = Layout(arguments.store).prediction(key)
+    store.write(prediction.labels, labels)
+    plan = PredictPlanResult(
+        key=key,
+        prediction_uri=prediction.folder_uri,
+        store=arguments.store,
+        segment=segment,
+        evaluate=evaluate,
+        predict=predict,
+        model=model.predictor,
+        against=against.predictor if against else None,
+        missing=missing,
+        run_uri=model.run_uri,
+        model_dataset_uri=model_dataset_uri,
+        dataset_uris=dataset_uris,
+        set_aside=videos.set_aside,
+        num_videos=len(videos.taken),
+        sources=own_sources,
+        trained_on=videos.trained_on,
+        batches=_write_batches(prediction, videos.taken, store),
+    )
+    log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")
+    return finish(store, prediction.plan, plan)
+
+
+def _interval_options(predict: PredictOptions) -> tuple[str, ...]:
+    """List the options of intervals; the precision has no effect without a stride."""
+    return () if predict.stride_seconds is None else ("stride_seconds", "interval_precision")
+
+
+def _against(
+    arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry, precision: float | None
+) -> tuple[Found | None, tuple[str, ...]]:
+    """Find the second network, or explain why the first one continues alone."""
+    if arguments.against == "none":
+        return None, ()
+    try:
+        if arguments.against == "baseline" and model.plans and model.plans[0].weights.is_chance:
+            return None, (f"the baseline of {model.predictor.label}: its heads are untrained, so it would answer by chance",)
+        if arguments.against == "baseline":
+            found = baseline_of(model, arguments.crops, store, precision)
+        else:
+            found = registered(
+                arguments.against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+            )
+    except BadInput as error:
+        return None, (str(error),)
+    if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:
+        raise BadConfiguration(f"against: {arguments.against} is {model.predictor.label} itself; name another version, baseline or none")
+    return found, ()
+
+
+def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
+    """List the networks' training datasets, the model's first; else the store's latest."""
+    uris = [found.plans[0].dataset_uri for found in networks if found.plans]
+    latest = Layout(store_uri).latest_dataset
+    if not uris and store.exists(latest.uri):
+        uris = [store.read(latest).dataset_uri]
+    return tuple(uri for uri in dict.fromkeys(uris) if store.exists(Dataset(uri).manifest.uri))
+
+
+def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Store) -> tuple[str, ...]:
+    """Word the warnings for a model whose training dataset is not in the store."""
+    taken = f"as the clips of {dataset_uris[0]}" if dataset_uris else "by the defaults of ingest_videos"
+    cut = f"the dataset that {label} was trained on is not there to tell how its clips were cut; these videos are cut {taken}"
+    if store.exists(Layout(store_uri).split_file):
+        return (cut,)
+    return (
+        cut,
+        f"whether these videos were trained on could not be checked: {store_uri} has neither the dataset that {label} was trained on nor a "
+        "split file",
+    )
+
+
+def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
+    """List the videos and sources in train, by the networks' datasets and the split file."""
+    found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
+    uri = Layout(store_uri).split_file
+    if store.exists(uri):
+        found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
+    return frozenset(found)
+
+
+def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
+    """Select the videos to predict; leave out unusable ones and those trained on.
+
+    Raises:
+        BadInput: nothing is left.
+        NothingToDo: no video was requested, and every ingested video was trained on.
+    """
+    found, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
+    trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    refused = [] if arguments.allow_trained else trained
+    taken = [video for video in found if video not in refused]
+    if arguments.videos:
+        bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
+        if not taken:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad) or f"{', '.join(arguments.videos)}: no video is there"
+            raise BadInput(f"nothing to predict: {reasons}")
+    elif not taken:
+        raise NothingToDo(
+            f"{arguments.store} has no video that was not trained on; name videos, or allow_trained"
+            if found
+            else "no video was ingested yet"
+        )
+    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad), tuple(beside))
+
+
+def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside], list[AnnotationFile]]:
+    bad: list[SetAside] = []
+    found: list[Offer] = []
+    for source in arguments.videos:
+        try:
+            found += offers([source], arguments.store, store)
+        except BadInput as error:
+            bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
+    taker = Taker(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        seen = list(pool.map(taker.take_video, (offer for offer in found if not offer.is_annotation)))
+    beside: list[AnnotationFile] = []
+    # Without a stride there is nothing to score against them, and a prediction labels nothing.
+    for offer in found if arguments.stride_seconds is not None else ():
+        if offer.is_annotation:
+            contents: list[bytes] = []
+            seen.append(taker.take_annotation(offer, contents.append))
+            beside += [AnnotationFile(offer.name, content) for content in contents]
+    bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
+    names = {file.video: file.name for file in reversed(seen) if file.video}
+    return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad, beside
+
+
+def _ingested(store_uri: str, store: Store) -> list[PredictedVideo]:
+    return _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in video_records(store, store_uri))
+
+
+def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
+    return sorted(videos, key=lambda video: (video.name, video.video))
+
+
+def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
+    """Label all clips anew, by the options of the last build; nothing is written."""
+    clips = Layout(store_uri).labels(recipe_of(segment)).clips
+    built = store.read(clips) if store.exists(clips.uri) else None
+    try:
+        return label_now(store, store_uri, segment, built.options if built else LabelOptions()).labelling.clips
+    except BadInput as error:
+        (log.warning if built else log.info)("labels since the last build are left out: %s", error)
+    return built.clips if built else ()
+
+
+def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
+    """Map each video to its source recording, by the latest labels, else by the datasets.
+
+    The latest labels also know videos without labels.
+    """
+    sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
+    return sources | {one.clip.video: one.source for one in latest}
+
+
+def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
+    """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
+    wanted = {video.video for video in videos}
+    found: dict[str, KnownLabel] = {}
+    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
+        found[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
+    for one in latest:
+        if one.clip.video in wanted and one.clip.around is None and one.verb_class is not None and one.noun_class is not None:
+            found[one.clip.uid] = KnownLabel(uid=one.clip.uid, verb_class=one.verb_class, noun_class=one.noun_class)
+    return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
+
+
+def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:
+    """Write batches of ingest's size: each task must load both networks."""
+    size = batch_size(len(videos))
+    batches = []
+    for number, start in enumerate(range(0, len(videos), size)):
+        batch = videos[start : start + size]
+        store.write(prediction.batch(number), PredictionBatch(videos=tuple(batch)))
+        name = batch[0].name if len(batch) == 1 else f"{batch[0].name} and {len(batch) - 1} more"
+        batches.append(BatchRef(uri=prediction.batch(number).uri, name=name, out=prediction.predicted(number).folder_uri))
+    return tuple(batches)

@@ -1,0 +1,237 @@
+"""Write a prediction's report: tables, WebVTT tracks, one HTML page, and clips to label."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.data.clips.label_inputs import video_records
+from tasks.data.labels.video_names import video_names
+from tasks.errors import BadInput, MissingObject
+from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline.predict_videos._chosen import names_of
+from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
+from tasks.predict.agreement import Tally
+from tasks.predict.confusion import confusion_table
+from tasks.predict.found_intervals import FoundIntervals, find_intervals
+from tasks.predict.gathering import Gathered, gather
+from tasks.predict.interval_files import shown_intervals, shown_labels, write_intervals
+from tasks.predict.names import Names
+from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
+from tasks.predict.to_label import table
+from tasks.predict.when_scores import WhenScores, when_scores
+from tasks.predict.when_scores import table as table_of_when
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.derived import prediction_of_plan
+from tasks.store.objects import Store
+from tasks.store.predictions import PredictedBatch, Prediction
+from tasks.store.records.evaluation import EngineUsed
+from tasks.store.records.prediction import (
+    KnownClipsResult,
+    KnownInterval,
+    PredictBatchResult,
+    PredictionBatch,
+    PredictorRole,
+    PredictPlanResult,
+    PredictReportResult,
+)
+from tasks.store.records.record import SetAside, now_utc
+from tasks.store.records.video import NUM_FIRST
+from tasks.store.stored import Output
+from tasks.tracking import Tracker, prediction_run
+from tasks.wording import count
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Maximum size of the clips and previews in a page. Others are named by their address."""
+
+NUM_PAIRS = 8
+TASK_FAILED = "its task failed; see predict's log"
+
+
+def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
+    """Write the report to the store and into an MLflow run of its own.
+
+    Videos of a batch that left no result are set aside by name.
+
+    Raises:
+        BadInput: no video could be predicted; the message names each with its reason.
+    """
+    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    place = REPORT.address(arguments)
+    batches, failed = _batches(plan, store)
+    num_failed_batches = len(plan.batches) - len(batches)
+    # A report that was made while other batches were missing is made again.
+    if (earlier := finished(store, place)) and earlier.num_failed_batches == num_failed_batches:
+        return earlier
+    known = store.read(prediction_of_plan(arguments.plan).known)
+    videos = [video for batch in batches for video in batch.videos]
+    set_aside = (*plan.set_aside, *(bad for batch in batches for bad in batch.set_aside), *failed)
+    if not videos:
+        raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
+    known_labels = store.read(Prediction(plan.prediction_uri).labels)
+    labels = {label.uid: label for label in known_labels.labels}
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with prediction_run(tracker, plan, len(videos)) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
+        folder = Path(name)
+        url = tracker.run_url(run_id)
+        names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
+        gathered = gather(plan, videos, labels, names, folder, store.read_file)
+        found = find_intervals(plan, videos, names, folder, store.read_file)
+        if plan.predict.stride_seconds is not None:
+            write_intervals(plan, found, names, video_names(video_records(store, plan.store)), folder)
+        when = when_scores(plan, found, known_labels.intervals, names)
+        if when:
+            (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
+        (folder / "to_label.csv").write_bytes(table(gathered.to_label))
+        if any(gathered.tally.named.values()):
+            (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
+        inputs = _page_inputs(plan, gathered, found, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        (folder / "report.html").write_text(page(inputs), encoding="utf-8")
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            store.write_file(place.file(file.relative_to(folder).as_posix()), file)
+        tracker.log_artifacts(run_id, folder)
+        tracker.log_metrics(run_id, _metrics(inputs))
+        tracker.set_tags(run_id, {"mlflow.note.content": _note(inputs, f"{url}/artifacts/report.html")})
+    agreement = inputs.agreements[-1] if inputs.agreements else None
+    result = PredictReportResult(
+        num_videos=len(videos),
+        num_clips=gathered.num_clips,
+        num_set_aside=len(set_aside),
+        first_set_aside=set_aside[:NUM_FIRST],
+        missing=inputs.missing,
+        action_agreement=agreement.share if agreement else None,
+        action_agreement_interval=agreement.interval if agreement else None,
+        num_to_label=len(gathered.to_label),
+        page_uri=place.page,
+        table_uri=place.table,
+        to_label_uri=place.to_label,
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+        num_failed_batches=num_failed_batches,
+        intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
+        num_intervals=None if plan.predict.stride_seconds is None else sum(len(one.reported.get("model", ())) for one in found),
+    )
+    log.info("the page: %s", result.report_url)
+    return finish(store, place, result)
+
+
+def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
+    """Read the results of the batches, and set aside the videos of batches without one."""
+    found, failed = [], []
+    for batch in plan.batches:
+        try:
+            found.append(store.read(PredictedBatch(batch.out)))
+        except MissingObject:
+            failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
+    return found, failed
+
+
+def _page_inputs(
+    plan: PredictPlanResult,
+    gathered: Gathered,
+    found: Sequence[FoundIntervals],
+    labels: Sequence[KnownInterval],
+    when: tuple[WhenScores, ...],
+    names: Names,
+    batches: Sequence[PredictBatchResult],
+    set_aside: tuple[SetAside, ...],
+    known: KnownClipsResult,
+    url: str,
+    store: Store,
+) -> PageInputs:
+    machine = load(MachineSettings)
+    tally: Tally = gathered.tally
+    agreements = tally.agreements()
+    differing, videos = _playable(gathered.differing, gathered.videos, store)
+    intervals = {one.video.video: shown_intervals(one, names) for one in found}
+    labelled = {video: shown_labels(video, labels, names) for video in intervals}
+    confusions = tally.confusions()
+    return PageInputs(
+        model=plan.model,
+        against=plan.against if agreements else None,
+        missing=tuple(dict.fromkeys((*plan.missing, *(one for batch in batches for one in batch.missing)))),
+        targets=names.targets,
+        num_videos=sum(len(batch.videos) for batch in batches),
+        num_videos_trained_on=gathered.num_videos_trained_on,
+        num_clips=gathered.num_clips,
+        num_labelled=tally.num_labelled,
+        videos=tuple(replace(video, intervals=intervals.get(video.video, {}), labelled=labelled.get(video.video, ())) for video in videos),
+        agreements=agreements,
+        pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
+        num_differing={target: tally.num_differing(target) for target in names.targets},
+        confusions=confusions,
+        clip_names=tally.clip_names({uid for matrix in confusions.values() for cell in matrix.wrong for uid in cell.uids}),
+        accuracies=tally.accuracies(),
+        differing=differing,
+        to_label=tuple(gathered.to_label),
+        set_aside=set_aside,
+        when=when,
+        stride_seconds=plan.predict.stride_seconds,
+        warnings=tuple(warning for batch in batches for warning in batch.warnings),
+        provenance=PredictionProvenance(
+            key=plan.key,
+            created=now_utc(),
+            code_version=machine.code_version,
+            prediction_uri=plan.prediction_uri,
+            airflow_run=machine.airflow_url or "started by hand",
+            mlflow_run_url=url,
+            crops=plan.evaluate.crops,
+            engines=_engines(batches),
+            known=known.reason,
+            scoring_seconds=sum(batch.scoring_seconds for batch in batches),
+        ),
+    )
+
+
+def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple[tuple[EngineUsed, int], ...]]:
+    """Count the clips that each engine scored, by network, the most first.
+
+    Batches of few clips may have another engine than the rest.
+    """
+    counts: dict[PredictorRole, Counter[str]] = {}
+    engines: dict[str, EngineUsed] = {}
+    for batch in batches:
+        for role, used in batch.engines.items():
+            # The parity difference varies by batch and does not distinguish engines.
+            key = "; ".join(filter(None, (used.label, used.description, used.fallback_reason)))
+            engines.setdefault(key, used)
+            counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
+    return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
+
+
+def _playable(
+    differing: Sequence[Differing], videos: Sequence[ShownVideo], store: Store
+) -> tuple[tuple[Differing, ...], tuple[ShownVideo, ...]]:
+    """Load the clips, then the previews, up to the maximum size of a page."""
+    left_bytes = MAX_PLAYABLE_BYTES
+
+    def media(uri: str | None) -> bytes | None:
+        nonlocal left_bytes
+        stored = store.stat(uri) if uri else None
+        if stored is None or stored.size_bytes > left_bytes:
+            return None
+        left_bytes -= stored.size_bytes
+        return store.read_bytes(stored.uri)
+
+    clips = tuple(replace(one, media=media(one.uri)) for one in differing)
+    return clips, tuple(replace(video, film=media(video.film_uri)) for video in videos)
+
+
+def _metrics(inputs: PageInputs) -> dict[str, float]:
+    found: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
+    for one in inputs.agreements:
+        found |= {f"{one.target}_agreement": one.share}
+        found |= {f"{one.target}_agreement_{end}": value for end, value in zip(("low", "high"), one.interval, strict=True)}
+    for accuracy in inputs.accuracies:
+        name = "top1_trained_on" if accuracy.is_trained_on else "top1"
+        found |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    for when in inputs.when:
+        name = "map_trained_on" if when.is_trained_on else "map"
+        found |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
+    return found
+
+
+def _note(inputs: PageInputs, report_url: str) -> str:
+    compared = f" beside {inputs.against.label}" if inputs.against else ""
+    return f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')} by {inputs.model.label}{compared}: [the page]({report_url})"

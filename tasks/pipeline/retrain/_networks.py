@@ -1,0 +1,98 @@
+"""Find the networks that a run is about, and the clips that they see."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tasks.data.clips.clip_properties import SeenClip
+from tasks.data.clips.clips import find_cut
+from tasks.errors import BadConfiguration, BadInput
+from tasks.options import FlowOptions, TrainOptions
+from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
+from tasks.pipeline._step import log
+from tasks.pipeline._trained import find_trained
+from tasks.pipeline.retrain.contract import NetworksArguments
+from tasks.store.comparisons import Configurations
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
+from tasks.store.records.training import PlanResult
+from tasks.store.records.video import ClipRecord
+from tasks.store.stored import Output
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The inputs that networks need besides frames.
+
+    Attributes:
+        flows: options of optical flow, each once.
+        sounds: names of the features of sound, each once.
+        clips: lists the clips that the networks see.
+    """
+
+    flows: tuple[FlowOptions, ...]
+    sounds: tuple[str, ...]
+    clips: Callable[[], Sequence[SeenClip]]
+
+
+def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
+    """Find the inputs that the networks of a training, a comparison or a prediction need."""
+    if arguments.plan:
+        plan = store.read(Output(arguments.plan, PlanResult))
+        opponents = list(filter(None, (plan.champion, plan.previous)))
+        return Needs(
+            different([*flows_of(plan), *(flow for one in opponents for flow in one.flows)]),
+            _named([*sounds_of(plan), *(name for one in opponents for name in one.sounds)]),
+            lambda: _dataset_clips(plan.dataset_uri, store),
+        )
+    if arguments.configured:
+        configured = store.read(Configurations(arguments.configured))
+        trains = [TrainOptions.model_validate_json(one.options) for one in configured.configurations]
+        members = [plan for train in trains for plan in _members(train, arguments.store, store)]
+        # The other options of a fusion say nothing of its members.
+        trains = [train for train in trains if not train.fuse]
+        return Needs(
+            different([*map(flow_of, trains), *(flow for plan in members for flow in flows_of(plan))]),
+            _named([*map(sound_of, trains), *(name for plan in members for name in sounds_of(plan))]),
+            lambda: _dataset_clips(configured.dataset_uri, store),
+        )
+    assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+    prediction = store.read(Output(arguments.prediction, PredictPlanResult))
+    predictors = prediction.predictors.values()
+    return Needs(
+        different(options for one in predictors for options in one.flows),
+        _named(name for one in predictors for name in one.sounds),
+        lambda: _cut_clips(prediction, store),
+    )
+
+
+def _members(train: TrainOptions, store_uri: str, store: Store) -> Iterator[PlanResult]:
+    """Yield the known plans of the networks that are to be fused."""
+    for name in train.fuse:
+        try:
+            run = Layout(store_uri).run(find_trained("fuse", name, store_uri, store).run_key)
+        except (BadInput, BadConfiguration) as error:
+            log.warning("%s", error)  # `weights` fails on this line of the comparison alone
+            continue
+        if plans := plans_of(run, store) or compared_plans_of(run, store):
+            yield plans[0]
+
+
+def _named(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
+    return store.read(Dataset(dataset_uri).manifest).clips
+
+
+def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
+    """List the clips of every video that was cut; `predict` says why others were not."""
+    clips: list[ClipRecord] = []
+    for batch in prediction.batches:
+        for video in store.read(batch.uri, PredictionBatch).videos:
+            if found := find_cut(store, prediction.store, video.video, prediction.segment):
+                clips += found.clips
+            else:
+                log.warning("%s: was not cut", video.name)
+    return clips

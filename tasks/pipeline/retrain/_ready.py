@@ -1,0 +1,181 @@
+"""Score clips with a network that is ready, from cached features where there are some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.data.clips.frame_cache import load_few
+from tasks.data.clips.prefetch import FramesAhead
+from tasks.judge.statistics.metrics import summarise
+from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
+from tasks.learn.class_names import ClassNames
+from tasks.learn.complexity import Complexity, complexity
+from tasks.learn.crops import Frames, NumCrops
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
+from tasks.learn.engines.parity import trained_classes
+from tasks.learn.engines.scorer import Scorer, make_scorer
+from tasks.learn.engines.shared import SharedFeatures, is_shareable
+from tasks.learn.hardware import choose_device, describe
+from tasks.learn.hearing import is_unheard
+from tasks.learn.sound.describe import describer
+from tasks.learn.spec import NetworkSpec
+from tasks.options import EvaluateOptions
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._step import log
+from tasks.pipeline.retrain._one_engine import Choice
+from tasks.settings import MachineSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Vocabulary
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult
+from tasks.store.records.record import ModelRole, SplitName
+from tasks.wording import some
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network ready to score, and the facts that all of its results record.
+
+    `unheard` collects the scored clips in which one of its networks has nothing to hear, by uid.
+    """
+
+    scorer: Scorer
+    specs: Sequence[NetworkSpec]
+    classes: ClassNames
+    engine: EngineUsed
+    complexity: Complexity
+    hardware: dict[str, str | int]
+    shared: SharedFeatures | None
+    unheard: set[str] = field(default_factory=set)
+
+    def score(self, clip: DatasetClip, inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
+        """Score one clip: logits, verb (v,) and noun (n,)."""
+        if any(is_unheard(frames, spec) for frames, spec in zip(inputs, self.specs, strict=True)):
+            self.unheard.add(clip.uid)
+        logits = self.shared.score(clip.sha256, inputs) if self.shared else self.scorer.score(inputs)
+        return logits.numpy()
+
+    def known(self, clip: DatasetClip) -> tuple[Logits, Logits] | None:
+        """Return logits from cached features, or None."""
+        features = self.shared.known(clip.sha256) if self.shared else None
+        if features is None:
+            return None
+        if self.scorer.hears_nothing(features):
+            self.unheard.add(clip.uid)
+        return self.scorer.answer(features).numpy()
+
+    def own_crops(self, num_crops: NumCrops) -> int:
+        """Return the crops of its networks if these are asked for."""
+        return max(spec.num_crops(num_crops) for spec in self.specs)
+
+    def unheard_among(self, uids: Sequence[str]) -> tuple[str, ...]:
+        """List the scored clips in which there is nothing to hear; log them."""
+        unheard = tuple(uid for uid in uids if uid in self.unheard)
+        if unheard:
+            log.warning("%d of %d clips have nothing to hear: %s", len(unheard), len(uids), some(unheard))
+        return unheard
+
+    def score_all(self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary) -> tuple[ScoredClips, Timings]:
+        """Score clips in order, and give the nouns that the network cannot predict."""
+        scored, timings = score_clips(
+            clips,
+            lambda clip: (clip, ahead.load(clip)),
+            lambda loaded: self.score(*loaded),
+            known=self.known,
+            wait=ahead.wait,
+        )
+        return with_nouns_given(scored, vocabulary, self.classes.given_noun), timings
+
+    def summary(
+        self,
+        scored: ScoredClips,
+        timings: Timings,
+        vocabulary: Vocabulary,
+        *,
+        model: ModelRole,
+        split: SplitName,
+        crops: NumCrops,
+        predictions_uri: str,
+        peak_memory_bytes: int,
+        fingerprints_uri: str | None = None,
+        activations: Sequence[ActivationMap] = (),
+    ) -> EvaluateResult:
+        """Combine what `score_all` gave with the facts of the network; see `summarise`."""
+        result = summarise(
+            scored,
+            timings,
+            vocabulary,
+            model=model,
+            split=split,
+            crops=crops,
+            num_frames=sum(spec.num_frames for spec in self.specs),
+            predictions_uri=predictions_uri,
+            engine=self.engine,
+            num_parameters=self.complexity.num_parameters,
+            num_flops=self.complexity.num_flops,
+            peak_memory_bytes=peak_memory_bytes,
+            hardware=self.hardware,
+            fingerprints_uri=fingerprints_uri,
+            activations=activations,
+            known_verbs=self.classes.known_verbs,
+            known_nouns=self.classes.known_nouns,
+        )
+        return result.model_copy(update={"own_crops": self.own_crops(crops), "unheard": self.unheard_among(scored.uids)})
+
+    def close(self) -> None:
+        """Wait until its features are cached."""
+        if self.shared:
+            self.shared.close()
+
+
+def make_ready(
+    checkpoint: tuple[str, str],
+    choice: Choice,
+    evaluate: EvaluateOptions,
+    clips: Sequence[DatasetClip],
+    trained_on: Sequence[DatasetClip],
+    *,
+    num_clips: int,
+    shares_features: bool,
+    store: Store,
+    folder: Path,
+) -> Ready:
+    """Fetch a network and choose its engine.
+
+    Args:
+        checkpoint: its address and SHA-256.
+        choice: the engine.
+        evaluate: the crops, and the engine as it was asked for.
+        clips: to score; the engine is checked on a few of them.
+        trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
+        num_clips: scored by this kind of engine, by all networks.
+        shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
+        store: of the checkpoint and the clips.
+        folder: for the checkpoint.
+    """
+    saved = fetch_network(store, *checkpoint, folder)
+    specs = [network.spec for network in saved.networks]
+
+    def job(spec: NetworkSpec) -> Job:
+        return Job(
+            device=choose_device(load(MachineSettings).device),
+            num_clips=num_clips,
+            num_crops=evaluate.crops,
+            checked=lambda: load_few(store, spread(clips, num_checked(evaluate.engine)), spec, describer),
+            calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec, describer),
+            trained=trained_classes(trained_on),
+        )
+
+    scorer, used = make_scorer(saved, choice.engine, [job(spec) for spec in specs])
+    shared = None
+    if shares_features and is_shareable(used):
+        root = load(MachineSettings).cache_dir.expanduser() / "features"
+        shared = SharedFeatures(root, scorer, used, [clip.sha256 for clip in clips])
+    return Ready(
+        scorer,
+        specs,
+        saved.classes,
+        choice.noted(used),
+        complexity(specs, evaluate.crops, saved.joint.spec if saved.joint else None),
+        describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu").flat(),
+        shared,
+    )

@@ -1,0 +1,259 @@
+"""Describe the steps that train a network, test it, and decide whether it becomes champion."""
+
+import getpass
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, Preset, RegisterOptions, StoreUri, TrainOptions
+from tasks.pipeline.addresses import FlowBatchUri, FolderUri, PredictionPlanUri, TrainingPlanUri
+from tasks.pipeline.step import Command, OutArguments, Step, StepArguments
+from tasks.store.comparisons import Configurations
+from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
+from tasks.store.layout import Layout
+from tasks.store.predictions import Prediction
+from tasks.store.records.decision import RollbackResult
+from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
+from tasks.store.records.flow import FlowResult, FlowsResult
+from tasks.store.records.learning_curve import LearningCurveResult
+from tasks.store.records.record import ModelRole
+from tasks.store.records.sound import SoundResult
+from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
+from tasks.store.runs import Run
+from tasks.store.stored import Output
+
+NETWORK_SOURCES = ("plan", "configured", "prediction")
+
+
+class WeightsArguments(OutArguments, TrainOptions):
+    """Name the network with its weights or checkpoint, or a fusion.
+
+    The other training options count for the preset `auto`, and for the timed batch.
+    """
+
+    preset: Preset = Field("none", description="auto: choose the training options; anything else: take those that are given")
+    dataset: StoreUri | None = Field(None, description="Address of the dataset that the training is for; empty takes the latest")
+
+
+class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
+    """All options of a training and its gate, with the dataset and the weights."""
+
+    preset: Preset = Field("none", description="auto: take the training options that `weights` chose")
+    dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
+    weights_result: FolderUri = Field(description="The `--out` address of `weights`")
+    max_hours: float | None = Field(
+        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
+    )
+    force_token: str | None = Field(None, description="Any text; makes the training a new one")
+    decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
+
+
+def _plan(arguments: PlanArguments) -> Output[PlanResult]:
+    """Find the plan by the key of the form.
+
+    The key covers all values except `weights_result`, an address that contains the same key, and `max_hours`, which changes no plan.
+    """
+    left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset == "none" else [])}
+    return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude=left_out)))
+
+
+class NetworksArguments(StepArguments):
+    """The networks of a training, a comparison or a prediction."""
+
+    plan: TrainingPlanUri | None = Field(None, description="Address of the plan of a training, as `train` takes it")
+    configured: FolderUri | None = Field(None, description="The `configured_uri` of the result of `configure`, for a comparison")
+    prediction: PredictionPlanUri | None = Field(None, description="Address of the plan of a prediction, as `predict_batch` takes it")
+
+    @model_validator(mode="after")
+    def _name_exactly_one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in NETWORK_SOURCES) != 1:
+            raise ValueError(f"exactly one of {', '.join(f'--{name}' for name in NETWORK_SOURCES)} is needed")
+        return self
+
+    @property
+    def place(self) -> Run | Configurations | Prediction:
+        """Return the place of their training, comparison or prediction."""
+        if self.plan is not None:
+            return run_of_plan(self.plan)
+        if self.configured is not None:
+            return Configurations(self.configured)
+        assert self.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
+        return prediction_of_plan(self.prediction)
+
+
+class FlowsArguments(NetworksArguments):
+    """The networks that need optical flow."""
+
+
+class SoundArguments(NetworksArguments):
+    """The networks that need sound."""
+
+
+class FlowArguments(StepArguments):
+    """One batch, with its flow options."""
+
+    batch: FlowBatchUri
+
+
+class PlannedArguments(StepArguments):
+    """A plan to follow."""
+
+    plan: TrainingPlanUri
+
+
+class EvaluateArguments(PlannedArguments):
+    """One of the networks that the plan scores."""
+
+    model: ModelRole = Field(description="The network of the plan to score")
+
+
+class LearningCurveArguments(PlannedArguments, LearningCurveOptions):
+    """The plan, and whether to train for a learning curve at all."""
+
+
+class DecideArguments(PlannedArguments):
+    """The plan, and a person's answer if one was asked."""
+
+    answer: Literal["approved", "rejected", "no answer", "not asked"] = Field("not asked", description="A person's answer")
+    answered_by: str = Field("", description="Who answered")
+    comment: str = Field("", description="Kept with the decision")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name in the system
+        return "a person at a shell"
+
+
+class RollbackArguments(RegisterOptions):
+    """The version to go back to, and why."""
+
+    to: int = Field(ge=1, title="Version", description="An earlier champion, which becomes champion again")
+    reason: str = Field(min_length=3, max_length=500, title="Reason", description="Kept in the registry")
+    by: str = Field(
+        default_factory=_user, min_length=1, max_length=100, title="Who", description="Kept with the reason; by default your user name"
+    )
+
+
+WEIGHTS = Step(
+    name="weights",
+    summary="fetch and verify the weights to start from",
+    module="retrain.weights",
+    arguments=WeightsArguments,
+    result=WeightsResult,
+    address=lambda arguments: Output(arguments.out, WeightsResult),
+    also_in=("compare_networks",),
+    image="trainer",
+)
+PLAN = Step(
+    name="plan",
+    summary="plan a training, its tests and its opponents",
+    module="retrain.plan",
+    arguments=PlanArguments,
+    result=PlanResult,
+    address=_plan,
+)
+FLOWS = Step(
+    name="flows",
+    summary="list the clips whose optical flow is missing",
+    module="retrain.missing_flow",
+    arguments=FlowsArguments,
+    result=FlowsResult,
+    address=lambda arguments: arguments.place.flows,
+    also_in=("compare_networks", "predict_videos"),
+    alternatives=NETWORK_SOURCES,
+)
+FLOW = Step(
+    name="flow",
+    summary="compute the optical flow of a batch of clips",
+    module="retrain.compute_flow",
+    arguments=FlowArguments,
+    result=FlowResult,
+    address=lambda arguments: flow_of_batch(arguments.batch),
+    also_in=("compare_networks", "predict_videos"),
+)
+SOUND = Step(
+    name="sound",
+    summary="describe the sound of the clips, where it is missing",
+    module="retrain.describe_clips",
+    arguments=SoundArguments,
+    result=SoundResult,
+    address=lambda arguments: arguments.place.sound,
+    also_in=("compare_networks", "predict_videos"),
+    alternatives=NETWORK_SOURCES,
+    image="trainer",
+)
+TRAIN = Step(
+    name="train",
+    summary="fine-tune the network that a plan describes",
+    module="retrain.train",
+    arguments=PlannedArguments,
+    result=TrainResult,
+    address=lambda arguments: run_of_plan(arguments.plan).train,
+    also_in=("compare_networks",),
+    image="trainer",
+    gpu=True,
+)
+EVALUATE = Step(
+    name="evaluate",
+    summary="score one network on its splits",
+    module="retrain.evaluate",
+    arguments=EvaluateArguments,
+    result=EvaluateResults,
+    address=lambda arguments: decision_of_plan(arguments.plan).evaluate(arguments.model),
+    also_in=("compare_networks",),
+    image="trainer",
+    gpu=True,
+)
+LEARNING_CURVE = Step(
+    name="learning_curve",
+    summary="train on shares of the clips, and extrapolate what more labels would gain",
+    module="retrain.learning_curve",
+    arguments=LearningCurveArguments,
+    result=LearningCurveResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
+    image="trainer",
+    gpu=True,
+)
+COMPARE = Step(
+    name="compare",
+    summary="compare the fine-tuned network with its opponents by the gate's rules",
+    module="retrain.compare",
+    arguments=PlannedArguments,
+    result=CompareResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).compare,
+)
+REPORT = Step(
+    name="report",
+    summary="write the report, its numbers and the model card",
+    module="retrain.report",
+    arguments=PlannedArguments,
+    result=ReportResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).report,
+)
+REGISTER = Step(
+    name="register",
+    summary="register the model in MLflow as challenger",
+    module="retrain.register",
+    arguments=PlannedArguments,
+    result=RegisterResult,
+    address=lambda arguments: run_of_plan(arguments.plan).register,
+    image="trainer",
+)
+DECIDE = Step(
+    name="decide",
+    summary="promote the version, or keep the champion",
+    module="retrain.decide",
+    arguments=DecideArguments,
+    result=DecideResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).decide,
+)
+ROLLBACK = Command(
+    name="rollback",
+    summary="make an earlier version champion again",
+    module="retrain.rollback",
+    arguments=RollbackArguments,
+    result=RollbackResult,
+)

@@ -1,0 +1,252 @@
+"""Score one network on its splits by the test protocol.
+
+Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mistakes.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.data.clips.prefetch import FramesAhead
+from tasks.errors import BadConfiguration
+from tasks.judge.gate.gate import deciding_split
+from tasks.judge.report.figures.confusion import confusion_figure
+from tasks.judge.report.figures.losses import clip_loss_figure
+from tasks.judge.statistics.answers import answers_of
+from tasks.judge.statistics.confusion import confusion_of
+from tasks.judge.statistics.fingerprints import Fingerprint, fingerprint
+from tasks.judge.statistics.fingerprints import to_parquet as fingerprints_to_parquet
+from tasks.judge.statistics.latency import peak_memory_bytes
+from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.scoring import ScoredClips
+from tasks.judge.statistics.worst_mistakes import Misnamed, worst_misnamed
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.explain import NothingToSee, activation_sheet
+from tasks.learn.gpus import keep_to_one_gpu
+from tasks.learn.memory import keep_freed_memory
+from tasks.learn.sound.describe import describer
+from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline.retrain._beside_probe import beside_probe
+from tasks.pipeline.retrain._one_engine import Choice, choice_beside, scored_otherwise
+from tasks.pipeline.retrain._ready import make_ready
+from tasks.pipeline.retrain.contract import EVALUATE, EvaluateArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Vocabulary
+from tasks.store.records.evaluation import ActivationMap, EvaluateResult, EvaluateResults
+from tasks.store.records.record import IN_WORDS, ModelRole
+from tasks.store.records.training import Evaluation, PlanResult
+from tasks.store.runs import Run, Scores
+from tasks.store.stored import Output
+from tasks.tracking import Tracker, tracked_run
+from tasks.wording import percent
+
+NUM_ACTIVATION_MAPS = 4
+FINGERPRINT_FRAMES = 8
+
+
+def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
+    """Score the network on each of its splits that has no result yet.
+
+    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that another engine scored than all can use are
+    then scored again.
+
+    Raises:
+        BadConfiguration: the plan does not score this network.
+    """
+    plan = store.read(Output(arguments.plan, PlanResult))
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == arguments.model]
+    if not planned:
+        raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
+    if missing := [evaluation for evaluation in planned if not finished(store, Scores(evaluation.out))]:
+        _score(plan, missing, choice_beside(plan, arguments.model, store), store)
+    uris = tuple(Scores(one.out).uri for one in planned)
+    result = finish(store, EVALUATE.address(arguments), EvaluateResults(model=arguments.model, result_uris=uris))
+    # After the commit mark: of two evaluations at once, the one that ends last sees the other.
+    while again := scored_otherwise(plan, store):
+        log.warning("scoring %s again by %s: %s", IN_WORDS[again.evaluations[0].model], again.choice.engine, again.choice.reason)
+        _score(plan, again.evaluations, again.choice, store)
+    return result
+
+
+def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> None:
+    """Make one network ready for all its splits, and score the `missing` ones."""
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
+    keep_to_one_gpu()
+    keep_freed_memory()
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
+    splits = {evaluation.split for evaluation in plan.evaluations}
+    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
+        folder = Path(name)
+        ready = make_ready(
+            _checkpoint(planned[0].model, plan, store),
+            choice,
+            plan.evaluate,
+            [clip for one in planned for clip in clips[one.split]],
+            [clip for clip in manifest.clips if clip.split == "train"],
+            # All networks' clips, so that a champion, scored on fewer, gets the same engine as the others.
+            num_clips=sum(clip.split in splits for clip in manifest.clips),
+            shares_features=plan.train.trainable == "heads",
+            store=store,
+            folder=folder,
+        )
+        peak: int | None = None
+        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
+            for evaluation in missing:
+                scored, timings = ready.score_all(clips[evaluation.split], ahead, manifest.vocabulary)
+                acting = [clip for clip in clips[evaluation.split] if clip.has_action]
+                # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
+                peak = peak or peak_memory_bytes()
+                place = Scores(evaluation.out)
+                files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
+                if _is_explained(evaluation, plan):
+                    files |= beside_probe(place, plan, manifest, acting, ready.shared, store, folder)
+                result = ready.summary(
+                    scored,
+                    timings,
+                    manifest.vocabulary,
+                    model=evaluation.model,
+                    split=evaluation.split,
+                    crops=plan.evaluate.crops,
+                    predictions_uri=place.predictions,
+                    peak_memory_bytes=peak,
+                    fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
+                    activations=maps,
+                )
+                _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
+        ready.close()
+
+
+def _evidence(
+    evaluation: Evaluation,
+    plan: PlanResult,
+    scored: ScoredClips,
+    clips: Sequence[DatasetClip],
+    vocabulary: Vocabulary,
+    scorer: Scorer,
+    ahead: FramesAhead,
+    store: Store,
+) -> tuple[dict[str, bytes], list[ActivationMap]]:
+    """Make the files of one evaluation, by address, and list its Grad-CAM pictures."""
+    place = Scores(evaluation.out)
+    on_actions, acting = with_actions(scored, vocabulary), [clip for clip in clips if clip.has_action]
+    files = {
+        place.predictions: to_parquet(scored, vocabulary),
+        **{place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()},
+    }
+    if evaluation.model == "fine-tuned":
+        files[place.fingerprints] = fingerprints_to_parquet(_fingerprints(store, clips))
+    maps: list[ActivationMap] = []
+    for wrong in worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
+        clip = acting[wrong.clip]
+        if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
+            continue
+        uri = place.activation(clip.uid, wrong.target)
+        files[uri] = sheet
+        maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=uri))
+    return files, maps
+
+
+def _publish(
+    evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
+) -> None:
+    """Write one evaluation to the store and MLflow, its commit mark last."""
+    place = Scores(evaluation.out)
+    write_files(store, place, files, folder)
+    tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
+    tracker.log_metrics(run_id, _metrics(result))
+    finish(store, place, result)
+    log.info(
+        "%s on %d %s clips: top-1 of %s",
+        result.model,
+        result.num_clips,
+        result.split,
+        ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets),
+    )
+
+
+def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:
+    """Find the address and SHA-256 of the network's checkpoint."""
+    if model == "baseline":
+        return plan.weights.uri, plan.weights.sha256
+    if model == "fine-tuned":
+        trained = store.read(Run(plan.run_uri).train)
+        return trained.checkpoint_uri, trained.checkpoint_sha256
+    opponent = plan.previous if model == "previous" else plan.champion
+    assert opponent is not None  # noqa: S101 - a plan that scores a version names it
+    return opponent.checkpoint_uri, opponent.checkpoint_sha256
+
+
+def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:
+    """Fingerprint every clip, by uid; each core holds the frames of one clip.
+
+    This follows the scoring, so that the measured times are of the network alone.
+    """
+    paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
+        hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
+        return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
+
+
+def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
+    """Check whether this evaluation has Grad-CAM: the fine-tuned network's on the deciding split."""
+    return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
+
+
+def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
+    """Draw Grad-CAM for a mistake; return None if it fails, or if no network sees pictures.
+
+    It is a PNG. A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the
+    one with the largest weight for the verb or the noun is drawn; where their features are joined, the first.
+    """
+    outputs = f"num_{wrong.target}s"
+    able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]
+    seeing = [i for i in able if not scorer.engines[i].network.spec.sound]
+    if not seeing:
+        return None
+    most = max(seeing, key=lambda i: getattr(scorer.weights[i], wrong.target))
+    try:
+        inputs = ahead.load(clip)
+        return activation_sheet(scorer.explained(most, inputs), inputs[most], wrong.target, wrong.class_id)
+    except NothingToSee as error:
+        log.warning("clip %s: no map of where the network looked: %s", clip.uid, error)
+        return None
+
+
+def _pictures(scored: ScoredClips, vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, bytes]:
+    title = f"{evaluation.model} on {evaluation.split}"
+    answers = answers_of(scored, vocabulary)
+    pictures = {
+        f"confusion_{target}s.png": confusion_figure(confusion_of(answers[target]), f"{title}: {target}s") for target in vocabulary.targets
+    }
+    within = scored.only(scored.has_outputs)
+    if within.uids:
+        pictures["loss_per_clip.png"] = clip_loss_figure(within, vocabulary, title)
+    return pictures
+
+
+def _metrics(result: EvaluateResult) -> dict[str, float]:
+    prefix = f"{result.model}/{result.split}"
+    named = ("top1", "top5", "precision_weighted", "recall_weighted", "precision_macro", "recall_macro", "majority_top1")
+    scores = {f"{prefix}/{target}_{name}": getattr(getattr(result, target), name) for target in result.targets for name in named}
+    measured = ("loading_median_seconds", "inference_median_seconds", "fps", "clips_per_second")
+    speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
+    sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
+    loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
+    return {**scores, **speeds, **sizes, **loss, **_nothing_metrics(result, prefix)}
+
+
+def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
+    if result.nothing is None:
+        return {}
+    found = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
+    return {name: value for name, value in found.items() if value is not None}

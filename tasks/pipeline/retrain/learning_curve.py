@@ -1,0 +1,132 @@
+"""Answer whether more labels would help: train on shares of the clips, and extrapolate."""
+
+import tempfile
+from collections import Counter
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+
+from tasks.csv_table import csv_table
+from tasks.errors import NothingToDo
+from tasks.judge.report.learning_curve import answer_of
+from tasks.judge.statistics.learning_curve import learning_curve
+from tasks.options import Weights
+from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline.retrain._curve_trainings import train_curve
+from tasks.pipeline.retrain.contract import LEARNING_CURVE, LearningCurveArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.derived import decision_of_plan
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip
+from tasks.store.records.learning_curve import CurveTraining, CurveTrainings, LearningCurveResult, NoLearningCurve, TargetCurve
+from tasks.store.records.record import Target
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Run
+from tasks.store.stored import Output
+from tasks.tracking import Tracker, tracked_run
+
+COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seconds")
+
+
+def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
+    """Write the learning curve to the store, and its gains to MLflow.
+
+    The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report.
+
+    Raises:
+        NothingToDo: the curve is switched off, the run trains nothing or goes on from a trained network, or heads do not train on a share of the
+            clips.
+        BadCheckpoint, BadDataset, MissingObject, Unavailable: as the step `train`.
+    """
+    try:
+        return _draw(arguments, store)
+    except NothingToDo as nothing:
+        store.write(decision_of_plan(arguments.plan).no_learning_curve, NoLearningCurve(reason=str(nothing)))
+        raise NothingToDo(f"no learning curve: {nothing}") from None
+
+
+def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
+    if not arguments.learning_curve:
+        raise NothingToDo(
+            "it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked in the form"
+        )
+    place = LEARNING_CURVE.address(arguments)
+    if earlier := finished(store, place):
+        return earlier
+    plan = store.read(Output(arguments.plan, PlanResult))
+    if plan.weights.members and plan.train.join == "logits":
+        raise NothingToDo("a fusion of trained networks is not trained")
+    if plan.weights.members or plan.weights.weights is Weights.TRAINED:
+        raise NothingToDo(
+            "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
+        )
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    kept = Run(plan.run_uri).learning_curve
+    if not store.exists(kept.uri):
+        store.write(kept, train_curve(plan, manifest, store))
+    found = store.read(kept)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    val = [clip for clip in manifest.clips if clip.split == "val" and clip.has_action]
+    curves = tuple(_curve(found, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
+    with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
+        write_files(store, place, {place.file("trainings.csv"): _table(found)}, Path(folder))
+        tracker.log_artifacts(run_id, Path(folder), "learning_curve")
+        tracker.log_metrics(run_id, _gains(curves))
+        result = LearningCurveResult(
+            recipe=found.recipe,
+            num_clips=found.num_clips,
+            num_sources=found.num_sources,
+            num_val_clips=len(val),
+            num_val_sources=len({clip.source for clip in val}),
+            num_draws=len({one.draw for one in found.trainings}),
+            num_asked_epochs=found.num_asked_epochs,
+            num_epochs=found.num_epochs,
+            curves=curves,
+            seconds=round(sum(one.seconds for one in found.trainings), 3),
+            trainings_uri=kept.uri,
+            mlflow_run_url=tracker.run_url(run_id),
+        )
+    log.info("%s", answer_of(result))
+    return finish(store, place, result)
+
+
+def _curve(found: CurveTrainings, val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
+    by_size: dict[int, list[CurveTraining]] = {}
+    for one in found.trainings:
+        by_size.setdefault(one.num_clips, []).append(one)
+    sizes = sorted(by_size)
+    # Draws are nested, so they stand in the same order at each size.
+    digits = [[one.right[target] for one in sorted(by_size[size], key=lambda one: one.draw)] for size in sizes]
+    right = np.array([[[digit == "1" for digit in of_draw] for of_draw in of_size] for of_size in digits])
+    ids = {"verb": attrgetter("verb_class"), "noun": attrgetter("noun_class"), "action": attrgetter("verb_class", "noun_class")}
+    most_frequent = Counter(map(ids[target], val)).most_common(1)[0][1]
+    return learning_curve(
+        right,
+        sizes,
+        [clip.source for clip in val],
+        target=target,
+        majority_top1=most_frequent / len(val),
+        num_resamples=num_resamples,
+    )
+
+
+def _table(found: CurveTrainings) -> bytes:
+    targets = list(found.trainings[0].right)
+    rows = (
+        one.model_dump(include=set(COLUMNS))
+        | {f"{target}_top1": one.right[target].count("1") / len(one.right[target]) for target in targets}
+        for one in found.trainings
+    )
+    return csv_table([*COLUMNS, *(f"{target}_top1" for target in targets)], rows)
+
+
+def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
+    """Name the gains and their intervals, as in `gain/val/action_top1_with_2_times_the_clips`."""
+    named = {f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": gain for curve in curves for gain in curve.gains}
+    return {
+        f"{name}{suffix}": value
+        for name, gain in named.items()
+        for suffix, value in (("", gain.gain), ("_low", gain.interval[0]), ("_high", gain.interval[1]))
+    }

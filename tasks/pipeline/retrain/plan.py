@@ -1,0 +1,198 @@
+"""Plan a training, its tests and its opponents; stop if it was done before."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tasks.data.split.statistics import num_clips
+from tasks.errors import NothingToDo
+from tasks.judge.gate.champion import complete_last_move, moves
+from tasks.judge.gate.gate import deciding_split
+from tasks.judge.statistics.power import power_in_words
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
+from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.retrain._estimate import estimate, question
+from tasks.pipeline.retrain._few_clips import advice
+from tasks.pipeline.retrain.contract import PLAN, PlanArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.record import SPLITS, ModelRole, SplitName
+from tasks.store.records.training import Champion, Evaluation, PlanResult, WeightsResult
+from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
+from tasks.store.stored import Output
+from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
+from tasks.video_networks import CLIP_FPS
+from tasks.wording import count
+
+
+def run(arguments: PlanArguments, store: Store) -> PlanResult:
+    """Fix the run key and the inputs of all later steps.
+
+    Raises:
+        MissingObject: there is no such dataset.
+        NothingToDo: these options were trained on this dataset and decided on before, or there is no dataset yet.
+    """
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    weights = store.read(Output(arguments.weights_result, WeightsResult))
+    if weights.dataset_uri and not arguments.dataset:
+        dataset = Dataset.at(weights.dataset_uri)  # a newer one may have come since the recipe was chosen
+    manifest = store.read(dataset.manifest)
+    options = weights.recipe or arguments.picked(TrainOptions)
+    training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
+    evaluate = arguments.picked(EvaluateOptions)
+    gate = arguments.picked(GateOptions)
+    registry = Registry.from_settings(load(MlflowSettings))
+    end_left_behind(Tracker.from_settings(load(MlflowSettings)))
+    registry.claim(arguments.model_name, arguments.store)
+    complete_last_move(store, arguments.store, arguments.model_name, registry)
+    # Count moves before reading the champion: a promotion in between then voids this plan's decision.
+    num_champions = len(moves(store, arguments.store, arguments.model_name))
+    champion, its_plan = _champion(arguments, training.run_key, registry, store)
+    previous, no_previous = _previous(arguments.model_name, training.run, champion, manifest, registry, store)
+    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
+    terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
+    decision = training.run.decision(content_key(terms))
+    splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
+    planned = evaluations(training.evaluations(evaluate), splits, champion, previous)
+    if arguments.decide_token is None:
+        _stop_if_decided(store, training.run, decision, champion, planned)
+    expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
+    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=training.run.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        train=training.train,
+        evaluate=evaluate,
+        gate=gate,
+        decision_uri=decision.folder_uri,
+        num_champions=num_champions,
+        model_name=arguments.model_name,
+        weights=weights,
+        champion=champion,
+        previous=previous,
+        no_previous=no_previous,
+        num_train_clips=num_clips(manifest)["train"],
+        evaluations=tuple(planned),
+        estimate=expected.line if expected else "",
+        expected_seconds=expected.seconds if expected else None,
+        question=question(expected, arguments.max_hours) if expected and not has_begun else "",
+    )
+    log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
+    if expected:
+        log.info("%s", expected.line)
+    if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
+        log.info("%s", said)
+    if warning := rate_warning(training.train, manifest.segment.fps):
+        log.warning("%s", warning)
+    decisive = deciding_split(splits)
+    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive and clip.has_action)
+    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
+    # Later steps read the plan here: the same form may lead to a plan for another dataset.
+    finish(store, decision.plan, plan)
+    store.write(Layout(arguments.store).latest_plan, plan)
+    return finish(store, PLAN.address(arguments), plan)
+
+
+def _is_trained(train: TrainOptions) -> bool:
+    """Check whether anything is trained; a fusion of logits only chooses weights."""
+    return not train.fuse or train.join == "features"
+
+
+def rate_warning(train: TrainOptions, fps: int) -> str | None:
+    """Say in one line that clips play at another speed to a video network.
+
+    None if they do not.
+    """
+    if train.family is not Family.VIDEO or fps == CLIP_FPS:
+        return None
+    return (
+        f"{train.backbone} knows motion in clips of {CLIP_FPS} frames per second, and in these of {fps} it sees things move {CLIP_FPS / fps:.2g} times as "
+        f"fast; cut the videos with fps={CLIP_FPS}, or compare with family TSN"
+    )
+
+
+def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
+    """Stop if this decision was made before, or its network is champion and was scored.
+
+    Raises:
+        NothingToDo: that is so; the message names the version.
+    """
+    found = sorted(store.list(run.decisions), key=lambda one: (one.modified, one.uri))
+    decided = [earlier for one in found if (earlier := deciding(one.uri, "decide"))]
+    if not decided:
+        return
+    latest = store.read(decided[-1].decide)
+    asked_before = store.exists(decision.decide.uri)
+    is_scored = all(store.exists(Scores(evaluation.out).uri) for evaluation in planned if evaluation.model == "fine-tuned")
+    if asked_before or (champion and champion.version == latest.version and is_scored):
+        where = (decision if asked_before else decided[-1]).folder_uri
+        raise NothingToDo(
+            f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
+            "In the form, tick Decide again for another decision on it, or Train again"
+        )
+
+
+def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
+    """Find the champion, and the plan of its training if the store has it."""
+    found = registry.champion(arguments.model_name)
+    # A provisional champion may still pass the gate, which it never does against itself.
+    if found is None or (found.provisional and found.run_key == run_key):
+        return None, None
+    trained = next(iter(plans_of(run_of(found, arguments.store), store)), None)
+    return _opponent(found, trained), trained
+
+
+def _previous(
+    model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
+) -> tuple[Champion | None, str]:
+    """Find the version before this one, or the reason for its absence."""
+    found = registry.previous(model_name, run.key)
+    if found is None:
+        return None, ""
+    if champion and champion.version == found.version:
+        return None, f"version {found.version}, the champion"
+    trained = next(iter(plans_of(run_of(found, run.store_uri), store)), None)
+    reason = ""
+    if not store.exists(found.checkpoint_uri):
+        reason = "its checkpoint is gone from the store"
+    elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
+        reason = "the clips that it was trained on are not known any more"
+    else:
+        decisive = deciding_split(sorted({clip.split for clip in manifest.clips}))
+        deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
+        seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
+        if shared := len(deciders & seen):
+            reason = f"it was trained on {shared:,} of the {count(len(deciders), f'{decisive} clip')}"
+    if not reason:
+        return _opponent(found, trained), ""
+    log.warning("version %d, the previous one, is not compared: %s", found.version, reason)
+    return None, f"version {found.version} is not compared: {reason}"
+
+
+def _opponent(found: RegisteredVersion, trained: PlanResult | None) -> Champion:
+    return Champion(
+        version=found.version,
+        checkpoint_uri=found.checkpoint_uri,
+        checkpoint_sha256=found.checkpoint_sha256,
+        flows=flows_of(trained) if trained else (),
+        sounds=sounds_of(trained) if trained else (),
+        provisional=found.provisional,
+    )
+
+
+def evaluations(
+    place: Evaluations, splits: list[SplitName], champion: Champion | None, previous: Champion | None = None
+) -> list[Evaluation]:
+    """List the evaluations of a plan.
+
+    Baseline and fine-tuned network are scored on every split, champion and previous version on the deciding one.
+    """
+    pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
+    opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
+    pairs += [(model, deciding_split(splits), f"{model}-{version.version}") for model, version in opponents if version]
+    return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]

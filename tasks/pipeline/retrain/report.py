@@ -1,0 +1,315 @@
+"""Write the report of one comparison: page, `metrics.json` with its schema, model card."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.data.clips.heard_cache import spectrograms
+from tasks.data.labels.video_names import named_clips
+from tasks.data.split.statistics import label_counts, split_sizes
+from tasks.errors import MissingObject
+from tasks.judge.gate.gate import contenders
+from tasks.judge.report.card import model_card
+from tasks.judge.report.inputs import ReportInputs
+from tasks.judge.report.page import page
+from tasks.judge.report.question import approval_question
+from tasks.judge.report.sheets import contact_sheet, spectrogram_sheet
+from tasks.judge.statistics import kept_answers
+from tasks.judge.statistics.beside_probe import probe_differences
+from tasks.judge.statistics.calibration import calibrations
+from tasks.judge.statistics.checks import check_data
+from tasks.judge.statistics.class_changes import class_changes
+from tasks.judge.statistics.confusion import confusions
+from tasks.judge.statistics.descents import long_training
+from tasks.judge.statistics.fingerprints import Fingerprint, from_parquet
+from tasks.judge.statistics.resampling import BOOTSTRAP_SEED
+from tasks.judge.statistics.scoring import ScoredClips
+from tasks.judge.statistics.worst_mistakes import worst_mistakes
+from tasks.learn.sound.named import recipe_needed
+from tasks.pipeline._plans import sounds_of
+from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
+from tasks.pipeline.retrain.contract import REPORT, PlannedArguments
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.derived import decision_of_plan
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store, to_json
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
+from tasks.store.records.long_training import LongTraining
+from tasks.store.records.metrics import Metrics, Mistake, Provenance
+from tasks.store.records.probe import ProbeDifference
+from tasks.store.records.record import ModelRole, SplitName, now_utc
+from tasks.store.records.training import PlanResult, TrainResult
+from tasks.store.runs import Decision, Report, Run, Scores
+from tasks.store.stored import Output
+from tasks.tracking import Registry, Tracker, tracked_run
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Maximum size of the clips in a page; others are named by their address."""
+
+
+def run(arguments: PlannedArguments, store: Store) -> ReportResult:
+    """Write page, numbers and card to the store and into the MLflow run.
+
+    They are written anew once the learning curve has ended, for which nothing waits.
+    """
+    place = REPORT.address(arguments)
+    decision = decision_of_plan(arguments.plan)
+    has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
+    earlier = finished(store, place)
+    if earlier and not (earlier.awaits_curve and has_curve):
+        return earlier
+    plan = store.read(Output(arguments.plan, PlanResult))
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    compared = store.read(decision.compare)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    results = evaluation_results(store, plan)
+    scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
+    with (
+        tracked_run(tracker, plan, is_beside=earlier is not None) as run_id,
+        tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
+    ):
+        url = tracker.run_url(run_id)
+        metrics = _metrics(store, plan, manifest, compared, results, scored, url)
+        inputs = ReportInputs(
+            metrics=metrics,
+            sheets=_sheets(store, plan, manifest, metrics.mistakes),
+            activations=_activations(store, results, metrics.mistakes),
+            clips=_playable(store, metrics.mistakes),
+            spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
+        )
+        write_files(store, place, _files(place, inputs), Path(folder))
+        kept = f"decisions/{decision.key}"
+        # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_artifacts(run_id, Path(folder), kept)
+        if earlier:
+            _describe_registered(store, plan)
+    report_url = f"{url}/artifacts/{kept}/report.html"
+    result = ReportResult(
+        report_uri=place.page,
+        metrics_uri=place.metrics.uri,
+        card_uri=place.card,
+        report_url=report_url,
+        awaits_approval=compared.awaits_approval,
+        approval_hours=compared.gate.approval_hours,
+        question=approval_question(metrics, report_url),
+        mlflow_run_url=url,
+        awaits_curve=not has_curve,
+    )
+    log.info("the report: %s", result.report_url)
+    return finish(store, place, result)
+
+
+def _describe_registered(store: Store, plan: PlanResult) -> None:
+    """Describe the registered version, if there is one, by the card with the learning curve."""
+    registered = Run(plan.run_uri).register
+    if store.exists(registered.uri):
+        registry = Registry.from_settings(load(MlflowSettings))
+        registry.describe(plan.model_name, store.read(registered).version, version_description(store, plan))
+
+
+def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
+    schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        place.page: page(inputs).encode(),
+        place.metrics.uri: to_json(inputs.metrics),
+        place.schema: f"{schema}\n".encode(),
+        place.card: model_card(inputs.metrics).encode(),
+    }
+
+
+def _metrics(
+    store: Store,
+    plan: PlanResult,
+    manifest: Manifest,
+    compared: CompareResult,
+    results: list[EvaluateResult],
+    scored: Mapping[ModelRole, ScoredClips],
+    url: str,
+) -> Metrics:
+    trained = store.read(Run(plan.run_uri).train)
+    decision = Decision(plan.decision_uri)
+    curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
+    ours, theirs = contenders(results)
+    built = Layout(Run(plan.run_uri).store_uri).latest_dataset
+    latest = store.read(built) if store.exists(built.uri) else None
+    metrics = Metrics(
+        created=now_utc(),
+        model_name=plan.model_name,
+        network=plan.weights.network,
+        deciding_split=compared.split,
+        baseline=plan.weights.description,
+        baseline_is_chance=plan.weights.is_chance,
+        champion_version=compared.champion_version,
+        champion_is_provisional=plan.champion is not None and plan.champion.provisional,
+        previous_version=plan.previous.version if plan.previous else None,
+        no_previous=plan.no_previous,
+        verdict=compared.verdict,
+        passed=compared.passed,
+        provisional=compared.provisional,
+        gate=compared.gate,
+        rules=compared.rules,
+        attempt=compared.attempt,
+        splits=split_sizes(manifest.clips),
+        results=tuple(results),
+        differences=compared.differences,
+        nameable=compared.nameable,
+        class_changes=class_changes(ours, theirs),
+        confusions=confusions(scored, manifest.vocabulary),
+        label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
+        num_unlabelled=latest.num_unlabelled if latest and latest.digest == plan.dataset_digest else 0,
+        # Of all clips, as the probabilities that predictions serve.
+        calibration=calibrations(
+            predictions(store, results, compared.split), predictions(store, results, "val"), compared.split, manifest.vocabulary.targets
+        ),
+        mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
+        checks=check_data(
+            manifest.clips,
+            _fingerprints(store, results),
+            manifest.vocabulary.targets,
+            _with_speech(store, plan),
+            manifest.agreement,
+            manifest.without_clip,
+        ),
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        long_training=_long_training(store, plan, manifest, trained),
+        learning_curve=curve,
+        no_learning_curve=None if curve else _why_no_curve(store, decision),
+        probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
+        no_probe=_why_no_probe(store, plan, compared.split),
+        fusion=trained.fusion,
+        provenance=_provenance(store, plan, manifest, trained, url),
+    )
+    return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
+
+
+def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:
+    if not trained.kept_epochs:
+        return None
+    uri = Run(plan.run_uri).train.answers
+    kept = kept_answers.from_parquet(store.read_bytes(uri), uri)
+    return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
+
+
+def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
+    """List the clips in which somebody speaks, if the step `sound` listened for it."""
+    heard = Run(plan.run_uri).sound
+    return store.read(heard).with_speech if store.exists(heard.uri) else None
+
+
+def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
+    """Compare the fine-tuned network with the probe that answered the same clips, if one did."""
+    place = _fine_tuned(plan, split).probe
+    if not store.exists(place.uri):
+        return ()
+    return probe_differences(store.read(place), ours, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+
+
+def _why_no_probe(store: Store, plan: PlanResult, split: SplitName) -> str | None:
+    """Say why the step `evaluate` left the probe out, if one was due."""
+    place = _fine_tuned(plan, split).no_probe
+    return store.read(place).reason.rstrip(".") if store.exists(place.uri) else None
+
+
+def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
+    return next(Scores(one.out) for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
+
+
+def _why_no_curve(store: Store, decision: Decision) -> str:
+    """Say why the step `learning_curve` left no result.
+
+    It kept its reason, or has not ended well.
+    """
+    kept = decision.no_learning_curve
+    if store.exists(kept.uri):
+        return store.read(kept).reason.rstrip(".")
+    run_url = load(MachineSettings).airflow_url
+    where = f"in Airflow, at {run_url}/tasks/learning_curve, " if run_url else ""
+    return (
+        f"the step learning_curve has not ended well so far. This page is written anew once it has. Its log {where}says how far it is, or why it "
+        "failed; after a failure, start retrain with Decide again ticked in the form"
+    )
+
+
+def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:
+    machine = load(MachineSettings)
+    return Provenance(
+        run_key=plan.run_key,
+        dataset_uri=plan.dataset_uri,
+        dataset_digest=plan.dataset_digest,
+        dataset_created=_written(store, Dataset(plan.dataset_uri).manifest.uri),
+        trained=_written(store, Run(plan.run_uri).train.uri),
+        code_version=machine.code_version,
+        chosen=plan.weights.chosen,
+        weights=plan.weights.description,
+        weights_sha256=plan.weights.sha256,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        split_seed=manifest.split.split_seed,
+        bootstrap_seed=BOOTSTRAP_SEED,
+        train=plan.train,
+        evaluate=plan.evaluate,
+        trained_on=trained.hardware,
+        training_seconds=trained.seconds,
+        airflow_run=machine.airflow_url or "started by hand",
+        mlflow_run_url=url,
+    )
+
+
+def _written(store: Store, uri: str) -> str:
+    found = store.stat(uri)
+    if found is None:
+        raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
+    return found.modified
+
+
+def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
+    """Read the fingerprints of all clips; the fine-tuned network was scored on every split."""
+    found: dict[str, Fingerprint] = {}
+    for uri in filter(None, (result.fingerprints_uri for result in results)):
+        found |= from_parquet(store.read_bytes(uri), uri)
+    return found
+
+
+def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    shown = {mistake.uid for mistake in mistakes}
+    seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
+    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
+    return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
+
+
+def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    """Draw the sound of the mistakes of a network that hears; nothing where there is nothing to hear."""
+    if not any(modality.is_heard for modality in (plan.train.modality, *(member.modality for member in plan.weights.members))):
+        return {}
+    shown = {mistake.uid for mistake in mistakes}
+    described = Run(plan.run_uri).sound
+    recipe = store.read(described).recipes[0] if store.exists(described.uri) else recipe_needed(sounds_of(plan)[0])
+    heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
+    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
+
+
+def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:
+    shown = {mistake.uid for mistake in mistakes}
+    found: dict[str, list[tuple[ActivationMap, bytes]]] = {}
+    for activation in (activation for result in results for activation in result.activations if activation.uid in shown):
+        found.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
+    return found
+
+
+def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
+    """Load the clips, the worst mistakes first, up to the maximum size of a page."""
+    found: dict[str, bytes] = {}
+    left_bytes = MAX_PLAYABLE_BYTES
+    for mistake in mistakes:
+        stored = store.stat(mistake.clip_uri)
+        if stored and stored.size_bytes <= left_bytes:
+            found[mistake.uid] = store.read_bytes(mistake.clip_uri)
+            left_bytes -= stored.size_bytes
+    return found

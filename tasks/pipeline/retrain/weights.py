@@ -1,0 +1,76 @@
+"""Fetch and verify the weights to start from, and store their network, the baseline."""
+
+import tempfile
+from pathlib import Path
+
+from tasks.errors import NothingToDo
+from tasks.learn.gpus import keep_to_one_gpu
+from tasks.learn.timing import time_batch
+from tasks.options import Modality, TrainOptions
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._plans import find_dataset, recipe_for
+from tasks.pipeline._step import finish, log
+from tasks.pipeline._weights import find_weights
+from tasks.pipeline.retrain._fusion import equal_fusion
+from tasks.pipeline.retrain.contract import WEIGHTS, WeightsArguments
+from tasks.settings import MachineSettings, load
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.training import BatchTime, WeightsResult
+from tasks.wording import without_secrets
+
+
+def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
+    """Choose the recipe of the preset `auto`, find the weights, and time a batch.
+
+    Raises:
+        BadInput: a network cannot be fused.
+        BadCheckpoint, BadConfiguration, Unavailable: as `find_weights`.
+        NothingToDo: the preset is `auto`, and there is no dataset yet.
+    """
+    store.ensure_bucket(arguments.store)
+    dataset = _dataset(arguments, store)
+    num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips) if dataset else 0
+    options, chosen = recipe_for(arguments.preset if arguments.preset == "auto" else "none", arguments.picked(TrainOptions), num_clips)
+    if chosen:
+        log.info("%s", chosen)
+    if options.fuse:
+        joint = options if options.join == "features" else None
+        result = equal_fusion(options.fuse, arguments.store, store, joint)
+    else:
+        result = find_weights(options, arguments.store, store)
+    if chosen and dataset:
+        shown = {name: without_secrets(value) for name in ("checkpoint", "backbone_weights") if (value := getattr(options, name))}
+        result = result.model_copy(update={"recipe": options.model_copy(update=shown), "chosen": chosen, "dataset_uri": dataset.folder_uri})
+    # Sound has no frames of which a batch could be made.
+    if num_clips and not options.fuse and options.modality is not Modality.SOUND:
+        result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
+    return finish(store, WEIGHTS.address(arguments), result)
+
+
+def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
+    """Find the dataset that the training is for.
+
+    None if there is none and the preset needs none.
+    """
+    try:
+        return find_dataset(store, arguments.store, arguments.dataset)
+    except NothingToDo:
+        if arguments.preset == "auto":
+            raise
+        return None
+
+
+def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> BatchTime | None:
+    """Time a batch of the training, unless an earlier try of the same did.
+
+    None if this machine lacks its device.
+    """
+    machine, address = load(MachineSettings), WEIGHTS.address(arguments)
+    earlier = store.read(address) if store.exists(address.uri) else None
+    is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)
+    keep_to_one_gpu()
+    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
+        network = fetch_network(store, result.uri, result.sha256, Path(name)).network
+        device = "cuda" if (machine.device, machine.trains_on) == ("auto", "cuda") else machine.device
+        return time_batch(network, options, num_clips, device, known=earlier.pace if earlier and is_same else None)

@@ -1,0 +1,337 @@
+"""Plan, train and score a search's trials, one training per fold.
+
+Their inputs, and the addresses of their results, are determined here.
+"""
+
+import tempfile
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
+from tasks.errors import BadDataset
+from tasks.judge.search.space import START_OPTIONS, cutting_of
+from tasks.keys import content_key
+from tasks.learn.checkpoints import Saved
+from tasks.learn.class_names import trained_names
+from tasks.learn.data import CachedClip
+from tasks.learn.epochs import LAST
+from tasks.learn.growth import widen_heads
+from tasks.learn.hardware import choose_device, describe
+from tasks.learn.job import TrainJob
+from tasks.learn.network import Network
+from tasks.learn.sound.describe import describer
+from tasks.learn.timing import clip_seconds
+from tasks.learn.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
+from tasks.options import GateOptions, TrainOptions
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._plans import PlannedTraining, plan_training
+from tasks.pipeline._step import finish, log
+from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
+from tasks.pipeline._weights import find_weights
+from tasks.pipeline.search._covering import covering_clips
+from tasks.pipeline.search._rounds import Data, score_at
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.record import Target
+from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
+from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.store.records.video import ClipRecord
+from tasks.store.runs import Run, Training
+from tasks.store.searches import SearchPlan
+from tasks.store.stored import Stored
+from tasks.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """The training of a trial on one fold, or on the whole dataset.
+
+    `dataset_uri` has clips that are cut as the trial says.
+    """
+
+    trial: Trial
+    fold: int
+    dataset_uri: str
+    weights: WeightsResult
+    training: PlannedTraining
+
+    @property
+    def run(self) -> Run:
+        """Return its place in the store."""
+        return self.training.run
+
+    @property
+    def options(self) -> TrainOptions:
+        """Return its options, as `retrain` would plan them."""
+        return self.training.train
+
+
+class FoldTrainings:
+    """Plan the trainings of a search's trials, and share networks, frames and data between them.
+
+    Args:
+        plan: the search.
+        store: the object store.
+        folder: for checkpoints; empty.
+    """
+
+    def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
+        self.plan = plan
+        self.place = SearchPlan(plan.search_uri)
+        self.store = store
+        self.folder = folder
+        self.data = Data.of(plan, store)
+        self.machine = load(MachineSettings)
+        self._saved: dict[str, Saved] = {}
+        self._networks: dict[tuple[str, int, int, int], Network] = {}
+        self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
+        self._parts: dict[tuple[str, int], list[list[tuple[ClipRecord, float]]]] = {}
+        self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
+
+    def of(self, trial: Trial) -> list[FoldTraining]:
+        """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
+
+        Raises:
+            BadDataset: no training can have clips that are cut as the trial says.
+            BadConfiguration, BadInput, Unavailable: as the step `weights`.
+        """
+        weights, uris = self._weights(trial.options), self._fold_uris(trial)
+        return [
+            FoldTraining(
+                trial,
+                fold,
+                uri,
+                weights,
+                plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name),
+            )
+            for fold, uri in enumerate(uris)
+        ]
+
+    def score_of(self, part: FoldTraining) -> TrialScore | None:
+        """Read the score of a training, if it has one."""
+        stored = self._stored(part)
+        return self.store.read(stored) if self.store.exists(stored.uri) else None
+
+    def find_score(self, part: FoldTraining) -> TrialScore | None:
+        """Find the score of a training; score its checkpoint if another DAG has trained it."""
+        if score := self.score_of(part):
+            return score
+        if not self.store.exists(part.run.train.uri):
+            return None
+        log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
+        return self._score_checkpoint(part, self.store.read(part.run.train))
+
+    def claim(self, part: FoldTraining) -> None:
+        """Mark the training as one of this search, before it begins: a later try finds it trained."""
+        self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
+
+    def is_own(self, part: FoldTraining) -> bool:
+        """Check whether this search trains it, rather than finding it trained."""
+        return self.store.exists(self.place.claim(part.training.run_key))
+
+    def train_network(self, part: FoldTraining) -> TrialScore:
+        """Train as the step `train` does, and score the best epoch.
+
+        It writes checkpoints and an MLflow run.
+        """
+        if earlier := self._earlier(part):
+            _continue_from(earlier.train, part.run.train, self.store)
+        trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
+        score = self._score_checkpoint(part, trained)
+        Tracker.from_settings(load(MlflowSettings)).finish(trained.mlflow_run_id)
+        return score
+
+    def head_job(self, part: FoldTraining) -> TrialJob:
+        """Describe the training of heads on cached features."""
+        folder = self.folder / f"{part.trial.number}-{part.fold}"
+        folder.mkdir()
+        if earlier := self._earlier(part):
+            self.store.read_file(earlier.train.last, folder / LAST)
+        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, self.plan.search.halving, self._scored_clips(part))
+
+    def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
+        """Write the score of trained heads.
+
+        With successive halving, it also writes their last epoch, from which the next rung continues.
+        """
+        if outcome.last:
+            self.store.write_file(part.run.train.last, outcome.last)
+        epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
+        self._keep(
+            part,
+            logged_epochs(epochs, outcome.best_epoch),
+            outcome.best_epoch,
+            sum(record.seconds for record in outcome.history),
+            outcome.loss,
+            outcome.right,
+        )
+
+    def latency_seconds(self, part: FoldTraining) -> float | None:
+        """Return the network's median time for a scored clip, if latency is an objective.
+
+        A network is measured once per search. Networks of shorter clips see several for each scored clip.
+        """
+        if self.plan.search.objectives == "accuracy":
+            return None
+        network = self._network(part)
+        stored = self.place.latency(content_key(network.spec.model_dump(mode="json", exclude={"sampling_window", "interpolation"})))
+        if not self.store.exists(stored.uri):
+            measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
+            self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
+        return self.store.read(stored).seconds * self.plan.clip_seconds / cutting_of(part.trial.values, self.plan.cutting).clip_seconds
+
+    def _weights(self, options: TrainOptions) -> WeightsResult:
+        """Find the weights that trainings of this network start from, once per search."""
+        chosen = options.model_dump(mode="json", include=START_OPTIONS)
+        output = self.place.weights(content_key(chosen))
+        if self.store.exists(output.uri):
+            return self.store.read(output)
+        return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
+
+    def _network(self, part: FoldTraining) -> Network:
+        """Build the network of a training, with outputs for all classes.
+
+        Trainings must not change it.
+        """
+        words = self._manifest(part.dataset_uri).vocabulary
+        key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
+        if key not in self._networks:
+            self._networks[key] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, part.options.seed)
+        return self._networks[key]
+
+    def _start(self, part: FoldTraining) -> Saved:
+        sha256 = part.weights.sha256
+        if sha256 not in self._saved:
+            self._saved[sha256] = fetch_network(self.store, part.weights.uri, sha256, self.folder)
+        return self._saved[sha256]
+
+    def _job(self, part: FoldTraining, folder: Path) -> TrainJob:
+        network = self._network(part)
+        return TrainJob(
+            network=network,
+            classes=trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, network.spec),
+            train=self._cached(part, "train"),
+            val=self._cached(part, "val"),
+            options=part.options,
+            folder=folder,
+            device=self.machine.device,
+            features=self.machine.cache_dir.expanduser() / "features",
+        )
+
+    def _planned(self, part: FoldTraining) -> PlanResult:
+        """Make the plan that `train` would follow, without testing or deciding anything."""
+        return PlanResult(
+            run_key=part.training.run_key,
+            run_uri=part.run.folder_uri,
+            dataset_uri=part.dataset_uri,
+            dataset_digest=Dataset(part.dataset_uri).digest,
+            train=part.options,
+            evaluate=self.plan.evaluate,
+            gate=GateOptions(),
+            decision_uri=part.run.comparison(self.plan.key).folder_uri,
+            num_champions=0,
+            model_name=self.plan.model_name,
+            weights=part.weights,
+            champion=None,
+            evaluations=(),
+        )
+
+    def _earlier(self, part: FoldTraining) -> Run | None:
+        """Find the training of the last rung that this one resumes.
+
+        A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
+        """
+        if not part.trial.resumes:
+            return None
+        run = Layout(self.place.store_uri).run(part.trial.resumes[part.fold])
+        return run if self.store.exists(run.train.last) else None
+
+    def seconds_before(self, part: FoldTraining) -> float:
+        """Return the time of the epochs that an earlier rung trained."""
+        earlier = self._earlier(part)
+        return self.store.read(score_at(earlier, part.trial.values, part.fold, self.plan)).seconds if earlier else 0.0
+
+    def _score_checkpoint(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
+        saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
+        scored = self._scored_clips(part) or by_themselves(self._cached(part, "val"))
+        loss, right = score_network(saved.network, saved.classes, scored, self.plan.evaluate.crops, self.machine.device)
+        return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
+
+    def _keep(
+        self, part: FoldTraining, epochs: tuple[Epoch, ...], best_epoch: int, seconds: float, loss: float, right: dict[Target, str]
+    ) -> TrialScore:
+        score = TrialScore(
+            run_key=part.training.run_key, epochs=epochs, best_epoch=best_epoch, seconds=round(seconds, 3), loss=loss, right=right
+        )
+        self.store.write(self._stored(part), score)
+        return score
+
+    def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
+        """Pair the clips of a split that have frames with their classes."""
+        clips = [clip for clip in self._manifest(part.dataset_uri).clips if clip.split == split]
+        spec, options = self._network(part).spec, part.options
+        key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
+        if key not in self._frames:
+            self._frames[key] = (
+                cache_train_frames(self.store, clips, spec, options, describer)
+                if split == "train"
+                else cache_test_frames(self.store, clips, spec, describer=describer)
+            )
+        frames = self._frames[key]
+        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
+
+    def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
+        """Return the clips that all trials are scored on, if this one's are cut otherwise."""
+        if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
+            return ()
+        spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)
+        if key not in self._parts:
+            segment = self._manifest(part.dataset_uri).segment
+            self._parts[key] = covering_clips(self.store, self.place.store_uri, scored, segment)
+        parts = self._parts[key]
+        seen = (*key, "covering", spec.model_dump_json())
+        if seen not in self._frames:
+            covering = list({one.uid: one for own in parts for one, _ in own}.values())
+            self._frames[seen] = cache_test_frames(self.store, covering, spec, describer=describer)
+        frames = self._frames[seen]
+        return tuple(
+            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))
+            for clip, own in zip(scored, parts, strict=True)
+        )
+
+    def _fold_uris(self, trial: Trial) -> tuple[str, ...]:
+        """Return the datasets that are cut as a trial says, one per fold."""
+        cutting = cutting_of(trial.values, self.plan.cutting)
+        if cutting == self.plan.cutting:
+            return self.plan.fold_uris
+        recut = self.store.read(self.place.recut).of(cutting)
+        if recut.failure is not None:
+            raise BadDataset(f"no training can have {cutting.words}: {recut.failure}")
+        return recut.fold_uris
+
+    def _manifest(self, uri: str) -> Manifest:
+        if uri not in self._manifests:
+            self._manifests[uri] = self.store.read(Dataset(uri).manifest)
+        return self._manifests[uri]
+
+    def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
+        return score_at(part.run, part.trial.values, part.fold, self.plan)
+
+
+def _continue_from(earlier: Training, place: Training, store: Store) -> None:
+    """Copy the last and the best checkpoint of a shorter training.
+
+    Nothing is copied if this training has begun; `train` resumes from them.
+    """
+    if store.exists(place.last):
+        return
+    with tempfile.TemporaryDirectory(prefix="retake-rung-") as folder:
+        # `last` marks the epoch: without it, nothing is resumed.
+        for source, target in ((earlier.best, place.best), (earlier.last, place.last)):
+            path = Path(folder) / "checkpoint"
+            store.read_file(source, path)
+            store.write_file(target, path)

@@ -1,0 +1,152 @@
+"""Read and write the rounds of a search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.errors import MissingObject
+from tasks.judge.search.rounds import batches_of, history_digest
+from tasks.judge.search.space import cutting_of
+from tasks.keys import content_key
+from tasks.pipeline._step import finished, log
+from tasks.store.derived import trials_of_batch
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Manifest
+from tasks.store.records.record import Target
+from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
+from tasks.store.runs import Run
+from tasks.store.searches import SearchPlan, SearchRound
+from tasks.store.stored import Output, Stored
+
+NO_REASON = "it left no result; the log of its task says why"
+
+
+def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the trials of all rounds before this one.
+
+    Raises:
+        MissingObject: one of them is not finished.
+    """
+    finished = _finished_rounds(round_number - 1, place, store)
+    if len(finished) < round_number - 1:
+        raise MissingObject(f"round {len(finished) + 1} of {place.folder_uri} is not finished; run `suggest`, `train_trials` and `gather`")
+    return finished[-1] if finished else ()
+
+
+def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the trials of all finished rounds.
+
+    Raises:
+        MissingObject: no round is finished.
+    """
+    finished = _finished_rounds(plan.search.rounds, SearchPlan(plan.search_uri), store)
+    if not finished:
+        raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
+    return finished[-1]
+
+
+def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[ScoredTrial, ...]]:
+    """Read the trials up to each finished round, at most up to round `last`.
+
+    A round that followed from other results of the rounds before it does not count, nor do those after it.
+    """
+    found: list[tuple[ScoredTrial, ...]] = []
+    for number in range(1, last + 1):
+        gather = place.round(number).gather
+        if not store.exists(gather.uri) or store.read(gather).inputs_digest != history_digest(found[-1] if found else ()):
+            break
+        found.append(store.read(gather.trials).trials)
+    return found
+
+
+def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
+    """Read the winner's trials under new seeds, as far as they are finished.
+
+    Args:
+        plan: the search.
+        trials: all of its trials; the seeds of a former winner are left out.
+        store: the object store.
+    """
+    seeds = SearchPlan(plan.search_uri).seeds
+    if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
+        return ()
+    return tuple(trials_of_round(seeds, {}, store))
+
+
+def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
+    """Read the trials of a round, by number.
+
+    A trial without a result failed, for the reason of its batch.
+    """
+    found = []
+    for index, ref in enumerate(store.read(place.suggest).batches):
+        trained, batch = trials_of_batch(ref.uri), store.read(ref.uri, TrialBatch)
+        for trial in batch.trials:
+            stored = trained.trial(trial.number)
+            failed = ScoredTrial(
+                number=trial.number, round=batch.round, values=trial.values, options=trial.options, failure=reasons.get(index, NO_REASON)
+            )
+            found.append(store.read(stored) if store.exists(stored.uri) else failed)
+    return sorted(found, key=lambda trial: trial.number)
+
+
+def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store) -> SuggestResult | None:
+    """Find the suggestions of an earlier run, if they follow from these results."""
+    earlier = finished(store, output)
+    if earlier and earlier.inputs_digest != inputs_digest:
+        log.info("earlier rounds have other results than before; suggesting anew")
+        return None
+    return earlier
+
+
+def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs_digest: str, store: Store) -> SuggestResult:
+    """Write the trials of a round in batches of one task each.
+
+    The address of a batch has a hash of its trials, so that other trials never meet the results of these.
+    """
+    refs = []
+    for some in batches_of(trials):
+        batch = TrialBatch(round=number, trials=some)
+        stored = place.batch(content_key(batch.model_dump(mode="json")))
+        store.write(stored, batch)
+        first, last = some[0].number, some[-1].number
+        refs.append(TrialBatchRef(uri=stored.uri, name=f"trial {first}" if first == last else f"trials {first} to {last}"))
+    return SuggestResult(round=number, inputs_digest=inputs_digest, batches=tuple(refs))
+
+
+def score_at(run: Run, values: Mapping[str, Value], fold: int, plan: SearchPlanResult) -> Stored[TrialScore]:
+    """Find the score of a trial's training on one fold."""
+    crops = plan.evaluate.crops
+    is_own = cutting_of(values, plan.cutting) == plan.cutting
+    return run.validation(crops) if is_own else run.validation_on(Dataset(plan.fold_uris[fold]).digest, crops)
+
+
+def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[TrialScore]:
+    """Read the scores of a finished trial, one per fold."""
+    layout = Layout(SearchPlan(plan.search_uri).store_uri)
+    return [store.read(score_at(layout.run(key), trial.values, fold, plan)) for fold, key in enumerate(trial.run_keys)]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The datasets of a search, one per fold.
+
+    Their manifests, and the clips that trials are scored on.
+    """
+
+    manifests: tuple[Manifest, ...]
+
+    @classmethod
+    def of(cls, plan: SearchPlanResult, store: Store) -> "Data":
+        """Read the manifests."""
+        return cls(tuple(store.read(Dataset(uri).manifest) for uri in plan.fold_uris))
+
+    @property
+    def clips(self) -> list[list[DatasetClip]]:
+        """Return the validation clips of each fold that show an action: trials are scored on these alone."""
+        return [[clip for clip in manifest.clips if clip.split == "val" and clip.has_action] for manifest in self.manifests]
+
+    @property
+    def target(self) -> Target:
+        """Return the deciding target."""
+        return self.manifests[0].vocabulary.targets[-1]

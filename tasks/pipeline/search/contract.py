@@ -1,0 +1,132 @@
+"""Describe the steps that search the best recipe in rounds."""
+
+from pydantic import Field, model_validator
+
+from tasks.keys import content_key
+from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
+from tasks.options.search import MAX_ROUNDS
+from tasks.pipeline.addresses import SearchUri, TrialBatchUri
+from tasks.pipeline.step import Command, Step, StepArguments
+from tasks.store.derived import search_at, trials_of_batch
+from tasks.store.layout import Layout
+from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
+from tasks.store.searches import AskedSearch
+
+
+class SearchPlanArguments(StepArguments, PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+    """All options of a search, and the recipe that it starts from."""
+
+
+class SearchedArguments(StepArguments):
+    """A search."""
+
+    search: SearchUri
+
+
+class RoundArguments(SearchedArguments):
+    """A search and one of its rounds."""
+
+    round: int = Field(ge=1, le=MAX_ROUNDS, description="The round, from 1")
+
+
+class GatherArguments(RoundArguments):
+    """A round, and the failures that the runner recorded."""
+
+    failures: str = Field("[]", description='The failed steps, as JSON: `[{"map_index": 1, "step": "train_trials", "reason": "…"}]`')
+
+
+class TrainTrialsArguments(SearchedArguments):
+    """One batch of trials."""
+
+    batch: TrialBatchUri
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "TrainTrialsArguments":
+        search = search_at(self.search).folder_uri
+        if not trials_of_batch(self.batch).folder_uri.startswith(search):
+            raise ValueError(f"batch {self.batch} is of another search than {search}; take it from the result of `suggest` of this search")
+        return self
+
+
+class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+    """All options of a search at a shell."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+
+
+def _asked(arguments: SearchPlanArguments) -> AskedSearch:
+    # Without effect, options that came later are left out, so that older searches are found.
+    left_out = {name for name, value in (("preset", "none"), ("views_seed", None)) if getattr(arguments, name) == value}
+    return Layout(arguments.store).search(content_key(arguments.model_dump(mode="json", exclude=left_out)))
+
+
+PLAN = Step(
+    name="search_plan",
+    summary="fix the dataset, the folds and the space of a search",
+    module="search.search_plan",
+    arguments=SearchPlanArguments,
+    result=SearchPlanResult,
+    address=_asked,
+    task="plan",
+)
+RECUT = Step(
+    name="recut",
+    summary="cut and label the videos of a search again, for other clip lengths and cuts",
+    module="search.recut",
+    arguments=SearchedArguments,
+    result=RecutResult,
+    address=lambda arguments: search_at(arguments.search).recut,
+)
+SUGGEST = Step(
+    name="suggest",
+    summary="suggest the trials of a round",
+    module="search.suggest",
+    arguments=RoundArguments,
+    result=SuggestResult,
+    address=lambda arguments: search_at(arguments.search).round(arguments.round).suggest,
+)
+TRAIN_TRIALS = Step(
+    name="train_trials",
+    summary="train and score a batch of trials",
+    module="search.train_trials",
+    arguments=TrainTrialsArguments,
+    result=TrialsResult,
+    address=lambda arguments: trials_of_batch(arguments.batch),
+    task="trials",
+    image="trainer",
+    gpu=True,
+)
+GATHER = Step(
+    name="gather",
+    summary="gather the trials up to a round, and log them to MLflow",
+    module="search.gather",
+    arguments=GatherArguments,
+    result=GatherResult,
+    address=lambda arguments: search_at(arguments.search).round(arguments.round).gather,
+)
+REPEAT_WINNER = Step(
+    name="repeat_winner",
+    summary="suggest the winner again under new seeds",
+    module="search.repeat_winner",
+    arguments=SearchedArguments,
+    result=SuggestResult,
+    address=lambda arguments: search_at(arguments.search).seeds.suggest,
+)
+REPORT = Step(
+    name="search_report",
+    summary="write the report of a search",
+    module="search.search_report",
+    arguments=SearchedArguments,
+    result=SearchReportResult,
+    address=lambda arguments: search_at(arguments.search).report,
+    task="report",
+)
+SEARCH = Command(
+    name="search",
+    summary="search the best recipe, all rounds",
+    module="search.search",
+    arguments=SearchArguments,
+    result=SearchReportResult,
+    image="trainer",
+    gpu=True,
+)

@@ -1,0 +1,81 @@
+"""Gather the trials up to a round, and log each to MLflow."""
+
+from collections.abc import Sequence
+
+from tasks.judge.search.rounds import num_left
+from tasks.judge.search.scores import best_first, finalists, num_hours, values_in_words
+from tasks.pipeline._failures import parse_failures
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.search._rounds import Data, trials_before, trials_of_round
+from tasks.pipeline.search.contract import GATHER, GatherArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.record import Target
+from tasks.store.records.search import GatherResult, ScoredTrial, SearchPlanResult, TrialList
+from tasks.store.searches import SearchPlan
+from tasks.tracking import ChildRun, Tracker, search_run
+from tasks.wording import duration, percent, percent_interval
+
+
+def run(arguments: GatherArguments, store: Store) -> GatherResult:
+    """Append the trials of the round to those of earlier rounds.
+
+    A failed trial that was trained since replaces its failure.
+
+    Raises:
+        MissingObject: an earlier round is not finished, or this one has no suggestions.
+    """
+    place = SearchPlan(arguments.search)
+    plan = store.read(place)
+    reasons = {failure.map_index: failure.reason for failure in parse_failures(arguments.failures)}
+    new = trials_of_round(place.round(arguments.round), reasons, store)
+    trials = (*trials_before(arguments.round, place, store), *new)
+    target = Data.of(plan, store).target
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with search_run(tracker, plan) as run_id:
+        tracker.log_children(run_id, {f"trial {trial.number}": _child(trial) for trial in new})
+    ranked = best_first(finalists(trials, plan.search), target)
+    store.write(place.round(arguments.round).gather.trials, TrialList(trials=trials))
+    result = GatherResult(
+        round=arguments.round,
+        inputs_digest=store.read(place.round(arguments.round).suggest).inputs_digest,
+        num_trials=len(trials),
+        num_failed=sum(trial.failure is not None for trial in trials),
+        best=ranked[0].number if ranked else None,
+        progress=_progress(plan, arguments.round, trials, target),
+    )
+    log.info("%s", result.progress)
+    return finish(store, GATHER.address(arguments), result)
+
+
+def _child(trial: ScoredTrial) -> ChildRun:
+    """Describe a trial as a child run.
+
+    MLflow's comparison then shows searched options beside scores.
+    """
+    metrics = {f"val_{target}_top1": score.top1 for target, score in trial.scores.items()}
+    measured = {"val_loss": trial.loss, "latency_seconds": trial.latency_seconds, "seconds": trial.seconds, "epochs": trial.num_epochs}
+    tags = {"retake.round": trial.round, "retake.runs": ", ".join(trial.run_keys), "retake.failure": trial.failure}
+    return ChildRun(
+        params=trial.values,
+        metrics=metrics | {name: float(value) for name, value in measured.items() if value is not None},
+        tags={name: str(value) for name, value in tags.items() if value not in (None, "")},
+        failed=trial.failure is not None,
+    )
+
+
+def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial], target: Target) -> str:
+    """Describe the best trial so far, the time spent, and the expected rest."""
+    ranked = best_first(finalists(trials, plan.search), target)
+    trained = [trial for trial in trials if trial.seconds and not trial.was_found]
+    parts = [f"round {number} of {plan.search.rounds}, {len(trials)} trials"]
+    if ranked:
+        best, score = ranked[0], ranked[0].scores[target]
+        parts.append(
+            f"best is trial {best.number}: {target} top-1 {percent(score.top1)} {percent_interval(score.interval)} with {values_in_words(best.values)}"
+        )
+    if trained:
+        mean_seconds = 3600 * num_hours(trained) / len(trained)
+        left_seconds = mean_seconds * num_left(plan.search, number, trials)
+        parts.append(f"{duration(round(3600 * num_hours(trials)))} of training, about {duration(round(left_seconds))} left")
+    return "; ".join(parts)

@@ -1,0 +1,48 @@
+"""Repeat the winner under new seeds, to show the share of luck in its score."""
+
+from tasks.errors import BadInput
+from tasks.judge.search.rounds import history_digest
+from tasks.judge.search.scores import best_first, finalists
+from tasks.options import Head
+from tasks.pipeline._step import finish
+from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round
+from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
+from tasks.store.objects import Store
+from tasks.store.records.search import SuggestResult, Trial
+from tasks.store.searches import SearchPlan
+
+NUM_SEEDS = 3
+SEEDS_ROUND = 0
+"""Number of the round in records; rounds of suggestions count from 1."""
+
+
+def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
+    """Write trials of the winner's recipe with the next three seeds; another winner gets its own.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    place = SearchPlan(arguments.search)
+    plan = store.read(place)
+    trials = all_trials(plan, store)
+    inputs = history_digest(trials)
+    if earlier := still_valid(REPEAT_WINNER.address(arguments), inputs, store):
+        return earlier
+    ranked = best_first(finalists(trials, plan.search), Data.of(plan, store).target)
+    if not ranked:
+        reasons = dict.fromkeys(str(trial.failure) for trial in trials)
+        raise BadInput(f"every trial failed: {'; '.join(reasons)}")
+    winner = ranked[0]
+    options = winner.options
+    # The backbone would see every clip again for other views. Of a probe they are all that a seed draws.
+    keeps_views = options.trainable == "heads" and options.head is not Head.PROBE and options.views_seed is None
+    kept = {"views_seed": options.seed} if keeps_views else {}
+    repeated = [
+        Trial(
+            number=len(trials) + i,
+            values=winner.values,
+            options=options.model_copy(update=kept | {"seed": (options.seed + i + 1) % 2**31}),
+        )
+        for i in range(NUM_SEEDS)
+    ]
+    return finish(store, REPEAT_WINNER.address(arguments), write_round(place.seeds, SEEDS_ROUND, repeated, inputs, store))

@@ -1,0 +1,58 @@
+"""Search by one command, without Airflow: `python -m tasks search --num-trials=24`."""
+
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.options import EvaluateOptions, Preset, RegisterOptions, SearchOptions, TrainOptions, with_preset
+from tasks.pipeline._step import log
+from tasks.pipeline.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
+from tasks.pipeline.search.contract import (
+    GatherArguments,
+    RoundArguments,
+    SearchArguments,
+    SearchedArguments,
+    SearchPlanArguments,
+    TrainTrialsArguments,
+)
+from tasks.settings import RunnerSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.search import SearchReportResult, SuggestResult
+
+MODELS = (SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions)
+
+
+def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
+    """Run all steps of a search, or resume an interrupted one.
+
+    Raises:
+        BadConfiguration: a range is wrong, or the preset would ignore a start that is named.
+        BadInput: there is nothing to select trials on, or every trial failed.
+        NothingToDo: there is no dataset yet.
+    """
+    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
+    preset: Preset = "auto" if arguments.preset == "auto" else "none"
+    try:
+        # As in a form, so that one search has one address.
+        options = with_preset(arguments.preset, options)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from None
+    plan = search_plan.run(SearchPlanArguments(store=where, preset=preset, **options), store)
+    common = {"store": where, "search": plan.search_uri}
+    try:
+        recut.run(SearchedArguments(**common), store)
+    except NothingToDo as reason:
+        log.info("%s", reason)
+    for number in range(1, plan.search.rounds + 1):
+        try:
+            suggested = suggest.run(RoundArguments(**common, round=number), store)
+        except NothingToDo as reason:
+            log.info("the search ends before round %d: %s", number, reason)
+            break
+        _train(suggested, common, store)
+        gather.run(GatherArguments(**common, round=number), store)
+    _train(repeat_winner.run(SearchedArguments(**common), store), common, store)
+    return search_report.run(SearchedArguments(**common), store)
+
+
+def _train(suggested: SuggestResult, common: dict[str, str], store: Store) -> None:
+    for batch in suggested.batches:
+        train_trials.run(TrainTrialsArguments(**common, batch=batch.uri), store)

@@ -1,0 +1,109 @@
+"""Plan a search: fix dataset and folds, and check the space before training."""
+
+from pydantic import ValidationError
+
+from tasks.data.split.folds import folds_of
+from tasks.errors import BadConfiguration, BadDataset
+from tasks.judge.search.rounds import require_resumable, rung_epochs
+from tasks.judge.search.space import CUT, START_OPTIONS, Space
+from tasks.judge.search.suggest import require_searchable
+from tasks.keys import content_key, training_key
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
+from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.search._folds import write_folds
+from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
+from tasks.refusals import refusals
+from tasks.store.layout import Dataset
+from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.search import Cutting, SearchPlanResult
+from tasks.store.searches import SearchPlan
+
+
+def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
+    """Fix everything that the rounds have in common.
+
+    Raises:
+        BadConfiguration: a range is wrong or contradicts other options, the sampler cannot search this space, or an address has a password.
+        BadDataset: there is nothing to select trials on.
+        MissingObject: there is no such dataset.
+        NothingToDo: there is no dataset yet.
+    """
+    dataset = find_dataset(store, arguments.store, arguments.dataset)
+    chosen, evaluate = arguments.picked(SearchOptions), arguments.picked(EvaluateOptions)
+    require_no_secrets(*chosen.ranges, arguments.checkpoint, arguments.backbone_weights)
+    manifest = store.read(dataset.manifest)
+    # A search trains many networks: with `auto` heads alone, even on a GPU.
+    num_clips = sum(clip.split == "train" for clip in manifest.clips)
+    train, reason = recipe_for(arguments.preset, arguments.picked(TrainOptions), num_clips, frozen=True, varied=arguments.search)
+    if reason:
+        log.info("%s", reason)
+    space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
+    require_searchable(space, chosen)
+    for line in space.untried():
+        log.warning("%s", line)
+    _require_one_start(chosen, train)
+    require_resumable(chosen, space)
+    _require_first_rung(chosen, train)
+    place = PLAN.address(arguments).on(dataset.digest)
+    plan = SearchPlanResult(
+        key=content_key(
+            {
+                "dataset": dataset.digest,
+                "search": {**chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), "ranges": _keyed_ranges(chosen)},
+                "train": training_key(train),
+                "evaluate": evaluate.model_dump(mode="json", include={"crops"}),  # trials have no engine and no resamples
+                "model_name": arguments.model_name,
+            }
+        ),
+        search_uri=place.folder_uri,
+        dataset_uri=dataset.folder_uri,
+        dataset_digest=dataset.digest,
+        search=chosen,
+        train=train,
+        evaluate=evaluate,
+        model_name=arguments.model_name,
+        clip_seconds=manifest.segment.clip_seconds,
+        cut=manifest.segment.cut,
+        fold_uris=_folds(manifest, dataset, place, chosen, store),
+    )
+    log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)
+    # The rounds read the plan here: the same form may lead to a plan for another dataset.
+    finish(store, place, plan)
+    return finish(store, PLAN.address(arguments), plan)
+
+
+def _keyed_ranges(chosen: SearchOptions) -> list[str]:
+    """Leave out lines of options that could not be searched before, unless they are, so that the keys of older searches stay."""
+    return [line for line in chosen.ranges if line.partition("=")[0].strip() != CUT or CUT in chosen.search]
+
+
+def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
+    """Reject a trained start that fits one of the searched networks alone."""
+    if (others := sorted(START_OPTIONS & set(chosen.search))) and (train.weights is Weights.TRAINED or is_trained(train.checkpoint or "")):
+        raise BadConfiguration(
+            f"checkpoint {train.checkpoint} is a trained network, which fits one value of {', '.join(others)}; do not search these, or start from "
+            "published weights"
+        )
+
+
+def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
+    """Reject a recipe that needs more epochs than the first rung of successive halving."""
+    if not chosen.halving:
+        return
+    epochs = rung_epochs(chosen, train.epochs, 1)
+    try:
+        TrainOptions.model_validate(train.model_dump(mode="json") | {"epochs": epochs})
+    except ValidationError as error:
+        reasons = "; ".join(reason for _, reason in refusals(error, TrainOptions))
+        raise BadConfiguration(f"halving: the first rung has {epochs} epochs, and {reasons}; raise epochs or lower rounds") from None
+
+
+def _folds(manifest: Manifest, dataset: Dataset, place: SearchPlan, chosen: SearchOptions, store: Store) -> tuple[str, ...]:
+    """Write the folds as datasets; without cross-validation, return the dataset itself."""
+    if not chosen.folds:
+        if not any(clip.split == "val" for clip in manifest.clips):
+            raise BadDataset(f"{dataset.folder_uri} has no clip in val to select trials on; choose 3 or 5 folds, or add labelled videos")
+        return (dataset.folder_uri,)
+    return write_folds(place, folds_of(manifest, chosen.folds, chosen.search_seed), store)

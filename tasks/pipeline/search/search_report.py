@@ -1,0 +1,156 @@
+"""Write the report of a search: page, table and numbers, also to MLflow."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.errors import BadInput
+from tasks.judge.report.search_page import retrain_address, search_note, search_page
+from tasks.judge.report.search_table import metrics_of, table, verdict
+from tasks.judge.search.bias import selection_bias
+from tasks.judge.search.importance import importances
+from tasks.judge.search.scores import best_first, finalists, longest_of_each
+from tasks.judge.search.space import Space, cutting_of
+from tasks.judge.search.suggest import pareto_front
+from tasks.keys import content_key
+from tasks.options import Options, RegisterOptions
+from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline.search._rounds import Data, all_trials, scores_of, trained_seeds
+from tasks.pipeline.search.contract import REPORT, SearchedArguments
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.objects import Store, to_json
+from tasks.store.records.record import now_utc
+from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
+from tasks.store.records.training import Epoch
+from tasks.store.searches import SearchPlan, SearchReport
+from tasks.tracking import Tracker, search_run
+
+
+def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
+    """Report all trials of the finished rounds, and the winner under new seeds.
+
+    Repeats that have not finished are left out.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
+    trials = all_trials(plan, store)
+    seeds = trained_seeds(plan, trials, store)
+    inputs = content_key({"trials": [one.model_dump(mode="json") for one in (*trials, *seeds)]})
+    earlier = finished(store, place)
+    if earlier and earlier.inputs_digest == inputs:
+        log.info("%s", earlier.verdict)
+        return earlier
+    search = numbers_of(plan, trials, seeds, store)
+    winner = search.trials[search.winner]
+    retrain = _retrain_parameters(plan, winner, store)
+    tracker = Tracker.from_settings(load(MlflowSettings))
+    with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
+        write_files(store, place, _files(place, search, retrain), Path(folder))
+        tracker.log_artifacts(run_id, Path(folder))
+        tracker.log_metrics(run_id, metrics_of(search))
+        tracker.set_tags(run_id, {"mlflow.note.content": search_note(search)})
+    tracker.finish(run_id)
+    url = tracker.run_url(run_id)
+    result = SearchReportResult(
+        key=plan.key,
+        inputs_digest=inputs,
+        report_uri=place.page,
+        table_uri=place.csv,
+        numbers_uri=place.numbers.uri,
+        num_trials=len(trials),
+        num_failed=sum(trial.failure is not None for trial in trials),
+        winner=winner.options,
+        retrain=retrain,
+        retrain_run_id=f"search__{content_key({'search': plan.search_uri, 'retrain': retrain})}",
+        starts_retrain=plan.search.then_retrain,
+        verdict=verdict(search),
+        report_url=f"{url}/artifacts/report.html",
+        mlflow_run_url=url,
+    )
+    log.info("%s", result.verdict)
+    return finish(store, place, result)
+
+
+def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Store) -> dict[str, object]:
+    """Collect the parameters of `retrain` for the winner's recipe and the dataset that is cut as it says.
+
+    Others have their defaults.
+    """
+    given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
+    values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
+    search = SearchPlan(plan.search_uri)
+    values |= {"preset": "none", "store": search.store_uri, "dataset": plan.dataset_uri}
+    if (cutting := cutting_of(winner.values, plan.cutting)) != plan.cutting:
+        values["dataset"] = store.read(search.recut).of(cutting).dataset_uri
+    return values
+
+
+def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
+    """Compute the numbers of the report.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    data = Data.of(plan, store)
+    target = data.target
+    ranked = best_first(finalists(trials, plan.search), target)
+    if not ranked:
+        raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
+    clips = [clip for fold in data.clips for clip in fold]
+    frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
+    importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
+    return Search(
+        created=now_utc(),
+        plan=plan,
+        targets=data.manifests[0].vocabulary.targets,
+        num_clips=len(clips),
+        num_sources=len({clip.source for clip in clips}),
+        majority_top1=frequencies.most_common(1)[0][1] / len(clips),
+        trials=tuple(trials),
+        curves={trial.number: _curve(trial, plan, store) for trial in trials if trial.failure is None},
+        winner=ranked[0].number,
+        pareto=pareto_front(finalists(trials, plan.search), target),
+        importances=importance,
+        importance_note=note,
+        # The earlier rungs selected on the same clips, so their recipes count, too.
+        bias=_bias(ranked[0], best_first(longest_of_each(trials), target), [clip.source for clip in clips], seeds, plan, store),
+    )
+
+
+def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:
+    """Read the learning curve of the first fold."""
+    return scores_of(trial, plan, store)[0].epochs
+
+
+def _bias(
+    winner: ScoredTrial,
+    compared: Sequence[ScoredTrial],
+    sources: Sequence[str],
+    seeds: Sequence[ScoredTrial],
+    plan: SearchPlanResult,
+    store: Store,
+) -> SelectionBias:
+    target = Data.of(plan, store).target
+    right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in compared]
+    found = selection_bias(right, sources, compared.index(winner))
+    return SelectionBias(
+        num_trials=len(compared),
+        best_of_equal=found and found.best_of_equal,
+        optimism=found and found.optimism,
+        corrected=found and found.corrected,
+        seeds=tuple(seeds),
+    )
+
+
+def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
+    schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
+    return {
+        place.page: search_page(search, retrain, retrain_address(load(MachineSettings).airflow_url, retrain)).encode(),
+        place.csv: table(search),
+        place.numbers.uri: to_json(search),
+        place.schema: f"{schema}\n".encode(),
+    }

@@ -1,0 +1,111 @@
+"""Define the description of a command or step.
+
+It has a name, arguments, a result and its place, an image, and a GPU.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from tasks.options import Options, StoreUri
+from tasks.store.records.record import Record
+from tasks.store.stored import Output
+
+ImageKind = Literal["worker", "trainer"]
+
+
+class StepArguments(Options):
+    """The arguments of every step that a DAG runs."""
+
+    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
+        description="The bucket, or a prefix in it, that holds everything"
+    )
+
+
+class OutArguments(StepArguments):
+    """The arguments of a step whose other arguments do not determine its result's address.
+
+    The address contains the key of the whole form, or of a configuration, of which the step takes a part.
+    """
+
+    out: StoreUri = Field(description="Address that the step writes to; its result.json comes last")
+
+
+A = TypeVar("A", bound=Options)
+P = TypeVar("P", bound=Output[Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One sub-command of `python -m tasks`. People run it at a shell; a `Step` is run by DAGs, too.
+
+    Args:
+        name: of the sub-command.
+        summary: its verb and object.
+        module: of its code, below `tasks.pipeline`; the first part is its DAG.
+        arguments: the model of its command line.
+        result: the model of its last line on stdout.
+        image: of its container; only `trainer` has torch.
+        gpu: whether it uses a GPU if there is one.
+        alternatives: arguments of which exactly one is given.
+        positional: arguments without a flag, with the word for each in the help.
+    """
+
+    name: str
+    summary: str
+    module: str
+    arguments: type[Options]
+    result: type[Record]
+    image: ImageKind = "worker"
+    gpu: bool = False
+    alternatives: tuple[str, ...] = ()
+    positional: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dag(self) -> str:
+        """Return the id of its DAG."""
+        return self.module.partition(".")[0]
+
+    @property
+    def full_module(self) -> str:
+        """Return the name of its module.
+
+        `run` there takes the arguments and the store, and returns the result.
+        """
+        return f"tasks.pipeline.{self.module}"
+
+    @property
+    def options(self) -> tuple[type[Options], ...]:
+        """List the option models of its arguments, in order."""
+        bases = self.arguments.__bases__
+        return tuple(base for base in bases if issubclass(base, Options) and base is not Options and not issubclass(base, StepArguments))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """List the arguments that are in none of those models."""
+        chosen = {name for model in self.options for name in model.model_fields}
+        return tuple(name for name in self.arguments.model_fields if name not in chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Command, Generic[A, P]):
+    """A command that DAGs run; it leaves its result in the store.
+
+    Args:
+        arguments: the model of its command line.
+        address: finds the place of its result from its arguments.
+        task: id of its task, if that differs from the name.
+        also_in: further DAGs that run it.
+    """
+
+    arguments: type[A]
+    address: Callable[[A], P]
+    task: str = ""
+    also_in: tuple[str, ...] = ()
+
+    @property
+    def task_id(self) -> str:
+        """Return the id of its task, without the groups around it."""
+        return self.task or self.name

@@ -1,0 +1,223 @@
+"""Measure the agreement, the differences and the accuracy of two networks.
+
+Legend: n clips, k ranks.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.judge.statistics.answers import Answers, Ids
+from tasks.judge.statistics.confusion import Confusion
+from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.predict.confusion import confusion_between
+from tasks.predict.names import Names
+from tasks.predict.probabilities import Ranked
+from tasks.store.records.dataset import NOTHING
+from tasks.store.records.evaluation import TargetMetrics
+from tasks.store.records.prediction import KnownLabel, PredictorRole
+from tasks.store.records.record import Target
+from tasks.wording import stretch
+
+RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
+
+
+class TalliedClip(NamedTuple):
+    """A clip, and how far the probabilities of the two networks diverge on it."""
+
+    uid: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+    divergence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The clips with equal top-1 predictions.
+
+    `interval` is the share's 95 % confidence interval over source videos.
+    """
+
+    target: Target
+    num_clips: int
+    num_sources: int
+    num_alike: int
+    share: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair of different predictions by the two networks, and its number of clips."""
+
+    model: str
+    against: str
+    num_clips: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Each network's accuracy on the same labelled clips, either of training videos or of others.
+
+    Two networks are measured on the clips that both predicted; `num_left_out` more labelled clips were predicted only by the model.
+    """
+
+    is_trained_on: bool
+    num_clips: int
+    num_sources: int
+    num_left_out: int
+    networks: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
+
+
+@dataclass
+class _Labelled:
+    """Labelled clips that the same networks predicted."""
+
+    sources: list[str] = field(default_factory=list)
+    true: dict[Target, list[int]] = field(default_factory=dict)
+    ranked: dict[PredictorRole, dict[Target, list[Ids]]] = field(default_factory=dict)
+
+
+class Tally:
+    """Counts clips as they are added, a few of one video at a time.
+
+    It keeps a few hundred bytes per clip.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._sources: list[str] = []
+        self._compared: list[TalliedClip] = []
+        self._ids: dict[Target, list[Ids]] = {target: [np.empty((2, 0), np.int64)] for target in names.targets}
+        self._of_both: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
+        self._of_one: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
+
+    def add(
+        self,
+        clips: Sequence[TalliedClip],
+        source: str,
+        ranked: RankedByRole,
+        labels: Mapping[str, KnownLabel],
+        *,
+        is_trained_on: bool = False,
+    ) -> None:
+        """Add clips of one video.
+
+        Args:
+            clips: (n,) the clips.
+            source: their source video.
+            ranked: the ranked classes of each clip, by network.
+            labels: labels by uid, of any videos.
+            is_trained_on: whether the model was trained on this video.
+        """
+        if "against" in ranked:
+            self._sources += [source] * len(clips)
+            self._compared += clips
+            for target in self._names.targets:
+                self._ids[target].append(np.stack([ranked[role][target].ids[:, 0] for role in ("model", "against")]))
+        labelled = (self._of_both if "against" in ranked else self._of_one)[is_trained_on]
+        for i, clip in enumerate(clips):
+            label = labels.get(clip.uid)
+            # A clip in which nothing happens counts in no accuracy of actions.
+            if label and self._names.name("verb", label.verb_class) != NOTHING:
+                labelled.sources.append(source)
+                truth: dict[Target, int] = {
+                    "verb": label.verb_class,
+                    "noun": label.noun_class,
+                    "action": self._names.action(label.verb_class, label.noun_class),
+                }
+                for target in self._names.targets:
+                    labelled.true.setdefault(target, []).append(truth[target])
+                    for role, best in ranked.items():
+                        own = labelled.ranked.setdefault(role, {one: [] for one in self._names.targets})
+                        # Copy: a view of one row would keep the whole array in memory.
+                        own[target].append(best[target].ids[i].copy())
+
+    @property
+    def num_labelled(self) -> int:
+        """Count the labelled clips."""
+        return sum(len(labelled.sources) for labelled in (*self._of_both.values(), *self._of_one.values()))
+
+    @property
+    def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
+        """Count clips by target and pair of top-1 predictions: the model's and the other network's."""
+        return {target: Counter(zip(*self._both(target).tolist(), strict=True)) for target in self._names.targets}
+
+    def agreements(self) -> tuple[Agreement, ...]:
+        """Measure the agreement on each target; none without a second network."""
+        if not self._sources:
+            return ()
+        found = []
+        for target in self._names.targets:
+            alike = np.equal(*self._both(target))
+            found.append(
+                Agreement(
+                    target=target,
+                    num_clips=len(alike),
+                    num_sources=len(set(self._sources)),
+                    num_alike=int(alike.sum()),
+                    share=float(alike.mean()),
+                    interval=top1_interval(alike, self._sources),
+                )
+            )
+        return tuple(found)
+
+    def pairs(self, target: Target, num_pairs: int) -> tuple[Pair, ...]:
+        """List the most frequent differences; equally frequent ones by name."""
+        named = [Pair(self._names.name(target, a), self._names.name(target, b), n) for (a, b), n in self.named[target].items() if a != b]
+        return tuple(sorted(named, key=lambda pair: (-pair.num_clips, pair.model, pair.against))[:num_pairs])
+
+    def num_differing(self, target: Target) -> int:
+        """Count the clips with different top-1 predictions."""
+        return int(np.not_equal(*self._both(target)).sum())
+
+    def confusions(self) -> dict[Target, Confusion]:
+        """Build the confusion of the model against the other network, by target.
+
+        Empty without a second network.
+        """
+        if not self._compared:
+            return {}
+        uids, divergences = [clip.uid for clip in self._compared], np.array([clip.divergence for clip in self._compared])
+        return {target: confusion_between(target, self._both(target), divergences, uids, self._names) for target in self._names.targets}
+
+    def clip_names(self, uids: Collection[str]) -> dict[str, str]:
+        """Name clips that both networks predicted by film and time."""
+        return {clip.uid: f"{clip.file} {stretch(clip.start_seconds, clip.stop_seconds)}" for clip in self._compared if clip.uid in uids}
+
+    def _both(self, target: Target) -> Ids:
+        """Return the (2, n) top-1 class ids of both networks, the model's first."""
+        return np.concatenate(self._ids[target], axis=1)
+
+    def accuracies(self) -> tuple[Accuracy, ...]:
+        """Measure accuracy on videos outside training, then on training videos; skip groups without labels."""
+        found = []
+        for is_trained_on in (False, True):
+            of_both, of_one = self._of_both[is_trained_on], self._of_one[is_trained_on]
+            labelled = of_both if of_both.sources else of_one
+            if labelled.sources:
+                found.append(
+                    Accuracy(
+                        is_trained_on=is_trained_on,
+                        num_clips=len(labelled.sources),
+                        num_sources=len(set(labelled.sources)),
+                        num_left_out=len(of_one.sources) if of_both.sources else 0,
+                        networks={
+                            role: {
+                                target: measure(self._answers(target, labelled, role), labelled.sources) for target in self._names.targets
+                            }
+                            for role in labelled.ranked
+                        },
+                    )
+                )
+        return tuple(found)
+
+    def _answers(self, target: Target, labelled: _Labelled, role: PredictorRole) -> Answers:
+        true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[role][target])
+        ids = np.union1d(true, ranked[:, 0]).tolist()
+        return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})

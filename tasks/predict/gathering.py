@@ -1,0 +1,252 @@
+"""Stream over all predictions to write tables and tracks and collect the page's data.
+
+Memory holds a few hundred bytes per clip.
+"""
+
+import heapq
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tasks.judge.statistics.answers import verb_and_noun
+from tasks.predict.agreement import TalliedClip, Tally
+from tasks.predict.answered import Answered, answered
+from tasks.predict.names import Names
+from tasks.predict.page import Differing, ShownVideo
+from tasks.predict.probabilities import Ranked
+from tasks.predict.scored import ScoredVideoClips, read_scored
+from tasks.predict.tables import PredictionTables
+from tasks.predict.timeline import Guess, ShownClip
+from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
+from tasks.predict.tracks import Cue, block, opening
+from tasks.store.records.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+
+MAX_SHOWN_CLIPS = 2000
+"""Limit for all timelines of a page together. Clips beyond it are only in the tables."""
+
+NUM_DIFFERING = 10
+MIN_DIVERGENCE = 0.005
+"""Bits. Less would read 0.00 bits."""
+MAX_STEM_BYTES = 160
+NUM_GUESSES = 3
+
+
+@dataclass
+class Gathered:
+    """The page's data of all videos. `videos` are those that fit on the page; `differing` has the largest differences first."""
+
+    tally: Tally
+    num_clips: int = 0
+    num_videos_trained_on: int = 0
+    videos: list[ShownVideo] = field(default_factory=list)
+    differing: list[Differing] = field(default_factory=list)
+    to_label: list[ToLabel] = field(default_factory=list)
+
+
+class _Gatherer:
+    def __init__(
+        self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, fetch: Callable[[str, Path], None]
+    ) -> None:
+        self._plan, self._names, self._labels, self._folder, self._fetch = plan, names, labels, folder, fetch
+        self._heap: list[tuple[float, int, Differing]] = []
+        self._places: list[tuple[ScoredVideo, int]] = []
+        self._entropies: list[float] = []
+        self._novelty: list[float] = []
+        self._num_shown = 0
+        self._trained_on = frozenset(plan.trained_on)
+        self.gathered = Gathered(Tally(names))
+
+    def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
+        known = PredictedVideo(video=video.video, name=video.name)
+        gathered = self.gathered
+        is_trained_on = video.video in self._trained_on
+        source = self._plan.sources.get(video.video, video.video)
+        shown: list[ShownClip] = []
+        num_read = 0
+        for clips in self._read(video):
+            said = answered(clips, self._plan.predictors, self._names.targets)
+            tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
+            self._write_tracks(known, clips, said)
+            gathered.tally.add(self._tallied(video, clips, said), source, said.ranked, self._labels, is_trained_on=is_trained_on)
+            num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
+            shown += (self._shown(clips, said, i) for i in range(num_shown))
+            self._num_shown += num_shown
+            for i, uid in enumerate(clips.uids):
+                if len(said.divergences):
+                    self._note_difference(video, clips, said, i, gathered.num_clips + i)
+                if uid not in self._labels:
+                    self._places.append((video, num_read + i))
+                    self._entropies.append(float(said.entropies[i]))
+                    self._novelty.append(float(clips.novelty[i]))
+            num_read += len(clips.uids)
+            gathered.num_clips += len(clips.uids)
+        gathered.num_videos_trained_on += is_trained_on
+        if shown:
+            gathered.videos.append(
+                ShownVideo(video.name, video.video, tuple(shown), num_read, is_trained_on, film=None, film_uri=video.preview_uri)
+            )
+
+    def close(self) -> Gathered:
+        best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))
+        self.gathered.differing = [one for _, _, one in best]
+        if self._places and self._plan.predict.num_to_label:
+            self.gathered.to_label = self._choose()
+        return self.gathered
+
+    def _choose(self) -> list[ToLabel]:
+        novelty = np.array(self._novelty)
+        values, shares = scores(np.array(self._entropies), novelty), percentiles(novelty)
+        picked = pool(values)
+        wanted: dict[str, dict[int, int]] = {}
+        videos: dict[str, ScoredVideo] = {}
+        for place in picked:
+            video, number = self._places[place]
+            videos[video.scored_uri] = video
+            wanted.setdefault(video.scored_uri, {})[number] = place
+        candidates: dict[int, Candidate] = {}
+        features: dict[int, np.ndarray] = {}
+        for uri, places in wanted.items():
+            first = 0
+            for clips in self._read(videos[uri], with_features=True):
+                if here := [(places[first + i], i) for i in range(len(clips.uids)) if first + i in places]:
+                    said = answered(clips, self._plan.predictors, self._names.targets)
+                    for place, i in here:
+                        candidates[place] = self._candidate(videos[uri], clips, said, i)
+                        # Copy: a view of one row would keep the whole array in memory.
+                        features[place] = clips.features[i].copy()
+                first += len(clips.uids)
+        return chosen(
+            [candidates[place] for place in picked],
+            np.stack([features[place] for place in picked]),
+            values[picked],
+            None if shares is None else shares[picked],
+            self._plan.predict.num_to_label,
+        )
+
+    def _read(self, video: ScoredVideo, *, with_features: bool = False) -> Iterator[ScoredVideoClips]:
+        path = self._folder / f"{video.video}.parquet"
+        self._fetch(video.scored_uri, path)
+        yield from read_scored(path, with_features=with_features)
+        path.unlink()
+
+    def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, said: Answered) -> None:
+        folder = self._folder / "tracks"
+        folder.mkdir(exist_ok=True)
+        for role, predictor in self._answering(said):
+            with (folder / f"{file_stem(video)}.{role}.vtt").open("a", encoding="utf-8") as track:
+                if not track.tell():
+                    track.write(opening(f"{predictor.label} on {video.name}, {video.video}"))
+                for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True)):
+                    track.write(block(Cue(float(start), float(stop), *self._guess(said, role, i))))
+
+    def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
+        """Yield the networks that predicted these clips; the second may be missing for some videos."""
+        return ((role, one) for role, one in self._plan.predictors.items() if role in said.ranked)
+
+    def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
+        label = self._labels.get(clips.uids[i])
+        return ShownClip(
+            uid=clips.uids[i],
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            model=Guess(*self._guess(said, "model", i)),
+            against=Guess(*self._guess(said, "against", i)) if "against" in said.ranked else None,
+            truth=self._truth(label),
+        )
+
+    def _tallied(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered) -> list[TalliedClip]:
+        times = clips.start_seconds.tolist(), clips.stop_seconds.tolist()
+        divergences = said.divergences.tolist() or [0.0] * len(clips.uids)
+        return [TalliedClip(uid, video.name, *rest) for uid, *rest in zip(clips.uids, *times, divergences, strict=True)]
+
+    def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
+        divergence = float(said.divergences[i])
+        # The clip number breaks ties in clip order, and keeps the heap from comparing `Differing`, which has no order.
+        if divergence < MIN_DIVERGENCE or (len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]):
+            return
+        found = Differing(
+            uid=clips.uids[i],
+            uri=clips.uris[i],
+            file=video.name,
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            divergence=divergence,
+            model=self._guesses(said.ranked["model"]["action"], i),
+            against=self._guesses(said.ranked["against"]["action"], i),
+            truth=self._truth(self._labels.get(clips.uids[i])),
+            media=None,
+        )
+        put = heapq.heappush if len(self._heap) < NUM_DIFFERING else heapq.heapreplace
+        put(self._heap, (divergence, -number, found))
+
+    def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int) -> Candidate:
+        best = said.ranked["model"]["action"]
+        action = int(best.ids[i, 0])
+        verb, noun = verb_and_noun(action)
+        first, second = self._guesses(best, i)[:2]
+        return Candidate(
+            uid=clips.uids[i],
+            file=video.name,
+            start_seconds=float(clips.start_seconds[i]),
+            stop_seconds=float(clips.stop_seconds[i]),
+            verb=self._names.name("verb", verb),
+            noun=self._names.name("noun", noun),
+            first=first.action,
+            first_probability=first.probability,
+            second=second.action,
+            second_probability=second.probability,
+            entropy=float(said.entropies[i]),
+            novelty=float(clips.novelty[i]),
+        )
+
+    def _guess(self, said: Answered, role: PredictorRole, i: int) -> tuple[str, float]:
+        best = self._guesses(said.ranked[role]["action"], i)[0]
+        return best.action, best.probability
+
+    def _guesses(self, best: Ranked, i: int) -> tuple[Guess, ...]:
+        pairs = zip(best.ids[i, :NUM_GUESSES].tolist(), best.probabilities[i, :NUM_GUESSES].tolist(), strict=True)
+        return tuple(Guess(self._names.name("action", action), likely) for action, likely in pairs)
+
+    def _truth(self, label: KnownLabel | None) -> str | None:
+        return self._names.name("action", self._names.action(label.verb_class, label.noun_class)) if label else None
+
+
+def gather(
+    plan: PredictPlanResult,
+    videos: Sequence[ScoredVideo],
+    labels: Mapping[str, KnownLabel],
+    names: Names,
+    folder: Path,
+    fetch: Callable[[str, Path], None],
+) -> Gathered:
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data.
+
+    Args:
+        plan: the prediction plan, with the networks and their temperatures.
+        videos: the predicted videos, in order.
+        labels: labels by uid.
+        names: class names.
+        folder: the output folder.
+        fetch: downloads the object at an address to a path.
+    """
+    gatherer = _Gatherer(plan, names, labels, folder, fetch)
+    with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
+        for video in videos:
+            gatherer.add(video, tables)
+    return gatherer.close()
+
+
+def file_stem(video: PredictedVideo | ScoredVideo) -> str:
+    """Build a recognisable, unique file name for a video.
+
+    It has the letters, digits and pictures of its name, in any script, then its hash.
+    """
+    name = unicodedata.normalize("NFC", Path(video.name).stem)
+    kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
+    # A name of a file has at most 255 bytes.
+    short = re.sub("-+", "-", kept).encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip("-")
+    return f"{short or 'video'}-{video.video[:12]}"

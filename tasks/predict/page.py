@@ -1,0 +1,280 @@
+"""Render a prediction as one self-contained HTML file.
+
+No requests, no web fonts, readable without scripts.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
+
+from jinja2 import ChoiceLoader, PackageLoader
+
+from tasks.judge.report.confusion_tables import matrix_between
+from tasks.judge.report.formats import data_uri
+from tasks.judge.report.templating import frame_script, templates
+from tasks.judge.statistics.confusion import Confusion
+from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
+from tasks.next_steps import Facts, next_steps
+from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
+from tasks.predict.to_label import ToLabel
+from tasks.predict.when_scores import WhenScores
+from tasks.settings import label_url
+from tasks.store.records.evaluation import EngineUsed
+from tasks.store.records.prediction import Predictor, PredictorRole
+from tasks.store.records.record import SetAside, Target
+from tasks.wording import count, percent
+
+MAX_SPANS_OPEN = 12
+"""Rows of a video's table; a longer table is folded."""
+MAX_NOT_REPORTED = 2000
+"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
+
+
+@dataclass(frozen=True)
+class ShownVideo:
+    """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address.
+
+    `intervals` are those that are reported, by network; it is empty without windows. `labelled` are those of people.
+    """
+
+    name: str
+    video: str
+    clips: tuple[ShownClip, ...]
+    num_clips: int
+    is_trained_on: bool
+    film: bytes | None
+    film_uri: str | None
+    intervals: Mapping[PredictorRole, tuple[ShownInterval, ...]] = field(default_factory=dict)
+    labelled: tuple[ShownInterval, ...] = ()
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A clip on which the networks differ strongly; `media` is the embedded clip, if any."""
+
+    uid: str
+    uri: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+    divergence: float
+    model: tuple[Guess, ...]
+    against: tuple[Guess, ...]
+    truth: str | None
+    media: bytes | None
+
+
+@dataclass(frozen=True)
+class PredictionProvenance:
+    """The provenance of a prediction; `engines` lists each engine with its number of clips."""
+
+    key: str
+    created: str
+    code_version: str
+    prediction_uri: str
+    airflow_run: str
+    mlflow_run_url: str
+    crops: int
+    engines: Mapping[PredictorRole, tuple[tuple[EngineUsed, int], ...]]
+    known: str
+    scoring_seconds: float
+
+
+@dataclass(frozen=True)
+class PageInputs:
+    """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
+
+    `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled.
+    """
+
+    model: Predictor
+    against: Predictor | None
+    missing: tuple[str, ...]
+    targets: tuple[Target, ...]
+    num_videos: int
+    num_videos_trained_on: int
+    num_clips: int
+    num_labelled: int
+    videos: tuple[ShownVideo, ...]
+    agreements: tuple[Agreement, ...]
+    pairs: Mapping[Target, tuple[Pair, ...]]
+    num_differing: Mapping[Target, int]
+    confusions: Mapping[Target, Confusion]
+    accuracies: tuple[Accuracy, ...]
+    differing: tuple[Differing, ...]
+    to_label: tuple[ToLabel, ...]
+    set_aside: tuple[SetAside, ...]
+    warnings: tuple[SetAside, ...]
+    provenance: PredictionProvenance
+    stride_seconds: float | None = None
+    when: tuple[WhenScores, ...] = ()
+    clip_names: Mapping[str, str] = field(default_factory=dict)
+    """Film and time of the clips that the cells of `confusions` list."""
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """A network's intervals in one video: their bars, and the list of them.
+
+    `num_left` more do not fit on the page.
+    """
+
+    bars: tuple[Bar, ...]
+    listed: tuple[ShownInterval, ...]
+    num_left: int
+    spoken: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A video's timeline; `is_of_both`: both networks predicted it; `has_blanks`: some parts were not predicted."""
+
+    video: ShownVideo
+    spans: tuple[Span, ...]
+    drawing: Drawing
+    is_of_both: bool
+    has_blanks: bool
+    is_long: bool
+    film: str
+    spoken: str
+    intervals: Mapping[PredictorRole, IntervalRow]
+    labelled: tuple[Bar, ...]
+
+
+def page(inputs: PageInputs) -> str:
+    """Render the page as HTML. Names are escaped."""
+    script, script_hash = frame_script()
+    left = _left(inputs)
+    fix_of = partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
+    timelines = [_timeline(video, inputs, left) for video in inputs.videos]
+    both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
+    # This package's templates over the report's, with its style and filters.
+    loader = ChoiceLoader([PackageLoader("tasks.predict"), PackageLoader("tasks.judge.report")])
+    return (
+        templates()
+        .overlay(loader=loader)
+        .get_template("prediction.html.j2")
+        .render(
+            p=inputs,
+            networks={role: one for role, one in both.items() if one},
+            sections=_sections(inputs),
+            timelines=timelines,
+            has_blanks=any(timeline.has_blanks for timeline in timelines),
+            fix_of=fix_of,
+            clip_of=lambda uid: (inputs.clip_names.get(uid, ""), uid, fix_of(uid)),
+            differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
+            matrices=[
+                (target, matrix_between(confusion, target, inputs.against.label if inputs.against else "", inputs.model.label))
+                for target, confusion in inputs.confusions.items()
+            ],
+            headline=_headline(inputs),
+            steps=tuple(next_steps(_facts(inputs))),
+            has_labels=any(timeline.labelled for timeline in timelines),
+            num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
+            tious=TIOUS,
+            min_sources=MIN_SOURCES,
+            script=script,
+            script_hash=script_hash,
+        )
+    )
+
+
+def _facts(inputs: PageInputs) -> Facts:
+    started = inputs.provenance
+    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(started.airflow_run, uri=started.prediction_uri))
+
+
+def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
+    has = {
+        "next": bool(inputs.to_label),
+        "agreement": bool(inputs.agreements),
+        "accuracy": bool(inputs.accuracies),
+        "when": bool(inputs.when),
+        "timeline": True,
+        "pairs": bool(inputs.agreements),
+        "differing": bool(inputs.agreements),
+        "to-label": True,
+        "left-out": True,
+        "provenance": True,
+        "reading": True,
+    }
+    titles = (
+        "Next",
+        "Agreement",
+        "Accuracy",
+        "When",
+        "Timeline",
+        "Differences",
+        "Largest differences",
+        "To label",
+        "Left out",
+        "Provenance",
+        "How to read this",
+    )
+    return [(key, title) for (key, shown), title in zip(has.items(), titles, strict=True) if shown]
+
+
+def _headline(inputs: PageInputs) -> str:
+    predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
+    if not inputs.agreements:
+        return f"{predicted}, predicted only by {inputs.model.label}"
+    found = inputs.agreements[-1]
+    measured = (
+        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both predicted, of {predicted}"
+    )
+    return f"The two networks predict the same {found.target} on {percent(found.share)} of {measured}"
+
+
+def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, PredictorRole], Collection[int]]) -> Timeline:
+    stretches = spans(video.clips)
+    drawn = drawing(video.clips)
+    is_of_both = bool(drawn.against)
+    has_blanks = any(
+        span.start_seconds != stop for span, stop in zip(stretches, (0.0, *(earlier.stop_seconds for earlier in stretches)), strict=False)
+    )
+    cut_off = f" of {video.num_clips:,}" if len(video.clips) < video.num_clips else ""
+    spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
+    if is_of_both:
+        spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in stretches if not span.differs)}"
+    film = data_uri(video.film, "video/mp4") if video.film else ""
+    rows = {role: _interval_row(own, video, left.get((video.video, role), ())) for role, own in video.intervals.items()}
+    return Timeline(
+        video,
+        stretches,
+        drawn,
+        is_of_both,
+        has_blanks,
+        len(stretches) > MAX_SPANS_OPEN,
+        film,
+        spoken,
+        rows,
+        interval_bars(video.labelled, video.clips),
+    )
+
+
+def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, left: Collection[int]) -> IntervalRow:
+    num_not_reported = sum(interval.is_not_reported for interval in listed)
+    counted = count(len(listed) - num_not_reported, "interval") + (f" and {num_not_reported:,} not reported" if num_not_reported else "")
+    shown = tuple(interval for i, interval in enumerate(listed) if i not in left)
+    return IntervalRow(interval_bars(shown, video.clips), shown, len(left), counted)
+
+
+def _left(inputs: PageInputs) -> Mapping[tuple[str, PredictorRole], Collection[int]]:
+    """Find the intervals that do not fit on the page, by video and network.
+
+    They are the least likely that are not reported.
+    """
+    places = [
+        (-(interval.probability or 0), video.video, role, i)
+        for video in inputs.videos
+        for role, own in video.intervals.items()
+        for i, interval in enumerate(own)
+        if interval.is_not_reported
+    ]
+    left: defaultdict[tuple[str, PredictorRole], set[int]] = defaultdict(set)
+    for _, video, role, i in sorted(places, key=itemgetter(0))[MAX_NOT_REPORTED:]:
+        left[video, role].add(i)
+    return left

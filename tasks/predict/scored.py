@@ -1,0 +1,175 @@
+"""Write and read the networks' logits for the clips of one video.
+
+A Parquet file with one row per clip, streamed.
+
+Legend: n clips, f features, 125 verbs, 352 nouns.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput
+from tasks.judge.statistics.scoring import Logits
+from tasks.store.records.prediction import PredictorRole
+
+ROWS_PER_GROUP = 64
+"""Clips per row group, and so in memory at once."""
+
+_FLOATS = pa.list_(pa.float32())
+SCHEMA = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("uri", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("stop_seconds", pa.float64()),
+        ("model_verb_logits", _FLOATS),
+        ("model_noun_logits", _FLOATS),
+        ("against_verb_logits", _FLOATS),
+        ("against_noun_logits", _FLOATS),
+        ("features", _FLOATS),
+        ("novelty", pa.float64()),
+    ],
+    metadata={"retake": "logits before softmax; features of the model's backbone; novelty: cosine distance to the nearest training clip"},
+)
+
+
+class Scorable(Protocol):
+    """A part of a video that networks answer: a clip or a window."""
+
+    @property
+    def uid(self) -> str:
+        """Return its name."""
+
+    @property
+    def uri(self) -> str:
+        """Return its address; empty for a window, which lies in two clips."""
+
+    @property
+    def start_seconds(self) -> float:
+        """Return its start in the video."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """Return its end in the video."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a video that is as long as a clip."""
+
+    uid: str
+    uri: str
+    start_seconds: float
+    stop_seconds: float
+
+
+@dataclass(frozen=True)
+class ScoredVideoClips:
+    """Consecutive clips of one video.
+
+    Attributes:
+        uids, uris: (n,) names and addresses of the clips.
+        start_seconds, stop_seconds: (n,) each clip's interval in its video.
+        logits: by network, verbs (n, 125) and nouns (n, 352); "against" is missing without a second network.
+        features: (n, f) features of the model's backbone.
+        novelty: (n,) cosine distance to the nearest training clip; NaN if none is known.
+    """
+
+    uids: tuple[str, ...]
+    uris: tuple[str, ...]
+    start_seconds: NDArray[np.float64]
+    stop_seconds: NDArray[np.float64]
+    logits: Mapping[PredictorRole, tuple[Logits, Logits]]
+    features: NDArray[np.float32]
+    novelty: NDArray[np.float64]
+
+
+class ScoredWriter:
+    """Append clips to a file, holding at most `ROWS_PER_GROUP` of them in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._rows: list[dict[str, object]] = []
+
+    def __enter__(self) -> "ScoredWriter":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            self._write()
+        self._writer.close()
+
+    def add(
+        self,
+        clip: Scorable,
+        logits: Mapping[PredictorRole, tuple[Logits, Logits]],
+        features: NDArray[np.float32],
+        novelty: float | None,
+    ) -> None:
+        """Add one clip: verb (125,) and noun (352,) logits by network, and features (f,)."""
+        named = {f"{role}_{head}_logits": one for role, both in logits.items() for head, one in zip(("verb", "noun"), both, strict=True)}
+        self._rows.append(
+            {
+                "uid": clip.uid,
+                "uri": clip.uri,
+                "start_seconds": clip.start_seconds,
+                "stop_seconds": clip.stop_seconds,
+                **named,
+                "features": features,
+                "novelty": novelty,
+            }
+        )
+        if len(self._rows) == ROWS_PER_GROUP:
+            self._write()
+
+    def _write(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+        self._rows = []
+
+
+def read_scored(path: Path, *, with_features: bool = False) -> Iterator[ScoredVideoClips]:
+    """Read a file of `ScoredWriter`, `ROWS_PER_GROUP` clips at a time.
+
+    Features, the largest part of the file, are read only `with_features`; otherwise f is 0.
+
+    Raises:
+        BadInput: it is not such a file.
+    """
+    try:
+        # pre_buffer would hold the whole file in memory.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                raise BadInput(f"{path.name} has other columns than a file of scored clips; predict again")
+            columns = [name for name in SCHEMA.names if with_features or name != "features"]
+            for batch in file.iter_batches(ROWS_PER_GROUP, columns=columns):
+                yield _clips(batch)
+    except (pa.ArrowInvalid, OSError):
+        raise BadInput(f"{path.name} is not a Parquet file; predict again") from None
+
+
+def _clips(batch: pa.RecordBatch) -> ScoredVideoClips:
+    roles: list[PredictorRole] = ["model"]
+    if batch["against_verb_logits"].null_count == 0:
+        roles.append("against")
+    return ScoredVideoClips(
+        uids=tuple(batch["uid"].to_pylist()),
+        uris=tuple(batch["uri"].to_pylist()),
+        start_seconds=batch["start_seconds"].to_numpy(),
+        stop_seconds=batch["stop_seconds"].to_numpy(),
+        logits={role: (_matrix(batch[f"{role}_verb_logits"]), _matrix(batch[f"{role}_noun_logits"])) for role in roles},
+        features=_matrix(batch["features"]) if "features" in batch.schema.names else np.empty((len(batch), 0), np.float32),
+        novelty=np.array([np.nan if value is None else value for value in batch["novelty"].to_pylist()]),
+    )
+
+
+def _matrix(column: pa.ListArray) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = column.flatten().to_numpy()
+    return flat.reshape(len(column), -1)

@@ -1,0 +1,303 @@
+"""Define the results of evaluate, compare, report, register and decide."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.options import GateOptions
+from tasks.store.records.dataset import ClassRef
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
+
+EngineName = Literal["pytorch", "openvino", "cuda"]
+EnginePrecision = Literal["float32", "bfloat16", "float16", "int8"]
+
+
+class ClassMetrics(Record):
+    """Metrics of one class."""
+
+    name: str
+    support: int
+    num_predicted: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class TargetMetrics(Record):
+    """Metrics of one target; the interval is at 95 %, over source videos."""
+
+    num_clips: int
+    num_classes: int
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    precision_weighted: float
+    recall_weighted: float
+    precision_macro: float
+    recall_macro: float
+    majority_class: str
+    majority_top1: float
+    classes: tuple[ClassMetrics, ...]
+
+
+class NothingScores(Record):
+    """How one network answers whether anything happens.
+
+    `recall` is the share of the `num_clips` in which nothing happens that it calls nothing, None without such clips. `false_alarms` is the share
+    of the clips with an action that it calls nothing. The intervals are at 95 %, over source videos.
+    """
+
+    num_clips: int
+    num_sources: int
+    num_recognised: int
+    recall: float | None
+    recall_interval: tuple[float, float] | None
+    num_action_clips: int
+    num_false_alarms: int
+    false_alarms: float
+    false_alarms_interval: tuple[float, float]
+
+
+class Latency(Record):
+    """Seconds per clip after warm-up, for loading from the frame cache and for inference.
+
+    `fps` is defined as in the original experiment: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the
+    number of measured clips: all, or fewer if the rest was scored from another network's cached features. `clips_per_second` is for the
+    whole scoring, in which loading and inference overlap.
+    """
+
+    num_clips: int
+    loading_median_seconds: float
+    loading_p90_seconds: float
+    inference_median_seconds: float
+    inference_p90_seconds: float
+    fps: float
+    clips_per_second: float
+
+
+class EngineUsed(Record):
+    """The engine that computed the logits, and its parity check against PyTorch in float32.
+
+    `max_difference` is the largest logit difference on these clips, in int8 the mean over clips of the largest per clip, None for PyTorch in
+    float32 itself; `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, which every engine runs in the
+    same way.
+    """
+
+    name: EngineName
+    precision: EnginePrecision
+    description: str
+    num_checked_clips: int
+    max_difference: float | None
+    tolerance: float | None
+    fallback_reason: str | None
+    has_backbone: bool = True
+
+    @property
+    def label(self) -> str:
+        """Join name and precision to the label that networks in the gate must share."""
+        return f"{self.name} {self.precision}"
+
+
+class ActivationMap(Record):
+    """A PNG of a clip's test frames with one head's Grad-CAM heat for its top-1."""
+
+    uid: str
+    target: Literal["verb", "noun"]
+    class_name: str
+    uri: str
+
+
+class EvaluateResult(Record):
+    """One network's results on one split.
+
+    The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks. `targets` are the reported ones, the
+    deciding one last; without objects the noun is given, and actions score like verbs.
+
+    `crops` are those that were asked for, the same for all networks of a comparison; `own_crops` are the network's own, fewer if it has one
+    view, and None in older results. `num_flops` counts floating-point operations of convolutions and matrix products per clip with these, a
+    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process after the network's first split; it
+    scores only this network, unless one is scored again by another's engine. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are
+    none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was
+    not trained on them. Their clips count as wrong in all metrics. In the clips `unheard`, by their uids, a network of sound had nothing to
+    hear: alone it answered by its biases, in a fusion it did not count.
+
+    Clips in which nothing happens count in `nothing` alone, which is None if the dataset has none: all other numbers but the times are of the
+    clips with an action.
+    """
+
+    model: ModelRole
+    split: SplitName
+    num_clips: int
+    num_sources: int
+    crops: int
+    own_crops: int | None = None
+    loss: float | None
+    targets: tuple[Target, ...] = TARGETS
+    verb: TargetMetrics
+    noun: TargetMetrics
+    action: TargetMetrics
+    latency: Latency
+    engine: EngineUsed
+    num_parameters: int | None = None
+    num_flops: int | None = None
+    peak_memory_bytes: int
+    hardware: dict[str, str | int]
+    predictions_uri: str
+    fingerprints_uri: str | None
+    activations: tuple[ActivationMap, ...]
+    unknown_verbs: tuple[ClassRef, ...] = ()
+    unknown_nouns: tuple[ClassRef, ...] = ()
+    unheard: tuple[str, ...] = ()
+    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
+
+
+class EvaluateResults(Record):
+    """Addresses of one network's `EvaluateResult`s, in the order of the plan's evaluations."""
+
+    model: ModelRole
+    result_uris: tuple[str, ...]
+
+
+class PairedDifference(Record):
+    """Top-1 of the fine-tuned network minus that of `opponent` on the same clips.
+
+    `reference` is the first network of a comparison. `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided
+    p-value, None in records of older versions; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right.
+    `num_clips_needed` estimates the number of clips, with the same number per source video, at which the interval would exclude zero; None
+    if it already does, or if there is no difference.
+    """
+
+    target: Target
+    opponent: Literal["baseline", "champion", "previous", "reference"]
+    num_clips: int
+    num_sources: int
+    difference: float
+    interval: tuple[float, float]
+    num_gained: int
+    num_lost: int
+    mcnemar_p: float
+    p_value: float | None = None
+    num_clips_needed: int | None
+
+
+class UnnamedClips(Record):
+    """Clips whose classes a network cannot name, and these classes, such as `verb knit`."""
+
+    model: ModelRole
+    num_clips: int
+    classes: tuple[str, ...]
+
+
+class NetworkScore(Record):
+    """A network's top-1 on one target, with its 95 % interval."""
+
+    model: ModelRole
+    target: Target
+    top1: float
+    top1_interval: tuple[float, float]
+
+
+class NameableClips(Record):
+    """Comparison on the clips that every network can name, if some network cannot name all.
+
+    The gate decides on all clips. `scores` and `differences` are empty if there are no such clips.
+    """
+
+    split: SplitName
+    num_all_clips: int
+    num_clips: int
+    num_sources: int
+    unnamed: tuple[UnnamedClips, ...]
+    scores: tuple[NetworkScore, ...]
+    differences: tuple[PairedDifference, ...]
+
+
+class RuleOutcome(Record):
+    """Outcome of one promotion rule; `detail` gives the numbers in words."""
+
+    rule: Literal["labels", "engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
+    title: str
+    passed: bool
+    detail: str
+
+
+class Attempt(Record):
+    """Number of decisions on the deciding clips under one model name.
+
+    This one included, counted from 1. `num_others_on_dataset` counts the other networks that were decided on with exactly this dataset.
+    """
+
+    number: int
+    num_others_on_dataset: int
+
+
+class CompareResult(Record):
+    """The fine-tuned network compared with its opponent, and the gate's verdict.
+
+    The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
+    the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions.
+    """
+
+    split: SplitName
+    table_uri: str
+    opponent: Literal["baseline", "champion"]
+    champion_version: int | None
+    opponent_top1: float
+    challenger_top1: float
+    differences: tuple[PairedDifference, ...]
+    nameable: NameableClips | None = None
+    gate: GateOptions
+    rules: tuple[RuleOutcome, ...]
+    passed: bool
+    verdict: str
+    reason: str
+    mlflow_run_url: str
+    attempt: Attempt | None = None
+    provisional: bool = False
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Check whether the champion changes only after a person approves."""
+        return (self.passed or self.provisional) and self.gate.promotion == "approve"
+
+
+class ReportResult(Record):
+    """Addresses of a report's page, numbers and model card, and the question shown for approval.
+
+    `awaits_curve`: the learning curve had not ended when it was written.
+    """
+
+    report_uri: str
+    metrics_uri: str
+    card_uri: str
+    report_url: str
+    awaits_approval: bool
+    approval_hours: int
+    question: str
+    mlflow_run_url: str
+    awaits_curve: bool = False
+
+
+class RegisterResult(Record):
+    """The registered version, before the decision on it."""
+
+    model_name: str
+    version: int
+    mlflow_run_id: str
+    mlflow_run_url: str
+
+
+class DecideResult(RegisterResult):
+    """The decision on a registered version.
+
+    `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions.
+    """
+
+    promoted: bool
+    champion_before: int | None
+    champion: int | None
+    aliases: tuple[str, ...]
+    reason: str
+    decided_by: str
+    provisional: bool = False
+    report_url: str = ""

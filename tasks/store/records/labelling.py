@@ -1,0 +1,155 @@
+"""Define the statements that people make on the labelling page, as the log of the store keeps them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tasks.store.records.record import Record
+
+Answer = Literal["action", "nothing", "unsure"]
+Reading = Literal["first", "second"]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Token = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,64}$")]
+VideoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[float, Field(ge=0, le=10 * 24 * 3600)]
+
+
+def _time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time has its zone")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
+
+
+def require_words(answer: Answer, verb: str | None, noun: str | None) -> None:
+    """Check that an action has words, and that no other answer has any."""
+    if (answer == "action") != (verb is not None and noun is not None):
+        raise ValueError("verb and noun belong to the answer 'action', and to no other")
+
+
+def require_order(start_seconds: float, stop_seconds: float) -> None:
+    """Check that an interval ends after its start."""
+    if stop_seconds <= start_seconds:
+        raise ValueError("stop_seconds is not after start_seconds")
+
+
+class Suggested(Record):
+    """The answer that the model suggested, with its probability; `shown` is False if the page hid it."""
+
+    verb: Text
+    noun: Text
+    probability: float = Field(ge=0, le=1)
+    shown: bool
+
+
+class Statement(Record):
+    """One statement: who made it, and when (UTC). `token` is the page's own, so that a repeated request adds nothing.
+
+    `after` is the time of the latest annotation file that the store had then, by the store's own clock; None in logs of earlier versions.
+    """
+
+    token: Token
+    by: Text
+    at: Time
+    after: Time | None = None
+
+    @property
+    def place(self) -> datetime:
+        """Return the time whose files it overrides: of those that came later, the files win."""
+        return datetime.fromisoformat(self.after or self.at)
+
+
+class ClipStatement(Statement):
+    """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
+
+    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions.
+    """
+
+    kind: Literal["clip"] = "clip"
+    video: VideoHash
+    uid: Text
+    start_seconds: Moment
+    stop_seconds: Moment
+    answer: Answer
+    verb: Text | None = None
+    noun: Text | None = None
+    reading: Reading = "first"
+    suggested: Suggested | None = None
+    over: Token | None = None
+
+    @model_validator(mode="after")
+    def _an_action_has_words(self) -> "ClipStatement":
+        require_words(self.answer, self.verb, self.noun)
+        return self
+
+
+class IntervalStatement(Statement):
+    """An action from `start_seconds` to `stop_seconds` of a video. It replaces the statement with the token `replaces`."""
+
+    kind: Literal["interval"] = "interval"
+    video: VideoHash
+    start_seconds: Moment
+    stop_seconds: Moment
+    verb: Text
+    noun: Text
+    replaces: Token | None = None
+    suggested: Suggested | None = None
+
+    @model_validator(mode="after")
+    def _stops_after_its_start(self) -> "IntervalStatement":
+        require_order(self.start_seconds, self.stop_seconds)
+        return self
+
+
+class Withdrawal(Statement):
+    """Takes back the statement with the token `withdrawn`.
+
+    What a withdrawn interval had replaced is taken back, too, unless it is an `undo`.
+    """
+
+    kind: Literal["withdrawal"] = "withdrawal"
+    withdrawn: Token
+    undo: bool = False
+
+
+class ClassMerge(Statement):
+    """Renames a class, or merges it into another: `name` is the same as `same_as`."""
+
+    kind: Literal["class"] = "class"
+    target: Literal["verb", "noun"]
+    name: Text
+    same_as: Text
+
+
+AnyStatement = Annotated[ClipStatement | IntervalStatement | Withdrawal | ClassMerge, Field(discriminator="kind")]
+
+
+class LogEntry(Record):
+    """`label_log/<number>.json`: one statement; never overwritten."""
+
+    statement: AnyStatement
+
+
+class DamagedEntry(Record):
+    """The place of an entry that cannot be read, and the reason."""
+
+    reason: str
+
+
+AnyEntry = LogEntry | DamagedEntry
+
+
+class Lease(Record):
+    """`label_log/lent/<person>.json`: the clips that a person has before them since it was written."""
+
+    by: Text
+    uids: tuple[str, ...]
+
+
+class LogBlock(Record):
+    """`label_log/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
+
+    entries: tuple[LogEntry, ...] = Field(min_length=1)

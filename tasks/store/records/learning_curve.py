@@ -1,0 +1,109 @@
+"""Define the results of the learning curve: trainings on shares of the clips, and what more clips would gain."""
+
+from typing import Literal
+
+from tasks.store.records.record import Record, Target
+
+
+class CurveTraining(Record):
+    """One training on a share of the training clips.
+
+    `right` has, per target, one digit per val clip in the order of the dataset: 1 if the answer is right.
+    """
+
+    num_clips: int
+    num_sources: int
+    draw: int
+    num_epochs: int
+    best_epoch: int
+    seconds: float
+    right: dict[Target, str]
+
+
+class CurveTrainings(Record):
+    """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
+
+    `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
+    training on all `num_clips` clips, of `num_asked_epochs` in the recipe; smaller shares are trained for as many steps.
+    """
+
+    recipe: Literal["own", "light"]
+    num_clips: int
+    num_sources: int
+    num_asked_epochs: int
+    num_epochs: int
+    trainings: tuple[CurveTraining, ...]
+
+
+class CurvePoint(Record):
+    """Top-1 on val after training on this number of clips.
+
+    `draws` are the single trainings, `top1` their mean. The interval is at 95 %, over source videos of val.
+    """
+
+    num_clips: int
+    draws: tuple[float, ...]
+    top1: float
+    interval: tuple[float, float]
+
+
+class CurveFit(Record):
+    """Top-1 of the fitted power law at a number of clips.
+
+    Beyond the training clips, `interval` is this top-1 with the 95 % interval of the gain. It does not include how far the top-1 itself varies
+    with other val videos.
+    """
+
+    num_clips: int
+    top1: float
+    interval: tuple[float, float] | None
+
+
+class CurveGain(Record):
+    """Gain in top-1 from `times` as many clips, with its 95 % interval."""
+
+    times: int
+    num_clips: int
+    gain: float
+    interval: tuple[float, float]
+
+
+class TargetCurve(Record):
+    """Learning curve of one target.
+
+    `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and `fit` and
+    `gains` are empty.
+    """
+
+    target: Target
+    majority_top1: float
+    points: tuple[CurvePoint, ...]
+    fit: tuple[CurveFit, ...]
+    gains: tuple[CurveGain, ...]
+    unknown: str | None
+
+
+class LearningCurveResult(Record):
+    """The learning curve of a training. The last of `curves` is of the target that decides.
+
+    `recipe` and epochs are as in `CurveTrainings`, whose address is `trainings_uri`; `seconds` are all trainings together.
+    """
+
+    recipe: Literal["own", "light"]
+    num_clips: int
+    num_sources: int
+    num_val_clips: int
+    num_val_sources: int
+    num_draws: int
+    num_asked_epochs: int
+    num_epochs: int
+    curves: tuple[TargetCurve, ...]
+    seconds: float
+    trainings_uri: str
+    mlflow_run_url: str
+
+
+class NoLearningCurve(Record):
+    """Why the step `learning_curve` had nothing to do, as a part of a sentence."""
+
+    reason: str

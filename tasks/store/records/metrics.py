@@ -1,0 +1,300 @@
+"""Define `metrics.json`: all numbers of a report, with a schema."""
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.store.records.dataset import Agreement
+from tasks.store.records.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
+from tasks.store.records.fusion import Fusion
+from tasks.store.records.learning_curve import LearningCurveResult
+from tasks.store.records.long_training import LongTraining
+from tasks.store.records.probe import ProbeDifference
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
+from tasks.store.records.training import Epoch
+
+SCHEMA_VERSION = 1
+
+
+class ReliabilityBin(Record):
+    """Clips with a top-1 probability between `low` and `high`: their mean probability and accuracy."""
+
+    low: float
+    high: float
+    num_clips: int
+    mean_confidence: float
+    accuracy: float
+
+
+class Calibration(Record):
+    """Calibration of one model and target on one split.
+
+    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each.
+    `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature
+    scaling, on val with temperatures fitted on other source videos, and None if val has only one video.
+    `ece_by_chance` and `ece_calibrated_by_chance` are those of a perfectly calibrated model on the same number of clips; None in records of
+    older versions.
+    """
+
+    model: str
+    split: SplitName
+    target: Target
+    temperature: float | None
+    ece: float
+    ece_calibrated: float | None
+    bins: tuple[ReliabilityBin, ...]
+    ece_by_chance: float | None = None
+    ece_calibrated_by_chance: float | None = None
+
+
+class ClassChange(Record):
+    """One class of one target under both models on the deciding split.
+
+    `is_worse` means a lower F1.
+    """
+
+    target: Target
+    name: str
+    support: int
+    recall_before: float
+    recall_after: float
+    precision_before: float
+    precision_after: float
+    f1_before: float
+    f1_after: float
+    is_worse: bool
+
+
+class NamedClip(Record):
+    """A clip as people know it: by its film and its time."""
+
+    uid: str
+    file: str
+    start_seconds: float
+    stop_seconds: float
+
+
+class Mistake(Record):
+    """One of the fine-tuned network's worst mistakes on the deciding split."""
+
+    uid: str
+    clip_uri: str
+    source: str
+    true_verb: str
+    true_noun: str
+    predicted_verb: str
+    predicted_noun: str
+    opponent_verb: str
+    opponent_noun: str
+    loss: float
+
+
+class NearDuplicate(Record):
+    """Two clips of different splits that look alike.
+
+    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes.
+    """
+
+    uid: str
+    split: SplitName
+    other_uid: str
+    other_split: SplitName
+    distance: float
+
+
+class LabelConflict(Record):
+    """Two clips that look alike or have the same content, but different labels."""
+
+    uid: str
+    action: str
+    other_uid: str
+    other_action: str
+
+
+class TwoActions(Record):
+    """A clip, the action that covers most of it, and a second that covers the demanded share of it, too."""
+
+    uid: str
+    action: str
+    second_action: str
+
+
+class DataChecks(Record):
+    """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
+
+    `two_actions` are the clips of which two labels of one file each cover at least `min_overlap`. They harm no score, but one clip has one
+    label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
+    `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
+    label no clip.
+    """
+
+    shared_sources: tuple[str, ...]
+    near_duplicates: tuple[NearDuplicate, ...]
+    missing_from_train: tuple[str, ...]
+    label_conflicts: tuple[LabelConflict, ...]
+    with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
+    two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
+    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+
+    @property
+    def is_clean(self) -> bool:
+        """Check whether the checks found nothing."""
+        return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
+
+
+class Cell(Record):
+    """Wrongly predicted clips of one cell of a confusion matrix, by uid.
+
+    The largest loss comes first. `num_clips` counts those not listed, too.
+    """
+
+    row: int
+    column: int
+    num_clips: int
+    uids: tuple[str, ...]
+
+
+class ConfusionCounts(Record):
+    """Confusion matrix of one model on the deciding split.
+
+    `counts[row][column]` is the number of clips of a true and a predicted class.
+
+    Classes beyond 30 are summed in a last row and column.
+    """
+
+    model: ModelRole
+    target: Target
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    wrong: tuple[Cell, ...] = Field((), exclude_if=lambda cells: not cells)
+
+
+class LabelCount(Record):
+    """Number of clips of one class in one split, and of their source videos.
+
+    None in records of older versions.
+    """
+
+    target: Target
+    split: SplitName
+    name: str
+    num_clips: int
+    num_sources: int | None = None
+
+
+class SplitSize(Record):
+    """Size of a split.
+
+    The `num_nothing` clips in which nothing happens are among `num_clips`, and no class of the others.
+    """
+
+    split: SplitName
+    num_clips: int
+    num_sources: int
+    num_verbs: int
+    num_nouns: int
+    num_actions: int
+    num_nothing: int = Field(0, exclude_if=lambda number: not number)
+
+
+class Provenance(Record):
+    """Origin of all inputs, with times (ISO 8601): enough to reproduce the run.
+
+    A time is the object store's text, `None` if it keeps none. `chosen` says what the preset `auto` chose and why.
+    """
+
+    run_key: str
+    dataset_uri: str
+    dataset_digest: str
+    dataset_created: str
+    trained: str
+    code_version: str
+    chosen: str = ""
+    weights: str
+    weights_sha256: str
+    checkpoint_sha256: str
+    split_seed: int
+    bootstrap_seed: int
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    trained_on: dict[str, str | int]
+    training_seconds: float
+    airflow_run: str
+    mlflow_run_url: str
+
+
+class Metrics(Record):
+    """All numbers of a report.
+
+    Shares are between 0 and 1; differences are fine-tuned minus baseline or champion.
+    """
+
+    schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
+    created: str = Field(description="UTC, ISO 8601")
+    model_name: str
+    network: str
+    deciding_split: SplitName
+    baseline: str
+    baseline_is_chance: bool
+    champion_version: int | None
+    champion_is_provisional: bool = Field(False, description="the champion has not passed the gate")
+    previous_version: int | None = Field(None, description="the version before this one, if it is not the champion; it decides nothing")
+    no_previous: str = Field(
+        "", description="why the version before this one has no scores of its own; empty if it has, or if there is none"
+    )
+    verdict: str
+    passed: bool
+    provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")
+    gate: GateOptions
+    rules: tuple[RuleOutcome, ...]
+    attempt: Attempt | None = Field(None, description="number of decisions made on the deciding clips, this one included")
+    splits: tuple[SplitSize, ...]
+    results: tuple[EvaluateResult, ...]
+    differences: tuple[PairedDifference, ...]
+    nameable: NameableClips | None = Field(
+        None, description="the comparison on the clips that every network can name, if some network cannot name all"
+    )
+    class_changes: tuple[ClassChange, ...]
+    confusions: tuple[ConfusionCounts, ...]
+    label_counts: tuple[LabelCount, ...]
+    num_unlabelled: int = Field(
+        0, exclude_if=lambda number: not number, description="clips without a label when the dataset was built, if known"
+    )
+    calibration: tuple[Calibration, ...]
+    mistakes: tuple[Mistake, ...]
+    checks: DataChecks
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    long_training: LongTraining | None = Field(None, description="whether the validation error of a long training falls a second time")
+    learning_curve: LearningCurveResult | None = Field(
+        None, description="what more training clips would gain; null if `no_learning_curve` says why not"
+    )
+    no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
+    probe: tuple[ProbeDifference, ...] = Field(
+        (), description="the fine-tuned network minus a plain probe on the same features; empty where it was not compared"
+    )
+    no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
+    clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
+    fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
+    provenance: Provenance
+
+    @property
+    def named_uids(self) -> set[str]:
+        """Collect the uids of all clips that are named."""
+        pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)
+        read_twice = self.checks.agreement.differing if self.checks.agreement else ()
+        return {
+            *(mistake.uid for mistake in self.mistakes),
+            *(uid for pair in pairs for uid in (pair.uid, pair.other_uid)),
+            *(clip.uid for clip in self.checks.two_actions),
+            *(clip.uid for clip in read_twice),
+            *(self.checks.with_speech or ()),
+            *(uid for result in self.results for uid in result.unheard),
+            *(uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids),
+        }
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """List the reported targets; the last one decides."""
+        return self.results[0].targets if self.results else TARGETS

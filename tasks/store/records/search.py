@@ -1,0 +1,264 @@
+"""Define the results of a search: rounds, trials, and the report's numbers."""
+
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from tasks.options import Cut, EvaluateOptions, SearchOptions, TrainOptions
+from tasks.store.records.record import TARGETS, Record, Target
+from tasks.store.records.training import Epoch
+
+SCHEMA_VERSION = 1
+
+Value = bool | int | float | str
+"""Value of a searched option."""
+
+
+class SearchPlanResult(Record):
+    """Everything that the rounds of a search have in common; stored under `search_uri`.
+
+    `clip_seconds` and `cut` are those of the dataset. `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
+    """
+
+    key: str
+    search_uri: str
+    dataset_uri: str
+    dataset_digest: str
+    search: SearchOptions
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    model_name: str
+    clip_seconds: float
+    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
+    fold_uris: tuple[str, ...]
+
+    @property
+    def cutting(self) -> "Cutting":
+        """Return how the dataset was cut."""
+        return Cutting(self.clip_seconds, self.cut)
+
+
+class Cutting(NamedTuple):
+    """How clips are cut, as far as it can be searched."""
+
+    clip_seconds: float
+    cut: Cut
+
+    @property
+    def words(self) -> str:
+        """Describe it, for people."""
+        return f"clips of {self.clip_seconds:g} s" + ("" if self.cut == "grid" else f", cut={self.cut}")
+
+
+class RecutDataset(Record):
+    """The dataset of another way of cutting: the same videos in the same splits and folds, cut and labelled again.
+
+    With a `failure` there is none, and it is the reason.
+    """
+
+    clip_seconds: float
+    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
+    dataset_uri: str | None = None
+    fold_uris: tuple[str, ...] = ()
+    failure: str | None = None
+
+    @property
+    def cutting(self) -> Cutting:
+        """Return how it was cut."""
+        return Cutting(self.clip_seconds, self.cut)
+
+
+class RecutResult(Record):
+    """The datasets of all ways of cutting of a search but its own."""
+
+    lengths: tuple[RecutDataset, ...]
+
+    def of(self, cutting: Cutting) -> RecutDataset:
+        """Find the dataset that was cut in this way."""
+        return next(one for one in self.lengths if one.cutting == cutting)
+
+
+class Trial(Record):
+    """One recipe to try, numbered from 0 over the whole search.
+
+    `values` are the searched options, `options` all options of its training. `resumes` are the runs, one per fold, whose training this one
+    continues to more epochs; without them it starts anew.
+    """
+
+    number: int
+    values: dict[str, Value]
+    options: TrainOptions
+    resumes: tuple[str, ...] = ()
+
+
+class TrialBatch(Record):
+    """Trials that one mapped task trains."""
+
+    round: int
+    trials: tuple[Trial, ...]
+
+
+class TrialBatchRef(Record):
+    """Address and name of a batch: the argument of a mapped task."""
+
+    uri: str
+    name: str
+
+
+class SuggestResult(Record):
+    """The trials of one round, in batches of one task each.
+
+    `inputs_digest` is that of the earlier trials that they follow from.
+    """
+
+    round: int
+    inputs_digest: str
+    batches: tuple[TrialBatchRef, ...]
+
+
+class TrialScore(Record):
+    """One training's curve and its answers on validation clips.
+
+    Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
+    answer is right. The clips are those of the training, or of a search's dataset that was cut in another way.
+    """
+
+    run_key: str
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    loss: float
+    right: dict[Target, str]
+
+
+class Top1(Record):
+    """Share of right answers, with a 95 % interval over source videos."""
+
+    top1: float
+    interval: tuple[float, float]
+
+
+class ScoredTrial(Record):
+    """A finished or failed trial.
+
+    `run_keys` has one training per fold, or a single one. `was_found` means that this search trained none of them; then `seconds` are those
+    of their trainings, else of its own. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's accuracy in each
+    fold. A failed trial has only its `failure`.
+    """
+
+    number: int
+    round: int
+    values: dict[str, Value]
+    options: TrainOptions
+    run_keys: tuple[str, ...] = ()
+    was_found: bool = False
+    num_epochs: int = 0
+    seconds: float = 0
+    loss: float | None = None
+    scores: dict[Target, Top1] = Field(default_factory=dict)
+    fold_top1: tuple[float, ...] = ()
+    latency_seconds: float | None = None
+    failure: str | None = None
+
+
+class NetworkLatency(Record):
+    """Median seconds per clip of a network, on the first machine that measured it."""
+
+    seconds: float
+    device: str
+
+
+class TrialsResult(Record):
+    """The trials of one batch, which lie beside it."""
+
+    num_trials: int
+    num_failed: int
+
+
+class TrialList(Record):
+    """All trials up to a round, by number."""
+
+    trials: tuple[ScoredTrial, ...]
+
+
+class GatherResult(Record):
+    """The end of a round: how many trials there are so far, and the best one.
+
+    `inputs_digest` is that of the trials before this round, as its suggestions have it.
+    """
+
+    round: int
+    inputs_digest: str
+    num_trials: int
+    num_failed: int
+    best: int | None
+    progress: str
+
+
+class Importance(Record):
+    """Share of the score's variance that an option explains by itself.
+
+    It has a 95 % interval over resampled trials. If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
+    """
+
+    option: str
+    share: float
+    interval: tuple[float, float]
+    by_chance: float
+
+
+class SelectionBias(Record):
+    """How much better the best trial looks than it is.
+
+    `num_trials` recipes were compared, each by its longest training. `best_of_equal` is the expected lead of the best one over the mean if all
+    were equally good, in top-1; `corrected` is the
+    winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
+    `seeds` are the scores of the winner's recipe under new seeds.
+    """
+
+    num_trials: int
+    best_of_equal: float | None
+    optimism: float | None
+    corrected: float | None
+    seeds: tuple[ScoredTrial, ...] = ()
+
+
+class Search(Record):
+    """All numbers of a search's report. Shares are between 0 and 1."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
+    created: str = Field(description="UTC, ISO 8601")
+    plan: SearchPlanResult
+    targets: tuple[Target, ...] = Field(TARGETS, description="reported targets; the last one decides")
+    num_clips: int = Field(description="clips that trials are selected on: val, or all clips of the folds")
+    num_sources: int
+    majority_top1: float = Field(description="of always predicting the most frequent class of the deciding target")
+    trials: tuple[ScoredTrial, ...]
+    curves: dict[int, tuple[Epoch, ...]] = Field(description="by trial number; of the first fold")
+    winner: int
+    pareto: tuple[int, ...] = Field(description="numbers of the trials that no other beats in both accuracy and latency")
+    importances: tuple[Importance, ...]
+    importance_note: str
+    bias: SelectionBias
+
+
+class SearchReportResult(Record):
+    """Addresses of a search's page and tables.
+
+    The winner's options, and the MLflow run with them, are included.
+    """
+
+    key: str
+    inputs_digest: str
+    report_uri: str
+    table_uri: str
+    numbers_uri: str
+    num_trials: int
+    num_failed: int
+    winner: TrainOptions
+    retrain: dict[str, Any] = Field(description="parameters of a run of the DAG `retrain` with the winner's options")
+    retrain_run_id: str = Field(description="id of that run, the same for the same winner")
+    starts_retrain: bool
+    verdict: str
+    report_url: str
+    mlflow_run_url: str

@@ -1,0 +1,166 @@
+"""Define the results of weights, plan and train."""
+
+from typing import Any
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, TrainOptions, Weights
+from tasks.store.records.fusion import Fusion, Member
+from tasks.store.records.record import ModelRole, Record, SplitName
+
+
+def _only_network(data: dict[str, Any]) -> str:
+    return f"TSN {data['backbone']} rgb"
+
+
+def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
+    return tuple(ScoredNetwork(model=model) for model in dict.fromkeys(evaluation.model for evaluation in data["evaluations"]))
+
+
+class BatchTime(Record):
+    """Measured time of a training batch of `num_clips` clips.
+
+    `forward_seconds` is that of its forward pass with the views of a validation.
+    """
+
+    num_clips: int
+    seconds: float
+    forward_seconds: float
+    device: str
+
+
+class WeightsResult(Record):
+    """The network that training starts from, as a checkpoint in the store.
+
+    `is_chance` means that its heads are untrained.
+
+    If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
+    hash of the user's file that the backbone is from. `recipe` is the choice of the preset `auto` for the dataset at `dataset_uri`, and `chosen` its reason. `pace` is None if no
+    batch could be timed where the weights were fetched.
+    """
+
+    backbone: str
+    network: str = Field(default_factory=_only_network)
+    weights: Weights
+    uri: str
+    sha256: str
+    description: str
+    is_chance: bool
+    members: tuple[Member, ...] = ()
+    backbone_sha256: str | None = None
+    recipe: TrainOptions | None = Field(None, exclude_if=lambda recipe: recipe is None)
+    dataset_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
+    chosen: str = Field("", exclude_if=lambda line: not line)
+    pace: BatchTime | None = Field(None, exclude_if=lambda pace: pace is None)
+
+
+class Evaluation(Record):
+    """One network to score on one split, and the address of the result."""
+
+    model: ModelRole
+    split: SplitName
+    out: str
+
+
+class ScoredNetwork(Record):
+    """One network to score on all of its planned splits.
+
+    It is the argument of one mapped task.
+    """
+
+    model: ModelRole
+
+
+class Champion(Record):
+    """The registered version that the fine-tuned network must beat.
+
+    Also the version before it, which decides nothing.
+
+    `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known. One that is
+    `provisional` has not passed the gate.
+    """
+
+    version: int
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    flows: tuple[FlowOptions, ...] = ()
+    sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
+    provisional: bool = False
+
+
+class PlanResult(Record):
+    """Plan of one training: everything that the later steps need.
+
+    The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
+    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. Without a `previous`
+    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known; `question` is put to a person before it
+    starts, and is empty if it may start at once.
+    """
+
+    run_key: str
+    run_uri: str
+    dataset_uri: str
+    dataset_digest: str
+    train: TrainOptions
+    evaluate: EvaluateOptions
+    gate: GateOptions
+    decision_uri: str
+    num_champions: int
+    model_name: str
+    weights: WeightsResult
+    champion: Champion | None
+    previous: Champion | None = Field(None, exclude_if=lambda version: version is None)
+    no_previous: str = Field("", exclude_if=lambda reason: not reason)
+    num_train_clips: int | None = None
+    evaluations: tuple[Evaluation, ...]
+    estimate: str = ""
+    expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
+    question: str = ""
+    networks: tuple[ScoredNetwork, ...] = Field(default_factory=_scored_networks)
+
+
+class Epoch(Record):
+    """Losses, accuracies and the heads' learning rate of one epoch.
+
+    `learning_rate` is None if unknown, the `val` fields if the epoch was not validated. The `train` accuracies are means over the epoch's
+    own views, while the weights change, and of altered labels where there is label noise. They are None with mixup, whose mixed clips have no
+    one right class, and in records of older versions.
+    """
+
+    epoch: int
+    learning_rate: float | None = None
+    train_loss: float
+    train_verb_top1: float | None = None
+    train_noun_top1: float | None = None
+    train_action_top1: float | None = None
+    val_loss: float | None
+    val_verb_top1: float | None
+    val_noun_top1: float | None
+    val_action_top1: float | None
+
+
+class TrainResult(Record):
+    """A finished training; a fusion has no epochs but chosen weights.
+
+    Beyond the first thousand, `epochs` has those that a logarithmic axis can show; `epochs.csv` has all. `kept_epochs` are those whose
+    heads were kept, from 0; only a long training keeps them. `label_noise` is the share of training labels that were altered.
+    """
+
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    best_epoch: int
+    best_val_loss: float
+    epochs: tuple[Epoch, ...]
+    stopped_early: bool
+    seconds: float
+    mlflow_run_id: str
+    mlflow_run_url: str
+    hardware: dict[str, str | int]
+    fusion: Fusion | None = None
+    kept_epochs: tuple[int, ...] = ()
+    label_noise: float = 0
+
+    @property
+    def num_epochs(self) -> int:
+        """Count the trained epochs, which may be more than `epochs` has."""
+        return self.epochs[-1].epoch + 1 if self.epochs else 0

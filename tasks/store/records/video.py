@@ -1,0 +1,196 @@
+"""Define the results of ingest, segment and summarise."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from tasks.store.records.record import KeptSegmentOptions, Record, SetAside
+from tasks.wording import count
+
+NUM_FIRST = 20
+"""Maximum number of files that a result lists by name."""
+
+
+class VideoRecord(Record):
+    """`videos/<sha256>/probe.json`: one video, identified by its content, with all names it was uploaded under.
+
+    `is_hdr` and the indices of the streams to use are None if an older version ingested the video.
+    """
+
+    video: str
+    uri: str
+    size_bytes: int
+    names: tuple[str, ...]
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation_degrees: int
+    fps: float
+    duration_seconds: float
+    has_audio: bool
+    is_hdr: bool | None = None
+    video_index: int | None = None
+    audio_index: int | None = None
+
+
+class BatchRef(Record):
+    """One mapped task's batch, with the task's name in Airflow."""
+
+    uri: str
+    name: str
+    out: str
+
+
+class Interval(Record):
+    """A labelled part of a video."""
+
+    start_seconds: float
+    stop_seconds: float
+
+
+Intervals = Mapping[str, tuple[Interval, ...]]
+"""Labelled intervals by video."""
+
+
+class Batch(Record):
+    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task, with their labelled intervals if clips are cut around them."""
+
+    videos: tuple[str, ...]
+    intervals: dict[str, tuple[Interval, ...]] = Field({}, exclude_if=lambda intervals: not intervals)
+
+
+class SeenFile(Record):
+    """A file as an ingest last saw it.
+
+    A usable annotation file has neither `video` nor `reason`.
+    """
+
+    name: str
+    etag: str
+    size_bytes: int
+    video: str | None
+    reason: str | None
+
+
+class Inventory(Record):
+    """`ingests/<key>/inventory.json`: every file that an ingest has seen."""
+
+    files: tuple[SeenFile, ...]
+
+    @property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """List the files that could not be used."""
+        return tuple(SetAside(name=file.name, reason=file.reason) for file in self.files if file.reason)
+
+
+class TakenFiles(Record):
+    """Counts of the files that an ingest was offered as videos.
+
+    Annotation files are none of them.
+
+    `num_videos` have different contents. `num_unusable` of `num_files` were set aside; None in records of older versions.
+    """
+
+    num_files: int
+    num_videos: int
+    num_unusable: int | None = Field(None, exclude_if=lambda number: number is None)
+
+    @property
+    def in_words(self) -> str:
+        """Say what became of the files; the numbers add up to them."""
+        if self.num_unusable is None:
+            return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'video')}"
+        num_copies = self.num_files - self.num_videos - self.num_unusable
+        copies = f", {num_copies:,} with the content of another" if num_copies else ""
+        unusable = f", {self.num_unusable:,} set aside" if self.num_unusable else ""
+        return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'different video')}{copies}{unusable}"
+
+
+class IngestResult(TakenFiles):
+    """Counts of an ingest, and the batches to cut.
+
+    The inventory lists every file that was set aside, annotation files included.
+    """
+
+    num_annotations: int
+    num_set_aside: int
+    first_set_aside: tuple[SetAside, ...]
+    batches: tuple[BatchRef, ...]
+
+
+class ClipRecord(Record):
+    """One clip in the store.
+
+    `uid` is the video's first 12 hex digits and the clip's start and end in milliseconds, so it depends on the cutting. `around` is the
+    labelled interval that it was cut around; None on the grid.
+    """
+
+    uid: str
+    video: str
+    index: int
+    uri: str
+    sha256: str
+    size_bytes: int
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+    width: int
+    height: int
+    has_audio: bool
+    around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
+
+
+class ClipsFile(Record):
+    """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
+
+    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video. Clips around intervals have
+    `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with the next `revision`.
+    """
+
+    video: str
+    recipe: str
+    options: KeptSegmentOptions
+    ffmpeg: str | None = None
+    clips: tuple[ClipRecord, ...]
+    dropped_seconds: float
+    warnings: tuple[str, ...]
+    set_aside: str | None
+    lacked_bytes: int | None = None
+    spans_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
+    revision: int = Field(0, exclude_if=lambda revision: not revision)
+
+
+class SegmentResult(Record):
+    """Counts of one batch of videos that was cut."""
+
+    num_videos: int
+    num_clips: int
+    dropped_seconds: float
+    warnings: tuple[SetAside, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+class SetAsideFile(Record):
+    """`ingests/<key>/summary/set_aside.json`: everything that an ingest and its cutting could not use completely."""
+
+    set_aside: tuple[SetAside, ...]
+    warnings: tuple[SetAside, ...]
+
+
+class SummaryResult(TakenFiles):
+    """Summary of one ingest, for people and for the clips' asset event.
+
+    The complete lists are in the file `set_aside_uri`; they name video files, annotation files, and videos that could not be cut.
+    """
+
+    num_clips: int
+    num_set_aside: int
+    num_warnings: int
+    first_set_aside: tuple[SetAside, ...]
+    first_warnings: tuple[SetAside, ...]
+    set_aside_uri: str
+    recipe: str
+    inputs_digest: str

@@ -1,0 +1,48 @@
+"""Frames are decoded by threads: the processes that do so elsewhere take longer to start than these few frames."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import pytest
+
+from tasks.data.video import cache as video_cache
+from tests.pipeline.shelf import filmed
+
+DEBIANS = "7.1.5-0+deb13u1"
+
+
+@pytest.fixture(autouse=True)
+def threads_decode(monkeypatch):
+    monkeypatch.setattr(video_cache, "ProcessPoolExecutor", lambda num_workers, mp_context: ThreadPoolExecutor(num_workers))
+
+
+@pytest.fixture
+def debians(ffmpeg, tmp_path):
+    """The same ffmpeg under Debian's version, for only what it says of itself matters here."""
+    path = tmp_path / "debian" / "ffmpeg"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright\nexec {ffmpeg} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def film_of(ffmpeg, tmp_path_factory):
+    """A moving picture of so many seconds, as bytes; drawn once."""
+    return cache(lambda seconds: filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds).read_bytes())
+
+
+@pytest.fixture(scope="session")
+def sounding(ffmpeg, tmp_path_factory):
+    """A moving picture of so many seconds with a track that lavfi draws, or with none; drawn once."""
+
+    @cache
+    def sounding(seconds, track):
+        path = tmp_path_factory.mktemp("film") / "film.mp4"
+        sound = ["-f", "lavfi", "-i", track, "-c:a", "aac"] if track else []
+        picture = ["-f", "lavfi", "-i", f"testsrc2=s=64x48:r=30:d={seconds}", *sound, "-pix_fmt", "yuv420p", "-t", str(seconds)]
+        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *picture, path], check=True)
+        return path
+
+    return sounding

@@ -1,0 +1,329 @@
+"""Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
+
+import hashlib
+from functools import cache
+
+import pytest
+
+from tasks.data.clips import cutting
+from tasks.data.clips.clips import find_cut
+from tasks.data.clips.label_log import append, count_entries
+from tasks.data.clips.labelled_clips import label_now
+from tasks.data.clips.labelled_intervals import intervals_to_export
+from tasks.data.labels.exported import exported_labels
+from tasks.data.labels.formats.written import WRITERS
+from tasks.data.labels.spans import video_spans
+from tasks.data.split.manifest import dataset_digest
+from tasks.data.video.transcode import SECONDS_PER_VIDEO_SECOND
+from tasks.errors import BadInput, NothingToDo
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.pipeline.build_dataset import dataset, label, split
+from tasks.pipeline.build_dataset.contract import DatasetArguments, LabelArguments, SplitArguments
+from tasks.pipeline.ingest_videos import ingest, segment
+from tasks.pipeline.ingest_videos.contract import IngestArguments, SegmentArguments
+from tasks.store.layout import Dataset, Layout
+from tasks.store.records.dataset import LabelsFile
+from tasks.store.records.video import Interval
+from tests.data.labels.test_statements import Span, Writer
+from tests.pipeline.shelf import Shelf
+
+STORE = "s3://retake"
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+BASE = {"store": STORE, "clip_seconds": 2, "min_clip_seconds": 1}
+
+
+@pytest.fixture(scope="module")
+def film(sounding):
+    return sounding(5, None).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def taken_in(film):
+    """Films and their intervals in a store of one's own, cut in this way if any."""
+
+    @cache
+    def filled(cut, names):
+        made = Shelf()
+        for name in names:
+            made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
+        annotate(made, "1.csv", "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in names))
+        return (take_in(made, cut) if cut else 0), made
+
+    def taken_in(cut, *names):
+        num_clips, made = filled(cut, names)
+        made = made.copy()
+        made.num_clips = num_clips
+        return made
+
+    return taken_in
+
+
+@pytest.fixture
+def store(taken_in):
+    """A store with a film that was not ingested yet."""
+    return taken_in(None, "a.mp4")
+
+
+@pytest.fixture
+def cut_store(taken_in):
+    """A store whose film was cut around its intervals."""
+    return taken_in("intervals", "a.mp4")
+
+
+@pytest.fixture
+def grid_store(taken_in):
+    return taken_in("grid", "a.mp4", "b.mp4")
+
+
+@pytest.fixture
+def both_store(taken_in):
+    return taken_in("both", "a.mp4", "b.mp4")
+
+
+def annotate(store, name, lines):
+    store.write_bytes(f"{STORE}/annotations/{name}", (HEADER + lines).encode())
+
+
+def take_in(store, cut):
+    """Ingest and cut; return the number of clips."""
+    result = ingest.run(IngestArguments(**BASE, cut=cut, out=f"{STORE}/ingests/x/"), store)
+    return sum(segment.run(SegmentArguments(**BASE, cut=cut, batch=batch.uri), store).num_clips for batch in result.batches)
+
+
+def labelled(store, cut):
+    label.run(LabelArguments(**BASE, cut=cut), store)
+    return store.read(Layout(STORE).labels(recipe_of(options(cut))).clips, LabelsFile)
+
+
+def say(store, log):
+    """Append what is new of a log."""
+    for number in range(count_entries(store, STORE), len(log.entries)):
+        append(store, STORE, log.entries[number].statement, number)
+
+
+def options(cut):
+    return SegmentOptions(clip_seconds=2, min_clip_seconds=1, cut=cut)
+
+
+def video_of(film, name):
+    return hashlib.sha256(film + name.encode()).hexdigest()
+
+
+def cut_of(store, film):
+    return find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+
+
+def shown(labels):
+    return [(clip.clip.start_seconds, clip.clip.stop_seconds, clip.action) for clip in labels.clips if clip.names == ("a.mp4",)]
+
+
+def uncut(labels):
+    """Hints that intervals changed since they were cut."""
+    return [hint for hint in labels.hints if "run ingest_videos to cut the new ones" in hint]
+
+
+AROUND = [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag")]
+
+
+def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, film):
+    assert cut_store.num_clips == 3
+    labels = labelled(cut_store, "intervals")
+    assert shown(labels) == AROUND
+    assert {one.clip.around for one in labels.clips} == {
+        Interval(start_seconds=0.5, stop_seconds=1.5),
+        Interval(start_seconds=2, stop_seconds=4.5),
+    }
+    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, film).clips]
+    assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
+
+
+def test_a_short_action_is_labelled_though_it_covers_little_of_its_clip(store):
+    annotate(store, "1.csv", "a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n")
+    take_in(store, "intervals")
+    labels = labelled(store, "intervals")
+    assert shown(labels) == [
+        (pytest.approx(0.05, abs=0.02), pytest.approx(2.05, abs=0.02), "put meat"),
+        (pytest.approx(0.45, abs=0.02), pytest.approx(2.45, abs=0.02), "take bag"),
+    ]
+
+
+def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, film, monkeypatch):
+    store, before, written = cut_store, cut_of(cut_store, film), []
+    keep = store.write_file
+    monkeypatch.setattr(store, "write_file", lambda uri, path: written.append(uri) or keep(uri, path))
+    annotate(store, "2.csv", "a.mp4,1.9,3.9,move,sauce\na.mp4,0,0.2,put,bag\n")
+    take_in(store, "intervals")
+    assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
+    after = cut_of(store, film)
+    # The later file covers most of what was `take bag`.
+    assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
+    assert after.recipe == before.recipe
+    assert {clip.uri for clip in before.clips} <= store.objects.keys()
+    assert [action for _, _, action in shown(labelled(store, "intervals"))] == ["put meat", "move sauce"]
+    written.clear()
+    with pytest.raises(NothingToDo):
+        take_in(store, "intervals")
+    assert not written
+
+
+def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
+    before = cut_of(cut_store, film)
+    monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
+    annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
+    take_in(cut_store, "intervals")
+    after = cut_of(cut_store, film)
+    assert after.recipe != before.recipe
+    (new,) = {clip.uri for clip in after.clips} - {clip.uri for clip in before.clips}
+    assert after.recipe in new
+    assert len(after.clips) == len(before.clips) + 1
+    monkeypatch.delenv("RETAKE_FFMPEG")
+    annotate(cut_store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
+    take_in(cut_store, "intervals")
+    assert cut_of(cut_store, film).revision == 2
+
+
+def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(store, monkeypatch):
+    annotate(store, "1.csv", "".join(f"a.mp4,{start / 30:.3f},{start / 30 + 0.5:.3f},put,meat\n" for start in range(30, 110)))
+    limits, cut_really = [], cutting.cut_spans
+
+    def cut(*arguments, spans, time_limit_seconds, **options):
+        limits.append((time_limit_seconds, len(spans)))
+        return cut_really(*arguments, spans=spans[:1], time_limit_seconds=time_limit_seconds, **options)
+
+    monkeypatch.setattr(cutting, "cut_spans", cut)
+    take_in(store, "intervals")
+    ((limit_seconds, num_spans),) = limits
+    assert num_spans > 50
+    assert limit_seconds >= SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
+
+
+def test_label_reads_each_annotation_file_once(cut_store, monkeypatch):
+    read, read_bytes = [], cut_store.read_bytes
+    monkeypatch.setattr(cut_store, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
+    labelled(cut_store, "intervals")
+    assert read.count(f"{STORE}/annotations/1.csv") == 1
+
+
+def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_next_ingest_and_no_further_one(cut_store):
+    assert not uncut(labelled(cut_store, "intervals"))
+    with pytest.raises(NothingToDo):
+        take_in(cut_store, "intervals")
+    annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
+    (hint,) = uncut(labelled(cut_store, "intervals"))
+    assert hint.startswith("1 video: the labelled intervals changed")
+    assert take_in(cut_store, "intervals") == 4
+    assert not uncut(labelled(cut_store, "intervals"))
+    with pytest.raises(NothingToDo):
+        take_in(cut_store, "intervals")
+
+
+def test_a_grid_around_which_no_interval_is_cut_yet_is_named(grid_store, both_store):
+    (hint,) = uncut(labelled(grid_store, "both"))
+    assert hint.startswith("2 videos: the labelled intervals changed")
+    assert not uncut(labelled(both_store, "both"))
+
+
+def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
+    annotate(store, "1.csv", "a.mp4,1,2.5,put,meat\n")
+    annotate(store, "2.csv", "a.mp4,2,3,take,bag\n")
+    take_in(store, "intervals")
+    for min_overlap in (0, 0.25):
+        label.run(LabelArguments(**BASE, cut="intervals", min_overlap=min_overlap), store)
+        labels = store.read(Layout(STORE).labels(recipe_of(options("intervals"))).clips, LabelsFile)
+        assert [action for _, _, action in shown(labels)] == ["put meat", "take bag"]
+
+
+def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
+    store, again = grid_store, IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
+    labelled(store, "grid")
+    video, log = video_of(film, "a.mp4"), Writer()
+    for _ in range(3):
+        log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
+    log.clip(Span(video, 0, 2), "put", "meat")
+    say(store, log)
+    with pytest.raises(NothingToDo, match="1 new label of the page, a build starts at 2"):
+        ingest.run(again, store)
+    log.clip(Span(video, 2, 4), "take", "meat")
+    say(store, log)
+    assert ingest.run(again, store).batches
+
+
+def test_without_intervals_there_is_no_clip_and_the_remedy_is_named(store):
+    annotate(store, "1.csv", "")
+    assert take_in(store, "intervals") == 0
+    with pytest.raises(BadInput, match="label intervals and run ingest_videos"):
+        labelled(store, "intervals")
+
+
+def test_a_video_that_cannot_be_cut_is_named_once(store, sounding):
+    store.write_bytes(f"{STORE}/inbox/b.mp4", sounding(0.8, None).read_bytes())
+    done = ingest.run(IngestArguments(**BASE, cut="both", out=f"{STORE}/ingests/x/"), store)
+    results = [segment.run(SegmentArguments(**BASE, cut="both", batch=batch.uri), store) for batch in done.batches]
+    (bad,) = (bad for result in results for bad in result.set_aside)
+    assert "shorter than the minimum" in bad.reason
+
+
+def build(store, cut):
+    split_of = {"val_share": 0.5, "test_share": 0.0}
+    labels = Layout(STORE).labels(recipe_of(options(cut))).place_uri
+    counted = split.run(SplitArguments(store=STORE, labels=labels, **split_of), store)
+    result = dataset.run(DatasetArguments(store=STORE, labels=labels, **split_of), store)
+    assert counted.num_clips == result.num_clips
+    return store.read(Dataset(result.dataset_uri).manifest)
+
+
+def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(both_store):
+    assert both_store.num_clips == 12
+    labels = labelled(both_store, "both")
+    # Two clips around intervals show what clips of the grid show.
+    assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
+    made = build(both_store, "both")
+    kinds = {
+        split: {(clip.start_seconds, clip.around is not None) for clip in made.clips if clip.split == split} for split in ("train", "val")
+    }
+    assert kinds["train"] == {(0, False), (2, False), (2.5, True), (4, False)}
+    assert kinds["val"] == {(0, False), (2, False), (4, False)}
+    moments = {split: {clip.video for clip in made.clips if clip.split == split} for split in ("train", "val")}
+    assert moments["train"].isdisjoint(moments["val"])
+
+
+def test_the_grid_is_the_same_with_and_without_intervals(grid_store):
+    labelled(grid_store, "grid")
+    alone = build(grid_store, "grid")
+    take_in(grid_store, "both")
+    labelled(grid_store, "both")
+    both = build(grid_store, "both")
+    assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
+    assert dataset_digest(alone) != dataset_digest(both)
+
+
+def exported(store, film):
+    found = label_now(store, STORE, options("both"), LabelOptions())
+    made = found.labelling
+    labels = exported_labels(intervals_to_export(store, STORE, found.given), made.clips, made.by_interval, 0.25)
+    return video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], labels, {})
+
+
+def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store, film):
+    annotate(store, "1.csv", "a.mp4,1.9,2.1,put,meat\na.mp4,2.6,2.9,take,bag\na.mp4,0,5,move,sauce\n")
+    take_in(store, "both")
+    before = labelled(store, "both")
+    videos = exported(store, film)
+    assert [(one.start_seconds, one.stop_seconds, one.text) for one in videos[0].labels] == [
+        (0, 5, "move sauce"),
+        (1.9, 2.1, "put meat"),
+        (2.6, 2.9, "take bag"),
+    ]
+    store.write_bytes(f"{STORE}/annotations/1.csv", WRITERS["csv"][1](videos))
+    take_in(store, "both")
+    assert shown(labelled(store, "both")) == shown(before)
+
+
+def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store, film):
+    annotate(store, "1.csv", "a.mp4,2.6,2.9,take,bag\n")
+    take_in(store, "both")
+    (around,) = [one.clip.uid for one in labelled(store, "both").clips if one.clip.around]
+    store.write_bytes(f"{STORE}/annotations/2.csv", f"uid,verb,noun\n{around},put,meat\n".encode())
+    (video,) = exported(store, film)
+    assert [(one.start_seconds, one.stop_seconds, one.text) for one in video.labels] == [(2.6, 2.9, "put meat")]

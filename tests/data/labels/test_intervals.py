@@ -1,0 +1,187 @@
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tasks.data.labels.intervals import Around, not_replaced, winners
+from tasks.data.labels.reading import ReadFile, read_annotations
+from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow
+from tests.data.labels.conftest import NO_VIDEOS
+
+
+def cells(start: str, stop: str, noun: str = "meat") -> dict[str, str]:
+    return {"video": "a.mp4", "start_seconds": start, "stop_seconds": stop, "verb": "put", "noun": noun}
+
+
+def row(start: float, stop: float, noun: str = "meat", line: int = 2) -> IntervalRow:
+    (made,) = read(cells(str(start), str(stop), noun)).rows
+    assert isinstance(made, IntervalRow)
+    return made._replace(line=line)
+
+
+def read(*lines: dict[str, str]) -> ReadFile:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(lines[0]))
+    writer.writeheader()
+    writer.writerows(lines)
+    return read_annotations(AnnotationFile("a.csv", text.getvalue().encode()), NO_VIDEOS)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7), ("7.25", 7.25), ("7,5", 7.5), ("1:05", 65), ("01:02:03.5", 3723.5), ("0:00:00", 0)]
+)
+def test_spellings_of_a_time(text, seconds):
+    assert read(cells(text, "9:00:00")).rows[0].start_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "1:60", "1:75:00", "::", "", "=1+1", "\u0663", "9" * 400, "9999999"])
+def test_what_is_no_time(text):
+    ((_, reason),) = read(cells(text, "9:00:00")).refused
+    assert "start_seconds" in reason
+
+
+odd_cells = st.fixed_dictionaries(
+    {
+        "video": st.sampled_from(["a.mp4", "b.mp4", "", "a" * 1024, "a" * 1025]),
+        "start_seconds": st.sampled_from(["0", "1", "0:02", "-1", "", "x", "900000"]),
+        "stop_seconds": st.sampled_from(["1", "2.5", "0:03", "864000", "864001", ""]),
+        "verb": st.sampled_from(["put", "PUT ", "take", "", "-", "a" * 65]),
+        "noun": st.sampled_from(["meat", "bag", "", "=1"]),
+        "action": st.sampled_from(["", "put meat", "take-bag"]),
+        "verb_class": st.sampled_from(["", "1", "01", "x", "-1"]),
+        "mine": st.sampled_from(["", "1"]),
+    }
+)
+
+
+@given(st.lists(odd_cells, min_size=1, max_size=8))
+def test_lines_that_share_a_label_are_read_as_each_alone_is(lines):
+    good, refused = [], []
+    for line, one in enumerate(lines, start=2):
+        try:
+            whole = IntervalLine.model_validate({name: text.strip() for name, text in one.items()} | {"line": line})
+            good.append((line, whole.video, whole.start_seconds, whole.stop_seconds, whole.verb, whole.noun, whole.verb_class))
+        except ValidationError:
+            refused.append(line)
+    found = read(*lines)
+    assert [
+        (r.line, r.video, r.start_seconds, r.stop_seconds, r.verb, r.noun, r.label.verb_class)
+        for r in found.rows
+        if isinstance(r, IntervalRow)
+    ] == good
+    assert [line for line, _ in found.refused] == refused
+
+
+def test_of_equal_labels_the_earlier_wins(make):
+    ((_, won),) = winners([make.clip("a")], [row(0, 4, "bag"), row(4, 8, "meat")], 0.5)
+    assert won.row.noun == "bag"
+
+
+def test_of_equal_labels_that_of_the_longer_interval_wins(make):
+    ((_, won),) = winners([make.clip("a")], [row(0, 2, "bag"), row(2.5, 4.5, "bag"), row(4, 8, "meat")], 0.5)
+    assert won.row.noun == "meat"
+
+
+spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
+
+
+@given(spans, st.sampled_from([0, 0.25, 0.5, 1]))
+@example([(0, 2, "meat"), (2, 3, "bag"), (5, 2, "meat")], 0.5)
+def test_winner_against_the_definition(make, drawn, min_overlap):
+    rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
+    clips = [make.clip("a", index) for index in range(9)]
+    found = dict(winners(clips, rows, min_overlap))
+    for clip in clips:
+        seconds = range(int(clip.start_seconds), int(clip.stop_seconds))
+        covers = {
+            noun: sum(any(r.start_seconds <= second < r.stop_seconds for r in rows if r.noun == noun) for second in seconds)
+            for noun in ("meat", "bag", "pot")
+        }
+        first, second, _ = sorted(covers.values(), reverse=True)
+        won = found.get(clip)
+        if first == 0 or first < min_overlap * 8:
+            assert won is None
+        else:
+            assert covers[won.row.noun] == first
+            assert (won.second is not None) == (second > 0 and second >= min_overlap * 8)
+            assert won.second is None or covers[won.second.noun] == second
+            overlaps = [
+                (
+                    min(r.stop_seconds, clip.stop_seconds) - max(r.start_seconds, clip.start_seconds),
+                    -r.start_seconds,
+                    r.stop_seconds,
+                    -r.line,
+                )
+                for r in rows
+                if r.noun == won.row.noun
+            ]
+            assert won.row.line == -max(overlaps)[-1]
+
+
+MAX_TIMES_PLAIN = 8
+"""The processor time of reading very many intervals, as a multiple of the csv module's for the same lines: the same on every machine."""
+VERY_MANY = """
+OVERLAP = 2.4
+import csv, io, statistics, time
+from collections import deque
+from pathlib import Path
+from tasks.data.labels.labels import label_clips
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tests.data.labels.conftest import _clip
+
+clips = [_clip(f"{i % 25}.mp4", i // 25) for i in range(2_500)]
+names = {clip.video: (f"{i}.mp4",) for i, clip in enumerate(clips[:25])}
+long = [f"{v}.mp4,0,9000,move,bag" for v in range(25)]
+lines = long + [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + OVERLAP:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(25) for i in range(9_999)]
+content = "\\n".join(["video,start_seconds,stop_seconds,verb,noun", *lines]).encode()
+del lines
+def seconds_of(read):
+    began = time.process_time()
+    read()
+    return time.process_time() - began
+
+def plain():
+    deque(csv.DictReader(io.StringIO(content.decode())), maxlen=0)
+
+def label():
+    return label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses(), {})
+
+plain()
+Path("/proc/self/clear_refs").write_text("5")
+found = label()
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+times_plain = statistics.median(seconds_of(label) / seconds_of(plain) for _ in range(3))
+print(found.num_labelled, found.problems[-1].reason.split()[1], times_plain, int(peak.split()[1]) / 1000)
+"""
+
+
+@pytest.mark.slow
+def test_very_many_intervals_take_few_times_as_long_as_reading_the_table_and_little_memory():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # counting lines takes longer
+    command = [sys.executable, "-c", VERY_MANY]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], env=plain, capture_output=True, text=True, check=True)
+    num_labelled, num_refused, times_plain, megabytes = map(float, done.stdout.split())
+    assert num_labelled == 2500
+    assert num_refused > 200_000
+    assert times_plain < MAX_TIMES_PLAIN
+    assert megabytes < 175
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)).map(lambda span: Around(span[0], span[0] + span[1])), max_size=8)
+
+
+@given(SPANS, SPANS)
+def test_an_interval_is_replaced_where_later_ones_cover_half_of_it(earlier, later):
+    def covered(span):
+        return sum(any(a <= second and second + 1 <= b for a, b in later) for second in range(span.start_seconds, span.stop_seconds))
+
+    assert not_replaced(earlier, later) == [span for span in earlier if 2 * covered(span) < span.stop_seconds - span.start_seconds]

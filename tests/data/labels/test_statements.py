@@ -1,0 +1,328 @@
+"""Which statements of the labelling page hold, and how they label clips."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.data.labels.labels import label_clips
+from tasks.data.labels.page_files import PAGE, with_page_labels
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.statements import Ledger, PageLabel, page_labels, page_parts, touched_clips
+from tasks.data.labels.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tasks.store.records.dataset import NO_OBJECT
+from tasks.store.records.labelling import ClassMerge, ClipStatement, DamagedEntry, IntervalStatement, LogEntry, Withdrawal
+from tasks.store.records.video import Interval
+from tests.data.labels.records import clip_record
+
+VIDEO = "a" * 64
+
+
+@dataclass(frozen=True)
+class Span:
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    around: Interval | None = None
+
+    @property
+    def uid(self) -> str:
+        return f"{self.video[:12]}_{round(self.start_seconds * 1000):09d}-{round(self.stop_seconds * 1000):09d}"
+
+
+CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
+
+
+def labelled(files, clips, min_overlap: float):
+    """Label the clips by these files."""
+    times = [{"uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds} for clip in clips]
+    records = [clip_record(VIDEO, number, **time) for number, time in enumerate(times)]
+    found = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
+    assert not found.problems
+    return found.clips
+
+
+class Writer:
+    """Writes a log, one second after another."""
+
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+
+    def _said(self, by: str) -> dict[str, str]:
+        number = len(self.entries)
+        return {
+            "token": f"token-{number:04d}",
+            "by": by,
+            "at": f"2026-11-27T{10 + number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000Z",
+        }
+
+    def _add(self, statement) -> str:
+        self.entries.append(LogEntry(statement=statement))
+        return statement.token
+
+    def clip(
+        self, clip: Span, verb: str | None, noun: str | None = NO_OBJECT, by: str = "anna", answer: str = "action", reading: str = "first"
+    ) -> str:
+        words = {"verb": verb, "noun": noun} if answer == "action" else {}
+        span = {"video": clip.video, "uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer, reading=reading))
+
+    def interval(self, start: float, stop: float, verb: str, noun: str, replaces: str | None = None) -> str:
+        span = {"video": VIDEO, "start_seconds": start, "stop_seconds": stop}
+        return self._add(IntervalStatement(**self._said("anna"), **span, verb=verb, noun=noun, replaces=replaces))
+
+    def withdraw(self, token: str, undo: bool = False) -> str:
+        return self._add(Withdrawal(**self._said("anna"), withdrawn=token, undo=undo))
+
+    def merge(self, target: str, name: str, same_as: str) -> str:
+        return self._add(ClassMerge(**self._said("anna"), target=target, name=name, same_as=same_as))
+
+    def files(self, clips=CLIPS, min_overlap: float = 0.25):
+        ledger = Ledger.of(self.entries)
+        return with_page_labels([], page_labels(ledger, clips, min_overlap), page_parts(ledger, clips), ledger.merges)
+
+    def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
+        """What the build makes of the log alone."""
+        found = labelled(self.files(clips, min_overlap), clips, min_overlap)
+        return {one.clip.uid: (one.verb, one.noun) for one in found if one.verb}
+
+
+@pytest.fixture
+def log() -> Writer:
+    return Writer()
+
+
+PUT, TAKE = ("put", "meat"), ("take", "bag")
+
+
+def said(*statements):
+    """The labels of statements, each the name of a method of the log and its arguments, or `back`: the last one is taken back."""
+    log, token = Writer(), ""
+    for name, *words in statements:
+        token = log.withdraw(token) if name == "back" else getattr(log, name)(*words)
+    numbers = {clip.uid: number for number, clip in enumerate(CLIPS)}
+    return {numbers[uid]: words for uid, words in log.labels().items()}
+
+
+@pytest.mark.parametrize(
+    ("statements", "labels"),
+    [
+        pytest.param([("clip", CLIPS[0], *PUT), ("clip", CLIPS[0], *TAKE, "ben")], {0: TAKE}, id="the latest statement about a clip"),
+        pytest.param([("clip", CLIPS[0], *PUT), ("clip", CLIPS[0], *TAKE), ("back",)], {0: PUT}, id="the one before one taken back"),
+        pytest.param([("clip", CLIPS[0], *PUT), ("back",)], {}, id="nothing, if all is taken back"),
+        pytest.param([("clip", CLIPS[0], None, NO_OBJECT, "anna", "nothing")], {0: ("nothing", NO_OBJECT)}, id="nothing is a label"),
+        pytest.param([("clip", CLIPS[1], None, NO_OBJECT, "anna", "unsure")], {}, id="unsure is none"),
+        pytest.param([("interval", 0, 3, *TAKE), ("interval", 2, 8, *PUT)], {0: PUT}, id="the action that covers most of a clip"),
+        pytest.param(
+            [("interval", 0, 2.5, *PUT), ("interval", 3, 6.5, *TAKE), ("interval", 6, 8, *PUT)], {0: PUT}, id="parts of one action together"
+        ),
+        pytest.param([("interval", 0, 8, *PUT), ("interval", 8, 16, *PUT, "token-0000")], {1: PUT}, id="a moved interval, where it is now"),
+        pytest.param(
+            [("interval", 0, 8, *PUT), ("interval", 8, 16, *PUT, "token-0000"), ("back",)], {}, id="a withdrawn one, nowhere it was before"
+        ),
+        pytest.param(
+            [("clip", CLIPS[0], *TAKE), ("interval", 0, 16, *PUT), ("clip", CLIPS[1], "move", "pan")],
+            {0: PUT, 1: ("move", "pan")},
+            id="of interval and clip the later",
+        ),
+    ],
+)
+def test_which_statements_label_a_clip(statements, labels):
+    assert said(*statements) == labels
+
+
+def test_an_action_that_covers_too_little_labels_nothing(log):
+    log.interval(0, 3.9, "put", "meat")
+    assert log.labels() == {}
+    assert log.labels(min_overlap=0.4) == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_a_label_holds_for_clips_that_are_cut_anew(log):
+    log.clip(CLIPS[1], "put", "meat")
+    quarters = [Span(VIDEO, 2 * i, 2 * i + 2) for i in range(12)]
+    assert set(log.labels(quarters)) == {clip.uid for clip in quarters[4:8]}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_statements_about_clips_that_were_cut_otherwise_the_later_wins(log, order):
+    half = Span(VIDEO, 0, 4)
+    spoken = [(CLIPS[0], PUT), (half, TAKE)][::order]
+    for clip, words in spoken:
+        log.clip(clip, *words)
+    assert log.labels([half]) == {half.uid: spoken[-1][1]}
+
+
+def test_a_repeated_token_counts_once(log):
+    log.clip(CLIPS[0], "put", "meat")
+    log.entries.append(log.entries[0].model_copy(update={"statement": log.entries[0].statement.model_copy(update={"verb": "take"})}))
+    ledger = Ledger.of(log.entries)
+    assert len(ledger.about((VIDEO, 0, 8))) == 1
+    assert ledger.num_entries == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=30), st.integers(0, 30))
+def test_a_log_read_in_parts_says_the_same(said, cut):
+    log = Writer()
+    for clip, verb, is_withdrawn in said:
+        token = log.clip(CLIPS[clip], verb)
+        if is_withdrawn:
+            log.withdraw(token)
+    in_parts = Ledger()
+    in_parts.add(log.entries[:cut])
+    in_parts.add(log.entries[cut:])
+    assert page_labels(in_parts, CLIPS, 0.5) == page_labels(Ledger.of(log.entries), CLIPS, 0.5)
+
+
+def uploaded(*files: tuple[str, str]):
+    return [(modified, AnnotationFile(f"{i}.csv", content.encode())) for i, (modified, content) in enumerate(files)]
+
+
+def label(at: str, verb: str, clip: Span = CLIPS[0]) -> PageLabel:
+    return PageLabel(clip.uid, verb, "meat", datetime.fromisoformat(at), 1)
+
+
+def labels_of(files) -> dict[str, str | None]:
+    return {one.clip.uid: one.action for one in labelled(files, CLIPS, 0.25)}
+
+
+@pytest.mark.parametrize(
+    ("page_at", "expected"),
+    [("2026-11-27T09:59:59.999Z", "move meat"), ("2026-11-27T10:00:00.000Z", "put meat"), ("2026-11-27T12:00:00.000Z", "put meat")],
+)
+def test_of_page_and_file_the_later_wins(page_at, expected):
+    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
+    assert labels_of(with_page_labels(files, [label(page_at, "put")], [], []))[CLIPS[0].uid] == expected
+
+
+def test_other_labels_leave_the_origin_of_a_label_as_it_is(log):
+    log.clip(CLIPS[1], "put", "meat")
+    before = labelled(log.files(), CLIPS, 0.25)
+    log.clip(CLIPS[0], "take", "bag", by="ben")
+    log.interval(16, 24, "take", "bag")
+    after = labelled(log.files(), CLIPS, 0.25)
+    assert before[1] == after[1]
+    assert {one.origin for one in after} == {PAGE}
+
+
+def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
+    first = log.interval(0, 8, "put", "meat")
+    moved = log.interval(8, 16, "put", "meat", replaces=first)
+    again = log.interval(16, 24, "put", "meat", replaces=moved)
+    assert set(log.labels()) == {CLIPS[2].uid}
+    log.withdraw(again, undo=True)
+    assert set(log.labels()) == {CLIPS[1].uid}
+    log.withdraw(moved, undo=True)
+    assert set(log.labels()) == {CLIPS[0].uid}
+
+
+def test_an_interval_that_was_moved_hundreds_of_times_and_back_is_where_it_was_left(log):
+    tokens = [log.interval(0, 1, *PUT)]
+    for number in range(1, 521):
+        tokens.append(log.interval(number, number + 1, *PUT, replaces=tokens[-1]))
+    for token in tokens[:190:-1]:
+        log.withdraw(token, undo=True)
+    assert [one.start_seconds for one in Ledger.of(log.entries).intervals(VIDEO)] == [190]
+
+
+@pytest.mark.parametrize(
+    ("impossible", "starts"),
+    [
+        pytest.param(lambda log: log.withdraw("token-9999"), [0], id="takes back what nobody has said"),
+        pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0001"), [0, 8], id="replaces itself"),
+        pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0002"), [0, 8], id="replaces a later one"),
+        pytest.param(lambda log: log.entries.append(DamagedEntry(reason="cannot be read")), [0], id="cannot be read"),
+    ],
+)
+def test_an_impossible_statement_is_named_and_costs_no_other(log, impossible, starts):
+    log.interval(0, 8, *TAKE)
+    impossible(log)
+    back = log.interval(16, 24, *PUT)
+    log.withdraw(back, undo=True)
+    log.interval(16, 24, *PUT)
+    ledger = Ledger.of(log.entries)
+    assert [one.start_seconds for one in ledger.intervals(VIDEO)] == [*starts, 16]
+    assert len(ledger.problems) == 1
+
+
+def test_names_that_are_one_class_count_together(log):
+    log.interval(0, 2.5, "put", "beef")
+    log.interval(2.5, 5, "put", "meat")
+    log.interval(5, 8, "take", "bag")
+    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("take", "bag")}
+    log.merge("noun", "beef", "meat")
+    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("put", "meat")}
+
+
+def test_a_clip_with_two_actions_is_counted_as_one_of_a_file(log):
+    log.interval(0, 5, "put", "meat")
+    log.interval(4, 8, "take", "bag")
+    (first, *_) = labelled(log.files(), CLIPS, 0.25)
+    assert (first.action, first.second_action) == ("put meat", "take bag")
+
+
+def test_a_class_merged_on_the_page_holds_for_all_files():
+    log = Writer()
+    merge = log.merge("noun", "meat", "potato")
+    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
+    assert labels_of(with_page_labels(files, [], [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
+    log.withdraw(merge)
+    assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
+
+
+def test_a_class_that_is_renamed_back_has_its_first_name_again(log):
+    log.merge("verb", "grab", "hold")
+    log.clip(CLIPS[0], "hold", "meat")
+    log.clip(CLIPS[1], "grab", "meat")
+    back = log.merge("verb", "hold", "grab")
+    ledger = Ledger.of(log.entries)
+    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("grab", "meat")} == set(log.labels().values())
+    assert [merge.token for merge in ledger.merges] == [back]
+    log.withdraw(back)
+    ledger = Ledger.of(log.entries)
+    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("hold", "meat")} == set(log.labels().values())
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=8))
+def test_page_and_build_agree_on_every_order_of_renames(renames):
+    log, clips = Writer(), [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(4)]
+    for clip, name in zip(clips, "abcd", strict=True):
+        log.clip(clip, f"verb-{name}", "meat")
+    for name, same_as, is_taken_back in renames:
+        token = log.merge("verb", f"verb-{name}", f"verb-{same_as}")
+        if is_taken_back:
+            log.withdraw(token)
+    ledger = Ledger.of(log.entries)
+    assert log.labels(clips) == {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
+    left = {ledger.merged("verb", f"verb-{name}") for name in "abcd"}
+    assert all(ledger.merged("verb", name) == name for name in left)
+
+
+def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same():
+    log = Writer()
+    around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
+    log.clip(CLIPS[0], "put", "meat")
+    assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
+    log.clip(around, "take", "bag")
+    assert [(one.verb, one.noun) for one in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
+
+
+def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
+    log.clip(CLIPS[0], None, answer="unsure")
+    log.interval(16, 16.1, *PUT)
+    assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+
+
+def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
+    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(10_800)]
+    for clip in clips:
+        log.clip(clip, "put", "meat")
+        log.interval(clip.start_seconds + 1, clip.stop_seconds + 1, "put", "meat")
+    begun = time.process_time()
+    ledger = Ledger.of(log.entries)
+    assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
+    assert len(page_parts(ledger, clips)) == 2 * len(clips) - 1
+    assert time.process_time() - begun < 20

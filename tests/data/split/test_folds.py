@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.data.split.folds import folds_of, same_folds
+from tasks.errors import BadDataset
+from tasks.options import SegmentOptions
+from tasks.store.records.dataset import NOTHING, Manifest
+from tasks.store.records.video import Interval
+from tests.data.labels.records import dataset_clip
+from tests.pipeline.shelf import manifest_of, words
+
+
+def manifest(actions_of_source: list[list[int]]) -> Manifest:
+    clips = [
+        dataset_clip(f"{source}-{i}", "train", source=f"source {source}", video=str(source), verb=f"verb {verb}", verb_class=verb)
+        for source, verbs in enumerate(actions_of_source)
+        for i, verb in enumerate(verbs)
+    ]
+    held_out = [clips[0].model_copy(update={"uid": f"{split}-1", "source": split, "split": split}) for split in ("val", "test")]
+    return manifest_of([*clips, *held_out], words({i: f"verb {i}" for i in range(4)}, {26: "meat"}))
+
+
+SOURCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=5, max_size=12)
+
+
+@given(sources=SOURCES, num_folds=st.sampled_from([3, 5]), seed=st.integers(0, 100))
+@settings(max_examples=60, deadline=None)
+def test_each_training_clip_is_held_out_once_and_no_source_is_divided(sources, num_folds, seed):
+    whole = manifest(sources)
+    folds = folds_of(whole, num_folds, seed)
+    trained_on = [clip.uid for clip in whole.clips if clip.split == "train"]
+    held_out = [clip.uid for fold in folds for clip in fold.clips if clip.split == "val"]
+    assert sorted(held_out) == sorted(trained_on)
+    for fold in folds:
+        assert [clip.uid for clip in fold.clips] == trained_on
+        split_of = {clip.source: clip.split for clip in fold.clips}
+        assert all(split_of[clip.source] == clip.split for clip in fold.clips)
+    assert folds == folds_of(whole, num_folds, seed)
+
+
+@pytest.mark.parametrize(("cut", "num_held_out"), [("both", 3), ("intervals", 6)])
+def test_of_both_cuts_folds_are_validated_on_the_grid_alone(cut, num_held_out):
+    whole = manifest([[0, 1]] * 3)
+    around = Interval(start_seconds=1, stop_seconds=2)
+    clips = [clip.model_copy(update={"around": around}) if clip.uid.endswith("-1") else clip for clip in whole.clips]
+    folds = folds_of(whole.model_copy(update={"clips": tuple(clips), "segment": SegmentOptions(cut=cut)}), 3, 0)
+    assert sum(clip.split == "val" for fold in folds for clip in fold.clips) == num_held_out
+    assert all(sum(clip.split == "train" for clip in fold.clips) == 4 for fold in folds)
+
+
+@given(sources=SOURCES, seed=st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
+    whole = manifest(sources)
+    folds = folds_of(whole, 3, seed)
+    assert same_folds(whole, folds) == folds
+    twice = whole.model_copy(
+        update={"clips": tuple(clip.model_copy(update={"uid": f"{clip.uid}/{half}"}) for clip in whole.clips for half in (0, 1))}
+    )
+    for fold, other in zip(folds, same_folds(twice, folds), strict=True):
+        split_of = {clip.source: clip.split for clip in fold.clips}
+        assert len(other.clips) == 2 * len(fold.clips)
+        assert all(split_of[clip.source] == clip.split for clip in other.clips)
+
+
+def test_folds_that_cannot_be_validated_are_refused():
+    with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
+        folds_of(manifest([[0], [1]]), 3, 0)
+    whole = manifest([[0], [0], [0]])
+    idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]
+    with pytest.raises(BadDataset, match=r"nothing happens in any validation clip of fold [123]; choose fewer folds"):
+        folds_of(whole.model_copy(update={"clips": tuple(idle)}), 3, 0)
+    whole = manifest([[0], [1], [2], [3]])
+    folds = folds_of(whole, 3, 0)
+    held_out = {clip.source for clip in folds[1].clips if clip.split == "val"}
+    fewer = whole.model_copy(update={"clips": tuple(clip for clip in whole.clips if clip.source not in held_out)})
+    with pytest.raises(BadDataset, match="fold 2"):
+        same_folds(fewer, folds)

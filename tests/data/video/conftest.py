@@ -1,0 +1,73 @@
+"""A real ffmpeg, and videos made with it."""
+
+import math
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.data.video.clip_file import CutClip, CutResult
+from tasks.data.video.cut import cut
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import probe
+from tasks.options import SegmentOptions
+
+MakeVideo = Callable[..., Path]
+Cut = Callable[..., CutResult]
+DEFAULTS = SegmentOptions()
+
+
+@pytest.fixture(scope="session")
+def make_video(ffmpeg: Path) -> MakeVideo:
+    """Run ffmpeg with these arguments and the file's name behind them."""
+
+    def make(path: Path, *arguments: str) -> Path:
+        command = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *arguments, f"file:{path}"]
+        subprocess.run(command, check=True, capture_output=True)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cut_into(ffmpeg: Path) -> Cut:
+    """Cut a video into clips under a folder."""
+
+    def cut_into(folder: Path, path: Path, options: SegmentOptions = DEFAULTS, program: Path = ffmpeg) -> CutResult:
+        memory = undivided()
+        held = probe(path, max_seconds=math.inf, memory=memory)
+        return cut(path, held, folder, options, ffmpeg=program, time_limit_seconds=240, memory=memory)
+
+    return cut_into
+
+
+@pytest.fixture(scope="session")
+def counted(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20.5 s at 30 fps with sound; the grey of frame n is 20 + 7n % 200."""
+    return make_video(
+        tmp_path_factory.mktemp("counted") / "counted.mp4",
+        *("-f", "lavfi", "-i", "nullsrc=s=96x64:r=30:d=20.5,geq=lum=20+mod(7*N\\,200):cb=128:cr=128"),
+        *("-f", "lavfi", "-i", "sine=f=440:d=20.5"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "1", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+    )
+
+
+@pytest.fixture(scope="session")
+def patterned(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five frames of 96x64 pixels with edges, which interpolations scale differently."""
+    drawn = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30", "-frames:v", "5", "-pix_fmt", "yuv420p"]
+    return make_video(tmp_path_factory.mktemp("patterned") / "0000.mp4", *drawn)
+
+
+@pytest.fixture(scope="session")
+def clips(counted: Path, cut_into: Cut, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
+    """`counted`, cut as by default: two clips of 240 frames and one of 135."""
+    return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
+
+
+@pytest.fixture(scope="session")
+def small(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A second of 30 frames of 64x48 pixels."""
+    drawn = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", "-pix_fmt", "yuv420p"]
+    return make_video(tmp_path_factory.mktemp("small") / "small.mp4", *drawn).read_bytes()

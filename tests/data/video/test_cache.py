@@ -1,0 +1,163 @@
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.data.video import cache
+from tasks.data.video.cache import CacheItem, Progress, cache_frames
+from tasks.data.video.clip_file import CutClip
+from tasks.data.video.fields import iter_fields
+from tasks.data.video.flow import FlowMaker
+from tasks.data.video.frames import read_frames
+from tasks.disk import WORK_PREFIX
+from tasks.errors import BadVideo, Unavailable
+from tasks.keys import flow_recipe_of, frames_made_by
+from tasks.options import FlowOptions
+
+pytestmark = pytest.mark.slow
+
+EVERY_FIFTH = tuple(range(0, 240, 5))
+MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
+
+
+class Store:
+    """Clips by key, and who asked for them."""
+
+    def __init__(self, clips: tuple[CutClip, ...]) -> None:
+        self.paths = {f"clips/{clip.index}": clip.path for clip in clips}
+        self.fetched: list[str] = []
+        self.lock = threading.Lock()
+
+    def fetch(self, key: str, path: Path) -> None:
+        with self.lock:
+            self.fetched.append(key)
+        shutil.copyfile(self.paths[key], path)
+
+
+@pytest.fixture
+def store(clips: tuple[CutClip, ...]) -> Store:
+    return Store(clips)
+
+
+def item(clip: CutClip, indices: tuple[int, ...]) -> CacheItem:
+    return CacheItem(f"clips/{clip.index}", clip.sha256, clip.width, clip.height, indices)
+
+
+def ignore(num_done: int, num_items: int) -> None:
+    pass
+
+
+def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = ignore, num_processes: int = 1) -> list[Path]:
+    return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=num_processes, progress=progress)
+
+
+def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    items = [
+        item(clips[0], EVERY_FIFTH),
+        item(clips[1], MIDDLES),
+        item(clips[0], MIDDLES),
+        item(clips[1], (0, 0, 1, 1, 2, 1, 2, 40, 39, 3)),
+    ]
+    steps: list[tuple[int, int]] = []
+    paths = fill(items, tmp_path / "cache", store, lambda *step: steps.append(step), num_processes=2)
+    for entry, path in zip(items, paths, strict=True):
+        frames = np.load(path, mmap_mode="r")
+        np.testing.assert_array_equal(frames, read_frames(store.paths[entry.key], entry.indices, short_side=80))
+    assert steps == [(n, 4) for n in range(5)]
+    assert sorted(path for path in (tmp_path / "cache").rglob("*") if not path.is_dir()) == sorted(paths), "downloads are gone"
+    assert list((tmp_path / "cache").iterdir()) == [paths[0].parent], "working folders are gone"
+    assert sorted(store.fetched) == ["clips/0", "clips/0", "clips/1", "clips/1"]
+
+    assert fill(items, tmp_path / "cache", store) == paths
+    assert len(store.fetched) == 4
+
+
+def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
+    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    items = [item(clips[0], MIDDLES)]
+    (first,) = fill(items, tmp_path, store)
+    monkeypatch.setattr(cache, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    (second,) = fill(items, tmp_path, store)
+    assert (first.name, first.parent) == (second.name, tmp_path / frames_made_by())
+    assert second.parent == tmp_path / "av-99.0-pillow-13.0.0"
+    assert store.fetched == ["clips/0", "clips/0"]
+
+
+def test_frames_that_are_scaled_otherwise_have_entries_of_their_own(patterned: Path, store: Store, tmp_path: Path):
+    store.paths["patterned"] = patterned
+    bilinear = CacheItem("patterned", "0" * 64, 96, 64, (1, 3))
+    bicubic = replace(bilinear, interpolation="bicubic")
+    paths = fill([bilinear, bicubic], tmp_path, store)
+    assert paths[1].name == paths[0].name.replace("-80-", "-80-bicubic-")
+    for path, interpolation in zip(paths, ("bilinear", "bicubic"), strict=True):
+        np.testing.assert_array_equal(np.load(path), read_frames(patterned, (1, 3), short_side=80, interpolation=interpolation))
+    assert not np.array_equal(*map(np.load, paths))
+
+
+def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    items = [item(clips[0], (number, 100)) for number in range(5)]
+    paths = fill(items, tmp_path, store)
+    good = [path.read_bytes() for path in paths]
+    paths[0].write_bytes(b"")
+    paths[1].write_bytes(bytes(4096))
+    paths[2].write_bytes(good[2][:-1])
+    np.save(paths[3], np.zeros((2, 80, 120, 3), np.float32))
+    assert fill(items, tmp_path, store) == paths
+    assert [path.read_bytes() for path in paths] == good
+    assert len(store.fetched) == 5 + 4
+
+
+def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    clip, options = clips[2], FlowOptions(flow_method="dis")
+    store.paths["flow/2"] = tmp_path / "2.mkv"
+    with FlowMaker(options, 1) as maker:
+        assert maker.write(clip.path, store.paths["flow/2"], num_frames=clip.num_frames, short_side=80) == clip.num_frames - 1 == 134
+    flow = replace(item(clip, (0, 1, 2, 100, 100)), key="flow/2", flow=flow_recipe_of(options))
+    other = replace(flow, flow="other")
+    rgb_path, flow_path, other_path = fill([item(clip, flow.indices), flow, other], tmp_path / "cache", store)
+    fields = np.load(flow_path, mmap_mode="r")
+    assert fields.shape == (5, 80, 120, 2)
+    np.testing.assert_array_equal(fields, list(iter_fields(store.paths["flow/2"], flow.indices)))
+    assert np.load(rgb_path, mmap_mode="r").shape == (5, 80, 120, 3)
+    assert other_path != flow_path
+    assert fill([flow], tmp_path / "cache", store) == [flow_path]
+    assert len(store.fetched) == 3
+
+
+def test_a_clip_and_flow_of_another_size_are_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    store.paths["flow/2"] = tmp_path / "2.mkv"
+    with FlowMaker(FlowOptions(flow_method="dis"), 1) as maker:
+        maker.write(clips[2].path, store.paths["flow/2"], num_frames=3, short_side=64)
+    with pytest.raises(BadVideo, match="frames are 96x64 pixels instead of 120x80"):
+        fill([replace(item(clips[2], (0, 1)), key="flow/2", flow="any")], tmp_path / "cache", store)
+    with pytest.raises(BadVideo, match="frames are 120x80 pixels instead of 160x80"):
+        fill([replace(item(clips[0], MIDDLES), width=128)], tmp_path, store)
+
+
+def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    store.paths["clips/0"] = Path(__file__)
+    with pytest.raises(BadVideo, match=r"^clips/0: damaged, or not a video"):
+        fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
+    assert not list(tmp_path.rglob(f"{clips[0].sha256}*"))
+    assert not list(tmp_path.glob(f"{WORK_PREFIX}*"))
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
+    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
+    with pytest.raises(Unavailable, match=r"for decoded frames 225 KiB are needed and 100 KiB are free; .*frame_step"):
+        fill([item(clips[0], MIDDLES)], tmp_path, store)
+    assert not store.fetched
+
+
+def test_what_a_killed_process_left_is_removed(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+    (tmp_path / f"{WORK_PREFIX}old").mkdir()
+    with cache.temporary_cache(tmp_path) as passing:
+        fill([item(clips[0], MIDDLES)], tmp_path, store)
+        assert [path for path in tmp_path.iterdir() if path.name.startswith(WORK_PREFIX)] == [passing]
+    assert not passing.exists()

@@ -1,0 +1,187 @@
+"""Clips around intervals show the frames and play the sound of their time."""
+
+import math
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tasks.data.video.clip_file import CutResult
+from tasks.data.video.cut_spans import cut_spans
+from tasks.data.video.interval_spans import FrameSpan
+from tasks.data.video.memory import undivided
+from tasks.data.video.probe import probe
+from tasks.errors import BadVideo
+from tasks.options import SegmentOptions
+from tests.data.video.test_cut import greys
+
+pytestmark = pytest.mark.slow
+
+SAMPLE_RATE = 48_000
+HALF_SECONDS = SegmentOptions(min_clip_seconds=0.5)
+
+
+@pytest.fixture
+def cut_parts(ffmpeg: Path, tmp_path: Path):
+    def cut_parts(path: Path, *parts: tuple[int, int], options=HALF_SECONDS, time_limit_seconds: float = 240) -> CutResult:
+        memory = undivided()
+        held = probe(path, max_seconds=math.inf, memory=memory)
+        spans = [FrameSpan(start, number, (0, 0)) for start, number in parts]
+        return cut_spans(path, held, tmp_path, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=time_limit_seconds, memory=memory)
+
+    return cut_parts
+
+
+def test_each_frame_is_the_one_of_its_time(counted: Path, cut_parts):
+    drawn = random.Random(0)  # noqa: S311 - not a secret
+    starts = [0, 1, 29, 30, 31, 555, *(drawn.randrange(555) for _ in range(2))]
+    result = cut_parts(counted, *((start, 60) for start in starts), options=SegmentOptions(crf=1))
+    assert [(clip.index, clip.num_frames, round(clip.start_seconds * 30)) for clip in result.clips] == [
+        (index, 60, start) for index, start in enumerate(starts)
+    ]
+    for start, clip in zip(starts, result.clips, strict=True):
+        shown = np.array(greys(clip.path))
+        np.testing.assert_allclose(shown * 219 / 255 + 16, 20 + 7 * np.arange(start, start + 60) % 200, atol=1.5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "long/nasa_13013.mp4",
+        "odd/vfr_real.mp4",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("long/big_buck_bunny_0_30.webm", "odd/fps5994.mp4")),
+    ],
+)
+def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, make_video, tmp_path: Path, cut_into, cut_parts):
+    """Frames of the neighbouring time would be further away; so would sound that is late."""
+    path, options = shared / "videos" / name, SegmentOptions(clip_seconds=2, crf=5)
+    if name.startswith("long/"):
+        path = make_video(tmp_path / path.name, "-i", str(path), "-t", "7", "-map", "0:v", "-map", "0:a", "-c", "copy")
+    grid = cut_into(tmp_path, path, options).clips[:3]
+    found = cut_parts(path, *((round(one.start_seconds * 30), one.num_frames) for one in grid), options=options).clips
+    for one, other in zip(grid, found, strict=True):
+        expected, shown = frames_of(one.path), frames_of(other.path)
+        away = [np.abs(expected[2:-2] - shown[2 + shift : len(shown) - 2 + shift]).mean() for shift in (-1, 0, 1)]
+        assert len(expected) == len(shown)
+        assert away[1] == min(away)
+        assert away[1] < 2
+        if one.has_audio:
+            # A clip of the grid begins with a whole packet of sound, up to 21 ms late.
+            assert abs(lag_samples(sound_of(one.path), sound_of(other.path))) <= 1024
+
+
+H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-x264-params", "open-gop=1:b-pyramid=normal:scenecut=0")
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", "-sc_threshold", "1000000000")
+VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M", "-auto-alt-ref", "0")
+REFRESHED = (*H264[:4], "-x264-params", "intra-refresh=1:scenecut=0")
+STAYING = ("-vf", "select=not(mod(n\\,168))", "-fps_mode", "passthrough", *H264)
+
+OF_KNOWN_KINDS = [
+    ("ts", "25", 12, H264),
+    ("ts", "60", 2, H264),
+    ("mkv", "60", 24, H264),
+    ("mp4", "30000/1001", 12, H264),
+    ("webm", "24", 12, VP8),
+]
+"""Films that are read as others here are, at other rates."""
+
+NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "key_seconds", "codec"),
+    [
+        ("ts", "24", 24, H264),
+        ("ts", "30000/1001", 12, REFRESHED),
+        ("mpg", "30000/1001", 24, MPEG2),
+        ("flv", "30000/1001", 24, H264),
+        ("mp4", "24", 2, STAYING),
+        ("ogv", "25", 12, VP8),
+        *(pytest.param(*film, marks=pytest.mark.long) for film in OF_KNOWN_KINDS),
+    ],
+)
+def test_frames_are_those_of_the_grid_wherever_key_frames_are(
+    suffix, rate, key_seconds, codec, make_video, cut_into, tmp_path: Path, cut_parts
+):
+    (tmp_path / "drawn.gray").write_bytes(drawn_squares(FILM_SECONDS * math.ceil(Fraction(rate))))
+    num_frames = str(round(Fraction(rate) * key_seconds))
+    path = make_video(
+        tmp_path / f"film.{suffix}",
+        *("-f", "rawvideo", "-s", f"{NUM_SIDE * SQUARE_PIXELS}x{NUM_SIDE * SQUARE_PIXELS}", "-pix_fmt", "gray"),
+        *("-r", rate, "-t", str(FILM_SECONDS)),
+        *("-i", str(tmp_path / "drawn.gray"), *codec, "-pix_fmt", "yuv420p", "-g", num_frames, "-keyint_min", num_frames),
+    )
+    options = SegmentOptions(clip_seconds=60, crf=5, min_clip_seconds=0.5)
+    (whole,) = cut_into(tmp_path, path, options).clips
+    expected = squares_of(whole.path)
+    starts = (0, 7, 355, 719, 721)
+    found = cut_parts(path, *((start, 30) for start in starts), options=options).clips
+    for start, clip in zip(starts, found, strict=True):
+        np.testing.assert_allclose(squares_of(clip.path), expected[start : start + 30], atol=30)
+
+
+def drawn_squares(num_frames: int) -> bytes:
+    """Draw grey frames of squares, of which a few change from frame to frame, so that no two frames are alike."""
+    random_squares = np.random.default_rng(0)
+    squares = random_squares.integers(0, 2, NUM_SIDE**2, dtype=np.uint8)
+    frames = np.empty((num_frames, NUM_SIDE, NUM_SIDE), np.uint8)
+    for frame in frames:
+        squares[random_squares.choice(NUM_SIDE**2, 5, replace=False)] ^= 1
+        frame[:] = squares.reshape(NUM_SIDE, NUM_SIDE) * 180 + 40
+    return frames.repeat(SQUARE_PIXELS, axis=1).repeat(SQUARE_PIXELS, axis=2).tobytes()
+
+
+def squares_of(path: Path) -> np.ndarray:
+    return frames_of(path).reshape(-1, NUM_SIDE, SQUARE_PIXELS, NUM_SIDE, SQUARE_PIXELS).mean(axis=(2, 4))
+
+
+def frames_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="gray8") for frame in container.decode(video=0)]).astype(np.int16)
+
+
+def sound_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def lag_samples(one: np.ndarray, other: np.ndarray) -> int:
+    part = one[10_000:50_000]
+    scores = [float(part @ other[10_000 + lag : 50_000 + lag]) for lag in range(-4000, 4001, 8)]
+    return 8 * int(np.argmax(scores)) - 4000
+
+
+def test_sound_begins_where_the_part_begins(make_video, tmp_path: Path, cut_parts):
+    """Silence for 5 s, then a tone."""
+    path = make_video(
+        tmp_path / "tone.mp4",
+        *("-f", "lavfi", "-i", "color=c=gray:s=64x64:r=30:d=10"),
+        *("-f", "lavfi", "-i", "sine=f=440:r=48000:d=10,volume='gt(t,5)':eval=frame"),
+        *("-c:v", "libx264", "-c:a", "aac"),
+    )
+    (clip,) = cut_parts(path, (100, 120)).clips
+    loud = np.abs(sound_of(clip.path)) > 0.02
+    assert np.argmax(loud) / SAMPLE_RATE == pytest.approx(5 - 100 / 30, abs=0.06)
+
+
+def test_same_bytes_again(counted: Path, cut_parts):
+    first, second = ([clip.sha256 for clip in cut_parts(counted, (7, 30), (300, 30)).clips] for _ in range(2))
+    assert first == second
+
+
+def test_a_part_beyond_the_last_frame_is_left_out_with_the_reason(counted: Path, cut_parts):
+    result = cut_parts(counted, (0, 60), (605, 60), (700, 60))
+    assert [clip.index for clip in result.clips] == [0]
+    assert "20.17 to 20.50 s is shorter than the minimum" in result.warnings[0]
+    assert "nothing of 23.33 to 25.33 s decodes" in result.warnings[1]
+    with pytest.raises(BadVideo, match="nothing of"):
+        cut_parts(counted, (700, 60))
+
+
+def test_a_video_without_a_time_limit_left_is_stopped(counted: Path, tmp_path: Path, cut_parts):
+    with pytest.raises(BadVideo, match="took longer than 0 s"):
+        cut_parts(counted, (0, 60), time_limit_seconds=0)
+    assert not any(tmp_path.iterdir())

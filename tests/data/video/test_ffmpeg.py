@@ -1,0 +1,157 @@
+import errno
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from tasks.data.video import child, ffmpeg
+from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
+from tasks.data.video.memory import Memory, undivided
+from tasks.errors import BadConfiguration, BadVideo, Unavailable
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run(program: Path, seconds: float = 60, memory: Memory | None = None):
+    return run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=seconds, memory=memory or undivided(), name="party.mp4")
+
+
+def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    carried = Path(imageio_ffmpeg.get_ffmpeg_exe())
+    mine = script(tmp_path / "mine", "exit 0")
+    assert find_ffmpeg(mine) == mine
+    systems = script(tmp_path / "ffmpeg", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(systems))
+    assert find_ffmpeg(None) == carried
+    monkeypatch.setattr(ffmpeg, "BUNDLED", tmp_path / "binaries")
+    assert find_ffmpeg(None) == systems
+    systems.unlink()
+    with pytest.raises(BadConfiguration, match="there is no ffmpeg"):
+        find_ffmpeg(None)
+
+
+def test_asks_the_binary_itself_for_its_version(tmp_path: Path):
+    carried = find_ffmpeg(None)
+    first_line = subprocess.run([carried, "-version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    assert first_line.startswith(f"ffmpeg version {ffmpeg_version(carried)} Copyright")
+    debians = script(tmp_path / "debian", "echo 'ffmpeg version 7.1.5-0+deb13u1 Copyright (c) 2000-2026 the FFmpeg developers'")
+    assert ffmpeg_version(debians) == "7.1.5-0+deb13u1"
+
+
+@pytest.mark.parametrize(("text", "words"), [("exit 3", "does not start"), ("echo GNU sed 4.9", "does not report a version")])
+def test_what_is_no_ffmpeg_is_named(tmp_path: Path, text: str, words: str):
+    program = script(tmp_path / "odd", text)
+    with pytest.raises(BadConfiguration, match=rf"^{program} {words}.*RETAKE_FFMPEG"):
+        ffmpeg_version(program)
+    program.write_bytes(b"\x7fELF of another processor")
+    with pytest.raises(BadConfiguration, match=f"^{program} does not start"):
+        ffmpeg_version(program)
+
+
+def test_a_configured_binary_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
+        find_ffmpeg(tmp_path / "nowhere")
+
+
+def test_the_time_limit_ends_children_too(tmp_path: Path):
+    start = time.monotonic()
+    # The child keeps the log open: the run would not return before its end if only the parent were killed.
+    with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.5 s"):
+        run(script(tmp_path / "slow", "sleep 600 & sleep 600"), seconds=0.5)
+    assert time.monotonic() - start < 200
+
+
+def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
+    os.mkfifo(tmp_path / "pid")
+    program = script(tmp_path / "slow", f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
+    code = (
+        "import sys; from pathlib import Path; from tasks.data.video.ffmpeg import run_ffmpeg; from tasks.data.video.memory import Memory, undivided; program = Path(sys.argv[1]); "
+        "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, memory=undivided(), name='party.mp4')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:
+        watched = os.pidfd_open(int((tmp_path / "pid").read_text()))
+        step.kill()
+    try:
+        assert select.select([watched], [], [], 30)[0], "still runs"
+    finally:
+        os.close(watched)
+
+
+def test_secrets_of_the_environment_do_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RETAKE_STORE_SECRET_KEY", "hush")
+    run(script(tmp_path / "spy", "env > seen"))
+    assert "hush" not in (tmp_path / "seen").read_text()
+
+
+def test_a_machine_that_starts_no_further_process_is_not_the_videos_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(child.subprocess, "Popen", refuse)
+    with pytest.raises(Unavailable, match="no more processes"):
+        run(script(tmp_path / "ok", "exit 0"))
+
+
+def test_memory_is_limited(tmp_path: Path):
+    program = script(tmp_path / "greedy", f"exec {sys.executable} -c 'bytearray(1 << 30)'")
+    run(program, memory=Memory(2 << 30, is_scarce=False))
+    with pytest.raises(BadVideo):
+        run(program, memory=Memory(1 << 29, is_scarce=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1", Unavailable, "disk"),
+        ("kill -SEGV $$", BadVideo, r"party\.mp4: ffmpeg was killed by SIGSEGV"),
+    ],
+)
+def test_a_full_disk_is_not_the_videos_fault_and_a_crash_is(tmp_path: Path, text: str, error: type[Exception], words: str):
+    with pytest.raises(error, match=words):
+        run(script(tmp_path / "ffmpeg", text))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Error submitting packet to decoder: Invalid data found when processing input", "damaged"),
+        ("Decoder not found", "no decoder"),
+        ("Error while filtering: Cannot allocate memory", "memory"),
+        ("something new", r"cannot convert it \(ffmpeg: something new\)"),
+    ],
+)
+def test_reasons_are_in_plain_words(line: str, words: str):
+    with pytest.raises(BadVideo, match=words):
+        raise BadVideo(reason(1, [line]))
+
+
+def test_the_log_is_condensed():
+    noise = ["[verbose] x\n"] * 1000 + [f"[h264 @ 0x1] [error] mmco {n}\n" for n in range(1000)]
+    log = read_log(
+        [
+            *noise,
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   0 pts: -120 pts_time:-4.25   duration: 1 fmt:yuv420p i:P iskey:0 type:B \n",
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   1 pts: -120 pts_time:-4      duration: 1 fmt:yuv420p i:P iskey:1 type:I \n",
+            "[Parsed_showinfo_0 @ 0x1] [info] n:   9 pts:  120 pts_time:4       duration: 1 fmt:yuv420p i:P iskey:1 type:I \n",
+            "[vist#0:0/h264 @ 0x1] [dec:h264 @ 0x2] [warning] corrupt decoded frame\n",
+            "[in#0/mov @ 0x5] [verbose]   Input stream #0:0 (video): 50 packets read (45842 bytes); 49 frames decoded; 1 decode errors; \n",
+            "[verbose]   Input stream #0:1 (audio): 431 packets read (180140 bytes); 430 frames decoded; 7 decode errors (495375 samples); \n",
+        ]
+    )
+    assert len(log.errors) <= 20
+    assert log.errors[-1] == "mmco 999"
+    assert log.num_corrupt_frames == 1
+    assert log.first_key_seconds == -4
+    assert log.num_packets == {0: 50, 1: 431}
+    assert log.num_decode_errors == {0: 1, 1: 7}

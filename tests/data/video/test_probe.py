@@ -1,0 +1,164 @@
+import math
+import resource
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.data.video import probe as probing
+from tasks.data.video.inspection import displayed_size
+from tasks.data.video.memory import Memory, undivided
+from tasks.data.video.probe import count_frames, probe
+from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tests.data.video.hostile import blank, claiming_a_frame_of, claiming_samples
+
+
+def look(path: Path):
+    return probe(path, max_seconds=math.inf, memory=undivided())
+
+
+def test_tells_what_a_video_holds(counted: Path):
+    found = look(counted)
+    assert (found.codec, found.pixel_format, found.width, found.height, found.rotation_degrees) == ("h264", "yuv420p", 96, 64, 0)
+    assert found.fps == pytest.approx(30, rel=0.01)
+    assert found.duration_seconds == pytest.approx(20.5, abs=0.1)
+    assert found.has_audio
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "rotation_degrees"),
+    [
+        ("video_0.mov", (568, 320), 0),
+        ("video_90.mov", (320, 568), 90),
+        ("video_180.mov", (568, 320), 180),
+        ("video_270.mov", (320, 568), 270),
+        ("rotated90_remux.mp4", (256, 427), 270),  # and its pixels are 64:51
+    ],
+)
+def test_size_is_that_of_the_upright_picture(shared: Path, name: str, size: tuple[int, int], rotation_degrees: int):
+    found = look(shared / "videos" / "odd" / name)
+    assert ((found.width, found.height), found.rotation_degrees) == (size, rotation_degrees)
+
+
+def test_measures_what_the_header_does_not_tell(shared: Path):
+    assert look(shared / "videos/odd/no_duration.webm").duration_seconds == pytest.approx(4.94, abs=0.05)
+
+
+def test_takes_the_larger_of_two_videos_and_its_sound(shared: Path):
+    found = look(shared / "videos/long/nasa_13013.mp4")
+    assert (found.width, found.height, found.video_index, found.audio_index) == (480, 270, 3, 4)
+
+
+REFUSED = {
+    "truncated_no_moov.mp4": r"no index \(moov\)",
+    "garbage.mp4": "damaged, or not a video",
+    "zero_byte.mp4": "the file is empty",
+    "audio_only.m4a": "no video stream, only audio",
+    "with-attached-pic.mp3": "a cover picture is not a video",
+    "bitmap.mp4": "1x1 pixels are too few",
+    "-video-with-dash-.mp4": "1x1 pixels are too few",
+}
+"""Odd files that no later step sees."""
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED.items())
+def test_a_reason_that_a_person_understands(shared: Path, name: str, words: str):
+    with pytest.raises(BadVideo, match=f"^{name}: .*{words}"):
+        look(shared / "videos" / "odd" / name)
+
+
+@pytest.mark.parametrize("name", ["zero_byte.mp4", "truncated_no_moov.mp4", "audio_only.m4a"])
+def test_frames_of_a_file_without_any_are_not_counted(shared: Path, name: str):
+    with pytest.raises(BadVideo, match=name):
+        count_frames(shared / "videos" / "odd" / name, memory=undivided())
+
+
+def test_as_many_frames_are_counted_as_can_be_read(small: bytes, tmp_path: Path):
+    (tmp_path / "small.mp4").write_bytes(small)
+    assert count_frames(tmp_path / "small.mp4", memory=undivided()) == 30
+
+
+def test_names_that_look_like_options_or_protocols(counted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mp4", "concat:a|b.mp4", "100%d.mp4", "http:x.mp4"):
+        Path(name).symlink_to(counted)
+        assert look(Path(name)).width == 96
+
+
+@pytest.mark.slow
+def test_a_picture_that_needs_more_memory_is_told_from_one_that_does_not_decode(
+    counted: Path, make_video: Callable[..., Path], tmp_path: Path
+):
+    large = make_video(
+        tmp_path / "large.avi", "-f", "lavfi", "-i", "color=gray:s=6144x4096:r=5:d=0.4", "-c:v", "mjpeg", "-pix_fmt", "yuvj444p"
+    )
+    for is_scarce in (True, False):
+        with pytest.raises(OutOfMemory, match=r"large\.avi: "):
+            probe(large, max_seconds=60, memory=Memory(60 << 20, is_scarce))
+    assert look(large).width == 6144
+    (tmp_path / "blank.mp4").write_bytes(blank(counted.read_bytes()))
+    with pytest.raises(BadVideo, match="does not decode") as raised:
+        look(tmp_path / "blank.mp4")
+    assert not isinstance(raised.value, OutOfMemory)
+    with pytest.raises(OutOfMemory, match="does not decode"):
+        probe(tmp_path / "blank.mp4", max_seconds=60, memory=Memory(1 << 30, is_scarce=True))
+
+
+@pytest.mark.parametrize("change", [lambda mp4: claiming_samples(mp4, 89_000_000), lambda mp4: claiming_a_frame_of(mp4, 0x3FFFFFFF)])
+def test_an_index_that_claims_more_than_there_is_costs_no_memory_of_ours(small: bytes, tmp_path: Path, change: Callable[[bytes], bytes]):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(change(small))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for ask in (look, lambda path: count_frames(path, memory=undivided())):
+        with pytest.raises(BadVideo, match=r"^a\.mp4: "):
+            ask(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_a_crash_or_an_odd_answer_of_the_child_is_told(counted: Path, monkeypatch: pytest.MonkeyPatch):
+    def says(code: str) -> None:
+        monkeypatch.setattr(probing, "INSPECT", ("-c", f"print('ready', flush=True); {code}"))
+
+    says("import os; os.abort()")
+    with pytest.raises(OutOfMemory, match=r"counted\.mp4: reading it crashes.*-6"):
+        look(counted)
+    says("import json; print(json.dumps({'probe': {'width': 'x'}}))")
+    with pytest.raises(BadVideo, match="cannot be determined"):
+        look(counted)
+    monkeypatch.setattr(probing, "INSPECT", ("-c", "import nothing_of_that_name"))
+    with pytest.raises(Unavailable, match=r"does not start .*nothing_of_that_name"):
+        look(counted)
+
+
+def test_longer_than_allowed(counted: Path):
+    with pytest.raises(BadVideo, match=r"0\.3 minutes long; at most 0\.2 are allowed"):
+        probe(counted, max_seconds=12, memory=undivided())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile inner.mp4\n",  # would open but for the white list
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    ],
+    ids=["concat", "hls", "hls over http", "sdp"],
+)
+def test_a_playlist_is_no_video(counted: Path, tmp_path: Path, text: str):
+    (tmp_path / "inner.mp4").symlink_to(counted)
+    path = tmp_path / "movie.mp4"
+    path.write_text(text)
+    with pytest.raises(BadVideo, match="not a video in a supported format"):
+        look(path)
+
+
+@given(
+    st.integers(32, 8192), st.integers(32, 8192), st.sampled_from([None, Fraction(1), Fraction(64, 51)]), st.sampled_from([0, 90, 180, 270])
+)
+def test_four_quarter_turns_give_the_picture_back(width: int, height: int, aspect: Fraction | None, degrees: int):
+    upright = displayed_size(width, height, aspect, 0)
+    assert displayed_size(width, height, aspect, degrees) == (upright[::-1] if degrees in (90, 270) else upright)

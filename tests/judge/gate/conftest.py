@@ -1,0 +1,40 @@
+"""Scores of two networks and their difference, of which a test names the numbers that it is about."""
+
+import pytest
+
+from tasks.store.records.evaluation import PairedDifference
+from tasks.store.records.record import TARGETS
+from tests.records import some
+from tests.scored_clips import make_clips, make_result, vocabulary
+
+__all__ = ["make_clips", "make_result", "vocabulary"]
+
+
+def difference(num_gained=20, num_lost=10, interval=(0.02, 0.18), **changes):
+    """Build the difference of the fine-tuned network from the champion on 100 clips of 10 videos."""
+    clips = {"target": "action", "opponent": "champion", "num_clips": 100, "num_sources": 10} | changes
+    gain = (num_gained - num_lost) / clips["num_clips"]
+    return some(PairedDifference, difference=gain, interval=interval, num_gained=num_gained, num_lost=num_lost, **clips)
+
+
+@pytest.fixture(scope="session")
+def results(make_result):
+    return {model: make_result(model, num_clips=100, num_sources=10) for model in ("baseline", "champion", "fine-tuned")}
+
+
+@pytest.fixture(scope="session")
+def scored(results):
+    """The fine-tuned network's scores and its opponent's; top-1 and the majority class's share of all targets, or by target."""
+
+    def build(ours=0.5, theirs=0.4, *, opponent="champion", majority=0.1, **update):
+        def of(model, top1):
+            top1, majorities = (by if isinstance(by, dict) else dict.fromkeys(TARGETS, by) for by in (top1, majority))
+            for target in TARGETS:
+                interval = (top1[target] - 0.1, top1[target] + 0.1)
+                numbers = {"top1": top1[target], "top1_interval": interval, "majority_top1": majorities[target]}
+                update[target] = getattr(results[model], target).model_copy(update=numbers | {"majority_class": f"common {target}"})
+            return results[model].model_copy(update=update)
+
+        return of("fine-tuned", ours), of(opponent, theirs)
+
+    return build

@@ -1,0 +1,237 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadInput
+from tasks.judge.gate.gate import contenders, judge
+from tasks.judge.statistics.class_losses import ClassOutcome
+from tasks.options import GateOptions
+from tasks.store.records.evaluation import Attempt
+from tasks.store.records.metrics import LabelCount
+from tests.judge.gate.conftest import difference
+from tests.records import some
+
+RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
+
+
+def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20):
+    return ClassOutcome(target, name, num_clips, num_gained, num_lost)
+
+
+def judged(ours, theirs, change=None, outcomes=(), *, num_others=0, label_noise=0, train_counts=(), **gate):
+    """The judgement on a sure gain, unless another change is given."""
+    attempt = Attempt(number=1 + num_others, num_others_on_dataset=num_others)
+    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt, label_noise, train_counts)
+
+
+def failed(judgement):
+    return [rule.rule for rule in judgement.rules if not rule.passed]
+
+
+def found(judgement, rule):
+    return next(r for r in judgement.rules if r.rule == rule)
+
+
+def test_altered_labels_never_pass_whatever_the_gain(scored):
+    judgement = judged(*scored(), label_noise=0.2)
+    assert failed(judgement) == ["labels"]
+    assert "20.0 % of the training labels were altered" in judgement.reason
+
+
+def test_a_sure_gain_passes_every_rule(scored):
+    judgement = judged(*scored(), outcomes=[outcome()])
+    assert judgement.passed
+    assert [rule.rule for rule in judgement.rules] == RULES
+    assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
+
+
+@settings(max_examples=50)
+@given(
+    num=st.integers(0, 50),
+    gain_rule=st.sampled_from(["interval", "margin"]),
+    least=st.floats(0, 100),
+    low=st.floats(-1, 1),
+    high=st.floats(-1, 1),
+)
+def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
+    judgement = judged(*scored(0.4, 0.4), difference(num, num, (low, high)), gain_rule=gain_rule, min_gain_points=least)
+    assert failed(judgement) == ["gain"]
+    assert not judgement.passed
+    assert "a tie keeps the champion" in judgement.reason
+    assert judgement.reason.endswith("; the champion stays")
+
+
+@pytest.mark.parametrize(
+    ("interval", "passes", "words"),
+    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, 0.3), False, "includes zero")],
+)
+def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
+    gain = found(judged(*scored(), difference(interval=interval), gain_rule="interval"), "gain")
+    assert gain.passed == passes
+    assert words in gain.detail
+
+
+@pytest.mark.parametrize(
+    ("num_gained", "num_clips", "points", "passes"), [(7, 100, 7, False), (8, 100, 7, True), (1, 1000, 0, True), (29, 100, 29, False)]
+)
+def test_the_gain_must_exceed_the_margin(scored, num_gained, num_clips, points, passes):
+    ours, theirs = (r.model_copy(update={"num_clips": num_clips}) for r in scored())
+    margin = {"gain_rule": "margin", "min_gain_points": points}
+    judgement = judged(ours, theirs, difference(num_gained, 0, (0.0001, 1), num_clips=num_clips), **margin)
+    assert found(judgement, "gain").passed == passes
+    by_chance = judged(ours, theirs, difference(num_gained, 0, (0, 1), num_clips=num_clips), **margin)
+    assert failed(by_chance) == ["gain"]
+    assert "and the 95 % confidence interval includes zero" in by_chance.reason
+
+
+@pytest.mark.parametrize(("split", "num_others", "failing"), [("test", 0, []), ("test", 1, ["first"]), ("val", 25, [])])
+def test_a_test_split_decides_once_a_dataset(scored, split, num_others, failing):
+    judgement = judged(*scored(split=split), num_others=num_others)
+    assert failed(judgement) == failing
+    assert ("first" in [rule.rule for rule in judgement.rules]) == (split == "test")
+    assert not failing or "has decided on 1 other network before and may decide only once" in judgement.reason
+
+
+def test_a_loss_is_told_as_one(scored):
+    judgement = judged(*scored(0.3, 0.4), difference(5, 15, (-0.2, -0.03)))
+    assert failed(judgement) == ["gain"]
+    assert "-10.0 points [-20.0, -3.0]: the 95 % confidence interval lies below zero" in judgement.reason
+    assert judgement.verdict.startswith("Worse than the champion: ")
+
+
+@pytest.mark.parametrize(("rule", "option"), [("num_clips", "min_gate_clips"), ("num_sources", "min_gate_sources")])
+def test_too_few_clips_or_videos_do_not_decide(scored, rule, option):
+    ours, theirs = scored()
+    number = getattr(ours, rule)
+    assert judged(ours, theirs, **{option: number}).passed
+    judgement = judged(ours, theirs, **{option: number + 1})
+    assert failed(judgement) == [rule]
+    assert f"at least {number + 1} needed" in judgement.reason
+
+
+def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
+    ours, theirs = scored()
+    other = "float16" if ours.engine.precision != "float16" else "float32"
+    for update in ({"crops": 1}, {"engine": ours.engine.model_copy(update={"precision": other})}):
+        judgement = judged(ours, theirs.model_copy(update=update))
+        assert failed(judgement) == ["engine"]
+        assert "`engine`" in found(judgement, "engine").detail
+    heads_alone = theirs.engine.model_copy(update={"precision": other, "has_backbone": False})
+    assert judged(ours, theirs.model_copy(update={"engine": heads_alone})).passed
+    described = ours.engine.model_copy(update={"description": "another machine", "num_checked_clips": 99})
+    assert judged(ours, theirs.model_copy(update={"engine": described})).passed
+
+
+@pytest.mark.parametrize(
+    ("other", "passes"),
+    [
+        (outcome(4), True),
+        (outcome(6), False),
+        (outcome(9, num_clips=9), True),
+        (outcome(10, num_clips=10), False),
+        (outcome(10, target="noun"), False),
+        (outcome(12, 8), True),
+        (outcome(19, 1), False),
+        (outcome(0, 14), True),
+    ],
+)
+def test_no_class_with_enough_clips_may_surely_lose_much(scored, other, passes):
+    judgement = judged(*scored(), outcomes=[outcome(), other], max_class_loss_points=20, min_class_clips=10)
+    assert found(judgement, "classes").passed == passes == judgement.passed
+
+
+def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
+    """Five of five clips that differ are lost by chance once in 32: rare for one class, and not for four."""
+    alone = judged(*scored(), outcomes=[outcome(5)])
+    others = [outcome(4, 4, name=f"verb{i}") for i in range(3)]
+    among = judged(*scored(), outcomes=[outcome(5), *others])
+    assert failed(alone) == ["classes"]
+    assert among.passed
+    assert found(among, "classes").detail.endswith("1 lost more, but not significantly")
+
+
+def test_the_classes_that_lose_are_named_worst_first(scored):
+    lost = [outcome(i, name=f"verb{i}") for i in range(8, 16)]
+    detail = found(judged(*scored(), outcomes=lost), "classes").detail
+    assert detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
+    assert "and 3 more; at most 20 are allowed" in detail
+    assert "none was tested" in found(judged(*scored()), "classes").detail
+
+
+def test_every_failed_rule_is_in_the_reason(scored):
+    ours, theirs = scored(0.3, 0.4, opponent="baseline", majority=0.5)
+    change = difference(5, 15, (-0.2, 0), opponent="baseline")
+    theirs = theirs.model_copy(update={"crops": 1})
+    judgement = judged(ours, theirs, change, [outcome(20)], min_gate_clips=1000, min_gate_sources=1000)
+    assert failed(judgement) == RULES
+    assert all(rule.detail in judgement.reason for rule in judgement.rules)
+    assert "; there is still no champion. Warning: " in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("ours", "opponent", "changes", "provisional"),
+    [
+        (0.4, "baseline", {}, True),
+        (0.4, "baseline", {"promotion": "approve"}, True),
+        (0.4, "baseline", {"promotion": "never"}, False),
+        (0.4, "baseline", {"label_noise": 0.2}, False),
+        (0.4, "champion", {}, False),
+        (0.1, "baseline", {}, False),
+        (0.1, "baseline", {"beat_guessing": False}, False),
+    ],
+)
+def test_without_a_champion_a_network_better_than_guessing_becomes_the_provisional_one(scored, ours, opponent, changes, provisional):
+    networks = scored(ours, 0.4, opponent=opponent)
+    judgement = judged(*networks, difference(9, 9, (-0.1, 0.1), opponent=opponent), min_gate_clips=1000, **changes)
+    assert (judgement.passed, judgement.provisional) == (False, provisional)
+    assert ("the provisional one" in judgement.reason) == provisional
+    if provisional:
+        passing = judged(*networks, difference(opponent=opponent), **changes)
+        assert (passing.passed, passing.provisional) == (True, False)
+
+
+def test_a_network_that_guessing_matches_is_told_which_labels_are_few(scored):
+    counts = [some(LabelCount, name=name, num_clips=number) for name, number in {"put meat": 9, "take cup": 2, "open bin": 1}.items()]
+    assert "train has fewest clips of: 'open bin' (1 clip), 'take cup' (2 clips), 'put" in judged(*scored(0.1), train_counts=counts).reason
+    assert "more labels" not in found(judged(*scored(), train_counts=counts), "guessing").detail
+
+
+def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
+    assert failed(judged(*scored(0.5, 0.4, majority=0.5))) == ["guessing"]
+    judgement = judged(*scored(0.5, 0.4, majority=0.5), beat_guessing=False)
+    assert judgement.passed
+    assert judgement.verdict.startswith("No better than guessing: ")
+    assert "Warning: no better than always predicting" in judgement.reason
+    assert "Warning" not in judged(*scored(0.5, 0.4, majority=0.4)).reason
+
+
+def test_the_test_split_decides_where_it_exists_and_the_champion_is_the_opponent(results):
+    splits = ("train", "val", "test")
+    every = [result.model_copy(update={"split": split}) for split in splits for result in results.values()]
+    ours, theirs = contenders(every)
+    assert (ours.split, ours.model, theirs.model) == ("test", "fine-tuned", "champion")
+    ours, theirs = contenders([r for r in every if r.split != "test" and r.model != "champion"])
+    assert (ours.split, theirs.model) == ("val", "baseline")
+
+
+def test_nothing_to_compare_is_refused(results):
+    with pytest.raises(BadInput, match="run `evaluate` for both"):
+        contenders([results["fine-tuned"], results["baseline"].model_copy(update={"split": "train"})])
+
+
+@pytest.mark.parametrize("field", ["split", "num_clips", "num_sources"])
+def test_scores_of_other_clips_are_refused(scored, field):
+    ours, theirs = scored()
+    with pytest.raises(BadInput, match=field):
+        judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}))
+
+
+@pytest.mark.parametrize("update", [{"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}])
+def test_a_difference_of_something_else_is_refused(scored, update):
+    with pytest.raises(BadInput, match="run compare again"):
+        judged(*scored(), difference(**update))
+
+
+def test_a_network_is_not_its_own_opponent(results):
+    with pytest.raises(BadInput, match="own opponent"):
+        judged(results["fine-tuned"], results["fine-tuned"])

@@ -1,0 +1,82 @@
+import pytest
+
+from tasks.judge.gate.verdict import guessing_caveat, verdict_on
+from tests.judge.gate.conftest import difference
+
+
+@pytest.fixture
+def verdict(scored):
+    """The sentence on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
+
+    def build(num_gained, num_lost, interval, *, num_sources=10, needed=None, min_clips=0, **majority):
+        found = difference(num_gained, num_lost, interval, num_sources=num_sources, num_clips_needed=needed)
+        majorities = {"verb": 0.1, "noun": 0.1, "action": 0.1} | majority
+        top1 = {"verb": 0.6, "noun": 0.7, "action": 0.4 + found.difference}
+        return verdict_on(*scored(top1, 0.4, majority=majorities, split="test"), found, min_clips)
+
+    return build
+
+
+def test_a_sure_gain(verdict):
+    assert verdict(15, 5, (0.021, 0.18)) == (
+        "Better than the champion: on 100 test clips of 10 source videos the fine-tuned network classifies 50.0 % of the actions correctly, "
+        "10.0 points more than the champion (40.0 %; 95 % confidence interval of the difference [2.1, 18.0]); "
+        "always predicting 'common action' gives less, 10.0 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "changes", "outcome", "reason"),
+    [
+        ((5, 15, (-0.18, -0.02)), {}, "Worse than the champion: ", "10.0 points fewer than the champion (40.0 %;"),
+        ((8, 8, (-0.1, 0.1)), {}, "A tie: ", "as many as the champion (95 % confidence interval of the difference [-10.0, 10.0])"),
+        (
+            (8, 5, (-0.04, 0.1)),
+            {"needed": 544},
+            "Too little data to tell: ",
+            "too small to tell: about 550 test clips of about 55 source videos would be needed;",
+        ),
+        ((8, 5, (-0.04, 0.1)), {"needed": 544, "min_clips": 600}, "Too little data to tell: ", ": about 600 test clips of about 60 source"),
+        ((30, 5, (-1, 1)), {"needed": 400, "num_sources": 1}, "Too little data to tell: ", "; one source video is not enough to tell;"),
+        (
+            (15, 5, (0.02, 0.18)),
+            {"noun": 0.7},
+            "Better than the champion: ",
+            "less, 10.0 %; the network classifies only 70.0 % of the nouns correctly, the same as always predicting 'common noun'.",
+        ),
+        (
+            (15, 5, (0.02, 0.18)),
+            {"action": 0.45},
+            "Better than the champion: ",
+            "always predicting 'common action' gives less, 45.0 %, but the data is too small to be sure of it.",
+        ),
+    ],
+    ids=[
+        "a sure loss",
+        "a tie",
+        "too few clips",
+        "the gate asks for more",
+        "one video",
+        "nouns are guessed as well",
+        "not surely better than guessing",
+    ],
+)
+def test_the_sentence_begins_with_the_outcome_and_gives_its_reason(verdict, numbers, changes, outcome, reason):
+    sentence = verdict(*numbers, **changes)
+    assert sentence.startswith(outcome)
+    assert reason in sentence
+
+
+@pytest.mark.parametrize("majority", [0.5, 0.6])
+def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
+    sentence = verdict(15, 5, (0.02, 0.18), action=majority)
+    assert sentence.startswith("No better than guessing: ")
+    assert sentence.endswith(f"; always predicting 'common action' gives {100 * majority:.1f} %.")
+    assert "less" not in sentence
+
+
+def test_a_name_stays_within_the_sentence(make_result):
+    action = make_result().action.model_copy(update={"majority_class": "a\n" + "b" * 300, "majority_top1": 1.0})
+    caveat = guessing_caveat(make_result().model_copy(update={"action": action}))
+    assert "\n" not in caveat
+    assert len(caveat) < 200

@@ -1,0 +1,207 @@
+"""All numbers of a made-up run, scored as real ones are."""
+
+from collections import Counter
+from functools import cache
+
+import numpy as np
+
+from tasks.judge.gate.verdict import verdict_on
+from tasks.judge.statistics.answers import Answers
+from tasks.judge.statistics.class_changes import class_changes
+from tasks.judge.statistics.confusion import confusion_of
+from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.paired import paired_difference
+from tasks.options import GateOptions
+from tasks.store.records.evaluation import Attempt, EngineUsed, EvaluateResult, Latency, RuleOutcome
+from tasks.store.records.metrics import (
+    Calibration,
+    Cell,
+    ConfusionCounts,
+    DataChecks,
+    LabelConflict,
+    LabelCount,
+    Metrics,
+    Mistake,
+    NamedClip,
+    NearDuplicate,
+    Provenance,
+    ReliabilityBin,
+    SplitSize,
+)
+from tasks.store.records.record import MODELS, TARGETS
+from tasks.store.records.training import Epoch
+from tests.judge.report.labels import curve_of
+from tests.records import some
+
+CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
+DIRTY = DataChecks(
+    shared_sources=("ZUr3DxYyTqI",),
+    near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="val", other_uid="b" * 12 + "-0007", other_split="train", distance=3.5),),
+    missing_from_train=("tray", "move tray"),
+    label_conflicts=(LabelConflict(uid="a" * 12 + "-0002", action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
+)
+MACHINE = {"device": "cpu", "device_name": "AMD EPYC 9R14", "num_cores": 2, "memory_bytes": 8_263_315_456, "version.torch": "2.13.0"}
+ENGINE = some(EngineUsed, name="openvino", precision="bfloat16", description="OpenVINO on the CPU in batches of 16")
+
+
+def answers_of(named, target, role):
+    true, predicted = named.of(target), named.of(target, role)
+    ids = {name: i for i, name in enumerate(sorted(set(true).union(*(named.of(target, other) for other in named.answers))))}
+    ranked = np.array([[ids[name]] for name in predicted])
+    return Answers(target, np.array([ids[name] for name in true]), ranked, {i: name for name, i in ids.items()})
+
+
+def sources_of(named):
+    return [str(i % named.num_sources) for i in range(len(named.true))]
+
+
+def uid_of(clip):
+    return f"{clip:012x}_000000000-000008000"
+
+
+def wrong_cells(matrix, answers):
+    """The first two wrong clips of each cell."""
+    cells = {}
+    for i, place in enumerate(matrix.places.tolist()):
+        if not answers.right[i]:
+            cells.setdefault(tuple(place), []).append(uid_of(i))
+    return tuple(Cell(row=r, column=c, num_clips=len(uids), uids=uids[:2]) for (r, c), uids in cells.items())
+
+
+@cache
+def result(named, role, split):
+    return some(
+        EvaluateResult,
+        model=role,
+        split=split,
+        num_clips=len(named.true),
+        num_sources=named.num_sources,
+        crops=10,
+        targets=named.targets,
+        **{target: measure(answers_of(named, target, role), sources_of(named)) for target in TARGETS},
+        latency=some(Latency, inference_median_seconds=1.534, fps=5.2),
+        engine=ENGINE,
+        num_parameters=24_485_405,
+        num_flops=655_402_000_000,
+        hardware=MACHINE,
+    )
+
+
+@cache
+def difference(named, target, opponent):
+    ours, theirs = (answers_of(named, target, role) for role in ("fine-tuned", opponent))
+    return paired_difference(ours, theirs, sources_of(named), opponent=opponent, num_resamples=200)
+
+
+def label_counts(named, split, untaught):
+    """As many clips in train as on the deciding split, but for classes that train lacks."""
+    return tuple(
+        LabelCount(target=target, split=where, name=name, num_clips=number)
+        for target in named.targets
+        for where, lacking in (("train", untaught), (split, ()))
+        for name, number in Counter(named.of(target)).items()
+        if name not in lacking
+    )
+
+
+def calibration(role, split, target, top1, num_clips):
+    shares = [(number / 6, min(1, max(0, top1 + (number - 3) * 0.11))) for number in range(6)]
+    return some(
+        Calibration,
+        model=role,
+        split=split,
+        target=target,
+        temperature=None if target == "action" else 1.37,
+        ece=0.1534,
+        ece_by_chance=0.1217,
+        ece_calibrated=0.0621 if num_clips > 1 else None,
+        bins=tuple(some(ReliabilityBin, low=low, high=low + 1 / 6, num_clips=num_clips // 6, accuracy=share) for low, share in shares),
+    )
+
+
+def epochs(number, validated=True, targets=TARGETS):
+    """Every second one has validation, if any has."""
+
+    def validation(i):
+        return {"val_loss": 4.8 * 0.95**i + 0.9} | {f"val_{target}_top1": 0.3 + 0.3 * i / number for target in targets}
+
+    return tuple(
+        some(Epoch, epoch=i, train_loss=5.2 * 0.93**i + 0.3, **(validation(i) if validated and i % 2 == 0 else {}))
+        for i in range(1, number + 1)
+    )
+
+
+def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):
+    roles = [role for role in MODELS if role in named.answers]
+    opponent = "champion" if "champion" in roles else "baseline"
+    results = tuple(result(named, role, split) for role in roles)
+    ours, theirs = (next(r for r in results if r.model == role) for role in ("fine-tuned", opponent))
+    wrong = [i for i, pair in enumerate(named.true) if named.answers["fine-tuned"][i] != pair][:4]
+    values = {
+        "created": "2026-11-26T00:25:13+00:00",
+        "model_name": "retake-tsn",
+        "network": "TSN, resnet50, 8 segments",
+        "deciding_split": split,
+        "baseline": "the EPIC-KITCHENS-55 checkpoint, as it is",
+        "baseline_is_chance": False,
+        "champion_version": 3 if opponent == "champion" else None,
+        "previous_version": 12 if "previous" in roles else None,
+        "verdict": verdict_on(ours, theirs, difference(named, named.targets[-1], opponent)),
+        "passed": passed,
+        "gate": GateOptions(),
+        "rules": tuple(
+            RuleOutcome(rule=rule, title=f"Rule of {rule}", passed=is_kept, detail=f"{named.targets[-1]} top-1, 95 % interval")
+            for rule, is_kept in (("engine", True), ("num_clips", True), ("num_sources", named.num_sources >= 3), ("gain", passed))
+        ),
+        "attempt": Attempt(number=3, num_others_on_dataset=0),
+        "splits": (some(SplitSize, split="train", num_clips=79), some(SplitSize, split=split, num_clips=len(named.true))),
+        "results": results,
+        "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
+        "class_changes": class_changes(ours, theirs),
+        "confusions": tuple(
+            ConfusionCounts(
+                model=role,
+                target=t,
+                rows=matrix.rows,
+                columns=matrix.columns,
+                counts=matrix.counts.tolist(),
+                wrong=wrong_cells(matrix, answers_of(named, t, role)),
+            )
+            for role in roles
+            for t in named.targets
+            for matrix in [confusion_of(answers_of(named, t, role))]
+        ),
+        "label_counts": label_counts(named, split, checks.missing_from_train),
+        "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
+        "mistakes": tuple(
+            Mistake(
+                uid=uid_of(i),
+                clip_uri=f"s3://retake/clips/{i:012x}/0003.mp4",
+                source=f"video-{i % 3}",
+                loss=9.1 - i / 50,
+                **dict(zip(("true_verb", "true_noun"), named.true[i], strict=True)),
+                **dict(zip(("predicted_verb", "predicted_noun"), named.answers["fine-tuned"][i], strict=True)),
+                **dict(zip(("opponent_verb", "opponent_noun"), named.answers[opponent][i], strict=True)),
+            )
+            for i in wrong
+        ),
+        "clips": tuple(
+            NamedClip(uid=uid_of(i), file=f"{named.true[i][0]}-{i % 3}.mp4", start_seconds=8 * i, stop_seconds=8 * i + 8)
+            for i in range(len(named.true))
+        ),
+        "checks": checks,
+        "epochs": epochs(num_epochs, validated, named.targets),
+        "best_epoch": min(num_epochs, 28),
+        "learning_curve": curve_of(targets=named.targets),
+        "provenance": some(
+            Provenance,
+            dataset_uri="s3://retake/datasets/2c26b46b68ffc68f/",
+            dataset_digest="2c26b46b68ffc68f",
+            split_seed=7,
+            bootstrap_seed=0,
+            airflow_run="http://localhost:8080/dags/retrain/runs/manual",
+            trained_on={**MACHINE, "device": "cuda", "device_name": "NVIDIA H100", "device_memory_bytes": 85_899_345_920},
+            mlflow_run_url="http://localhost:5000/#/experiments/1/runs/0123456789abcdef",
+        ),
+    }
+    return Metrics(**{**values, **changes})

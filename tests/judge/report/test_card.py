@@ -1,0 +1,81 @@
+import re
+
+import pytest
+
+from tasks.judge.report.card import model_card
+from tasks.wording import percent, percent_interval, signed
+from tests.judge.report.conftest import CASES
+from tests.judge.report.rendered import HOSTILE_NAME, front_matter, rendered
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_card_is_short_and_its_front_matter_holds_the_scores(make_inputs, case):
+    metrics = make_inputs(case).metrics
+    card = model_card(metrics)
+    assert len(card) < 5000
+    assert not re.search(r"(?<!\\)<(?!http)[a-z/!]", card), "names stay text"
+    head, _ = front_matter(card)
+    scored = [r for r in metrics.results if r.model == "fine-tuned"]
+    assert len(scored) == (case != "bare")
+    for tuned in scored:
+        (model,) = head["model-index"]
+        (result,) = model["results"]
+        assert model["name"] == metrics.model_name
+        assert result["dataset"]["split"] == metrics.deciding_split
+        top1 = {f"{target} top-1": pytest.approx(getattr(tuned, target).top1, abs=1e-6) for target in metrics.targets}
+        assert {score["name"]: score["value"] for score in result["metrics"]} == top1
+
+
+def test_the_tables_hold_every_score_and_difference(make_inputs):
+    metrics = make_inputs("usual").metrics
+    card = model_card(metrics)
+    for r in metrics.results:
+        for m in (r.verb, r.noun, r.action):
+            assert f"| {percent(m.top1)} | {percent_interval(m.top1_interval)} | {percent(m.top5)} | {percent(m.recall_macro)} |" in card
+    for d in metrics.differences:
+        assert f"| {d.target} | {d.opponent} → fine-tuned | {signed(d.difference)} | {percent_interval(d.interval)}" in card
+
+
+def test_tables_have_no_gaps_and_as_many_cells_as_their_head(make_inputs):
+    for case in ("usual", "original", "hostile"):
+        lines = model_card(make_inputs(case).metrics).splitlines()
+        for i, line in enumerate(lines):
+            if re.fullmatch(r"(\| [-:]+ )+\|", line):
+                width = len(re.findall(r"(?<!\\)\|", line))
+                assert len(re.findall(r"(?<!\\)\|", lines[i - 1])) == width
+                assert lines[i + 1].startswith("|")
+                for row in lines[i + 1 : lines.index("", i)]:
+                    assert len(re.findall(r"(?<!\\)\|", row)) == width
+
+
+def test_names_stay_text(make_inputs):
+    card = model_card(make_inputs("hostile").metrics)
+    assert not re.search(r"(?<!\\)<(?!http)[a-z/!]", card)
+
+
+def test_the_card_of_the_original_experiment_warns_of_guessing_and_of_val(make_inputs):
+    card = model_card(make_inputs("original").metrics)
+    assert "**No better than always predicting the most frequent class:** nouns: 47.8 % is below always predicting 'meat' (65.2 %)" in card
+    limits = card.partition("## Limits")[2].partition("## Gate")[0]
+    assert "- Val decides, and it also selected the kept epoch" in limits
+    usual = model_card(make_inputs("usual").metrics)
+    assert not [words for words in ("No better", "also selected") if words in usual]
+
+
+def test_addresses_can_be_copied(make_inputs):
+    card = model_card(make_inputs("usual").metrics)
+    assert "- Dataset: `s3://retake/datasets/2c26b46b68ffc68f/`, digest `2c26b46b68ffc68f`" in card
+    assert "split 7, training 0, bootstrap 0" in card
+
+
+def test_names_add_nothing_to_a_card(make_inputs):
+    metrics = make_inputs("usual").metrics
+    (change,) = metrics.class_changes[:1]
+
+    def of(name, **changes):
+        changed = {"class_changes": (change.model_copy(update={"name": name, "is_worse": True}),)}
+        return rendered(front_matter(model_card(metrics.model_copy(update=changed | changes)))[1])
+
+    rules = tuple(rule.model_copy(update={"detail": HOSTILE_NAME}) for rule in metrics.rules)
+    tags, links, _ = of(HOSTILE_NAME, rules=rules, verdict=HOSTILE_NAME, network=HOSTILE_NAME, baseline=HOSTILE_NAME)
+    assert (tags, links) == (of("put")[0], [metrics.provenance.mlflow_run_url])

@@ -1,0 +1,65 @@
+import pytest
+
+from tasks.judge.report.card import model_card
+from tasks.judge.report.inputs import ReportInputs
+from tasks.judge.report.page import page, training_settings
+from tasks.judge.report.templating import TURNS
+from tasks.options import TrainOptions
+from tasks.store.records.fusion import FusedMember, Fusion
+from tests.judge.report.named import HOSTILE_NAMES, drawn
+from tests.judge.report.runs import metrics_of
+from tests.judge.report.tree import Tree
+
+
+def fused(*names, **changes):
+    """The numbers of a fusion with members of these names."""
+    first = FusedMember(
+        name="runs/0123456789abcdef/", network="TSN resnet50 rgb, 8 segments", verb_weight=0.25, noun_weight=0.7, val_loss=3.21
+    )
+    flow = FusedMember(name="models:/flow@champion", network="TSN bninception flow (tvl1)", verb_weight=0.75, noun_weight=0.3, val_loss=4.1)
+    members = (first, *(first.model_copy(update={"name": name}) for name in names), flow)
+    losses = {"chosen_loss": 2.875, "equal_loss": 2.987, "held_out_loss": 2.9, "held_out_equal_loss": 3.0}
+    fusion = Fusion(members=members, num_clips=23, num_sources=4, **losses | changes)
+    return metrics_of(drawn(40), epochs=(), calibration=(), learning_curve=None, no_learning_curve="a fusion trains nothing", fusion=fusion)
+
+
+def test_page_and_card_name_the_members_their_weights_and_every_loss(page_of):
+    metrics = fused()
+    shown, card = page(ReportInputs(metrics)), model_card(metrics)
+    for text in (shown, card):
+        for wanted in ("TSN resnet50 rgb", "bninception flow", "25.0 %", "70.0 %", "3.210", "4.100", "2.987", "2.875", "2.900"):
+            assert wanted in text
+    assert "the chosen weights generalise" in shown
+    assert "fused to predict the verb" in card
+    # A fusion has no epochs, and none of the options of a training.
+    of_training = ("Learning rate", "Maximum epochs", "Optimizer")
+    assert not any(title in shown for title in ("No epochs were recorded", *of_training))
+    assert all(title in page_of("usual") for title in of_training)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"held_out_loss": None, "held_out_equal_loss": None}, "could not be tested on others"),
+        ({"held_out_loss": 3.1}, "do not generalise beyond"),
+    ],
+)
+def test_a_choice_that_is_not_supported_is_called_so(changes, said):
+    metrics = fused(**changes)
+    assert said in page(ReportInputs(metrics))
+    assert said in model_card(metrics)
+
+
+def test_hostile_names_of_members_stay_text():
+    tree = Tree(page(ReportInputs(fused(*HOSTILE_NAMES))))
+    assert (len(tree.of("script")), tree.of("img")) == (1, [])
+    assert [name for name in HOSTILE_NAMES if name.translate(TURNS) not in tree.text] == []
+
+
+def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():
+    found = metrics_of(drawn(40))
+    train = TrainOptions(fuse=["runs/a/", "runs/b/"], join="features", trainable="heads", head="lstm")
+    found = found.model_copy(update={"provenance": found.provenance.model_copy(update={"train": train})})
+    titles = {one.title for one in training_settings(found)}
+    assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles
+    assert not titles & {"Network", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}

@@ -1,0 +1,307 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from tasks.judge.report.card import model_card
+from tasks.judge.report.page import SECTIONS, page
+from tasks.judge.report.page_scores import facts_of
+from tasks.options import GateOptions
+from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
+from tasks.store.records.evaluation import RuleOutcome
+from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
+from tasks.store.records.probe import ProbeDifference
+from tasks.store.records.record import MODELS, TARGETS
+from tasks.wording import p_value, percent, percent_interval, signed, stretch
+from tests.judge.report.conftest import CASES
+from tests.judge.report.tree import Tree, plain, rows_of
+from tests.records import some
+
+
+def cells(html):
+    """The cells of the tables of scores, by target, as rows of text."""
+    tables = re.findall(r'<table class="scores" data-target="(\w+)">.*?<tbody>(.*?)</tbody>', html, re.S)
+    return {target: rows_of(body) for target, body in tables}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, make_inputs, page_of):
+    return make_inputs(request.param), page_of(request.param)
+
+
+def test_all_sections_are_there_even_where_nothing_fills_them(page_of):
+    assert {anchor for anchor, _ in SECTIONS} <= {attributes.get("id") for _, attributes in Tree(page_of("bare")).elements}
+
+
+def test_an_address_that_is_no_web_address_is_no_link(make_inputs, changed_page):
+    addresses = {"mlflow_run_url": "javascript:alert(1)", "airflow_run": "data:text/html,x"}
+    html = changed_page(provenance=make_inputs().metrics.provenance.model_copy(update=addresses))
+    assert not [link for link in Tree(html).of("a") if link["href"].startswith(("javascript", "data"))]
+    assert "<code>javascript:alert(1)</code>" in html
+
+
+def test_every_score_is_the_metrics_own(case):
+    inputs, html = case
+    metrics, tables = inputs.metrics, cells(html)
+    if not metrics.results:
+        assert tables == {}
+        return
+    assert tuple(tables) == metrics.targets
+    of_role = {r.model: r for r in metrics.results}
+    for target in metrics.targets:
+        rows = tables[target]
+        networks = [getattr(of_role[role], target) for role in MODELS if role in of_role]
+        for row, m in zip(rows, networks, strict=False):
+            assert row[1:3] == [percent(m.top1), percent_interval(m.top1_interval)]
+            assert row[4:] == [percent(share) for share in (m.top5, m.recall_macro, m.precision_macro, m.precision_weighted)]
+        majority = rows[len(networks)]
+        assert majority[0].startswith("always predicting ")
+        assert majority[1] == percent(networks[0].majority_top1)
+        differences = [d for d in metrics.differences if d.target == target]
+        assert len(rows) == len(networks) + 1 + len(differences)
+        for row, d in zip(rows[len(networks) + 1 :], differences, strict=True):
+            assert row[:3] == [f"{d.opponent} → fine-tuned", signed(d.difference), percent_interval(d.interval)]
+            assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained:,} gained, {d.num_lost:,} lost")
+            low, high = d.interval
+            assert ("too small to tell" in row[4] or "not enough to tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
+
+
+def test_the_version_before_is_a_row_of_its_own_and_why_it_is_not_is_said(make_inputs, page_of, changed_page):
+    assert [row[0].split(" ▼")[0] for row in cells(page_of("mixed"))["verb"]][1] == "version 12 (previous)"
+    assert "| verb | version 12 (previous)" in model_card(make_inputs("mixed").metrics)
+    assert "Previous version version 12, evaluated again" in " ".join(plain(page_of("mixed")).split())
+    reason = "version 2 is not compared: its checkpoint is gone"
+    assert reason in changed_page(no_previous=reason)
+    assert "Previous version" not in page_of("usual")
+
+
+def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
+    inputs, html = case
+    for target, rows in cells(html).items():
+        for row in rows:
+            role = next((r for r in inputs.metrics.results if row[0].startswith(r.model) and "→" not in row[0]), None)
+            if role is not None:
+                m = getattr(role, target)
+                assert ("▼" in row[0] and "always predicting" in row[0]) == (m.top1 <= m.majority_top1)
+    tuned = [r for r in inputs.metrics.results if r.model == "fine-tuned"]
+    loses = [t for r in tuned for t in r.targets if getattr(r, t).top1 <= getattr(r, t).majority_top1]
+    assert ('role="alert"' in html) == bool(loses)
+
+
+def test_the_original_experiment_is_told_plainly(page_of):
+    html = page_of("original")
+    rows = cells(html)
+    assert rows["noun"][1][0] == "fine-tuned ▼ below always predicting 'meat' (65.2 %)"
+    assert rows["noun"][1][1] == "47.8 %"
+    assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html
+    assert "23 clips of 3 source videos" in html
+    assert "2026-11-26 00:25 UTC" in html
+    # What val leans to is on the first screen, and there is no champion to speak of.
+    assert html.index("also selected the kept epoch (or the fusion weights)") < html.index('<section id="scores">')
+    assert "none yet" in html
+    assert not [words for words in ("champion →", "champion (version") if words in html]
+
+
+@pytest.mark.parametrize(
+    ("case", "interval", "changes", "word"),
+    [
+        ("usual", (0.1, 0.4), {"passed": True}, "Passed"),
+        ("usual", (0.1, 0.4), {"passed": False}, "Failed"),
+        ("usual", (-0.1, 0.4), {"passed": False}, "Inconclusive"),
+        ("usual", (0.1, 0.4), {"passed": False, "rules": "num_sources"}, "Inconclusive"),
+        ("original", (-0.1, 0.7), {}, "Failed"),
+    ],
+    ids=["passed", "failed", "interval with zero", "too few clips", "no better than guessing"],
+)
+def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interval, changes, word):
+    metrics = make_inputs(case).metrics
+    if "rules" in changes:
+        changes = changes | {"rules": tuple(r.model_copy(update={"passed": r.rule != changes["rules"]}) for r in metrics.rules)}
+    differences = tuple(d.model_copy(update={"interval": interval}) for d in metrics.differences)
+    assert re.search(r'<p class="word">(.*?)</p>', changed_page(case, differences=differences, **changes))[1].endswith(f" {word}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"provisional": True, "champion_version": None}, "No other network is champion: it becomes the provisional one, unless"),
+        ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional: it has not passed the rules"),
+    ],
+)
+def test_a_provisional_champion_is_called_so(make_inputs, changed_page, changes, told):
+    changes = {"passed": False} | changes
+    card = model_card(make_inputs().metrics.model_copy(update=changes))
+    for text in (plain(changed_page(**changes)), card):
+        assert told in text
+        assert ("champion (version 3, provisional)" in text.replace("\\", "")) == (changes["champion_version"] == 3)
+
+
+def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
+    inputs, html = make_inputs("usual"), page_of("usual")
+    assert html.count("▼ worse") == sum(c.is_worse for c in inputs.metrics.class_changes)
+    section = re.search(r'<section id="classes">.*?</section>', html, re.S).group()
+    assert section.count("<details>") == 2
+    names = [c.name for c in inputs.metrics.class_changes]
+    assert all(f'<th scope="row">{name}</th>' in section for name in names)
+
+
+def test_the_change_of_a_class_is_that_of_its_f1(changed_page):
+    before = {"recall_before": 0.5, "precision_before": 0.625, "f1_before": 0.5556}
+    after = {"recall_after": 0.25, "precision_after": 0.75, "f1_after": 0.375}
+    change = ClassChange(target="verb", name="take", support=9, is_worse=True, **before, **after)
+    (row,) = rows_of(re.search(r'<tr class="worse">.*?</tr>', changed_page("bare", class_changes=(change,)), re.S)[0])
+    assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | -18.1 | ▼ worse"
+
+
+def test_confusion_counts_are_all_there(make_inputs, page_of):
+    inputs, html = make_inputs("original"), page_of("original")
+    section = re.search(r'<section id="confusion">.*?</section>', html, re.S).group()
+    assert section.count('<table class="matrix') == 6
+    printed = [int(n) for n in re.findall(r">(\d+)</(?:span|a)></td>", section)]
+    assert sorted(printed) == sorted(n for c in inputs.metrics.confusions for row in c.counts for n in row if n)
+
+
+def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, page_of, changed_page):
+    metrics, tree = make_inputs("original").metrics, Tree(page_of("original"))
+    links, ids = [a["href"] for a in tree.of("a")], {attributes.get("id") for _, attributes in tree.elements}
+    cells = [f"cell-{c.target}-{c.model}-{one.row}-{one.column}" for c in metrics.confusions for one in c.wrong]
+    findings = ("shared-sources", "near-duplicates", "missing-from-train", "label-conflicts")
+    assert len(cells) > 6
+    assert [anchor for anchor in (*cells, *findings) if f"#{anchor}" not in links or anchor not in ids] == []
+    mends = {link for link in links if "/label/" in link}
+    assert mends == {f"http://localhost:8080/retake/label/?store={metrics.provenance.dataset_uri}#clip={uid}" for uid in metrics.named_uids}
+    worst = metrics.clips[int(metrics.mistakes[0].uid[:12], 16)]
+    assert f"{worst.file} {stretch(worst.start_seconds, worst.stop_seconds)} Fix in Label {worst.uid}" in tree.text
+    by_hand = changed_page("original", provenance=metrics.provenance.model_copy(update={"airflow_run": "started by hand"}))
+    assert "Fix in Label" not in by_hand
+    assert worst.uid in by_hand
+
+
+def test_clips_with_two_answers_are_listed(make_inputs, changed_page):
+    agreement = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
+    html = changed_page(checks=make_inputs().metrics.checks.model_copy(update={"agreement": agreement}))
+    assert "1 of them differently" in plain(html)
+    assert f"{ALONE} put meat take <b>" in plain(html)
+
+
+def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_of):
+    inputs, html = make_inputs("usual"), page_of("usual")
+    videos = Tree(html).of("video")
+    assert [v["src"][:22] for v in videos] == ["data:video/mp4;base64,"] * len(inputs.clips)
+    assert all(v["preload"] == "none" and "controls" in v for v in videos)
+    for mistake in inputs.metrics.mistakes:
+        assert (mistake.clip_uri in html) == (mistake.uid not in inputs.clips)
+
+
+def test_what_the_data_checks_found_is_named(page_of):
+    dirty, clean = page_of("original"), page_of("usual")
+    for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
+        assert found in plain(dirty)
+    assert clean.count("✓ none") == 4
+    assert "No problems in 479 clips of 2 splits." in clean
+
+
+ALONE, NOBODY, SPOKEN = "a" * 12 + "-0001", (), ("a" * 12 + "-0001", "b" * 12 + "-0002")
+AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interval=(0.123, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("checks", "told", "untold"),
+    [
+        ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
+        ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
+        ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
+        ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"), ()),
+        (
+            {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
+            ("kappa 0.50", "without an interval, which takes 3 videos"),
+            ("kappa 0.50 [",),
+        ),
+        ({"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})}, ("100.0 %", "cannot be told"), ()),
+        (
+            {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
+            ("A second action covers much of 1 clip;", "put <b> take bag"),
+            (),
+        ),
+        (
+            {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
+            ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
+            (),
+        ),
+    ],
+    ids=["usual", "nobody speaks", "people speak", "two readers", "two videos", "same answers", "two actions", "no clip"],
+)
+def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, changed_page, checks, told, untold):
+    html = changed_page(checks=make_inputs().metrics.checks.model_copy(update=checks))
+    shown = plain(re.search(r'<section id="checks">.*?</section>', html, re.S)[0])
+    assert [words for words in told if words not in shown] == []
+    assert [words for words in untold if words in shown] == []
+    assert "No problems in 479 clips" in shown
+
+
+def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
+    assert page(make_inputs("usual")) == page_of("usual")
+
+
+def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs, changed_page):
+    unknown = make_inputs().metrics.provenance.model_copy(update={"dataset_created": "None", "trained": "None"})
+    text = Tree(changed_page(provenance=unknown)).text
+    assert "dataset of unknown date" in text
+    assert "None" not in text
+
+
+def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, changed_page):
+    limited = make_inputs().metrics.calibration[0].model_copy(update={"temperature": 19.99998})
+    assert changed_page(calibration=(limited,)).count("at the limit of the search") == 1
+
+
+def test_among_labels_with_objects_one_without_is_its_verb(page_of):
+    text = Tree(page_of("mixed")).text
+    assert "always predicting 'put meat'" in text
+    assert f"put {NO_OBJECT}" not in text
+    assert "put predicted as" in text or "predicted as put " in text
+
+
+def test_a_usual_page_has_errors_beside_chance_and_its_seeds_and_nothing_of_what_is_not_there(make_inputs, page_of):
+    text = plain(page_of("usual"))
+    assert "15.3 % by chance 12.2 %" in text
+    assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in text
+    absent = "also selected|at the limit of the search|plain probe|can(not)? name|othing happens|Fusion|Spectrogram"
+    assert not re.search(absent, page_of("usual") + model_card(make_inputs("usual").metrics))
+
+
+def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_inputs, changed_page):
+    first, *others = make_inputs("original").metrics.results
+    html = changed_page("original", results=(first.model_copy(update={"num_parameters": None, "num_flops": None}), *others))
+    items = re.findall("<li>(.*?)</li>", re.search(r"<h3>Size and engine</h3>\s*<ul>(.*?)</ul>", html, re.DOTALL)[1])
+    assert [("FLOPs per clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
+    assert all(first.engine.description in item for item in items)
+
+
+def test_the_page_has_the_comparison_with_a_plain_probe_or_says_why_there_is_none(changed_page):
+    compared = changed_page(probe=tuple(some(ProbeDifference, target=target, interval=(-0.1, 0.1)) for target in TARGETS))
+    assert "Beside a plain probe" in compared
+    assert "[-10.0, 10.0]" in compared
+    none = changed_page(no_probe="features of 2 clips were not kept")
+    assert "The network is not compared with a plain probe: features of 2 clips were not kept." in none
+
+
+def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_harder_films_help(make_inputs):
+    metrics = make_inputs("usual").metrics
+    few = some(RuleOutcome, rule="num_clips", title="Enough clips", passed=False, detail="7 clips, at least 10 needed")
+    sizes = (some(SplitSize, split="train", num_clips=24), some(SplitSize, split="val", num_clips=10, num_nothing=3))
+    results = tuple(
+        result.model_copy(update={"split": "val", "action": result.action.model_copy(update={"top1": 1.0})}) for result in metrics.results
+    )
+    changes = {"rules": (few,), "splits": sizes, "results": results, "deciding_split": "val", "gate": GateOptions(min_gate_clips=10)}
+    facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
+    assert facts.missing == ("enough clips (7 clips, at least 10 needed: about 49 labelled clips, or a larger val_share)",)
+    assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
+    assert facts_of(metrics).faultless_split == ""
+
+
+def test_only_where_a_step_leads_out_does_next_say_that_links_may_not_open_in_mlflow(make_inputs, page_of):
+    inputs = make_inputs("bare")
+    by_hand = inputs.metrics.provenance.model_copy(update={"airflow_run": "started by hand"})
+    pages = [page_of("usual"), page(replace(inputs, metrics=inputs.metrics.model_copy(update={"provenance": by_hand})))]
+    assert [html.count("links may not open") for html in pages] == [1, 0]

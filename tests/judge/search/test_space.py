@@ -1,0 +1,111 @@
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from tasks.errors import BadConfiguration
+from tasks.judge.search.space import Space, cutting_of
+from tasks.options import LIGHT, SearchOptions, TrainOptions
+from tasks.options.search import RANGES, Searched
+from tasks.store.records.search import Cutting
+
+GRID = Cutting(8, "grid")
+
+
+def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
+    chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
+    return Space.of(chosen, base, GRID)
+
+
+def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_every_value():
+    assert set(RANGES) == set(Searched.__args__)
+    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID)
+    assert found.untried() == []
+    assert list(found.ranges) == sorted(RANGES)
+    assert found.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
+    assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
+    assert found.ranges["warmup_epochs"] == IntDistribution(0, 2)
+    assert found.ranges["mirror"] == CategoricalDistribution([True, False])
+    assert space("mixup=0..1").ranges["mixup"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("dropout=0.8..0", "lower number first"),
+        ("learning_rate=0..1 log", "above 0"),
+        ("learning_rate=1e-3..x", "low..high"),
+        ("learning_rate=1e-3..1 linear", "low..high"),
+        ("dropout=0..1.5", "less than 1"),
+        ("batch_size=2, 4, 1000", "256"),
+        ("schedule=constant, cosin", "cosine"),
+        ("dropout=", "no range"),
+        ("dropout=,", "no value"),
+        ("clip_seconds=2..8", "list single lengths"),
+        ("clip_seconds=4, 90", "60"),
+        ("cut=grid, scenes", "intervals"),
+    ],
+)
+def test_a_wrong_range_is_refused_with_its_line(line, message):
+    with pytest.raises(BadConfiguration, match=message) as caught:
+        space(line)
+    assert line.partition("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [(["learning_rate=1e-5..1e-1"], "dropout has no line"), (["droput=0..1", "dropout=0..0.5"], "unknown option droput")],
+)
+def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(ranges, message):
+    with pytest.raises(BadConfiguration, match=message):
+        Space.of(SearchOptions(search=["dropout"], ranges=ranges), LIGHT, GRID)
+
+
+def test_values_that_contradict_one_another_make_no_training():
+    found = space("batch_size=1, 4", "mixup=0, 0.2")
+    assert found.complete({"batch_size": 1, "mixup": 0.2}) is None
+    assert found.complete({"batch_size": 4, "mixup": 0.2}) == LIGHT.model_copy(update={"batch_size": 4, "mixup": 0.2})
+
+
+def test_options_without_effect_do_not_tell_trials_apart():
+    found = space("schedule=constant, cosine")
+    one = found.complete({"schedule": "constant"})
+    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, GRID).complete({"schedule": "constant"})
+
+
+def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
+    found = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
+    assert found.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
+    assert found.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
+    assert found.other_cuttings == [Cutting(2, "grid"), Cutting(4, "grid")]
+    assert found.complete({"clip_seconds": 2.0, "dropout": 0.5}) == found.complete({"clip_seconds": 4.0, "dropout": 0.5})
+    assert space("dropout=0, 0.5").other_cuttings == []
+
+
+def test_lengths_and_cuts_that_are_searched_together_are_all_combined():
+    found = space("clip_seconds=4, 8", "cut=grid, intervals, both")
+    assert found.other_cuttings == [Cutting(s, cut) for s in (4, 8) for cut in ("both", "grid", "intervals") if (s, cut) != (8, "grid")]
+    assert cutting_of({"cut": "both"}, GRID) == Cutting(8, "both")
+    assert found.complete({"cut": "both"}) == found.complete({"cut": "grid"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("lines", "base", "said"),
+    [
+        (["head=linear, probe"], TrainOptions(), ["head=probe is never tried: head probe is fitted on the features of a frozen"]),
+        (["head=linear, lstm", "family=TRN, MTRN"], LIGHT, ["head=lstm is never tried: no value of the other searched options fits it"]),
+        (["family=TSN, 3D"], LIGHT, ["family=3D is never tried: family 3D needs a video network and backbone tf_efficientnet_lite0"]),
+        (["head=linear, probe", "trainable=all, heads"], TrainOptions(), []),
+        (["head=linear, lstm", "family=TRN, TSN"], TrainOptions(), []),
+        (["dropout=0..0.5"], TrainOptions(), []),
+    ],
+)
+def test_values_that_no_recipe_of_a_space_can_have_are_named(lines, base, said):
+    named = space(*lines, base=base).untried()
+    assert [line.startswith(start) for line, start in zip(named, said, strict=True)] == [True] * len(said)
+
+
+def test_video_networks_are_searched_beside_others():
+    found = space("family=TSN, 3D", "backbone=tf_efficientnet_lite0, mc3_18, r2plus1d_18")
+    assert found.untried() == []
+    assert found.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
+    assert found.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
+    assert found.complete({"family": "TSN", "backbone": "mc3_18"}) is None

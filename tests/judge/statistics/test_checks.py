@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadInput
+from tasks.judge.statistics import checks
+from tasks.judge.statistics.checks import MAX_DUPLICATE_BITS, check_data
+from tasks.store.records.dataset import NO_OBJECT
+from tasks.store.records.record import TARGETS, VERB_ALONE
+from tests.data.labels.records import dataset_clip
+
+NUM_FRAMES = 8
+VERBS, NOUNS = {"take": 0, "put": 1}, {"meat": 26, "sauce": 41, NO_OBJECT: 352}
+
+
+LOOK = np.random.default_rng(0).integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)
+"""Fingerprints that are like no others."""
+
+
+def clip(uid, split="train", source=None, action="put meat", sha256=None):
+    verb, noun = action.split()
+    named = {"verb": verb, "noun": noun, "verb_class": VERBS[verb], "noun_class": NOUNS[noun]}
+    return dataset_clip(uid, split, source=source or f"film of {uid}", sha256=sha256 or uid, **named)
+
+
+def checked(*clips, looks, targets=TARGETS):
+    """Check these clips; `looks` gives the fingerprints of some, and the others look like nothing else."""
+    rng = np.random.default_rng(1)
+    return check_data(clips, {c.uid: looks.get(c.uid, rng.integers(1, 2**63, size=NUM_FRAMES, dtype=np.uint64)) for c in clips}, targets)
+
+
+def with_flipped(look, num_bits):
+    return look ^ np.uint64(2**num_bits - 1)
+
+
+def test_good_data_is_clean_and_a_clip_with_two_actions_harms_nothing():
+    two = clip("b", "val").model_copy(update={"second_action": "take bag"})
+    found = checked(clip("a"), two, clip("c"), clip("d", "test"), looks={})
+    assert [(shown.uid, shown.action, shown.second_action) for shown in found.two_actions] == [("b", "put meat", "take bag")]
+    assert found.is_clean
+
+
+def test_a_source_in_two_splits_is_named():
+    found = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
+    assert found.shared_sources == ("x",)
+    assert not found.is_clean
+
+
+def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none():
+    looks = {"a": LOOK, "b": with_flipped(LOOK, 2), "c": with_flipped(LOOK, 6), "d": with_flipped(LOOK, 9)}
+    nearest, farther = checked(clip("a"), clip("b"), clip("c", "val"), clip("d", "test"), looks=looks).near_duplicates
+    assert (nearest.uid, nearest.split, nearest.other_uid, nearest.other_split, nearest.distance) == ("d", "test", "c", "val", 3)
+    assert (farther.uid, farther.split, farther.other_uid, farther.other_split, farther.distance) == ("c", "val", "b", "train", 4)
+
+
+@pytest.mark.parametrize(("num_bits", "num_found"), [(int(MAX_DUPLICATE_BITS), 1), (int(MAX_DUPLICATE_BITS) + 1, 0)])
+def test_the_limit_itself_is_near(num_bits, num_found):
+    checks = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": with_flipped(LOOK, num_bits)})
+    assert len(checks.near_duplicates) == num_found
+
+
+def test_frames_of_one_colour_are_not_compared_but_the_same_content_is_found():
+    flat = np.zeros(NUM_FRAMES, np.uint64)
+    assert checked(clip("a"), clip("b", "val"), looks={"a": flat, "b": flat}).is_clean
+    (pair,) = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": np.where(np.arange(NUM_FRAMES) < 4, LOOK, 0)}).near_duplicates
+    assert pair.distance == 0
+    found = checked(clip("a", sha256="x"), clip("b", "val", sha256="x"), looks={"a": flat, "b": flat})
+    assert [(d.uid, d.distance) for d in found.near_duplicates] == [("b", 0)]
+    assert not found.label_conflicts
+
+
+def test_classes_that_train_lacks_are_named_with_their_splits():
+    found = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
+    told = ("verb take (test)", "noun sauce (val, test)", "action take sauce (test)", "action put sauce (val)")
+    assert found.missing_from_train == told
+
+
+def test_without_objects_verbs_alone_can_be_missing():
+    found = checked(clip("a", action=f"put {NO_OBJECT}"), clip("b", "val", action=f"take {NO_OBJECT}"), looks={}, targets=VERB_ALONE)
+    assert found.missing_from_train == ("verb take (val)",)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_look_alikes_with_different_labels_contradict_each_other(split):
+    clips = clip("a"), clip("b", split, action="take meat"), clip("c", action="take meat")
+    (conflict,) = checked(*clips, looks={"a": LOOK, "b": LOOK}).label_conflicts
+    assert {(conflict.uid, conflict.action), (conflict.other_uid, conflict.other_action)} == {("a", "put meat"), ("b", "take meat")}
+
+
+def test_clips_of_one_film_contradict_each_other_by_content_alone():
+    first, second = clip("a", source="x"), clip("b", source="x", action="take meat")
+    assert checked(first, second, looks={"a": LOOK, "b": LOOK}).is_clean
+    same = first.model_copy(update={"sha256": "b"})
+    assert len(checked(same, second, looks={}).label_conflicts) == 1
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_blocks_and_the_order_of_clips_change_nothing(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    looks = rng.integers(1, 2**63, size=(3, NUM_FRAMES), dtype=np.uint64)
+    clips = [
+        clip(f"{i:02d}", str(rng.choice(["train", "val", "test"])), f"s{rng.integers(6)}", str(rng.choice(["put meat", "take sauce"])))
+        for i in range(data.draw(st.integers(0, 30)))
+    ]
+    fingerprints = {c.uid: with_flipped(looks[rng.integers(3)], int(rng.integers(12))) for c in clips}
+    whole = check_data(clips, fingerprints, TARGETS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "NUM_CLIPS_PER_BLOCK", 4)
+        assert check_data(data.draw(st.permutations(clips)), fingerprints, TARGETS) == whole
+    assert len(whole.near_duplicates) <= len(clips) >= len(whole.label_conflicts)
+
+
+def test_a_clip_that_was_not_looked_at_is_refused():
+    with pytest.raises(BadInput, match="clip b has no fingerprint"):
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64)}, TARGETS)
+    with pytest.raises(BadInput, match="number of frames"):
+        check_data([clip("a"), clip("b")], {"a": np.ones(8, np.uint64), "b": np.ones(3, np.uint64)}, TARGETS)

@@ -1,0 +1,37 @@
+import pytest
+
+from tasks.errors import BadInput
+from tasks.judge.statistics.class_changes import class_changes
+from tasks.store.records.record import TARGETS
+
+
+def test_every_class_is_compared_the_commonest_first(make_result):
+    ours, theirs = (make_result(model, num_clips=60, skill=skill) for model, skill in (("fine-tuned", 4), ("champion", 1)))
+    changes = class_changes(ours, theirs)
+    assert [c.target for c in changes] == sorted((c.target for c in changes), key=TARGETS.index)
+    for target in TARGETS:
+        own = [c for c in changes if c.target == target]
+        assert [c.support for c in own] == sorted((c.support for c in own), reverse=True)
+        assert [(c.recall_after, c.f1_after) for c in own] == [(m.recall, m.f1) for m in getattr(ours, target).classes]
+        assert [(c.precision_before, c.recall_before) for c in own] == [(m.precision, m.recall) for m in getattr(theirs, target).classes]
+
+
+def test_what_got_worse_is_marked_and_swapping_turns_it(make_result):
+    ours, theirs = (make_result(model, num_clips=60, skill=skill) for model, skill in (("fine-tuned", 1.5), ("champion", 1.4)))
+    changes, swapped = class_changes(ours, theirs), class_changes(theirs, ours)
+    assert {(c.is_worse, s.is_worse) for c, s in zip(changes, swapped, strict=True)} >= {(False, True)}
+    assert all(c.is_worse == (c.f1_after < c.f1_before) for c in changes)
+    assert not any(c.is_worse for c in class_changes(ours, ours))
+
+
+def test_f1_decides_what_is_worse_not_recall(make_result):
+    theirs = make_result(num_clips=60)
+    first, *others = theirs.verb.classes
+    named_too_often = first.model_copy(update={"recall": first.recall + 0.01, "f1": first.f1 - 0.01})
+    ours = theirs.model_copy(update={"verb": theirs.verb.model_copy(update={"classes": (named_too_often, *others)})})
+    assert [c.name for c in class_changes(ours, theirs) if c.is_worse] == [first.name]
+
+
+def test_classes_of_other_clips_are_refused(make_result):
+    with pytest.raises(BadInput, match="run `evaluate` again"):
+        class_changes(make_result(num_clips=60), make_result(num_clips=60, classes=2))

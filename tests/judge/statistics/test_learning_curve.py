@@ -1,0 +1,119 @@
+"""What more labels would gain: the points, the limits of the gains, and when nothing is said."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.judge.statistics.learning_curve import TIMES, extrapolate, learning_curve
+from tests.simulations.labels import TRUTHS, answers
+
+SIZES = [5, 10, 25, 50]
+
+
+def sources_of(num_clips, num_films):
+    return [f"film {clip % num_films}" for clip in range(num_clips)]
+
+
+def curve(right, sizes=SIZES, num_films=3, **choice):
+    return learning_curve(
+        right, sizes, sources_of(right.shape[2], num_films), target="action", majority_top1=0.4, num_resamples=100, **choice
+    )
+
+
+@st.composite
+def trainings(draw):
+    num_films = draw(st.integers(2, 6))
+    num_clips = draw(st.integers(num_films, 30))
+    levels = draw(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    right = rng.random((4, 5, num_clips)) < np.array(levels)[:, None, None]
+    return right, sources_of(num_clips, num_films)
+
+
+@settings(max_examples=25)
+@given(trainings())
+def test_a_gain_is_no_loss_no_more_than_the_error_left_and_grows_with_the_clips(drawn):
+    right, sources = drawn
+    found = extrapolate(right, SIZES, sources, num_resamples=50)
+    left = 1 - right[-1].mean()
+    twice, four = found.gains
+    assert (twice.times, four.times) == TIMES
+    assert (twice.num_clips, four.num_clips) == (100, 200)
+    for one in (twice, four):
+        assert 0 <= one.interval[0] <= one.gain + 1e-12
+        assert one.gain <= min(one.interval[1], left) + 1e-12
+        assert one.interval[1] <= 1
+    assert twice.gain <= four.gain + 1e-12
+    assert twice.interval[0] <= four.interval[0] + 1e-12
+    assert twice.interval[1] <= four.interval[1] + 1e-12
+    numbers = [one.num_clips for one in found.fit]
+    assert numbers == sorted(set(numbers))
+    assert (numbers[0], numbers[-1]) == (5, 200)
+    assert [one.num_clips >= 50 for one in found.fit] == [one.interval is not None for one in found.fit]
+    assert (np.diff([one.top1 for one in found.fit]) >= -1e-12).all()
+
+
+@settings(max_examples=15)
+@given(trainings(), st.randoms(use_true_random=False))
+def test_the_order_of_the_val_clips_changes_nothing(drawn, random):
+    right, sources = drawn
+    order = list(range(len(sources)))
+    random.shuffle(order)
+    limits = [
+        [limit for one in extrapolate(of, SIZES, by, num_resamples=50).gains for limit in (one.gain, *one.interval)]
+        for of, by in ((right, sources), (right[:, :, order], [sources[i] for i in order]))
+    ]
+    assert limits[0] == pytest.approx(limits[1])
+
+
+def test_points_have_the_mean_of_their_draws_and_the_interval_of_its_counts():
+    right = np.zeros((4, 5, 30), bool)
+    right[-1, :, :15] = True
+    right[-1, 0, :] = True
+    last = curve(right).points[-1]
+    assert last.draws == (1.0, 0.5, 0.5, 0.5, 0.5)
+    assert last.top1 == pytest.approx(0.6)
+    assert last.interval[0] < 0.6 < last.interval[1]
+
+
+def test_a_steep_curve_promises_more_than_a_flat_one_and_more_films_tell_more():
+    def mean_of(name, num_films):
+        """The gain and the width of its interval, over ten curves."""
+        rng, truth = np.random.default_rng(0), next(one for one in TRUTHS if one.name == name)
+        sources = [str(film) for film in range(num_films) for _ in range(5)]
+        found = [extrapolate(answers(rng, truth, num_films), SIZES, sources, num_resamples=100).gains[0] for _ in range(10)]
+        return np.mean([one.gain for one in found]), np.mean([one.interval[1] - one.interval[0] for one in found])
+
+    steep, flat = mean_of("usual", 40), mean_of("flat", 40)
+    assert steep[0] > flat[0] + 0.02
+    for name, many in (("usual", steep), ("flat", flat)):
+        assert many[1] < mean_of(name, 3)[1]
+
+
+def test_clips_that_are_answered_alike_by_all_trainings_are_no_proof_of_no_gain():
+    right = np.zeros((4, 5, 12), bool)
+    right[:, :, :6] = True
+    (gain, _) = extrapolate(right, SIZES, sources_of(12, 2), num_resamples=50).gains
+    assert gain.gain == 0
+    assert gain.interval == (0, pytest.approx(1 - 0.025 ** (1 / 12)))
+
+
+@pytest.mark.parametrize(
+    ("told", "sizes", "num_films", "is_right"),
+    [
+        ("one source video", SIZES, 1, False),
+        ("Shares of 19 training clips are too small", [2, 4, 10, 19], 3, False),
+        ("only 0 of 12 val clips are wrong on average; it takes 3 or more", SIZES, 3, True),
+    ],
+)
+def test_data_that_cannot_tell_are_told_in_one_sentence_without_numbers(told, sizes, num_films, is_right):
+    right = np.zeros((4, 5, 12), bool)
+    right[1:, :, :6] = True
+    if is_right:
+        right[-1] = True
+    found = curve(right, sizes, num_films)
+    assert told in found.unknown
+    assert found.unknown.endswith(".")
+    assert (found.fit, found.gains) == ((), ())
+    assert [point.num_clips for point in found.points] == sizes

@@ -1,0 +1,194 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, multinomial
+
+from tasks.errors import BadInput
+from tasks.judge.statistics.answers import Answers
+from tasks.judge.statistics.paired import clips_needed, differences, differing, exact_difference, paired_difference
+from tasks.store.records.record import TARGETS
+from tests.judge.report.named import original
+from tests.judge.report.runs import answers_of
+from tests.simulations.answers import as_answers
+
+# Whether the fine-tuned network is right, whether its opponent is, and the source video.
+CLIPS = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcdef")), min_size=1, max_size=40)
+
+
+def compared(clips, **options):
+    ours, theirs, sources = zip(*clips, strict=True)
+    options = {"opponent": "champion", "num_resamples": 200} | options
+    return paired_difference(as_answers(np.array(ours)), as_answers(np.array(theirs)), sources, **options)
+
+
+@settings(max_examples=40)
+@given(clips=CLIPS, seed=st.integers(0, 100))
+def test_the_interval_holds_the_difference_and_ignores_the_order_of_clips(clips, seed):
+    found = compared(clips, seed=seed)
+    low, high = found.interval
+    assert -1 <= low <= found.difference <= high <= 1
+    assert found.difference == pytest.approx(np.mean([o for o, _, _ in clips]) - np.mean([t for _, t, _ in clips]))
+    assert compared(sorted(clips), seed=seed) == found
+
+
+@settings(max_examples=40)
+@given(clips=CLIPS)
+def test_swapping_the_networks_turns_the_sign(clips):
+    found, swapped = compared(clips), compared([(t, o, s) for o, t, s in clips])
+    assert swapped.difference == -found.difference
+    assert swapped.interval == pytest.approx((-found.interval[1], -found.interval[0]), abs=1e-7)
+    assert (swapped.num_gained, swapped.num_lost, swapped.mcnemar_p) == (found.num_lost, found.num_gained, found.mcnemar_p)
+
+
+@settings(max_examples=40)
+@given(clips=CLIPS)
+def test_a_difference_is_never_surer_than_mcnemars_test(clips):
+    found = compared(clips)
+    if found.interval[0] > 0 or found.interval[1] < 0:
+        assert found.mcnemar_p <= 0.05
+        assert found.num_clips_needed is None
+    elif found.difference:
+        assert found.num_clips_needed > len(clips)
+
+
+@settings(max_examples=20)
+@given(clips=CLIPS)
+def test_more_of_the_same_videos_narrows_the_interval(clips):
+    many = compared([(o, t, f"{s}{copy}") for o, t, s in clips for copy in range(6)])
+    few = compared(clips)
+    assert many.difference == pytest.approx(few.difference)
+    assert many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
+
+
+def test_networks_that_answer_alike_differ_by_zero_and_nothing_is_certain():
+    found = compared([(i % 2 == 0, i % 2 == 0, str(i % 4)) for i in range(40)])
+    assert (found.difference, found.mcnemar_p, found.num_clips_needed) == (0, 1, None)
+    assert found.interval[0] == -found.interval[1] == pytest.approx(-0.0881, abs=1e-4)
+
+
+def test_one_source_says_nothing_of_another():
+    found = compared([(True, False, "a")] * 50)
+    assert (found.interval, found.num_sources, found.num_clips_needed) == ((-1, 1), 1, 200)
+
+
+def test_clips_of_one_video_do_not_count_as_independent():
+    """Ten videos, six of them all gained and one all lost: McNemar, who counts clips, is certain, and the interval is not."""
+    gains = np.repeat([1, 1, 1, 1, 1, 1, 0, 0, 0, -1], 10)
+    found = compared([(g > 0, g < 0, str(i // 10)) for i, g in enumerate(gains)])
+    alone = compared([(g > 0, g < 0, str(i)) for i, g in enumerate(gains)])
+    assert found.mcnemar_p < 1e-9
+    assert found.interval[0] < 0.1 < 0.3 < alone.interval[0]
+
+
+def test_the_estimate_of_clips_needed_holds_when_so_many_come():
+    clips = [(i % 10 < 3, i % 10 in (8, 9), f"{i // 5}") for i in range(100)]
+    few = compared(clips, num_resamples=2000)
+    times = few.num_clips_needed / 100
+    assert few.interval[0] < 0 < few.difference
+    more = [(o, t, f"{s}-{copy}") for o, t, s in clips for copy in range(int(np.ceil(times)))]
+    fewer = [(o, t, f"{s}-{copy}") for o, t, s in clips for copy in range(int(times / 2))]
+    assert compared(more, num_resamples=2000).interval[0] > 0 > compared(fewer, num_resamples=2000).interval[0]
+
+
+@pytest.mark.parametrize(("interval", "needed"), [((-0.25, 0.75), 400), ((0.0, 0.5), 101), ((0.01, 0.5), None), ((-0.5, 0.75), 900)])
+def test_clips_needed_by_hand(interval, needed):
+    assert clips_needed(0.25, interval, 100) == needed
+    assert clips_needed(-0.25, (-interval[1], -interval[0]), 100) == needed
+
+
+def mcnemar(gained, num_discordant):
+    return binomtest(gained, num_discordant).pvalue if num_discordant else 1.0
+
+
+@pytest.mark.parametrize("num_discordant", [*range(41), *range(41, 200, 6), 200, 1000])
+def test_the_exact_interval_excludes_zero_exactly_where_mcnemar_does(num_discordant):
+    """With few pairs in all outcomes; with more in those on either side of p = 0.05, which a few thousandths divide."""
+    outcomes = range(num_discordant + 1)
+    if num_discordant > 12:
+        first = next(gained for gained in outcomes[num_discordant // 2 :] if mcnemar(gained, num_discordant) <= 0.05)
+        outcomes = (first - 1, first, num_discordant - first, num_discordant - first + 1)
+    for gained in outcomes:
+        for num_clips in (max(num_discordant, 40), 5 * max(num_discordant, 40)):
+            low, high = exact_difference(gained, num_discordant - gained, num_clips)
+            assert (low > 0 or high < 0) == (mcnemar(gained, num_discordant) <= 0.05)
+
+
+@pytest.mark.parametrize("shares", [(0.02, 0.02), (0.1, 0.0), (0.3, 0.1), (0.05, 0.4), (0.6, 0.3), (0.97, 0.0)])
+def test_the_exact_interval_covers_95_of_100_by_enumeration(shares):
+    """All outcomes of 12 independent pairs, weighed by how likely each is."""
+    gain, loss = shares
+    covered = 0
+    for gained in range(13):
+        for lost in range(13 - gained):
+            low, high = exact_difference(gained, lost, 12)
+            if low <= gain - loss <= high:
+                covered += multinomial.pmf([gained, lost, 12 - gained - lost], 12, [gain, loss, 1 - gain - loss])
+    assert covered >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_sources", "num_clips", "spread"), [(3, 8, 2), (6, 12, 5)])
+def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
+    """Videos with gains and losses of their own, the less alike the smaller `spread`; without Student's t three videos hold it 85 times."""
+    rng, held = np.random.default_rng(1), 0
+    sources = np.repeat(np.arange(num_sources), num_clips).astype(str).tolist()
+    for seed in range(100):
+        gain = rng.beta(0.3 * spread, 0.7 * spread, size=(num_sources, 1))
+        loss = (1 - gain) * rng.beta(0.2 * spread, 0.8 * spread, size=(num_sources, 1))
+        drawn = rng.random((num_sources, num_clips)).ravel()
+        gained = drawn < np.repeat(gain, num_clips)
+        lost = ~gained & (drawn < np.repeat(gain + loss, num_clips))
+        low, high = compared(list(zip(gained, lost, sources, strict=True)), num_resamples=300, seed=seed).interval
+        held += low <= 0.3 - 0.7 * 0.2 <= high
+    assert held / 100 >= 0.93
+
+
+def test_the_original_experiment():
+    """Its baseline named no action right, so that the gain looks certain although guessing does better: the gate must say the latter."""
+    ours, theirs = (as_answers(answers_of(original(), "action", network).right) for network in ("fine-tuned", "baseline"))
+    found = paired_difference(ours, theirs, [str(i % 3) for i in range(23)], opponent="baseline")
+    assert (found.num_gained, found.num_lost, found.num_clips, found.num_sources) == (7, 0, 23, 3)
+    assert found.difference == pytest.approx(7 / 23)
+    assert found.mcnemar_p == pytest.approx(2 / 2**7)
+    assert found.interval[1] - found.interval[0] > 0.4
+
+
+def test_every_opponent_and_target_is_compared(make_clips, vocabulary):
+    ours, champion, baseline = (make_clips(60, skill=skill) for skill in (5, 2, 0))
+    found = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
+    assert [(d.opponent, d.target) for d in found] == [(o, t) for o in ("baseline", "champion") for t in TARGETS]
+    assert all(d.difference > 0 for d in found)
+
+
+def test_other_clips_are_refused(make_clips, vocabulary):
+    clips = make_clips(10)
+    with pytest.raises(BadInput, match="run `evaluate` again"):
+        differences(clips, {"champion": replace(clips, uids=clips.uids[::-1])}, vocabulary)
+    right, wrong = as_answers(np.array([True])), Answers("action", np.array([0]), np.array([[0]]), {0: "take bag"})
+    for theirs in (wrong, replace(right, target="verb")):
+        with pytest.raises(BadInput, match="run `evaluate` again"):
+            paired_difference(right, theirs, ["a"], opponent="champion")
+
+
+def test_figures_are_those_that_the_evidence_was_simulated_with():
+    rng = np.random.default_rng(4)
+    right, theirs, sources = rng.random(60) < 0.7, rng.random(60) < 0.5, rng.integers(6, size=60)
+    difference = compared(list(zip(right.tolist(), theirs.tolist(), map(str, sources), strict=True)))
+    assert (difference.num_gained, difference.num_lost, difference.num_clips_needed) == (20, 11, 189)
+    assert (*difference.interval, difference.mcnemar_p, difference.p_value) == pytest.approx(
+        (-0.1155334, 0.4155334, 0.1496128, 0.2558560), abs=1e-6
+    )
+    assert exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
+
+
+def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first():
+    names = dict(enumerate(("put", "take", "wash")))
+    true, first, second = np.array([0, 0, 0, 0]), np.array([[0], [1], [1], [1]]), np.array([[0], [2], [0], [1]])
+    found = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
+    assert [(clip.uid, clip.label, clip.first, clip.second) for clip in found] == [
+        ("c", "put", "take", "put"),
+        ("b", "put", "take", "wash"),
+    ]

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from tasks.errors import BadInput
+from tasks.learn.consensus import Logits
+from tasks.learn.crops import Normalise, cut_crops, cut_views
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.heads import HEADS
+from tasks.learn.network import Network
+from tasks.learn.spec import Consensus, NetworkSpec
+from tasks.options import Modality
+from tests.learn.tiny import outspoken, snippets_of, tiny
+
+FRAMES = snippets_of(tiny())
+NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
+
+
+def plain_logits(network):
+    """Answer to each of ten crops by the network's own `forward`, as torch runs it."""
+    with torch.inference_mode():
+        logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)))
+    return logits
+
+
+def head_of(consensus):
+    """A head with logits of the size that a trained one has, and the features of a clip's 80 views."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        spec = NetworkSpec(backbone="resnet50", consensus=consensus)
+        head = HEADS[consensus](NUM_FEATURES, spec)
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        return head, torch.rand(NUM_VIEWS, NUM_SEGMENTS, *([4] if spec.sees_patches else []), NUM_FEATURES)
+
+
+@pytest.mark.parametrize("consensus", HEADS)
+def test_a_head_is_linear_exactly_where_one_answer_to_the_mean_is_the_mean_of_all_answers(consensus):
+    head, features = head_of(consensus)
+    with torch.inference_mode():
+        of_mean, of_views = head(features.mean(0, keepdim=True)), head(features)
+    for one, all_views in zip(of_mean, of_views, strict=True):
+        difference = (one[0] - all_views.mean(0)).abs().max()
+        # Rounding of float32 alone: a millionth of what the logits vary by.
+        assert (difference <= 5e-6 * all_views.std()) == head.is_linear
+
+
+@pytest.mark.parametrize("consensus", Consensus)
+def test_a_score_is_the_mean_over_crops_before_softmax_for_every_kind_of_head_and_one_crop_the_centre(consensus):
+    network = outspoken(Network(tiny(consensus=consensus), seed=1))
+    crops, prepared = plain_logits(network), prepare(network)
+    for num_crops, rows in ((10, slice(None)), (1, slice(8, 9))):
+        for logits, of_crops in zip(PytorchEngine(prepared, num_crops).score(FRAMES), crops, strict=True):
+            torch.testing.assert_close(logits, of_crops[rows].mean(0), atol=1e-5 * of_crops.std().item(), rtol=1e-5)
+
+
+def test_a_clip_of_another_number_of_segments_is_refused(tiny_network):
+    with pytest.raises(BadInput, match="1 snippets of 3 planes, the network expects 2 of 3"):
+        PytorchEngine(tiny_network, 10).score(FRAMES[:1])
+
+
+def test_float32_is_float32_on_a_gpu_too_and_cudnns_work(tiny_network):
+    seen = []
+
+    def note(*_):
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+
+    tiny_network.backbone.register_forward_hook(note)
+    before = (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32)
+    PytorchEngine(tiny_network.eval(), 1).score(FRAMES)
+    assert seen == [(True, False)]
+    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
+
+
+def test_views_one_after_the_other_are_seen_as_all_at_once():
+    """As a GPU sees them, with segments that look at each other."""
+    network = prepare(Network(tiny(temporal_shift=True), seed=1))
+    images = Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)[:3].flatten(0, 1))
+    with torch.inference_mode():
+        at_once = network.backbone(images)
+    found = PytorchEngine(network, 10).features(cut_views(FRAMES, 10, Modality.RGB)[:3])
+    torch.testing.assert_close(found.flatten(0, 1), at_once, atol=1e-4, rtol=1e-4)

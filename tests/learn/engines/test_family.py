@@ -1,0 +1,150 @@
+"""Every network of the family, with every input, on OpenVINO beside PyTorch; and several networks as one."""
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import BadCheckpoint
+from tasks.learn.checkpoints import HeadWeights, Saved, load, save_fusion
+from tasks.learn.class_names import ClassNames
+from tasks.learn.crops import cut_views
+from tasks.learn.engines import openvino
+from tasks.learn.engines.choice import Job
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.openvino import OpenvinoEngine
+from tasks.learn.engines.parity import check
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer, make_scorer
+from tasks.learn.growth import widen_heads
+from tasks.learn.spec import Consensus, NetworkSpec
+from tasks.logit_mean import mean_logits
+from tasks.options import Family, Modality
+from tests.learn.tiny import CLASSES, network_of, snippets_of
+
+pytestmark = pytest.mark.slow
+
+
+PICTURES = [modality for modality in Modality if modality is not Modality.SOUND]
+ATTENTIVE = {"consensus": Consensus.ATTENTIVE}
+GRAPHS = [
+    *((Family.TSN, {"modality": modality}) for modality in PICTURES),
+    (Family.TSM, {}),
+    (Family.TSM, ATTENTIVE),
+    (Family.TSN, {"backbone": "tf_efficientnet_lite0"}),
+    (Family.TSN, {"backbone": "vit_tiny_patch16_224", **ATTENTIVE}),
+]
+"""Relations between segments are computed after the graph, which is that of TSN."""
+
+MORE_GRAPHS = [
+    *((Family.TSN, {"backbone": "bninception", "modality": modality}) for modality in PICTURES),
+    *((Family.TSM, {"modality": modality}) for modality in PICTURES if modality is not Modality.RGB),
+    (Family.TSN, {"backbone": "bninception", **ATTENTIVE}),
+]
+
+
+@pytest.mark.parametrize(("family", "changes"), [*GRAPHS, *(pytest.param(*graph, marks=pytest.mark.long) for graph in MORE_GRAPHS)])
+def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, changes):
+    network = network_of(family, **changes)
+    reference, clip = PytorchEngine(prepare(network), 1), snippets_of(network.spec)
+    engine = OpenvinoEngine(reference.network, 1, floating="float32")
+    assert check(engine, reference, [clip]).failure is None
+    assert engine.see(clip, 1).shape == (1, 3, *network.feature_shape)
+    view = cut_views(clip, 1, network.spec.modality)[0]
+    expected = reference.features([view])[0]
+    assert (engine.features_in_float32(view) - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def job_of(spec: NetworkSpec) -> Job:
+    return Job("cpu", 1, 1, checked=lambda: [snippets_of(spec)], calibration=list)
+
+
+@pytest.mark.parametrize("consensus", Consensus)
+def test_a_scorer_shows_one_vector_of_a_clip_whatever_the_head_sees(consensus):
+    saved = Saved((network_of(consensus=consensus),), (HeadWeights(1, 1),), CLASSES)
+    scorer, _ = make_scorer(saved, "pytorch", [job_of(saved.network.spec)])
+    logits, features = scorer.score_and_see([snippets_of(saved.network.spec)])
+    assert features.shape == (96,)
+    assert torch.equal(logits.verb, scorer.score([snippets_of(saved.network.spec)]).verb)
+
+
+@pytest.mark.parametrize("num_crops", [1, 10])
+def test_the_answer_is_that_of_scoring_alone_and_what_is_seen_the_centre_of_the_first_network(num_crops):
+    networks = (network_of(), network_of(Family.TRN, modality=Modality.FLOW, seed=2))
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), num_crops) for network in networks), (HeadWeights(1, 3), HeadWeights(3, 1)))
+    inputs = [snippets_of(engine.network.spec) for engine in scorer.engines]
+    logits, seen = scorer.score_and_see(inputs)
+    assert all(map(torch.equal, logits, scorer.score(inputs)))
+    views = cut_views(inputs[0], num_crops, Modality.RGB)
+    centre = scorer.engines[0].features([views[8 if num_crops == 10 else 0]])[0].mean(dim=0)
+    assert seen.shape == centre.shape
+    torch.testing.assert_close(seen, centre)
+
+
+@pytest.fixture
+def fusion(tmp_path) -> Saved:
+    networks = [network_of(), network_of(Family.TRN, modality=Modality.FLOW, seed=2)]
+    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(3, 1)], CLASSES)
+    return load(tmp_path / "fused.pt")
+
+
+def scorer_of(saved: Saved, wanted: str):
+    return make_scorer(saved, wanted, [job_of(network.spec) for network in saved.networks])
+
+
+@pytest.mark.parametrize("wanted", ["pytorch", "openvino"])
+def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(fusion, wanted):
+    clips = [snippets_of(network.spec, seed=7) for network in fusion.networks]
+    verbs, nouns = zip(*(PytorchEngine(net.eval(), 1).score(clip) for net, clip in zip(fusion.networks, clips, strict=True)), strict=True)
+    scorer, used = scorer_of(fusion, wanted)
+    score, tolerance = scorer.score(clips), used.tolerance or 1e-3
+    torch.testing.assert_close(score.verb, (verbs[0] + 3 * verbs[1]) / 4, atol=tolerance, rtol=0)
+    torch.testing.assert_close(score.noun, (3 * nouns[0] + nouns[1]) / 4, atol=tolerance, rtol=0)
+    assert used.name == wanted
+
+
+def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp_path):
+    networks = [network_of(), widen_heads(network_of(seed=2), 7, 6, seed=0), widen_heads(network_of(seed=3), 7, 4, seed=0)]
+    classes = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
+    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(2, 1), HeadWeights(1, 0)], classes)
+    saved = load(tmp_path / "fused.pt")
+    clip = snippets_of(saved.networks[0].spec, seed=7)
+    alone = [PytorchEngine(network.eval(), 1).score(clip) for network in saved.networks]
+    score = scorer_of(saved, "pytorch")[0].score([clip] * 3)
+    verbs = mean_logits([logits.verb.numpy()[None] for logits in alone], np.array([0.25, 0.5, 0.25]))
+    nouns = mean_logits([logits.noun.numpy()[None] for logits in alone], np.array([0.75, 0.25, 0]))
+    np.testing.assert_allclose(score.verb, verbs[0], atol=1e-4)
+    np.testing.assert_allclose(score.noun, nouns[0], atol=1e-4)
+
+
+def test_where_one_network_falls_back_to_pytorch_all_do(fusion, monkeypatch):
+    real = OpenvinoEngine.__init__
+
+    def fails_for_flow(self, network, *args, **kwargs):
+        if network.spec.modality is Modality.FLOW:
+            raise RuntimeError("no such operation")
+        real(self, network, *args, **kwargs)
+
+    monkeypatch.setattr(OpenvinoEngine, "__init__", fails_for_flow)
+    scorer, used = scorer_of(fusion, "openvino")
+    assert [engine.name for engine in scorer.engines] == ["pytorch", "pytorch"]
+    assert "no such operation" in used.fallback_reason
+
+
+def test_where_one_network_needs_float32_all_are_scored_in_it(fusion, monkeypatch):
+    features = OpenvinoEngine.features
+
+    def coarse_for_flow(self, views):
+        seen = features(self, views)
+        return seen.flip(-1) if self.precision == "bfloat16" and self.network.spec.modality is Modality.FLOW else seen
+
+    monkeypatch.setattr(OpenvinoEngine, "features", coarse_for_flow)
+    monkeypatch.setattr(openvino, "_best_floating_point", lambda: "bfloat16")
+    scorer, used = scorer_of(fusion, "openvino")
+    assert [(engine.name, engine.precision) for engine in scorer.engines] == [("openvino", "float32")] * 2
+    assert used.label == "openvino float32"
+    assert "bfloat16 failed the parity check" in used.fallback_reason
+
+
+def test_a_fusion_is_not_taken_for_one_network(fusion):
+    with pytest.raises(BadCheckpoint, match="a fusion of 2 networks"):
+        _ = fusion.network

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.openvino import OpenvinoEngine
+from tasks.learn.engines.parity import check, compare
+from tasks.learn.engines.pytorch import PytorchEngine
+
+EXPECTED = torch.linspace(-3, 3, 21).repeat(2, 1)
+
+
+def off_by(share_of_std):
+    """Logits of which one, not the best, differs by so many standard deviations."""
+    logits = EXPECTED.clone()
+    logits[1, 0] += share_of_std * EXPECTED[0].std()
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("precision", "share", "said"),
+    [
+        ("bfloat16", 0.25, "a verb logit differs by"),
+        ("float16", 0.25, "a verb logit differs by"),
+        # On one clip of two, which is 0.75 in the mean.
+        ("int8", 1.5, "on average over clips"),
+    ],
+)
+def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by(precision, share, said):
+    assert compare("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
+    assert said in compare("verb", off_by(share * 1.01), EXPECTED, precision).failure
+    num_clips = 2 if precision == "int8" else 1
+    assert compare("verb", off_by(0.2), EXPECTED, precision).max_difference == pytest.approx(0.2 * float(EXPECTED[0].std()) / num_clips)
+
+
+@pytest.mark.parametrize(("num_flipped", "is_trusted"), [(0, True), (1, True), (2, False)])
+def test_in_int8_one_best_class_of_twenty_clips_may_be_another_one(num_flipped, is_trusted):
+    expected = torch.zeros(30, 2).index_fill(1, torch.tensor(0), 1.6)
+    logits = expected.clone()
+    logits[:num_flipped] = expected[:num_flipped].flip(1)
+    failure = compare("verb", logits, expected, "int8").failure
+    assert (failure is None) == is_trusted
+    assert is_trusted or failure == "the best verb differs for 2 of 30 clips"
+
+
+def test_the_best_class_is_looked_for_among_those_that_were_trained():
+    """Two untrained classes at the top change places; a class that a head lacks changes nothing."""
+    expected = EXPECTED.clone()
+    logits = expected.clone()
+    expected[0, 19:] += torch.tensor([-0.24, 0.24])
+    logits[0, 19:] += torch.tensor([0.06, -0.06]) + torch.tensor([0.1, -0.1])
+    assert compare("verb", logits, expected, "bfloat16").failure == "the best verb differs for 1 of 2 clips"
+    assert compare("verb", logits, expected, "bfloat16", (3, 7, 19, 400)).failure is None
+    assert compare("verb", logits, expected, "bfloat16", (400,)).failure == "the best verb differs for 1 of 2 clips"
+
+
+def test_float32_has_an_absolute_tolerance():
+    assert compare("noun", EXPECTED + 0.0009, EXPECTED, "float32").failure is None
+    assert "tolerance 0.001" in compare("noun", EXPECTED + 0.0011, EXPECTED, "float32").failure
+
+
+@pytest.mark.parametrize(
+    ("margin", "failure"),
+    [(0.01, None), (0.44, None), (0.48, "the best verb differs for 1 of 2 clips")],
+    ids=["tie", "within", "clear"],
+)
+def test_a_best_class_may_be_another_one_only_where_both_lie_within_the_tolerance(margin, failure):
+    """Which is 0.46 here."""
+    expected = EXPECTED.clone()
+    expected[:, 19] = expected[:, 20] - margin
+    logits = expected.clone()
+    logits[0, 19:] += torch.tensor([0.3, -0.3])
+    assert compare("verb", logits, expected, "bfloat16").failure == failure
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_logits_that_are_not_finite_never_pass(broken):
+    logits = EXPECTED.clone()
+    logits[0, 3] = broken
+    assert compare("verb", logits, EXPECTED, "bfloat16").failure
+    assert compare("verb", logits, logits, "bfloat16").failure
+
+
+@pytest.mark.slow
+def test_a_wrong_graph_does_not_hide_behind_the_tolerance_of_rounding(outspoken_network, monkeypatch):
+    network = prepare(outspoken_network)
+    engine, clips = OpenvinoEngine(network, 10), np.zeros((1, 2, 256, 300, 3), np.uint8)
+    assert check(engine, PytorchEngine(network, 10), clips).failure is None
+    exact = engine.features_in_float32
+    monkeypatch.setattr(engine, "features_in_float32", lambda view: exact(view) * 1.01)
+    assert "converted graph differs by 0.01 " in check(engine, PytorchEngine(network, 10), clips).failure

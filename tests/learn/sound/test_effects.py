@@ -1,0 +1,77 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.errors import BadCheckpoint
+from tasks.learn.sound.effects import MAX_LEVEL, EffectsNetwork, effects_spectrogram, hear, load_effects
+from tasks.learn.sound.recipe import EFFECTS
+from tests.learn.sound.reference import STEP, reference, signal
+
+needs_aisfx = pytest.mark.skipif(EFFECTS.find() is None and not os.environ.get("CI"), reason=f"aisfx is not installed: {EFFECTS.install}")
+
+
+@pytest.fixture(scope="module")
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return EffectsNetwork().eval().requires_grad_(False)
+
+
+def test_the_spectrogram_is_essentias():
+    found = effects_spectrogram(signal(44_100)).numpy() * MAX_LEVEL
+    assert np.abs(found[::STEP] - reference()["bands"]).max() < 1e-4
+
+
+@needs_aisfx
+def test_the_features_are_those_of_the_published_code():
+    network = load_effects(EFFECTS.find())
+    with torch.inference_mode():
+        found = network(effects_spectrogram(signal(44_100))[None, 10:110])[0].numpy()
+    assert np.abs(found - reference()["features"]).max() < 1e-3
+
+
+def test_a_file_as_aisfx_writes_it_is_loaded_as_weights_only(seeded, tmp_path):
+    weights = {f"embedding_net.{key}": value for key, value in seeded.state_dict().items()}
+    torch.save((weights | {"fc.0.0.weight": torch.zeros(2, 2)}, {"library": (0, 3)}), tmp_path / "checkpoint.pth")
+    windows = torch.rand(2, 100, 96)
+    with torch.inference_mode():
+        assert torch.equal(load_effects(tmp_path / "checkpoint.pth")(windows), seeded(windows))
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return print, ("run",)
+
+    torch.save((Runs(), {}), tmp_path / "checkpoint.pth")
+    with pytest.raises(BadCheckpoint, match="not the weights of aisfx"):
+        load_effects(tmp_path / "checkpoint.pth")
+
+
+@pytest.mark.parametrize("content", [({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
+def test_another_file_is_refused(content, tmp_path):
+    torch.save(content, tmp_path / "checkpoint.pth")
+    with pytest.raises(BadCheckpoint, match=r"checkpoint\.pth: not the weights of aisfx"):
+        load_effects(tmp_path / "checkpoint.pth")
+
+
+def test_each_window_is_heard_at_its_time_and_equal_ones_once(seeded):
+    samples, starts = signal(44_100), np.array([0, 0, 0.25, 0.5, 0.5], np.float32)
+    seen = []
+    found = hear(samples, starts, lambda windows: seen.append(len(windows)) or seeded(windows))
+    assert seen == [3]
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[3], found[4])
+    with torch.inference_mode():
+        spectrogram = effects_spectrogram(samples)
+        alone = seeded(spectrogram[None, 11:111])[0].numpy()
+    assert found[2] == pytest.approx(alone, abs=1e-5)
+
+
+def test_behind_the_end_of_a_short_clip_is_silence(seeded):
+    samples = signal(44_100)[: 44_100 // 2]
+    longer = np.concatenate([samples, np.zeros(3 * 44_100, np.float32)])
+    starts = np.zeros(1, np.float32)
+    assert hear(samples, starts, seeded) == pytest.approx(hear(longer, starts, seeded), abs=1e-5)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.learn.sampling import joined, middle_frames, middle_snippets, random_snippets, window_frames
+from tasks.learn.spec import NetworkSpec
+from tasks.options import Modality
+
+NUM_FRAMES, NUM_SEGMENTS, LENGTHS = st.integers(1, 5000), st.integers(1, 32), st.integers(1, 6)
+SHARES = st.floats(0, 1, exclude_min=True)
+
+
+def test_a_full_clip_is_tested_at_the_middle_of_each_segment():
+    assert middle_snippets(240, 8) == [[15], [45], [75], [105], [135], [165], [195], [225]]
+
+
+def test_a_snippet_of_flow_begins_where_tsn_lets_it_begin():
+    # tick = (239 - 5 + 1) / 8 = 29.375
+    assert [snippet[0] for snippet in middle_snippets(239, 8, 5)] == [14, 44, 73, 102, 132, 161, 190, 220]
+    assert middle_snippets(239, 8, 5)[-1] == [220, 221, 222, 223, 224]
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, st.integers(0, 2**32))
+def test_one_snippet_begins_inside_each_segment_and_stays_in_the_clip(num_frames, num_segments, length, seed):
+    num_places = max(1, num_frames - length + 1)
+    tick = num_places / num_segments
+    rng = np.random.default_rng(seed)
+    for snippets in (middle_snippets(num_frames, num_segments, length), random_snippets(num_frames, num_segments, rng, length)):
+        firsts = [snippet[0] for snippet in snippets]
+        assert len(firsts) == num_segments
+        assert firsts == sorted(firsts)
+        assert all(int(tick * i) <= first <= tick * (i + 1) and first < num_places for i, first in enumerate(firsts))
+        assert all(snippet == [min(snippet[0] + i, num_frames - 1) for i in range(length)] for snippet in snippets)
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_training_reaches_every_frame(length):
+    rng = np.random.default_rng(0)
+    drawn = (frame for _ in range(300) for snippet in random_snippets(20, 4, rng, length) for frame in snippet)
+    assert set(drawn) == set(range(20))
+
+
+@given(NUM_FRAMES, LENGTHS, SHARES)
+def test_a_window_is_the_middle_of_the_clip_and_holds_a_snippet(num_frames, length, share):
+    window = window_frames(num_frames, share, length)
+    before, behind = window.start, num_frames - window.stop
+    assert before >= 0
+    assert behind - before in (0, 1)
+    assert len(window) == min(num_frames, length) or abs(len(window) - share * num_frames) <= 0.5
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, st.sampled_from([modality for modality in Modality if not modality.is_heard]), SHARES)
+def test_a_network_is_tested_within_its_window_in_order_and_alike_from_both_ends(num_frames, num_segments, modality, share):
+    spec = NetworkSpec(backbone="none", num_segments=num_segments, modality=modality, sampling_window=share)
+    length = spec.snippet.num_frames
+    snippets = np.reshape(middle_frames(num_frames, spec), (num_segments, length))
+    assert set(snippets.ravel().tolist()) <= set(window_frames(num_frames, share, length))
+    assert snippets[:, 0].tolist() == sorted(snippets[:, 0].tolist())
+    if num_frames >= length:
+        assert (np.diff(snippets) == 1).all()
+        mirrored = num_frames - 1 - snippets[::-1, ::-1]
+        # One frame by the window's place, one by rounding down in it.
+        assert np.abs(mirrored - snippets).max() <= 2
+    whole = middle_frames(num_frames, spec.model_copy(update={"sampling_window": 1.0}))
+    assert whole == tuple(frame for snippet in middle_snippets(num_frames, num_segments, length) for frame in snippet)
+
+
+def test_half_of_a_clip_is_tested_at_half_the_spacing():
+    assert middle_frames(240, NetworkSpec(backbone="none", sampling_window=0.5)) == (67, 82, 97, 112, 127, 142, 157, 172)
+
+
+@given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, SHARES, st.integers(0, 2**32))
+def test_training_draws_from_the_middle_part_of_each_segment_and_evenly_from_a_whole_one(num_frames, num_segments, length, share, seed):
+    num_places = max(1, num_frames - length + 1)
+    tick = num_places / num_segments
+    drawn = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, share)
+    # Starts are rounded down to a frame.
+    for i, snippet in enumerate(drawn):
+        assert abs(snippet[0] + 0.5 - tick * (i + 0.5)) <= share * tick / 2 + 0.5 + 1e-6
+    shares = np.random.default_rng(seed).random(num_segments)
+    whole = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, 1.0)
+    assert [snippet[0] for snippet in whole] == [min(int(tick * (i + u)), num_places - 1) for i, u in enumerate(shares)]
+
+
+def test_no_frames_cannot_be_sampled():
+    with pytest.raises(ValueError, match="without frames"):
+        middle_snippets(0, 8)
+
+
+def test_the_planes_of_a_snippet_are_those_of_its_frames_in_order():
+    spec = NetworkSpec(backbone="none", num_segments=2, modality="flow")
+    frames = np.arange(2 * 5 * 1 * 3 * 2, dtype=np.uint8).reshape(10, 1, 3, 2)
+    snippets = joined(frames, spec)
+    assert snippets.shape == (2, 1, 3, 10)
+    assert snippets[1, 0, 2].tolist() == frames[5:, 0, 2].ravel().tolist()

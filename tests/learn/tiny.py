@@ -1,0 +1,192 @@
+"""Networks, inputs and trainings that take seconds, and comparisons of them."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from timm.models import register_model
+from timm.models.resnet import BasicBlock, ResNet
+
+from tasks.learn.checkpoints import load
+from tasks.learn.class_names import ClassNames
+from tasks.learn.data import CachedClip
+from tasks.learn.epochs import LAST, EpochFiles
+from tasks.learn.job import TrainJob
+from tasks.learn.network import Network
+from tasks.learn.spec import FAMILIES, NetworkSpec
+from tasks.learn.training import TrainOutcome, fit
+from tasks.options import Family, TrainOptions
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
+OPTIONS = TrainOptions(backbone="tiny_resnet", epochs=3, learning_rate=1e-3, batch_size=2, num_segments=2)
+HEADS = {"trainable": "heads", "feature_variants": 2}
+EXACT = {"batch_norm": "frozen"}
+"""With these a batch's loss is the same in whatever parts it is computed."""
+
+RICH = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "label_smoothing": 0.1,
+    "ema_decay": 0.9,
+    "accumulate_batches": 2,
+    "clip_norm": 1,
+}
+"""Options that all kinds of training can have at once."""
+
+
+@register_model
+def tiny_resnet(pretrained: bool = False, num_classes: int = 1000, in_chans: int = 3, **_) -> ResNet:
+    """Build the stages of timm's test_resnet with fewer channels, which takes a tenth of its time."""
+    assert not pretrained
+    return ResNet(BasicBlock, (1, 1, 1, 1), num_classes, in_chans, stem_type="deep", stem_width=4, avg_down=True, channels=(8, 8, 16, 96))
+
+
+def tiny(family: Family = Family.TSN, **changes) -> NetworkSpec:
+    consensus, temporal_shift = FAMILIES[family]
+    sizes = {"backbone": "tiny_resnet", "num_segments": 2, "num_verbs": 5, "num_nouns": 4}
+    return NetworkSpec(**sizes | {"consensus": consensus, "temporal_shift": temporal_shift} | changes)
+
+
+def outspoken(network: Network, std: float = 0.3, seed: int = 0) -> Network:
+    """Give the head logits of the size that a trained one has, which tell its answers apart."""
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.normal_(std=std, generator=torch.Generator().manual_seed(seed))
+    return network
+
+
+def network_of(family: Family = Family.TSN, seed: int = 1, head_seed: int | None = None, std: float = 0.3, **changes) -> Network:
+    """A tiny network of three segments that is ready to answer."""
+    network = Network(tiny(family, **{"num_segments": 3} | changes), seed).eval()
+    return outspoken(network, std, seed if head_seed is None else head_seed)
+
+
+def with_branches(network: Network) -> Network:
+    """Let residual branches count; timm starts them at nothing."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
+    return network
+
+
+def snippets_of(spec: NetworkSpec, seed: int = 0) -> NDArray[np.uint8]:
+    """Noise as a test of this network reads it."""
+    pixels = (224, 224) if spec.modality.is_heard else (256, 300)
+    return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, *pixels, spec.snippet.num_planes), dtype=np.uint8)
+
+
+def save_noise(folder: Path, lengths: Sequence[int]) -> list[CachedClip]:
+    """Save a clip of so many frames of noise for each length, of three verbs and two nouns."""
+    rng = np.random.default_rng(0)
+    clips = [CachedClip(folder / f"{i}.npy", verb=i % 3, noun=i % 2) for i in range(len(lengths))]
+    for clip, length in zip(clips, lengths, strict=True):
+        np.save(clip.frames, rng.integers(0, 256, (length, 256, 300, 3), dtype=np.uint8))
+    return clips
+
+
+def job(folder: Path, clips: Sequence[CachedClip], spec: NetworkSpec | None = None, **choice) -> TrainJob:
+    options = TrainOptions.model_validate(OPTIONS.model_dump() | choice)
+    return TrainJob(Network(spec or tiny(), seed=1), CLASSES, clips[:4], clips[4:], options, folder, device="cpu")
+
+
+def kept_job(folder: Path, clips: Sequence[CachedClip], spec: NetworkSpec | None = None, **choice) -> TrainJob:
+    """Train heads on features that all trainings in folders beside this one share."""
+    return replace(job(folder, clips, spec, **HEADS | choice), features=folder.parent / "features")
+
+
+class Stop(Exception):
+    """Ends a training between two epochs."""
+
+
+def stop_after(epoch: int) -> Callable[[EpochFiles], None]:
+    def hook(files: EpochFiles) -> None:
+        if files.records[-1].epoch == epoch:
+            raise Stop
+
+    return hook
+
+
+def assert_resumes(make: Callable[[str], TrainJob], first: int, *later: int) -> TrainOutcome:
+    """A training from the files of its first epochs, stopped after each later one, ends as the undisturbed one, which is returned."""
+    whole = make("whole")
+    begun = whole.folder.with_name("resumed")
+
+    def keep(files: EpochFiles) -> None:
+        if files.records[-1].epoch == first:
+            # A kill leaves curves that are written in part.
+            shutil.copytree(whole.folder, begun)
+        if whole.caches_features:
+            assert files.best is None
+            assert {name.split(".")[0] for name in torch.load(files.last, weights_only=True)["state_dict"]} == {"head"}
+
+    undisturbed = fit(whole, on_epoch=keep)
+    assert (begun / LAST).exists()
+    for epoch in later:
+        with pytest.raises(Stop):
+            fit(make("resumed"), on_epoch=stop_after(epoch))
+    trained: list[int] = []
+    resumed = fit(make("resumed"), on_epoch=lambda files: trained.extend(record.epoch for record in files.records))
+    assert trained == list(range((first, *later)[-1] + 1, len(undisturbed.history)))
+    assert scores(resumed) == scores(undisturbed)
+    assert_same_files(begun, whole.folder)
+    assert curves(begun) == curves(whole.folder)
+    return undisturbed
+
+
+def scores(outcome: TrainOutcome) -> list:
+    return [replace(record, seconds=0) for record in outcome.history]
+
+
+def figures(outcome: TrainOutcome) -> list[float]:
+    return [value for record in outcome.history for means in (record.train, record.val) for value in asdict(means).values()]
+
+
+def state_of(outcome: TrainOutcome) -> dict[str, torch.Tensor]:
+    return load(outcome.best).network.state_dict()
+
+
+def assert_same_files(one: Path, two: Path) -> None:
+    assert (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes()
+    assert learnt(one) == learnt(two)
+
+
+def learnt(folder: Path) -> list:
+    """All that the last checkpoint says of weights, averages, optimizer, schedule and history, but how long it took."""
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    parts = ["state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "callbacks", "global_step"]
+
+    def flat(value, name: str) -> list:
+        if isinstance(value, dict):
+            return [pair for key, inner in value.items() if key != "seconds" for pair in flat(inner, f"{name}.{key}")]
+        if isinstance(value, list | tuple):
+            return [pair for index, inner in enumerate(value) for pair in flat(inner, f"{name}.{index}")]
+        return [(name, value.tolist() if isinstance(value, torch.Tensor) else value)]
+
+    return [pair for part in parts for pair in flat(checkpoint.get(part, {}), part)]
+
+
+def curves(folder: Path) -> dict[str, dict[int, float]]:
+    """Return the value of each step by tag, as TensorBoard shows it."""
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def epic_key(key: str) -> str:
+    """Name a tensor of a network as EPIC's files do."""
+    return f"base_model.{key.removeprefix('backbone.')}" if key.startswith("backbone.") else key.removeprefix("head.")
+
+
+def passes_of(network: Network) -> list[None]:
+    """Grows by one with each pass through the backbone."""
+    passes: list[None] = []
+    network.backbone.register_forward_hook(lambda *_: passes.append(None))
+    return passes

@@ -1,0 +1,149 @@
+"""A store in memory with clips to label, and the page on it for people who are known by a cookie."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from itertools import count
+from typing import Annotated
+
+from fastapi import Cookie, HTTPException
+from starlette.testclient import TestClient
+
+from tasks.data.clips.clips import clip_uid
+from tasks.data.clips.label_log import write_blocks
+from tasks.options import SegmentOptions
+from tasks.pages.label.app import Person, make_app
+from tasks.pages.label.desk import Desk
+from tasks.store.layout import Clips, Layout
+from tasks.store.objects import Store
+from tasks.store.records.labelling import ClipStatement, LogEntry
+from tasks.store.records.video import ClipsFile
+from tests.data.labels.records import clip_record
+from tests.pipeline.shelf import Shelf, recorded
+
+STORE = "s3://retake"
+ACTIONS = (("put", "meat"), ("take", "bag"), ("move", "sauce"), ("put", "potato"))
+MAY_LOOK = "vera"
+"""The person who may look, but not label."""
+WRITE = {"x-retake": "label"}
+
+
+class PageStore(Shelf):
+    """A shelf with these objects."""
+
+    def __init__(self, objects=()):
+        super().__init__()
+        self.objects = dict(objects)
+
+
+def list_clips(
+    store: Store, films: Sequence[str], names: Sequence[str], num_clips: int, options: SegmentOptions, store_uri: str = STORE
+) -> list[ClipsFile]:
+    """List videos with these names as cut into clips, whose files are those of `films` again and again."""
+    return [_listed(store, films, name, num_clips, options, Layout(store_uri)) for name in names]
+
+
+def _listed(store: Store, films: Sequence[str], name: str, num_clips: int, options: SegmentOptions, layout: Layout) -> ClipsFile:
+    video, seconds = hashlib.sha256(name.encode()).hexdigest(), options.clip_seconds
+    recipe = f"{seconds:g}"
+    clips = tuple(
+        clip_record(
+            video,
+            number,
+            uid=clip_uid(video, seconds * number, seconds * (number + 1)),
+            uri=films[number % len(films)],
+            start_seconds=seconds * number,
+            stop_seconds=seconds * (number + 1),
+            num_frames=round(seconds * options.fps),
+        )
+        for number in range(num_clips)
+    )
+    file = ClipsFile(video=video, recipe=recipe, options=options, clips=clips, dropped_seconds=0, warnings=(), set_aside=None)
+    store.write(layout.video(video).probe, recorded(video, name))
+    store.write(Clips(f"{layout.clips_of(video)}{recipe}/"), file)
+    return file
+
+
+def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str, str]] = ACTIONS, store_uri: str = STORE) -> None:
+    """Write the tables of a prediction: each clip with two suggestions, the first two clips of each video to be labelled first."""
+    table, to_label = io.StringIO(), io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability"))
+    listed = csv.writer(to_label)
+    listed.writerow(("uid", "reason"))
+    for of_video in cuts:
+        for number, clip in enumerate(of_video.clips):
+            for rank in (1, 2):
+                verb, noun = actions[(number // 4 + rank - 1) % len(actions)]
+                probability = 0.9 / rank - 0.01 * (number % 10)
+                rows.writerow((clip.uid, "champion", rank, verb, probability, f"{verb} {noun}", probability))
+            if number < 2:
+                listed.writerow((clip.uid, "the model is unsure: put meat 38 %, take bag 35 %"))
+    report = Layout(store_uri).prediction("test").report
+    store.write_bytes(report.table, table.getvalue().encode())
+    store.write_bytes(report.to_label, to_label.getvalue().encode())
+    store.write_bytes(report.uri, b"{}")
+
+
+def write_many(store: Store, films: Sequence[str], store_uri: str = STORE) -> None:
+    """Write 20,000 clips of 250 videos, with suggestions, and 5,000 labels by three people."""
+    cuts = list_clips(store, films, [f"{number:03}.mp4" for number in range(250)], 80, SegmentOptions(), store_uri)
+    suggest(store, cuts, [(f"verb{number % 30}", f"noun{number % 80}") for number in range(200)], store_uri)
+    clips = [clip for of_video in cuts for clip in of_video.clips[-20:]]
+    entries = [
+        LogEntry(
+            statement=ClipStatement(
+                token=f"token-{number:08d}",
+                by=("berta", "cleo", "dora")[number % 3],
+                at="2026-01-01T00:00:00Z",
+                answer="action",
+                verb=f"verb{number % 30}",
+                noun=f"noun{number % 80}",
+                **{name: getattr(clip, name) for name in ("video", "uid", "start_seconds", "stop_seconds")},
+            )
+        )
+        for number, clip in enumerate(clips)
+    ]
+    write_blocks(store, store_uri, entries)
+
+
+def person(who: Annotated[str | None, Cookie()] = None) -> Person:
+    """Know people by their cookie."""
+    if who is None:
+        raise HTTPException(401, "not logged in")
+    return Person(who, who != MAY_LOOK)
+
+
+class Visitor:
+    """A person without a browser, at a process of the server's own."""
+
+    def __init__(self, store: Store, name: str | None = "anna", store_uris: Sequence[str] = (STORE,)) -> None:
+        desks = [Desk(store, uri, now=iter(range(10**6)).__next__) for uri in store_uris]
+        for desk in desks:
+            desk.wait_for_view()
+        self.client = TestClient(make_app(desks, person, second_share=1), headers={"cookie": f"who={name}"} if name else {})
+        self.number = count()
+        self.name = name
+
+    def get(self, path: str, **query):
+        answer = self.client.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, headers=WRITE, **said):
+        return self.client.post("/statements", json={"token": f"{self.name}-{next(self.number):08d}", **said}, headers=headers)
+
+    def say(self, uid: str, words: str | None, **said) -> None:
+        verb, _, noun = (words or "").partition(" ")
+        about = {"answer": "action", "verb": verb, "noun": noun} if words else {}
+        answer = self.post(kind="clip", uid=uid, **(about | said))
+        assert answer.status_code == 200, answer.text
+
+    def mark(self, video: str, start: float, stop: float, words: str) -> None:
+        verb, noun = words.split()
+        answer = self.post(kind="interval", video=video, start_seconds=start, stop_seconds=stop, verb=verb, noun=noun)
+        assert answer.status_code == 200, answer.text
+
+    def queue(self, **query):
+        return self.get("/queue", limit=50, **query)["clips"]

@@ -1,0 +1,89 @@
+"""Which intervals of the page label the clips of the page."""
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tasks.data.labels.statements import Ledger, key_of
+from tasks.options import SegmentOptions
+from tasks.pages.label.clips import Cut, PageClip
+from tasks.pages.label.counts import counts_of
+from tasks.pages.label.covering import MIN_OVERLAP, Coverings
+from tasks.pages.label.desk import View
+from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
+from tasks.pages.label.suggestions import Suggestions
+from tests.data.labels.test_statements import CLIPS, VIDEO, Writer
+
+CUT = Cut(
+    "recipe",
+    SegmentOptions(),
+    {VIDEO: tuple(PageClip(one.uid, VIDEO, "s3://b/c.mp4", one.start_seconds, one.stop_seconds, 240, key_of(one)) for one in CLIPS)},
+    {VIDEO: "film.mp4"},
+)
+ACTIONS = st.sampled_from([("put", "meat"), ("take", "bag"), ("put", "beef")])
+TIMES = st.tuples(st.integers(0, 23), st.integers(1, 12))
+
+
+def words(log: Writer, kept: Coverings) -> dict[str, tuple[str, str]]:
+    look = kept.of(CUT, Ledger.of(log.entries))
+    found = {uid: look(clip) for uid, clip in CUT.clips.items()}
+    return {uid: (one.words.verb, one.words.noun) for uid, one in found.items() if one}
+
+
+@settings(max_examples=30)
+@example([((0, 8), ("take", "bag"), False), ((0, 9), ("put", "meat"), False)], False)
+@example([((0, 9), ("take", "bag"), False), ((1, 9), ("put", "meat"), False), ((1, 9), ("take", "bag"), False)], False)
+@given(st.lists(st.tuples(TIMES, ACTIONS, st.booleans()), max_size=6), st.booleans())
+def test_the_page_labels_clips_by_intervals_as_the_build_does(said, is_merged):
+    log = Writer()
+    for (start, length), action, is_taken_back in said:
+        token = log.interval(start, min(start + length, 24), *action)
+        if is_taken_back:
+            log.withdraw(token)
+    if is_merged:
+        log.merge("noun", "beef", "meat")
+    assert words(log, Coverings()) == log.labels(min_overlap=MIN_OVERLAP)
+
+
+def test_what_is_kept_is_found_again_when_something_new_is_said():
+    log, ledger, kept = Writer(), Ledger(), Coverings()
+
+    def now() -> set[tuple[str, str]]:
+        ledger.add(log.entries[ledger.num_entries :])
+        look = kept.of(CUT, ledger)
+        return {(one.words.verb, one.words.noun) for clip in CUT.clips.values() if (one := look(clip))}
+
+    assert now() == set()
+    first = log.interval(0, 12, "whisk", "egg")
+    assert now() == {("whisk", "egg")}
+    log.merge("verb", "whisk", "beat")
+    assert now() == {("beat", "egg")}
+    second = log.interval(0, 12, "put", "egg", replaces=first)
+    assert now() == {("put", "egg")}
+    log.withdraw(second, undo=True)
+    assert now() == {("beat", "egg")}
+    log.withdraw(first)
+    assert now() == set()
+
+
+def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
+    log, kept = Writer(), Coverings()
+    log.interval(0, 12, "whisk", "egg")
+    log.interval(17, 18, "salt", "egg")
+    ledger = Ledger.of(log.entries)
+    counts = counts_of(View(CUT, Suggestions(), {}, tuple(CUT.clips)), ledger, kept.of(CUT, ledger))
+    assert counts.totals("anna") == {
+        "num_clips": 3,
+        "num_labelled": 2,
+        "num_nothing": 0,
+        "num_unsure": 0,
+        "num_conflicts": 0,
+        "num_remaining": 1,
+        "num_mine": 2,
+    }
+    assert counts.named(0) == [{"name": "whisk", "num_clips": 2}, {"name": "salt", "num_clips": 0}], "too short to label a clip"
+    assert list(first_readings(CUT.clips, CUT, ledger, {}, kept.of(CUT, ledger))) == [CLIPS[2].uid]
+    reader = Reader("ben", may_label=True, second_share=0)
+    found = filtered(
+        CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False
+    )
+    assert [uid for uid, _ in found] == [CLIPS[0].uid, CLIPS[1].uid]

@@ -1,0 +1,244 @@
+"""What the desk reads of a store, and what it does meanwhile."""
+
+import runpy
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from threading import Event
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.data.clips.class_lists import epic_list_uris
+from tasks.data.clips.label_log import append
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.keys import recipe_of
+from tasks.local.home import REPOSITORY
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.pages.label.desk import Desk
+from tasks.pipeline.build_dataset import label
+from tasks.pipeline.build_dataset.contract import LabelArguments
+from tasks.store.layout import Layout
+from tasks.store.records.dataset import LabelledClip, LabelResult, LabelsFile
+from tasks.store.records.labelling import ClipStatement
+from tasks.store.records.video import ClipRecord
+from tests.pages.label.test_queue import cut_of
+from tests.pipeline.shelf import Shelf, plan_result, taken_in
+from tests.records import some
+
+
+def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
+    desk, go_on = Desk(None, "s3://retake"), Event()
+    views = {recipe: SimpleNamespace() for recipe in ("most", "other")}
+    monkeypatch.setattr(desk, "_cuts", dict.fromkeys(views))
+    monkeypatch.setattr(desk, "_views", views)
+    monkeypatch.setattr(desk, "_view", views["most"])
+    monkeypatch.setattr(desk, "_read_view", lambda: go_on.wait(5))
+    assert desk.view_of("most") is views["most"]
+    assert desk._viewing.locked()
+    assert desk.view_of("other") is views["other"]
+    assert desk._viewing.locked(), "the views are still being read"
+    go_on.set()
+
+
+def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
+    shelf, now = Shelf(), [0.0]
+    taken_in(shelf, ["a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "folders", fails)
+        desk.begin()
+        with desk._viewing:
+            assert desk.view is None
+    for now[0], is_read in ((2.0, False), (3.0, True)):
+        desk.begin()
+        with desk._viewing:
+            assert bool(desk._view) == is_read
+
+
+def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkeypatch):
+    shelf, now = Shelf(), [0.0]
+    taken_in(shelf, ["a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
+    first, marks, num_videos = desk.wait_for_view(), list[str](), list[int]()
+    is_answered, renew = Event(), desk._renew
+    monkeypatch.setattr(desk, "_renew", lambda: is_answered.wait(5) and renew())
+    for now[0] in (2.9, 5.9, 8.9, 11.9):
+        is_answered.clear()
+        view = desk.view
+        is_answered.set()
+        with desk._viewing:
+            marks.append(view.mark)
+            num_videos.append(len(view.cut.by_video))
+        if len(marks) == 1:
+            taken_in(shelf, ["a.mp4", "b.mp4"])
+    assert num_videos == [1, 1, 2, 2]
+    assert marks == [first.mark] * 2 + [view.mark] * 2
+    now[0] = 14.9
+    assert desk.view is view, "nothing is counted again where nothing is new"
+
+
+def fails(*_, **__):
+    raise Unavailable("the store does not answer")
+
+
+def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides():
+    shelf, cut = Shelf(), cut_of(1)
+    (clip,) = cut.clips.values()
+    build(shelf, clip, recipe_of(cut.options.model_copy(update={"cut": "both"})), "put")
+    found, *_ = Desk(shelf, "s3://retake")._known(cut, None)
+    assert found[clip.uid].words.verb == "put"
+    build(shelf, clip, cut.recipe, "take")
+    modified = {one.uri: f"2026-11-27T10:0{number}:00+00:00" for number, one in enumerate(shelf.list("s3://retake/labels/"))}
+    shelf.stat = lambda uri: (one := Shelf.stat(shelf, uri)) and replace(one, modified=modified[uri])
+    words = [Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb]
+    modified = dict(zip(modified, reversed(modified.values()), strict=True))
+    words.append(Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
+    assert sorted(words) == ["put", "take"]
+
+
+def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkeypatch):
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
+    desk = Desk(shelf, "s3://retake")
+
+    def seen():
+        desk._read_view()
+        view, files = desk._view, [one for of_video in desk._view.of_files.values() for one in of_video]
+        return sorted((one.words.verb, one.words.origin) for one in files), view.unread, view.num_built
+
+    assert seen() == ([], (), 0), "the first view is there at once"
+    folder, file = ("put", "folder put meat"), ("take", "1.csv:2")
+    assert seen() == ([folder], (), 0)
+    header = "video,start_seconds,stop_seconds,verb,noun\n"
+    for name, content in (("1.csv", f"{header}b.mp4,0,1,take,bag\nc.mp4,0,1,take,bag\n"), ("2.csv", "nonsense\n")):
+        shelf.write_bytes(Layout("s3://retake").annotations.file(name), content.encode())
+    before = dict(shelf.objects)
+    labels, (bad, partly), _ = seen()
+    assert labels == [folder, file]
+    assert bad.startswith("2.csv: begins with 'nonsense'")
+    assert partly.startswith("1.csv: 1 of its lines cannot be used")
+    view = desk._view
+    assert seen() and desk._view is view, "nothing is new"
+    assert shelf.objects == before
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.pages.label.desk.label_now", fails)
+        assert seen() == (labels, view.unread, 0)
+    assert desk._view.mark == view.mark, "no page has anything new to show"
+    taken_in(shelf, ["take bag/c.mp4"])
+    assert [origin for _, origin in seen()[0]] == ["folder put meat", "1.csv:2", "1.csv:3"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "verbs"),
+    [("put meat", {"put"}), ("mince tofu", set())],
+    ids=["which is there again when the answer is taken back", "whose new words are no label beside labels of the page"],
+)
+def test_an_answer_over_the_label_of_a_folder(folder, verbs):
+    shelf = Shelf()
+    taken_in(shelf, [f"{folder}/a.mp4", f"{folder}/b.mp4"])
+    clip, uid = next(iter(Desk(shelf, "s3://retake").wait_for_view().cut.clips.items()))[::-1]
+    said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
+    said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+    append(shelf, "s3://retake", ClipStatement(**said), 0)
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    desk = Desk(shelf, "s3://retake")
+    known = []
+    for _ in range(2):
+        desk._read_view()
+        known.append({about.words.verb for other, about in desk._view.known.items() if other == uid})
+    assert known == [set(), verbs]
+
+
+@pytest.mark.parametrize(("failure", "num_tries"), [(BadInput("damaged"), 1), (Unavailable("the store"), 3)])
+def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(failure, num_tries, monkeypatch):
+    shelf, tries = Shelf(), []
+
+    def fails(*_, **__):
+        tries.append(1)
+        raise failure
+
+    taken_in(shelf, ["put meat/a.mp4"])
+    monkeypatch.setattr("tasks.pages.label.desk.label_now", fails)
+    desk = Desk(shelf, "s3://retake")
+    for _ in range(4):
+        desk._read_view()
+    assert len(tries) == num_tries
+
+
+@pytest.mark.parametrize("damaged", ["labels.json", "result.json"])
+def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4"])
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    (uri,) = [uri for uri in shelf.objects if uri.endswith(damaged)]
+    shelf.write_bytes(uri, b"{}")
+    desk, known = Desk(shelf, "s3://retake"), []
+    for _ in range(2):
+        desk._read_view()
+        known.append({one.words.verb for one in desk._view.known.values()})
+    assert known == [set(), {"put"}]
+
+
+class PagesKeys(Shelf):
+    """A store that is open to the keys of the page in containers."""
+
+    def _check(self, action, uri):
+        statements = runpy.run_path(str(REPOSITORY / "docker" / "worker" / "set_up_store.py"))["label_policy"]("retake")["Statement"]
+        allowed = [place for one in statements if action in one["Action"] for place in one["Resource"]]
+        if not any(fnmatchcase(uri.replace("s3://", "arn:aws:s3:::"), place) for place in allowed):
+            raise BadConfiguration(f"the object store refuses the keys for {uri}")
+
+    def stat(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().stat(uri)
+
+    def list(self, prefix_uri):
+        return iter([Shelf.stat(self, uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
+
+    def read_bytes(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().read_bytes(uri)
+
+    def write_bytes(self, uri, data):
+        self._check("s3:PutObject", uri)
+        super().write_bytes(uri, data)
+
+
+def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
+    shelf, seen = Shelf(), []
+    taken_in(shelf, ["mince meat/a.mp4", "b.mp4"])
+    label.run(LabelArguments(store="s3://retake"), shelf)
+    header = "video,start_seconds,stop_seconds,verb,noun\n"
+    shelf.write_bytes(Layout("s3://retake").annotations.file("1.csv"), f"{header}b.mp4,0,1,take,bag\n".encode())
+    for uri in epic_list_uris("s3://retake").values():
+        shelf.write_bytes(uri, b"id,class_key\n")
+    shelf.write(Layout("s3://retake").latest_plan, plan_result())
+    kept = PagesKeys()
+    kept.objects, kept.written = shelf.objects, shelf.written
+    desk = Desk(kept, "s3://retake")
+    for _ in range(2):
+        desk._read_view()
+        seen.append(sorted(one.words.verb for one in desk._view.known.values()))
+    assert seen == [["mince"], ["mince", "take"]]
+    assert desk.last_plan()
+
+
+def build(shelf, clip, recipe, verb):
+    """Label the clip as a build with this recipe does."""
+    place = Layout("s3://retake").labels(recipe)
+    labelled = some(LabelledClip, clip=some(ClipRecord, uid=clip.uid, video=clip.video), verb=verb, noun="meat", origin="labels.csv:2")
+    shelf.write(place.clips, some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), clips=(labelled,)))
+    shelf.write(place, some(LabelResult, labels_uri=place.clips.uri))
+
+
+def test_a_view_that_takes_a_second_is_old_after_a_few(monkeypatch):
+    seconds = [0.0]
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4"])
+    desk = Desk(shelf, "s3://retake", now=lambda: seconds[0])
+    read = desk._read_view
+    monkeypatch.setattr(desk, "_read_view", lambda: (seconds.__setitem__(0, seconds[0] + 1), read()))
+    desk._viewing.acquire()
+    desk._renew()
+    assert desk._pause_seconds <= 6

@@ -1,0 +1,141 @@
+"""From labelled clips to a dataset: which labels make one, how its classes are numbered, and that it is never read by halves."""
+
+import pytest
+
+from tasks.data.split.split import assign_splits
+from tasks.data.split.split_file import read_split_csv
+from tasks.errors import BadInput, NothingToDo
+from tasks.pipeline import _datasets
+from tasks.pipeline.build_dataset import split
+from tasks.store.records.dataset import NO_OBJECT, LabelsFile, Manifest
+from tasks.store.records.record import TARGETS
+from tests.pipeline.in_process import LABELS, STORE, Bench
+from tests.pipeline.shelf import Fragile, Killed, taken_in
+
+FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def manifest_of(bench, dataset):
+    return bench.store.read(f"{dataset.dataset_uri}manifest.json", Manifest)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("put meat/a.mp4", "put meat/b.mp4"), "training needs at least two actions: label another"),
+        (("put meat/a.mp4", "take bag/b.mp4"), "val would be empty"),
+    ],
+    ids=["a single class", "val larger than the data"],
+)
+def test_labels_that_make_no_dataset(bench, names, told):
+    taken_in(bench.store, names)
+    with pytest.raises(BadInput, match=told):
+        bench.split(val_share=0.5)
+    assert not list(bench.store.list(f"{STORE}/datasets/"))
+
+
+def test_without_any_label_there_is_nothing_to_do(bench):
+    taken_in(bench.store, ("a.mp4", "b.mp4"))
+    with pytest.raises(NothingToDo, match=r"none of 2 clips has a label yet: .*page Label.*'put meat'.*uid,verb,noun"):
+        bench.split()
+
+
+def test_a_class_with_one_clip_is_taught_and_not_tested(bench):
+    taken_in(bench.store, (*FOUR[:3], "put meat/d.mp4"))
+    assert {clip.split for clip in manifest_of(bench, bench.build()).clips if clip.noun == "bag"} == {"train"}
+
+
+def test_a_val_share_that_cannot_be_had_is_told_with_the_numbers(bench, caplog):
+    taken_in(bench.store, FOUR)
+    assert "val has 2 of 4 clips (50%) where 99% was wished" in bench.split(val_share=0.99).warnings[0]
+    assert "where 99% was wished" in caplog.text
+
+
+def test_two_splits_at_the_same_time_keep_each_others_sources(bench, monkeypatch):
+    """A second run ends between the first one's reading of split.csv and its writing."""
+    split_file, others = f"{STORE}/datasets/split.csv", Bench()
+    taken_in(bench.store, FOUR)
+    taken_in(others.store, [name.replace("/", "/other ") for name in FOUR])
+    others.split()
+    theirs = others.store.read_bytes(split_file)
+
+    def assign_meanwhile(*arguments):
+        if not bench.store.exists(split_file):
+            bench.store.write_bytes(split_file, theirs)
+        return assign_splits(*arguments)
+
+    monkeypatch.setattr(split, "assign_splits", assign_meanwhile)
+    bench.split()
+    assert bench.store.read_bytes(split_file).startswith(theirs)
+    assert read_split_csv(bench.store.read_bytes(split_file)).keys() > read_split_csv(theirs).keys()
+
+
+def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(monkeypatch):
+    monkeypatch.setattr(_datasets, "histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
+    bench = Bench(Fragile())
+    taken_in(bench.store, FOUR)
+    bench.split()
+    for limit in range(100):
+        bench.store.num_writes, bench.store.dies_at = 0, limit
+        try:
+            bench.run("dataset", labels=LABELS)
+            is_done = True
+        except Killed:
+            is_done = False
+        written = {stored.name for stored in bench.store.list(f"{STORE}/datasets/")}
+        if "manifest.json" in written:
+            assert {"train.csv", "val.csv", "test.csv", "verbs.png", "nouns.png", "actions.png"} <= written
+        assert ("result.json" in written) == is_done
+        if is_done:
+            break
+    assert 8 <= limit < 20
+
+
+def test_folders_of_any_words_make_a_dataset_and_ids_stay_when_classes_are_added_and_merged(bench):
+    def label(num_labelled, hints):
+        labelled = bench.run("label")
+        assert (labelled.num_labelled, labelled.num_problems, labelled.first_hints) == (num_labelled, 0, hints)
+        clips = bench.store.read(f"{LABELS}labels.json", LabelsFile).clips
+        return {clip.action: (clip.verb_class, clip.noun_class) for clip in clips if clip.action}
+
+    taken_in(bench.store, [f"{name}/{n}.mp4" for name in ("knit sock", "наливать чай", "wave", "day 1") for n in (1, 2)])
+    dataset = bench.build()
+    manifest = manifest_of(bench, dataset)
+    ids = {"knit sock": (125, 353), "wave": (126, 352), "наливать чай": (127, 354)}
+    assert {clip.action: (clip.verb_class, clip.noun_class) for clip in manifest.clips} == ids
+    assert (manifest.vocabulary.num_verbs, manifest.vocabulary.num_nouns, len(manifest.clips)) == (128, 355, 6)
+    train = bench.store.read_bytes(f"{dataset.dataset_uri}train.csv")
+    assert f",wave,{NO_OBJECT},wave,126,352\n".encode() in train
+
+    taken_in(bench.store, ["waves/3.mp4", "sew/4.mp4"])
+    bench.store.write_bytes(f"{STORE}/annotations/train.csv", train)
+    hint = "'wave' 2 clips, 'waves' 1 clip: the same class? Say so in classes.csv"
+    assert label(8, (hint,)) == ids | {"sew": (128, 352), "waves": (129, 352)}
+
+    bench.store.write_bytes(f"{STORE}/annotations/classes.csv", b"target,name,same_as\nverb,waves,wave\n")
+    assert label(8, ()) == ids | {"sew": (128, 352)}
+    assert f"{STORE}/classes/verbs/129.json" in bench.store.objects
+
+
+def test_the_latest_dataset_is_not_built_again_so_that_nothing_is_trained_on_it(bench):
+    taken_in(bench.store, FOUR)
+    first = bench.build()
+    with pytest.raises(NothingToDo, match=f"{first.digest} is the latest already"):
+        bench.build()
+    taken_in(bench.store, ("put meat/e.mp4", "take bag/f.mp4"))
+    assert bench.build().digest != first.digest
+
+
+def test_a_retry_of_the_run_that_made_the_dataset_the_latest_still_starts_a_training(bench, monkeypatch):
+    taken_in(bench.store, FOUR)
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/build_dataset/runs/1")
+    assert bench.build() == bench.build()
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/build_dataset/runs/2")
+    for _ in range(2):
+        with pytest.raises(NothingToDo):
+            bench.build()

@@ -1,0 +1,112 @@
+from functools import partial
+
+import pytest
+
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.options import ComparisonOptions, Family, TrainOptions, choose_recipe
+from tasks.pipeline.compare_networks.configure import configured, run
+from tasks.pipeline.compare_networks.contract import ConfigureArguments
+from tests.pipeline.shelf import Shelf
+
+COMMON = TrainOptions(epochs=3, backbone="resnet50")
+
+
+def test_a_line_changes_what_it_names_and_shares_the_rest():
+    found = configured(["family=TSN", "  family=TRN   learning_rate=0.01 num_segments=4 "], COMMON)
+    assert list(found) == ["family=TSN", "family=TRN learning_rate=0.01 num_segments=4"]
+    assert found["family=TSN"] == COMMON
+    assert found["family=TRN learning_rate=0.01 num_segments=4"] == COMMON.model_copy(
+        update={"family": Family.TRN, "learning_rate": 0.01, "num_segments": 4}
+    )
+
+
+def test_a_line_may_be_of_a_video_network_and_its_backbone():
+    lines = ["family=TSN", "family=3D backbone=mc3_18", "family=3D backbone=swin3d_t head=probe trainable=heads"]
+    first, second, third = configured(lines, COMMON).values()
+    assert [one.backbone for one in (first, second, third)] == ["resnet50", "mc3_18", "swin3d_t"]
+    assert second.family is third.family is Family.VIDEO
+    with pytest.raises(
+        BadConfiguration, match=r"`family=3D`: .*family 3D needs a video network and backbone resnet50 sees single pictures"
+    ):
+        configured(["family=TSN", "family=3D"], COMMON)
+
+
+def test_the_forms_own_lines_are_configurations():
+    assert len(configured(ComparisonOptions().configurations, TrainOptions())) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["family=TSN", "famly=TRN"], "`famly=TRN`: unknown option famly; known are family, modality, head, backbone"),
+        (["family=TSN", "family"], "`family`: family is not option=value"),
+        (["family=TSN", "family=TXN epochs=2"], "`family=TXN epochs=2`: family: Input should be 'TSN', 'TRN', 'MTRN', 'TSM' or '3D'"),
+        (["family=TSN", "epochs=many"], "`epochs=many`: epochs: Input should be a valid integer"),
+        (["family=TSN", "epochs=0"], "`epochs=0`: epochs: Input should be greater than or equal to 1"),
+        (["family=TSN", "epochs=1 epochs=2"], "epochs occurs twice"),
+        (["family=TSN", "epochs=3"], "`epochs=3` is the same network as `family=TSN`"),
+        (["family=TSN", "", "  "], "needs two or more"),
+        (["family=TSN", "fuse=runs/0123456789abcdef/ fuse=runs/0/"], "fuse occurs twice"),
+    ],
+)
+def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, said):
+    with pytest.raises(BadConfiguration) as refused:
+        configured(lines, COMMON)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "fuse," not in str(refused.value)
+
+
+def test_a_line_may_fuse_trained_networks():
+    runs = ["runs/0123456789abcdef/", "models:/a@champion"]
+    found = configured(["modality=rgb", f"fuse={','.join(runs)}"], COMMON)
+    assert found[f"fuse={','.join(runs)}"].fuse == runs
+    assert found["modality=rgb"].fuse == []
+
+
+def test_no_other_option_makes_another_network_of_a_fusion():
+    line = "fuse=runs/0123456789abcdef/,runs/fedcba9876543210/"
+    with pytest.raises(BadConfiguration, match=f"`{line} epochs=9` is the same network as `{line}`"):
+        configured(["modality=rgb", line, f"{line} epochs=9"], COMMON)
+
+
+def test_joined_features_are_another_network_than_averaged_logits_by_the_options_of_their_head_alone():
+    fused = "fuse=runs/0123456789abcdef/,runs/fedcba9876543210/"
+    joined = f"{fused} join=features trainable=heads"
+    found = configured([fused, joined, f"{joined} head=lstm"], COMMON)
+    assert found[joined].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys() == {
+        "fuse",
+        "join",
+        "trainable",
+    }
+    with pytest.raises(BadConfiguration, match="is the same network as"):
+        configured([joined, f"{joined} modality=flow num_segments=3 sampling_window=0.5 backbone=resnet50"], COMMON)
+    with pytest.raises(BadConfiguration, match="fuse is empty; name two or more, or set join=logits"):
+        configured(["family=TSN", "join=features trainable=heads"], COMMON)
+
+
+def test_a_comparison_does_not_fuse_in_every_line():
+    with pytest.raises(BadConfiguration, match="write a line `fuse=runs/KEY/,runs/KEY/`"):
+        configured(["family=TSN", "family=TRN"], COMMON.model_copy(update={"fuse": ["runs/0123456789abcdef/"]}))
+
+
+def test_without_a_dataset_there_is_nothing_to_configure():
+    with pytest.raises(NothingToDo, match="there is no dataset in s3://retake yet; run ingest_videos and build_dataset first"):
+        run(ConfigureArguments(store="s3://retake", out="s3://retake/comparisons/x/"), Shelf())
+
+
+@pytest.mark.parametrize(
+    ("lines", "heads"),
+    [
+        (["num_segments=3", "num_segments=5"], ["probe", "probe"]),
+        (["family=TSN", "family=3D"], ["linear", "linear"]),
+        (["learning_rate=0.01", "learning_rate=0.1"], ["linear", "linear"]),
+    ],
+)
+def test_auto_gives_all_lines_one_recipe_and_keeps_what_a_line_names(lines, heads):
+    choose = partial(choose_recipe, has_gpu=False, num_clips=9)
+    options = configured([*lines, "trainable=all seed=1"], TrainOptions(), choose)
+    assert {options[line].head for line in lines} == {"linear"}
+    assert {options[line].trainable for line in lines} == {"heads"}
+    assert options["trainable=all seed=1"].trainable == "all"
+    assert [one.head for one in configured(lines, TrainOptions(), choose).values()] == heads

@@ -1,0 +1,54 @@
+"""Tests of what `compare_networks` and `search` refuse before anything is trained."""
+
+import pytest
+
+from tasks.errors import BadConfiguration
+from tasks.store.layout import Dataset
+from tasks.store.records.training import BatchTime
+from tasks.store.stored import Output
+from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.shelf import dataset_clip, manifest_of, weights_result
+
+DATASET, CLAIMS, WEIGHTS = f"{STORE}/datasets/d/", f"{STORE}/comparisons/c/d/claims/", f"{STORE}/comparisons/c/w/"
+SIGNED = "https://me:geheim@h/w.pth"
+TEN_HOURS = BatchTime(num_clips=1, seconds=36_000, forward_seconds=36_000, device="a slow machine")
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    bench.store.write(Dataset(DATASET).manifest, manifest_of([dataset_clip("a"), dataset_clip("b", "val")]))
+    bench.store.write(Output(WEIGHTS, type(weights_result())).uri, weights_result(pace=TEN_HOURS))
+    return bench
+
+
+def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench, monkeypatch):
+    monkeypatch.setenv("RETAKE_TRAINS_ON", "cpu")
+    planned = {
+        "dataset": DATASET,
+        "weights_result": WEIGHTS,
+        "claims": CLAIMS,
+        "name": "family=TSN",
+        "backbone": "test_resnet",
+        "epochs": 1,
+    }
+    with pytest.raises(BadConfiguration, match=r"more than 2 h\. Start again with more max_hours, or with fewer epochs"):
+        bench.run("plan_network", **planned)
+    assert bench.run("plan_network", **planned, max_hours=1000).estimate.startswith("to train: at most 1 epoch")
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        ("configure", {"configurations": [f"backbone_weights={SIGNED}", "family=TRN"], "out": f"{STORE}/comparisons/c/"}),
+        ("configure", {"configurations": ["family=TSN", "family=TRN"], "checkpoint": SIGNED, "out": f"{STORE}/comparisons/c/"}),
+        ("search_plan", {"ranges": [f"backbone_weights={SIGNED},other.pth"]}),
+        ("search_plan", {"backbone_weights": SIGNED, "backbone": "resnet50"}),
+    ],
+)
+def test_an_address_with_a_password_is_refused_where_tables_would_repeat_it(bench, step, options):
+    before = dict(bench.store.objects)
+    with pytest.raises(BadConfiguration, match="put the file into the store") as refused:
+        bench.run(step, dataset=DATASET, **options)
+    assert "geheim" not in str(refused.value)
+    assert bench.store.objects == before

@@ -1,0 +1,208 @@
+"""Ingests that meet bad files, addresses and annotation files: each costs itself, and the hourly run stays quiet where it can."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from tasks.errors import NothingToDo
+from tasks.store.records.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
+from tests.http_servers import served
+from tests.pipeline.in_process import RECIPE, STORE, Bench
+from tests.pipeline.shelf import Shelf, filmed
+
+HEADER = "uid,verb,noun,action,verb_class,noun_class\n"
+UNCHANGED = "no new video and no new annotation since labels were last gathered"
+
+
+class Watched(Shelf):
+    """A store that keeps times in whole seconds, as S3 does, and knows what was downloaded from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.downloaded = []
+
+    def read_file(self, uri, path):
+        self.downloaded.append(uri)
+        super().read_file(uri, path)
+
+    def write_bytes(self, uri, data):
+        super().write_bytes(uri, data)
+        self.written[uri] = datetime.now(UTC).replace(microsecond=0)
+
+    def put(self, place, data):
+        self.write_bytes(f"{STORE}/{place}", data)
+
+    def snapshot(self):
+        return list(self.list(STORE))
+
+    def kept(self):
+        """The annotation files, in order of upload."""
+        return [file.name for file in sorted(self.list(f"{STORE}/annotations/"), key=lambda file: file.modified)]
+
+    def reasons(self):
+        inventory = self.read(f"{STORE}/ingests/test/inventory.json", Inventory)
+        return {bad.name: bad.reason for bad in inventory.set_aside}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory, ffmpeg):
+    return filmed(ffmpeg, tmp_path_factory.mktemp("video") / "a.mp4", seconds=2).read_bytes()
+
+
+@pytest.fixture
+def store(monkeypatch):
+    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
+    return Watched()
+
+
+@pytest.fixture
+def bench(store):
+    return Bench(store)
+
+
+def told_nothing(bench):
+    """Why an hourly run has nothing to do."""
+    with pytest.raises(NothingToDo) as stopped:
+        bench.take()
+    return str(stopped.value)
+
+
+@pytest.mark.slow
+def test_bad_addresses_and_files_cost_themselves(bench, store, video, tmp_path):
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(video)
+    (folder / "labels.csv").write_text(HEADER + "a,put,meat,put meat,0,0\n")
+    local = tmp_path / "local"
+    local.mkdir()
+    (local / "broken.mp4").symlink_to("/proc/self/mem")
+    with (local / "large.csv").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with served(folder) as address:
+        bad = ["http://[::1/a.mp4", "http://127.0.0.1:99999/b.mp4", "http://a..b/c.mp4", f"{address}/none.csv"]
+        result = bench.take(f"{address}/a.mp4", f"{address}/labels.csv", local, *bad)
+    assert (result.num_videos, result.num_annotations, result.num_set_aside) == (1, 1, 6)
+    assert (result.num_files, result.num_unusable) == (5, 4)
+    reasons = store.reasons()
+    assert {bad.name: bad.reason for bad in result.first_set_aside} == reasons
+    told = {"http://[::1/a.mp4": "Invalid IPv6", "b.mp4": "Port out of range", "c.mp4": "malformed"}
+    told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "a link that leads out of"}
+    assert reasons.keys() == told.keys()
+    assert all(told[name] in reasons[name] for name in told)
+
+
+def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, store):
+    assert told_nothing(bench) == f"the inbox is empty; put videos under {STORE}/inbox/, or name sources in the form"
+    store.put("inbox/notes.mp4", b"no video")
+    first = told_nothing(bench)
+    assert told_nothing(bench) == first
+    assert "notes.mp4: " in first
+    assert "empty" not in first
+    assert store.downloaded == [f"{STORE}/inbox/notes.mp4"]
+
+
+def test_the_first_ingest_makes_the_bucket(bench, store, video, tmp_path):
+    store.buckets.clear()
+    (tmp_path / "a.mp4").write_bytes(video)
+    assert bench.take(tmp_path).num_videos == 1
+
+
+def test_annotation_files_wait_for_videos(bench, store):
+    store.put("annotations/labels.csv", HEADER.encode())
+    assert "annotation files wait for videos" in told_nothing(bench)
+
+
+@pytest.mark.slow
+def test_a_new_bad_file_reaches_the_summary_once_and_an_unchanged_inbox_writes_nothing(bench, store, video):
+    store.put("inbox/put meat/a.mp4", video)
+    bench.ingest()
+    bench.run("label")
+    assert told_nothing(bench) == UNCHANGED
+    before = store.snapshot()
+    assert told_nothing(bench) == UNCHANGED
+    assert store.snapshot() == before
+
+    store.put("inbox/notes.mp4", b"no video")
+    summary = bench.ingest()
+    assert (summary.num_set_aside, summary.num_videos, summary.num_clips) == (1, 1, 1)
+    assert [bad.name for bad in summary.first_set_aside] == ["notes.mp4"]
+    store.downloaded.clear()
+    assert told_nothing(bench) == UNCHANGED
+    assert store.downloaded == []
+
+
+@pytest.mark.slow
+def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_nor_labelled_again(bench, store, video):
+    store.put("inbox/put meat/a.mp4", video)
+    bench.ingest()
+    (recipe,) = {stored.uri.split("/")[-2] for stored in store.list(f"{STORE}/clips/")}
+    assert recipe != RECIPE
+    older = Watched()
+    for uri, data in store.objects.items():
+        if "/ingests/" in uri:
+            continue
+        if uri.endswith("/clips.json"):
+            clips = json.loads(data)
+            assert clips.pop("ffmpeg")
+            data = json.dumps(clips).encode()
+        if uri.endswith(".json"):
+            data = data.replace(recipe.encode(), RECIPE.encode())
+        older.write_bytes(uri.replace(recipe, RECIPE), data)
+    before = list(older.list(f"{STORE}/clips/"))
+    bench = Bench(older)
+    assert bench.ingest().num_clips == 1
+    labelled = bench.run("label")
+    assert (labelled.num_clips, labelled.num_labelled) == (1, 1)
+    assert told_nothing(bench) == UNCHANGED
+    assert list(older.list(f"{STORE}/clips/")) == before
+
+
+def test_a_result_names_the_first_files_and_a_file_beside_it_all(bench, store, video, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(video)
+    bad = [f"bad{number:02}.mp4" for number in range(NUM_FIRST + 5)]
+    for name in bad:
+        (tmp_path / name).symlink_to("/etc/passwd")
+    summary = bench.ingest(tmp_path)
+    for result in (store.read(f"{STORE}/ingests/test/result.json", IngestResult), summary):
+        assert (result.num_set_aside, len(result.first_set_aside)) == (NUM_FIRST + 5, NUM_FIRST)
+    assert [bad_file.name for bad_file in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == bad
+
+
+def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(video)
+    latest = []
+    for verb in ("put", "take", "put"):
+        (tmp_path / "labels.csv").write_text(HEADER + f"a,{verb},meat,{verb} meat,,\n")
+        bench.take(tmp_path)
+        latest.append(store.kept()[-1])
+        before = list(store.list(f"{STORE}/annotations/"))
+        bench.take(tmp_path)
+        assert list(store.list(f"{STORE}/annotations/")) == before
+    assert latest[0] == latest[2] != latest[1]
+    assert len(store.kept()) == 2
+
+
+def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(video)
+    nouns = dict(zip("abcd", ("bag", "meat", "sauce", "pan"), strict=True))
+    contents = [f"{HEADER}a,put,{noun},put {noun},,\n".encode() for noun in nouns.values()]
+    for folder, content in zip(nouns, contents, strict=True):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "labels.csv").write_bytes(content)
+    bench.take(tmp_path)
+    before = store.kept()
+    assert [store.objects[f"{STORE}/annotations/{name}"] for name in before] == contents
+    bench.take(tmp_path)
+    assert store.kept() == before
+
+
+def test_an_hourly_run_does_not_put_an_unchanged_csv_before_a_later_one(bench, store, video, tmp_path):
+    store.put("inbox/a.mp4", video)
+    store.put("inbox/labels.csv", f"{HEADER}a,put,meat,put meat,,\n".encode())
+    bench.take()
+    (tmp_path / "labels.csv").write_text(f"{HEADER}a,take,meat,take meat,,\n")
+    bench.run("ingest", sources=[str(tmp_path)], out=f"{STORE}/ingests/by-hand/")
+    before = store.kept()
+    bench.take()
+    assert (len(before), store.kept()) == (2, before)

@@ -1,0 +1,144 @@
+"""Write docs/commands.md from the contracts of the steps: `python -m tests.pipeline.page`."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tasks.local.home import REPOSITORY
+from tasks.options import Options
+from tasks.pipeline.commands import COMMANDS
+from tasks.pipeline.step import Command, Step, StepArguments
+
+PAGE = REPOSITORY / "docs" / "commands.md"
+HEAD = """\
+# Commands
+
+Each step of a DAG is a command: `python -m tasks STEP --…`. It reads from the object store and writes to it; servers and keys come from
+[environment variables](settings.md#environment-variables). The last line on stdout is the result as JSON, logs go to stderr, and
+[exit codes](architecture.md#how-a-step-talks) say whether a retry helps. Airflow, the containers and you run the same commands.
+
+`python -m tasks STEP --help` lists the arguments with their defaults. A flag is the name with dashes, as in `--val-share=0.2`. A list has one flag
+for each element, as in `--sources=a.mp4 --sources=b.mp4`. Switches are `--mirror` and `--no-mirror`. Steps follow one another as in their DAG.
+Pass the address of an earlier step's result with `--plan`, `--labels` and so on; the log of a step names the address of its own.
+
+This page is made from `tasks/pipeline/` by `make commands`."""
+WORDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
+
+def page() -> str:
+    """Write the whole page."""
+    dags = list(dict.fromkeys(step.dag for step in COMMANDS.values()))
+    models = list(dict.fromkeys(model for step in COMMANDS.values() for model in step.options))
+    overview = table(("Step", "DAG", "Does", "Image", "GPU"), map(_overview, COMMANDS.values()))
+    common = [
+        "Each step that a DAG runs takes this one:",
+        _arguments(StepArguments, StepArguments.model_fields),
+    ]
+    steps = [part for dag in dags for part in (f"## {dag}", *(_section(step) for step in COMMANDS.values() if step.dag == dag))]
+    options = [part for model in models for part in (f"### {_title(model)}", *_sections(model))]
+    return "\n\n".join([HEAD, "## All commands", overview, *common, *steps, "## Options", *options]) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def _overview(step: Command) -> tuple[str, ...]:
+    dags = "by hand" if not isinstance(step, Step) else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
+    return f"[`{step.name}`](#{step.name.replace(' ', '-')})", dags, step.summary, step.image, "yes" if step.gpu else ""
+
+
+def _section(step: Command) -> str:
+    own = [name for name in step.own if not isinstance(step, Step) or name not in StepArguments.model_fields]
+    task = f" In Airflow the task is `{step.task_id}`." if isinstance(step, Step) and step.task_id != step.name else ""
+    options = ", ".join(f"[{_title(model)}](#{_title(model).lower().replace(' ', '-')})" for model in step.options)
+    parts = [f"### {step.name}", f"`{_usage(step)}`", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
+    parts += [f"`{word}` stands for `{name}`, which has no flag here." for name, word in step.positional.items()]
+    parts += ["Exactly one of:"] if step.alternatives else []
+    parts += [_arguments(step.arguments, own)] if own else []
+    parts += [f"Options: {options}."] if options else []
+    parts += [f"Result: `{step.result.__name__}` of `{step.result.__module__.replace('.', '/')}.py`."]
+    return "\n\n".join(parts)
+
+
+def _usage(step: Command) -> str:
+    """Write the shortest command line of a step."""
+    fields = step.arguments.model_fields
+    required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required()]
+    one_of = [f"({' | '.join(f'--{_flag(name)}=…' for name in step.alternatives)})"] if step.alternatives else []
+    words = [f"[{word} …]" for word in step.positional.values()]
+    others = len(fields) - len(required) - len(step.alternatives) - len(words)
+    return " ".join(["python -m tasks", step.name, *words, *required, *one_of, *(["[--OPTION=… …]"] if others else [])])
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _sections(model: type[Options]) -> Iterator[str]:
+    """Write the table of a model's options; several sections have a table each, as in the form."""
+    sections: dict[str, list[str]] = {}
+    for name in model.model_fields:
+        owner = next(base for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
+        sections.setdefault(owner.section, []).append(name)
+    for section, names in sections.items():
+        if len(sections) > 1:
+            yield f"#### {section}"
+        yield _arguments(model, names)
+
+
+def _title(model: type[BaseModel]) -> str:
+    words = re.findall("[A-Z][a-z]*", model.__name__)
+    return " ".join(words).capitalize()
+
+
+def _arguments(model: type[BaseModel], names: Iterable[str]) -> str:
+    return table(("Argument", "Default", "Meaning"), (_argument(model, name) for name in names))
+
+
+def _argument(model: type[BaseModel], name: str) -> tuple[str, ...]:
+    field = model.model_fields[name]
+    schema = model.model_json_schema()
+    title = f"**{field.title}.**" if field.title else ""
+    said = ". ".join(filter(None, (field.description, _allowed(schema, name))))
+    meaning = " ".join(filter(None, (title, said))).replace("|", "\\|").replace("<", "&lt;")
+    return f"`{name}`", _default(field, schema["properties"][name]), meaning
+
+
+def _default(field: FieldInfo, schema: Mapping[str, Any]) -> str:
+    if field.is_required():
+        return "required"
+    return "computed" if field.default_factory else _spelled(schema["default"])
+
+
+def _spelled(default: object) -> str:
+    if default is None:
+        return "none"
+    if default in ("", []):
+        return "(empty)"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, list):
+        return ", ".join(f"`{element}`" for element in default)
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _allowed(schema: Mapping[str, Any], name: str) -> str:
+    """Word the limits of a number, or the values to choose from."""
+    field = schema["properties"][name]
+    parts = [schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part for part in field.get("anyOf", [field])]
+    whole = {key: value for part in parts for key, value in part.items()}
+    if "enum" in whole:
+        return "One of " + ", ".join(f"`{value}`" for value in whole["enum"])
+    if "minimum" in whole and "maximum" in whole:
+        return f"{whole['minimum']} to {whole['maximum']}"
+    limits = ", ".join(f"{word} {whole[key]}" for key, word in WORDS.items() if key in whole)
+    return limits[:1].upper() + limits[1:]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

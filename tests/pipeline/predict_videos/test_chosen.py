@@ -1,0 +1,167 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.data.clips.label_log import append
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.pipeline.build_dataset import label
+from tasks.pipeline.build_dataset.contract import LabelArguments
+from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
+from tasks.pipeline.predict_videos.contract import PredictPlanArguments
+from tasks.pipeline.predict_videos.predict_plan import _against, labels_today
+from tasks.pipeline.retrain.plan import evaluations
+from tasks.pipeline.retrain.register import _served
+from tasks.store.layout import Dataset
+from tasks.store.records.dataset import NOTHING, ClassRef, Vocabulary
+from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.runs import Evaluations
+from tasks.tracking.registry import RegisteredVersion
+from tests.data.labels.records import clip_record, video_of
+from tests.data.labels.test_statements import Writer
+from tests.pipeline.predict_videos.trained import score
+from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, manifest_of, plan_result, predictor
+
+
+@pytest.fixture
+def shelf():
+    made = Shelf()
+    made.write_bytes(f"{RUN}c.ckpt", b"weights")
+    return made
+
+
+def trained(crops):
+    """A training that was tested with so many crops."""
+    planned = tuple(evaluations(Evaluations(f"{RUN}{crops}/"), ["train", "val"], None))
+    return plan_result(planned, evaluate=EvaluateOptions(crops=crops), decision_uri=f"{RUN}decisions/{crops}/")
+
+
+def baseline(shelf, *plans, crops=10, precision=None):
+    return baseline_of(Found(predictor("m version 1"), RUN, plans), crops, shelf, precision).predictor
+
+
+def test_temperatures_are_of_answers_with_as_many_crops(shelf):
+    latest, earlier = trained(1), trained(10)
+    score(shelf, latest, 200)
+    assert (baseline(shelf, latest, earlier).calibration_crops, baseline(shelf, latest, earlier).is_calibrated) == (1, True)
+    score(shelf, earlier, 100)
+    found = baseline(shelf, latest, earlier)
+    assert found.calibration_crops == 10
+    assert found.calibration.endswith("fitted on 100 val clips (10 crops per frame, pytorch float32)")
+    assert baseline(shelf, latest, earlier, crops=1).calibration_crops == 1
+
+
+@pytest.mark.parametrize("name", ["result.json", "predictions.parquet"])
+@pytest.mark.parametrize("data", [b"", b"{}", b"PAR1" + bytes(40) + b"PAR1"])
+def test_damaged_answers_are_the_reason_why_nothing_is_calibrated(shelf, name, data):
+    plan, other = trained(10), trained(1)
+    out = score(shelf, plan, 200)
+    shelf.write_bytes(f"{out}{name}", data)
+    found = baseline(shelf, plan, other)
+    assert (found.is_calibrated, found.verb_temperature, found.calibration_crops) == (False, 1, None)
+    assert found.calibration.startswith(f"not calibrated: {out}{name} ")
+    score(shelf, other, 100)
+    assert baseline(shelf, plan, other).calibration_crops == 1
+
+
+def test_answers_whose_network_was_not_counted_calibrate_as_all_others_do(shelf):
+    plan = trained(10)
+    uri = f"{score(shelf, plan, 200)}result.json"
+    expected = baseline(shelf, plan)
+    result = json.loads(shelf.read_bytes(uri))
+    del result["num_parameters"], result["num_flops"]
+    shelf.write_bytes(uri, json.dumps(result).encode())
+    assert baseline(shelf, plan) == expected
+    assert expected.is_calibrated
+
+
+def test_without_answers_nothing_is_calibrated(shelf):
+    assert baseline(shelf, trained(10)).calibration == "not calibrated: no answers on val clips are in the store"
+
+
+def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
+    plan = trained(10)
+    plan = plan.model_copy(update={"weights": plan.weights.model_copy(update={"network": "TSN test_resnet rgb"})})
+    stored = plan.model_dump(mode="json")
+    del stored["weights"]["network"]
+    assert PlanResult.model_validate(stored) == plan
+    assert WeightsResult.model_validate(plan.weights.model_dump()) == plan.weights
+
+
+def test_a_threshold_is_of_the_latest_answers_and_names_their_crops(shelf):
+    plan = trained(1)
+    score(shelf, plan, 200)
+    found = baseline(shelf, plan, precision=0.5)
+    assert found.interval_threshold > 0
+    assert "(1 crop per frame)" in found.interval_words
+    never = baseline(shelf, plan, precision=0.999999)
+    assert (never.interval_threshold, never.reports_intervals) == (None, False)
+    assert never.interval_words.startswith("none, because ")
+
+
+def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_on(shelf):
+    plan = trained(1)
+    score(shelf, plan, 200, "fine-tuned")
+    manifest = manifest_of([dataset_clip(str(i), verb_class=i, noun_class=i) for i in range(3)])
+    shelf.write(Dataset(plan.dataset_uri).manifest, manifest)
+    shelf.write(f"{plan.decision_uri}plan/result.json", plan)
+    version = RegisteredVersion(1, "r", plan.run_key, f"{RUN}c.ckpt", "")
+    registry = SimpleNamespace(referred=lambda _: ("m", version))
+
+    def threshold(*, known_pairs):
+        precision = PredictOptions().interval_precision
+        return registered("m", "s3://retake", 1, shelf, registry, precision, known_pairs=known_pairs).predictor.interval_threshold
+
+    assert _served(plan, manifest, shelf).threshold == threshold(known_pairs=True) != threshold(known_pairs=False)
+
+
+def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):
+    found = baseline(shelf, trained(10), precision=0.8)
+    assert (found.interval_threshold, found.reports_intervals) == (None, True)
+    assert found.interval_words == "of any probability: no answers on val clips are in the store"
+
+
+def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_dataset_names_it(shelf):
+    plan = trained(10)
+    score(shelf, plan, 200)
+    before = baseline(shelf, plan, precision=0.5)
+    words = Vocabulary(verbs=(ClassRef(id=1, name=NOTHING),), nouns=())
+    shelf.write(Dataset(plan.dataset_uri).manifest, manifest_of((), words))
+    after = baseline(shelf, plan, precision=0.5)
+    assert after.interval_words != before.interval_words
+    assert after.calibration == before.calibration
+
+
+def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named(shelf):
+    plan = trained(10)
+    model = Found(
+        predictor("m version 1"), RUN, (plan.model_copy(update={"weights": plan.weights.model_copy(update={"is_chance": True})}),)
+    )
+    against, missing = _against(PredictPlanArguments(store="s3://retake"), model, shelf, None, None)
+    assert against is None
+    assert missing == ("the baseline of m version 1: its heads are untrained, so it would answer by chance",)
+
+
+def test_labels_count_from_the_moment_they_are_given(shelf):
+    store, cut, log = "s3://retake", SegmentOptions(), Writer()
+    clip, other = (clip_record(video_of("a.mp4"), i) for i in range(2))
+    cut_into(shelf, clip.video, (clip, other))
+
+    def actions():
+        before = dict(shelf.objects)
+        labels = [labelled.action for labelled in labels_today(store, cut, shelf)]
+        assert shelf.objects == before
+        return labels
+
+    def said(verb):
+        log.clip(clip, verb, "meat")
+        append(shelf, store, log.entries[-1].statement, len(log.entries) - 1)
+        return actions()
+
+    assert said("put") == ["put meat", None]
+    label.run(LabelArguments(store=store), shelf)
+    assert actions() == ["put meat", None]
+    shelf.write_bytes(f"{store}/annotations/a.csv", f"uid,verb,noun\n{other.uid},wash,meat\n".encode())
+    assert actions() == ["put meat", "wash meat"], "a file that no build has read"
+    assert said("take") == ["take meat", "wash meat"]
+    assert labels_today(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"

@@ -1,0 +1,366 @@
+"""New films predicted by two networks, every step real but for the store and MLflow."""
+
+import csv
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tasks.data.split.split_file import read_split_csv
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.predict import gathering
+from tasks.predict.scored import read_scored
+from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.store.records.prediction import KnownLabels
+from tasks.store.records.training import PlanResult
+from tests.pipeline.in_process import LABELS, STORE, Bench
+from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow
+from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
+from tests.pipeline.shelf import RUN
+
+__all__ = ["mlflow"]
+
+pytestmark = pytest.mark.slow
+
+INTERVALS = "video,start_seconds,stop_seconds,verb,noun\nkitchen_01,0,6,put,meat\nkitchen_01,6,16,take,bag\nkitchen_02,2,9,put,meat\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, ffmpeg):
+    """Two new films, one of a single frame, one that is none, and a table, which is no video."""
+    made = tmp_path_factory.mktemp("new") / "new & <films>"
+    for number in (1, 2):
+        film(ffmpeg, made / f"kitchen_0{number}.mp4", 10 + number)
+    film(ffmpeg, made / "one frame.mp4", 9, seconds=1 / 30)
+    (made / "words.mp4").write_text("no video")
+    (made / "intervals.csv").write_text(INTERVALS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory, ffmpeg):
+    """The films that the network was trained on."""
+    return tmp_path_factory.mktemp("learnt")
+
+
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory, ffmpeg, folder, learnt):
+    """A store in which the folder was predicted, and the report of that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathering, "MIN_DIVERGENCE", 0)  # untrained networks hardly differ
+        patch.setenv("RETAKE_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        mlflow, bench = MlflowInMemory(), Bench()
+        connected(mlflow, patch)
+        train(bench, ffmpeg, learnt)
+        register(mlflow, bench.store)
+        report = bench.run("predict", videos=[str(folder)], model=MODEL, crops=1, preview=True, num_to_label=3)
+        return bench.store, report, mlflow
+
+
+@pytest.fixture
+def report(predicted):
+    return predicted[1]
+
+
+@pytest.fixture
+def bench(predicted, mlflow, monkeypatch, tmp_path):
+    """A store of its own, in which the folder was predicted."""
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    made = Bench(predicted[0].copy())
+    register(mlflow, made.store)
+    return made
+
+
+@pytest.fixture
+def predict(bench):
+    def call(*videos, **options):
+        return bench.run("predict", videos=[str(video) for video in videos], **{"model": MODEL, "crops": 1, **options})
+
+    return call
+
+
+@pytest.fixture
+def decide(bench):
+    def call(*videos, **options):
+        return bench.run("predict_plan", videos=[str(video) for video in videos], **{"model": MODEL, "crops": 1, **options})
+
+    return call
+
+
+def table(store, uri):
+    return list(csv.DictReader(store.read_bytes(uri).decode().splitlines()))
+
+
+def page_of(bench, report):
+    return bench.store.read_bytes(report.page_uri).decode()
+
+
+def trained_on(bench):
+    """The videos of the training split, by content and by name."""
+    splits = read_split_csv(bench.store.read_bytes(f"{STORE}/datasets/split.csv"))
+    clips = bench.store.read(f"{bench.store.read(f'{STORE}/datasets/result.json', DatasetResult).dataset_uri}manifest.json", Manifest).clips
+    return {clip.video: clip.names[0] for clip in clips if splits[clip.video] == "train"}
+
+
+def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, predicted):
+    assert (report.num_videos, report.num_clips) == (2, 4)
+    reasons = {bad.name: bad.reason for bad in report.first_set_aside}
+    assert "shorter than the minimum of 2 s" in reasons["one frame.mp4"]
+    assert "not a video" in reasons["words.mp4"]
+    rows = table(bench.store, report.table_uri)
+    assert len(rows) == 4 * 2 * 5
+    by_clip = {}
+    for row in rows:
+        by_clip.setdefault((row["uid"], row["network"]), []).append(int(row["rank"]))
+    assert list(by_clip.values()) == [[1, 2, 3, 4, 5]] * 8
+    assert {network for _, network in by_clip} == {"retake-tsn version 1", "baseline"}
+    assert {(row["start_seconds"], row["stop_seconds"]) for row in rows} == {("0.0", "8.0"), ("8.0", "16.0")}
+    listed = table(bench.store, report.to_label_uri)
+    assert len(listed) == 3
+    assert all("less similar to the training clips" in row["reason"] for row in listed)
+    page = page_of(bench, report)
+    assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
+    for network in ("retake-tsn version 1", "baseline"):
+        assert f"{network}: not calibrated" in page
+    run = predicted[2].named(plan_of(bench, report).key)
+    assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
+    assert run.info.run_name == "retake-tsn version 1 · 2 videos"
+    assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
+    assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
+
+
+def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, folder, tmp_path):
+    result = predict(folder, stride_seconds=2, interval_precision=0.5, to=tmp_path)
+    plan = plan_of(bench, result)
+    assert plan.key != plan_of(bench, report).key
+    rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
+    for role, network in plan.predictors.items():
+        own = [row for row in rows if row["network"] == network.label]
+        assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
+        written = json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]
+        assert sorted((interval["segment"][0], interval["label"]) for listed in written.values() for interval in listed) == sorted(
+            (float(row["start_seconds"]), row["action"]) for row in own
+        )
+        tracks = list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))
+        assert len(tracks) == len(written) == 2
+        assert sum(track.read_text().count("-->") for track in tracks) == len(own)
+    assert "Yellow lines, marked <em>when</em>, show intervals from windows every 2 s" in (tmp_path / "report.html").read_text()
+    assert table(bench.store, result.table_uri) == table(bench.store, report.table_uri), "clips are predicted as before"
+    scores = list(csv.DictReader((tmp_path / "when.csv").read_text().splitlines()))
+    assert {row["num_labelled"] for row in scores if row["class"] == "(mean of classes)"} == {"3"}, "the table beside the films"
+    assert {row["network"] for row in scores} == {network.label for network in plan.predictors.values()} | {"always guessing"}
+    assert not list(bench.store.list(f"{STORE}/annotations/"))
+
+
+def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_probabilities_are_those_of_the_kept_logits(
+    bench, predict, folder, tmp_path, caplog
+):
+    caplog.set_level("INFO", "retake")
+    training = bench.store.read(f"{RUN}decisions/d/plan/result.json", PlanResult)
+    for model in ("fine-tuned", "baseline"):
+        score(bench.store, training, 200, model)
+    result = predict(folder, stride_seconds=2, interval_precision=0.55, to=tmp_path)
+    plan = plan_of(bench, result)
+    intervals = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    for network in plan.predictors.values():
+        assert network.is_calibrated
+        assert f"intervals of {network.label}: {network.interval_words}" in caplog.messages
+        own = [float(row["probability"]) for row in intervals if row["network"] == network.label]
+        assert all(probability >= network.interval_threshold - 1e-6 for probability in own)
+    rows = table(bench.store, result.table_uri)
+    scored = [file.uri for file in bench.store.list(f"{plan.prediction_uri}scored/") if file.name == "clips.parquet"]
+    assert len(scored) == 2
+    for number, uri in enumerate(scored):
+        bench.store.read_file(uri, tmp_path / f"{number}.parquet")
+        (clips,) = read_scored(tmp_path / f"{number}.parquet")
+        for role, network in plan.predictors.items():
+            temperatures = network.verb_temperature, network.noun_temperature
+            for head, temperature, logits in zip(("verb", "noun"), temperatures, clips.logits[role], strict=True):
+                likely = np.exp(logits.astype(np.float64) / temperature)
+                likely /= likely.sum(axis=1, keepdims=True)
+                for uid, own in zip(clips.uids, likely, strict=True):
+                    told = [float(row[f"{head}_probability"]) for row in rows if (row["uid"], row["network"]) == (uid, network.label)]
+                    assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
+
+
+def test_only_actions_of_training_clips_are_predicted_if_asked_for(bench, predict, folder):
+    result = predict(folder, pairs="known", num_to_label=0)
+    plan = plan_of(bench, result)
+    clips = bench.store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips
+    known = {(clip.verb_class, clip.noun_class) for clip in clips if clip.split == "train"}
+    assert (set(plan.model.actions), plan.against.actions) == (known, ())
+    rows = [row for row in table(bench.store, result.table_uri) if row["network"] == plan.model.label and float(row["action_probability"])]
+    assert rows
+    assert {(int(row["action_verb_class"]), int(row["action_noun_class"])) for row in rows} <= known
+
+
+def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
+    videos = trained_on(bench)
+    copied = next(path for path in sorted(learnt.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in videos)
+    folder = tmp_path / "put bag"
+    # Another content under the name of a video that is labelled by its name, in a folder that would label it.
+    film(ffmpeg, folder / copied.name, 77, seconds=8)
+    shutil.copy(copied, folder / "copy.mp4")
+
+    def labelled():
+        bench.run("label")
+        file = bench.store.read(f"{LABELS}labels.json", LabelsFile)
+        return {clip.clip.uid: clip for clip in file.clips if clip.action}, file.problems, file.changes
+
+    before = labelled()
+    assert before[0]
+    result = predict(folder, against="none")
+    assert result.num_videos == 1
+    assert {bad.name: "it was trained on" in bad.reason for bad in result.first_set_aside} == {"copy.mp4": True}
+    assert labelled() == before
+
+
+def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, predict, folder, tmp_path, caplog):
+    caplog.set_level("INFO", "retake")
+    before = dict(bench.store.objects)
+    assert predict(folder, preview=True, num_to_label=3, to=tmp_path / "out") == report
+    assert f"predicted by these networks before: {report.report_url}" in caplog.text
+    assert bench.store.objects == before
+    copied = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {"report.html", "predictions.csv", "predictions.parquet", "to_label.csv"} <= copied
+    assert sorted(path.partition("/")[0] for path in copied if "/" in path) == ["previews"] * 2 + ["tracks"] * 4
+
+
+def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed(bench, predict, decide, learnt, folder):
+    names = set(trained_on(bench).values())
+    plan = decide(learnt, folder, against="none")
+    assert {bad.name for bad in plan.set_aside if "it was trained on" in bad.reason} == names != set()
+    assert plan.trained_on == ()
+    with pytest.raises(BadInput) as refused:
+        decide(*(learnt / name for name in names))
+    assert "nothing to predict: " in str(refused.value)
+    assert all(f"{name.split('/')[-1]}: it was trained on" in str(refused.value) for name in names)
+    result = predict(learnt, allow_trained=True, against="none")
+    assert (result.num_videos, result.num_clips, result.num_to_label) == (3, 6, 0)
+    assert len(plan_of(bench, result).trained_on) == len(names)
+    assert "Accuracy on labelled clips" in page_of(bench, result)
+
+
+def test_without_videos_every_one_that_was_not_trained_on_is_taken(bench, decide):
+    plan = decide(against="none")
+    assert plan.num_videos == len(list(bench.store.folders(f"{STORE}/videos/"))) - len(trained_on(bench)) == 4
+    assert (plan.missing, plan.against) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist; retake-tsn has the versions 1 and the aliases challenger (1)"),
+        (
+            "models:/retake-tsn@champion",
+            "no version is champion yet, models:/retake-tsn@challenger is the latest",
+        ),
+        ("models:/nobody/1", "there is no registered model nobody; MLflow has: retake-tsn"),
+    ],
+)
+def test_a_model_that_does_not_exist_is_one_line_that_names_those_that_do(decide, folder, reference, told):
+    with pytest.raises(BadInput) as refused:
+        decide(folder, model=reference)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    plan = decide(folder, against=reference)
+    assert told in plan.missing[0]
+    assert plan.against is None
+
+
+def test_a_baseline_that_is_gone_is_named_and_a_clip_that_is_damaged_costs_itself(bench, report, predict, folder):
+    bench.store.remove(plan_of(bench, report).against.checkpoint_uri)
+    video = hashlib.sha256((folder / "kitchen_01.mp4").read_bytes()).hexdigest()
+    bench.store.write_bytes(next(uri for uri in bench.store.objects if f"/clips/{video}/" in uri and uri.endswith("/0000.mp4")), b"?")
+    result = predict(folder, num_to_label=1)
+    assert (result.num_videos, result.num_clips, result.action_agreement) == (2, 3, None)
+    assert "was never fetched, or is gone" in result.missing[0]
+    assert "0-8 s" in " ".join(bad.name for bad in result.first_set_aside)
+    assert "Missing:" in page_of(bench, result)
+
+
+def test_two_networks_that_are_one_are_refused(decide, folder):
+    with pytest.raises(BadConfiguration, match="is retake-tsn version 1 itself"):
+        decide(folder, against="models:/retake-tsn/1")
+
+
+def test_a_file_that_does_not_exist_costs_itself(decide, folder):
+    plan = decide(folder / "nowhere.mp4", folder, against="none")
+    assert "does not exist" in next(bad.reason for bad in plan.set_aside if "nowhere" in bad.name)
+    with pytest.raises(BadInput, match="nothing to predict"):
+        decide(folder / "words.mp4")
+
+
+def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, decide, folder):
+    bench.run("label")
+    new = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("kitchen*")}
+    clips = [labelled.clip for labelled in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips]
+    firsts = [clip.uid for clip in clips if clip.video in new and clip.index == 0]
+    lines = [f"{uid},put,meat,kitchen" for uid in firsts]
+    bench.store.write_bytes(f"{STORE}/annotations/half.csv", "\n".join(["uid,verb,noun,source", *lines]).encode())
+    bench.run("label")
+    plan = decide(folder)
+    assert plan.sources == dict.fromkeys(new, "kitchen")
+    known = bench.store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels
+    assert [label.uid for label in known] == sorted(firsts)
+
+
+def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
+    assert decide(folder).missing == ()
+    dataset = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).dataset_uri
+    bench.store.remove(f"{STORE}/runs/0123/decisions/d/plan/result.json")
+    gone = "the dataset that retake-tsn version 1 was trained on is not there to tell how its clips were cut; these videos are cut"
+    assert decide(folder, against="none").missing == (f"{gone} as the clips of {dataset}",)
+    for name in ("result.json", "split.csv"):
+        bench.store.remove(f"{STORE}/datasets/{name}")
+    cut, checked = decide(folder, against="none").missing
+    assert cut == f"{gone} by the defaults of ingest_videos"
+    assert f"could not be checked: {STORE} has neither the dataset that retake-tsn version 1 was trained on nor a split file" in checked
+
+
+def test_a_model_of_which_nothing_is_known_is_not_said_to_be_of_the_other_networks_dataset(bench, decide, folder, mlflow):
+    register(mlflow, bench.store, "stranger", **{"retake.run_key": "gone", "retake.checkpoint_sha256": "0" * 64})
+    known = decide(folder, against="models:/stranger/1")
+    assert known.model_dataset_uri is not None
+    assert (known.dataset_uris, known.missing) == ((known.model_dataset_uri,), ())
+    plan = decide(folder, model="models:/stranger/1", against=MODEL)
+    assert (plan.run_uri, plan.model_dataset_uri, plan.dataset_uris) == (None, None, known.dataset_uris)
+    assert plan.segment == known.segment
+    assert plan.missing[0].endswith(f"these videos are cut as the clips of {known.model_dataset_uri}")
+    seen = bench.run("predict_known", plan=f"{plan.prediction_uri}plan/")
+    assert (seen.num_clips, seen.features_uri) == (0, None)
+
+
+def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(bench, decide, folder):
+    asked = {"against": "none", "num_to_label": 1}
+    films = [folder / f"kitchen_0{number}.mp4" for number in (1, 2)]
+    plan = decide(*films, **asked)
+    first, second = plan.batches
+    place = {"plan": f"{plan.prediction_uri}plan/"}
+    bench.run("predict_known", **place)
+    predicted = bench.run("predict_batch", **place, batch=first.uri)
+    part = bench.run("predict_report", **place)
+    assert (part.num_videos, part.num_failed_batches) == (len(predicted.videos), 1)
+    failed = [bad.name for bad in part.first_set_aside if bad.reason == "its task failed; see predict's log"]
+    assert failed == ["kitchen_02.mp4"]
+    assert "kitchen_02.mp4" in page_of(bench, part)
+    assert bench.run("predict_report", **place) == part
+    assert decide(*films, **asked) == plan
+    bench.run("predict_batch", **place, batch=second.uri)
+    whole = bench.run("predict_report", **place)
+    assert (whole.num_videos, whole.num_failed_batches) == (2, 0)
+    assert f"on {whole.num_clips} clips</dd>" in page_of(bench, whole)
+    assert whole.mlflow_run_url == part.mlflow_run_url
+    with pytest.raises(NothingToDo, match="predicted by these networks before"):
+        decide(*films, **asked)
+
+
+def test_a_network_that_was_trained_around_intervals_predicts_the_grid(bench, decide, folder):
+    place = f"{bench.store.read(f'{STORE}/datasets/result.json', DatasetResult).dataset_uri}manifest.json"
+    own = bench.store.read(place, Manifest)
+    changed = own.model_copy(update={"segment": own.segment.model_copy(update={"cut": "intervals", "fps": 25})})
+    bench.store.write(place, changed)
+    assert decide(folder).segment == changed.segment.on_grid

@@ -1,0 +1,137 @@
+"""Sound is described where a network hears; clips in which there is nothing to hear are counted and named."""
+
+import pytest
+
+from tasks.data.clips.stored_sound import note_of, sound_uri
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.learn.sound import named
+from tasks.learn.sound import recipe as installed
+from tasks.learn.sound.named import recipe_needed
+from tasks.learn.sound.recipe import PackagedWeights
+from tasks.options import TrainOptions
+from tasks.pipeline.retrain import describe_clips
+from tasks.pipeline.retrain.contract import SOUND, SoundArguments
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.sound import SoundNote, SoundRecipe, SoundState
+from tasks.store.records.training import Champion
+from tests.pipeline.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
+
+RECIPE = SoundRecipe(network=None, speech=None)
+TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
+PLAN = f"{RUN}decisions/d/plan/"
+ARGUMENTS = SoundArguments(store="s3://retake", plan=PLAN)
+
+
+@pytest.fixture(scope="module")
+def films(ffmpeg, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    made = {
+        name: filmed(ffmpeg, folder / f"{name}.mp4", picture="testsrc2=s=64x48:r=30", track=track).read_bytes()
+        for name, track in TRACKS.items()
+    }
+    return made | {"damaged": made["damaged"][:500]}
+
+
+def clip(name):
+    seen = {"stop_seconds": 1, "num_frames": 30, "width": 64, "height": 48}
+    return dataset_clip(name, "val", uri=f"s3://retake/clips/v/r/{name}.mp4", sha256=f"{len(name):064x}", **seen)
+
+
+@pytest.fixture
+def shelf(films, monkeypatch):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: None)
+    made = Shelf()
+    for name, data in films.items():
+        made.objects[clip(name).uri] = data
+    made.write("s3://retake/datasets/x/manifest.json", manifest_of(map(clip, TRACKS)))
+    return made
+
+
+def planned(shelf, *sounds):
+    champion = Champion(version=2, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds[:1])
+    previous = champion.model_copy(update={"version": 1, "sounds": sounds[1:]})
+    shelf.write(f"{PLAN}result.json", plan_result(champion=champion, previous=previous))
+
+
+def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):
+    planned(shelf)
+    with pytest.raises(NothingToDo, match="no network of this run hears sound"):
+        describe_clips.run(ARGUMENTS, shelf)
+
+
+def test_clips_are_described_counted_and_named(shelf, caplog):
+    caplog.set_level("INFO", "retake")
+    planned(shelf, "auto", "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    assert (result.recipes, result.num_clips, result.num_described) == ((RECIPE,), 4, 3)
+    assert (result.num_silent, result.num_without_track, result.num_unreadable, result.with_speech) == (1, 1, 0, None)
+    assert {clip.name: clip.reason for clip in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
+    assert [clip.name for clip in result.set_aside] == ["damaged"]
+    assert "of 4 clips, 1 are silent, 1 have no sound track, that of 0 cannot be read" in caplog.text
+    for line in ("silence: its sound is silence", "none: it has no sound track"):
+        assert line in caplog.text
+    assert shelf.read(SOUND.address(ARGUMENTS)) == result
+    assert all(sound_uri(clip(name).uri, RECIPE) in shelf.objects for name in ("tone", "silence", "none"))
+
+
+def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf):
+    planned(shelf, "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    before = dict(shelf.objects)
+    assert describe_clips.run(ARGUMENTS, shelf) == result
+    assert shelf.objects == before
+    shelf.objects.pop(sound_uri(clip("tone").uri, RECIPE))
+    again = describe_clips.run(ARGUMENTS, shelf)
+    assert again.num_described == 1
+    assert again.warnings == result.warnings
+    mark = SOUND.address(ARGUMENTS).uri
+    assert {uri: data for uri, data in shelf.objects.items() if uri != mark} == {uri: data for uri, data in before.items() if uri != mark}
+
+
+def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
+    planned(shelf, "spectrogram")
+    first = describe_clips.run(ARGUMENTS, shelf)
+    shelf.objects.pop(clip("damaged").uri)
+    other = SoundRecipe(network=None, speech="s")
+    monkeypatch.setattr(named, "recipe_named", lambda name: other)
+    for name in TRACKS:
+        shelf.objects[sound_uri(clip(name).uri, other)] = b""
+        shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=0.3))
+    planned(shelf, "spectrogram", "log-mel")
+    result = describe_clips.run(ARGUMENTS, shelf)
+    assert (first.recipes, first.with_speech) == ((RECIPE,), None)
+    assert (result.recipes, result.with_speech) == ((RECIPE, other), tuple(TRACKS))
+    assert shelf.read(SOUND.address(ARGUMENTS)) == result
+    dataset = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
+    shelf.write("s3://retake/datasets/x/manifest.json", dataset.model_copy(update={"clips": dataset.clips[:2]}))
+    assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
+
+
+def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
+    planned(shelf, "log-mel")
+    recipe = SoundRecipe(network=None, speech="s")
+    monkeypatch.setattr(named, "recipe_named", lambda name: recipe)
+    monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
+    for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
+        shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
+        shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
+    assert describe_clips.run(ARGUMENTS, shelf).with_speech == ("tone", "damaged")
+
+
+def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):
+    planned(shelf, "aisfx")
+    with pytest.raises(BadConfiguration, match="backbone aisfx: it is not installed here"):
+        describe_clips.run(ARGUMENTS, shelf)
+
+
+@pytest.mark.parametrize("options", [{"modality": "sound", "backbone": "log-mel", "trainable": "heads"}, {"modality": "spectrogram"}])
+def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options):
+    shelf.write(f"{PLAN}result.json", plan_result(train=TrainOptions(**options)))
+    assert describe_clips.run(ARGUMENTS, shelf).num_described == 3
+
+
+def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
+    assert recipe_needed("log-mel") == RECIPE
+    assert recipe_needed("spectrogram") == RECIPE
+    assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256

@@ -1,0 +1,256 @@
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.judge.statistics.fingerprints import fingerprint, from_parquet
+from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
+from tasks.learn.checkpoints import HeadWeights, Saved, save
+from tasks.learn.class_names import ClassNames
+from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
+from tasks.learn.heads import HEADS
+from tasks.learn.network import Network
+from tasks.options import Head, Modality
+from tasks.pipeline import _training
+from tasks.pipeline.retrain import _ready, evaluate
+from tasks.store.records.dataset import NO_OBJECT
+from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.probe import NoProbe, ProbeAnswers
+from tasks.store.records.training import Champion, PlanResult
+from tests.pipeline.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
+from tests.pipeline.shelf import RUN, train_result, words
+
+pytestmark = pytest.mark.slow
+
+KNIT = {"verb": "knit", "verb_class": 130}
+NO_NOUN = {"noun": NO_OBJECT, "noun_class": 352}
+
+
+def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf, monkeypatch):
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
+    results, run = score("fine-tuned")
+    for split, num_clips in (("train", NUM_TRAIN), ("val", NUM_VAL)):
+        out, result = f"{RUN}fine-tuned/{split}/", results[split]
+        assert shelf.read(f"{out}result.json", EvaluateResult) == result
+        assert [uri for uri in shelf.objects if uri.startswith(out)][-1] == f"{out}result.json", "the result marks that all is there"
+        assert (result.num_clips, result.latency.num_clips) == (num_clips, num_clips)
+        assert (result.engine.name, result.engine.num_checked_clips, result.engine.fallback_reason) == ("openvino", 3, None)
+        assert result.peak_memory_bytes > 2**26
+        assert result.num_parameters == run.data.metrics[f"fine-tuned/{split}/num_parameters"] > 1e5
+        assert result.num_flops == run.data.metrics[f"fine-tuned/{split}/num_flops"] > 1e7
+        assert result.hardware["device"] == "cpu"
+        assert "version.torch" in result.hardware
+        assert run.data.metrics[f"fine-tuned/{split}/clips_per_second"] == result.latency.clips_per_second > 0
+        assert run.data.metrics[f"fine-tuned/{split}/peak_memory_bytes"] == result.peak_memory_bytes
+    assert results["train"].peak_memory_bytes == results["val"].peak_memory_bytes
+    assert results["train"].activations == (), "looked into only where promotion is decided"
+    assert len(results["val"].activations) == 2
+    for seen in results["val"].activations:
+        assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
+        assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
+        assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in run.artifacts
+    assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
+
+
+@pytest.fixture
+def few_clips(shelf, tmp_path, monkeypatch):
+    """Plans a training of heads alone on the few clips."""
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+
+    def make(engine="pytorch", **choice):
+        shelf.plan(engine=engine, crops=1)
+        place = f"{RUN}decisions/d/plan/result.json"
+        plan = shelf.read(place, PlanResult)
+        heads = plan.train.model_copy(update={"trainable": "heads", "epochs": 2, "head": Head.LINEAR, **choice})
+        shelf.write(place, plan.model_copy(update={"train": heads}))
+
+    return make
+
+
+def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, shelf, few_clips):
+    """Bright clips show `take`, but for the last two of val, which are labelled the other way round."""
+    few_clips()
+    shelf.bright = {0, 3, NUM_VAL - 1, NUM_VAL + 1}
+    takes = shelf.bright ^ {NUM_VAL - 1, NUM_VAL - 2}
+    clips = relabel(shelf, {"verb": "take", "verb_class": 0}, takes, {0: "take", 1: "put"})
+    score("fine-tuned")
+    found = shelf.read(f"{RUN}fine-tuned/val/probe.json", ProbeAnswers)
+    assert found.uids == tuple(one.uid for one in clips[:NUM_VAL])
+    assert found.num_training_clips == NUM_TRAIN
+    but_two = "1" * (NUM_VAL - 2) + "00"
+    assert found.right == {"verb": but_two, "noun": "1" * NUM_VAL, "action": but_two}
+    assert not shelf.exists(f"{RUN}fine-tuned/train/probe.json")
+    assert not shelf.exists(f"{RUN}fine-tuned/val/no_probe.json")
+
+
+@pytest.mark.parametrize("choice", [{"head": Head.PROBE}, {"trainable": "all"}], ids=["a probe itself", "the whole network"])
+def test_where_no_comparison_is_due_none_is_missed(score, shelf, few_clips, choice):
+    few_clips(**choice)
+    results, _ = score("fine-tuned")
+    assert results["val"].num_clips == NUM_VAL
+    assert not [uri for uri in shelf.objects if "probe" in uri]
+
+
+@pytest.mark.parametrize(
+    ("why", "said"), [("no clips", "there are no labelled clips"), ("int8", "engine openvino-int8"), ("no room", "were not kept")]
+)
+def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, shelf, few_clips, monkeypatch, why, said, caplog):
+    few_clips()
+    if why == "no clips":
+        monkeypatch.setattr(_training, "cache_train_frames", lambda *_: {})
+    elif why == "int8":
+        few_clips(engine="openvino-int8")
+    else:
+        monkeypatch.setattr(_ready.SharedFeatures, "mean", lambda *_: None)
+    results, _ = score("fine-tuned")
+    assert results["val"].num_clips == NUM_VAL
+    assert said in shelf.read(f"{RUN}fine-tuned/val/no_probe.json", NoProbe).reason
+    assert not shelf.exists(f"{RUN}fine-tuned/val/probe.json")
+    assert "does not compare the network with a plain probe" in caplog.text
+
+
+def test_a_hiccup_of_the_comparison_is_retried(score, shelf, few_clips, monkeypatch):
+    few_clips()
+    fetch = _training.cache_train_frames
+
+    def hiccup(*_):
+        raise Unavailable("the store is away")
+
+    monkeypatch.setattr(_training, "cache_train_frames", hiccup)
+    with pytest.raises(Unavailable, match="the store is away"):
+        score("fine-tuned")
+    assert not [uri for uri in shelf.objects if uri.startswith(f"{RUN}fine-tuned/val/")]
+    monkeypatch.setattr(_training, "cache_train_frames", fetch)
+    score("fine-tuned")
+    assert shelf.exists(f"{RUN}fine-tuned/val/probe.json")
+
+
+def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_other_network_does(score, shelf, tmp_path):
+    result = score("fine-tuned")[0]["train"]
+    assert result.fingerprints_uri == f"{RUN}fine-tuned/train/fingerprints.parquet"
+    found = from_parquet(shelf.objects[result.fingerprints_uri], result.fingerprints_uri)
+    assert list(found) == [clip(i, "train").uid for i in range(NUM_VAL, NUM_VAL + NUM_TRAIN)]
+    for uid, hashes in found.items():
+        assert hashes.tolist() == fingerprint(np.load(tmp_path / f"{uid}-8.npy")).tolist()
+    assert [result.fingerprints_uri for result in score("baseline")[0].values()] == [None, None]
+
+
+def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, scorings):
+    scorings.killed_at = 2
+    with pytest.raises(Unavailable, match="killed"):
+        score("baseline")
+    before = shelf.objects[f"{RUN}baseline/train/result.json"]
+    results, _ = score("baseline")
+    assert scorings == ["train", "val", "val"]
+    assert shelf.objects[f"{RUN}baseline/train/result.json"] == before
+    assert results["train"].engine == results["val"].engine, "it is chosen and checked as it was at the first try"
+    assert score("baseline")[0] == results
+    assert len(scorings) == 3, "nothing was left to do"
+
+
+@pytest.mark.parametrize("role", ["champion", "previous"])
+def test_an_earlier_version_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf, role):
+    shelf.plan(**{role: Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256)}, crops=1)
+    results, _ = score(role)
+    assert {split: result.engine.name for split, result in results.items()} == {"val": "openvino"}
+    assert results["val"].num_clips < OPENVINO_FROM_CLIPS
+
+
+def test_a_network_that_the_plan_does_not_score_is_refused(score):
+    with pytest.raises(BadConfiguration, match="does not score --model champion, but baseline, fine-tuned"):
+        score("champion")
+
+
+def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf, monkeypatch):
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
+    shelf.plan(engine="openvino-int8", crops=1)
+    result = score("baseline")[0]["val"]
+    assert result.engine.label == "openvino int8"
+    assert "on 3 training clips" in result.engine.description
+    assert result.activations == ()
+
+
+def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
+    network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
+    saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
+    monkeypatch.setattr(_ready, "fetch_network", lambda *_: saved)
+    latency = score("baseline")[0]["train"].latency
+    assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
+
+
+class Flat(torch.nn.Module):
+    """A backbone that looks at colours alone, and nowhere."""
+
+    def forward(self, images):
+        return images.flatten(2).mean(2).repeat(1, 256)
+
+
+def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, monkeypatch, caplog):
+    fetch = _ready.fetch_network
+
+    def fetch_flat(*arguments):
+        fetched = fetch(*arguments)
+        fetched.network.backbone = Flat()
+        fetched.network.head = HEADS[SPEC.consensus](3 * 256, SPEC)
+        return fetched
+
+    monkeypatch.setattr(_ready, "fetch_network", fetch_flat)
+    monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
+    shelf.plan(engine="pytorch", crops=1)
+    results, run = score("fine-tuned")
+    result = results["val"]
+    assert (result.num_clips, result.activations) == (NUM_VAL, ())
+    assert not [file for file in run.artifacts if "activations" in file]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2
+    assert all("no map of where the network looked: no module of this backbone" in line for line in warnings)
+
+
+def test_a_network_without_outputs_for_some_classes_is_scored_on_all_clips(score, shelf):
+    verbs, nouns = {1: "put", 130: "knit"}, {26: "meat", 360: "sock"}
+    relabel(shelf, KNIT, [0])
+    relabel(shelf, {"noun": "sock", "noun_class": 360}, [1], verbs, nouns)
+    shelf.plan(engine="pytorch", crops=1)
+    results, run = score("baseline")
+    result = results["val"]
+    assert (result.num_clips, result.unknown_verbs, result.unknown_nouns) == (
+        NUM_VAL,
+        words(verbs, nouns).verbs[-1:],
+        words(verbs, nouns).nouns[-1:],
+    )
+    scored = predictions_from_parquet(shelf.objects[result.predictions_uri], result.predictions_uri)
+    assert np.flatnonzero(np.isinf(scored.losses)).tolist() == [0, 1]
+    assert result.loss == run.data.metrics["baseline/val/loss"] == pytest.approx(scored.losses[2:].mean())
+
+
+def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf, tmp_path):
+    relabel(shelf, NO_NOUN, [0], nouns={26: "meat", 352: NO_OBJECT})
+    # As one that began from a network of nouns, whose names it keeps.
+    nouns = (*(f"noun-{i}" for i in range(26)), "meat", *(f"noun-{i}" for i in range(27, 352)), NO_OBJECT)
+    taught = ClassNames(verbs=tuple(map(str, range(125))), nouns=nouns, has_objects=False)
+    save(tmp_path / "c.ckpt", Network(SPEC.model_copy(update={"num_nouns": 353}), seed=1), taught)
+    checkpoint = (tmp_path / "c.ckpt").read_bytes()
+    shelf.write_bytes(CHECKPOINT, checkpoint)
+    shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, hashlib.sha256(checkpoint).hexdigest()))
+    shelf.plan(engine="pytorch", crops=1)
+    results, _ = score("fine-tuned")
+    result = results["val"]
+    assert [ref.name for ref in result.unknown_nouns] == ["meat"]
+    assert result.noun.top1 == 1 / NUM_VAL
+    assert result.loss < 30
+
+
+def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
+    relabel(shelf, KNIT, verbs={130: "knit"})
+    shelf.plan(engine="pytorch", crops=1)
+    results, run = score("baseline")
+    result = results["train"]
+    assert shelf.read(f"{RUN}baseline/train/result.json", EvaluateResult) == result
+    assert (result.loss, result.verb.top1, result.action.top5) == (None, 0, 0)
+    assert "baseline/train/loss" not in run.data.metrics
+    assert "baseline/train/loss_per_clip.png" not in run.artifacts
+    assert "baseline/train/confusion_verbs.png" in run.artifacts

@@ -1,0 +1,221 @@
+"""The step `learning_curve`: what it trains, what it leaves, and when it has nothing to do."""
+
+import csv
+import io
+import math
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.learn.trial_batch import TrialFailure, run_trials
+from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, LearningCurveOptions, RetrainOptions, TrainOptions, Weights
+from tasks.pipeline._training import fetch_inputs
+from tasks.pipeline.retrain import _curve_trainings, learning_curve
+from tasks.pipeline.retrain._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
+from tasks.store.records.fusion import Member
+from tasks.store.records.learning_curve import CurveTrainings, NoLearningCurve
+from tasks.store.records.metrics import Metrics
+
+pytestmark = pytest.mark.slow
+
+
+def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, caplog):
+    plan = verbs.decide(trainable="heads", epochs=3)
+    caplog.set_level("INFO")
+    result = verbs.run("learning_curve")
+    assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
+    kept = verbs.store.read(kept_in(plan), CurveTrainings)
+    # Two steps per epoch of 4 clips, one of 1 or 2 clips: twice as many epochs.
+    assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 6), (2, 1, 6), (4, 2, 3)}
+    assert {(share.num_clips, share.draw) for share in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
+    assert {(target, len(right)) for share in kept.trainings for target, right in share.right.items()} == {("verb", 4)}
+    (curve,) = result.curves
+    assert [point.num_clips for point in curve.points] == [1, 2, 4]
+    assert curve.majority_top1 == 0.5
+    assert "Shares of 4 training clips are too small" in curve.unknown
+    table = list(csv.DictReader(io.StringIO(verbs.store.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
+    assert len(table) == 15
+    assert "learning_curve/trainings.csv" in verbs.logged.artifacts
+    assert "training 15 of 15: 4 clips of 2 source videos" in caplog.text
+
+
+def kept_in(plan):
+    return f"{plan.run_uri}learning_curve/trainings.json"
+
+
+def reason(bench):
+    return bench.store.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
+
+
+def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
+    plan = verbs.decide(trainable="heads", epochs=2)
+    first = verbs.run("learning_curve")
+    monkeypatch.setattr(learning_curve, "train_curve", None)
+    before = dict(verbs.store.objects)
+    assert verbs.run("learning_curve") == first
+    assert verbs.store.objects == before
+    verbs.change(decision_uri=f"{plan.run_uri}decisions/again/")
+    verbs.logged.info.status = "FINISHED"
+    assert verbs.run("learning_curve") == first
+    assert verbs.logged.info.status == "FINISHED", "a decision may have ended it"
+
+
+def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(verbs):
+    verbs.decide(epochs=2)
+    verbs.run("train")
+    result = verbs.run("learning_curve")
+    assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
+    verbs.evaluate()
+    _, reported = verbs.report()
+    assert verbs.store.read(reported.metrics_uri, Metrics).learning_curve == result
+    page = re.sub(r"<[^>]+>", " ", verbs.page(reported))
+    assert "The data cannot tell whether more labels would help." in page
+    assert "heads alone were trained by the recipe of preset light" in page
+
+
+KNOWS_THEM = "starts from a trained network, which may know all of these clips already"
+MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=None, checkpoint_uri="c", checkpoint_sha256="0")
+
+
+@pytest.mark.parametrize(
+    ("told", "switched", "changes", "options"),
+    [
+        ("it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked", False, {}, {}),
+        ("a fusion of trained networks is not trained", True, {"members": (MEMBER,)}, {}),
+        (KNOWS_THEM, True, {"weights": Weights.TRAINED}, {}),
+        (KNOWS_THEM, True, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
+    ],
+)
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, switched, changes, options):
+    plan = verbs.decide(trainable="heads")
+    verbs.change(weights=plan.weights.model_copy(update=changes), train=plan.train.model_copy(update=options))
+    before = dict(verbs.store.objects)
+    with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
+        verbs.run("learning_curve", learning_curve=switched)
+    assert len(verbs.store.objects.keys() - before.keys()) == 1
+    assert told in reason(verbs)
+
+
+def test_the_titles_that_a_skipped_step_names_are_those_of_the_form():
+    assert LearningCurveOptions.model_fields["learning_curve"].title == "Learning curve"
+    assert RetrainOptions.model_fields["decide_again"].title == "Decide again"
+
+
+def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs, monkeypatch):
+    plan = verbs.decide(trainable="heads")
+    monkeypatch.setattr(
+        _curve_trainings, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
+    )
+    with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
+        verbs.run("learning_curve")
+    assert kept_in(plan) not in verbs.store.objects
+    assert "lower it" in reason(verbs)
+
+
+def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
+    verbs.decide(trainable="heads", epochs=2, label_noise=0.5)
+    given, jobs = {}, []
+
+    def fetched(*args, **how):
+        job, clips = fetch_inputs(*args, **how)
+        given.update({clip.frames: clip.verb for clip in job.train})
+        return job, clips
+
+    def watched(asked, **how):
+        jobs.extend(trial.train for trial in asked)
+        run_trials(asked, **how)
+
+    monkeypatch.setattr(_curve_trainings, "fetch_inputs", fetched)
+    monkeypatch.setattr(_curve_trainings, "run_trials", watched)
+    result = verbs.run("learning_curve")
+    assert (len(jobs), result.num_clips) == (15, 4)
+    assert {len(job.train) for job in jobs} == {1, 2, 4}
+    labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}
+    assert len(labels) == 4
+    assert sum(given[frames] != verb for frames, verb in labels) == 2
+    assert {job.options.label_noise for job in jobs} == {0}
+
+
+@st.composite
+def recipes(draw):
+    """Options that a form accepts."""
+    options = draw(
+        st.fixed_dictionaries(
+            {
+                "trainable": st.just("heads"),
+                "epochs": st.integers(1, 400),
+                "batch_size": st.sampled_from([1, 4, 32]),
+                "schedule": st.sampled_from(["constant", "step", "cosine", "plateau"]),
+                "warmup_epochs": st.integers(0, 20),
+                "step_epochs": st.integers(1, 90),
+                "plateau_validations": st.integers(1, 20),
+                "validate_every": st.integers(1, 9),
+                "patience": st.integers(0, 30),
+            }
+        )
+    )
+    try:
+        return TrainOptions.model_validate(options)
+    except ValidationError:
+        assume(False)
+
+
+@given(
+    recipe=st.one_of(st.sampled_from([ORIGINAL, LIGHT, THOROUGH, LONG]), recipes()),
+    num_clips=st.integers(1, 30_000),
+    share=st.floats(0.1, 1),
+)
+def test_a_share_is_trained_for_as_many_steps_as_all_clips(recipe, num_clips, share):
+    whole = curve_recipe(recipe, num_clips)
+    size = max(1, math.ceil(share * num_clips))
+    part = stretched(whole, size, num_clips)
+
+    def num_steps(options, clips):
+        return options.epochs * math.ceil(clips / options.batch_size)
+
+    assert whole.trainable == "heads"
+    assert whole.epochs <= min(recipe.epochs, 200)
+    assert num_steps(whole, num_clips) <= max(MAX_STEPS, num_steps(whole.model_copy(update={"epochs": 1}), num_clips))
+    assert abs(num_steps(part, size) - num_steps(whole, num_clips)) <= math.ceil(size / part.batch_size) / 2
+    assert part.feature_variants <= whole.epochs
+    assert 1 <= part.validate_every <= part.epochs
+    for one in (whole, part):
+        TrainOptions.model_validate(one.model_dump())  # no contradiction, so the schedule has its effect
+        assert one.patience == 0
+        assert one.schedule in (whole.schedule, "constant")
+    assert stretched(whole, num_clips, num_clips).model_copy(update={"feature_variants": whole.feature_variants}) == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        ({"schedule": "plateau", "plateau_validations": 5}, "plateau"),
+        ({"schedule": "plateau", "plateau_validations": 5, "validate_every": 2}, "plateau"),
+        ({"schedule": "step", "step_epochs": 20}, "step"),
+    ],
+)
+def test_a_schedule_is_spread_over_the_epochs_of_a_share(options, schedule):
+    recipe = TrainOptions(trainable="heads", epochs=60, batch_size=1, patience=8, **options)
+    long = stretched(curve_recipe(recipe, 100), 10, 100)
+    short = curve_recipe(recipe, 10_000)
+    assert (long.epochs, long.schedule, short.epochs, short.schedule) == (600, schedule, 2, schedule)
+    for one in (long, short):
+        assert one.epochs // one.validate_every > one.plateau_validations * (schedule == "plateau")
+    assert curve_recipe(recipe, 20_000).schedule == "constant"
+
+
+def test_a_probe_is_fitted_to_each_share_without_epochs():
+    recipe = TrainOptions(trainable="heads", head="probe", epochs=60, learning_rate=0.3, feature_variants=4)
+    whole = curve_recipe(recipe, 100)
+    assert (whole.head, whole.epochs, whole.feature_variants, asked_epochs(recipe)) == (recipe.head, 1, 4, 1)
+    assert stretched(whole, 10, 100) == whole
+
+
+def test_a_network_trained_as_a_whole_keeps_its_input_and_its_frames():
+    recipe = curve_recipe(THOROUGH.model_copy(update={"frame_step": 5, "seed": 3}), 40)
+    assert (recipe.backbone, recipe.frame_step, recipe.seed, recipe.crop) == ("resnet50", 5, 3, "multi-scale")
+    assert (recipe.learning_rate, recipe.epochs, recipe.batch_size, recipe.label_smoothing) == (0.005, 4, 4, 0)

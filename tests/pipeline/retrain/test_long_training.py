@@ -1,0 +1,60 @@
+"""A long training with altered labels, from the step `train` to the refusal to register it."""
+
+import csv
+import re
+
+import pytest
+
+from tasks.errors import NothingToDo
+from tasks.judge.statistics.kept_answers import from_parquet
+from tasks.learn import epochs
+from tasks.options import recipe
+from tasks.store.records.metrics import Metrics
+
+LONG = {"trainable": "heads", "epochs": 200, "batch_size": 4, "train_frames": "middle", "crop": "centre", "mirror": False}
+
+
+@pytest.mark.slow
+def test_altered_labels_are_scored_and_reported_and_never_registered(verbs, monkeypatch):
+    monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
+    plan, shelf = verbs.decide(**LONG, label_noise=0.5), verbs.store
+    trained = verbs.run("train")
+
+    numbers, folder = [1, 2, 4, 8, 16, 32, 64, 128, 200], f"{plan.run_uri}train/"
+    assert trained.kept_epochs == tuple(number - 1 for number in numbers)
+    assert sorted(uri for uri in shelf.objects if "/heads/" in uri) == [f"{folder}heads/{number:06d}.pt" for number in numbers]
+    assert len(list(csv.reader(shelf.objects[f"{folder}epochs.csv"].decode().splitlines()))) == 201
+    by_epoch = {epoch.epoch: epoch for epoch in trained.epochs}
+    for kept in from_parquet(shelf.objects[f"{folder}answers.parquet"], "answers"):
+        assert kept.right["verb"].mean() == pytest.approx(by_epoch[kept.epoch].val_verb_top1)
+        assert kept.losses.mean() == pytest.approx(by_epoch[kept.epoch].val_loss, rel=1e-4)
+    assert {epoch.train_verb_top1 is None for epoch in trained.epochs} == {False}
+
+    verbs.evaluate()
+    compared, reported = verbs.report()
+    assert not compared.passed
+    assert compared.rules[0].rule == "labels"
+    assert [score.epoch for score in shelf.read(reported.metrics_uri, Metrics).long_training.scores] == list(trained.kept_epochs)
+    page = re.sub(r"<[^>]+>", " ", verbs.page(reported))
+    assert "Labels were altered: 50.0 % of the training clips" in page
+    assert "second descent" in page
+    with pytest.raises(NothingToDo, match=r"not registered: label_noise 0\.5 altered training labels"):
+        verbs.run("register")
+    assert f"{plan.run_uri}register/result.json" not in shelf.objects
+    assert not verbs.mlflow.versions
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_a_search_left_is_no_start_of_a_long_training(verbs, monkeypatch):
+    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
+    plan = verbs.decide(**LONG | {"epochs": 20})
+    verbs.store.objects[f"{plan.run_uri}train/last.ckpt"] = b"20 epochs, and no heads on the way"
+    assert verbs.run("train").kept_epochs[-1] == 19
+
+
+def test_a_short_training_has_no_section(verbs):
+    plan = verbs.decide(**LONG | {"epochs": 2, "mixup": 0.2})
+    trained = verbs.run("train")
+    assert trained.kept_epochs == ()
+    assert {epoch.train_verb_top1 for epoch in trained.epochs} == {None}
+    assert f"{plan.run_uri}train/answers.parquet" not in verbs.store.objects

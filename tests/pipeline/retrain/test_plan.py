@@ -1,0 +1,163 @@
+"""What `plan` fixes, recommends and warns of."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tasks.judge.gate.gate import deciding_split
+from tasks.options import FEW_CLIPS, Head, TrainOptions
+from tasks.pipeline.retrain._few_clips import advice
+from tasks.pipeline.retrain.contract import PlanArguments
+from tasks.pipeline.retrain.plan import _champion as champion_of
+from tasks.pipeline.retrain.plan import _previous as previous_of
+from tasks.pipeline.retrain.plan import evaluations, rate_warning
+from tasks.settings import MlflowSettings, load
+from tasks.store.layout import Layout
+from tasks.store.records.dataset import DatasetResult
+from tasks.store.records.training import Champion, PlanResult
+from tasks.store.runs import Evaluations, Run
+from tasks.tracking import RegisteredVersion, Tracker, tracked_run
+from tests.pipeline.in_process import STORE
+from tests.pipeline.retrain.bench import DATASET
+from tests.pipeline.retrain.test_estimate import manifest
+from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, plan_result, train_result
+from tests.records import some
+
+CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
+
+
+@pytest.mark.parametrize(("splits", "decisive"), [(["train", "val"], "val"), (["train", "val", "test"], "test")])
+def test_the_champion_is_scored_again_where_promotion_is_decided(splits, decisive):
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, CHAMPION)
+    assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]
+    assert deciding_split(splits) == decisive
+
+
+@pytest.mark.parametrize(("run_key", "provisional", "number"), [("own", True, None), ("own", False, 3), ("other", True, 3)])
+def test_a_provisional_champion_is_not_its_own_opponent(run_key, provisional, number):
+    version = RegisteredVersion(3, "", run_key, CHAMPION.checkpoint_uri, CHAMPION.checkpoint_sha256, provisional)
+    registry = SimpleNamespace(champion=lambda name: version)
+    arguments = PlanArguments(store="s3://retake", weights_result="s3://retake/w/")
+    champion, _ = champion_of(arguments, "own", registry, Shelf())
+    assert (champion and (champion.version, champion.provisional)) == (number and (number, provisional))
+
+
+BEFORE = RegisteredVersion(2, "", "0" * 16, "s3://retake/runs/0000000000000000/train/best.pt", "1" * 64)
+
+
+@pytest.mark.parametrize(
+    ("is_champion", "checkpoint", "trained_on", "told"),
+    [
+        (False, b"c", "ab", ""),
+        (True, b"c", "ab", "version 2, the champion"),
+        (False, None, "ab", "version 2 is not compared: its checkpoint is gone from the store"),
+        (False, b"c", "abv", "version 2 is not compared: it was trained on 1 of the 2 val clips"),
+        (False, b"c", None, "version 2 is not compared: the clips that it was trained on are not known any more"),
+    ],
+)
+def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, told):
+    shelf, now = Shelf(), manifest_of([dataset_clip("a"), dataset_clip("v", "val"), dataset_clip("w", "val")])
+    if checkpoint:
+        shelf.write_bytes(BEFORE.checkpoint_uri, checkpoint)
+    if trained_on is not None:
+        plan = plan_result(dataset_uri="s3://retake/datasets/1/", train=TrainOptions(modality="flow"))
+        shelf.write("s3://retake/runs/0000000000000000/decisions/1/plan/result.json", plan)
+        shelf.write("s3://retake/datasets/1/manifest.json", manifest_of(map(dataset_clip, trained_on)))
+    champion = CHAMPION.model_copy(update={"version": 2 if is_champion else 1})
+    registry = SimpleNamespace(previous=lambda name, run_key: BEFORE)
+    previous, reason = previous_of("m", Run("s3://retake/runs/1111111111111111/"), champion, now, registry, shelf)
+    assert reason == told
+    assert (previous is None) == bool(told)
+    if previous:
+        assert (previous.version, len(previous.flows)) == (2, 1)
+        planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], champion, previous)
+        assert [(e.split, e.out) for e in planned if e.model == "previous"] == [("val", "s3://retake/runs/y/previous-2/val/")]
+
+
+def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], None)
+    assert {(e.model, e.split) for e in planned} == {(m, s) for m in ("baseline", "fine-tuned") for s in ("train", "val")}
+    assert len({e.out for e in planned}) == 4
+
+
+def test_a_network_is_one_task_however_many_splits_it_has_also_in_a_plan_that_was_stored_without_them():
+    stored = plan_result(evaluations=tuple(evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], CHAMPION))).model_dump(
+        mode="json"
+    )
+    assert stored.pop("networks") == [{"model": "baseline"}, {"model": "fine-tuned"}, {"model": "champion"}]
+    assert [one.model for one in PlanResult.model_validate(stored).networks] == ["baseline", "fine-tuned", "champion"]
+
+
+@pytest.mark.parametrize(("fps", "speed"), [(60, "0.5 times"), (25, "1.2 times")])
+def test_a_video_network_is_warned_of_clips_that_play_at_another_speed_to_it(fps, speed):
+    said = rate_warning(TrainOptions(family="3D", backbone="mc3_18"), fps)
+    assert said.startswith(
+        f"mc3_18 knows motion in clips of 30 frames per second, and in these of {fps} it sees things move {speed} as fast"
+    )
+    assert "\n" not in said
+
+
+def test_no_other_network_and_no_other_clips_are_warned_of():
+    assert rate_warning(TrainOptions(family="3D", backbone="mc3_18"), 30) is None
+    assert rate_warning(TrainOptions(), 25) is None
+
+
+@pytest.mark.parametrize("num_clips", [1, FEW_CLIPS - 1])
+def test_a_probe_is_recommended_for_few_clips_with_the_reason(num_clips):
+    said = advice(TrainOptions(), manifest(num_clips, 0).clips)
+    assert said.startswith("head: probe is recommended for")
+    assert "no epochs" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(("family", "options"), [("TRN", "with family=TSN and trainable=heads:"), ("TSM", ", with trainable=heads:")])
+def test_a_probe_is_recommended_with_the_options_that_it_needs(family, options):
+    assert options in advice(TrainOptions(family=family), manifest(9, 0).clips)
+
+
+def test_what_a_probe_cannot_see_is_named():
+    put, take = manifest(2, 0).clips
+    said = advice(TrainOptions(), [put, take.model_copy(update={"verb": "take"})])
+    assert said.endswith("but cannot tell put from take by the order of frames; compare it with head tcn")
+
+
+@pytest.mark.parametrize("num_clips", [0, FEW_CLIPS])
+def test_nothing_is_recommended_for_many_clips_or_none(num_clips):
+    assert advice(TrainOptions(), manifest(num_clips, 0).clips) is None
+
+
+def test_whoever_fits_a_probe_is_told_that_it_suits():
+    said = advice(TrainOptions(head="probe", trainable="heads"), manifest(9, 0).clips)
+    assert said == "head: probe, as recommended for 9 training clips of 1 source video"
+
+
+def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_is_asked_unless_it_is_trained(verbs):
+    out = f"{STORE}/pretrained/choices/x/"
+    verbs.run("weights", out=out, preset="auto", dataset=DATASET, backbone="test_resnet", weights="none", num_segments=2)
+
+    def plan(**options):
+        return verbs.run("plan", weights_result=out, preset="auto", dataset=DATASET, **options)
+
+    short = plan()
+    assert (short.train.head, short.train.backbone, short.question) == (Head.PROBE, "test_resnet", "")
+    assert short.estimate.startswith("to fit: heads by logistic regression on 4 clips")
+    assert "more than 1e-09 h" in plan(max_hours=1e-9).question
+    verbs.store.write(f"{short.run_uri}train/result.json", train_result("c", "0"))
+    assert plan(max_hours=1e-9).question == ""
+    assert verbs.store.read(Layout(STORE).latest_plan) == plan()
+    newer = some(DatasetResult, dataset_uri=f"{STORE}/datasets/newer/")
+    verbs.store.write(Layout(STORE).latest_dataset, newer)
+    assert verbs.run("plan", weights_result=out, preset="auto").dataset_uri == DATASET
+
+
+def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_plan(verbs, monkeypatch):
+    airflow = "http://airflow:8080/dags/retrain/runs"
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/1")
+    plan = verbs.decide()
+    with tracked_run(Tracker.from_settings(load(MlflowSettings)), plan):
+        left = verbs.logged
+    verbs.decide()
+    assert left.info.status == "RUNNING"
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/2")
+    verbs.decide()
+    assert left.info.status == "KILLED"

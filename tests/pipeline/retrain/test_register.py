@@ -1,0 +1,90 @@
+"""What a registered model takes, and the packages that it needs."""
+
+import pytest
+from torch import nn
+
+from tasks.learn.checkpoints import HeadWeights, Saved
+from tasks.learn.class_names import ClassNames
+from tasks.learn.network import Network
+from tasks.learn.spec import NetworkSpec
+from tasks.options import FlowOptions, Modality, TrainOptions
+from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
+from tasks.store.records.fusion import Member
+from tasks.store.records.sound import SoundRecipe
+from tasks.tracking import run_title
+from tests.pipeline.shelf import plan_result
+from tests.records import some
+
+CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
+
+
+def saved(**changes):
+    spec = NetworkSpec(**{"backbone": "test_resnet", "num_segments": 2, "num_verbs": 1, "num_nouns": 1} | changes)
+    return Saved((Network(spec),), (HeadWeights(1, 1),), CLASSES)
+
+
+@pytest.mark.parametrize("speech", [None, "0" * 64])
+def test_a_network_of_sound_has_no_tensors_and_needs_what_describes_its_sound(speech):
+    heard = saved(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=speech))
+    assert _tensors(heard) is _tensors(saved(modality=Modality.SPECTROGRAM)) is None
+    assert ("silero-vad" in _packages(heard)) == (speech is not None)
+    needs_opencv = [
+        "opencv-contrib-python-headless" in _packages(one) for one in (heard, saved(modality=Modality.FLOW, flow=FlowOptions()))
+    ]
+    assert needs_opencv == [False, True]
+
+
+def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_on():
+    spec = NetworkSpec(backbone="mc3_18", num_segments=5)
+    assert "every frame in 2 at 25 frames per second" in _in_tensors(spec, 25)["snippets"]
+
+
+@pytest.mark.parametrize(
+    ("version", "num_train_clips", "options", "title"),
+    [
+        (3, 55, {"head": "probe", "trainable": "heads", "backbone": "tf_efficientnet_lite0"}, "v3 · probe lite0 · 55 clips"),
+        (None, 1, {"backbone": "resnet50", "modality": "flow"}, "TSN resnet50 flow · 1 clip"),
+        (
+            None,
+            None,
+            {"family": "TSM", "head": "lstm", "backbone": "vit_base_patch16_clip_224.openai"},
+            "TSM lstm vit_base_patch16_clip_224",
+        ),
+        (None, None, {"backbone": "tf_efficientnet_b0.in1k"}, "TSN efficientnet_b0"),
+        (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),
+        (None, None, {"family": "3D", "backbone": "r2plus1d_18"}, "3D r2plus1d_18"),
+    ],
+)
+def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, options, title):
+    assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
+
+
+def test_a_fusion_is_called_by_its_number_of_networks():
+    plan = plan_result(num_train_clips=1000)
+    members = (some(Member),) * 2
+    assert (
+        run_title(plan.model_copy(update={"weights": plan.weights.model_copy(update={"members": members})}))
+        == "fusion of 2 networks · 1,000 clips"
+    )
+
+
+class Moody(nn.Module):
+    """A backbone that cannot be traced, because the way through it depends on the picture."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images):
+        found = self.backbone(images)
+        return found if found.sum() > 0 else -found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_moody", [False, True])
+def test_a_network_that_cannot_be_exported_is_registered_without_tensors(caplog, is_moody):
+    made = saved()
+    if is_moody:
+        made.network.backbone = Moody(made.network.backbone)
+    assert (_tensors(made) is None) == is_moody
+    assert ("cannot be exported" in caplog.text) == is_moody

@@ -1,0 +1,223 @@
+"""The step `report`, without servers or ffmpeg."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tasks.errors import Unavailable
+from tasks.judge.statistics import fingerprints
+from tasks.judge.statistics.scores_file import to_parquet
+from tasks.learn.sound.recipe import SPEECH, PackagedWeights
+from tasks.options import GateOptions, SplitOptions, TrainOptions
+from tasks.pipeline.retrain import report
+from tasks.pipeline.retrain.contract import PlannedArguments
+from tasks.store.records.evaluation import CompareResult, RegisterResult
+from tasks.store.records.learning_curve import NoLearningCurve
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.sound import SoundRecipe, SoundResult
+from tasks.store.records.training import Epoch, Evaluation
+from tasks.tracking.connection import RUN_KEY_TAG
+from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
+from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
+from tests.records import some
+
+DECISION = f"{RUN}decisions/9f86/"
+AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
+
+
+def of_vocabulary(clips, vocabulary):
+    """The clips with their three drawn classes as those that the vocabulary names; no other class has a chance."""
+    verbs, nouns = (np.array([c.id for c in classes]) for classes in (vocabulary.verbs, vocabulary.nouns))
+
+    def moved(logits, ids):
+        found = np.full_like(logits, -20)
+        found[:, ids] = logits[:, : len(ids)]
+        return found
+
+    return replace(
+        clips,
+        verb_classes=verbs[clips.verb_classes],
+        noun_classes=nouns[clips.noun_classes],
+        verb_logits=moved(clips.verb_logits, verbs),
+        noun_logits=moved(clips.noun_logits, nouns),
+    )
+
+
+def reported(shelf, folder, mlflow=None):
+    """Run the step, and once more; return its result and the run in MLflow."""
+
+    def frames(store, clips, spec):
+        paths = {}
+        for number, clip in enumerate(clips):
+            paths[clip.uid] = folder / f"{clip.uid}.npy"
+            np.save(paths[clip.uid], np.random.default_rng(number).integers(0, 256, (spec.num_segments, 48, 64, 3), dtype=np.uint8))
+        return paths
+
+    with pytest.MonkeyPatch.context() as patch:
+        mlflow = connected(mlflow or MlflowInMemory(), patch)
+        patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
+        patch.setattr(report, "cache_test_frames", frames)
+        arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
+        result = report.run(arguments, shelf)
+        assert report.run(arguments, shelf) == result
+    return result, mlflow.named("0123")
+
+
+@pytest.fixture(scope="module")
+def written(make_clips, make_result, vocabulary, tmp_path_factory):
+    """What the step left: its result, the store and what was logged to MLflow."""
+    folder, shelf = tmp_path_factory.mktemp("frames"), Shelf()
+    names = [{c.id: c.name for c in classes} for classes in (vocabulary.verbs, vocabulary.nouns)]
+    models = ("baseline", "fine-tuned")
+    scored = {model: of_vocabulary(make_clips(skill=skill), vocabulary) for model, skill in zip(models, (0.5, 6.0), strict=True)}
+    clips = scored["fine-tuned"]
+    evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in models)
+    manifest_clips = tuple(
+        dataset_clip(uid, "val", source=source, video=uid, verb=names[0][v], noun=names[1][n], verb_class=v, noun_class=n)
+        for uid, source, v, n in zip(clips.uids, clips.sources, clips.verb_classes.tolist(), clips.noun_classes.tolist(), strict=True)
+    )
+    shown = weights_result(network="TSN resnet50 rgb, 8 segments", backbone="resnet50", sha256="5e")
+    plan = plan_result(evaluations, train=TrainOptions(), weights=shown, decision_uri=DECISION)
+    shelf.write(f"{DECISION}plan/result.json", plan)
+    manifest = manifest_of(manifest_clips, vocabulary, split=SplitOptions(split_seed=11))
+    shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
+    for one in evaluations:
+        uri = f"{one.out}predictions.parquet"
+        shelf.write_bytes(uri, to_parquet(scored[one.model], vocabulary))
+        seen = f"{one.out}fingerprints.parquet" if one.model == "fine-tuned" else None
+        if seen:
+            shelf.write_bytes(
+                seen, fingerprints.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
+            )
+        shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
+    epoch = Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5)
+    shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,)))
+    compared = some(CompareResult, split="val", opponent="baseline", gate=GateOptions(promotion="approve"), passed=True)
+    shelf.write(f"{DECISION}compare/result.json", compared)
+
+    result, run = reported(shelf, folder)
+    return result, shelf.objects, run
+
+
+def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
+    result, objects, _ = written
+    numbers = json.loads(objects[result.metrics_uri])
+    jsonschema.validate(numbers, json.loads(objects[f"{DECISION}report/metrics.schema.json"]))
+    metrics = Metrics.model_validate(numbers)
+    assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
+    assert len(metrics.confusions) == 6
+    assert {clip.uid for clip in metrics.clips} == metrics.named_uids >= {mistake.uid for mistake in metrics.mistakes}
+    # The clips of one look are contradictions, and each leads to the page that mends it.
+    (first, *_) = metrics.checks.label_conflicts
+    assert (
+        f'href="http://airflow/retake/label/?store={metrics.provenance.dataset_uri}#clip={first.uid}"'
+        in objects[result.report_uri].decode()
+    )
+    assert sum(c.num_clips for c in metrics.label_counts if c.target == "verb") == 20
+    assert objects[result.card_uri].startswith(b"---\n")
+
+
+def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(written):
+    result, objects, run = written
+    names = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
+    assert run.artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
+    assert all(run.artifacts[name] == run.artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
+    assert result.report_url == f"{URI}/#/experiments/1/runs/{run.info.run_id}/artifacts/decisions/9f86/report.html"
+
+
+def test_who_approves_is_led_to_the_kept_page(written):
+    result, _, _ = written
+    assert result.awaits_approval
+    assert f"]({result.report_url})" in result.question
+
+
+def test_a_store_without_times_leaves_them_out(written, tmp_path):
+    result, objects, _ = written
+    shelf = unreported(objects)
+    reported(shelf, tmp_path)
+    page = shelf.objects[result.report_uri].decode()
+    assert "dataset of unknown date" in page
+    assert ">None<" not in page
+
+
+def unreported(objects):
+    """A store without times, in which the step has not run."""
+    shelf = Shelf()
+    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
+    return shelf
+
+
+NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
+
+
+@pytest.mark.parametrize(("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "")])
+def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_path, uids, asked):
+    result, objects, _ = written
+    assert "omebody speaks" not in objects[result.report_uri].decode()
+    shelf = unreported(objects)
+    shelf.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
+    reported(shelf, tmp_path)
+    page = shelf.objects[result.report_uri].decode()
+    assert ("omebody speaks" in page) is (uids is not None)
+    assert asked in page
+    assert ("allowed to keep" in page) is bool(asked)
+
+
+def test_a_page_without_a_learning_curve_says_that_its_step_has_not_ended_and_where_its_log_is(written):
+    result, objects, _ = written
+    page = objects[result.report_uri].decode()
+    assert "There is no learning curve: the step learning_curve has not ended well so far." in page
+    assert f"{AIRFLOW_RUN}/tasks/learning_curve" in page
+    assert "Decide again" in page
+
+
+def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how(written, tmp_path):
+    result, objects, _ = written
+    shelf, mlflow = Shelf(), MlflowInMemory()
+    shelf.objects |= objects
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
+    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
+    mlflow.create_registered_model("m")
+    version = mlflow.create_model_version("m", "s", "r", {}, description="without")
+    again, run = reported(shelf, tmp_path, mlflow)
+    assert (again.awaits_curve, again.report_url) == (False, result.report_url)
+    page = shelf.objects[result.report_uri]
+    assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
+    assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
+    assert shelf.objects[result.card_uri].decode().endswith(version.description)
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "RUNNING"])
+def test_a_report_that_fails_after_the_curve_leaves_the_run_as_the_decision_ended_it(written, tmp_path, monkeypatch, status):
+    shelf, mlflow = Shelf(), MlflowInMemory()
+    shelf.objects |= written[1]
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="r"))
+    run_id = mlflow.create_run(mlflow.create_experiment("retake"), {RUN_KEY_TAG: "0123"}).info.run_id
+    mlflow.update_run(run_id, status)
+
+    def failing(*_):
+        assert mlflow.get_run(run_id).info.status == status
+        raise Unavailable("MLflow")
+
+    monkeypatch.setattr(report, "_describe_registered", failing)
+    with pytest.raises(Unavailable):
+        reported(shelf, tmp_path, mlflow)
+    assert mlflow.get_run(run_id).info.status == status
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_the_sound_of_mistakes_is_read_as_it_was_described_for_the_network(monkeypatch, is_described):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: Path("installed") if self is SPEECH else None)
+    shelf, taken = Shelf(), []
+    monkeypatch.setattr(report, "spectrograms", lambda store, clips, recipe: taken.append(recipe) or {})
+    plan = plan_result(train=TrainOptions(modality="sound", backbone="log-mel", trainable="heads"))
+    if is_described:
+        stored = SoundResult(recipes=(SoundRecipe(network="n", speech=None),), **NOBODY_HEARD, with_speech=None, warnings=(), set_aside=())
+        shelf.write(f"{RUN}sound/result.json", stored)
+    assert report._spectrograms(shelf, plan, SimpleNamespace(clips=()), []) == {}
+    assert taken == [SoundRecipe(network="n", speech=None) if is_described else SoundRecipe(network=None, speech=SPEECH.sha256)]

@@ -1,0 +1,143 @@
+"""Weights out of files: published checkpoints, the user's own, and files that are not what they should be."""
+
+import argparse
+import hashlib
+
+import pytest
+import torch
+
+from tasks.errors import BadInput
+from tasks.learn.checkpoints import load, save
+from tasks.learn.class_names import no_names
+from tasks.learn.network import Network
+from tasks.learn.pretrained import PUBLISHED
+from tasks.learn.spec import NetworkSpec
+from tasks.options import Weights
+from tasks.pipeline import _weights
+from tasks.pipeline._checkpoints import file_sha256
+from tests.http_servers import served
+from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.mlflow_in_memory import mlflow
+from tests.pipeline.predict_videos.trained import register
+from tests.pipeline.shelf import RUN, grown, train_result
+
+__all__ = ["mlflow"]
+
+OUT = f"{STORE}/pretrained/choices/x/"
+TSM = next(file.name for (family, _, modality), file in PUBLISHED.items() if (family, modality) == ("TSM", "flow"))
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+class Harm:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("code", "it holds code"),
+        ("shape", "conv1.weight is 3 x 3 where"),
+        ("hash", "its name says 00000000"),
+        ("absent", "no such file"),
+    ],
+)
+def test_a_checkpoint_that_is_not_what_it_should_be(bench, tmp_path, kind, reason):
+    content = {"model_type": "tsn", "arch": "resnet50", "modality": "RGB", "segment_count": 8, "args": argparse.Namespace()}
+    content["state_dict"] = {"base_model.conv1.weight": torch.zeros(3, 3)}
+    if kind == "code":
+        content["args"] = Harm(tmp_path / "harm")
+    torch.save(content, tmp_path / "made")
+    digest = "00000000" if kind == "hash" else hashlib.sha256((tmp_path / "made").read_bytes()).hexdigest()[:8]
+    checkpoint = (tmp_path / "made").rename(tmp_path / f"TSN-{digest}.pth.tar")
+    if kind == "absent":
+        checkpoint.unlink()
+    with pytest.raises(BadInput, match=reason) as refused:
+        bench.run("weights", out=OUT, backbone="resnet50", weights="epic", checkpoint=str(checkpoint))
+    assert checkpoint.name in str(refused.value)
+    assert not (tmp_path / "harm").exists()
+    assert bench.store.objects == {}
+
+
+@pytest.mark.parametrize("named", [{"checkpoint": TSM}, {}], ids=["by its name", "by the network"])
+def test_a_published_checkpoint_is_looked_up_in_the_store_and_held_to_the_hash_in_its_name(bench, named):
+    bench.store.write_bytes(f"{STORE}/pretrained/{TSM}", b"not the published file")
+    with pytest.raises(BadInput, match=f"{TSM}.*its name says e09c2d3a"):
+        bench.run("weights", out=OUT, family="TSM", modality="flow", backbone="resnet50", weights="epic", **named)
+
+
+@pytest.mark.parametrize("where", ["a disk", "the store", "a file without a size"])
+def test_a_file_of_weights_of_another_size_than_weights_have_is_not_read(bench, tmp_path, where, monkeypatch):
+    uri, path = f"{STORE}/own.pth", tmp_path / "own.pth"
+    bench.store.write_bytes(uri, b"weights")
+    grown(bench.store, uri, 50 << 30, monkeypatch)
+    with path.open("wb") as file:
+        file.truncate(50 << 30)
+    source = {"a disk": path, "the store": uri, "a file without a size": "/proc/self/mem"}[where]
+    with pytest.raises(BadInput, match=r"(50 GiB|0 bytes), where a file of weights has up to 4 GiB"):
+        bench.run("weights", out=OUT, backbone="test_resnet", backbone_weights=str(source))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The weights of a backbone that no start of Retake has, alone in a folder."""
+    path = tmp_path / "web" / "own.pth"
+    path.parent.mkdir()
+    torch.save(Network(NetworkSpec(backbone="test_resnet"), seed=7).backbone.state_dict(), path)
+    return path
+
+
+def test_a_local_file_that_is_replaced_meanwhile_is_used_as_it_was_when_it_was_opened(bench, own, monkeypatch):
+    sha256 = file_sha256(own)
+
+    def replaced(path):
+        own.write_bytes(b"another file")
+        return file_sha256(path)
+
+    monkeypatch.setattr(_weights, "file_sha256", replaced)
+    chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=str(own))
+    assert chosen.backbone_sha256 == sha256
+
+
+def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_hash_and_in_a_store(bench, own, tmp_path, monkeypatch):
+    def start(source):
+        return bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=source)
+
+    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
+    with served(own.parent) as address:
+        chosen, sha256 = start(f"{address}/own.pth"), file_sha256(own)
+        with pytest.raises(BadInput, match=f"{address}/none.pth"):
+            start(f"{address}/none.pth")
+    assert (chosen.weights, chosen.backbone_sha256) == (Weights.FILE, sha256)
+    assert "own.pth (" in chosen.description
+    kept, elsewhere = f"{STORE}/pretrained/backbones/{sha256}", "s3://elsewhere/weights/other.name"
+    assert bench.store.read_bytes(kept) == own.read_bytes()
+    bench.store.read_file(chosen.uri, tmp_path / "start.pt")
+    loaded, theirs = load(tmp_path / "start.pt").network.backbone.state_dict(), torch.load(own, weights_only=True)
+    assert loaded.keys() == theirs.keys()
+    assert all(torch.equal(loaded[name], theirs[name]) for name in theirs)
+    bench.store.ensure_bucket(elsewhere)
+    bench.store.write_file(elsewhere, own)
+    assert {start(source).sha256 for source in (sha256, kept, elsewhere)} == {chosen.sha256}
+
+
+def test_a_registered_version_is_a_start(bench, mlflow, tmp_path):
+    spec = NetworkSpec(backbone="test_resnet", num_segments=2)
+    save(tmp_path / "best.pt", Network(spec), no_names(spec))
+    uri = f"{RUN}train/best.pt"
+    bench.store.write_file(uri, tmp_path / "best.pt")
+    bench.store.write(f"{RUN}train/result.json", train_result(uri, file_sha256(tmp_path / "best.pt")))
+    register(mlflow, bench.store)
+    chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@challenger")
+    assert (chosen.weights, chosen.uri) == (Weights.TRAINED, uri)
+    with pytest.raises(BadInput, match="no version is champion yet"):
+        bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@champion")

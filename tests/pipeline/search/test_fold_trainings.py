@@ -1,0 +1,58 @@
+"""Trials of a search share what does not depend on their sampling window, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.keys import content_key
+from tasks.learn.network import weights_sha256
+from tasks.options import TrainOptions, Weights
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline.search import _fold_trainings
+from tasks.pipeline.search._fold_trainings import FoldTrainings
+from tasks.store.records.search import Trial
+
+TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
+
+
+@pytest.fixture
+def trainings(bench, tmp_path):
+    options = TRAIN.model_dump(mode="json", include={"backbone", "num_segments", "weights"})
+    plan = bench.run("search_plan", search=["sampling_window"], objectives="accuracy and latency", crops=1, **options)
+    return FoldTrainings(plan, bench.store, tmp_path)
+
+
+def trial(number, **values):
+    return Trial(number=number, values=values, options=TRAIN.model_copy(update=values))
+
+
+def test_windows_have_starts_of_the_same_weights_and_runs_of_their_own(trainings, tmp_path):
+    whole, half, shorter = (
+        trainings.of(trial(number, **values))[0]
+        for number, values in enumerate(({}, {"sampling_window": 0.5}, {"sampling_window": 0.5, "segment_length": 0.5}))
+    )
+    assert len({part.run.folder_uri for part in (whole, half, shorter)}) == 3
+    assert half.weights == shorter.weights
+    first, second = (fetch_network(trainings.store, part.weights.uri, part.weights.sha256, tmp_path).network for part in (whole, half))
+    assert weights_sha256(first) == weights_sha256(second)
+    assert (first.spec.sampling_window, second.spec.sampling_window) == (1, 0.5)
+
+
+def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, monkeypatch):
+    measured = []
+    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
+    parts = [trainings.of(trial(number, sampling_window=window))[0] for number, window in enumerate((0.5, 1, 0.25))]
+    assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 3
+    (spec,) = measured
+    (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{trainings.plan.search_uri}latency/")]
+    assert (
+        stored
+        == f"{trainings.plan.search_uri}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
+    )
+
+
+def test_networks_of_shorter_clips_take_their_time_for_each_clip_that_they_cover(trainings, monkeypatch):
+    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda *_: 0.5)
+    (part,) = trainings.of(trial(0))
+    shorter = replace(part, trial=part.trial.model_copy(update={"values": {"clip_seconds": trainings.plan.clip_seconds / 4}}))
+    assert trainings.latency_seconds(shorter) == 4 * trainings.latency_seconds(part)

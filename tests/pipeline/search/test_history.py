@@ -1,0 +1,232 @@
+"""What becomes of later rounds, of the seeds and of the key of a search where earlier results change."""
+
+import json
+
+import pytest
+
+from tasks.errors import BadConfiguration, MissingObject, NothingToDo
+from tasks.options import LIGHT, EvaluateOptions
+from tasks.options.search import RANGES
+from tasks.pipeline.search import search_report
+from tasks.pipeline.search._rounds import all_trials, trained_seeds, trials_before
+from tasks.store.derived import trials_of_batch
+from tasks.store.layout import Dataset, Layout
+from tasks.store.records.record import TARGETS
+from tasks.store.records.search import Top1, TrialBatch, TrialScore, TrialsResult
+from tasks.store.searches import SearchPlan
+from tests.judge.search.trials import trial
+from tests.pipeline.in_process import STORE
+from tests.pipeline.shelf import Killed
+
+FORM = {"search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
+
+
+@pytest.fixture
+def bench(bench, monkeypatch):
+    monkeypatch.setattr(search_report, "now_utc", lambda: "2026-11-27T11:00:00Z")
+    return bench
+
+
+def planned(bench, **changes):
+    return bench.run("search_plan", **FORM | changes)
+
+
+def train(bench, suggested, seconds=1.0, without=()):
+    """Score the trials of a round: trial 1 wins, others by their dropout. Those of `without` leave no result."""
+    for ref in suggested.batches:
+        place, batch = trials_of_batch(ref.uri), bench.store.read(ref.uri, TrialBatch)
+        for asked in batch.trials:
+            if asked.number not in without:
+                top1 = Top1(top1=1 if asked.number == 1 else asked.options.dropout / 2, interval=(0, 1))
+                done = trial(
+                    asked.number,
+                    loss=1,
+                    scores=dict.fromkeys(TARGETS, top1),
+                    round=batch.round,
+                    values=asked.values,
+                    options=asked.options,
+                    run_keys=(f"run-{asked.number}",),
+                    num_epochs=asked.options.epochs,
+                    seconds=seconds,
+                    latency_seconds=1.0 + asked.number,
+                )
+                right = {"action": "1" * len(bench.val_of(Dataset(bench.store.read(Layout(STORE).latest_dataset).dataset_uri)))}
+                score = TrialScore(run_key=done.run_keys[0], epochs=(), best_epoch=0, seconds=1, loss=1, right=right)
+                bench.store.write(Layout(STORE).run(done.run_keys[0]).validation(EvaluateOptions().crops), score)
+                bench.store.write(place.trial(asked.number), done)
+        bench.store.write(place, TrialsResult(num_trials=len(batch.trials), num_failed=0))
+
+
+def suggested(bench, plan, number):
+    return bench.run("suggest", search=plan.search_uri, round=number)
+
+
+def gathered(bench, plan, number, failures="[]"):
+    return bench.run("gather", search=plan.search_uri, round=number, failures=failures)
+
+
+def repeated(bench, plan):
+    return bench.run("repeat_winner", search=plan.search_uri)
+
+
+def searched(bench, plan, **first):
+    """Both rounds, from whatever lies in the store."""
+    found = []
+    for number in (1, 2):
+        found.append(suggested(bench, plan, number))
+        train(bench, found[-1], **(first if number == 1 else {}))
+        gathered(bench, plan, number)
+    return found
+
+
+def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_the_ranges(bench):
+    plan = planned(bench, ranges=["learning_rate=1e-4..1e-2 log", "dropout=0..0.5"])
+    searched(bench, plan)
+    first, *others = all_trials(plan, bench.store)
+    assert first.values == {"learning_rate": LIGHT.learning_rate, "dropout": LIGHT.dropout}
+    assert [trial.number for trial in others] == list(range(1, 20))
+    assert all(1e-4 <= trial.values["learning_rate"] <= 1e-2 and 0 <= trial.values["dropout"] <= 0.5 for trial in others)
+
+
+def whole(bench):
+    """A search from the plan to the report."""
+    plan = planned(bench, num_trials=4, search_sampler="random")
+    searched(bench, plan)
+    train(bench, repeated(bench, plan))
+    return bench.run("search_report", search=plan.search_uri)
+
+
+def test_a_search_that_is_killed_before_any_write_ends_with_the_same_table_and_retrains_the_same_winner(bench, monkeypatch):
+    monkeypatch.setattr(search_report, "search_page", lambda *_: "page")
+    before = dict(bench.store.objects)
+    calm = whole(bench)
+    expected, num_writes = dict(bench.store.objects), bench.store.num_writes
+    assert calm.retrain_run_id.startswith("search__")
+    for number in range(num_writes):
+        bench.store.objects, bench.store.num_writes, bench.store.dies_at = dict(before), 0, number
+        with pytest.raises(Killed):
+            whole(bench)
+        bench.store.dies_at = None
+        assert whole(bench) == calm
+        assert bench.store.objects == expected
+
+
+def test_a_trial_that_is_trained_after_it_failed_leads_to_new_suggestions_beside_the_old_ones(bench):
+    plan = planned(bench)
+    failing = searched(bench, plan, without=(1, 2))
+    before = dict(bench.store.objects)
+    train(bench, failing[0])
+    gathered(bench, plan, 1)
+    assert [trial.number for trial in all_trials(plan, bench.store)] == list(range(10))
+    with pytest.raises(MissingObject, match="round 2"):
+        trials_before(3, SearchPlan(plan.search_uri), bench.store)
+    again = suggested(bench, plan, 2)
+    assert {ref.uri for ref in again.batches}.isdisjoint(ref.uri for ref in failing[1].batches)
+    assert not any(bench.store.exists(trials_of_batch(ref.uri).uri) for ref in again.batches)
+    train(bench, again)
+    gathered(bench, plan, 2)
+    assert [trial.failure for trial in all_trials(plan, bench.store)] == [None] * 20
+    kept = [uri for uri in before if "/batches/" in uri or "/trials/" in uri]
+    assert {uri: bench.store.objects[uri] for uri in kept} == {uri: before[uri] for uri in kept}
+
+
+def test_a_failure_with_another_reason_leads_to_the_same_suggestions(bench):
+    plan = planned(bench)
+    _, second = searched(bench, plan, without=(1,))
+    gathered(bench, plan, 1, failures=json.dumps([{"map_index": 0, "step": "train_trials", "reason": "killed"}]))
+    assert suggested(bench, plan, 2) == second
+    assert [trial.failure for trial in all_trials(plan, bench.store)][1] is not None
+    assert len(all_trials(plan, bench.store)) == 20
+
+
+def test_a_new_winner_gets_new_seeds_and_those_of_the_former_one_do_not_count(bench):
+    plan = planned(bench)
+    searched(bench, plan, without=(1, 2))
+    old = repeated(bench, plan)
+    train(bench, old)
+    assert len(trained_seeds(plan, all_trials(plan, bench.store), bench.store)) == 3
+    searched(bench, plan)
+    assert trained_seeds(plan, all_trials(plan, bench.store), bench.store) == ()
+    new = repeated(bench, plan)
+    assert {ref.uri for ref in new.batches}.isdisjoint(ref.uri for ref in old.batches)
+    best = all_trials(plan, bench.store)[1]
+    (batch,) = (bench.store.read(ref.uri, TrialBatch) for ref in new.batches)
+    assert [(trial.values, trial.options.seed) for trial in batch.trials] == [(best.values, seed) for seed in (1, 2, 3)]
+    train(bench, new)
+    assert len(trained_seeds(plan, all_trials(plan, bench.store), bench.store)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "views_seed"), [({}, 0), ({"views_seed": 7}, 7), ({"head": "probe"}, None), ({"trainable": "last-stage"}, None)]
+)
+def test_new_seeds_keep_the_views_of_heads_that_draw_something_else(bench, changes, views_seed):
+    plan = planned(bench, num_trials=1, rounds=1, **changes)
+    train(bench, suggested(bench, plan, 1))
+    gathered(bench, plan, 1)
+    trials = [trial for ref in repeated(bench, plan).batches for trial in bench.store.read(ref.uri, TrialBatch).trials]
+    assert [(trial.options.seed, trial.options.views_seed) for trial in trials] == [(seed, views_seed) for seed in (1, 2, 3)]
+
+
+def test_what_airflow_keeps_of_a_round_does_not_grow_with_its_trials(bench):
+    sizes = []
+    for num_trials in (2, 200):
+        plan = planned(bench, num_trials=num_trials)
+        train(bench, suggested(bench, plan, 1))
+        sizes.append(len(gathered(bench, plan, 1).model_dump_json()))
+    assert max(sizes) < 1000
+    assert len(all_trials(plan, bench.store)) == 100
+
+
+HALVING = {"halving": True, "epochs": 9, "search": ["dropout"], "num_trials": 6}
+
+
+def test_a_spent_budget_ends_the_rungs(bench):
+    plan = planned(bench, **HALVING, budget_hours=1)
+    train(bench, suggested(bench, plan, 1), seconds=650)
+    gathered(bench, plan, 1)
+    with pytest.raises(NothingToDo, match="time budget of 1 h"):
+        suggested(bench, plan, 2)
+    plan = planned(bench, **HALVING, budget_hours=2)
+    first = suggested(bench, plan, 1)
+    train(bench, first, seconds=650)
+    gathered(bench, plan, 1)
+    second = suggested(bench, plan, 2)
+    promoted = [trial for ref in second.batches for trial in bench.store.read(ref.uri, TrialBatch).trials]
+    assert [(trial.options.epochs, len(trial.resumes)) for trial in promoted] == [(9, 1)] * 2
+
+
+def test_only_the_last_rung_is_on_the_pareto_front(bench):
+    plan = planned(bench, **HALVING, objectives="accuracy and latency")
+    searched(bench, plan)
+    trials = all_trials(plan, bench.store)
+    assert [trial.round for trial in trials] == [1] * 6 + [2] * 2
+    numbers = search_report.numbers_of(plan, trials, (), bench.store)
+    assert numbers.pareto
+    assert set(numbers.pareto) <= {6, 7}
+
+
+def test_options_without_an_effect_on_trials_leave_the_key(bench):
+    keys = {planned(bench, **changes).key for changes in ({}, {"engine": "pytorch"}, {"bootstrap_resamples": 500}, {"then_retrain": True})}
+    assert len(keys) == 1
+    assert planned(bench, crops=1).key not in keys
+
+
+def test_a_sampler_that_cannot_search_the_space_is_refused_before_anything_is_trained(bench):
+    with pytest.raises(BadConfiguration, match="two or more ranges of numbers, but not batch_size"):
+        planned(bench, search_sampler="cma-es", search=["learning_rate", "batch_size"])
+
+
+@pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])
+def test_a_trained_start_is_refused_where_other_networks_are_searched(bench, start):
+    asked = {"search": ["learning_rate", "sampling_window"], "ranges": ["learning_rate=1e-4..1e-2 log", "sampling_window=0.5, 1"]}
+    with pytest.raises(BadConfiguration, match="fits one value of sampling_window"):
+        planned(bench, **asked, **start)
+    assert planned(bench, **asked | {"search": ["learning_rate"]}, **start).search.search == ["learning_rate"]
+
+
+def test_a_range_that_could_not_be_searched_before_changes_no_key_until_it_is(bench):
+    lines = [f"{name}={values}" for name, values in RANGES.items()]
+    before = [line for line in lines if not line.startswith("cut=")]
+    plain, searched = planned(bench, ranges=lines), planned(bench, ranges=lines, search=["dropout", "cut"])
+    assert plain.key == planned(bench, ranges=before).key
+    assert searched.key != plain.key

@@ -1,0 +1,66 @@
+"""What the contracts say of the steps, against the steps themselves."""
+
+import subprocess
+import sys
+import typing
+from importlib import import_module
+
+import grimp
+import pytest
+
+from tasks.local.home import REPOSITORY
+from tasks.pipeline.commands import COMMANDS, STEPS
+from tasks.pipeline.step import StepArguments
+from tests.pipeline.light import HEAVY
+
+
+def test_importing_the_contracts_loads_nothing_heavy():
+    program = "import sys, tasks.pipeline.commands; print(*{name.partition('.')[0] for name in sys.modules})"
+    said = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=True, timeout=60, text=True)
+    assert HEAVY.isdisjoint(said.stdout.split())
+
+
+@pytest.mark.parametrize("step", COMMANDS.values(), ids=COMMANDS)
+def test_a_step_takes_and_gives_what_its_contract_says(step):
+    hints = typing.get_type_hints(import_module(step.full_module).run)
+    assert (hints["arguments"], hints["return"]) == (step.arguments, step.result)
+
+
+def test_every_file_of_a_step_has_a_contract():
+    folder = REPOSITORY / "tasks" / "pipeline"
+    files = {path for path in folder.glob("*/[!_]*.py") if path.stem != "contract"}
+    found = {".".join(path.relative_to(folder).with_suffix("").parts) for path in files}
+    assert {step.module for step in COMMANDS.values()} == found
+
+
+def test_no_step_imports_another_but_those_that_run_other_steps():
+    steps = {step.full_module: step.name for step in COMMANDS.values()}
+    imports = grimp.build_graph("tasks")
+    assert {steps[step] for step in steps if steps.keys() & imports.find_modules_directly_imported_by(step)} <= {"predict", "search"}
+
+
+def test_a_contract_lies_in_the_file_of_its_dag():
+    assert {name: step.dag for name, step in COMMANDS.items()} == {
+        name: step.arguments.__module__.split(".")[-2] for name, step in COMMANDS.items()
+    }
+
+
+def test_what_a_dag_runs_is_told_where_to_read_and_write():
+    assert all(issubclass(step.arguments, StepArguments) for step in STEPS.values())
+
+
+@pytest.mark.slow
+def test_what_the_image_without_torch_runs_imports_without_it():
+    modules = [step.full_module for step in STEPS.values() if step.image == "worker"]
+    program = f"""
+import sys
+from importlib import import_module
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "pytorch_lightning", "timm"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Blocker())
+for module in {modules!r}:
+    import_module(module)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=120)
