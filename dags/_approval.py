@@ -9,7 +9,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._form import Form, given_options
-from tasks.options import UNPRESET, TrainOptions
+from tasks.options import TrainOptions
 
 COMMENT = "comment"
 ANSWER = "answer"
@@ -137,7 +137,7 @@ class UseAuto(TriggerDagRunOperator):
         """
         if context["ti"].xcom_pull(task_ids=self.question, key=ANSWER) != USE_AUTO:
             raise AirflowSkipException("nobody asked for the preset auto")
-        replaced = TrainOptions.model_fields.keys() - UNPRESET
+        replaced = TrainOptions.model_fields.keys() - {"label_noise"}
         given = {name: value for name, value in given_options(context, self.form).items() if name not in replaced}
         self.conf = {**given, "preset": "auto"}
         return super().execute(context)

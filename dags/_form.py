@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
-from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, with_preset
+from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, TrainOptions, with_preset
 from tasks.refusals import refusals
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
@@ -93,7 +93,7 @@ class Form:
 def resolve(context: Context, form: Form) -> dict[str, Any]:
     """Resolve the options of a run, with `force_token` and `decide_token` for `force` and `decide_again`.
 
-    The options of a named preset are put in place, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
+    The options of a named preset take the place of defaults, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
 
     A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
     options of one event that this DAG knows.
@@ -110,10 +110,8 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         for model in form.then:
             _validated(model, values["then"], "then.")
     if preset := values.get("preset"):
-        try:
-            values = with_preset(preset, values) | {"preset": "auto" if preset == "auto" else "none"}
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from None
+        values = with_preset(preset, values) | {"preset": "auto" if preset == "auto" else "none"}
+        _validated(TrainOptions, values, f"preset {preset}: ")
     if RetrainOptions in form.options:
         for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
             values[token] = context["run_id"] if values.pop(option) else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import LIGHT, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms
+from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, PresetOptions, SegmentOptions, TrainOptions, forms, with_preset
 from tasks.refusals import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
@@ -56,8 +56,8 @@ class Choices(BaseModel):
 def parse(pairs: Sequence[str]) -> dict[str, object]:
     """Parse options from `key=value` texts, and validate each by its model.
 
-    A probe trains the heads alone, as it must. The preset `auto` keeps what differs from the form; an option that is named with the form's own
-    value asks for the form, so the preset is `none` then.
+    A probe trains the heads alone, as it must. A preset keeps the options that are named. Beside `auto`, which keeps those that differ from the
+    form, an option with the form's own value asks for the form, so the preset is `none` then.
 
     Raises:
         BadConfiguration: a text is no pair, an option is unknown, or a value is out of range; the message names it.
@@ -81,6 +81,10 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
             validated = _validated(model, mine)
             checked |= {name: validated[name] for name in mine}
     defaults = TrainOptions().model_dump(mode="json")
+    named = checked.keys() & defaults.keys()
+    if checked.get("preset") in PRESETS and named:
+        preset = PresetOptions.model_validate({"preset": checked["preset"]}).preset
+        return {**checked, **with_preset(preset, checked, named), "preset": "none"}
     if any(checked[name] == defaults[name] for name in checked.keys() & defaults.keys() if defaults[name] is not None):
         checked.setdefault("preset", "none")
     return checked

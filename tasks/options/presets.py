@@ -91,9 +91,6 @@ reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
 
 Preset = Literal["auto", "none", "original", "thorough", "light", "long"]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
-UNPRESET = {"label_noise"}
-"""Options that a preset does not change."""
-NAMED_STARTS = ("checkpoint", "backbone_weights", "fuse")
 
 FEW_CLIPS = 300
 """Number of training clips below which a probe is chosen on a frozen backbone, and compared with every other network."""
@@ -109,28 +106,32 @@ class PresetOptions(Options):
     preset: Preset = Field(
         "auto",
         title="Preset",
-        description="auto: suits the machine, the number of training clips and the weights that can be had, and keeps the options of this form that "
-        "differ from their defaults; without a GPU it trains only heads, in minutes. none: the options of this form. The others replace all training options but label noise. "
+        description="Options of this form that differ from their defaults are kept. auto: suits the machine, the number of training clips and the weights that "
+        "can be had; without a GPU it trains only heads, in minutes. none: the options of this form, as they are. "
         "original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); "
         "thorough: a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops); "
         "light: only the heads of tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs, to see whether the validation error falls a second time",
     )
 
 
-def with_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the training options among `given` by those of a preset; `auto` needs `choose_recipe`.
+def with_preset(preset: Preset, given: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
+    """Replace the training options among `given` that have their defaults by those of a preset.
 
-    Raises:
-        ValueError: they name a start that the preset would ignore.
+    `auto` needs `choose_recipe`. Options in `named` are kept in any case. Where others name a start, the preset's own start is left out.
     """
     if preset not in PRESETS:
         return dict(given)
-    for name in NAMED_STARTS:
-        if given[name]:
-            raise ValueError(
-                f"preset {preset} starts from weights of its own, and {name} names others; set preset to none, or leave {name} out"
-            )
-    return {**given, **PRESETS[preset].model_dump(mode="json", exclude=UNPRESET)}
+    kept = _kept(given, named)
+    recipe = PRESETS[preset].model_dump(mode="json")
+    if _has_own_start({name: value for name, value in kept.items() if name != "weights"}):
+        recipe |= {"backbone": AUTO_BACKBONE, "weights": Weights.AUTO.value}
+    return {**given, **recipe, **kept}
+
+
+def _kept(given: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """Select the training options that differ from their defaults, or that are named."""
+    defaults = TrainOptions().model_dump(mode="json")
+    return {name: value for name, value in given.items() if name in defaults and (name in named or value != defaults[name])}
 
 
 def choose_recipe(
@@ -161,8 +162,7 @@ def choose_recipe(
     Raises:
         ValidationError: the kept options do not fit one another.
     """
-    defaults = TrainOptions().model_dump(mode="json")
-    kept = {name: value for name, value in given.items() if name in named or value != defaults[name]}
+    kept = _kept(given, named)
     if kept.get("fuse") and kept.get("join", "logits") == "logits":
         return TrainOptions.model_validate(kept), "auto: trained networks are fused, and nothing is trained"
     is_heard = kept.get("modality") == Modality.SOUND
@@ -185,7 +185,7 @@ def choose_recipe(
 def _has_own_start(kept: Mapping[str, Any]) -> bool:
     """Check whether options exclude the backbone and the weights of a preset."""
     return bool(
-        kept.keys() & {*NAMED_STARTS, "backbone", "weights"}
+        kept.keys() & {"checkpoint", "backbone_weights", "fuse", "backbone", "weights"}
         or kept.get("family") == Family.VIDEO
         or kept.get("modality") in (Modality.FLOW, Modality.SOUND)
     )

@@ -78,7 +78,7 @@ def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any
         about: further arguments of `choose_recipe`.
 
     Raises:
-        BadConfiguration: the options contradict the preset, or one another.
+        BadConfiguration: the options do not fit the preset, or one another.
     """
     values = given.model_dump(mode="json")
     try:
@@ -88,8 +88,6 @@ def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any
     except ValidationError as error:
         reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"preset {preset}: {reasons}; or set preset to none") from None
-    except ValueError as error:
-        raise BadConfiguration(str(error)) from None
 
 
 def is_trained(name: str) -> bool:

@@ -237,6 +237,7 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (retrain, {"store": "s3://Not A Bucket"}, "store"),
         (build_dataset, {"val_share": 0.6, "test_share": 0.6}, "nothing to train on"),
         (ingest_videos, {"then": {"epochs": 0}}, "then.epochs"),
+        (retrain, {"preset": "long", "trainable": "last-stage"}, "preset long: .*more than 1000 epochs"),
         (ingest_videos, {"then": {"epoch": 6}}, "then.epoch"),
         (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
         (ingest_videos, {"fps": "https://me:pw@h/x"}, "and not 'https://h/x'"),
@@ -257,23 +258,29 @@ def training(values):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_preset_takes_the_place_of_all_training_options_but_the_label_noise(preset, resolved):
-    values = resolved(retrain, {"preset": preset, "epochs": 3, "crops": 1})
-    assert training(values) == PRESETS[preset]
+def test_a_preset_takes_the_place_of_the_training_options_that_have_their_defaults(preset, resolved):
+    values = resolved(retrain, {"preset": preset, "epochs": 8, "label_noise": 0.2, "crops": 1})
+    assert training(values) == PRESETS[preset].model_copy(update={"epochs": 8, "label_noise": 0.2})
     assert values["crops"] == 1
-    assert (
-        places(values)["key"] == places(resolved(retrain, PRESETS[preset].model_dump(mode="json") | {"preset": "none", "crops": 1}))["key"]
-    )
-    noisy = resolved(retrain, {"preset": preset, "label_noise": 0.2, "epochs": 3})
-    assert training(noisy) == PRESETS[preset].model_copy(update={"label_noise": 0.2})
+    same = PRESETS[preset].model_dump(mode="json") | {"epochs": 8, "label_noise": 0.2, "preset": "none", "crops": 1}
+    assert places(values)["key"] == places(resolved(retrain, same))["key"]
 
 
 @pytest.mark.parametrize(
-    "start", [{"checkpoint": "models:/meals@champion"}, {"backbone_weights": "s3://a/b.pth", "backbone": "resnet18"}, {"fuse": ["runs/a/"]}]
+    ("start", "backbone", "weights"),
+    [
+        ({}, "tf_efficientnet_lite0", "imagenet"),
+        ({"checkpoint": "models:/meals@champion"}, "auto", "auto"),
+        ({"backbone_weights": "s3://a/b.pth", "backbone": "resnet18"}, "resnet18", "auto"),
+        ({"fuse": ["runs/a/"]}, "auto", "auto"),
+        ({"backbone": "resnet18"}, "resnet18", "auto"),
+        ({"weights": "none"}, "tf_efficientnet_lite0", "none"),
+        ({"modality": "flow"}, "auto", "auto"),
+    ],
 )
-def test_a_preset_is_refused_beside_a_start_that_it_would_ignore(start, resolved):
-    with pytest.raises(AirflowFailException, match=f"preset light starts from weights of its own, and {next(iter(start))} names others"):
-        resolved(retrain, {"preset": "light"} | start)
+def test_a_preset_leaves_out_its_start_where_the_form_names_another(start, backbone, weights, resolved):
+    values = training(resolved(retrain, {"preset": "light"} | start))
+    assert (values.backbone, values.weights, values.epochs) == (backbone, weights, 4)
 
 
 def plan_of(layout, where):

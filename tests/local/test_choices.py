@@ -4,7 +4,7 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse
-from tasks.options import PRESETS
+from tasks.options import LIGHT, PRESETS
 
 
 def test_the_sample_options_are_within_their_limits():
@@ -55,11 +55,16 @@ def test_a_wrong_pair_is_named(text, complaint):
         (["epochs=60"], "none"),
         (["trainable=all"], "none"),
         (["val_share=0.3"], None),
-        (["trainable=all", "preset=light"], "light"),
     ],
 )
 def test_an_option_that_is_named_with_the_forms_own_value_is_not_replaced(chosen, preset):
     assert parse(chosen).get("preset") == preset
+
+
+def test_a_preset_beside_other_options_means_the_preset_with_these_options():
+    given = {"epochs": 60, "dropout": 0.5, "val_share": 0.3}
+    chosen = parse(["preset=light", *(f"{name}={value}" for name, value in given.items())])
+    assert chosen == {**LIGHT.model_dump(mode="json"), **given, "preset": "none"}
 
 
 def test_a_probe_trains_the_heads_without_being_told():

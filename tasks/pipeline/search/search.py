@@ -1,7 +1,8 @@
 """Search by one command, without Airflow: `python -m tasks search --num-trials=24`."""
 
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.options import EvaluateOptions, Preset, RegisterOptions, SearchOptions, TrainOptions, with_preset
+from tasks.errors import NothingToDo
+from tasks.options import EvaluateOptions, Preset, RegisterOptions, SearchOptions, TrainOptions
+from tasks.pipeline._plans import recipe_for
 from tasks.pipeline._step import log
 from tasks.pipeline.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
 from tasks.pipeline.search.contract import (
@@ -23,18 +24,16 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """Run all steps of a search, or resume an interrupted one.
 
     Raises:
-        BadConfiguration: a range is wrong, or the preset would ignore a start that is named.
+        BadConfiguration: a range is wrong, or options do not fit the preset.
         BadInput: there is nothing to select trials on, or every trial failed.
         NothingToDo: there is no dataset yet.
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
     preset: Preset = "auto" if arguments.preset == "auto" else "none"
-    try:
+    if preset == "none":
         # As in a form, so that one search has one address.
-        options = with_preset(arguments.preset, options)
-    except ValueError as error:
-        raise BadConfiguration(str(error)) from None
+        options |= dict(recipe_for(arguments.preset, arguments.picked(TrainOptions), 0)[0])
     plan = search_plan.run(SearchPlanArguments(store=where, preset=preset, **options), store)
     common = {"store": where, "search": plan.search_uri}
     try:
