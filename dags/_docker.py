@@ -14,8 +14,7 @@ from docker.errors import APIError, ImageNotFound, NotFound  # type: ignore[impo
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
-from dags._container import container_config, container_name
-from dags._container_log import ContainerLog
+from dags._container import ContainerLog, container_config, container_name
 from dags._environment import container_environment
 from dags._step import StepOperator, raise_out_of_memory, raise_outcome, settings_of
 from dags._stored import stored_result

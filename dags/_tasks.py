@@ -1,13 +1,46 @@
-"""Make the tasks of steps from their contracts: id, command, options, image and GPU."""
+"""Make the tasks of steps from their contracts, run as `RETAKE_RUNNER` says: a process, a container or a pod."""
 
-from typing import Any
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags._form import Form
-from dags._runner import StepOperator
 from tasks.pipeline.step import Step
+from tasks.settings import RunnerSettings, load
+
+if TYPE_CHECKING:
+    from dags import _step
+
+
+RUNNERS: Mapping[str, tuple[str, str]] = {
+    "local": ("dags._local", "LocalStepOperator"),
+    "docker": ("dags._docker", "DockerStepOperator"),
+    "kubernetes": ("dags._kubernetes", "KubernetesStepOperator"),
+}
+"""By name, so that only the provider of the chosen runner is imported."""
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "retake",
+    "retries": 5,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
+}
+"""These retries span the minutes that a restart of the store or MLflow takes."""
+
+
+def operator_of(runner: str) -> "type[_step.StepOperator]":
+    """Import the operator class of a runner."""
+    module, name = RUNNERS[runner]
+    operator: type[_step.StepOperator] = getattr(import_module(module), name)
+    return operator
+
+
+StepOperator = operator_of(load(RunnerSettings).runner)
 
 
 def step_task(step: Step[Any, Any], form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below

@@ -23,8 +23,7 @@ from airflow.sdk import DAG
 
 from dags._assets import CLIPS, DATASET
 from dags._form import Form
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import step_task
+from dags._tasks import TASK_DEFAULTS, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.store.layout import Layout

@@ -28,8 +28,7 @@ from airflow.sdk import DAG, task_group
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
 from dags._networks import FAILURES, GROUP, network
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import step_task
+from dags._tasks import TASK_DEFAULTS, step_task
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, TrainOptions
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.store.layout import Layout

@@ -24,8 +24,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import step_task
+from dags._tasks import TASK_DEFAULTS, step_task
 from tasks.options import EvaluateOptions, VersionOptions
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS
 

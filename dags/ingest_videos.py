@@ -22,8 +22,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._assets import CLIPS
 from dags._form import Form
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import mapped_step_task, step_task
+from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.store.layout import Layout

@@ -35,8 +35,7 @@ from airflow.sdk import DAG
 
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import mapped_step_task, step_task
+from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.settings import RunnerSettings

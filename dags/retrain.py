@@ -38,8 +38,7 @@ from dags._assets import DATASET, MODEL
 from dags._ended import ended
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import mapped_step_task, step_task
+from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import forms
 from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout

@@ -31,10 +31,8 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._rounds import SEARCH, add_rounds
-from dags._runner import TASK_DEFAULTS
-from dags._tasks import mapped_step_task, step_task
-from dags._winner import RetrainWinner
+from dags._search import SEARCH, RetrainWinner, add_rounds
+from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.pipeline.search import contract as search
 

@@ -101,7 +101,7 @@ def test_on_kill_before_anything_has_started_is_no_error():
 
 
 def test_silence_is_no_failure(bench, execute, log, monkeypatch):
-    for name, value in {"_container_log.SILENCE": 0.1, "_docker.POLL": 0.1, "_docker.RECONNECT": 0}.items():
+    for name, value in {"_container.SILENCE": 0.1, "_docker.POLL": 0.1, "_docker.RECONNECT": 0}.items():
         monkeypatch.setattr(f"dags.{name}_SECONDS", value)
     monkeypatch.setattr("dags._docker.RECONNECT_TRIES", 1)
     assert execute(f"{SAY('1')}; signal.sigtimedwait([], 1); {SAY('2')}") == RESULT

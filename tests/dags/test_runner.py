@@ -14,8 +14,8 @@ from airflow.serialization.serialized_objects import DagSerialization
 from dags._environment import process_environment
 from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
-from dags._runner import RUNNERS, operator_of
 from dags._step import MlflowRunLink
+from dags._tasks import RUNNERS, operator_of
 from tasks.errors import RetakeError
 from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
