@@ -1,4 +1,4 @@
-# `make` lists the targets. Needs GNU make, git and Python 3.11 to 3.13; everything else is installed into .venv.
+# `make` lists the targets. Needs GNU make, git and Python 3.11 to 3.13; everything else is installed into .venv, and for `make lint` into node_modules.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 FOR_RUN := $(VENV)/.for-run
 FOR_TEST := $(VENV)/.for-test
 FOR_BENCH := $(VENV)/.for-bench
+FOR_PAGES := node_modules/.for-lint
 INSTALL := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -c constraints.txt
 # On a terminal, one line shows what pip is doing. sh starts what is in the background deaf to Ctrl-C, so it is passed on.
 SHOWN = > $(VENV)/install.log & pid=$$!; trap 'kill $$pid' INT TERM; \
@@ -35,7 +36,7 @@ endif
 # VIDEOS is passed in the environment, so that the shell does not interpret folder names.
 export VIDEOS
 
-.PHONY: help run start cancel stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint constraints constraints-check clean
+.PHONY: help run start cancel stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint lint-pages constraints constraints-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -104,10 +105,15 @@ typecheck: $(FOR_TEST) ## Check types
 	$(BIN)/mypy
 	$(BIN)/mypy docker/*.py docker/*/*.py
 
-lint: typecheck ## Check style, types and import rules
+lint: typecheck lint-pages ## Check style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
+
+lint-pages: ## Check the scripts of the pages: types by their JSDoc, and rules; a part of `make lint`
+	@if ! command -v npm > /dev/null; then \
+	  echo "the scripts of the pages are not checked: no npm is installed (Debian: npm)$${CI:+, and CI requires it}" >&2; [ -z "$$CI" ]; \
+	else $(MAKE) --silent $(FOR_PAGES) && npm run --silent lint; fi
 
 define CONSTRAINTS_HEAD
 # One set of versions that fits Python 3.11 to 3.13, and the one that is tested. Made by `make constraints`, checked by `make constraints-check`.
@@ -129,7 +135,7 @@ constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each P
 	done
 
 clean: stop ## Stop the servers, remove .venv and the caches; .retake with models and passwords is kept
-	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis node_modules
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -152,4 +158,9 @@ $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 $(FOR_BENCH): $(FOR_TEST)
 	@echo "installing the packages to benchmark against"
 	@$(INSTALL) -e '.[bench]' $(SHOWN)
+	@touch $@
+
+$(FOR_PAGES): package.json package-lock.json
+	@echo "installing the checks of the pages' scripts into node_modules"
+	@npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@

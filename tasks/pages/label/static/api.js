@@ -2,12 +2,14 @@
 
 /** An answer that is not what was asked for; `status` is 0 if there was no answer. */
 export class Failed extends Error {
+  /** @param {number} status @param {string} message */
   constructor(status, message) {
     super(message);
     this.status = status;
   }
 }
 
+/** @param {string} path @param {RequestInit} [options] */
 async function ask(path, options) {
   let response;
   try {
@@ -19,11 +21,12 @@ async function ask(path, options) {
   return response;
 }
 
+/** @param {Response} response */
 async function reason(response) {
   try {
     const { detail } = await response.json();
     if (typeof detail === "string") return detail;
-    if (Array.isArray(detail)) return detail.map((one) => one.msg).join("; ");
+    if (Array.isArray(detail)) return detail.map((/** @type {{ msg: string }} */ one) => one.msg).join("; ");
   } catch {
     // The body is no JSON: the status says enough.
   }
@@ -33,19 +36,19 @@ async function reason(response) {
 /** The way of cutting whose clips are asked for; none: that of most videos. */
 export const asked = { cut: "" };
 
-/** Read JSON; values of the query that are empty are left out. */
+/** Read JSON; values of the query that are empty are left out. @template {string} Path @param {Path} path @param {Record<string, unknown>} [query] @returns {Promise<AnswerTo<Path>>} */
 export async function get(path, query = {}) {
   const given = Object.entries(path.startsWith("/") ? query : { ...query, cut: asked.cut }).filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  const search = new URLSearchParams(given).toString();
+  const search = new URLSearchParams(/** @type {[string, string][]} */ (given)).toString();
   return (await ask(search ? `${path}?${search}` : path)).json();
 }
 
-/** Write a statement. It may be sent again: its token keeps it single. */
+/** Write a statement. It may be sent again: its token keeps it single. @param {Statement} statement @returns {Promise<Saved>} */
 export async function say(statement) {
   return send(asked.cut ? `statements?cut=${asked.cut}` : "statements", statement, { "x-retake": "label" });
 }
 
-/** Send JSON. */
+/** Send JSON. @param {string} path @param {object} body */
 export async function send(path, body, headers = {}, method = "POST") {
   const response = await ask(path, {
     method,
@@ -56,12 +59,12 @@ export async function send(path, body, headers = {}, method = "POST") {
   return response.json();
 }
 
-/** Read the file of a clip. */
+/** Read the file of a clip. @param {string} uid */
 export async function film(uid) {
   return (await ask(`clips/${encodeURIComponent(uid)}.mp4`)).blob();
 }
 
-/** Return the address of a part of Airflow, from whatever store's page this is. */
+/** Return the address of a part of Airflow, from whatever store's page this is. @param {string} path */
 export function airflow(path) {
   return location.pathname.replace(/retake\/label\/.*$/, "") + path;
 }

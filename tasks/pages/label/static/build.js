@@ -10,12 +10,17 @@ const DAG = airflow("api/v2/dags/build_dataset");
 const POLL_MS = 2500;
 // retrain starts a moment after its dataset.
 const NUM_LOOKS = 12;
+/** @type {Record<string, string>} */
 const WORDS = { null: "waits", success: "done", running: "running", queued: "queued", scheduled: "waits", failed: "failed", upstream_failed: "not run: one before it failed", skipped: "skipped", up_for_retry: "will be tried again" };
+
+/** @typedef {{ task_id: string, map_index: number, state: string, start_date?: string }} Task */
 
 /** Make the panel. */
 export function buildPanel() {
-  let timer = null;
-  let run = null;
+  /** @type {number | undefined} */
+  let timer;
+  /** @type {string} */
+  let run = "";
 
   changes.addEventListener("change", () => {
     by("build-open").disabled = !session.ready;
@@ -54,13 +59,14 @@ export function buildPanel() {
   }
 
   async function tell() {
-    const [build, { last_recipe, last_estimate, num_clips, num_new }] = await Promise.all([last(), get("build").catch(() => ({}))]);
+    const [build, { last_recipe, last_estimate, num_clips, num_new }] = await Promise.all([last(), get("build").catch(() => /** @type {Partial<Build>} */ ({}))]);
     const news = build && num_new === 0 ? "none of them labelled here since the last build: if nothing else is new, a build changes nothing" : `${num_new?.toLocaleString("en")} of them labelled here since the last build`;
     if (num_clips !== undefined) by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${news}.`, last_recipe ? ` The last training had ${last_recipe}${last_estimate && ` (${last_estimate})`}.` : "");
     const how = build ? [" with the options of the ", h("a", { href: runPage("build_dataset", build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }
 
+  /** @param {string} id */
   function follow(id) {
     run = id;
     by("build-start").disabled = true;
@@ -76,7 +82,7 @@ export function buildPanel() {
       const isGoing = GOING.includes(state.state);
       const isPaused = state.state === "queued" && (await get(DAG).catch(() => ({}))).is_paused;
       if (of !== run) return;
-      const dataset = task_instances.find(({ task_id }) => task_id === "dataset");
+      const dataset = task_instances.find((/** @type {Task} */ { task_id }) => task_id === "dataset");
       const isSame = dataset?.state === "skipped";
       show(isSame ? "same" : state.state, task_instances, isPaused);
       by("build-start").disabled = isGoing;
@@ -93,6 +99,7 @@ export function buildPanel() {
   }
 
   // The event that starts retrain comes from the task dataset, before its run ends.
+  /** @param {number} numLooks @param {string} [since] */
   async function follower(numLooks, since) {
     const of = run;
     const id = await goingRetrain(since);
@@ -101,10 +108,12 @@ export function buildPanel() {
     if (!id && numLooks > 1) timer = setTimeout(() => follower(numLooks - 1, since), POLL_MS);
   }
 
+  /** @param {string | null} id */
   function next(id) {
     by("build-next").replaceChildren(h("a", { href: runPage("retrain", id), target: "_top" }, id ? "retrain is running: open its run" : "Open the runs of retrain"));
   }
 
+  /** @param {string} state @param {Task[]} tasks @param {boolean} isPaused */
   function show(state, tasks, isPaused) {
     const title = { same: "The dataset is as it was, so nothing is trained.", success: "The dataset is built.", failed: "The run failed: its log says why.", running: "Running …", queued: "Queued …" }[state] ?? state;
     by("build-next").replaceChildren();
@@ -116,16 +125,19 @@ export function buildPanel() {
     );
   }
 
+  /** @param {Task} task */
   function task({ task_id, map_index, state }) {
     const name = map_index >= 0 ? `${task_id} ${map_index + 1}` : task_id;
     return h("li", {}, h("span", { class: "item" }, name, h("span", { class: state === "failed" ? "bad" : state === "success" ? "good" : "quiet" }, WORDS[state] ?? state)));
   }
 
+  /** @param {string} text */
   function say(text) {
     by("build-progress").replaceChildren(h("p", {}, text));
   }
 }
 
+/** @param {import("./api.js").Failed} error */
 function problem(error) {
   if (error.status === 401) return "You are not logged in to Airflow.";
   if (error.status === 403) return "You may not trigger build_dataset.";

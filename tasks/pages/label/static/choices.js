@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { session } from "./session.js";
 import { actionName, percent } from "./text.js";
 
-/** Make the list of suggestions; Enter takes the first if `isFirst`. */
+/** Make the list of suggestions; Enter takes the first if `isFirst`. @param {Suggestion[]} suggestions @param {boolean} isFirst @param {(number: number) => void} accept */
 export function suggestionItems(suggestions, isFirst, accept) {
   return suggestions.map((one, number) =>
     h(
@@ -22,7 +22,7 @@ export function suggestionItems(suggestions, isFirst, accept) {
   );
 }
 
-/** Make the list of the most frequent actions, each with its digit. */
+/** Make the list of the most frequent actions, each with its digit. @param {boolean} isOn @param {(action: Action) => void} choose */
 export function digitItems(isOn, choose) {
   return session.digits.map((one, number) =>
     h(

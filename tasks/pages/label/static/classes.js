@@ -10,18 +10,21 @@ import { announce } from "./status.js";
 import { actionName, clock, count } from "./text.js";
 
 const NUM_SHOWN = 6;
-const PLURALS = { verb: "verbs", noun: "nouns" };
+const PLURALS = /** @type {const} */ ({ verb: "verbs", noun: "nouns" });
 
-/** Make the view; `outbox()` returns where statements go. */
+/** Make the view; `outbox()` returns where statements go. @param {() => import("./outbox.js").Outbox} outbox @returns {View} */
 export function classesView(outbox) {
+  /** @type {{ target: Target, name: string, number: number } | null} */
   let asked = null;
   let isOpen = false;
+  /** @type {Player | null} */
   let player = null;
   let generation = 0;
+  /** @type {{ token: string | null, run: () => unknown }[]} */
   const done = [];
 
   function render() {
-    for (const target of ["verb", "noun"]) renew(by(`class-${PLURALS[target]}`), table(target, session[PLURALS[target]]));
+    for (const target of /** @type {const} */ (["verb", "noun"])) renew(by(`class-${PLURALS[target]}`), table(target, session[PLURALS[target]]));
     by("near-part").hidden = !session.near.length || !session.mayWrite;
     renew(by("near"), ...session.near.map(pair));
     const merges = session.merges.toReversed();
@@ -33,6 +36,7 @@ export function classesView(outbox) {
     by("per-class-tables").replaceChildren(counts("Verbs", session.verbs), counts("Nouns", session.nouns));
   }
 
+  /** @param {Target} target @param {Name[]} names */
   function table(target, names) {
     if (!names.length) return h("p", { class: "note" }, "None yet.");
     return h(
@@ -55,6 +59,7 @@ export function classesView(outbox) {
     );
   }
 
+  /** @param {string} title @param {Name[]} names */
   function counts(title, names) {
     const largest = Math.max(1, ...names.map((one) => one.num_clips));
     return h(
@@ -71,6 +76,7 @@ export function classesView(outbox) {
     );
   }
 
+  /** @param {Merge} one */
   function merge(one) {
     return h(
       "li",
@@ -81,6 +87,7 @@ export function classesView(outbox) {
   }
 
   // The rarer name is merged into the more frequent one.
+  /** @param {Near} pair */
   function pair({ target, names }) {
     const [to, from] = session[PLURALS[target]].filter(({ name }) => names.includes(name));
     if (!from) return null;
@@ -93,13 +100,14 @@ export function classesView(outbox) {
     );
   }
 
+  /** @param {Target} target @param {string} name */
   async function openClips(target, name) {
     generation += 1;
     const of = generation;
     by("of-class-title").textContent = `Clips of the ${target} “${name}”`;
     by("of-class-list").replaceChildren();
     player ??= new Player(by("of-class-screen"), { loop: true, label: "The clip" });
-    openDialog(by("of-class"), () => player.clear());
+    openDialog(by("of-class"), () => player?.clear());
     try {
       const { clips } = await get("queue", { show: "labelled", name, limit: NUM_SHOWN });
       if (of !== generation) return;
@@ -111,15 +119,17 @@ export function classesView(outbox) {
     }
   }
 
+  /** @param {Clip} clip */
   function item(clip) {
     return h(
       "li",
       {},
-      h("button", { type: "button", class: "item", "data-uid": clip.uid, onclick: () => play(clip) }, h("span", { class: "when" }, `${clip.name} ${clock(clip.start_seconds)}`), h("strong", {}, actionName(clip.label.verb, clip.label.noun)), h("span", { class: "quiet" }, clip.label.origin)),
+      h("button", { type: "button", class: "item", "data-uid": clip.uid, onclick: () => play(clip) }, h("span", { class: "when" }, `${clip.name} ${clock(clip.start_seconds)}`), h("strong", {}, clip.label && actionName(clip.label.verb, clip.label.noun)), h("span", { class: "quiet" }, clip.label?.origin)),
       h("a", { href: `#clip=${clip.uid}`, onclick: () => by("of-class").close() }, "In Clips"),
     );
   }
 
+  /** @param {Clip} clip */
   async function play(clip) {
     generation += 1;
     const of = generation;
@@ -127,12 +137,13 @@ export function classesView(outbox) {
     for (const button of by("of-class-list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.getAttribute("data-uid") === clip.uid));
     try {
       const url = await filmOf(clip.uid);
-      if (of === generation && by("of-class").open) player.show(url, { play: true });
+      if (of === generation && by("of-class").open) player?.show(url, { play: true });
     } catch (error) {
       if (of === generation) by("of-class-list").append(h("li", { class: "note" }, `The clip could not be read: ${error.message}.`));
     }
   }
 
+  /** @param {Target} target @param {string} name @param {number} number */
   function openRename(target, name, number, to = name) {
     asked = { target, name, number };
     by("rename-title").textContent = `Rename or merge the ${target} “${name}”`;
@@ -143,6 +154,7 @@ export function classesView(outbox) {
   }
 
   function check() {
+    if (!asked) return null;
     const { target, name, number } = asked;
     const to = normal(by("rename-to").value);
     const others = session[PLURALS[target]].map((one) => one.name).filter((other) => other !== name);
@@ -168,23 +180,27 @@ export function classesView(outbox) {
 
   function rename() {
     const to = check();
-    if (!to) return;
+    if (!to || !asked) return;
     const { target, name } = asked;
     const statement = merged(target, name, to);
     done.push({ token: statement.token, run: () => withdraw(statement) });
     by("rename").close();
   }
 
+  /** @param {Target} target @param {string} name @param {string} same_as */
   function merged(target, name, same_as) {
+    /** @type {ClassMerge} */
     const statement = { kind: "class", token: token(), target, name, same_as };
     outbox().add(statement, `${name} is now ${same_as}`);
     return statement;
   }
 
+  /** @param {{ token: string, name: string, same_as: string }} one */
   function withdraw(one) {
     outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `undo of ${one.name} is now ${one.same_as}`);
   }
 
+  /** @param {Merge} one */
   function takeBack(one) {
     withdraw(one);
     const own = done.findIndex(({ token: of }) => of === one.token);
@@ -194,7 +210,7 @@ export function classesView(outbox) {
 
   function undo() {
     if (!session.mayWrite || !done.length) return announce("There is no change to take back: the list below has those of before.");
-    return done.pop().run();
+    return done.pop()?.run();
   }
 
   by("rename-to").addEventListener("input", check);

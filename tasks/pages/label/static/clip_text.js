@@ -3,20 +3,20 @@
 import { isAnswered } from "./ahead.js";
 import { actionName, answerName, clock, percent } from "./text.js";
 
-/** Name the answer of a clip, and who gave it. */
+/** Name the answer of a clip, and who gave it. @param {Clip} clip */
 export function labelText(clip) {
   const text = clip.label ? answerName("action", clip.label.verb, clip.label.noun) : answerName(clip.answer);
   return clip.label?.origin ? `${text} (by ${clip.label.origin})` : text;
 }
 
-/** Say a clip to those who do not see it. */
+/** Say a clip to those who do not see it. @param {Clip} clip @param {boolean} isBlind */
 export function spokenText(clip, isBlind) {
   const best = isBlind ? null : clip.suggestions[0];
   const what = isAnswered(clip) ? `Answer: ${labelText(clip)}` : best ? `Suggested: ${actionName(best.verb, best.noun)}, ${percent(best.probability)}` : "No suggestion";
   return `${clip.name} ${clock(clip.start_seconds)}. ${clip.reading === "second" ? "Second reading. " : ""}${what}.`;
 }
 
-/** Say why a clip has no suggestion. */
+/** Say why a clip has no suggestion. @param {Clip | undefined} clip @param {boolean} isBlind */
 export function noSuggestionText(clip, isBlind) {
   if (isBlind) return "Blind: suggestions are hidden.";
   return clip?.reading === "second" ? "No suggestion for a second reading: say what you see." : "No suggestion yet: a champion network gives them (run predict_videos).";

@@ -21,30 +21,41 @@ const NUM_AHEAD = 5;
 const NUM_BEHIND = 2;
 const NUM_KEPT = 200;
 
-/** Make the view; `outbox()` returns where statements go. */
+/** Make the view; `outbox()` returns where statements go. @param {() => import("./outbox.js").Outbox} outbox @returns {View} */
 export function clipsView(outbox) {
   const stage = by("stage");
   const player = new Player(by("clip-screen"), { loop: true, label: "The clip" });
   const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: known });
   by("clip-words").append(words.element);
+  /** @type {Clip[]} */
   let list = [];
   let at = 0;
   let isEnd = false;
   let isOpen = false;
   let wantsFocus = false;
+  /** @type {Clip | undefined} */
   let shown;
+  /** @type {Clip | null} */
   let onScreen = null;
   let generation = 0;
   let visit = 0;
+  /** @type {Promise<void> | null} */
   let asking = null;
+  /** @type {string | null} */
   let retrain = null;
   let version = "";
+  /** @type {{ clip: Clip, before: Partial<Clip>, token: string }[]} */
   const answered = [];
+  /** @type {Map<string, Conflict>} */
   const conflicts = new Map();
   const held = new Held();
 
+  /** @returns {Clip | undefined} */
   const current = () => list[at];
-  const frame = () => (current() ? (current().stop_seconds - current().start_seconds) / current().num_frames : 1 / 30);
+  const frame = () => {
+    const clip = current();
+    return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
+  };
 
   function known() {
     const suggested = isBlind() ? [] : (current()?.suggestions ?? []);
@@ -72,6 +83,7 @@ export function clipsView(outbox) {
     return asking;
   }
 
+  /** @param {number} of */
   async function ask(of) {
     try {
       const added = await clipsAfter(list, outbox().uids);
@@ -87,6 +99,7 @@ export function clipsView(outbox) {
   }
 
   // A clip around an interval is none of the page's: its video is shown where it begins.
+  /** @param {string} uid @returns {Promise<void>} */
   async function showClip(uid) {
     visit += 1;
     const of = visit;
@@ -101,27 +114,31 @@ export function clipsView(outbox) {
       if (of !== visit) return undefined;
       const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
       const found = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
-      if (found) return location.replace(`#video=${found.video}&at=${milliseconds / 1000}`);
+      if (found) return location.replace(`#video=${found.video}&at=${Number(milliseconds) / 1000}`);
       announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
     }
     return show();
   }
 
   // Intervals may label what was to be asked, others may answer it, and a prediction suggest other actions. The clip on the screen stays there.
+  /** @param {boolean} isAway */
   async function renew(isAway) {
     if (!list.length || outbox().numUnsent) return;
-    const [of, seen, made, clip, uids] = [generation, session.version, outbox().numMade, current(), [...conflicts.keys()]];
-    const look = (uid) => get(`clips/${encodeURIComponent(uid)}`);
+    const [of, newest, made, clip, uids] = [generation, session.version, outbox().numMade, current(), [...conflicts.keys()]];
+    const look = (/** @type {string} */ uid) => get(`clips/${encodeURIComponent(uid)}`);
     const behind = list.slice(0, clip && !(isAway && !isAnswered(clip)) ? at + 1 : at);
     try {
       const [added, now, ...inConflict] = await Promise.all([clipsAfter(behind, outbox().uids), clip && look(clip.uid), ...uids.map(look)]);
       if (of !== generation || clip !== current() || made !== outbox().numMade) return;
       list = [...behind, ...added.map((one) => (one.uid === clip?.uid ? clip : one))];
       isEnd = !added.length;
-      version = seen;
+      version = newest;
       // Who has seen the suggestions reads as the first.
-      if (clip && !(clip.reading === "first" && now.reading === "second")) Object.assign(clip, now);
-      for (const { uid, conflict } of inConflict) conflict ? conflicts.set(uid, conflict) : conflicts.delete(uid);
+      if (clip && now && !(clip.reading === "first" && now.reading === "second")) Object.assign(clip, now);
+      for (const { uid, conflict } of inConflict) {
+        if (conflict) conflicts.set(uid, conflict);
+        else conflicts.delete(uid);
+      }
       if (current() === clip) keepAround();
       else show();
     } catch {
@@ -155,11 +172,13 @@ export function clipsView(outbox) {
   }
 
   // An answer before the picture is there would be about a clip that nobody has seen.
+  /** @param {boolean} isSeen */
   function seen(isSeen) {
     stage.setAttribute("aria-busy", String(!isSeen));
   }
 
   // For those who do not see what is suggested.
+  /** @param {Clip} clip */
   function speak(clip) {
     by("spoken").textContent = spokenText(clip, isBlind());
   }
@@ -187,7 +206,7 @@ export function clipsView(outbox) {
       stage.focus({ preventScroll: true });
       wantsFocus = false;
     }
-    for (const id of ["answer-nothing", "answer-unsure"]) by(id).disabled = !clip || !session.mayWrite;
+    for (const id of /** @type {const} */ (["answer-nothing", "answer-unsure"])) by(id).disabled = !clip || !session.mayWrite;
     by("answer-back").disabled = at === 0;
     by("answer-later").disabled = !clip;
     by("answer-undo").disabled = !answered.length;
@@ -206,26 +225,30 @@ export function clipsView(outbox) {
     ];
   }
 
+  /** @param {Clip | undefined} clip */
   function renderLabel(clip) {
     by("clip-label").hidden = !clip || !isAnswered(clip);
     if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), " keeps it");
   }
 
   // The conflict of this clip, and those that the last answers have made.
+  /** @param {Clip | undefined} clip */
   function renderConflicts(clip) {
-    const open = new Map([...conflicts, ...(clip?.conflict ? [[clip.uid, clip.conflict]] : [])]);
-    const take = (conflict) => (one) => {
+    const open = new Map(conflicts);
+    if (clip?.conflict) open.set(clip.uid, clip.conflict);
+    const take = (/** @type {Conflict} */ conflict) => (/** @type {Label} */ one) => {
       if (conflict.uid === clip?.uid) choose({ ...(one.verb === NOTHING ? { answer: "nothing" } : one), over: conflict.over, reading: "first" });
       else settle(outbox(), conflict, one);
     };
     fill(by("clip-conflicts"), ...[...open.values()].map((one) => conflictItem(one, take(one))));
   }
 
+  /** @param {Clip | undefined} clip */
   function renderSuggestions(clip) {
-    const shown = clip && !isBlind() ? clip.suggestions : [];
-    const isFirst = clip && !isAnswered(clip);
-    fill(by("suggestions"), ...suggestionItems(shown, isFirst, accept));
-    by("no-suggestion").hidden = !clip || shown.length > 0;
+    const suggestions = clip && !isBlind() ? clip.suggestions : [];
+    const isFirst = Boolean(clip && !isAnswered(clip));
+    fill(by("suggestions"), ...suggestionItems(suggestions, isFirst, accept));
+    by("no-suggestion").hidden = !clip || suggestions.length > 0;
     by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
   }
 
@@ -236,6 +259,7 @@ export function clipsView(outbox) {
 
   // Answers
 
+  /** @param {number} number */
   function accept(number) {
     const one = isBlind() ? null : current()?.suggestions[number];
     if (one) choose(one);
@@ -243,11 +267,13 @@ export function clipsView(outbox) {
   }
 
   function enter() {
-    if (current() && isAnswered(current())) go(1);
+    const clip = current();
+    if (clip && isAnswered(clip)) go(1);
     else accept(0);
   }
 
-  function choose({ answer = "action", verb = null, noun = null, letter = null, over = current()?.over, reading = current()?.reading }) {
+  /** @param {Choice & { letter?: string, over?: string | null, reading?: Reading }} choice */
+  function choose({ answer = "action", verb = null, noun = null, letter, over = current()?.over, reading = current()?.reading }) {
     held.flush();
     const clip = current();
     if (!clip) return;
@@ -261,16 +287,17 @@ export function clipsView(outbox) {
       return;
     }
     const best = clip.suggestions[0];
-    const words_ = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
-    const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...words_, reading };
+    const action = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
+    /** @type {ClipStatement} */
+    const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...action, reading };
     if (over) statement.over = over;
     if (best) statement.suggested = { ...best, shown: !isBlind() };
     if (answered.length === NUM_KEPT) answered.shift();
     answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict }, token: statement.token });
-    const label = answer === "unsure" ? null : { verb: words_.verb ?? "nothing", noun: words_.noun ?? NO_OBJECT, origin: session.me };
+    const label = answer === "unsure" ? null : { verb: action.verb ?? "nothing", noun: action.noun ?? NO_OBJECT, origin: session.me };
     Object.assign(clip, { answer, label, token: statement.token, conflict: null });
-    if (answer === "action") learn(words_.verb, words_.noun);
-    const send = () => outbox().add(statement, answerName(answer, words_.verb, words_.noun));
+    if (action.verb) learn(action.verb, action.noun);
+    const send = () => outbox().add(statement, answerName(answer, action.verb, action.noun));
     if (letter) held.hold(letter, { send, takeBack });
     else send();
     go(1);
@@ -290,6 +317,7 @@ export function clipsView(outbox) {
   // Show the clip of the last answer as it was before.
   function takeBack() {
     const last = answered.pop();
+    if (!last) return;
     Object.assign(last.clip, last.before);
     const place = list.indexOf(last.clip);
     if (place >= 0) at = place;
@@ -297,6 +325,7 @@ export function clipsView(outbox) {
     show();
   }
 
+  /** @param {number} step */
   function go(step) {
     const to = Math.min(Math.max(at + step, 0), list.length);
     if (to === at) return;
@@ -324,8 +353,9 @@ export function clipsView(outbox) {
     if (isOpen) announce("This browser cannot play this clip.", { isBad: true });
   });
   filters.onChange((isOnlyBlind) => {
+    const clip = current();
     if (!isOnlyBlind) restart();
-    else if (current()) speak(current());
+    else if (clip) speak(clip);
     render();
   });
   changes.addEventListener("change", () => {
@@ -345,6 +375,7 @@ export function clipsView(outbox) {
     by("clip-time").textContent = `${player.time.toFixed(2)} s${speed}${player.isMuted ? "" : " · sound on"}${player.isPlaying ? "" : " · paused"}`;
   }
 
+  /** @type {View["keys"]} */
   const keys = {
     ...playerKeys(player, frame),
     Enter: enter,
@@ -374,7 +405,7 @@ export function clipsView(outbox) {
       else if (current()) show().then(() => renew(true));
     },
     saved: ({ statement, answer }) => {
-      conflicts.delete(statement.uid);
+      if (statement.kind === "clip") conflicts.delete(statement.uid);
       for (const one of answer.conflicts) conflicts.set(one.uid, one);
       render();
     },

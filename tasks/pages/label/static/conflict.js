@@ -6,15 +6,15 @@ import { h } from "./dom.js";
 import { session } from "./session.js";
 import { NOTHING, answerName, clock } from "./text.js";
 
-/** Make one conflict; `choose` gets the label that is taken. */
+/** Make one conflict; `choose` gets the label that is taken. @param {Conflict} conflict @param {(label: Label) => void} choose */
 export function conflictItem(conflict, choose) {
   const { answer, interval, holds, start_seconds, stop_seconds } = conflict;
-  const side = (one) => {
+  const side = (/** @type {Label} */ one) => {
     const name = answerName(one.answer, one.verb, one.noun);
-    return [name, [coloured(h("strong", {}, name), name), ` by ${one.by}`]];
+    return /** @type {const} */ ([name, [coloured(h("strong", {}, name), name), ` by ${one.by}`]]);
   };
   const [[answered, ofClip], [marked, ofInterval]] = [side(answer), side(interval)];
-  const take = (one, name) => h("button", { type: "button", "aria-label": `Take “${name}” for ${clock(start_seconds)}`, onclick: () => choose(one) }, `Take “${name}”`);
+  const take = (/** @type {Label} */ one, /** @type {string} */ name) => h("button", { type: "button", "aria-label": `Take “${name}” for ${clock(start_seconds)}`, onclick: () => choose(one) }, `Take “${name}”`);
   return h(
     "div",
     { class: "two" },
@@ -23,8 +23,8 @@ export function conflictItem(conflict, choose) {
   );
 }
 
-/** Say which label of a conflict is taken: whoever says so knew both. */
+/** Say which label of a conflict is taken: whoever says so knew both. @param {import("./outbox.js").Outbox} outbox @param {Conflict} conflict @param {Label} label */
 export function settle(outbox, { uid, over }, { answer, verb, noun }) {
-  const said = answer !== "action" || verb === NOTHING ? { answer: "nothing" } : { answer, verb, noun };
+  const said = answer !== "action" || verb === NOTHING ? { answer: /** @type {const} */ ("nothing") } : { answer, verb, noun };
   outbox.add({ kind: "clip", token: token(), uid, ...said, reading: "first", over }, answerName(answer, verb, noun));
 }

@@ -2,51 +2,59 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** @template {Element} E @param {E} element @param {Attributes} attributes @param {(Child | Child[])[]} children */
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat().filter(isShown));
   return element;
 }
 
-/** Make an HTML element; attributes that begin with `on` are listeners. */
+/** @param {Child} child @returns {child is Node | string} */
+function isShown(child) {
+  return child !== null && child !== undefined && child !== false;
+}
+
+/** Make an HTML element; attributes that begin with `on` are listeners. @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Attributes} attributes @param {(Child | Child[])[]} children */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** Make an SVG element. */
+/** Make an SVG element. @template {keyof SVGElementTagNameMap} T @param {T} tag @param {Attributes} attributes @param {(Child | Child[])[]} children */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Find an element of the page by its id. */
+/** Find an element of the page by its id. @template {Ids[keyof Ids]} Id @param {Id} id @returns {ElementOf<Id>} */
 export function by(id) {
-  return document.getElementById(id);
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no element with the id ${id}`);
+  return /** @type {any} */ (element);
 }
 
 const filled = new WeakMap();
 
-/** Fill a select with [value, text] pairs, and keep its choice where it is still there. */
+/** Fill a select with [value, text] pairs, and keep its choice where it is still there. @param {HTMLSelectElement} select @param {[string, string][]} pairs */
 export function fillSelect(select, pairs) {
   const [chosen, text] = [select.value, JSON.stringify(pairs)];
   // A list that is open would close.
   if (filled.get(select) === text) return;
   filled.set(select, text);
-  select.replaceChildren(...pairs.map(([value, text]) => h("option", { value }, text)));
+  select.replaceChildren(...pairs.map(([value, label]) => h("option", { value }, label)));
   if (pairs.some(([value]) => value === chosen)) select.value = chosen;
 }
 
-/** Put new children into an element; if the focus was inside, it stays on the control with the same place. */
+/** Put new children into an element; if the focus was inside, it stays on the control with the same place. @param {Element} element @param {Child[]} children */
 export function renew(element, ...children) {
-  const place = [...element.querySelectorAll("button, a, summary")].indexOf(document.activeElement);
-  element.replaceChildren(...children.filter(Boolean));
-  if (place >= 0) element.querySelectorAll("button, a, summary")[place]?.focus({ preventScroll: true });
+  const place = [...element.querySelectorAll("button, a, summary")].findIndex((control) => control === document.activeElement);
+  element.replaceChildren(...children.filter(isShown));
+  if (place >= 0) /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("button, a, summary"))[place]?.focus({ preventScroll: true });
 }
 
-/** Show a dialog, and give the focus back to the page when it closes. */
+/** Show a dialog, and give the focus back to the page when it closes. @param {HTMLDialogElement} dialog */
 export function openDialog(dialog, onClose = () => {}) {
   dialog.addEventListener("close", onClose, { once: true });
   dialog.showModal();

@@ -2,24 +2,26 @@
 
 import { film } from "./api.js";
 
+/** @typedef {{ url: string | null, reading: Promise<string> }} Film */
+/** @type {Map<string, Film>} */
 const held = new Map();
 
-/** Return the address of a clip's file in memory; it is read at most once while it is kept. */
+/** Return the address of a clip's file in memory; it is read at most once while it is kept. @param {string} uid */
 export function filmOf(uid) {
-  if (!held.has(uid)) {
-    const one = { url: null };
-    one.reading = film(uid).then((blob) => (one.url = URL.createObjectURL(blob)));
-    held.set(uid, one);
-    one.reading.catch(() => held.delete(uid));
-  }
-  return held.get(uid).reading;
+  const known = held.get(uid);
+  if (known) return known.reading;
+  /** @type {Film} */
+  const one = { url: null, reading: film(uid).then((blob) => (one.url = URL.createObjectURL(blob))) };
+  held.set(uid, one);
+  one.reading.catch(() => held.delete(uid));
+  return one.reading;
 }
 
-/** Read these clips ahead, and let go of all others but those that a video element has: it may read them again. */
+/** Read these clips ahead, and let go of all others but those that a video element has: it may read them again. @param {string[]} uids */
 export function keepOnly(uids) {
   const inUse = [...document.querySelectorAll("video")].map((video) => video.src);
   for (const [uid, { reading, url }] of held) {
-    if (!uids.includes(uid) && !inUse.includes(url)) {
+    if (!uids.includes(uid) && !(url && inUse.includes(url))) {
       held.delete(uid);
       reading.then((read) => URL.revokeObjectURL(read), () => {});
     }

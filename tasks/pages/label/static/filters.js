@@ -18,8 +18,9 @@ export const filters = {
   show: () => by("filter-show").value,
   query: () => ({ show: by("filter-show").value, video: by("filter-video").value, name: by("filter-name").value.trim() }),
   isDefault: () => filters.show() === "unlabelled" && !by("filter-video").value && !by("filter-name").value.trim(),
+  /** @param {(isOnlyBlind: boolean) => void} call */
   onChange(call) {
-    for (const id of ["filter-show", "filter-video"]) by(id).addEventListener("change", () => {
+    for (const id of /** @type {const} */ (["filter-show", "filter-video"])) by(id).addEventListener("change", () => {
         // A choice by mouse gives the keys back to the clips; one by keyboard goes on with the arrows.
         if (!by(id).matches(":focus-visible")) by("stage").focus();
         call(false);
@@ -29,6 +30,7 @@ export const filters = {
       await refresh().then(changed, (error) => announce(`The clips could not be read: ${error.message}.`, { isBad: true }));
       call(false);
     });
+    /** @type {number | undefined} */
     let timer;
     by("filter-name").addEventListener("input", () => {
       clearTimeout(timer);
@@ -45,8 +47,9 @@ export const filters = {
 export function keepListsNew() {
   by("blind").checked = localStorage.getItem(BLIND) === "on";
   changes.addEventListener("change", () => {
+    /** @type {[string, string][]} */
     const videos = session.videos.map((one) => [one.video, `${one.name} (${one.num_labelled} of ${one.num_clips})`]);
-    for (const id of ["filter-video", "review-video"]) fillSelect(by(id), [["", "all videos"], ...videos]);
+    for (const id of /** @type {const} */ (["filter-video", "review-video"])) fillSelect(by(id), [["", "all videos"], ...videos]);
     fillSelect(by("interval-video"), videos);
     by("cuts").hidden = session.cuts.length < 2;
     fillSelect(by("filter-cut"), session.cuts.map((one) => [one.cut, one.name]));

@@ -2,13 +2,13 @@
 
 const RATES = [0.25, 0.5, 1, 1.5, 2, 3];
 
-/** Return the keys for a player; `frame()` is the length of a frame in seconds. */
+/** Return the keys for a player; `frame()` is the length of a frame in seconds. @param {import("./player.js").Player} player @param {() => number} frame @param {(seconds: number) => unknown} [seek] */
 export function playerKeys(player, frame, seek = (seconds) => player.seek(seconds), now = () => player.time) {
-  const step = (seconds) => () => {
+  const step = (/** @type {number} */ seconds) => () => {
     player.play(false);
     seek(now() + seconds);
   };
-  const faster = (by) => () => {
+  const faster = (/** @type {number} */ by) => () => {
     const place = RATES.indexOf(player.rate);
     player.rate = RATES[Math.min(Math.max(place + by, 0), RATES.length - 1)];
   };

@@ -5,16 +5,17 @@ const HOLD_MS = 400;
 
 /** The last answer by a letter, as long as another letter may make it the beginning of a word. */
 export class Held {
+  /** @type {string | null} */
   #letter = null;
-  #send = null;
-  #takeBack = null;
+  #send = () => {};
+  #takeBack = () => {};
   #timer = 0;
 
   constructor() {
     addEventListener("pagehide", () => this.flush());
   }
 
-  /** Hold a letter: `send` says its answer, `takeBack` undoes what the page shows of it. */
+  /** Hold a letter: `send` says its answer, `takeBack` undoes what the page shows of it. @param {string} letter */
   hold(letter, { send = () => {}, takeBack = () => {} } = {}) {
     this.flush();
     [this.#letter, this.#send, this.#takeBack] = [letter, send, takeBack];
@@ -26,13 +27,12 @@ export class Held {
     this.#end()?.send();
   }
 
-  /** Take the answer back if `letter` goes on with a word; return the word's first letter, else null. */
+  /** Take the answer back if `letter` goes on with a word; return the word's first letter, else null. @param {string} letter */
   take(letter) {
     // No word begins with the same letter twice.
-    if (this.#letter === null || letter === this.#letter) return null;
-    const held = this.#end();
-    held.takeBack();
-    return held.letter;
+    const held = letter === this.#letter ? null : this.#end();
+    held?.takeBack();
+    return held?.letter ?? null;
   }
 
   #end() {
@@ -44,7 +44,7 @@ export class Held {
   }
 }
 
-/** Write `letter` behind the one that is held, if both begin a word: the box takes the letter that is typed. */
+/** Write `letter` behind the one that is held, if both begin a word: the box takes the letter that is typed. @param {Held} held @param {import("./words.js").Words} words @param {string} letter */
 export function goesOn(held, words, letter) {
   const first = held.take(letter);
   if (first === null) return false;

@@ -14,9 +14,10 @@ import { actionName, answerName, clock, count, percent, sinceText } from "./text
 import { Timeline, isSame } from "./timeline.js";
 import { Words } from "./words.js";
 
+/** @type {Draft} */
 const NEW = { start: null, stop: null, verb: null, noun: null, replaces: null, suggested: null, over: null };
 
-/** Make the view; `outbox()` returns where statements go. */
+/** Make the view; `outbox()` returns where statements go. @param {() => import("./outbox.js").Outbox} outbox @returns {View} */
 export function intervalsView(outbox) {
   const stage = by("interval-stage");
   const player = new Player(by("interval-screen"), { loop: false, label: "The video" });
@@ -24,18 +25,22 @@ export function intervalsView(outbox) {
   const timeline = new Timeline(by("timeline"));
   const words = new Words({ label: "Verb and noun", onChoose: name, onLeave: () => stage.focus(), actions: () => session.digits });
   by("interval-words").append(words.element);
+  /** @type {Video | null} */
   let video = null;
   let draft = { ...NEW };
   let isOpen = false;
   let version = "";
   let visit = 0;
+  /** @type {({ video: string, statement: IntervalStatement, before: Interval | null } | { video: string, statement: null, before: Interval })[]} */
   const done = [];
   // What an undo brings back, by the token of the undo.
+  /** @type {Map<string, Interval & { video: string }>} */
   const undone = new Map();
 
+  /** @param {string} [hash] @param {number} [seconds] */
   async function open(hash, seconds) {
     const known = session.videos.map((one) => one.video);
-    const wanted = [hash, video?.video].find((one) => known.includes(one)) ?? known[0];
+    const wanted = [hash, video?.video].find((one) => one && known.includes(one)) ?? known[0];
     if (!wanted) return;
     if (hash && hash !== wanted) announce("The video of this address has no clips on this page.", { isBad: true });
     by("interval-video").value = wanted;
@@ -71,14 +76,16 @@ export function intervalsView(outbox) {
 
   // The draft
 
+  /** @param {Partial<Draft>} changed */
   function setDraft(changed) {
     draft = { ...draft, ...changed };
     render();
   }
 
   function setIn(seconds = sequence.time) {
-    setDraft({ start: round(seconds), stop: draft.stop !== null && draft.stop <= seconds ? null : draft.stop });
-    announce(`In at ${clock(draft.start)}.`);
+    const start = round(seconds);
+    setDraft({ start, stop: draft.stop !== null && draft.stop <= seconds ? null : draft.stop });
+    announce(`In at ${clock(start)}.`);
   }
 
   function setOut(seconds = sequence.time) {
@@ -86,11 +93,13 @@ export function intervalsView(outbox) {
       announce("The out point comes after the in point: set the in point first.", { isBad: true });
       return;
     }
-    setDraft({ stop: round(seconds) });
-    announce(`Out at ${clock(draft.stop)}.`);
+    const stop = round(seconds);
+    setDraft({ stop });
+    announce(`Out at ${clock(stop)}.`);
   }
 
-  function name({ answer, verb, noun }) {
+  /** @param {Choice} choice */
+  function name({ answer, verb = null, noun = null }) {
     stage.focus();
     if (answer) {
       announce("An interval needs an action. Where nothing happens, make none.");
@@ -100,11 +109,13 @@ export function intervalsView(outbox) {
     if (draft.start !== null && draft.stop !== null) save();
   }
 
+  /** @param {BarKind} kind @param {Bar} one */
   function choose(kind, one) {
-    const suggested = kind === "predicted" ? { verb: one.verb, noun: one.noun, probability: one.probability, shown: true } : null;
+    const { verb, noun, probability } = /** @type {Suggestion} */ (one);
+    const suggested = kind === "predicted" ? { verb, noun, probability, shown: true } : null;
     const isAction = (one.answer ?? "action") === "action";
-    const words = isAction ? { verb: one.verb, noun: one.noun } : {};
-    draft = { ...NEW, start: one.start_seconds, stop: one.stop_seconds, ...words, replaces: one.token ?? null, suggested, over: kind === "label" ? one : null };
+    const action = isAction ? { verb, noun } : {};
+    draft = { ...NEW, start: one.start_seconds, stop: one.stop_seconds, ...action, replaces: one.token ?? null, suggested, over: kind === "label" ? one : null };
     render();
     sequence.seek(one.start_seconds);
     stage.focus({ preventScroll: true });
@@ -120,11 +131,12 @@ export function intervalsView(outbox) {
 
   function save() {
     if (!session.mayWrite) return announce("You may look, but not label.", { isBad: true });
-    if (draft.start === null || draft.stop === null) return announce("Set in and out points first: i and o.", { isBad: true });
-    if (!draft.verb) {
+    if (!video || draft.start === null || draft.stop === null) return announce("Set in and out points first: i and o.", { isBad: true });
+    if (!draft.verb || draft.noun === null) {
       words.focus();
       return announce("Which action is it? Type verb and noun.");
     }
+    /** @type {IntervalStatement} */
     const statement = {
       kind: "interval",
       token: token(),
@@ -144,28 +156,35 @@ export function intervalsView(outbox) {
     return stage.focus({ preventScroll: true });
   }
 
+  /** @param {IntervalStatement} statement */
   function add(statement) {
     say(statement, `${actionName(statement.verb, statement.noun)} ${clock(statement.start_seconds)}–${clock(statement.stop_seconds)}`);
   }
 
+  /** @param {Statement} statement @param {string} about */
   function say(statement, about) {
     outbox().add(statement, about);
-    if (video) take(statement);
+    take(statement);
     render();
   }
 
   // Show what a statement makes of the video's intervals before the server knows it.
+  /** @param {Statement} one */
   function take(one) {
+    if (!video) return;
     const added = one.kind === "interval" ? { ...one, by: session.me } : undone.get(one.token);
-    const gone = [added?.token, one.replaces, one.withdrawn];
-    const left = video.intervals.filter(({ token }) => !gone.includes(token));
-    video.intervals = added?.video === video.video ? [...left, added].sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds) : left;
+    const gone = [added?.token, one.kind === "interval" && one.replaces, one.kind === "withdrawal" && one.withdrawn];
+    const left = video.intervals.filter((other) => !gone.includes(other.token));
+    video.intervals = added && added.video === video.video ? [...left, added].sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds) : left;
   }
 
+  /** @param {Interval} one @param {boolean} [isUndo] @param {(Interval & { video: string }) | null} [back] */
   function withdraw(one, isUndo = false, back = null) {
+    if (!video) return;
+    /** @type {Withdrawal} */
     const statement = { kind: "withdrawal", token: token(), withdrawn: one.token, undo: isUndo };
     if (back) undone.set(statement.token, back);
-    if (!isUndo) done.push({ video: video.video, statement: null, before: { ...one, video: video.video } });
+    if (!isUndo) done.push({ video: video.video, statement: null, before: one });
     if (draft.replaces === one.token) draft = { ...NEW };
     say(statement, `undo of ${actionName(one.verb, one.noun)}`);
   }
@@ -186,17 +205,20 @@ export function intervalsView(outbox) {
 
   function predicted() {
     if (!video || isBlind()) return [];
-    return video.predicted.map((one) => ({ ...one, isDone: video.intervals.some((other) => isSame(one, other)), isChosen: isChosen(one) }));
+    const { intervals } = video;
+    return video.predicted.map((one) => ({ ...one, isDone: intervals.some((other) => isSame(one, other)), isChosen: isChosen(one) }));
   }
 
   function labels() {
     return (video?.labels ?? []).map((one) => ({ ...one, isChosen: draft.over?.by === one.by && draft.start === one.start_seconds }));
   }
 
+  /** @param {Span} one */
   function isChosen(one) {
     return Boolean(draft.suggested) && draft.start === one.start_seconds && draft.stop === one.stop_seconds;
   }
 
+  /** @param {number} step */
   function next(step) {
     const all = predicted().filter((one) => !one.isDone);
     if (!all.length) return announce("No suggestion is left in this video.");
@@ -211,16 +233,16 @@ export function intervalsView(outbox) {
   function render() {
     const intervals = (video?.intervals ?? []).map((one) => ({ ...one, isChosen: one.token === draft.replaces }));
     const suggestions = predicted();
-    for (const [id, value] of [["in", draft.start], ["out", draft.stop]]) if (document.activeElement !== by(id)) by(id).value = value ?? "";
+    for (const [id, value] of /** @type {const} */ ([["in", draft.start], ["out", draft.stop]])) if (document.activeElement !== by(id)) by(id).value = String(value ?? "");
     by("draft").textContent = draftText();
     by("interval-save").disabled = !session.mayWrite || draft.start === null || draft.stop === null;
     by("interval-undo").disabled = !done.length;
-    for (const id of ["set-in", "set-out", "in", "out"]) by(id).disabled = !video;
+    for (const id of /** @type {const} */ (["set-in", "set-out", "in", "out"])) by(id).disabled = !video;
     words.input.disabled = !session.mayWrite;
     by("interval-place").textContent = video ? `${video.intervals.length} in this video${video.num_hidden ? `, ${video.num_hidden} more hidden` : ""}` : "";
     renew(
       by("interval-list"),
-      video?.num_hidden > 0 && h("li", { class: "note" }, hiddenText(video.num_hidden)),
+      video !== null && video.num_hidden > 0 && h("li", { class: "note" }, hiddenText(video.num_hidden)),
       ...intervals.map((one) => row("interval", one)), ...(intervals.length ? [] : [h("li", { class: "note" }, "None yet: set in and out points with i and o.")]));
     renew(
       by("predicted-list"),
@@ -240,6 +262,7 @@ export function intervalsView(outbox) {
     return `${kind}: ${what}, ${clock(draft.start)}–${draft.stop === null ? "…" : clock(draft.stop)}`;
   }
 
+  /** @param {BarKind} kind @param {Bar} one */
   function row(kind, one) {
     const text = answerName(one.answer, one.verb, one.noun);
     return h(
@@ -250,9 +273,9 @@ export function intervalsView(outbox) {
         { type: "button", class: "item", "aria-pressed": String(Boolean(one.isChosen)), onclick: () => choose(kind, one) },
         h("span", { class: "when" }, `${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
         coloured(h("strong", {}, text), text),
-        h("span", { class: "quiet" }, kind === "predicted" ? `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}` : sinceText(one)),
+        h("span", { class: "quiet" }, one.probability === undefined ? sinceText(one) : `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}`),
       ),
-      kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(one.start_seconds)}`, onclick: () => withdraw({ ...one, video: video.video }) }, "✕"),
+      kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(one.start_seconds)}`, onclick: () => withdraw(/** @type {Interval} */ (one)) }, "✕"),
       kind === "label" && h("a", { href: `#clip=${one.uid}`, "aria-label": `Open ${text} at ${clock(one.start_seconds)} in Clips` }, "In Clips"),
     );
   }
@@ -276,7 +299,7 @@ export function intervalsView(outbox) {
   });
   timeline.addEventListener("choose", ({ detail }) => choose(detail.kind, detail.one));
   timeline.addEventListener("drag", ({ detail: { end, seconds } }) => {
-    const isValid = end === "start" ? draft.stop === null || seconds < draft.stop : seconds > draft.start;
+    const isValid = end === "start" ? draft.stop === null || seconds < draft.stop : draft.start !== null && seconds > draft.start;
     if (isValid) setDraft({ [end]: round(seconds) });
   });
   changes.addEventListener("change", () => {
@@ -296,10 +319,12 @@ export function intervalsView(outbox) {
   by("zoom-in").addEventListener("click", () => zoom(2));
   by("zoom-out").addEventListener("click", () => zoom(0.5));
 
+  /** @param {number} seconds */
   function clamp(seconds) {
-    return Math.min(Math.max(seconds, 0), video.duration_seconds);
+    return Math.min(Math.max(seconds, 0), video?.duration_seconds ?? 0);
   }
 
+  /** @param {number} factor */
   function zoom(factor) {
     timeline.zoomBy(factor, sequence.time);
     renderTime();
@@ -320,7 +345,7 @@ export function intervalsView(outbox) {
     "-": () => zoom(0.5),
     Delete: () => {
       const one = video?.intervals.find((other) => other.token === draft.replaces);
-      if (one) withdraw({ ...one, video: video.video });
+      if (one) withdraw(one);
     },
     "ctrl+z": undo,
     "/": () => words.focus(),
@@ -345,10 +370,12 @@ export function intervalsView(outbox) {
   };
 }
 
+/** @param {number} number */
 function hiddenText(number) {
   return `${count(number, "label")} ${number === 1 ? "is" : "are"} hidden: you are to read a clip there as the second. Answer it in Clips first.`;
 }
 
+/** @param {number} seconds */
 function round(seconds) {
   return Math.round(seconds * 1000) / 1000;
 }

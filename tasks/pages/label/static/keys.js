@@ -1,5 +1,6 @@
 // Hands keys to the view that is open. A key that a control needs stays with the control.
 
+/** @type {Record<string, string[]>} */
 const NATIVE = { button: ["Enter", " "], a: ["Enter"], summary: ["Enter", " "], input: [" "] };
 const TYPING = "input:not([type=checkbox]), select, textarea, [contenteditable]";
 const MAY_REPEAT = /Arrow|^[-+=]$/;
@@ -10,11 +11,12 @@ export function areSingleKeysOn() {
   return localStorage.getItem(SETTING) !== "off";
 }
 
+/** @param {boolean} isOn */
 export function setSingleKeys(isOn) {
   localStorage.setItem(SETTING, isOn ? "on" : "off");
 }
 
-/** Name a key press: `ctrl+z`, `shift+ArrowLeft`, `n`; shift only counts for keys that are no letters. */
+/** Name a key press: `ctrl+z`, `shift+ArrowLeft`, `n`; shift only counts for keys that are no letters. @param {KeyboardEvent} event */
 export function nameOf(event) {
   const isLetter = event.key.length === 1;
   const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
@@ -23,7 +25,7 @@ export function nameOf(event) {
   return [...marks.filter(Boolean), key].join("+");
 }
 
-/** Listen to keys; `open()` returns the view that is open, with `keys` by name, and perhaps `typed(event)` for other letters and `goesOn(letter)` for one that goes on with a word. */
+/** Listen to keys; `open()` returns the view that is open, with `keys` by name, and perhaps `typed(event)` for other letters and `goesOn(letter)` for one that goes on with a word. @param {() => View} open */
 export function listen(open) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;

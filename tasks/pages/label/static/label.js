@@ -20,28 +20,30 @@ const ANEW_EVERY = 7;
 const WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 
-let outbox = null;
+/** @type {Outbox} */
+let outbox;
 const views = {
   clips: clipsView(() => outbox),
   intervals: intervalsView(() => outbox),
   review: reviewView(() => outbox),
   classes: classesView(() => outbox),
 };
+/** @type {View | null} */
 let open = null;
 
 // Links from elsewhere are `#clip=<uid>` and `#video=<id>&at=<seconds>`.
 function place() {
   const hash = location.hash.slice(1);
   const asked = new URLSearchParams(hash);
-  if (asked.has("clip")) return ["clips", asked.get("clip")];
-  return asked.has("video") ? ["intervals", asked.get("video"), asked.get("at") ?? "0"] : hash.split("/");
+  if (asked.has("clip")) return ["clips", asked.get("clip") ?? ""];
+  return asked.has("video") ? ["intervals", asked.get("video") ?? "", asked.get("at") ?? "0"] : hash.split("/");
 }
 
 function route() {
   const [name, ...rest] = place();
-  const view = Object.hasOwn(views, name) ? name : "clips";
+  const view = /** @type {keyof typeof views} */ (Object.hasOwn(views, name) ? name : "clips");
   if (open && open !== views[view]) open.hide?.();
-  for (const other of Object.keys(views)) {
+  for (const other of /** @type {(keyof typeof views)[]} */ (Object.keys(views))) {
     by(`view-${other}`).hidden = other !== view;
     const link = by(`to-${other}`);
     if (other === view) link.setAttribute("aria-current", "page");
@@ -58,7 +60,7 @@ async function start() {
       if (!outbox) {
         outbox = new Outbox(session.store, session.me);
         keepStatusNew(outbox);
-        outbox.addEventListener("saved", ({ detail }) => Object.values(views).forEach((view) => view.saved(detail)));
+        outbox.addEventListener("saved", ({ detail }) => Object.values(views).forEach((view) => view.saved?.(detail)));
         outbox.send();
         if (!session.mayWrite) announce("You may look, but not label: labelling needs the right to trigger build_dataset.");
       }
@@ -91,7 +93,7 @@ document.addEventListener("keydown", (event) => {
   const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea");
   if (event.key === "?" && !isTyping && !document.querySelector("dialog[open]")) openDialog(by("help"));
 });
-for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
+for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog")?.close());
 by("single-keys").checked = areSingleKeysOn();
 by("single-keys").addEventListener("change", () => setSingleKeys(by("single-keys").checked));
 // Airflow shows the page in a frame, which has no keys until it has the focus.

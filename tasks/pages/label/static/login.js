@@ -2,6 +2,6 @@
 
 const here = encodeURIComponent(location.pathname + location.search + location.hash);
 const login = `${location.pathname.replace(/retake\/label\/.*$/, "")}api/v2/auth/login?next=${here}`;
-document.getElementById("login").href = login;
+/** @type {HTMLAnchorElement} */ (document.getElementById("login")).href = login;
 // Airflow's frame has a login around it.
 if (window.top === window) location.replace(login);

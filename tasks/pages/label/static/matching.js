@@ -7,13 +7,16 @@ const MAX_LENGTH = 64;
 const MAX_OPTIONS = 9;
 const MAX_VERB_WORDS = 3;
 
-/** Write a name as the store does: lower case, words joined by `-`. */
+/** @typedef {Choice & { text: string, isSure: boolean, complete?: string, note?: string }} Option */
+/** @typedef {(target: Target, name: string) => string} Rename */
+
+/** Write a name as the store does: lower case, words joined by `-`. @param {string} text */
 export function normal(text) {
   const shown = text.normalize("NFKC").replace(/\p{Cf}/gu, "");
   return shown.trim().toLowerCase().normalize("NFKC").replace(/[\s_]+/g, "-");
 }
 
-/** Check whether the store would take a name. */
+/** Check whether the store would take a name. @param {string} name */
 export function isName(name) {
   return NAME.test(name) && name.length <= MAX_LENGTH;
 }
@@ -22,6 +25,9 @@ export function isName(name) {
  * List what a text can mean, best first.
  *
  * An option with `complete` only completes the text. One that is not `isSure` has a new word or another spelling: it must be chosen.
+ *
+ * @param {string} text
+ * @param {{ verbs: string[], nouns: string[], actions: Action[], rename: Rename }} known
  */
 export function optionsOf(text, { verbs, nouns, actions, rename }) {
   const parts = text.trim().split(/\s+/).filter(Boolean);
@@ -31,6 +37,7 @@ export function optionsOf(text, { verbs, nouns, actions, rename }) {
   return unique(found.map((option) => renamed(option, rename))).slice(0, MAX_OPTIONS);
 }
 
+/** @param {string[]} parts @param {string[]} verbs @returns {[string, string[]]} */
 function split(parts, verbs) {
   for (let number = Math.min(parts.length, MAX_VERB_WORDS); number > 1; number -= 1) {
     const verb = normal(parts.slice(0, number).join(" "));
@@ -39,10 +46,12 @@ function split(parts, verbs) {
   return [normal(parts[0]), parts.slice(1)];
 }
 
+/** @param {string} typed @param {string[]} verbs @param {string[]} nouns @param {Action[]} actions @returns {Option[]} */
 function withoutNoun(typed, verbs, nouns, actions) {
   const isKnown = verbs.includes(typed);
   const fitting = [...(isKnown ? [typed] : []), ...startingWith(verbs, typed).filter((verb) => verb !== typed)];
   const ofNouns = startingWith(nouns, typed).slice(0, 2);
+  /** @type {Option[]} */
   const options = fitting.slice(0, 5).map((verb) => (nouns.length ? verbOption(verb) : action(verb, NO_OBJECT)));
   for (const one of actions) if (one.verb.startsWith(typed) || one.noun.startsWith(typed)) options.push(action(one.verb, one.noun));
   for (const noun of ofNouns) for (const verb of verbs.slice(0, 3)) options.push(action(verb, noun));
@@ -51,11 +60,12 @@ function withoutNoun(typed, verbs, nouns, actions) {
   return [...options.slice(0, MAX_OPTIONS - 2), ...near(verbs, typed).map((verb) => guess(verbOption(verb))), ...(isKnown || !isName(typed) ? [] : [newVerb(typed)])];
 }
 
+/** @param {string} verb @param {string} typed @param {string[]} verbs @param {string[]} nouns @returns {Option[]} */
 function withNoun(verb, typed, verbs, nouns) {
   if (verb === NOTHING && !typed) return [{ answer: "nothing", text: "nothing happens", isSure: true }];
   const isNewVerb = !verbs.includes(verb);
   const guesses = isNewVerb ? near(verbs, verb) : [];
-  const mark = (option) => (isNewVerb ? { ...option, isSure: false, note: option.note === "new noun" ? "new verb and new noun" : "new verb" } : option);
+  const mark = (/** @type {Option} */ option) => (isNewVerb ? { ...option, isSure: false, note: option.note === "new noun" ? "new verb and new noun" : "new verb" } : option);
   const corrected = guesses.flatMap((other) => known(other, typed, nouns).slice(0, 2)).map(guess);
   if (!isName(verb)) return corrected;
   const options = known(verb, typed, nouns).map(mark);
@@ -65,54 +75,64 @@ function withNoun(verb, typed, verbs, nouns) {
   return [...corrected, ...options.slice(0, MAX_OPTIONS - 3), ...others, ...added];
 }
 
+/** @param {string} verb @param {string} typed @param {string[]} nouns @returns {Option[]} */
 function known(verb, typed, nouns) {
   if (!typed) return [{ ...action(verb, NO_OBJECT), note: "no object" }, ...nouns.map((noun) => action(verb, noun))];
   const exact = nouns.includes(typed) ? [typed] : [];
   return [...exact, ...startingWith(nouns, typed).filter((noun) => noun !== typed)].map((noun) => action(verb, noun));
 }
 
+/** @param {string} verb @param {string} noun */
 function action(verb, noun) {
   return { verb, noun, text: actionName(verb, noun), isSure: true };
 }
 
+/** @param {string} verb */
 function verbOption(verb) {
   return { text: `${verb} …`, complete: `${verb} `, isSure: true };
 }
 
+/** @param {string} verb */
 function newVerb(verb) {
   return { text: `${verb} …`, complete: `${verb} `, isSure: false, note: "new verb" };
 }
 
+/** @param {Option} option */
 function guess(option) {
   return { ...option, isSure: false, note: "did you mean this?" };
 }
 
+/** @param {Option} option @param {Rename} rename */
 function renamed(option, rename) {
-  if (!option.verb) return option;
+  if (!option.verb || !option.noun) return option;
   const [verb, noun] = [rename("verb", option.verb), rename("noun", option.noun)];
   return verb === option.verb && noun === option.noun ? option : { ...option, ...action(verb, noun), isSure: option.isSure, note: `was ${option.text}` };
 }
 
+/** @param {Option[]} options */
 function unique(options) {
   const seen = new Set();
   return options.filter((option) => !seen.has(option.text) && seen.add(option.text));
 }
 
+/** @param {string[]} names @param {string} typed */
 function startingWith(names, typed) {
   return [...names.filter((name) => name.startsWith(typed)), ...names.filter((name) => !name.startsWith(typed) && startsWord(name, typed))];
 }
 
+/** @param {string} name @param {string} typed */
 function startsWord(name, typed) {
   return name.startsWith(typed) || name.includes(`-${typed}`);
 }
 
-/** List names that differ from a text by a slip of the finger. */
+/** List names that differ from a text by a slip of the finger. @param {string[]} names @param {string} typed */
 export function near(names, typed) {
   const allowed = typed.length < 3 ? 0 : typed.length < 6 ? 1 : 2;
   return names.filter((name) => name !== typed && !startsWord(name, typed) && distance(name, typed) <= allowed).slice(0, 2);
 }
 
 // Optimal string alignment: two neighbours exchanged are one slip.
+/** @param {string} a @param {string} b */
 function distance(a, b) {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...Array(b.length).fill(0)]);
   for (let j = 0; j <= b.length; j += 1) rows[0][j] = j;

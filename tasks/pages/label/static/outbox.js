@@ -8,21 +8,24 @@ const LONGEST_WAIT_MS = 30_000;
 
 /** The statements of one person that the server does not have yet. */
 export class Outbox extends EventTarget {
+  /** @type {Entry[]} */
   #waiting = [];
+  /** @type {(Entry & { reason: string })[]} */
   #refused = [];
   #isSending = false;
   #wake = () => {};
   #numFailures = 0;
   #number = 0;
 
-  /** `held` says why nothing is sent: "login", "forbidden", or null. */
+  /** `held` says why nothing is sent: "login", "forbidden", or null. @type {"login" | "forbidden" | null} */
   held = null;
 
+  /** @param {string} store @param {string} person */
   constructor(store, person) {
     super();
     this.prefix = `${PREFIX}${encodeURIComponent(store)}/${encodeURIComponent(person)}/`;
     const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).sort();
-    this.#waiting = keys.map((key) => ({ key, ...JSON.parse(localStorage.getItem(key)) }));
+    this.#waiting = keys.map((key) => ({ key, ...JSON.parse(localStorage.getItem(key) ?? "null") }));
     addEventListener("online", () => this.retry());
     // People come back from logging in elsewhere.
     addEventListener("focus", () => this.held === "login" && this.retry());
@@ -54,10 +57,10 @@ export class Outbox extends EventTarget {
 
   /** List the clips with a statement that is not saved yet. */
   get uids() {
-    return this.statements.map(({ uid }) => uid).filter(Boolean);
+    return this.statements.flatMap((statement) => (statement.kind === "clip" ? [statement.uid] : []));
   }
 
-  /** Keep a statement, and send it. `about` is its text for people. */
+  /** Keep a statement, and send it. `about` is its text for people. @param {Statement} statement @param {string} about */
   add(statement, about) {
     this.#number += 1;
     const key = `${this.prefix}${String(Date.now()).padStart(15, "0")}-${String(this.#number).padStart(6, "0")}-${statement.token}`;
@@ -78,7 +81,7 @@ export class Outbox extends EventTarget {
     this.send();
   }
 
-  /** Forget a statement that the server refused. */
+  /** Forget a statement that the server refused. @param {Entry} entry */
   dismiss(entry) {
     this.#refused = this.#refused.filter((one) => one !== entry);
     localStorage.removeItem(entry.key);
@@ -105,6 +108,7 @@ export class Outbox extends EventTarget {
     this.#isSending = false;
   }
 
+  /** @param {Entry} entry @param {import("./api.js").Failed} error */
   async #failed(entry, error) {
     if (error.status === 401 || error.status === 403) {
       this.held = error.status === 401 ? "login" : "forbidden";
@@ -118,6 +122,7 @@ export class Outbox extends EventTarget {
     }
   }
 
+  /** @param {number} milliseconds @returns {Promise<void>} */
   #pause(milliseconds) {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, milliseconds);

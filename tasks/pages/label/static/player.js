@@ -4,12 +4,17 @@ import { h } from "./dom.js";
 
 /** Plays films. Fires `time`, `end` of a film that does not loop, `ready` when the picture of the time asked for is there, `state`, and `broken` if a film cannot be played. */
 export class Player extends EventTarget {
+  /** @type {HTMLVideoElement} */
   #front;
+  /** @type {HTMLVideoElement} */
   #back;
+  /** @type {string | null} */
   #backUrl = null;
+  /** @type {string | null} */
   #frontUrl = null;
   #wasPlaying = true;
 
+  /** @param {Element} box @param {{ loop: boolean, label: string }} options */
   constructor(box, { loop, label }) {
     super();
     this.loop = loop;
@@ -56,14 +61,14 @@ export class Player extends EventTarget {
     return this.#front.muted;
   }
 
-  /** Make a film ready behind the one that is shown. */
+  /** Make a film ready behind the one that is shown. @param {string} url */
   prepare(url) {
     if (this.#backUrl === url || this.#frontUrl === url) return;
     this.#backUrl = url;
     this.#back.src = url;
   }
 
-  /** Show a film from `seconds` on; it plays if the last one did, or if `play` says so. */
+  /** Show a film from `seconds` on; it plays if the last one did, or if `play` says so. @param {string} url */
   show(url, { seconds = 0, play = this.#wasPlaying } = {}) {
     if (this.#frontUrl !== url) {
       this.prepare(url);
@@ -110,7 +115,7 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  /** Go to a time of the film. */
+  /** Go to a time of the film. @param {number} seconds */
   seek(seconds) {
     this.#front.currentTime = Math.min(Math.max(seconds, 0), Math.max(0, this.duration - 0.001));
     this.dispatchEvent(new Event("time"));

@@ -15,11 +15,13 @@ const WAIT_MS = 350;
 const NUM_UNREAD = 5;
 const COLUMNS = ["Clip", "Label", "By", "When", ""];
 
-/** Make the view; `outbox()` returns where statements go. */
+/** Make the view; `outbox()` returns where statements go. @param {() => import("./outbox.js").Outbox} outbox @returns {View} */
 export function reviewView(outbox) {
   const words = new Words({ label: "Verb and noun", onChoose: change, onLeave: () => by("change").close(), actions: () => session.digits });
   by("change-words").append(words.element);
+  /** @type {Player | null} */
   let player = null;
+  /** @type {Row | null} */
   let changing = null;
   let page = 0;
   let generation = 0;
@@ -42,8 +44,9 @@ export function reviewView(outbox) {
     }
   }
 
+  /** @param {Review} found */
   function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement, unread }) {
-    fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => [one, one])]);
+    fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => /** @type {[string, string]} */ ([one, one]))]);
     by("agreement").textContent = agreementText(agreement);
     by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
     renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((one) => h("li", {}, one)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
@@ -54,6 +57,7 @@ export function reviewView(outbox) {
     by("review-older").disabled = page + 1 >= numPages;
   }
 
+  /** @param {Row[]} rows */
   function table(rows) {
     return h(
       "table",
@@ -64,14 +68,16 @@ export function reviewView(outbox) {
     );
   }
 
+  /** @param {Row} one */
   function row(one) {
+    const { conflict } = one;
     const text = answerName(one.answer, one.verb, one.noun);
     const place = `${one.name} ${clock(one.start_seconds)}`;
     return h(
       "tr",
       { class: one.is_conflict || one.conflict ? "conflict" : "" },
       h("td", {}, h("a", { href: address(one) }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
-      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one), one.conflict && conflictItem(one.conflict, (taken) => settle(outbox(), one.conflict, taken))),
+      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one), conflict && conflictItem(conflict, (taken) => settle(outbox(), conflict, taken))),
       h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
       h("td", { class: "quiet" }, one.at && moment(one.at)),
       h(
@@ -85,6 +91,7 @@ export function reviewView(outbox) {
     );
   }
 
+  /** @param {Row} row */
   function history({ statements }) {
     if (statements.length < 2) return null;
     return h(
@@ -103,18 +110,20 @@ export function reviewView(outbox) {
 
   // Writing
 
+  /** @param {Row} one */
   function withdraw(one) {
     outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `withdrawal of ${answerName(one.answer, one.verb, one.noun)}`);
   }
 
+  /** @param {Row} one */
   async function openChange(one) {
     changing = one;
     by("change-title").textContent = session.mayWrite ? "Change the label" : "Watch the clip";
     by("change-about").textContent = `${one.name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)}: ${answerName(one.answer, one.verb, one.noun)} (by ${one.by})`;
-    for (const id of ["change-words", "change-nothing", "change-unsure"]) by(id).hidden = !session.mayWrite;
+    for (const id of /** @type {const} */ (["change-words", "change-nothing", "change-unsure"])) by(id).hidden = !session.mayWrite;
     words.clear();
     player ??= new Player(by("change-screen"), { loop: true, label: "The clip" });
-    openDialog(by("change"), () => player.clear());
+    openDialog(by("change"), () => player?.clear());
     try {
       player.show(await filmOf(one.uid), { play: true });
       if (!by("change").open) player.clear();
@@ -123,10 +132,12 @@ export function reviewView(outbox) {
     }
   }
 
+  /** @param {Choice} choice */
   function change({ answer = "action", verb = null, noun = null }) {
+    if (!changing) return;
     const said = answer === "action" ? { verb, noun } : {};
     outbox().add({ kind: "clip", token: token(), uid: changing.uid, answer, ...said, reading: "first", ...(changing.over && { over: changing.over }) }, answerName(answer, verb, noun));
-    if (answer === "action") learn(verb, noun);
+    if (answer === "action" && verb !== null && noun !== null) learn(verb, noun);
     by("change").close();
   }
 
@@ -137,13 +148,15 @@ export function reviewView(outbox) {
     load();
   }
 
+  /** @param {number} step */
   function turn(step) {
     page += step;
     load();
     by("review-rows").scrollIntoView({ block: "nearest" });
   }
 
-  for (const id of ["review-show", "review-by", "review-video"]) by(id).addEventListener("change", again);
+  for (const id of /** @type {const} */ (["review-show", "review-by", "review-video"])) by(id).addEventListener("change", again);
+  /** @type {number | undefined} */
   let timer;
   by("review-name").addEventListener("input", () => {
     clearTimeout(timer);
@@ -162,7 +175,7 @@ export function reviewView(outbox) {
       isOpen = true;
       if (which === "conflicts") {
         page = 0;
-        for (const [id, value] of [["show", which], ["by", ""], ["video", ""], ["name", ""]]) by(`review-${id}`).value = value;
+        for (const [id, value] of /** @type {const} */ ([["show", which], ["by", ""], ["video", ""], ["name", ""]])) by(`review-${id}`).value = value;
       }
       load();
     },
@@ -171,10 +184,12 @@ export function reviewView(outbox) {
   };
 }
 
+/** @param {Row} one */
 function address(one) {
   return `#intervals/${one.video}/${one.start_seconds}`;
 }
 
+/** @param {Agreement | null} agreement */
 function agreementText(agreement) {
   if (!agreement) return `No clip has been read twice yet. ${percent(session.secondShare)} of the clips are given to a second person, who does not see the first answer.`;
   const { num_clips, num_videos, share, kappa, interval } = agreement;

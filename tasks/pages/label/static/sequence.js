@@ -8,12 +8,15 @@ const EDGE_SECONDS = 0.0005;
 /** A video made of clips; its time is that of the video. Fires `time`. */
 export class Sequence extends EventTarget {
   #player;
+  /** @type {Video["clips"]} */
   #clips = [];
   #place = 0;
+  /** @type {number | null} */
   #wanted = null;
   // Counts the places that were wanted: a film that comes late belongs to an earlier one, perhaps of another video.
   #visit = 0;
 
+  /** @param {import("./player.js").Player} player */
   constructor(player) {
     super();
     this.#player = player;
@@ -21,7 +24,7 @@ export class Sequence extends EventTarget {
     player.addEventListener("time", () => this.dispatchEvent(new Event("time")));
   }
 
-  /** Take the clips of a video, by time. */
+  /** Take the clips of a video, by time. @param {Video["clips"]} clips */
   open(clips) {
     this.#visit += 1;
     this.#wanted = null;
@@ -42,7 +45,7 @@ export class Sequence extends EventTarget {
     return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
   }
 
-  /** Go to a time of the video; a rest that no clip has is passed over. */
+  /** Go to a time of the video; a rest that no clip has is passed over. @param {number} seconds */
   async seek(seconds) {
     if (!this.#clips.length) return;
     const found = this.#clips.findIndex((clip) => seconds < clip.stop_seconds - EDGE_SECONDS);

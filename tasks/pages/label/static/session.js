@@ -8,6 +8,7 @@ const NUM_DIGITS = 9;
 /** Fires `change` when any of this is new. */
 export const changes = new EventTarget();
 
+/** @type {Session} */
 export const session = {
   version: "",
   me: "",
@@ -63,7 +64,7 @@ export function changed() {
   changes.dispatchEvent(new Event("change"));
 }
 
-/** Return the name that a name was merged into, or itself. */
+/** Return the name that a name was merged into, or itself. @param {Target} target @param {string} name */
 export function currentName(target, name) {
   const seen = new Set();
   let current = name;
@@ -74,9 +75,9 @@ export function currentName(target, name) {
   return current;
 }
 
-/** Learn the words of an answer at once, before the server is asked again. */
+/** Learn the words of an answer at once, before the server is asked again. @param {string} verb @param {string} noun */
 export function learn(verb, noun) {
-  for (const [names, name] of [[session.verbs, verb], [session.nouns, noun]]) {
+  for (const [names, name] of /** @type {const} */ ([[session.verbs, verb], [session.nouns, noun]])) {
     if (name === NO_OBJECT) continue;
     const known = names.find((one) => one.name === name);
     if (known) known.num_clips += 1;
@@ -85,6 +86,7 @@ export function learn(verb, noun) {
   takeDigits([{ verb, noun }]);
 }
 
+/** @param {Target} target @param {Name[]} names */
 function merged(target, names) {
   const found = new Map();
   for (const { name, num_clips } of names) {
@@ -96,6 +98,7 @@ function merged(target, names) {
 }
 
 // A digit keeps its action as long as the page is open: fingers remember it.
+/** @param {Action[]} frequent */
 function takeDigits(frequent) {
   for (const { verb, noun } of frequent) {
     const action = { verb: currentName("verb", verb), noun: currentName("noun", noun) };

@@ -7,20 +7,19 @@ import { count } from "./text.js";
 
 const CONFLICTS = "#review/conflicts";
 
-/** Say one thing; `retry` adds a button. */
+/** Say one thing; `retry` adds a button. @param {string} text @param {{ isBad?: boolean, retry?: (() => unknown) | null }} [options] */
 export function announce(text, { isBad = false, retry = null } = {}) {
   const line = by("status");
   line.classList.toggle("bad", isBad);
   line.replaceChildren(text, ...(retry ? [" ", h("button", { type: "button", onclick: retry }, "Try again")] : []));
 }
 
-/** Say how much is done. */
-export function doneText() {
-  const { num_clips: all, num_labelled: labelled, num_unsure: unsure } = session.counts;
+/** Say how much is done. @param {Counts} counts */
+function doneText({ num_clips: all, num_labelled: labelled, num_unsure: unsure }) {
   return `${(labelled + unsure).toLocaleString("en")} of ${all.toLocaleString("en")} done`;
 }
 
-/** Keep counts and banners as they are now. */
+/** Keep counts and banners as they are now. @param {import("./outbox.js").Outbox} outbox */
 export function keepStatusNew(outbox) {
   changes.addEventListener("change", renderCounts);
   for (const event of ["change", "saved"]) outbox.addEventListener(event, () => renderBanner(outbox));
@@ -28,7 +27,7 @@ export function keepStatusNew(outbox) {
     session.counts = answer.counts;
     renderCounts();
     const number = answer.conflicts.length;
-    announce(`Saved ${about}; ${doneText()}.${number ? ` ${count(number, "clip")} now ${number === 1 ? "has" : "have"} two labels: choose one.` : ""}`);
+    announce(`Saved ${about}; ${doneText(answer.counts)}.${number ? ` ${count(number, "clip")} now ${number === 1 ? "has" : "have"} two labels: choose one.` : ""}`);
   });
   renderBanner(outbox);
 }
@@ -39,7 +38,7 @@ function renderCounts() {
   if (session.isEmpty) by("not-ready").textContent = `${session.store} has no clips yet: run ingest_videos first.`;
   if (!session.counts) return;
   const { num_clips: all, num_remaining: remaining, num_mine: mine, num_unsure: unsure, num_conflicts: conflicts } = session.counts;
-  by("done").textContent = doneText();
+  by("done").textContent = doneText(session.counts);
   by("remaining").replaceChildren(`${remaining.toLocaleString("en")} remaining · ${mine.toLocaleString("en")} by you${unsure ? ` · ${unsure.toLocaleString("en")} unsure` : ""}`, conflicts ? " · " : "", conflicts ? h("a", { href: CONFLICTS, onclick: leadAgain }, count(conflicts, "conflict")) : "");
   Object.assign(by("done-bar"), { max: all || 1, value: all - remaining });
 }
@@ -49,6 +48,7 @@ function leadAgain() {
   if (location.hash === CONFLICTS) dispatchEvent(new Event("hashchange"));
 }
 
+/** @param {import("./outbox.js").Outbox} outbox */
 function renderBanner(outbox) {
   const parts = [];
   const unsent = `${count(outbox.numUnsent, "answer")} not saved yet`;
@@ -67,6 +67,7 @@ function renderBanner(outbox) {
   by("unsent").textContent = outbox.numUnsent > 1 ? `${outbox.numUnsent} not saved` : "";
 }
 
+/** @param {import("./outbox.js").Outbox} outbox */
 function again(outbox) {
   return h("button", { type: "button", onclick: () => outbox.retry() }, "Try again");
 }

@@ -40,7 +40,7 @@ export function stopPanel() {
   });
 }
 
-/** List the unfinished runs, earliest first. */
+/** List the unfinished runs, earliest first. @returns {Promise<Run[]>} */
 async function unfinished() {
   const asked = { dag_ids: CHAIN, states: ["queued", "running"], order_by: "run_after" };
   return (await send(airflow("api/v2/dags/~/dagRuns/list"), asked)).dag_runs;
@@ -61,6 +61,7 @@ async function endAll() {
   return [...ended.values()];
 }
 
+/** @param {Run} run */
 async function end(run) {
   try {
     await send(airflow(`api/v2/${address(run, "dagRuns")}`), { state: "failed" }, {}, "PATCH");
@@ -70,18 +71,22 @@ async function end(run) {
   }
 }
 
+/** @param {Run} run */
 function address({ dag_id, dag_run_id }, kind = "runs") {
   return `dags/${dag_id}/${kind}/${encodeURIComponent(dag_run_id)}`;
 }
 
+/** @param {Run} run @param {string} text */
 function line(run, text) {
   return h("li", {}, h("span", { class: "item" }, h("a", { href: airflow(address(run)), target: "_top" }, run.dag_id), h("span", { class: "quiet" }, text)));
 }
 
+/** @param {string} text */
 function say(text) {
   by("stop-progress").textContent = text;
 }
 
+/** @param {import("./api.js").Failed} error */
 function problem(error) {
   return error.status === 401 ? "You are not logged in to Airflow." : `Airflow says: ${error.message}.`;
 }

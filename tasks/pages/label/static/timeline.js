@@ -12,16 +12,21 @@ const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600
 const TICK_PIXELS = 64;
 const MAX_ZOOM = 64;
 const SAME_SHARE = 0.5;
-const KINDS = { interval: "intervals", label: "labels", predicted: "predicted" };
+const KINDS = /** @type {const} */ ([["interval", "intervals"], ["label", "labels"], ["predicted", "predicted"]]);
+
+/** @typedef {{ intervals: Bar[], labels: Bar[], predicted: Bar[], draft: Draft | null }} Shown */
 
 /** A timeline in a box. Fires `seek`, `choose` and `drag`. */
 export class Timeline extends EventTarget {
   #box;
   #zoom = 1;
+  /** @type {Video | null} */
   #video = null;
   #playhead = svg("line", { class: "playhead", y1: 0 });
+  /** @type {Shown} */
   #shown = { intervals: [], labels: [], predicted: [], draft: null };
 
+  /** @param {HTMLElement} box */
   constructor(box) {
     super();
     this.#box = box;
@@ -33,14 +38,14 @@ export class Timeline extends EventTarget {
     return this.#zoom;
   }
 
-  /** Zoom by a factor, around the playhead. */
+  /** Zoom by a factor, around the playhead. @param {number} factor @param {number} seconds */
   zoomBy(factor, seconds) {
     this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), MAX_ZOOM);
     this.draw();
     this.#box.scrollLeft = this.#x(seconds) - this.#box.clientWidth / 2;
   }
 
-  /** Show a video with these bars. */
+  /** Show a video with these bars. @param {Video} video @param {Shown} shown */
   show(video, shown) {
     if (video !== this.#video) this.#zoom = 1;
     this.#video = video;
@@ -48,11 +53,11 @@ export class Timeline extends EventTarget {
     this.draw();
   }
 
-  /** Move the playhead, and keep it in sight. */
+  /** Move the playhead, and keep it in sight. @param {number} seconds @param {boolean} isFollowed */
   move(seconds, isFollowed) {
     const x = this.#x(seconds);
-    this.#playhead.setAttribute("x1", x);
-    this.#playhead.setAttribute("x2", x);
+    this.#playhead.setAttribute("x1", String(x));
+    this.#playhead.setAttribute("x2", String(x));
     const { scrollLeft, clientWidth } = this.#box;
     if (isFollowed && (x < scrollLeft || x > scrollLeft + clientWidth - 12)) this.#box.scrollLeft = x - clientWidth / 5;
   }
@@ -62,12 +67,12 @@ export class Timeline extends EventTarget {
     if (!this.#video || width <= 0) return;
     const { draft } = this.#shown;
     let height = RULER + GAP;
-    const bars = Object.entries(KINDS).flatMap(([kind, name]) => {
+    const bars = KINDS.flatMap(([kind, name]) => {
       const [lanes, top] = [lanesOf(this.#shown[name]), height];
       height += Math.max(kind === "interval" ? 1 : 0, ...lanes.map((lane) => lane + 1)) * LANE + GAP;
       return this.#shown[name].map((one, number) => this.#bar(one, kind, top + lanes[number] * LANE));
     });
-    this.#playhead.setAttribute("y2", height);
+    this.#playhead.setAttribute("y2", String(height));
     this.#drawing = svg(
       "svg",
       { width, height, role: "img", "aria-label": "Timeline. The lists below have the same intervals." },
@@ -79,26 +84,34 @@ export class Timeline extends EventTarget {
     this.#box.replaceChildren(this.#drawing);
   }
 
+  /** @type {SVGElement | null} */
   #drawing = null;
+
+  get #duration() {
+    return this.#video?.duration_seconds ?? 0;
+  }
 
   get #width() {
     return Math.floor(this.#box.clientWidth * this.#zoom);
   }
 
+  /** @param {number} seconds */
   #x(seconds) {
     return this.#video ? (seconds / this.#video.duration_seconds) * this.#width : 0;
   }
 
+  /** @param {PointerEvent} event */
   #seconds(event) {
-    const x = event.clientX - this.#drawing.getBoundingClientRect().left;
-    return Math.min(Math.max((x / this.#width) * this.#video.duration_seconds, 0), this.#video.duration_seconds);
+    const x = event.clientX - (this.#drawing ?? this.#box).getBoundingClientRect().left;
+    return Math.min(Math.max((x / this.#width) * this.#duration, 0), this.#duration);
   }
 
+  /** @param {number} height */
   #ruler(height) {
-    const perPixel = this.#video.duration_seconds / this.#width;
-    const step = TICKS.find((tick) => tick / perPixel >= TICK_PIXELS) ?? TICKS.at(-1);
+    const perPixel = this.#duration / this.#width;
+    const step = TICKS.find((tick) => tick / perPixel >= TICK_PIXELS) ?? Math.max(...TICKS);
     const marks = [];
-    for (let number = 0; number * step < this.#video.duration_seconds; number += 1) {
+    for (let number = 0; number * step < this.#duration; number += 1) {
       const x = this.#x(number * step);
       marks.push(svg("line", { class: "tick", x1: x, x2: x, y1: 0, y2: height }));
       marks.push(svg("text", { class: "at", x: x + 3, y: 13 }, clock(number * step, step < 1 ? 1 : 0)));
@@ -106,6 +119,7 @@ export class Timeline extends EventTarget {
     return marks;
   }
 
+  /** @param {Bar} one @param {BarKind} kind @param {number} y */
   #bar(one, kind, y) {
     const [from, to] = [this.#x(one.start_seconds), this.#x(one.stop_seconds)];
     const name = answerName(one.answer, one.verb, one.noun);
@@ -125,11 +139,12 @@ export class Timeline extends EventTarget {
     return bar;
   }
 
+  /** @param {Draft} draft @param {number} height */
   #draft(draft, height) {
     if (draft.start === null) return null;
     const from = this.#x(draft.start);
     const to = draft.stop === null ? from + 1 : this.#x(draft.stop);
-    const grip = (end, x) => {
+    const grip = (/** @type {"start" | "stop"} */ end, /** @type {number} */ x) => {
       const handle = svg("rect", { class: "grip", x: x - GRIP / 2, y: 0, width: GRIP, height });
       handle.addEventListener("pointerdown", (event) => this.#grab(event, end));
       return handle;
@@ -143,19 +158,22 @@ export class Timeline extends EventTarget {
     ].flat();
   }
 
+  /** @param {PointerEvent} event @param {"start" | "stop"} end */
   #grab(event, end) {
     event.stopPropagation();
     this.#follow(event, (moved) => this.dispatchEvent(new CustomEvent("drag", { detail: { end, seconds: this.#seconds(moved) } })));
   }
 
+  /** @param {PointerEvent} event */
   #press(event) {
-    if (!this.#video || event.button !== 0 || !this.#drawing?.contains(event.target)) return;
-    const seek = (moved) => this.dispatchEvent(new CustomEvent("seek", { detail: this.#seconds(moved) }));
+    if (!this.#video || event.button !== 0 || !(event.target instanceof Element && this.#drawing?.contains(event.target))) return;
+    const seek = (/** @type {PointerEvent} */ moved) => this.dispatchEvent(new CustomEvent("seek", { detail: this.#seconds(moved) }));
     seek(event);
     this.#follow(event, seek);
   }
 
   // Redrawing replaces the elements under the pointer, so the box, which stays, hears the pointer.
+  /** @param {PointerEvent} event @param {(event: PointerEvent) => void} move */
   #follow(event, move) {
     event.preventDefault();
     this.#box.setPointerCapture(event.pointerId);
@@ -170,8 +188,9 @@ export class Timeline extends EventTarget {
   }
 }
 
-/** Put bars that overlap into different lanes; return the lane of each. */
+/** Put bars that overlap into different lanes; return the lane of each. @param {Span[]} bars */
 export function lanesOf(bars) {
+  /** @type {number[]} */
   const ends = [];
   return bars.map((bar) => {
     const free = ends.findIndex((end) => end <= bar.start_seconds + 1e-6);
@@ -181,7 +200,7 @@ export function lanesOf(bars) {
   });
 }
 
-/** Check whether an interval says what a suggestion says, for most of its time. */
+/** Check whether an interval says what a suggestion says, for most of its time. @param {Action & Span} one @param {Action & Span} other */
 export function isSame(one, other) {
   const both = Math.min(one.stop_seconds, other.stop_seconds) - Math.max(one.start_seconds, other.start_seconds);
   return one.verb === other.verb && one.noun === other.noun && both >= SAME_SHARE * (one.stop_seconds - one.start_seconds);

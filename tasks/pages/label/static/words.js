@@ -7,6 +7,7 @@ import { currentName, session } from "./session.js";
 let numBoxes = 0;
 
 // Names that were merged are found, too: they lead to their new name.
+/** @param {Target} target @param {Name[]} names @param {string[]} brought */
 function namesOf(target, names, brought) {
   const merged = session.merges.filter((merge) => merge.target === target).map((merge) => merge.name);
   return [...new Set([...names.map((one) => one.name), ...merged, ...brought])];
@@ -14,9 +15,11 @@ function namesOf(target, names, brought) {
 
 /** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */
 export class Words {
+  /** @type {import("./matching.js").Option[]} */
   #options = [];
   #active = -1;
 
+  /** @param {{ label: string, onChoose: (choice: Choice) => void, onLeave: () => void, actions?: () => Action[] }} options */
   constructor({ label, onChoose, onLeave, actions = () => [] }) {
     numBoxes += 1;
     const id = `words-${numBoxes}`;
@@ -54,7 +57,7 @@ export class Words {
     this.set("");
   }
 
-  /** Write a text into the box. */
+  /** Write a text into the box. @param {string} text */
   set(text) {
     this.input.value = text;
     this.hint.textContent = "";
@@ -95,6 +98,7 @@ export class Words {
     this.#mark();
   }
 
+  /** @param {boolean} isOpen */
   #show(isOpen) {
     this.list.hidden = !isOpen;
     this.input.setAttribute("aria-expanded", String(isOpen));
@@ -111,6 +115,7 @@ export class Words {
     }
   }
 
+  /** @param {number} step */
   #move(step) {
     const { length } = this.#options;
     if (!length) return;
@@ -119,6 +124,7 @@ export class Words {
     this.#mark();
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {
@@ -147,6 +153,7 @@ export class Words {
     else this.hint.textContent = this.isEmpty ? "Type a verb and a noun." : "Names have letters, digits and - : ' & . + ( ) %.";
   }
 
+  /** @param {import("./matching.js").Option} option */
   #choose(option) {
     if (option.complete) {
       this.set(option.complete);

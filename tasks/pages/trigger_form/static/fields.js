@@ -1,29 +1,43 @@
 // Makes one field of the form from one param of a DAG, and reads its value. Text is never inserted as HTML.
 
+/** @typedef {{ type?: string | string[], enum?: any[], items?: Schema, title?: string, section?: string }} Schema */
+/** @typedef {{ schema: Schema, value: any, description?: string }} Param */
+/** @typedef {HTMLInputElement & HTMLSelectElement & HTMLTextAreaElement} Input */
+/** @typedef {{ make: (schema: Schema) => HTMLElement, show: (input: Input, value: any, schema: Schema) => void, read: (input: Input, schema: Schema) => unknown }} Kind */
+/** @typedef {ReturnType<typeof makeField>} Field */
+
+/** @template {keyof HTMLElementTagNameMap} T @param {T} name @param {object} [properties] @param {(Node | string | null)[]} children */
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children.filter((child) => child !== null));
   return made;
 }
 
+/** @param {unknown} one @param {unknown} other */
 export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
+/** @param {Schema} schema */
 const types = (schema) => [schema.type ?? "string"].flat();
 
+/** @type {Record<string, string>} */
 const WORDS = {
   array: "a list", object: "a JSON object", string: "text", boolean: "true or false", integer: "a whole number", number: "a number", null: "null",
 };
 
+/** @param {unknown} value */
 const typeOf = (value) => (value === null ? "null" : Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value);
 
+/** @param {Schema} schema @param {any} value @returns {boolean} */
 function fits(schema, value) {
   const type = typeOf(value);
   if (schema.enum) return type !== "array" && type !== "object";
-  if (type === "array" && schema.items && !value.every((item) => fits(schema.items, item))) return false;
+  const { items } = schema;
+  if (type === "array" && items && !value.every((/** @type {unknown} */ item) => fits(items, item))) return false;
   return types(schema).includes(type) || (type === "integer" && types(schema).includes("number"));
 }
 
 // Says why a value of the address cannot be filled in; null if it can.
+/** @param {string} name @param {Param} param @param {unknown} value */
 export function misfit(name, { schema }, value) {
   if (fits(schema, value)) return null;
   const wanted = schema.enum ? "one of its values" : types(schema).map((type) => WORDS[type]).join(" or ");
@@ -31,13 +45,14 @@ export function misfit(name, { schema }, value) {
 }
 
 // By the type of its schema, each kind of input: how it is made, shows a value, and is read.
+/** @satisfies {Record<string, Kind>} */
 const KINDS = {
   choice: {
-    make: (schema) => element("select", {}, ...schema.enum.map((value, i) => element("option", { value: i, textContent: value ?? "" }))),
-    show: (input, value, schema) => { input.value = String(schema.enum.findIndex((one) => isSame(one, value))); },
+    make: (schema) => element("select", {}, ...(schema.enum ?? []).map((value, i) => element("option", { value: i, textContent: value ?? "" }))),
+    show: (input, value, schema) => { input.value = String((schema.enum ?? []).findIndex((one) => isSame(one, value))); },
     read: (input, schema) => {
       if (input.value === "") throw new Error("choose one of its values");
-      return schema.enum[Number(input.value)];
+      return schema.enum?.[Number(input.value)];
     },
   },
   boolean: {
@@ -70,6 +85,7 @@ const KINDS = {
   },
 };
 
+/** @param {Schema} schema @returns {Kind} */
 function kindOf(schema) {
   const all = types(schema);
   if (schema.enum) return KINDS.choice;
@@ -79,13 +95,15 @@ function kindOf(schema) {
   return all.includes("object") ? KINDS.json : KINDS.text;
 }
 
+/** @param {unknown} value */
 const inWords = (value) => (value === null || value === "" ? "empty" : typeof value === "string" ? value : JSON.stringify(value));
 
 // Returns the field's element, and functions that read its value and say whether it differs from the default.
+/** @param {string} name @param {Param} param @param {unknown} given */
 export function makeField(name, param, given) {
   const schema = param.schema;
   const kind = kindOf(schema);
-  const input = kind.make(schema);
+  const input = /** @type {Input} */ (kind.make(schema));
   input.id = `field-${name}`;
   const isGiven = given !== undefined;
   const help = element("p", { className: "help", id: `help-${name}`, textContent: param.description ?? "" });
@@ -107,5 +125,5 @@ export function makeField(name, param, given) {
   back.addEventListener("click", () => { kind.show(input, param.value, schema); mark(); input.focus(); });
   field.addEventListener("input", mark);
   mark();
-  return { name, field, read, isChanged, title: label.textContent, section: schema.section ?? null };
+  return { name, field, input, read, isChanged, title: label.textContent, section: schema.section ?? null };
 }

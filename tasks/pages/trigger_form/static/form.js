@@ -2,17 +2,23 @@
 
 import { element, makeField, misfit } from "./fields.js";
 
+/** @typedef {import("./fields.js").Field} Field */
+/** @typedef {Record<string, unknown>} Values */
+
 const asked = new URLSearchParams(location.search);
 const dag = asked.get("dag") ?? "";
 const root = location.pathname.slice(0, location.pathname.indexOf("/retake/trigger"));
 const api = `${root}/api/v2/dags/${encodeURIComponent(dag)}`;
-const byId = (id) => document.getElementById(id);
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const startButton = /** @type {HTMLButtonElement} */ (byId("start"));
 
+/** @param {string} text */
 function complain(text) {
   byId("problem").textContent = text;
   byId("problem").hidden = !text;
 }
 
+/** @param {Response} answer */
 async function reasonOf(answer) {
   const detail = (await answer.json().catch(() => ({}))).detail;
   if (answer.status === 401) return "You are not logged in. Log in to Airflow, and open this address again.";
@@ -21,6 +27,7 @@ async function reasonOf(answer) {
   return typeof detail === "string" ? detail : JSON.stringify(detail ?? answer.statusText);
 }
 
+/** @returns {Values} */
 function valuesOfAddress() {
   let values = null;
   try { values = JSON.parse(asked.get("conf") || "{}"); } catch { /* named below */ }
@@ -29,7 +36,9 @@ function valuesOfAddress() {
 }
 
 // Values from the address come first, then the fields that the DAG shows first, then its sections.
+/** @param {Field[]} fields @param {Values} given */
 function show(fields, given) {
+  /** @type {Map<string, Field[]>} */
   const sections = new Map([["From the link", []], ["Most used", []]]);
   for (const field of fields) {
     const section = field.name in given ? "From the link" : field.section ?? "Most used";
@@ -43,20 +52,23 @@ function show(fields, given) {
   }
 }
 
+/** @param {Field[]} fields */
 function confOf(fields) {
+  /** @type {Values} */
   const conf = {};
   for (const field of fields) {
     try {
       if (field.isChanged()) conf[field.name] = field.read();
     } catch (error) {
-      field.field.closest("details").open = true;
-      field.field.querySelector("input, textarea, select").focus();
-      throw new Error(`${field.title}: ${error.message}`);
+      field.field.closest("details")?.setAttribute("open", "");
+      field.input.focus();
+      throw new Error(`${field.title}: ${error.message}`, { cause: error });
     }
   }
   return conf;
 }
 
+/** @param {Field[]} fields */
 async function start(fields) {
   const conf = confOf(fields);
   const answer = await fetch(`${api}/dagRuns`, {
@@ -83,6 +95,7 @@ async function main() {
   const given = valuesOfAddress();
   const answer = await fetch(`${api}/details`);
   if (!answer.ok) throw new Error(await reasonOf(answer));
+  /** @type {Record<string, import("./fields.js").Param>} */
   const params = (await answer.json()).params;
   const problems = Object.entries(given).flatMap(([name, value]) => {
     const why = Object.hasOwn(params, name) ? misfit(name, params[name], value) : `${dag} has no such option: ${name}.`;
@@ -94,11 +107,11 @@ async function main() {
   show(fields, given);
   const number = fields.filter((field) => field.isChanged()).length;
   byId("about").textContent = `${number} of ${fields.length} options differ from their defaults; they are marked.`;
-  byId("start").disabled = false;
+  startButton.disabled = false;
   if ("epochs" in params) tellLastTraining().catch(() => {});
   byId("form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    byId("start").disabled = true;
+    startButton.disabled = true;
     complain("");
     byId("said").textContent = "Starting …";
     try {
@@ -106,7 +119,7 @@ async function main() {
     } catch (error) {
       byId("said").textContent = "";
       complain(error.message);
-      byId("start").disabled = false;
+      startButton.disabled = false;
     }
   });
 }
