@@ -127,8 +127,9 @@ constraints: $(FOR_TEST) ## Update constraints.txt to the newest versions that p
 	  | grep -vE '^((torch|torchvision|triton)==|(nvidia|cuda)-)'; } > $(VENV)/constraints.new
 	mv $(VENV)/constraints.new constraints.txt
 
-constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each Python
+constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each Python, and that no list of versions names a registry
 	@! grep -n '://' constraints.txt
+	@! grep -n '"resolved"' package-lock.json
 	@for version in 3.11 3.12 3.13; do \
 	  $(COMPILE) --python-version $$version --python-platform x86_64-manylinux_2_28 -c constraints.txt > /dev/null || exit 1; \
 	  echo "constraints.txt resolves for Python $$version"; \

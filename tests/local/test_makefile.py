@@ -82,3 +82,12 @@ def test_constraints_leave_torch_and_addresses_out():
     assert "://" not in text
     assert not re.search(r"^(torch|torchvision|triton)==|^(nvidia|cuda)-", text, re.MULTILINE)
     assert re.search(r"^apache-airflow==", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("is_ci", [False, True])
+def test_without_npm_the_scripts_of_the_pages_are_not_checked_which_fails_in_ci(tmp_path, is_ci):
+    (tmp_path / "make").symlink_to(shutil.which("make"))
+    alone = {"PATH": str(tmp_path), **({"CI": "true"} if is_ci else {})}
+    ended = subprocess.run(["make", "lint-pages"], cwd=REPOSITORY, env=alone, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode != 0) is is_ci
+    assert "the scripts of the pages are not checked: no npm is installed (Debian: npm)" in ended.stderr
