@@ -9,6 +9,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._form import Form, given_options
+from dags._step import FAILURE
 from tasks.options import TrainOptions
 
 COMMENT = "comment"
@@ -78,11 +79,13 @@ class AskOperator(HITLOperator):
     Without an answer within `approval_hours`, and after any answer but *Train*, this task and those after it are skipped.
 
     Args:
-        plan: id of the task whose result is a `PlanResult`.
+        form: the DAG's options.
+        plan: id of the task whose result is a `PlanResult`; in a mapped group, of the same index.
+        key: of the XCom that has the result.
     """
 
-    def __init__(self, *, plan: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
-        result = f"ti.xcom_pull(task_ids='{plan}', key='result')"
+    def __init__(self, *, form: Form, plan: str, key: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        result = f"ti.xcom_pull(task_ids='{plan}', key='{key}', map_indexes=ti.map_index)"
         question = {
             "subject": "Start this training?",
             "body": f"{{{{ {result}['question'] }}}}",
@@ -91,14 +94,16 @@ class AskOperator(HITLOperator):
             "params": {},  # replaces the DAG's params, which every task inherits
         }
         super().__init__(**{"queue": "cpu", **kwargs, **question})
+        self.form = form
         self.plan = plan
+        self.key = key
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask, and wait for the answer, if the plan has a question."""
-        plan = context["ti"].xcom_pull(task_ids=self.plan, key="result")
+        plan = context["ti"].xcom_pull(task_ids=self.plan, key=self.key, map_indexes=context["ti"].map_index)
         if not plan["question"]:
             return None
-        if plan["weights"].get("chosen"):
+        if given_options(context, self.form)["preset"] == "auto":
             self.options = [TRAIN, SKIP]
         self.response_timeout = timedelta(hours=plan["gate"]["approval_hours"])
         return super().execute(context)
@@ -111,21 +116,23 @@ class AskOperator(HITLOperator):
         """
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
+            reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
             context["ti"].xcom_push(ANSWER, answer)
-            raise AirflowSkipException("nothing is trained" if answer == SKIP else "a run with the preset auto starts instead")
+            context["ti"].xcom_push(FAILURE, {"step": "ask", "map_index": context["ti"].map_index, "reason": reason})
+            raise AirflowSkipException(reason)
 
 
 class UseAuto(TriggerDagRunOperator):
-    """Start `retrain` with the preset `auto` instead, if that was the answer.
+    """Start the DAG with the preset `auto` instead, if that was an answer.
 
     Args:
-        form: the options of `retrain`.
+        form: the DAG's options.
         question: id of the `AskOperator`.
     """
 
     def __init__(self, *, form: Form, question: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         once = {"trigger_run_id": "auto__{{ run_id }}", "skip_when_already_exists": True}
-        super().__init__(**{"queue": "cpu", "trigger_dag_id": "retrain", "trigger_rule": "all_skipped", **once, **kwargs})
+        super().__init__(**{"queue": "cpu", **once, **kwargs})
         self.form = form
         self.question = question
 
@@ -135,7 +142,7 @@ class UseAuto(TriggerDagRunOperator):
         Raises:
             AirflowSkipException: that was not the answer.
         """
-        if context["ti"].xcom_pull(task_ids=self.question, key=ANSWER) != USE_AUTO:
+        if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
         replaced = TrainOptions.model_fields.keys() - {"label_noise"}
         given = {name: value for name, value in given_options(context, self.form).items() if name not in replaced}

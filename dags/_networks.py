@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from dags._approval import AskOperator
 from dags._form import Form
 from dags._tasks import step_task
 from tasks.pipeline.compare_networks import contract as compare_networks
@@ -12,8 +13,11 @@ from tasks.store.runs import Decision
 
 GROUP = "network"
 STEPS = (retrain.WEIGHTS, compare_networks.PLAN_NETWORK, retrain.TRAIN, retrain.EVALUATE)
-FAILURES = f"{{{{ ti.xcom_pull(task_ids={[f'{GROUP}.{step.task_id}' for step in STEPS]}, key='failure') | select | list | tojson }}}}"
-"""Template of a JSON list: the failure of each failed task of the group."""
+ASK = f"{GROUP}.ask"
+FAILURES = (
+    f"{{{{ ti.xcom_pull(task_ids={[*(f'{GROUP}.{step.task_id}' for step in STEPS), ASK]}, key='failure') | select | list | tojson }}}}"
+)
+"""Template of a JSON list: the failure of each failed task of the group, and what a person let not be trained."""
 
 _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.map_index)['decision_uri'] }}}}"
 """Template of a field of the same configuration's plan."""
@@ -54,6 +58,13 @@ def network(mapped: dict[str, str], form: Form) -> None:
         execution_timeout=timedelta(minutes=30),
         **common,
     )
+    ask = AskOperator(
+        task_id="ask",
+        form=form,
+        plan=f"{GROUP}.plan",
+        key="return_value",
+        map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}",
+    )
     train = step_task(
         retrain.TRAIN,
         plan=planned,
@@ -67,4 +78,4 @@ def network(mapped: dict[str, str], form: Form) -> None:
         execution_timeout=timedelta(hours=12),
         **common,
     )
-    weights >> plan >> train >> evaluate
+    weights >> plan >> ask >> train >> evaluate

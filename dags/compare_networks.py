@@ -6,13 +6,16 @@ options that all of them share. Under *Details* of `tabulate`, the button *Repor
 
 Nothing is registered or promoted here. `retrain` reuses a training of this DAG if options and registered model are the same, and vice versa.
 
+**When it waits for you**: before a network that is expected to train for longer than *Longest training*, its task `ask` asks under *Required actions*
+whether to train it, to start the whole comparison with the preset `auto` instead, or to skip it. Without an answer in time it is skipped. The others go on.
+
 **Owner**: the operator of this Retake.
 
 **When it fails**
 - *Red, in `configure`*: a line of the form is invalid; the log repeats it with the reason.
 - *Red, in `network`*: one configuration failed. The others continue, and the table names it with the reason. To retry, clear its red task with
   its downstream tasks; `tabulate` runs again. In `plan`, it may be the same training as another; the log names that one, and the table shows it once.
-- *Pink, skipped*: there is no dataset yet. Only `flows` and `flow`, or `sound`: no network needs optical flow or hears, or it is there already.
+- *Pink, skipped*: there is no dataset yet. `use_auto` is skipped in almost every run. `ask` and what follows: a long training was not wanted. Only `flows` and `flow`, or `sound`: no network needs optical flow or hears, or it is there already.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Latency is measured on the machine that tests:
   run nothing else there meanwhile.
@@ -25,9 +28,10 @@ from pathlib import Path
 
 from airflow.sdk import DAG, task_group
 
+from dags._approval import UseAuto
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
-from dags._networks import FAILURES, GROUP, network
+from dags._networks import ASK, FAILURES, GROUP, network
 from dags._tasks import TASK_DEFAULTS, step_task
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, TrainOptions
 from tasks.pipeline.compare_networks import contract as compare_networks
@@ -68,5 +72,10 @@ with DAG(
         execution_timeout=timedelta(hours=1),
     )
     configure >> [flows, sound]
-    [configure, flow, sound] >> networks.partial(form=FORM).expand(mapped=configure.output) >> tabulate
-    configure >> tabulate
+    each = networks.partial(form=FORM).expand(mapped=configure.output)
+    use_auto = UseAuto(
+        task_id="use_auto", trigger_dag_id="compare_networks", form=FORM, question=ASK, trigger_rule="all_done_min_one_success"
+    )
+    [configure, flow, sound] >> each >> tabulate
+    each >> use_auto
+    configure >> [tabulate, use_auto]

@@ -3,7 +3,7 @@
 Fine-tunes the network on the latest dataset, tests it against the baseline and the champion, and registers it in MLflow.
 It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on; without a champion, it becomes a provisional one if it is better than guessing. The DAG runs every week and on every new
 dataset, one run at a time, and by hand with a form. Under *Details* of its last task, `decide`, and of `report`, the button *Report* opens the
-evidence on one page. The button *MLflow run*, there and on other steps, opens the run in MLflow.
+evidence on one page. `learning_curve`, a DAG of its own, then adds whether more labels would help. The button *MLflow run*, there and on other steps, opens the run in MLflow.
 The page `/retake/trigger/?dag=retrain` of this Airflow is the same form, and says how long the store's last training was expected to take.
 
 **When it waits for you**: if the training is expected to take longer than *Longest training*, the task `ask` asks under *Required actions* whether to
@@ -16,12 +16,11 @@ Without an answer in time the champion stays.
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
   *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`, or `sound`: the network needs no optical flow or does not hear, or it is there already.
   `use_auto` is skipped in almost every run. `ask` and all that follows: a long training was not wanted, or nobody answered.
-  Only `learning_curve`: it is switched off, or there is nothing to draw it from; its log and the report say why.
+  Only `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
-- *Red, in `train`, `evaluate` or `learning_curve`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
-  Nothing waits for `learning_curve`; clear it with its downstream tasks, and `report_with_curve` puts it into the report.
-- *Grey, never starting*: `train`, `evaluate` and `learning_curve` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
+- *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
+- *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
 
@@ -35,7 +34,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from dags._approval import ApproveOperator, AskOperator, UseAuto
 from dags._assets import DATASET, MODEL
-from dags._ended import ended
+from dags._curve import DrawCurve
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
 from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
@@ -75,8 +74,8 @@ with DAG(
             returns="networks",
             execution_timeout=HALF_HOUR,
         )
-        ask = AskOperator(task_id="ask", plan="prepare.plan")
-        use_auto = UseAuto(task_id="use_auto", form=FORM, question="prepare.ask")
+        ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan", key="result")
+        use_auto = UseAuto(task_id="use_auto", trigger_dag_id="retrain", form=FORM, question="prepare.ask", trigger_rule="all_skipped")
         flows, flow = flow_tasks(FORM, plan=PLAN)
         sound = sound_task(FORM, plan=PLAN)
         weights >> plan >> ask >> [flows, sound, use_auto]
@@ -96,16 +95,9 @@ with DAG(
         map_index_template="{{ task.mapped.model }}",
         execution_timeout=timedelta(hours=12),
     )
-    curve = step_task(
-        retrain.LEARNING_CURVE,
-        FORM,
-        plan=PLAN,
-        execution_timeout=timedelta(hours=12),
-    )
-    with_curve = step_task(retrain.REPORT, FORM, task_id="report_with_curve", plan=PLAN, execution_timeout=HOUR)
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
-        report = step_task(retrain.REPORT, FORM, plan=PLAN, execution_timeout=HOUR)
+        report = step_task(retrain.REPORT, FORM, passes=("learning_curve",), plan=PLAN, execution_timeout=HOUR)
         register = step_task(retrain.REGISTER, FORM, plan=PLAN, execution_timeout=HOUR)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = step_task(
@@ -119,5 +111,7 @@ with DAG(
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
-    [ask, flow, sound] >> train >> evaluate >> [compare, curve]
-    [report, ended(curve, "curve_ended")] >> with_curve
+    [ask, flow, sound] >> train >> evaluate >> compare
+    # Without `register` where labels were altered; an approval need not have an answer.
+    curve = DrawCurve(task_id="learning_curve", form=FORM, plan=PLAN, report="publish.report", trigger_rule="none_failed_min_one_success")
+    [report, register] >> curve

@@ -82,6 +82,11 @@ class RunnerSettings(BaseSettings):
         """
         return "prediction" if self.gpu == "off" else "gpu"
 
+    @property
+    def curve_pool(self) -> str:
+        """Name Airflow's pool of learning curves: without GPUs one that no training or prediction waits for."""
+        return "default_pool" if self.gpu == "off" else "gpu"
+
 
 class LabellingSettings(BaseSettings):
     """The labelling page in Airflow."""

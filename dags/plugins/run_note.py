@@ -1,4 +1,4 @@
-"""Note on a run its set-aside files, and the asset events it did not take.
+"""Note on a run its report, its set-aside files, and the asset events it did not take.
 
 Airflow shows the note in its grid and in the list of runs.
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 SUMMARIES = {"ingest_videos": "summarise", "predict_videos": "report"}
 """The task of each DAG whose result lists the files that were set aside."""
 
+REPORT = "_link_ReportLink"
+"""Key of the XCom in which Airflow keeps the address of the button *Report*."""
+
 MAX_NOTE_CHARACTERS = 1000
 """As many as the column of Airflow's database holds."""
 
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun") -> None:
-    """Note on an ended run which files were set aside, and which events passed over.
+    """Note on an ended run its report, which files were set aside, and which events passed over.
 
     A person's note stays.
     """
@@ -40,11 +43,12 @@ def on_dag_run_success(dag_run: "DagRun") -> None:
 
     def returned(key: str, task_id: str | None = None) -> Any:  # noqa: ANN401 - of any task
         listed = XComModel.get_many(run_id=dag_run.run_id, key=key, task_ids=task_id, dag_ids=dag_run.dag_id)
-        stored = session.scalars(listed).first()
-        return XComModel.deserialize_value(stored) if stored else None
+        return next(filter(None, map(XComModel.deserialize_value, session.scalars(listed))), None)
 
-    passed_over, result = returned(PASSED_OVER), returned("return_value", task_id) if task_id else None
-    lines = [markdown_text(passed_over)[:MAX_NOTE_CHARACTERS]] if passed_over else []
+    passed_over, report, result = returned(PASSED_OVER), returned(REPORT), returned("return_value", task_id) if task_id else None
+    lines = [f"[Report]({report})"] if report else []
+    if passed_over:
+        lines.append(markdown_text(passed_over)[: MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines)])
     if result and result["num_set_aside"]:
         bad = [f"- {markdown_text(file['name'])}: {markdown_text(file['reason'])}" for file in result["first_set_aside"]]
         for line in (f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each.", *bad):

@@ -110,6 +110,8 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
     for step, model in _ENDINGS.items():
         if (result := _result(api, run, step)) is not None:
             yield from _lines(store, model.model_validate(result))
+    if (curve := run.first("learning_curve")) and curve.state == "success":
+        yield "the learning curve is being drawn, and joins the report; `make status` shows it, `make cancel` ends it"
 
 
 def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:

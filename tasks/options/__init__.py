@@ -8,7 +8,7 @@ from tasks.options.comparison import ComparisonOptions, VersionOptions
 from tasks.options.dataset import LabelOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions
 from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
-from tasks.options.learning_curve import LearningCurveOptions
+from tasks.options.learning_curve import CurveOptions, LearningCurveOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
@@ -43,6 +43,7 @@ __all__ = [
     "STORE_URI_PATTERN",
     "THOROUGH",
     "ComparisonOptions",
+    "CurveOptions",
     "Cut",
     "EvaluateOptions",
     "Family",

@@ -12,8 +12,8 @@ MAX_HOURS = Field(
     gt=0,
     le=1000,
     title="Longest training, hours",
-    description="What is expected to train longer does not start unasked: retrain asks first, under Required actions; the table of "
-    "compare_networks names it. Empty: 2 without a GPU, 12 with one",
+    description="What is expected to train longer does not start unasked: its run asks first, under Required actions. Empty: 2 without a GPU, "
+    "12 with one",
 )
 
 

@@ -30,7 +30,8 @@ class PredictOptions(Options):
         "baseline",
         pattern=f"^(baseline|none|{MODEL_REFERENCE})$",
         title="Compare with",
-        description="baseline: the network that the model's training started from; none; or another registered model",
+        description="baseline: the network that the model's training started from, or the version before the model's if its heads are untrained; none; "
+        "or another registered model",
     )
     allow_trained: bool = Field(
         False, title="Include training videos", description="Predict videos that were trained on, too; their scores are optimistic"

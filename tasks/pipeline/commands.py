@@ -8,6 +8,7 @@ from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.pipeline.labels import contract as labels
+from tasks.pipeline.learning_curve import contract as learning_curve
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
@@ -15,7 +16,17 @@ from tasks.pipeline.step import Command, Step
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
-    for contracts in (ingest_videos, build_dataset, labels, retrain, compare_networks, compare_versions, search, predict_videos)
+    for contracts in (
+        ingest_videos,
+        build_dataset,
+        labels,
+        retrain,
+        learning_curve,
+        compare_networks,
+        compare_versions,
+        search,
+        predict_videos,
+    )
     for command in vars(contracts).values()
     if isinstance(command, Command)
 }

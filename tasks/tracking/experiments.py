@@ -141,12 +141,12 @@ def _at_work(
 ) -> Iterator[str]:
     """Find or create a run, and show it as running inside the block.
 
-    A run that `is_beside` others is not shown as running. A new run is named `name`, else by its key.
+    A run that `is_beside` others is not shown as running, and stays with the Airflow run that wrote to it. A new run is named `name`, else by its key.
     """
     machine = load(MachineSettings)
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
     end_left_behind(tracker)
-    run_id = tracker.ensure_run(experiment, key, {**tags, **by}, name)
+    run_id = tracker.ensure_run(experiment, key, {**tags, **({} if is_beside else by)}, name)
     with nullcontext() if is_beside else tracker.running(run_id):
         yield run_id
 

@@ -36,6 +36,7 @@ QUICK: dict[str, object] = {
     "beat_guessing": False,
     "min_gate_clips": 1,
     "min_gate_sources": 1,
+    "learning_curve": False,
 }
 """The smallest job in which every step has something to do."""
 LONG: dict[str, object] = {"seed": 1, "trainable": "all"}

@@ -93,7 +93,7 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="session")
 def client():
     """A client of the Docker Engine, which has the image of the tests."""
-    from tests.dags import engine  # it imports Airflow
+    from tests.dags import engine
 
     client = engine.connect()
     engine.build(client)

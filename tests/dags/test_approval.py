@@ -10,7 +10,8 @@ import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 
-from dags import retrain
+from dags import compare_networks, retrain
+from tests.dags.conftest import defaults
 
 ADA = {"id": "1", "name": "ada"}
 
@@ -69,46 +70,58 @@ def test_without_a_question_the_step_is_told_that_nobody_was_asked():
     assert told(None) == ("not asked", "", "")
 
 
+@pytest.fixture(params=[(retrain, "prepare."), (compare_networks, "network.")], ids=["retrain", "compare_networks"])
+def asking(request):
+    """A DAG, and its task that asks."""
+    dag, group = request.param
+    return dag, copy(dag.dag.get_task(f"{group}ask"))
+
+
 @pytest.fixture
-def ask():
-    return copy(retrain.dag.get_task("prepare.ask"))
+def planned(asking):
+    """Makes the context of the task after a plan."""
+
+    def make(question, preset="none"):
+        dag, ask = asking
+        plan = {"question": question, "gate": {"approval_hours": 5}}
+        results = {(ask.plan, ask.key, 2): plan}
+        instance = SimpleNamespace(id="ti", map_index=2, xcom_pull=lambda task_ids, key, map_indexes: results[task_ids, key, map_indexes])
+        params = defaults(dag.FORM) | {"preset": preset}
+        return {"ti": instance, "task_instance": instance, "params": params, "triggering_asset_events": {}}
+
+    return make
 
 
-def planned(question, chosen=""):
-    plan = {"question": question, "gate": {"approval_hours": 5}, "weights": {"chosen": chosen}}
-    instance = SimpleNamespace(id="ti", xcom_pull=lambda task_ids, key: plan)
-    return {"ti": instance, "task_instance": instance}
+def test_a_short_training_starts_unasked(asking, planned):
+    assert asking[1].execute(planned("")) is None
 
 
-def test_a_short_training_starts_unasked(ask):
-    assert ask.execute(planned("")) is None
-
-
-@pytest.mark.parametrize(("chosen", "options"), [("", ["Train", "Use the preset auto", "Skip"]), ("auto: a probe", ["Train", "Skip"])])
-def test_a_long_training_waits_for_an_answer_and_without_one_is_skipped(chosen, options, ask, monkeypatch):
+@pytest.mark.parametrize(("preset", "options"), [("light", ["Train", "Use the preset auto", "Skip"]), ("auto", ["Train", "Skip"])])
+def test_a_long_training_waits_for_an_answer_and_without_one_is_skipped(preset, options, asking, planned, monkeypatch):
     asked = {}
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
     with pytest.raises(TaskAwaitingInput) as waiting:
-        ask.execute(planned("7 h", chosen))
+        asking[1].execute(planned("7 h", preset))
     assert waiting.value.timeout == timedelta(hours=5)
     assert (asked["options"], asked["defaults"]) == (options, ["Skip"])
 
 
 @pytest.mark.parametrize("answer", ["Train", "Use the preset auto", "Skip"])
-def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, ask):
-    kept = {}
+def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, asking):
+    (dag, ask), kept = asking, {}
     instance = SimpleNamespace(
-        xcom_push=kept.__setitem__, xcom_pull=lambda task_ids, key: kept.get(key), id="ti", task_id="ask", dag_id="retrain"
+        xcom_push=kept.__setitem__, xcom_pull=lambda task_ids, key: [kept.get(key)], id="ti", task_id="ask", dag_id="d", map_index=2
     )
     event = {"chosen_options": [answer], "params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": ADA, "timedout": False}
     with nullcontext() if answer == "Train" else pytest.raises(AirflowSkipException):
         ask.execute_complete({"ti": instance}, event)
-    use_auto = retrain.dag.get_task("prepare.use_auto")
-    given = {name: param.value for name, param in retrain.FORM.params().items()} | {"epochs": 60, "crops": 1, "preset": "original"}
+    assert kept.get("failure", {}).get("map_index") == (None if answer == "Train" else 2), "the table of a comparison says why"
+    use_auto = next(task for task in dag.dag.tasks if task.task_id.endswith("use_auto"))
+    given = defaults(dag.FORM) | {"epochs": 60, "crops": 1, "preset": "original"}
     running = {"ti": instance, "params": given, "triggering_asset_events": {}, "dag_run": SimpleNamespace(run_id="r"), "run_id": "r"}
     with pytest.raises(DagRunTriggerException if answer == "Use the preset auto" else AirflowSkipException) as triggered:
         use_auto.execute(running)
     if answer == "Use the preset auto":
         conf = triggered.value.conf
         assert triggered.value.skip_when_already_exists, "the same answer of the same run starts one run"
-        assert (conf["preset"], conf["crops"], "epochs" in conf) == ("auto", 1, False)
+        assert (triggered.value.trigger_dag_id, conf["preset"], conf["crops"], "epochs" in conf) == (dag.dag.dag_id, "auto", 1, False)

@@ -10,18 +10,21 @@ from runpy import run_path
 
 import pytest
 
-from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
+from dags import build_dataset, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, compare_networks, compare_versions, search, predict_videos)
+MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
-ASKED = tuple(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto"))
-WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("curve_ended"), search.dag.get_task("retrain"))
+ASKED = (
+    *(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto")),
+    *(compare_networks.dag.get_task(name) for name in ("network.ask", "use_auto")),
+)
+WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
 GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", "compare_versions", *TRIALS}
@@ -41,13 +44,13 @@ for runner in sys.argv[1:]:
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
+    from dags import build_dataset, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, compare_networks, compare_versions, search, predict_videos)
+    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos)
     print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
     os._exit(0)
 """
@@ -133,8 +136,8 @@ def test_later_tasks_are_expanded_over_a_list_that_the_result_has():
     assert {(step, name) for step, name in lists if name not in STEPS[step].result.model_fields} == set()
 
 
-INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")}
-"""Arguments of which a step takes one in place of the other."""
+INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")} | {"report": {"learning_curve"}}
+"""Arguments of which a step takes one in place of the other, or that not every DAG gives."""
 
 
 def test_what_a_step_takes_is_what_its_arguments_name():
@@ -151,11 +154,13 @@ def test_only_training_and_testing_wait_for_the_gpu():
     assert {task.task_id for task in TASKS if task.pool == "gpu"} == GPU_TASKS
 
 
-@pytest.mark.parametrize(("gpu", "pool"), [("auto", "gpu"), ("off", "prediction")])
-def test_without_a_gpu_no_prediction_waits_behind_a_training(gpu, pool, monkeypatch):
+@pytest.mark.parametrize(("gpu", "pool", "of_curves"), [("auto", "gpu", "gpu"), ("off", "prediction", "default_pool")])
+def test_without_a_gpu_no_prediction_waits_behind_a_training_and_neither_behind_a_curve(gpu, pool, of_curves, monkeypatch):
     monkeypatch.setenv("RETAKE_GPU", gpu)
     tasks = run_path(predict_videos.__file__)["dag"].tasks
     assert {task.task_id: task.pool for task in tasks if task.pool != "default_pool"} == {"known": pool, "predict": pool}
+    curve = run_path(learning_curve.__file__)["dag"].get_task("learning_curve")
+    assert (curve.pool, curve.weight_rule, curve.priority_weight) == (of_curves, "absolute", 0)
 
 
 def test_what_needs_torch_has_the_image_with_torch():
@@ -187,14 +192,16 @@ CHAINS = {
     "build_dataset": ["label split dataset"],
     "retrain": [
         "prepare.weights prepare.plan prepare.ask prepare.flows prepare.flow train evaluate publish.compare publish.report publish.register",
-        "prepare.ask prepare.sound train evaluate learning_curve curve_ended report_with_curve",
-        "publish.report report_with_curve",
+        "prepare.ask prepare.sound train",
+        *("publish.report learning_curve", "publish.register learning_curve"),
         "publish.register publish.approve publish.decide",
         *("prepare.ask prepare.use_auto", "prepare.ask train", "prepare.plan evaluate", "publish.register publish.decide"),
     ],
+    "learning_curve": ["learning_curve report_with_curve"],
     "compare_networks": [
-        "configure flows flow network.weights network.plan network.train network.evaluate tabulate",
+        "configure flows flow network.weights network.plan network.ask network.train network.evaluate tabulate",
         "configure sound network.weights",
+        *("network.evaluate use_auto", "configure use_auto"),
         *(f"configure {task}" for task in ("network.weights", "network.plan", "network.train", "network.evaluate", "tabulate")),
     ],
     "compare_versions": ["compare_versions"],
@@ -235,10 +242,12 @@ SOME, DONE, ALL = "none_failed_min_one_success", "all_done_min_one_success", "al
 RULES = {
     "ingest_videos": {"summarise": SOME},
     "build_dataset": {},
-    # A skipped branch is no failure, nor is a learning curve that failed.
-    "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "curve_ended": ALL, "publish.decide": SOME},
+    # A skipped branch is no failure.
+    "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "publish.decide": SOME, "learning_curve": SOME},
+    # The report also says why no curve could be drawn.
+    "learning_curve": {"report_with_curve": "none_failed"},
     # A row for what failed, and no network waits for another.
-    "compare_networks": {"network.weights": ALL, "tabulate": DONE},
+    "compare_networks": {"network.weights": ALL, "tabulate": DONE, "use_auto": DONE},
     "compare_versions": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
     "search": {

@@ -12,6 +12,7 @@ from sqlalchemy.pool import StaticPool
 
 from dags import ingest_videos, predict_videos
 from dags._assets import PASSED_OVER
+from dags._step import ReportLink
 from dags.plugins.run_note import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_success
 
 BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * MAX_NOTE_CHARACTERS}]
@@ -54,6 +55,11 @@ def test_a_run_without_such_files_has_no_note_and_that_of_a_person_stays(ended):
     assert ended("ingest_videos", "ingest", some) is None
     assert ended("ingest_videos", "summarise", some, content="mine", user_id="me") == "mine"
     assert ended("retrain", "summarise", some) is None
+
+
+@pytest.mark.parametrize(("url", "note"), [("http://mlflow/#/a/report.html", "[Report](http://mlflow/#/a/report.html)"), ("", None)])
+def test_a_run_leads_to_its_report(ended, url, note):
+    assert ended("retrain", "publish.decide", url, key=ReportLink().xcom_key) == note
 
 
 def test_a_run_names_the_events_that_it_did_not_take(ended):

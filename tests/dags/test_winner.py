@@ -1,4 +1,4 @@
-"""When a search starts retrain, and with which options."""
+"""When a search starts retrain, and retrain a learning curve, and with which options."""
 
 from types import SimpleNamespace
 
@@ -6,8 +6,9 @@ import jinja2
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
-from dags import retrain, search
+from dags import learning_curve, retrain, search
 from tasks.options import LIGHT, EvaluateOptions, TrainOptions
+from tests.dags.conftest import defaults
 
 OPTIONS = {"store": "s3://retake", "dataset": "s3://retake/datasets/d/", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
 
@@ -50,3 +51,21 @@ def test_retrain_knows_every_option_that_it_is_given():
     known = {name for model in retrain.FORM.models() for name in model.model_fields}
     given = {*TrainOptions.model_fields, *EvaluateOptions.model_fields, "store", "dataset", "model_name"}
     assert given <= known
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "awaits", "starts"),
+    [(True, True, True), (False, True, False), (True, False, False)],
+    ids=["drawn", "switched off", "none to draw"],
+)
+def test_a_learning_curve_starts_in_the_store_of_its_run_where_the_form_asks_and_the_report_awaits_it(context, is_asked, awaits, starts):
+    task = retrain.dag.get_task("learning_curve").prepare_for_execution()
+    event = {"store": "s3://theirs", "params": {"learning_curve": is_asked}}
+    about = context(defaults(retrain.FORM), event)
+    about["ti"].xcom_pull = lambda task_ids: {"publish.report": {"awaits_curve": awaits}}[task_ids]
+    with pytest.raises(DagRunTriggerException if starts else AirflowSkipException) as ended:
+        task.execute(about)
+    if starts:
+        assert (ended.value.trigger_dag_id, ended.value.skip_when_already_exists) == ("learning_curve", True)
+        assert ended.value.conf == {"store": "s3://theirs", "plan": retrain.PLAN}
+        assert learning_curve.FORM.params().keys() == ended.value.conf.keys()

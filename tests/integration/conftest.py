@@ -120,12 +120,14 @@ def chain(workshop, tmp_path_factory) -> Chain:
     confs = {
         "ingest_videos": {"store": CHAIN_STORE, "sources": [str(folder)]},
         "build_dataset": {"store": CHAIN_STORE},
-        "retrain": {"store": CHAIN_STORE, "preset": "none", **TRAINING},
+        # `dag.test()` starts no run of another DAG; that of the curve is run below.
+        "retrain": {"store": CHAIN_STORE, "preset": "none", **TRAINING, "learning_curve": False},
     }
     states = workshop.dag_test(confs)
     ingest, weights, form = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
     planned = workshop.store.read(f"{form}result.json", PlanResult)
     plan = f"{planned.decision_uri}plan/"
+    states |= workshop.dag_test({"learning_curve": {"store": CHAIN_STORE, "plan": plan}})
     # Now, for other tests write to this store too.
     addresses = tuple(found.uri for found in workshop.store.list(f"{CHAIN_STORE}/"))
     return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri, addresses)

@@ -120,6 +120,13 @@ def test_the_counts_of_files_add_up(counts, expected):
     assert TakenFiles(**dict(zip(("num_files", "num_videos", "num_unusable"), counts, strict=True))).in_words == expected
 
 
+@pytest.mark.parametrize(("state", "is_named"), [("success", True), ("skipped", False)])
+def test_a_learning_curve_that_is_being_drawn_is_named_with_how_to_end_it(state, is_named):
+    drawing = run("retrain", weights="success", plan="success", report="success", learning_curve=state)
+    text = "\n".join(report(Api(RESULTS), stored(TABLE), [drawing]))
+    assert ("the learning curve is being drawn, and joins the report; `make status` shows it, `make cancel` ends it" in text) is is_named
+
+
 def test_a_provisional_champion_is_called_so():
     results = RESULTS | {"decide": DECIDED.model_copy(update={"provisional": True})}
     assert "decision: promoted, provisional champion: 0.60" in "\n".join(report(Api(results), stored(TABLE), [TRAINED]))

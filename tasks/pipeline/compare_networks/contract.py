@@ -27,7 +27,7 @@ class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, Registe
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     claims: ClaimsUri
     max_hours: float | None = Field(
-        None, gt=0, description="A training that is expected to take longer does not start; empty: 2 without a GPU, 12 with one"
+        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
     )
     name: str = Field(description="The configuration, as in its line of the form")
 

@@ -24,7 +24,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
 
     Raises:
         MissingObject: there is no such dataset.
-        BadConfiguration: the training would take longer than `max_hours`, or another configuration of the comparison has claimed it.
+        BadConfiguration: another configuration of the comparison has claimed it.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
@@ -35,8 +35,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
-    if not has_begun and (too_long := question(expected, arguments.max_hours)):
-        raise BadConfiguration(f"{too_long} Start again with more max_hours, or with fewer epochs for this network")
+    too_long = "" if has_begun else question(expected, arguments.max_hours)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -55,6 +54,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
             Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
         ),
         estimate=expected.line,
+        question=too_long and f"`{arguments.name}`: {too_long}",
     )
     log.info("%s", expected.line)
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)

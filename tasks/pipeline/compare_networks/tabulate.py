@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.errors import BadInput, MissingObject
+from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import content_key
 from tasks.pipeline._failures import Failure, parse_failures
@@ -26,12 +26,15 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
 
     Raises:
         BadInput: every configuration failed.
+        NothingToDo: none was to be trained.
     """
     output = TABULATE.address(arguments)
     configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, parse_failures(arguments.failures))
     tracker = Tracker.from_settings(load(MlflowSettings))
     end_trainings(tracker, {one.trained.mlflow_run_id for one in tested})
+    if not tested and {one.step for one in failed} == {"ask"}:
+        raise NothingToDo("no network was to be trained")
     if not tested:
         raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
     # Equal networks and failures have the same key, so that links to the page stay valid.

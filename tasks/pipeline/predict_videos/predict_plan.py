@@ -149,23 +149,34 @@ def _interval_options(predict: PredictOptions) -> tuple[str, ...]:
 def _against(
     arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry, precision: float | None
 ) -> tuple[Found | None, tuple[str, ...]]:
-    """Find the second network, or explain why the first one continues alone."""
-    if arguments.against == "none":
+    """Find the second network, or explain why the first one continues alone.
+
+    In place of an untrained baseline it is the version before the model's, if there is one.
+    """
+    against = arguments.against
+    missing: tuple[str, ...] = ()
+    if against == "none":
         return None, ()
+    if against == "baseline" and model.plans and model.plans[0].weights.is_chance:
+        missing = (f"the baseline of {model.predictor.label}: its heads are untrained, so it would answer by chance",)
+        name, version = registry.referred(arguments.model)
+        if (earlier := registry.previous(name, version.run_key)) is None or earlier.version > version.version:
+            return None, missing
+        against = f"models:/{name}/{earlier.version}"
     try:
-        if arguments.against == "baseline" and model.plans and model.plans[0].weights.is_chance:
-            return None, (f"the baseline of {model.predictor.label}: its heads are untrained, so it would answer by chance",)
-        if arguments.against == "baseline":
+        if against == "baseline":
             found = baseline_of(model, arguments.crops, store, precision)
         else:
             found = registered(
-                arguments.against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+                against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
             )
     except BadInput as error:
-        return None, (str(error),)
-    if found.predictor.checkpoint_sha256 == model.predictor.checkpoint_sha256:
-        raise BadConfiguration(f"against: {arguments.against} is {model.predictor.label} itself; name another version, baseline or none")
-    return found, ()
+        return None, (*missing, str(error))
+    if found.predictor.checkpoint_sha256 != model.predictor.checkpoint_sha256:
+        return found, missing
+    if missing:
+        return None, missing
+    raise BadConfiguration(f"against: {against} is {model.predictor.label} itself; name another version, baseline or none")
 
 
 def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:

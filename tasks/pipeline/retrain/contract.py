@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, LearningCurveOptions, Preset, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, GateOptions, Preset, RegisterOptions, StoreUri, TrainOptions
 from tasks.pipeline.addresses import FlowBatchUri, FolderUri, PredictionPlanUri, TrainingPlanUri
 from tasks.pipeline.step import Command, OutArguments, Step, StepArguments
 from tasks.store.comparisons import Configurations
@@ -16,7 +16,6 @@ from tasks.store.predictions import Prediction
 from tasks.store.records.decision import RollbackResult
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.store.records.flow import FlowResult, FlowsResult
-from tasks.store.records.learning_curve import LearningCurveResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.sound import SoundResult
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
@@ -108,8 +107,10 @@ class EvaluateArguments(PlannedArguments):
     model: ModelRole = Field(description="The network of the plan to score")
 
 
-class LearningCurveArguments(PlannedArguments, LearningCurveOptions):
-    """The plan, and whether to train for a learning curve at all."""
+class ReportArguments(PlannedArguments):
+    """The plan, and whether a learning curve is to come."""
+
+    learning_curve: bool = Field(True, description="Whether the report waits for a learning curve, or says that it is switched off")
 
 
 class DecideArguments(PlannedArguments):
@@ -207,16 +208,6 @@ EVALUATE = Step(
     image="trainer",
     gpu=True,
 )
-LEARNING_CURVE = Step(
-    name="learning_curve",
-    summary="train on shares of the clips, and extrapolate what more labels would gain",
-    module="retrain.learning_curve",
-    arguments=LearningCurveArguments,
-    result=LearningCurveResult,
-    address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
-    image="trainer",
-    gpu=True,
-)
 COMPARE = Step(
     name="compare",
     summary="compare the fine-tuned network with its opponents by the gate's rules",
@@ -229,9 +220,10 @@ REPORT = Step(
     name="report",
     summary="write the report, its numbers and the model card",
     module="retrain.report",
-    arguments=PlannedArguments,
+    arguments=ReportArguments,
     result=ReportResult,
     address=lambda arguments: decision_of_plan(arguments.plan).report,
+    also_in=("learning_curve",),
 )
 REGISTER = Step(
     name="register",

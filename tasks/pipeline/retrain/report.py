@@ -32,8 +32,9 @@ from tasks.judge.statistics.worst_mistakes import worst_mistakes
 from tasks.learn.sound.named import recipe_needed
 from tasks.pipeline._plans import sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
-from tasks.pipeline.retrain.contract import REPORT, PlannedArguments
+from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset, Layout
@@ -53,10 +54,10 @@ MAX_PLAYABLE_BYTES = 16 << 20
 """Maximum size of the clips in a page; others are named by their address."""
 
 
-def run(arguments: PlannedArguments, store: Store) -> ReportResult:
+def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run.
 
-    They are written anew once the learning curve has ended, for which nothing waits.
+    They are written anew once the learning curve has ended, which `learning_curve` draws later.
     """
     place = REPORT.address(arguments)
     decision = decision_of_plan(arguments.plan)
@@ -75,7 +76,17 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
     ):
         url = tracker.run_url(run_id)
-        metrics = _metrics(store, plan, manifest, compared, results, scored, url)
+        metrics = _metrics(
+            store,
+            plan,
+            manifest,
+            compared,
+            results,
+            scored,
+            url,
+            airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
+            no_curve=_why_no_curve(store, plan, is_wanted=arguments.learning_curve),
+        )
         inputs = ReportInputs(
             metrics=metrics,
             sheets=_sheets(store, plan, manifest, metrics.mistakes),
@@ -100,7 +111,7 @@ def run(arguments: PlannedArguments, store: Store) -> ReportResult:
         approval_hours=compared.gate.approval_hours,
         question=approval_question(metrics, report_url),
         mlflow_run_url=url,
-        awaits_curve=not has_curve,
+        awaits_curve=not has_curve and not no_curve_reason(plan),
     )
     log.info("the report: %s", result.report_url)
     return finish(store, place, result)
@@ -132,6 +143,9 @@ def _metrics(
     results: list[EvaluateResult],
     scored: Mapping[ModelRole, ScoredClips],
     url: str,
+    *,
+    airflow_run: str | None,
+    no_curve: str,
 ) -> Metrics:
     trained = store.read(Run(plan.run_uri).train)
     decision = Decision(plan.decision_uri)
@@ -181,11 +195,11 @@ def _metrics(
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
         learning_curve=curve,
-        no_learning_curve=None if curve else _why_no_curve(store, decision),
+        no_learning_curve=None if curve else no_curve,
         probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
         no_probe=_why_no_probe(store, plan, compared.split),
         fusion=trained.fusion,
-        provenance=_provenance(store, plan, manifest, trained, url),
+        provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
     )
     return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
 
@@ -222,23 +236,22 @@ def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
     return next(Scores(one.out) for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
 
 
-def _why_no_curve(store: Store, decision: Decision) -> str:
-    """Say why the step `learning_curve` left no result.
-
-    It kept its reason, or has not ended well.
-    """
-    kept = decision.no_learning_curve
-    if store.exists(kept.uri):
-        return store.read(kept).reason.rstrip(".")
+def _why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
+    """Say why there is no learning curve, or not yet."""
+    kept = Decision(plan.decision_uri).no_learning_curve
+    if reason := store.read(kept).reason.rstrip(".") if store.exists(kept.uri) else no_curve_reason(plan):
+        return reason
+    if not is_wanted:
+        return f"it is switched off; to have it here, start the DAG learning_curve with Plan {Decision(plan.decision_uri).plan.folder_uri}"
     run_url = load(MachineSettings).airflow_url
-    where = f"in Airflow, at {run_url}/tasks/learning_curve, " if run_url else ""
+    where = f"In Airflow, {run_url}/tasks/learning_curve leads to its run, which" if run_url else "Its run in Airflow"
     return (
-        f"the step learning_curve has not ended well so far. This page is written anew once it has. Its log {where}says how far it is, or why it "
-        "failed; after a failure, start retrain with Decide again ticked in the form"
+        "the DAG learning_curve draws it after this page was written, and then writes the page anew. "
+        f"{where} says how far it is, or why it failed; after a failure, clear its red task"
     )
 
 
-def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str) -> Provenance:
+def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str, airflow_run: str | None) -> Provenance:
     machine = load(MachineSettings)
     return Provenance(
         run_key=plan.run_key,
@@ -257,7 +270,7 @@ def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: Tra
         evaluate=plan.evaluate,
         trained_on=trained.hardware,
         training_seconds=trained.seconds,
-        airflow_run=machine.airflow_url or "started by hand",
+        airflow_run=airflow_run or "started by hand",
         mlflow_run_url=url,
     )
 

@@ -22,7 +22,7 @@ def bench():
     return bench
 
 
-def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench, monkeypatch):
+def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(bench, monkeypatch):
     monkeypatch.setenv("RETAKE_TRAINS_ON", "cpu")
     planned = {
         "dataset": DATASET,
@@ -32,9 +32,10 @@ def test_a_network_that_would_train_for_longer_than_allowed_does_not_start(bench
         "backbone": "test_resnet",
         "epochs": 1,
     }
-    with pytest.raises(BadConfiguration, match=r"more than 2 h\. Start again with more max_hours, or with fewer epochs"):
-        bench.run("plan_network", **planned)
-    assert bench.run("plan_network", **planned, max_hours=1000).estimate.startswith("to train: at most 1 epoch")
+    question = bench.run("plan_network", **planned).question
+    assert question.startswith("`family=TSN`: to train: at most 1 epoch")
+    assert question.endswith("That is more than 2 h.")
+    assert bench.run("plan_network", **planned, max_hours=1000).question == ""
 
 
 @pytest.mark.parametrize(

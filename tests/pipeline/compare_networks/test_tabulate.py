@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline.compare_networks import tabulate
 from tasks.pipeline.compare_networks.contract import TabulateArguments
 from tasks.settings import MlflowSettings, load
@@ -33,3 +35,6 @@ def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(
     told = str(caught.value).removeprefix("every configuration failed: ")
     assert told.startswith(f"old: {plan} is not a PlanResult (")
     assert told.endswith(f"gone: {tabulate.NO_REASON}")
+    let_be = [{"map_index": index, "step": "ask", "reason": "a person let it be"} for index in range(2)]
+    with pytest.raises(NothingToDo, match="no network was to be trained"):
+        tabulate.run(TabulateArguments(store="s3://retake", configured=CONFIGURED, failures=json.dumps(let_be)), store)

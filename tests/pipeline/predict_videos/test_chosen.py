@@ -132,14 +132,24 @@ def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_da
     assert after.calibration == before.calibration
 
 
-def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named(shelf):
+@pytest.mark.parametrize(
+    ("before", "sha256", "taken"),
+    [(None, "", None), (1, "b", "m version 1"), (1, "", None), (3, "b", None)],
+    ids=["the first version", "the one before", "the same network", "a later one"],
+)
+def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named_and_the_version_before_takes_its_place(shelf, before, sha256, taken):
     plan = trained(10)
     model = Found(
-        predictor("m version 1"), RUN, (plan.model_copy(update={"weights": plan.weights.model_copy(update={"is_chance": True})}),)
+        predictor("m version 2"), RUN, (plan.model_copy(update={"weights": plan.weights.model_copy(update={"is_chance": True})}),)
     )
-    against, missing = _against(PredictPlanArguments(store="s3://retake"), model, shelf, None, None)
-    assert against is None
-    assert missing == ("the baseline of m version 1: its heads are untrained, so it would answer by chance",)
+    versions = {number: RegisteredVersion(number, "r", str(number), f"{RUN}c.ckpt", sha256) for number in (1, 2, 3)}
+    shelf.write_bytes(f"{RUN}c.ckpt", b"")
+    registry = SimpleNamespace(
+        referred=lambda reference: ("m", versions[int(reference.rpartition("/")[2])]), previous=lambda name, run_key: versions.get(before)
+    )
+    against, missing = _against(PredictPlanArguments(store="s3://retake", model="models:/m/2"), model, shelf, registry, None)
+    assert (against and against.predictor.label) == taken
+    assert missing == ("the baseline of m version 2: its heads are untrained, so it would answer by chance",)
 
 
 def test_labels_count_from_the_moment_they_are_given(shelf):

@@ -15,7 +15,7 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.sound.recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline.retrain import report
-from tasks.pipeline.retrain.contract import PlannedArguments
+from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.evaluation import CompareResult, RegisterResult
 from tasks.store.records.learning_curve import NoLearningCurve
 from tasks.store.records.metrics import Metrics
@@ -62,7 +62,7 @@ def reported(shelf, folder, mlflow=None):
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
         patch.setattr(report, "cache_test_frames", frames)
-        arguments = PlannedArguments(store="s3://retake", plan=f"{DECISION}plan/")
+        arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
         assert report.run(arguments, shelf) == result
     return result, mlflow.named("0123")
@@ -168,12 +168,12 @@ def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_p
     assert ("allowed to keep" in page) is bool(asked)
 
 
-def test_a_page_without_a_learning_curve_says_that_its_step_has_not_ended_and_where_its_log_is(written):
+def test_a_page_without_a_learning_curve_says_that_it_comes_later_and_where_its_run_is(written):
     result, objects, _ = written
     page = objects[result.report_uri].decode()
-    assert "There is no learning curve: the step learning_curve has not ended well so far." in page
-    assert f"{AIRFLOW_RUN}/tasks/learning_curve" in page
-    assert "Decide again" in page
+    assert "There is no learning curve: the DAG learning_curve draws it after this page was written" in page
+    assert f"{AIRFLOW_RUN}/tasks/learning_curve leads to its run" in page
+    assert result.awaits_curve
 
 
 def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how(written, tmp_path):

@@ -1,10 +1,10 @@
-// Ends the unfinished runs from ingest to retrain with the person's own permissions, after asking.
+// Ends the unfinished runs from ingest to learning curve with the person's own permissions, after asking.
 
 import { airflow, send } from "./api.js";
 import { by, h, openDialog } from "./dom.js";
 import { moment } from "./text.js";
 
-const CHAIN = ["ingest_videos", "build_dataset", "retrain"];
+const CHAIN = ["ingest_videos", "build_dataset", "retrain", "learning_curve"];
 const POLL_MS = 1000;
 /** How often in a row no run is at work until all have ended: Airflow takes a while to start those that an ended one causes. */
 const NUM_QUIET_LOOKS = 5;
@@ -20,7 +20,7 @@ export function stopPanel() {
       const runs = await unfinished();
       by("stop-runs").replaceChildren(...runs.map((run) => line(run, `${run.state} since ${moment(run.start_date ?? run.queued_at ?? run.run_after)}`)));
       by("stop-start").disabled = !runs.length;
-      say(runs.length ? "" : "No ingest, build or retrain is unfinished.");
+      say(runs.length ? "" : "No ingest, build, retrain or learning curve is unfinished.");
     } catch (error) {
       say(problem(error));
     }

@@ -588,7 +588,7 @@ describe("Stop", () => {
     const asked = [];
     server.answers = {
       "dagRuns/list": (_, { body }) => {
-        assert.deepEqual(JSON.parse(body).dag_ids, ["ingest_videos", "build_dataset", "retrain"]);
+        assert.deepEqual(JSON.parse(body).dag_ids, ["ingest_videos", "build_dataset", "retrain", "learning_curve"]);
         return [200, { dag_runs: looks.length > 1 ? looks.shift() : looks[0] }];
       },
       "dagRuns/": (url, { method, body }) => {
@@ -615,7 +615,7 @@ describe("Stop", () => {
 
   test("where no run is unfinished, there is nothing to press", async () => {
     const { page } = await open([[]]);
-    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["No ingest, build or retrain is unfinished.", true]);
+    assert.deepEqual([page.text("stop-progress"), page.by("stop-start").disabled], ["No ingest, build, retrain or learning curve is unfinished.", true]);
   });
 
   test("a person who may not end runs learns it", async () => {

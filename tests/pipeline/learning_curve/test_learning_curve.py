@@ -11,19 +11,30 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, NothingToDo
+from tasks.judge.statistics.learning_curve import learning_curve
 from tasks.learn.trial_batch import TrialFailure, run_trials
-from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, LearningCurveOptions, RetrainOptions, TrainOptions, Weights
+from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions, Weights
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.retrain import _curve_trainings, learning_curve
-from tasks.pipeline.retrain._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
+from tasks.pipeline.learning_curve import _curve_trainings
+from tasks.pipeline.learning_curve._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
 from tasks.store.records.fusion import Member
 from tasks.store.records.learning_curve import CurveTrainings, NoLearningCurve
 from tasks.store.records.metrics import Metrics
+from tasks.tracking.connection import AIRFLOW_RUN_TAG
 
 pytestmark = pytest.mark.slow
+RETRAINED = "http://airflow/dags/retrain/runs/r"
 
 
-def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, caplog):
+@pytest.fixture(autouse=True)
+def niceness(monkeypatch):
+    """How much the step asks to be put behind others; the tests that follow stay as urgent as they are."""
+    asked = []
+    monkeypatch.setattr("os.nice", asked.append)
+    return asked
+
+
+def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, niceness, caplog):
     plan = verbs.decide(trainable="heads", epochs=3)
     caplog.set_level("INFO")
     result = verbs.run("learning_curve")
@@ -41,6 +52,7 @@ def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(
     assert len(table) == 15
     assert "learning_curve/trainings.csv" in verbs.logged.artifacts
     assert "training 15 of 15: 4 clips of 2 source videos" in caplog.text
+    assert niceness == [19], "what nobody waits for goes last on shared cores"
 
 
 def kept_in(plan):
@@ -64,14 +76,24 @@ def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatc
     assert verbs.logged.info.status == "FINISHED", "a decision may have ended it"
 
 
-def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so(verbs):
+def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so_then(verbs, monkeypatch):
     verbs.decide(epochs=2)
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", RETRAINED)
     verbs.run("train")
+    verbs.evaluate()
+    verbs.run("compare")
+    switched_off = verbs.run("report", learning_curve=False)
+    assert f"it is switched off; to have it here, start the DAG learning_curve with Plan {verbs.plan.decision_uri}plan/" in verbs.page(
+        switched_off
+    )
+    monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/learning_curve/runs/c")
     result = verbs.run("learning_curve")
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
-    verbs.evaluate()
-    _, reported = verbs.report()
-    assert verbs.store.read(reported.metrics_uri, Metrics).learning_curve == result
+    reported = verbs.run("report")
+    assert (switched_off.awaits_curve, reported.awaits_curve) == (True, False)
+    numbers = verbs.store.read(reported.metrics_uri, Metrics)
+    assert (numbers.learning_curve, numbers.provenance.airflow_run) == (result, RETRAINED)
+    assert verbs.logged.data.tags[AIRFLOW_RUN_TAG] == RETRAINED, "the run in MLflow is that of retrain"
     page = re.sub(r"<[^>]+>", " ", verbs.page(reported))
     assert "The data cannot tell whether more labels would help." in page
     assert "heads alone were trained by the recipe of preset light" in page
@@ -82,27 +104,21 @@ MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=N
 
 
 @pytest.mark.parametrize(
-    ("told", "switched", "changes", "options"),
+    ("told", "changes", "options"),
     [
-        ("it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked", False, {}, {}),
-        ("a fusion of trained networks is not trained", True, {"members": (MEMBER,)}, {}),
-        (KNOWS_THEM, True, {"weights": Weights.TRAINED}, {}),
-        (KNOWS_THEM, True, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
+        ("a fusion of trained networks is not trained", {"members": (MEMBER,)}, {}),
+        (KNOWS_THEM, {"weights": Weights.TRAINED}, {}),
+        (KNOWS_THEM, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
     ],
 )
-def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, switched, changes, options):
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, changes, options):
     plan = verbs.decide(trainable="heads")
     verbs.change(weights=plan.weights.model_copy(update=changes), train=plan.train.model_copy(update=options))
     before = dict(verbs.store.objects)
     with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
-        verbs.run("learning_curve", learning_curve=switched)
+        verbs.run("learning_curve")
     assert len(verbs.store.objects.keys() - before.keys()) == 1
     assert told in reason(verbs)
-
-
-def test_the_titles_that_a_skipped_step_names_are_those_of_the_form():
-    assert LearningCurveOptions.model_fields["learning_curve"].title == "Learning curve"
-    assert RetrainOptions.model_fields["decide_again"].title == "Decide again"
 
 
 def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs, monkeypatch):

@@ -1,5 +1,6 @@
 """Train heads on shares of the training clips, and score them on val."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from tasks.learn.trials import TrialJob, TrialOutcome
 from tasks.options import TrainOptions
 from tasks.pipeline._step import log
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.retrain._curve_recipe import asked_epochs, curve_recipe, stretched
+from tasks.pipeline.learning_curve._curve_recipe import asked_epochs, curve_recipe, stretched
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
@@ -25,6 +26,8 @@ from tasks.store.records.training import PlanResult
 from tasks.wording import count, percent
 
 NUM_DRAWS = 5
+LEAST_URGENT = 19
+"""Niceness: a training or a prediction on the same cores goes first."""
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
@@ -36,6 +39,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         NothingToDo: heads do not train on some share, for example because their loss is not finite.
         BadCheckpoint, BadDataset, MissingObject, Unavailable: as the step `train`.
     """
+    os.nice(LEAST_URGENT)
     keep_to_one_gpu()
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:

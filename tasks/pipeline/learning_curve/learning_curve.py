@@ -11,10 +11,10 @@ from tasks.csv_table import csv_table
 from tasks.errors import NothingToDo
 from tasks.judge.report.learning_curve import answer_of
 from tasks.judge.statistics.learning_curve import learning_curve
-from tasks.options import Weights
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.retrain._curve_trainings import train_curve
-from tasks.pipeline.retrain.contract import LEARNING_CURVE, LearningCurveArguments
+from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason
+from tasks.pipeline.learning_curve._curve_trainings import train_curve
+from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, LearningCurveArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
@@ -36,8 +36,7 @@ def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
     The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report.
 
     Raises:
-        NothingToDo: the curve is switched off, the run trains nothing or goes on from a trained network, or heads do not train on a share of the
-            clips.
+        NothingToDo: the run trains nothing or goes on from a trained network, or heads do not train on a share of the clips.
         BadCheckpoint, BadDataset, MissingObject, Unavailable: as the step `train`.
     """
     try:
@@ -48,20 +47,12 @@ def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
 
 
 def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
-    if not arguments.learning_curve:
-        raise NothingToDo(
-            "it is switched off; to have it in the report, start retrain with Learning curve and Decide again ticked in the form"
-        )
     place = LEARNING_CURVE.address(arguments)
     if earlier := finished(store, place):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
-    if plan.weights.members and plan.train.join == "logits":
-        raise NothingToDo("a fusion of trained networks is not trained")
-    if plan.weights.members or plan.weights.weights is Weights.TRAINED:
-        raise NothingToDo(
-            "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
-        )
+    if reason := no_curve_reason(plan):
+        raise NothingToDo(reason)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     kept = Run(plan.run_uri).learning_curve
     if not store.exists(kept.uri):

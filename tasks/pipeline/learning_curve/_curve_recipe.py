@@ -1,9 +1,10 @@
-"""Choose the recipe of a learning curve, and stretch it to the shares of the clips."""
+"""Choose whether there is a learning curve, and its recipe, stretched to the shares of the clips."""
 
 from math import ceil
 
-from tasks.options import LIGHT, Head, TrainOptions
+from tasks.options import LIGHT, Head, TrainOptions, Weights
 from tasks.options.recipe import LONG_EPOCHS
+from tasks.store.records.training import PlanResult
 
 FROM_LIGHT = {
     "epochs", "batch_size", "accumulate_batches", "trainable", "learning_rate", "layer_decay", "optimizer", "momentum", "weight_decay",
@@ -13,6 +14,15 @@ FROM_LIGHT = {
 """Options by which heads are trained in place of a whole network. Views of the clips stay those of the run, so its cached frames serve."""
 MAX_STEPS = 20_000
 """Maximum number of optimizer steps of one training. One of the heads takes 2 ms (docs/performance.md: 100 clips one by one in 0.21 s)."""
+
+
+def no_curve_reason(plan: PlanResult) -> str:
+    """Say why a training has no learning curve; empty if it has."""
+    if plan.weights.members and plan.train.join == "logits":
+        return "a fusion of trained networks is not trained"
+    if plan.weights.members or plan.weights.weights is Weights.TRAINED:
+        return "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
+    return ""
 
 
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:

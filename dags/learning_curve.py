@@ -1,0 +1,60 @@
+"""# Learning curve
+
+Says whether more labels would help: trains heads on shares of the training clips of one training, extrapolates its accuracy to more clips, and writes
+the training's report anew with the answer. `retrain` starts it at its end, unless *Learning curve* is off in its form, and waits for nothing here.
+To start it by hand, name the plan of a decision. Under *Details* of `report_with_curve`, the button *Report* opens the page.
+
+**Owner**: the operator of this Retake.
+
+**When it fails**
+- *Pink, skipped*: there is nothing to draw a curve from; its log and the report say why.
+- *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Nothing to do; it retries.
+- *Red, in `learning_curve`*: see the last lines of its log, mend the cause, and clear the task with its downstream task. The report stays as it is until then.
+- *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU, after all that trains, tests and predicts. Without a GPU
+  (`RETAKE_GPU=off`, as `make run` sets it then) it waits for none, and its process yields the cores to all others.
+
+Safe to rerun at any time, from the start or from any task: finished work is not repeated. Nothing is lost if its run is ended.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from dags._form import Form
+from dags._tasks import TASK_DEFAULTS, step_task
+from tasks.options import CurveOptions
+from tasks.pipeline.learning_curve.contract import LEARNING_CURVE
+from tasks.pipeline.retrain.contract import REPORT
+from tasks.settings import RunnerSettings
+
+FORM = Form(options=(CurveOptions,), first=("plan", "store"))
+PLAN = "{{ params.plan }}"
+
+with DAG(
+    dag_id=Path(__file__).stem,
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params=FORM.params(),
+    default_args=TASK_DEFAULTS,
+    tags=["retake", "model"],
+) as dag:
+    curve = step_task(
+        LEARNING_CURVE,
+        FORM,
+        plan=PLAN,
+        pool=RunnerSettings().curve_pool,
+        priority_weight=0,
+        weight_rule="absolute",
+        execution_timeout=timedelta(hours=12),
+    )
+    report = step_task(
+        REPORT,
+        FORM,
+        task_id="report_with_curve",
+        plan=PLAN,
+        trigger_rule="none_failed",  # the report also says why there is no curve
+        execution_timeout=timedelta(hours=1),
+    )
+    curve >> report

@@ -1,0 +1,1 @@
+"""Draw what more labels would gain."""
