@@ -22,10 +22,17 @@ _ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 
 # A password may hold the characters that end a host: if `:`, `?` and `@` follow each other, all is hidden. MLflow's pages have `#/`.
 # The text after `://` is consumed up to the next space, so that the time is linear.
+# Digits and a path are a port, not a password, if each `@` begins a name of the path.
+_PORT = r"\d{1,5}/(?:[^\s@?#]|(?<=/)@)*+(?!@)"
+# A password with a space, if the colon ends neither the address nor a sentence.
+_SPACED = r"[^\s/?#:\['\",]*:(?=[^\s\d'\"),.;\]}]|\d+[^\s\d/?#'\"),.;:\]}]|\d+ \S+@)[^\n@]{0,200}@"
 _SECRETS = re.compile(
-    r"(?i)(?<!\bs3)://(?:(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|(?:[^\s/?#:\[]*:[^\s?#]*@|[^\s/?#]*@)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
+    rf"(?i)(?<!\bs3)://(?:(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
+    rf"(?:[^\s/?#:\[]*:(?!{_PORT})[^\s?#]*@|[^\s/?#]*@|{_SPACED}(?:[^\s?#]*@)?)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
     r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
 )
+# No bucket has a colon or `@` in its name. The rest of an address may have them, and `?`.
+_S3_LOGIN = re.compile(r"(?i)(?<=\bs3://)(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@")
 
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
 
@@ -154,11 +161,15 @@ def without_secrets(text: str) -> str:
 
     Queries may hold signatures and tokens.
     """
-    return _SECRETS.sub(lambda address: f"://{address['place'] or ''}{'?…' if address['secret'] else ''}", text)
+    if "://" not in text:
+        return text
+    return _S3_LOGIN.sub("", _SECRETS.sub(lambda address: f"://{address['place'] or ''}{'?…' if address['secret'] else ''}", text))
 
 
 def printable(text: str, kept: str = "") -> str:
     """Replace control characters in `text`, except those in `kept`."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() or char in kept else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

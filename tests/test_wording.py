@@ -167,11 +167,15 @@ PLACES = st.sampled_from(["h.example/a/b.mp4", "h.example:8080", "[::1]:80/x", "
 )
 @example(place="h/x", login="me:12/34@", query=None, token=None, around="{}")
 @example(place="h/x", login="me:12?34@", query=None, token=None, around="{}")
+@example(place="h/x", login="me:3/@", query=None, token=None, around="{}")
+@example(place="h/x", login="me:3/@", query="1", token=None, around="{}")
 @example(place="h:80/x", login="", query="1@2", token=None, around="{}")
 def test_an_address_is_written_without_what_opens_it(place, login, query, token, around):
     address = f"https://{login}{place}{'' if query is None else f'?k={query}>'}{'' if token is None else f'#t={token}>'}"
     # A colon begins a port or a password, which may hold `?`: nobody can tell a host after `@` from a secret.
     path = "" if re.match(r"https://[^/?#[]*:[^?#]*[?#].*@", address) else place
+    if re.match(r"https://me:3{1,5}/([^@?#]|(?<=/)@)*(?![^?#])", address) and path:
+        path = place = f"{login}{place}"  # a port, and a path with `@` at the start of a name
     expected = f"https://{path}{'?…' if (query, token, path) != (None, None, place) else ''}"
     assert without_secrets(around.format(address)) == around.format(expected)
     assert without_secrets(around.format(expected)) == around.format(expected)
@@ -184,6 +188,9 @@ def test_an_address_is_written_without_what_opens_it(place, login, query, token,
         (without_secrets, f"http://h/?{32_000 * '.a'}"),
         (without_secrets, 16_000 * "a."),
         (without_secrets, 10_000 * "://b:"),
+        (without_secrets, 10_000 * "://b:x "),
+        (without_secrets, 10_000 * "s3://b:x "),
+        (without_secrets, 10_000 * "://b:1/@"),
         (safe_cell, "a" + 16_000 * "\t" + "b"),
         (text_of_cell, "a" + 32_000 * "\t" + "b'"),
     ],
@@ -196,7 +203,29 @@ def test_the_time_grows_no_faster_than_a_text(written, text):
 
 @pytest.mark.parametrize(
     "text",
-    ["s3://retake/a?b#c.mp4", "http://127.0.0.1:5000/#/experiments/1/runs/2", "https://h/@me/a.mp4: gone", "a?b: models:/m@champion"],
+    [
+        "s3://retake/a?b#c.mp4",
+        "http://127.0.0.1:5000/#/experiments/1/runs/2",
+        "https://h/@me/a.mp4: gone",
+        "https://nas:8443/x/@y",
+        "s3://retake: ask a@b",
+        "a?b: models:/m@champion",
+    ],
 )
 def test_an_address_without_secrets_stays(text):
     assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s3://key:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
+        ("--store s3://key:se/cr+et=@bucket/a@b.mp4?c --out x@y", "--store s3://bucket/a@b.mp4?c --out x@y"),
+        ("s3://key@bucket/a.mp4", "s3://bucket/a.mp4"),
+        ("at https://me:pass word@h/a.mp4, or not", "at https://h/a.mp4, or not"),
+        ("https://me:8 pass@h/a?b", "https://h/a?…"),
+        ("https://me:a?b c@h/x", "https://h/x"),
+    ],
+)
+def test_a_login_is_removed(text, expected):
+    assert without_secrets(text) == expected

@@ -253,6 +253,8 @@ def _check_fit(network: Network, state: Mapping[str, Tensor], path: Path) -> Non
         if state[key].shape != required[key].shape:
             sizes = [" x ".join(map(str, tensor.shape)) for tensor in (state[key], required[key])]
             raise BadCheckpoint(f"{path}: {key} is {sizes[0]} where {network.spec} needs {sizes[1]}")
+        if not state[key].isfinite().all():
+            raise BadCheckpoint(f"{path}: {key}: not all weights are finite numbers; give a network that can answer")
     for key in state:
         if key not in required:
             raise BadCheckpoint(f"{path}: {in_short([key])} is not a parameter of {network.spec}")

@@ -164,7 +164,9 @@ def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: 
     source = options.backbone_weights or ""
     if SHA256.fullmatch(source):
         path = folder / source
-        store.read_file(Layout(store_uri).backbone_weights(source), path)
+        store.read_file(uri := Layout(store_uri).backbone_weights(source), path)
+        if file_sha256(path) != source:
+            raise BadCheckpoint(f"{uri} is not the file that its name says; delete it, and give the file itself")
         return path
     return _fetch(source, store, folder, _plain_name)
 

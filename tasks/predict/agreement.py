@@ -94,6 +94,8 @@ class Tally:
         self._sources: list[str] = []
         self._compared: list[TalliedClip] = []
         self._ids: dict[Target, list[Ids]] = {target: [np.empty((2, 0), np.int64)] for target in names.targets}
+        self.named: dict[Target, Counter[tuple[int, int]]] = {target: Counter() for target in names.targets}
+        """Numbers of clips by target and pair of top-1 predictions: the model's and the other network's."""
         self._of_both: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
         self._of_one: dict[bool, _Labelled] = {False: _Labelled(), True: _Labelled()}
 
@@ -119,7 +121,9 @@ class Tally:
             self._sources += [source] * len(clips)
             self._compared += clips
             for target in self._names.targets:
-                self._ids[target].append(np.stack([ranked[role][target].ids[:, 0] for role in ("model", "against")]))
+                both = np.stack([ranked[role][target].ids[:, 0] for role in ("model", "against")])
+                self._ids[target].append(both)
+                self.named[target].update(zip(*both.tolist(), strict=True))
         labelled = (self._of_both if "against" in ranked else self._of_one)[is_trained_on]
         for i, clip in enumerate(clips):
             label = labels.get(clip.uid)
@@ -142,11 +146,6 @@ class Tally:
     def num_labelled(self) -> int:
         """Count the labelled clips."""
         return sum(len(labelled.sources) for labelled in (*self._of_both.values(), *self._of_one.values()))
-
-    @property
-    def named(self) -> Mapping[Target, Mapping[tuple[int, int], int]]:
-        """Count clips by target and pair of top-1 predictions: the model's and the other network's."""
-        return {target: Counter(zip(*self._both(target).tolist(), strict=True)) for target in self._names.targets}
 
     def agreements(self) -> tuple[Agreement, ...]:
         """Measure the agreement on each target; none without a second network."""
@@ -174,7 +173,7 @@ class Tally:
 
     def num_differing(self, target: Target) -> int:
         """Count the clips with different top-1 predictions."""
-        return int(np.not_equal(*self._both(target)).sum())
+        return sum(number for (model, against), number in self.named[target].items() if model != against)
 
     def confusions(self) -> dict[Target, Confusion]:
         """Build the confusion of the model against the other network, by target.

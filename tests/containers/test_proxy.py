@@ -25,6 +25,12 @@ for method, path, body, headers in json.load(sys.stdin):
     answers.append([reply.status, reply.read().decode(errors="replace")[:300]])
 print(json.dumps(answers))
 """
+HTTP_2 = """
+import json, socket
+with socket.create_connection(("docker-proxy", 2375), 20) as connection:
+    connection.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n")
+    print(json.dumps(connection.recv(12).decode(errors="replace")))
+"""
 VOLUME = {"Type": "volume", "Target": "/scratch"}
 BODY = {
     "Image": "retake/worker:test",
@@ -77,15 +83,22 @@ NEEDLESS = {
         *("/containers/json?all=1", f"{ANOTHER}/json", "/containers/0123456789ab/json", f"/containers/{NAME}/archive?path=/"),
         *(f"/containers/{NAME}/../retake-test-postgres-1/json", f"/containers/{NAME}%2f..%2fretake-test-postgres-1/json"),
         *("/images/retake/worker:test/json", f"/images/a/../..{ANOTHER}/json"),
-        *("/volumes", "/secrets", "/services", "/events"),
+        *("//v1.45/../containers/json", "/%2e%2e/containers/json", "/CONTAINERS/json", "/v1.45/_ping/../containers/json"),
+        *("/_ping%2f..%2fcontainers/json", f"/containers/{NAME}/JSON", f"/containers/{NAME}%00/json", f"/containers/{NAME}/export"),
+        *("/volumes", "/secrets", "/services", "/events", "/swarm", "/nodes", "/networks", "/images/json", "/system/df"),
     ),
     "POST": (
         *(f"/containers/{NAME}/{change}" for change in ("exec", "update", "rename?name=x", "kill", "start?checkpoint=x")),
-        *("/exec/abc/start", f"{ANOTHER}/stop", f"/v1.24/containers/{NAME}/start"),
+        *(f"/containers/{NAME}/{change}" for change in ("attach", "pause", "wait/../exec", "start?detachKeys=x")),
+        *("/exec/abc/start", f"{ANOTHER}/exec", f"{ANOTHER}/stop", f"/v1.24/containers/{NAME}/start", "/containers/prune"),
+        *(f"/commit?container={NAME}", "/images/x/tag?repo=retake/worker&tag=test", "/secrets/create", "/services/create", "/swarm/join"),
         *("/volumes/create", "/volumes/prune", "/networks/create", "/networks/retake-test_engine/connect"),
         *("/build", "/images/create?fromImage=evil", "/images/load", "/plugins/pull", "/session", "/swarm/init"),
         *("/containers/create", "/containers/create?name=evil", f"/containers/create?n%61me=evil&name={NAME}"),
         *(f"/containers/create?name={NAME}&name=evil", f"//containers/create?name={NAME}", f"/v1.24/containers/create?name={NAME}"),
+        *(f"{path}?name={NAME}" for path in ("/v1.42/containers/create", "/v1.430/containers/create", "/V1.45/containers/create")),
+        *(f"{path}?name={NAME}" for path in ("//v1.45/../containers/create", "/containers/cre%61te", "/v1.45/v1.45/containers/create")),
+        *(f"/containers/create?name={NAME}{more}" for more in ("&platform=linux", "%0a", ";name=evil")),
     ),
     "PUT": (f"/containers/{NAME}/archive?path=/",),
     "DELETE": (ANOTHER, "/images/retake/worker:test"),
@@ -106,6 +119,10 @@ def test_only_a_create_request_has_a_body(scheduler, headers):
         ("POST", path, body) for path in (f"/v1.23/containers/{NAME}/start", f"/containers/{NAME}/start", f"/containers/{NAME}/wait")
     ]
     assert let_through(requests, ask(scheduler, *requests, **headers)) == {}
+
+
+def test_no_version_of_http_is_spoken_whose_bodies_have_no_length(scheduler):
+    assert scheduler.run_in("airflow-scheduler", HTTP_2, []) == "HTTP/1.1 400"
 
 
 def test_a_create_request_in_chunks_is_refused(scheduler):
@@ -144,6 +161,10 @@ REFUSED = {
     "binds": _with("HostConfig.Binds", ["/:/host"]),
     "binds in another case": _text(HOST, HOST + '"binds": ["/:/host"], '),
     "a bind mount": _with("HostConfig.Mounts", [BIND]),
+    "the engine's socket": _with("HostConfig.Binds", ["/var/run/docker.sock:/socket"]),
+    "the engine's socket as a mount": _with("HostConfig.Mounts", [{**BIND, "Source": "/var/run/docker.sock"}]),
+    "a mount of another image": _with("HostConfig.Mounts", [{"Type": "image", "Source": "postgres:17", "Target": "/x"}]),
+    "a folder beside a volume": _with("HostConfig.Mounts", [{**VOLUME, "VolumeOptions": {"Subpath": "../.."}}]),
     "a bind mount after a volume": _with("HostConfig.Mounts", [VOLUME, BIND]),
     "a bind mount over several lines": _text('"Mounts": [', '"Mounts": [\n{"Type":\n"bind", "Source":\n"/", "Target": "/host"},\n'),
     "a volume with a host folder behind it": _with("HostConfig.Mounts", [{**VOLUME, "VolumeOptions": {"DriverConfig": HOST_FOLDER}}]),
@@ -154,6 +175,9 @@ REFUSED = {
     "the host's network": _with("HostConfig.NetworkMode", "host"),
     "another container's network": _with("HostConfig.NetworkMode", "container:retake-test-postgres-1"),
     "the engine's network": _with("HostConfig.NetworkMode", "retake-test_engine"),
+    "the name of another service": _with("Hostname", "minio"),
+    "the address of another container": _with("MacAddress", "02:42:ac:11:00:02"),
+    "the control group of another container": _with("HostConfig.Cgroup", "container:retake-test-postgres-1"),
     "a second network": _with("NetworkingConfig", {"EndpointsConfig": {"retake-test_engine": {}}}),
     "the host's memory segments": _with("HostConfig.IpcMode", "host"),
     "the host's name": _with("HostConfig.UTSMode", "host"),
@@ -192,6 +216,9 @@ REFUSED = {
     "another tag of ours": _with("Image", "retake/worker:other"),
     "two images": json.dumps(BODY)[:-1] + ', "image": "postgres:17"}',
     "a request too large to look into": _with("Labels", {"filler": "x" * 200_000}),
+    "an image of another registry": _with("Image", "evil.example/retake/worker:test"),
+    "a list of requests": f"[{json.dumps(BODY)}]",
+    "what stands behind the request": json.dumps(BODY) + '{"HostConfig": {"Privileged": true}}',
     "no JSON": "Image=retake/worker:test",
 }
 

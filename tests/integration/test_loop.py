@@ -128,7 +128,7 @@ def person() -> Person:
 def labelled(workshop, drawn, to_label) -> Counter[str]:
     """Label the clips as the page asks for them, and count how; then build the dataset as the page does, and retrain."""
     how, desk = Counter[str](), Desk(workshop.store, STORE)
-    desk.wait_for_view()
+    desk._read_view()
     client = TestClient(make_app([desk], person, second_share=0), headers={"x-retake": "label"})
     for number in range(NUM_TO_LABEL):
         clip = client.get("/queue", params={"limit": 1}).json()["clips"][0]

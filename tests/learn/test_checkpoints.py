@@ -96,8 +96,9 @@ def test_another_network_is_named_beside_the_one_that_was_asked(content, refused
         ({"new_fc.weight": torch.zeros(1)}, r"head\.new_fc\.weight is not a parameter"),
         ({"fc_verb.weight": torch.zeros(5, 96).to_sparse()}, "sparse"),
         ({"fc_verb.weight": torch.zeros(1).expand(10**12)}, "more than the file holds"),
+        ({"fc_verb.weight": torch.full((5, 96), torch.inf)}, r"-[0-9a-f]{8}\.pth\.tar: head\.fc_verb\.weight: not all weights are finite"),
     ],
-    ids=["shape", "missing", "foreign", "sparse", "huge"],
+    ids=["shape", "missing", "foreign", "sparse", "huge", "infinite"],
 )
 def test_wrong_shapes_missing_and_foreign_keys_and_odd_tensors_are_named(content, refused, change, said):
     state = {key: value for key, value in (content["state_dict"] | change).items() if value is not None}
@@ -210,6 +211,7 @@ ODD_TENSORS = {
     "complex": lambda: torch.zeros(5, 96, dtype=torch.complex64),
     "huge": lambda: torch.zeros(1).expand(10**12, 10**3),
     "as large as it says, by one number": lambda: torch.zeros(1).expand(5, 96 * 10**4),
+    "not a number": lambda: torch.full((5, 96), torch.nan),
     "no tensor": lambda: [0.0] * 96,
     "of another shape": lambda: torch.zeros(5, 97),
 }

@@ -1,9 +1,10 @@
 """Say what people labelled as intervals of videos: theirs as they were written, and labels of clips that no interval says."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter, itemgetter
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, merged, winners
 from tasks.data.labels.rows import IntervalRow
@@ -67,13 +68,11 @@ def _span(one: LabelledClip) -> LabelSpan:
 def _of_video(intervals: Sequence[LabelSpan], unsaid: tuple[Sequence[LabelSpan], Sequence[LabelSpan]]) -> list[LabelSpan]:
     on_grid, around = unsaid
     together = list(joined_alike(on_grid))
-    alone = [span for span in dict.fromkeys(around) if not any(_says(one, span) for one in together)]
-    return [*together, *alone, *_without(intervals, [*on_grid, *around])]
-
-
-def _says(one: LabelSpan, other: LabelSpan) -> bool:
-    alike = (one.verb, one.noun) == (other.verb, other.noun)
-    return alike and _is_within(other.start_seconds, other.stop_seconds, one.start_seconds, one.stop_seconds)
+    by_label: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for span in together:
+        by_label[span.verb, span.noun].append((span.start_seconds, span.stop_seconds))
+    alone = [span for span in dict.fromkeys(around) if not any(_within(by_label[span.verb, span.noun], [span]))]
+    return list(dict.fromkeys([*together, *alone, *_without(intervals, [*on_grid, *around])]))
 
 
 def _without(intervals: Sequence[LabelSpan], parts: Sequence[LabelSpan]) -> Iterator[LabelSpan]:
@@ -81,31 +80,44 @@ def _without(intervals: Sequence[LabelSpan], parts: Sequence[LabelSpan]) -> Iter
     by_label: defaultdict[tuple[str, str], list[LabelSpan]] = defaultdict(list)
     for span in intervals:
         by_label[span.verb, span.noun].append(span)
+    ordered = sorted(parts, key=attrgetter("start_seconds"))
     gaps = {
-        label: merged(_covered(merged(own), [part for part in parts if label != (part.verb, part.noun)])) for label, own in by_label.items()
+        label: merged(part for part in _within(merged(own), ordered) if label != (part.verb, part.noun)) for label, own in by_label.items()
     }
+    unsaid = {label: list(range(len(own) + 1)) for label, own in gaps.items()}
     # In the order of the lines, which decides between labels that cover as much of a clip.
     for span in intervals:
-        yield from _pieces(span, gaps[span.verb, span.noun])
+        yield from _pieces(span, gaps[span.verb, span.noun], unsaid[span.verb, span.noun])
 
 
-def _covered(covered: Sequence[tuple[float, float]], parts: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
-    starts = [start for start, _ in covered]
-    for part in parts:
-        place = bisect_right(starts, part.start_seconds + ROUNDING_SECONDS) - 1
-        if place >= 0 and _is_within(part.start_seconds, part.stop_seconds, *covered[place]):
-            yield part
+def _within(covered: Iterable[tuple[float, float]], parts: Sequence[LabelSpan]) -> Iterator[LabelSpan]:
+    """Yield the parts, sorted by start, that lie within a covered stretch."""
+    for start, stop in covered:
+        first = bisect_left(parts, start - ROUNDING_SECONDS, key=attrgetter("start_seconds"))
+        last = bisect_right(parts, stop, first, key=attrgetter("start_seconds"))
+        yield from (part for part in parts[first:last] if part.stop_seconds <= stop + ROUNDING_SECONDS)
 
 
-def _pieces(span: LabelSpan, gaps: Sequence[tuple[float, float]]) -> Iterator[LabelSpan]:
-    start = span.start_seconds
-    for gap_start, gap_stop in gaps:
-        if gap_stop > start and gap_start < span.stop_seconds:
-            if gap_start - start > ROUNDING_SECONDS:
-                yield replace(span, start_seconds=start, stop_seconds=gap_start)
-            start = gap_stop
-    if span.stop_seconds - start > ROUNDING_SECONDS or start == span.start_seconds:
-        yield replace(span, start_seconds=start)
+def _pieces(span: LabelSpan, gaps: Sequence[tuple[float, float]], unsaid: list[int]) -> Iterator[LabelSpan]:
+    """Yield what gaps leave of a span. Whole pieces between two gaps come once: `unsaid` leads from the gap after each to the next to come."""
+    first, last = bisect_right(gaps, span.start_seconds, key=itemgetter(1)), bisect_left(gaps, span.stop_seconds, key=itemgetter(0))
+    if first >= last:
+        yield span
+        return
+    pieces = [(span.start_seconds, gaps[first][0])]
+    number = first + 1
+    while (number := _next(unsaid, number)) < last:
+        pieces.append((gaps[number - 1][1], gaps[number][0]))
+        unsaid[number] = number + 1
+    pieces.append((gaps[last - 1][1], span.stop_seconds))
+    yield from (replace(span, start_seconds=start, stop_seconds=stop) for start, stop in pieces if stop - start > ROUNDING_SECONDS)
+
+
+def _next(unsaid: list[int], number: int) -> int:
+    while unsaid[number] != number:
+        unsaid[number] = unsaid[unsaid[number]]
+        number = unsaid[number]
+    return number
 
 
 def _is_within(start: float, stop: float, outer_start: float, outer_stop: float) -> bool:

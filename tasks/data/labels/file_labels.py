@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 from tasks.data.labels.intervals import winners
 from tasks.data.labels.labelled_rows import LabelFile
@@ -70,16 +71,23 @@ def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
     None if they contradict each other.
     """
     first = rows[0]
+
+    def repetition(row: ClipRow) -> str:
+        return f"{quoted(row.uid)} already has this label on line {first.line}"
+
     if len({(row.verb, row.noun) for row in rows}) == 1:
         for row in rows[1:]:
-            labels.refused.add(row.line, f"{quoted(row.uid)} already has this label on line {first.line}")
+            labels.refused.add(row.line, partial(repetition, row))
         return first
     second = next(row for row in rows if (row.verb, row.noun) != (first.verb, first.noun))
-    for row in rows:
+
+    def contradiction(row: ClipRow) -> str:
         other = second if (row.verb, row.noun) == (first.verb, first.noun) else first
         here, there = action_name(row.verb, row.noun), action_name(other.verb, other.noun)
-        reason = f"{quoted(row.uid)} is {here} here but {there} on line {other.line}; neither is used"
-        labels.refused.add(row.line, reason)
+        return f"{quoted(row.uid)} is {here} here but {there} on line {other.line}; neither is used"
+
+    for row in rows:
+        labels.refused.add(row.line, partial(contradiction, row))
     return None
 
 

@@ -17,6 +17,9 @@ ROUNDING_SECONDS = 1e-6
 MAX_RUNNING = 100
 """Intervals that begin before a clip and reach into it. If there are more, those that end last are compared."""
 
+MAX_NEAR = 250
+"""Intervals that begin in a clip around an interval, to each side of that. If there are more, the nearest by start are compared."""
+
 MIN_LIKENESS = 0.5
 """To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
 
@@ -88,18 +91,23 @@ def longest_first(interval: Span) -> tuple[float, float]:
 def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[C, Winner]]:
     """Yield each clip that intervals label, with the interval.
 
-    A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Memory and time
-    grow with the number of intervals that overlap a clip, not with all of them.
+    A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Time grows with the
+    number of intervals that overlap a clip of the grid, not with all of them, and with the number of clips around intervals.
     """
-    waiting = iter(_without_repeats(rows))
-    next_row = next(waiting, None)
-    active: list[IntervalRow] = []
+    ordered = _without_repeats(rows)
+    num_before = 0
+    running: list[IntervalRow] = []
     for clip in clips:
-        while next_row and next_row.start_seconds < clip.stop_seconds:
-            active.append(next_row)
-            next_row = next(waiting, None)
-        active = _running(active, clip.start_seconds)
-        winner = _of_own_interval(clip, clip.around, active, min_overlap) if clip.around else _winner(clip, active, min_overlap)
+        first = bisect_left(ordered, clip.start_seconds, num_before, key=attrgetter("start_seconds"))
+        last = bisect_left(ordered, clip.stop_seconds, first, key=attrgetter("start_seconds"))
+        running = _running([*running, *ordered[num_before:first]], clip.start_seconds)
+        num_before = first
+        if clip.around:
+            place = bisect_left(ordered, longest_first(clip.around), first, last, key=longest_first)
+            near = ordered[max(first, place - MAX_NEAR) : min(last, place + MAX_NEAR)]
+            winner = _of_own_interval(clip, clip.around, [*running, *near], min_overlap)
+        else:
+            winner = _winner(clip, [*running, *ordered[first:last]], min_overlap)
         if winner:
             yield clip, winner
 
@@ -146,16 +154,12 @@ def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
 
 
 def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
-    """Keep the intervals that end after `seconds`.
-
-    Of those that began before, only so many are kept as are compared.
-    """
+    """Keep the intervals that end after `seconds`, but only so many as are compared."""
     rows = [row for row in rows if row.stop_seconds > seconds]
-    num_before = bisect_left(rows, seconds, key=attrgetter("start_seconds"))
-    if num_before <= MAX_RUNNING:
+    if len(rows) <= MAX_RUNNING:
         return rows
-    last = sorted(range(num_before), key=lambda place: (-rows[place].stop_seconds, place))[:MAX_RUNNING]
-    return [*(rows[place] for place in sorted(last)), *rows[num_before:]]
+    last = sorted(range(len(rows)), key=lambda place: (-rows[place].stop_seconds, place))[:MAX_RUNNING]
+    return [rows[place] for place in sorted(last)]
 
 
 class _Covered:

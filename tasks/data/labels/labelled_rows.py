@@ -1,12 +1,12 @@
 """Read all annotation files and resolve the names in their labels to classes."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from tasks.data.labels.epic_names import learn_epic_55, learn_epic_100
-from tasks.data.labels.formats.found import Found, Videos
+from tasks.data.labels.formats.found import Found, Said, Videos
 from tasks.data.labels.problems import Refusals, first_problems
 from tasks.data.labels.reading import read_annotations
 from tasks.data.labels.rows import (
@@ -78,7 +78,7 @@ class _File:
     refused: Refusals
     rows: list[AnyLabel] = field(default_factory=list)
     lists: list[Row] = field(default_factory=list)
-    found: list[Found] = field(default_factory=list)
+    found: deque[Found] = field(default_factory=deque)
     is_of_tool: bool = False
     remarks: tuple[str, ...] = ()
 
@@ -106,10 +106,10 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
             learn_epic_55([(label.noun, label.noun_class) for label in labels if label.noun_class is not None], nouns)
     for file in reversed(readable):
         file.rows = _accepted(file.rows, partial(_learn_label, file.name, verbs, nouns), file.refused)
-    split = [list(_split(file, verbs, nouns)) for file in readable]
-    for file, items in zip(readable, split, strict=True):
-        if items:
-            texts: list[AnyLabel] = list(ToolLabels(videos).rows(items, file.refused))
+    split = [_split(file, verbs, nouns) for file in readable]
+    for file, said in zip(readable, split, strict=True):
+        if file.found:
+            texts: list[AnyLabel] = list(ToolLabels(videos).rows(_said(file.found, said), file.refused))
             file.rows += _accepted(texts, partial(_learn_label, file.name, verbs, nouns), file.refused)
             file.rows.sort(key=lambda row: row.line)
     for file in readable:
@@ -136,7 +136,7 @@ def _read(file: AnnotationFile, videos: Videos) -> _File:
         else:
             taken.lists.append(row)
     taken.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), taken.refused)
-    taken.found = [item for item in read.found if item.said.text]
+    taken.found.extend(item for item in read.found if item.said.text)
     return taken
 
 
@@ -151,21 +151,28 @@ def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None
         learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
 
 
-def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> Iterator[Found]:
-    """Yield the labels with their texts split; each text is split once."""
-    answers: dict[str, tuple[str, str] | None] = {}
-    reasons: dict[str, str] = {}
+def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> dict[Said, Said]:
+    """Split the text of each label; lines with one that cannot be are refused."""
+    split: dict[Said, Said] = {}
+    reasons: dict[Said, str] = {}
     for item in of_file.found:
-        text = item.said.text
-        if text not in answers:
+        if item.said not in split and item.said not in reasons:
             try:
-                answers[text] = split_text(text, verbs, nouns)
+                verb, noun = split_text(item.said.text, verbs, nouns)
+                split[item.said] = item.said._replace(verb=verb, noun=noun, text="")
             except ValueError as error:
-                answers[text], reasons[text] = None, str(error)
-        if answer := answers[text]:
-            yield item._replace(said=item.said._replace(verb=answer[0], noun=answer[1], text=""))
-        else:
-            of_file.refused.add(item.line, reasons[text])
+                reasons[item.said] = str(error)
+        if item.said in reasons:
+            of_file.refused.add(item.line, reasons[item.said])
+    return split
+
+
+def _said(found: deque[Found], split: Mapping[Said, Said]) -> Iterator[Found]:
+    """Yield the labels with their texts split, and let go of each: there may be very many."""
+    while found:
+        item = found.popleft()
+        if item.said in split:
+            yield item.saying(split[item.said])
 
 
 def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: Refusals) -> list[AnyLabel]:

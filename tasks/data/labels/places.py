@@ -172,7 +172,8 @@ class KnownVideos:
 
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names."""
-        name = next((name for name in names if self.finds(name)), names[0])
+        # What a name means is remembered; whether it means anything is not.
+        name = names[0] if len(names) == 1 else next((name for name in names if self.finds(name)), names[0])
         return self._fps[self._places.named(name, loosely=True)]
 
     def finds(self, name: str) -> bool:

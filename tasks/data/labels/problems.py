@@ -1,7 +1,8 @@
 """List rejected lines of annotation files at a readable length."""
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
 from tasks.data.labels.rows import AnnotationFile
@@ -19,17 +20,21 @@ class Refusals:
 
     def __init__(self) -> None:
         self.num = 0
+        self._last_line = math.inf
         self._kept: list[tuple[int, str]] = []
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return iter(nsmallest(MAX_PROBLEMS_A_FILE, self._kept))
 
-    def add(self, line: int, reason: str) -> None:
-        """Count a line, and keep it if it is among the first."""
+    def add(self, line: int, reason: str | Callable[[], str]) -> None:
+        """Count a line, and keep it with its reason if it is among the first."""
         self.num += 1
-        self._kept.append((line, reason))
+        if line > self._last_line:
+            return
+        self._kept.append((line, reason if isinstance(reason, str) else reason()))
         if len(self._kept) >= 2 * MAX_PROBLEMS_A_FILE:
             self._kept = list(self)
+            self._last_line = self._kept[-1][0]
 
 
 def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:

@@ -56,7 +56,8 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
         tool, document = opened
         return _of_tool(file.name, tool.name, tool.read(document, videos))
     if opened.layout in TABLES:
-        return _of_tool(file.name, opened.layout, TABLES[opened.layout].read(opened.lines, videos))
+        table = TABLES[opened.layout]
+        return _of_tool(file.name, opened.layout, table.read(opened.lines, videos), table.max_items)
     if opened.layout not in ("clips", "intervals") and len(file.content) > MAX_LIST_BYTES:
         raise BadLabels(f"is a list ({opened.layout}) of more than {MAX_LIST_BYTES >> 20} MiB; split it into several files")
     rows: list[Row | ClipRow | IntervalRow] = []
@@ -110,15 +111,15 @@ def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
     return table
 
 
-def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
+def _of_tool(name: str, layout: str, items: Items, max_items: int = MAX_ITEMS) -> ReadFile:
     found: list[Found] = []
     refused = Refusals()
     shared: dict[Said, Said] = {}
     where: dict[int, str] = {}
     remarks: list[str] = []
     for number, item in enumerate(items):
-        if number >= MAX_ITEMS:
-            raise BadLabels(f"has more than {MAX_ITEMS} items; split it into several files")
+        if number >= max_items:
+            raise BadLabels(f"has more than {max_items} items; split it into several files")
         if isinstance(item, Remark):
             remarks.append(item.text)
             continue
@@ -126,10 +127,10 @@ def _of_tool(name: str, layout: str, items: Items) -> ReadFile:
             where[item.line] = item.where
         if isinstance(item, Refused):
             refused.add(item.line, item.reason)
-        elif any(len(text) > MAX_TEXT_LENGTH for text in (*item.video, item.said.verb, item.said.noun, item.said.text)):
+        elif max(map(len, (*item.video, item.said.verb, item.said.noun, item.said.text))) > MAX_TEXT_LENGTH:
             refused.add(item.line, f"has a label or the name of a video of more than {MAX_TEXT_LENGTH} characters")
         else:
-            found.append(item._replace(said=shared.setdefault(item.said, item.said)))
+            found.append(item.saying(shared.setdefault(item.said, item.said)))
             if len(shared) > MAX_LABELS:
                 raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
     if not found and not refused.num:

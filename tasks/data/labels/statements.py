@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, longest_first, overlap_finder, overlap_seconds
-from tasks.data.labels.vocabulary import WordTarget
+from tasks.data.labels.vocabulary import WordTarget, end_of_merges
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import (
     AnyEntry,
@@ -97,7 +97,8 @@ class Ledger:
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
-            if problem := self.problem(statement):
+            # A merge that cannot be has no effect.
+            if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
                 self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
                 if not isinstance(statement, IntervalStatement):
                     continue
@@ -155,6 +156,11 @@ class Ledger:
                 before = self._by_token.get(statement.replaces)
                 if not isinstance(before, IntervalStatement) or before.video != statement.video:
                     return "replaces an interval that this video does not have"
+            case ClassMerge():
+                try:
+                    self._end_of_merges(statement)
+                except ValueError as error:
+                    return f"merges into a name that cannot be: {error}"
         return None
 
     def find(self, token: str) -> AnyStatement | None:
@@ -207,11 +213,22 @@ class Ledger:
         if self._in_effect is None:
             found = self._in_effect = {}
             for merge in filter(self.holds, self._merges):
+                try:
+                    last = self._end_of_merges(merge)
+                except ValueError:
+                    continue
                 found.pop((merge.target, merge.name), None)
-                if self.merged(merge.target, merge.same_as) == merge.name:
+                if last == merge.name:
                     found.pop((merge.target, merge.same_as), None)
                 found[merge.target, merge.name] = merge
         return self._in_effect
+
+    def _end_of_merges(self, merge: ClassMerge) -> str:
+        def merged_into(name: str) -> str | None:
+            before = self._merges_in_effect().get((merge.target, name))
+            return before.same_as if before and before.same_as != name else None
+
+        return end_of_merges(merge.same_as, merge.name, merged_into)
 
     def num_changes(self, video: str) -> int:
         """Count what was ever said about the intervals of a video."""

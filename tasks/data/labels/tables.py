@@ -156,4 +156,7 @@ def _named(cells: list[str], columns: list[str]) -> dict[str, str]:
     if any(cells[len(columns) :]):
         raise ValueError(f"has {count(len(cells), 'cell')} where the header has {len(columns)}; a name with a delimiter needs quotes")
     named = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
-    return named | {column: text_of_cell(named[column]) for column in VIDEO_COLUMNS & named.keys()}
+    for column in VIDEO_COLUMNS:
+        if column in named:
+            named[column] = text_of_cell(named[column])
+    return named

@@ -57,7 +57,7 @@ class ToolLabels:
         return IntervalRow(item.line, label, video, start, stop)
 
     def _name(self, names: tuple[str, ...]) -> str:
-        return next((name for name in names if self._videos.finds(name)), names[0])
+        return names[0] if len(names) == 1 else next((name for name in names if self._videos.finds(name)), names[0])
 
 
 def _label(item: Found) -> LabelRow | str:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -94,6 +94,21 @@ class OwnClasses:
     def of(self, target: WordTarget) -> Mapping[str, int]:
         """Return the ids of one target."""
         return self.verbs if target == "verb" else self.nouns
+
+
+def end_of_merges(same_as: str, name: str, merged_into: Callable[[str], str | None]) -> str:
+    """Follow the merges of `same_as` to the name that is left, or to `name`.
+
+    Raises:
+        ValueError: they are very many.
+    """
+    last = same_as
+    for _ in range(MAX_MERGES + 1):
+        following = merged_into(last)
+        if last == name or following is None:
+            return last
+        last = following
+    raise ValueError(f"{quoted(same_as)} is merged over more than {MAX_MERGES} names; write the last of them")
 
 
 class Lexicon:
@@ -194,11 +209,7 @@ class Lexicon:
         Raises:
             ValueError: `same_as` is itself merged over very many names.
         """
-        chain = [same_as]
-        while chain[-1] != name and chain[-1] in self._same_as:
-            if len(chain) > MAX_MERGES:
-                raise ValueError(f"{quoted(same_as)} is merged over more than {MAX_MERGES} names; write the last of them")
-            chain.append(self._same_as[chain[-1]])
+        last = end_of_merges(same_as, name, self._same_as.get)
         self._last.clear()
         self._same_as.pop(name, None)
         self._left_out.pop(name, None)
@@ -206,7 +217,7 @@ class Lexicon:
         if same_as == LEFT_OUT:
             self._left_out[name] = where
         elif same_as != name:
-            if chain[-1] == name:
+            if last == name:
                 del self._same_as[same_as]
             self._same_as[name] = same_as
 

@@ -231,9 +231,9 @@ class Answers:
         return self._desk.read(look)
 
     def _view(self) -> View:
-        view = self._desk.view_of(self._recipe) or self._desk.wait_for_view()
+        view = self._desk.view_of(self._recipe)
         if view is None:
-            raise MissingObject("there are no clips yet; run ingest_videos first")
+            raise MissingObject("no clips have been read yet; if there are none, run ingest_videos first")
         return view
 
     def _found(self, uid: str) -> tuple[Cut, PageClip]:

@@ -7,13 +7,11 @@ a request is read, and no other waits for it. The page loads nothing from elsewh
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +20,7 @@ from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
 from tasks.pages.label.desk import Desk
 from tasks.pages.label.queue import Reader, Wanted
+from tasks.store.records.labelling import MAX_TEXT
 from tasks.store.uri import as_folder
 from tasks.web import file_response, static_files, with_headers
 
@@ -35,7 +34,7 @@ MAX_READS, MAX_WRITES = 16, 8
 TURN_SECONDS = 5.0
 """The longest wait of a request for its turn. It occupies no thread."""
 WAIT_SECONDS = 2.0
-"""A page that asks for its state before the clips are read is answered when they are, or after this time."""
+"""Who asks for clips before they are read is answered when they are, or after this time, and occupies neither a thread nor a turn."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
@@ -92,7 +91,12 @@ def _of_store(
     async def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
         return answers.of_cut(cut)
 
+    async def ready(_: Annotated[Person, Depends(person)], cut: Annotated[str, Query(max_length=64)] = "") -> None:
+        await desk.first_view(WAIT_SECONDS, cut)
+
     async def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
+        if not 0 < len(asks.name) <= MAX_TEXT:
+            raise HTTPException(403, f"the name of your login has {len(asks.name)} characters; labels are signed with 1 to {MAX_TEXT}")
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
@@ -107,10 +111,10 @@ def _of_store(
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
     app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
     reads, writes = turns
-    for router in (_page(desk, others), static_files(STATIC), _reads(of_cut, reader)):
+    for router in (_page(desk, others), static_files(STATIC)):
         app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
-    app.include_router(_state(desk, of_cut, reader, reads), dependencies=[Depends(begin)])
-    app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin)])
+    app.include_router(_reads(of_cut, reader), dependencies=[Depends(begin), Depends(ready), Depends(reads, scope="function")])
+    app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin), Depends(ready)])
     return app
 
 
@@ -150,22 +154,14 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
     return router
 
 
-def _state(desk: Desk, of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]], turn: Turn) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/state")
-    async def state(answers: Annotated[Answers, Depends(of_cut)], asks: Annotated[Reader, Depends(reader)], known: str = "") -> Response:
-        await desk.first_view(WAIT_SECONDS)
-        async with asynccontextmanager(turn)():
-            return await run_in_threadpool(lambda: JSONResponse(answers.state(asks, known)))
-
-    return router
-
-
 def _reads(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awaitable[Reader]]) -> APIRouter:
     router = APIRouter()
     who = Annotated[Reader, Depends(reader)]
     about = Annotated[Answers, Depends(of_cut)]
+
+    @router.get("/state")
+    def state(answers: about, asks: who, known: str = "") -> Response:
+        return JSONResponse(answers.state(asks, known))
 
     @router.get("/queue")
     def queue(

@@ -1,11 +1,10 @@
 """Find the interval of the page that labels a clip, by the rule of the step `label`."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from heapq import heappop, heappush
 from typing import Any
 
-from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_seconds, winners
+from tasks.data.labels.intervals import ROUNDING_SECONDS, winners
 from tasks.data.labels.rows import IntervalRow, LabelRow
 from tasks.data.labels.statements import Ledger
 from tasks.options import LabelOptions
@@ -85,13 +84,16 @@ def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
 def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, tuple[int, str]]:
     """Find the latest interval in each clip: its place in the log, and its token."""
     found: dict[str, tuple[int, str]] = {}
-    stops = [clip.stop_seconds for clip in clips]
-    for one in intervals:
-        for clip in islice(clips, bisect_left(stops, one.start_seconds), None):
-            if clip.start_seconds >= one.stop_seconds:
-                break
-            if overlap_seconds(clip, one) > ROUNDING_SECONDS:
-                found[clip.uid] = max(found.get(clip.uid, (0, "")), (ledger.number(one), one.token))
+    waiting = [one for one in reversed(intervals) if one.stop_seconds - one.start_seconds > ROUNDING_SECONDS]
+    begun: list[tuple[int, str, float]] = []
+    for clip in clips:
+        while waiting and clip.stop_seconds - waiting[-1].start_seconds > ROUNDING_SECONDS:
+            one = waiting.pop()
+            heappush(begun, (-ledger.number(one), one.token, one.stop_seconds))
+        while begun and begun[0][2] - clip.start_seconds <= ROUNDING_SECONDS:
+            heappop(begun)
+        if begun:
+            found[clip.uid] = -begun[0][0], begun[0][1]
     return found
 
 

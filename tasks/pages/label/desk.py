@@ -21,7 +21,7 @@ from tasks.data.clips.labelled_clips import label_now
 from tasks.data.labels.agreement import read_twice
 from tasks.data.labels.labels import Labelling
 from tasks.data.labels.statements import Ledger
-from tasks.errors import BadInput, MissingObject, NotThere, RetakeError
+from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions
@@ -96,6 +96,7 @@ class Desk:
         self._viewed_at = -VIEW_SECONDS
         self._pause_seconds = VIEW_SECONDS
         self._viewing = threading.Lock()
+        self._adding = threading.Lock()
         self._agreed: tuple[int, Agreement | None] | None = None
 
     @property
@@ -114,37 +115,39 @@ class Desk:
         if self._view is None:
             self._renew_if_old()
 
-    async def first_view(self, seconds: float) -> None:
-        """Wait at most this long while the first view is being read; no thread waits."""
+    async def first_view(self, seconds: float, recipe: str) -> None:
+        """Wait at most this long while the first view, or the first one of a way of cutting, is being read; no thread waits."""
         until = time.monotonic() + seconds
-        while self.view is None and self._viewing.locked() and time.monotonic() < until:
+        while time.monotonic() < until:
+            reading = self._viewing if self.view is None else self._adding
+            if not reading.locked() or (self._view and not self._is_missing(recipe)):
+                return
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _is_missing(self, recipe: str) -> bool:
+        return recipe in self._cuts and recipe not in self._views
+
     def view_of(self, recipe: str) -> View | None:
-        """Return the view of one way of cutting; of an unknown one, that of most videos."""
+        """Return the view of one way of cutting; of an unknown one, that of most videos.
+
+        Raises:
+            Unavailable: another request reads a view that is not there yet; one that waited would keep others out.
+        """
         view = self.view
-        if view is None or recipe not in self._cuts:
-            return view
-        if found := self._views.get(recipe):
-            # The lock is held for as long as all views are renewed.
-            return found
-        with self._viewing:
-            if recipe not in self._views and recipe in self._cuts:
-                self._views[recipe] = self._view_of(self._cuts[recipe], view)
+        if view and self._is_missing(recipe):
+            if not self._adding.acquire(blocking=False):
+                raise Unavailable("the clips are being read; ask again")
+            try:
+                view = self._view_of(self._cuts[recipe], view)
+                self._views = {**self._views, recipe: view}
+            finally:
+                self._adding.release()
         return self._views.get(recipe, view)
 
     @property
     def cuts(self) -> Sequence[Cut]:
         """List all ways of cutting, that of most videos first."""
         return sorted(self._cuts.values(), key=lambda cut: -len(cut.by_video))
-
-    def wait_for_view(self) -> View | None:
-        """Read the view now if there is none yet."""
-        if self._view is None:
-            with self._viewing:
-                if self._view is None:
-                    self._read_view()
-        return self._view
 
     def read(self, look: Callable[[Ledger], T]) -> T:
         """Run `look` on all statements up to now."""

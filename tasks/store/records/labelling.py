@@ -9,7 +9,8 @@ from tasks.store.records.record import Record
 
 Answer = Literal["action", "nothing", "unsure"]
 Reading = Literal["first", "second"]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_TEXT = 200
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Token = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,64}$")]
 VideoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[float, Field(ge=0, le=10 * 24 * 3600)]

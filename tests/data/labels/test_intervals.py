@@ -3,6 +3,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tasks.data.labels.exported import StandingIntervals, exported_labels
 from tasks.data.labels.intervals import Around, not_replaced, winners
 from tasks.data.labels.reading import ReadFile, read_annotations
-from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow
+from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelRow
+from tasks.data.labels.vocabulary import Lexicon
 from tests.data.labels.conftest import NO_VIDEOS
+from tests.data.labels.test_statements import VIDEO, Span
 
 
 def cells(start: str, stop: str, noun: str = "meat") -> dict[str, str]:
@@ -123,6 +127,57 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
                 if r.noun == won.row.noun
             ]
             assert won.row.line == -max(overlaps)[-1]
+
+
+arounds = st.none() | st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda span: Around(span[0], sum(span)))
+
+
+@given(spans, st.lists(st.tuples(st.integers(0, 60), arounds), max_size=8))
+def test_clips_that_overlap_are_labelled_as_each_alone_is(drawn, cut):
+    rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
+    clips = [Span(VIDEO, start, start + 8, around) for start, around in sorted(cut, key=lambda one: one[0])]
+    assert list(winners(clips, rows, 0.5)) == [won for clip in clips for won in winners([clip], rows, 0.5)]
+
+
+def test_very_many_intervals_in_overlapping_clips_take_no_time_for_each_pair():
+    labels = [LabelRow.model_construct(line=line, verb="put", noun=f"n{line}") for line in range(10_000)]
+    rows = [IntervalRow(label.line, label, "a", 8 + label.line / 10_000, 9) for label in labels]
+    clips = [Span(VIDEO, 4, 12, Around(one.start_seconds, 9)) for one in rows[::50]]
+    began = time.process_time()
+    assert [won.row for _, won in winners(clips, rows, 0.5)] == rows[::50]
+    assert time.process_time() - began < 5
+
+
+def exported(rows, answers, make):
+    """What is exported of the intervals of a video, beside the answers about its clips."""
+    clips = [make.labelled("a", f"put {noun}", index) for index, noun in answers.items()]
+    standing = StandingIntervals({clips[0].clip.video: rows} if clips else {}, Lexicon("verb", {}), Lexicon("noun", {}))
+    found = exported_labels(standing, clips, (), 0.25)
+    return [(one.start_seconds, one.stop_seconds, one.noun) for spans in found.values() for one in spans if not one.origin]
+
+
+@given(spans, st.dictionaries(st.integers(0, 9), st.sampled_from(["meat", "bag", "pot"]), min_size=1))
+@example([(0, 80, "meat"), (1, 79, "meat"), (2, 60, "meat")], {1: "bag", 3: "bag", 5: "bag"})
+def test_answers_about_clips_are_cut_out_of_intervals_as_by_the_second(make, drawn, answers):
+    rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
+    clips = {index: make.clip("a", index) for index in sorted(answers)}
+    by_interval = {clip.index: won.row.noun for clip, won in winners(list(clips.values()), rows, 0.25)}
+    unsaid = {index: noun for index, noun in answers.items() if by_interval.get(index) != noun}
+    pieces = []
+    for one in rows:
+        own = {second for r in rows if r.noun == one.noun for second in range(int(r.start_seconds), int(r.stop_seconds))}
+        of_others = [set(range(8 * index, 8 * index + 8)) for index, noun in unsaid.items() if noun != one.noun]
+        gaps = set().union(*(part for part in of_others if part <= own))
+        left = [second for second in range(int(one.start_seconds), int(one.stop_seconds)) if second not in gaps]
+        starts, stops = [n for n in left if n - 1 not in left], [n + 1 for n in left if n + 1 not in left]
+        pieces += [(start, stop, one.noun) for start, stop in zip(starts, stops, strict=True)]
+    assert exported(rows, answers, make) == list(dict.fromkeys(pieces))
+
+
+def test_long_intervals_over_many_answers_are_exported_in_pieces_that_come_once(make):
+    answers = {2 * index + 1: "bag" for index in range(1000)}
+    rows = [row(start, 16_001, "meat", start) for start in range(1500)]
+    assert len(exported(rows, answers, make)) < 3_000
 
 
 MAX_TIMES_PLAIN = 8

@@ -301,6 +301,17 @@ def test_page_and_build_agree_on_every_order_of_renames(renames):
     assert all(ledger.merged("verb", name) == name for name in left)
 
 
+def test_page_and_build_agree_on_names_that_are_merged_one_over_the_other(log):
+    for number in range(60):
+        log.merge("verb", f"verb-{number + 1}", f"verb-{number}")
+    log.clip(CLIPS[0], "verb-51", "meat")
+    log.clip(CLIPS[1], "verb-60", "meat")
+    ledger = Ledger.of(log.entries)
+    labels = {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
+    assert log.labels() == labels == {CLIPS[0].uid: ("verb-0", "meat"), CLIPS[1].uid: ("verb-52", "meat")}
+    assert "more than 50 names" in ledger.problem(log.entries[51].statement)
+
+
 def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same():
     log = Writer()
     around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))

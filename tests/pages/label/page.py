@@ -121,7 +121,7 @@ class Visitor:
     def __init__(self, store: Store, name: str | None = "anna", store_uris: Sequence[str] = (STORE,)) -> None:
         desks = [Desk(store, uri, now=iter(range(10**6)).__next__) for uri in store_uris]
         for desk in desks:
-            desk.wait_for_view()
+            desk._read_view()
         self.client = TestClient(make_app(desks, person, second_share=1), headers={"cookie": f"who={name}"} if name else {})
         self.number = count()
         self.name = name

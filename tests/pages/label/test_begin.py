@@ -84,10 +84,10 @@ def test_the_state_is_answered_as_soon_as_the_clips_are_read(page, desks, shelf,
     monkeypatch.setattr(app, "WAIT_SECONDS", 20)
     first_view = Desk.first_view
 
-    async def waits(desk: Desk, seconds: float) -> None:
+    async def waits(desk: Desk, seconds: float, recipe: str) -> None:
         assert desk.view is None
         shelf.go_on.set()
-        await first_view(desk, seconds)
+        await first_view(desk, seconds, recipe)
 
     monkeypatch.setattr(Desk, "first_view", waits)
     assert page.get("/state", headers=ANNA).json()["ready"] is True

@@ -1,5 +1,7 @@
 """Which intervals of the page label the clips of the page."""
 
+import time
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -7,16 +9,21 @@ from tasks.data.labels.statements import Ledger, key_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.counts import counts_of
-from tasks.pages.label.covering import MIN_OVERLAP, Coverings
+from tasks.pages.label.covering import MIN_OVERLAP, Coverings, covered
 from tasks.pages.label.desk import View
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
 from tasks.pages.label.suggestions import Suggestions
-from tests.data.labels.test_statements import CLIPS, VIDEO, Writer
+from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
+
+
+def on_page(clip: Span) -> PageClip:
+    return PageClip(clip.uid, VIDEO, "s3://b/c.mp4", clip.start_seconds, clip.stop_seconds, 240, key_of(clip))
+
 
 CUT = Cut(
     "recipe",
     SegmentOptions(),
-    {VIDEO: tuple(PageClip(one.uid, VIDEO, "s3://b/c.mp4", one.start_seconds, one.stop_seconds, 240, key_of(one)) for one in CLIPS)},
+    {VIDEO: tuple(map(on_page, CLIPS))},
     {VIDEO: "film.mp4"},
 )
 ACTIONS = st.sampled_from([("put", "meat"), ("take", "bag"), ("put", "beef")])
@@ -42,6 +49,29 @@ def test_the_page_labels_clips_by_intervals_as_the_build_does(said, is_merged):
     if is_merged:
         log.merge("noun", "beef", "meat")
     assert words(log, Coverings()) == log.labels(min_overlap=MIN_OVERLAP)
+
+
+@given(st.lists(TIMES, max_size=6))
+def test_a_clip_has_the_number_of_the_latest_interval_in_it(times):
+    log = Writer()
+    for start, length in times:
+        log.interval(start, min(start + length, 24), "put", "meat")
+    look = Coverings().of(CUT, Ledger.of(log.entries))
+    for clip in CUT.clips.values():
+        over = [
+            number for number, (start, length) in enumerate(times, 1) if start < clip.stop_seconds and start + length > clip.start_seconds
+        ]
+        assert (one.number if (one := look(clip)) else None) in (None, max(over, default=None))
+
+
+def test_very_many_clips_under_very_many_intervals_take_no_time_for_each_pair():
+    log = Writer()
+    for start in range(1500):
+        log.interval(start, 24_000, "put", "meat")
+    ledger, clips = Ledger.of(log.entries), [on_page(Span(VIDEO, 8 * index, 8 * index + 8)) for index in range(3000)]
+    began = time.process_time()
+    assert len(covered(clips, ledger.intervals(VIDEO), ledger)) == 3000
+    assert time.process_time() - began < 5
 
 
 def test_what_is_kept_is_found_again_when_something_new_is_said():

@@ -1,5 +1,6 @@
 """What the desk reads of a store, and what it does meanwhile."""
 
+import asyncio
 import runpy
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -29,13 +30,18 @@ from tests.records import some
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
     desk, go_on = Desk(None, "s3://retake"), Event()
     views = {recipe: SimpleNamespace() for recipe in ("most", "other")}
-    monkeypatch.setattr(desk, "_cuts", dict.fromkeys(views))
+    monkeypatch.setattr(desk, "_cuts", dict.fromkeys([*views, "new"]))
     monkeypatch.setattr(desk, "_views", views)
     monkeypatch.setattr(desk, "_view", views["most"])
     monkeypatch.setattr(desk, "_read_view", lambda: go_on.wait(5))
     assert desk.view_of("most") is views["most"]
     assert desk._viewing.locked()
     assert desk.view_of("other") is views["other"]
+    monkeypatch.setattr(desk, "_view_of", lambda *_: views["most"])
+    with desk._adding, pytest.raises(Unavailable, match="being read"):
+        asyncio.run(desk.first_view(0.01, "new"))
+        desk.view_of("new")
+    assert desk.view_of("new") is views["most"]
     assert desk._viewing.locked(), "the views are still being read"
     go_on.set()
 
@@ -59,7 +65,8 @@ def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkey
     shelf, now = Shelf(), [0.0]
     taken_in(shelf, ["a.mp4"])
     desk = Desk(shelf, "s3://retake", now=lambda: now[0])
-    first, marks, num_videos = desk.wait_for_view(), list[str](), list[int]()
+    desk._read_view()
+    first, marks, num_videos = desk.view, list[str](), list[int]()
     is_answered, renew = Event(), desk._renew
     monkeypatch.setattr(desk, "_renew", lambda: is_answered.wait(5) and renew())
     for now[0] in (2.9, 5.9, 8.9, 11.9):
@@ -137,7 +144,9 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
 def test_an_answer_over_the_label_of_a_folder(folder, verbs):
     shelf = Shelf()
     taken_in(shelf, [f"{folder}/a.mp4", f"{folder}/b.mp4"])
-    clip, uid = next(iter(Desk(shelf, "s3://retake").wait_for_view().cut.clips.items()))[::-1]
+    desk = Desk(shelf, "s3://retake")
+    desk._read_view()
+    uid, clip = next(iter(desk._view.cut.clips.items()))
     said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
     said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
     append(shelf, "s3://retake", ClipStatement(**said), 0)

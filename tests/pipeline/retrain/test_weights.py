@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, NothingToDo
 from tasks.learn.checkpoints import load, save
 from tasks.learn.class_names import no_names
 from tasks.learn.network import Network
@@ -13,6 +13,7 @@ from tasks.pipeline._plans import plan_training
 from tasks.pipeline._weights import candidates
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
+from tasks.store.layout import Layout
 from tasks.store.records.sound import SoundRecipe
 from tasks.store.records.training import TrainResult
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
@@ -203,6 +204,10 @@ def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(own
         assert TrainOptions.model_validate(planned.train.model_dump()) == planned.train
         keys.append(planned.run_key)
     assert keys[0] == keys[1] != keys[2]
+    start_from(shelf, checkpoint=None, backbone_weights=file_sha256(own))
+    shelf.write_bytes(Layout("s3://retake").backbone_weights(file_sha256(own)), other.read_bytes())
+    with pytest.raises(BadCheckpoint, match="not the file that its name says"):
+        start_from(shelf, checkpoint=None, backbone_weights=file_sha256(own))
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "tf_efficientnet_lite0"])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from tasks.wording import quoted
@@ -37,6 +38,10 @@ class Found(NamedTuple):
     start_seconds: float | None
     stop_seconds: float | None
     said: Said
+
+    def saying(self, said: Said) -> "Found":
+        """Return this with another label, in less time than `_replace`."""
+        return self if said is self.said else Found(*self[:5], said)
 
 
 class Refused(NamedTuple):
@@ -155,6 +160,7 @@ def sequence(value: object, name: str) -> Sequence[object]:
     return value
 
 
+@lru_cache(maxsize=64)
 def part_of(name: str) -> str:
     """Say which part of a label a tier, an attribute or a control with this name holds.
 

@@ -116,15 +116,15 @@ class _Parts:
 
     def add(self, identity: str, choice: Region) -> Iterator[Refused]:
         """Add the first name of a choice, and refuse what is left over."""
-        part, (name, *others), control = part_of(choice.control), choice.names, quoted(choice.control)
+        part, (name, *others) = part_of(choice.control), choice.names
         kept = self._kept[identity]
         if part in kept:
             unused = some([quoted(one) for one in choice.names])
-            reason = f"{control} gives the {self._of} a second {part}; {quoted(kept[part])} is used, not {unused}"
+            reason = f"{quoted(choice.control)} gives the {self._of} a second {part}; {quoted(kept[part])} is used, not {unused}"
             yield Refused(choice.line, choice.where, reason)
             return
         kept[part] = self.added[identity][part] = name
         if others:
             unused = some([quoted(one) for one in others])
-            reason = f"{control} has {len(choice.names)} choices for one {self._of}; {quoted(name)} is used, not {unused}"
+            reason = f"{quoted(choice.control)} has {len(choice.names)} choices for one {self._of}; {quoted(name)} is used, not {unused}"
             yield Refused(choice.line, choice.where, reason)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from tasks.data.labels.formats import activitynet, boris, epic, kinetics, label_studio
-from tasks.data.labels.formats.found import Items, Videos
+from tasks.data.labels.formats.found import MAX_ITEMS, Items, Videos
 from tasks.data.labels.tables import Cells
 
 Lines = Iterator[tuple[int, Cells | str]]
@@ -12,10 +12,11 @@ ReadLines = Callable[[Lines, Videos], Items]
 
 
 class TableFormat(NamedTuple):
-    """A table's required columns, in lower case with `_` for spaces, and its reader."""
+    """A table's required columns, in lower case with `_` for spaces, its reader, and how many items that reads in time."""
 
     columns: tuple[str, ...]
     read: ReadLines
+    max_items: int = MAX_ITEMS
 
 
 TABLES: Mapping[str, TableFormat] = {
@@ -24,6 +25,6 @@ TABLES: Mapping[str, TableFormat] = {
     "EPIC-KITCHENS-55": TableFormat(epic.EPIC_55, epic.read_55),
     "BORIS": TableFormat(boris.COLUMNS, boris.read),
     "HACS clips": TableFormat(activitynet.HACS_CLIPS, activitynet.read_hacs_clips),
-    "Kinetics": TableFormat(kinetics.COLUMNS, kinetics.read_table),
+    "Kinetics": TableFormat(kinetics.COLUMNS, kinetics.read_table, kinetics.MAX_LINES),
 }
 """By the format's name; of two that fit, the first is taken."""

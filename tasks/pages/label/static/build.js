@@ -21,6 +21,7 @@ export function buildPanel() {
   let timer;
   /** @type {string} */
   let run = "";
+  let asked = 0;
 
   changes.addEventListener("change", () => {
     by("build-open").disabled = !session.ready;
@@ -58,8 +59,11 @@ export function buildPanel() {
     return lastBuild(session.buildOptions.store).catch(() => null);
   }
 
+  // The last request decides what is shown.
   async function tell() {
+    const number = (asked += 1);
     const [build, { last_recipe, last_estimate, num_clips, num_new }] = await Promise.all([last(), get("build").catch(() => /** @type {Partial<Build>} */ ({}))]);
+    if (number !== asked) return;
     const news = build && num_new === 0 ? "none of them labelled here since the last build: if nothing else is new, a build changes nothing" : `${num_new?.toLocaleString("en")} of them labelled here since the last build`;
     if (num_clips !== undefined) by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${news}.`, last_recipe ? ` The last training had ${last_recipe}${last_estimate && ` (${last_estimate})`}.` : "");
     const how = build ? [" with the options of the ", h("a", { href: runPage("build_dataset", build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";

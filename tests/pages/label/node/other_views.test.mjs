@@ -557,6 +557,21 @@ describe("Build dataset", () => {
     assert.equal(page.document.querySelector("#build-next a").href, "/dags/retrain/runs");
   });
 
+  test("an earlier answer that comes late does not stand over a later one", async () => {
+    const { page } = await open();
+    const late = [];
+    page.server.answers.build = () => new Promise((resolve) => late.push((num_new) => resolve([200, { ...page.server.build, num_new }])));
+    for (const version of ["2", "3"]) {
+      page.server.state.version = version;
+      await page.wait(3000);
+    }
+    late.at(-1)(2);
+    await page.wait(0);
+    late[0](1);
+    await page.wait(0);
+    assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/);
+  });
+
   test("a dataset that is as it was is said to be, and no training is looked for", async () => {
     const { page } = await open({ dataset: "skipped" });
     await page.click("build-start");
