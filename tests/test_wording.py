@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.judge.report.formats import leaning
+from tasks.judge.report.templating import leaning
 from tasks.wording import (
     clock,
     count,

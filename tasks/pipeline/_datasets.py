@@ -1,7 +1,7 @@
 """Write a dataset: CSV files, histograms, and the manifest last."""
 
 from tasks.data.split.manifest import split_csv
-from tasks.judge.report.figures.histograms import histograms
+from tasks.judge.report.figures.pictures import histograms
 from tasks.pipeline._step import log
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.csv_table import csv_table
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.judge.statistics.descents import first_without_error
+from tasks.judge.statistics.long_training import first_without_error
 from tasks.learn.class_names import trained_names
 from tasks.learn.data import CachedClip
 from tasks.learn.epochs import BEST, LAST, EpochFiles

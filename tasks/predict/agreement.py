@@ -5,23 +5,29 @@ Legend: n clips, k ranks.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.judge.statistics.answers import Answers, Ids
-from tasks.judge.statistics.confusion import Confusion
+from tasks.csv_table import csv_table
+from tasks.judge.statistics.answers import Answers, Ids, verb_and_noun
 from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.mistakes import Confusion, confusion_of, wrong_cells
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.predict.confusion import confusion_between
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.evaluation import TargetMetrics
 from tasks.store.records.prediction import KnownLabel, PredictorRole
 from tasks.store.records.record import Target
-from tasks.wording import stretch
+from tasks.wording import plain_cell, stretch
+
+Named = Mapping[tuple[int, int], int]
+"""Clips by pair of top-1 class ids: the model's, the other network's."""
+
+COLUMNS = ("target", "against", "against_class", "model", "model_class", "num_clips")
 
 RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
@@ -38,10 +44,7 @@ class TalliedClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Agreement:
-    """The clips with equal top-1 predictions.
-
-    `interval` is the share's 95 % confidence interval over source videos.
-    """
+    """The clips with equal top-1 predictions; `interval` is the share's 95 % confidence interval over source videos."""
 
     target: Target
     num_clips: int
@@ -84,10 +87,7 @@ class _Labelled:
 
 
 class Tally:
-    """Counts clips as they are added, a few of one video at a time.
-
-    It keeps a few hundred bytes per clip.
-    """
+    """Counts clips as they are added, a few of one video at a time, in little memory."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -112,10 +112,6 @@ class Tally:
 
         Args:
             clips: (n,) the clips.
-            source: their source video.
-            ranked: the ranked classes of each clip, by network.
-            labels: labels by uid, of any videos.
-            is_trained_on: whether the model was trained on this video.
         """
         if "against" in ranked:
             self._sources += [source] * len(clips)
@@ -138,7 +134,7 @@ class Tally:
                 for target in self._names.targets:
                     labelled.true.setdefault(target, []).append(truth[target])
                     for role, best in ranked.items():
-                        own = labelled.ranked.setdefault(role, {one: [] for one in self._names.targets})
+                        own = labelled.ranked.setdefault(role, {each: [] for each in self._names.targets})
                         # Copy: a view of one row would keep the whole array in memory.
                         own[target].append(best[target].ids[i].copy())
 
@@ -176,10 +172,7 @@ class Tally:
         return sum(number for (model, against), number in self.named[target].items() if model != against)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """Build the confusion of the model against the other network, by target.
-
-        Empty without a second network.
-        """
+        """Build the confusion of the model against the other network, by target; empty without a second network."""
         if not self._compared:
             return {}
         uids, divergences = [clip.uid for clip in self._compared], np.array([clip.divergence for clip in self._compared])
@@ -220,3 +213,32 @@ class Tally:
         true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[role][target])
         ids = np.union1d(true, ranked[:, 0]).tolist()
         return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})
+
+
+def confusion_between(target: Target, both: Ids, divergences: NDArray[np.float64], uids: Sequence[str], names: Names) -> Confusion:
+    """Count the other network's predictions (rows) against the model's (columns); classes beyond 30 are summed.
+
+    Clips that differ are listed by cell, the largest divergence first.
+
+    Args:
+        both: (2, n) top-1 class ids, the model's first.
+        divergences: (n,) of the two networks' probabilities.
+        uids: (n,) the clips.
+    """
+    answers = Answers(target, both[1], both[0][:, None], {class_id: names.name(target, class_id) for class_id in np.unique(both).tolist()})
+    confusion = confusion_of(answers)
+    return replace(confusion, wrong=wrong_cells(confusion, answers, divergences, uids))
+
+
+def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
+    """Write all pairs of classes as CSV, most frequent first; an action's class is `verb-noun`."""
+    rows = []
+    for target, counts in named.items():
+        for (ours, theirs), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            both = [part for class_id in (theirs, ours) for part in (plain_cell(names.name(target, class_id)), _class(target, class_id))]
+            rows.append(dict(zip(COLUMNS, (target, *both, number), strict=True)))
+    return csv_table(COLUMNS, rows)
+
+
+def _class(target: Target, class_id: int) -> str:
+    return "-".join(map(str, verb_and_noun(class_id))) if target == "action" else str(class_id)

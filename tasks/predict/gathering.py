@@ -4,8 +4,6 @@ Memory holds a few hundred bytes per clip.
 """
 
 import heapq
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,24 +12,23 @@ import numpy as np
 
 from tasks.judge.statistics.answers import verb_and_noun
 from tasks.predict.agreement import TalliedClip, Tally
-from tasks.predict.answered import Answered, answered
+from tasks.predict.files import Cue, PredictionTables, block, file_stem, opening
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, ShownVideo
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import ScoredVideoClips, read_scored
-from tasks.predict.tables import PredictionTables
+from tasks.predict.scored import Answered, ScoredVideoClips, answered, read_scored
 from tasks.predict.timeline import Guess, ShownClip
 from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.predict.tracks import Cue, block, opening
 from tasks.store.records.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""
 
 NUM_DIFFERING = 10
+
 MIN_DIVERGENCE = 0.005
 """Bits. Less would read 0.00 bits."""
-MAX_STEM_BYTES = 160
+
 NUM_GUESSES = 3
 
 
@@ -68,19 +65,19 @@ class _Gatherer:
         shown: list[ShownClip] = []
         num_read = 0
         for clips in self._read(video):
-            said = answered(clips, self._plan.predictors, self._names.targets)
-            tables.add(known, clips, {one.label: said.ranked[role] for role, one in self._answering(said)})
-            self._write_tracks(known, clips, said)
-            gathered.tally.add(self._tallied(video, clips, said), source, said.ranked, self._labels, is_trained_on=is_trained_on)
+            predicted = answered(clips, self._plan.predictors, self._names.targets)
+            tables.add(known, clips, {one.label: predicted.ranked[role] for role, one in self._answering(predicted)})
+            self._write_tracks(known, clips, predicted)
+            gathered.tally.add(self._tallied(video, clips, predicted), source, predicted.ranked, self._labels, is_trained_on=is_trained_on)
             num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
-            shown += (self._shown(clips, said, i) for i in range(num_shown))
+            shown += (self._shown(clips, predicted, i) for i in range(num_shown))
             self._num_shown += num_shown
             for i, uid in enumerate(clips.uids):
-                if len(said.divergences):
-                    self._note_difference(video, clips, said, i, gathered.num_clips + i)
+                if len(predicted.divergences):
+                    self._note_difference(video, clips, predicted, i, gathered.num_clips + i)
                 if uid not in self._labels:
                     self._places.append((video, num_read + i))
-                    self._entropies.append(float(said.entropies[i]))
+                    self._entropies.append(float(predicted.entropies[i]))
                     self._novelty.append(float(clips.novelty[i]))
             num_read += len(clips.uids)
             gathered.num_clips += len(clips.uids)
@@ -113,9 +110,9 @@ class _Gatherer:
             first = 0
             for clips in self._read(videos[uri], with_features=True):
                 if here := [(places[first + i], i) for i in range(len(clips.uids)) if first + i in places]:
-                    said = answered(clips, self._plan.predictors, self._names.targets)
+                    predicted = answered(clips, self._plan.predictors, self._names.targets)
                     for place, i in here:
-                        candidates[place] = self._candidate(videos[uri], clips, said, i)
+                        candidates[place] = self._candidate(videos[uri], clips, predicted, i)
                         # Copy: a view of one row would keep the whole array in memory.
                         features[place] = clips.features[i].copy()
                 first += len(clips.uids)
@@ -133,38 +130,38 @@ class _Gatherer:
         yield from read_scored(path, with_features=with_features)
         path.unlink()
 
-    def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, said: Answered) -> None:
+    def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, predicted: Answered) -> None:
         folder = self._folder / "tracks"
         folder.mkdir(exist_ok=True)
-        for role, predictor in self._answering(said):
+        for role, predictor in self._answering(predicted):
             with (folder / f"{file_stem(video)}.{role}.vtt").open("a", encoding="utf-8") as track:
                 if not track.tell():
                     track.write(opening(f"{predictor.label} on {video.name}, {video.video}"))
                 for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True)):
-                    track.write(block(Cue(float(start), float(stop), *self._guess(said, role, i))))
+                    track.write(block(Cue(float(start), float(stop), *self._guess(predicted, role, i))))
 
-    def _answering(self, said: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
+    def _answering(self, predicted: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
         """Yield the networks that predicted these clips; the second may be missing for some videos."""
-        return ((role, one) for role, one in self._plan.predictors.items() if role in said.ranked)
+        return ((role, one) for role, one in self._plan.predictors.items() if role in predicted.ranked)
 
-    def _shown(self, clips: ScoredVideoClips, said: Answered, i: int) -> ShownClip:
+    def _shown(self, clips: ScoredVideoClips, predicted: Answered, i: int) -> ShownClip:
         label = self._labels.get(clips.uids[i])
         return ShownClip(
             uid=clips.uids[i],
             start_seconds=float(clips.start_seconds[i]),
             stop_seconds=float(clips.stop_seconds[i]),
-            model=Guess(*self._guess(said, "model", i)),
-            against=Guess(*self._guess(said, "against", i)) if "against" in said.ranked else None,
+            model=Guess(*self._guess(predicted, "model", i)),
+            against=Guess(*self._guess(predicted, "against", i)) if "against" in predicted.ranked else None,
             truth=self._truth(label),
         )
 
-    def _tallied(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered) -> list[TalliedClip]:
+    def _tallied(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered) -> list[TalliedClip]:
         times = clips.start_seconds.tolist(), clips.stop_seconds.tolist()
-        divergences = said.divergences.tolist() or [0.0] * len(clips.uids)
+        divergences = predicted.divergences.tolist() or [0.0] * len(clips.uids)
         return [TalliedClip(uid, video.name, *rest) for uid, *rest in zip(clips.uids, *times, divergences, strict=True)]
 
-    def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int, number: int) -> None:
-        divergence = float(said.divergences[i])
+    def _note_difference(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered, i: int, number: int) -> None:
+        divergence = float(predicted.divergences[i])
         # The clip number breaks ties in clip order, and keeps the heap from comparing `Differing`, which has no order.
         if divergence < MIN_DIVERGENCE or (len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]):
             return
@@ -175,16 +172,16 @@ class _Gatherer:
             start_seconds=float(clips.start_seconds[i]),
             stop_seconds=float(clips.stop_seconds[i]),
             divergence=divergence,
-            model=self._guesses(said.ranked["model"]["action"], i),
-            against=self._guesses(said.ranked["against"]["action"], i),
+            model=self._guesses(predicted.ranked["model"]["action"], i),
+            against=self._guesses(predicted.ranked["against"]["action"], i),
             truth=self._truth(self._labels.get(clips.uids[i])),
             media=None,
         )
         put = heapq.heappush if len(self._heap) < NUM_DIFFERING else heapq.heapreplace
         put(self._heap, (divergence, -number, found))
 
-    def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, said: Answered, i: int) -> Candidate:
-        best = said.ranked["model"]["action"]
+    def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered, i: int) -> Candidate:
+        best = predicted.ranked["model"]["action"]
         action = int(best.ids[i, 0])
         verb, noun = verb_and_noun(action)
         first, second = self._guesses(best, i)[:2]
@@ -199,12 +196,12 @@ class _Gatherer:
             first_probability=first.probability,
             second=second.action,
             second_probability=second.probability,
-            entropy=float(said.entropies[i]),
+            entropy=float(predicted.entropies[i]),
             novelty=float(clips.novelty[i]),
         )
 
-    def _guess(self, said: Answered, role: PredictorRole, i: int) -> tuple[str, float]:
-        best = self._guesses(said.ranked[role]["action"], i)[0]
+    def _guess(self, predicted: Answered, role: PredictorRole, i: int) -> tuple[str, float]:
+        best = self._guesses(predicted.ranked[role]["action"], i)[0]
         return best.action, best.probability
 
     def _guesses(self, best: Ranked, i: int) -> tuple[Guess, ...]:
@@ -227,10 +224,6 @@ def gather(
 
     Args:
         plan: the prediction plan, with the networks and their temperatures.
-        videos: the predicted videos, in order.
-        labels: labels by uid.
-        names: class names.
-        folder: the output folder.
         fetch: downloads the object at an address to a path.
     """
     gatherer = _Gatherer(plan, names, labels, folder, fetch)
@@ -238,15 +231,3 @@ def gather(
         for video in videos:
             gatherer.add(video, tables)
     return gatherer.close()
-
-
-def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a recognisable, unique file name for a video.
-
-    It has the letters, digits and pictures of its name, in any script, then its hash.
-    """
-    name = unicodedata.normalize("NFC", Path(video.name).stem)
-    kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
-    # A name of a file has at most 255 bytes.
-    short = re.sub("-+", "-", kept).encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip("-")
-    return f"{short or 'video'}-{video.video[:12]}"

@@ -11,16 +11,15 @@ from operator import itemgetter
 
 from jinja2 import ChoiceLoader, PackageLoader
 
-from tasks.judge.report.confusion_tables import matrix_between
-from tasks.judge.report.formats import data_uri
-from tasks.judge.report.templating import frame_script, templates
-from tasks.judge.statistics.confusion import Confusion
+from tasks.judge.report.class_tables import matrix_between
+from tasks.judge.report.templating import data_uri, frame_script, templates
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
+from tasks.judge.statistics.mistakes import Confusion
 from tasks.next_steps import Facts, next_steps
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.interval_scores import WhenScores
 from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.predict.to_label import ToLabel
-from tasks.predict.when_scores import WhenScores
 from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.prediction import Predictor, PredictorRole
@@ -29,6 +28,7 @@ from tasks.wording import count, percent
 
 MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
+
 MAX_NOT_REPORTED = 2000
 """Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
 
@@ -117,10 +117,7 @@ class PageInputs:
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """A network's intervals in one video: their bars, and the list of them.
-
-    `num_left` more do not fit on the page.
-    """
+    """A network's intervals in one video as bars and list; `num_left` more do not fit."""
 
     bars: tuple[Bar, ...]
     listed: tuple[ShownInterval, ...]
@@ -188,33 +185,21 @@ def _facts(inputs: PageInputs) -> Facts:
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
-    has = {
-        "next": bool(inputs.to_label),
-        "agreement": bool(inputs.agreements),
-        "accuracy": bool(inputs.accuracies),
-        "when": bool(inputs.when),
-        "timeline": True,
-        "pairs": bool(inputs.agreements),
-        "differing": bool(inputs.agreements),
-        "to-label": True,
-        "left-out": True,
-        "provenance": True,
-        "reading": True,
-    }
-    titles = (
-        "Next",
-        "Agreement",
-        "Accuracy",
-        "When",
-        "Timeline",
-        "Differences",
-        "Largest differences",
-        "To label",
-        "Left out",
-        "Provenance",
-        "How to read this",
+    are_compared = bool(inputs.agreements)
+    sections = (
+        ("next", "Next", bool(inputs.to_label)),
+        ("agreement", "Agreement", are_compared),
+        ("accuracy", "Accuracy", bool(inputs.accuracies)),
+        ("when", "When", bool(inputs.when)),
+        ("timeline", "Timeline", True),
+        ("pairs", "Differences", are_compared),
+        ("differing", "Largest differences", are_compared),
+        ("to-label", "To label", True),
+        ("left-out", "Left out", True),
+        ("provenance", "Provenance", True),
+        ("reading", "How to read this", True),
     )
-    return [(key, title) for (key, shown), title in zip(has.items(), titles, strict=True) if shown]
+    return [(key, title) for key, title, is_shown in sections if is_shown]
 
 
 def _headline(inputs: PageInputs) -> str:
@@ -263,10 +248,7 @@ def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, left: Co
 
 
 def _left(inputs: PageInputs) -> Mapping[tuple[str, PredictorRole], Collection[int]]:
-    """Find the intervals that do not fit on the page, by video and network.
-
-    They are the least likely that are not reported.
-    """
+    """Find the intervals left out of the page: the least likely that are not reported."""
     places = [
         (-(interval.probability or 0), video.video, role, i)
         for video in inputs.videos

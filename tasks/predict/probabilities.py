@@ -1,29 +1,37 @@
-"""Compute calibrated probabilities of verbs, nouns and actions, their entropy and their divergence.
+"""Compute calibrated probabilities of verbs, nouns and actions, and the threshold from which intervals are reported.
 
 Legend: n clips, k ranks, v verbs, o nouns, p pairs. An action's probability is the product of its verb's and its noun's, since the heads are
 independent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, softmax
+from scipy.special import entr, ndtri, softmax
 
 from tasks.judge.statistics.answers import NUM_RANKS, Ids, action_id, rank
-from tasks.judge.statistics.scoring import Logits
+from tasks.judge.statistics.calibration import at_search_limit, faultless_heads, fit_temperature
+from tasks.judge.statistics.scoring import Logits, ScoredClips
 from tasks.store.records.record import Target
+from tasks.wording import count, percent
 
 Probabilities = NDArray[np.float64]
+
+MIN_CLIPS = 10
+"""Fewest val clips at or above a threshold. Of fewer, the precision is known too badly."""
+
+LEVEL = 0.8
+"""Level of the one-sided lower limit of a precision. A higher one would report nothing more often."""
+
+FEW_CLIPS = 45
+"""With fewer val clips, a chosen precision does not hold on other clips on average (`docs/evidence.md`)."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """The best classes of one target, best first.
-
-    (n, k) ids and (n, k) probabilities; ties by lower id.
-    """
+    """One target's best classes, best first: (n, k) ids and probabilities; ties by lower id."""
 
     ids: Ids
     probabilities: Probabilities
@@ -69,10 +77,7 @@ class Distributions:
         return self.verbs[:, pairs[:, 0]] * self.nouns[:, pairs[:, 1]]
 
     def entropies(self) -> Probabilities:
-        """Compute the (n,) entropies of the action as shares of the maximum.
-
-        0 is certain, 1 is uniform.
-        """
+        """Compute (n,) action entropies as shares of the maximum: 0 is certain, 1 is uniform."""
         most = np.log(self.verbs.shape[1]) + np.log(self.nouns.shape[1])
         shares: Probabilities = (entr(self.verbs).sum(axis=1) + entr(self.nouns).sum(axis=1)) / most
         return shares
@@ -81,10 +86,7 @@ class Distributions:
 def distributions(
     verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float, pairs: Iterable[tuple[int, int]] = ()
 ) -> Distributions:
-    """Apply softmax to logits (n, v) and (n, o), divided by their head's temperature.
-
-    Without `pairs`, all make an action.
-    """
+    """Apply softmax to logits (n, v) and (n, o) at temperatures; without `pairs`, all make an action."""
     known = [(verb, noun) for verb, noun in sorted(pairs) if verb < verb_logits.shape[1] and noun < noun_logits.shape[1]]
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
@@ -101,7 +103,7 @@ def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
     found = np.empty(len(ours.verbs))
     num_verbs, num_nouns = (max(one.shape[1], other.shape[1]) for one, other in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))
     for i in range(len(found)):
-        p, q = (np.outer(_widened(one.verbs[i], num_verbs), _widened(one.nouns[i], num_nouns)) for one in (ours, theirs))
+        p, q = (np.outer(_widened(likely.verbs[i], num_verbs), _widened(likely.nouns[i], num_nouns)) for likely in (ours, theirs))
         # entr is in nats.
         found[i] = (entr((p + q) / 2).sum() - (entr(p).sum() + entr(q).sum()) / 2) / np.log(2)
     return np.clip(found, 0.0, 1.0)
@@ -115,3 +117,139 @@ def _widened(probabilities: Probabilities, size: int) -> Probabilities:
 def _best(probabilities: Probabilities) -> Ranked:
     ids = rank(probabilities)
     return Ranked(ids, np.take_along_axis(probabilities, ids, axis=1))
+
+
+@dataclass(frozen=True)
+class Served:
+    """Temperatures of both heads.
+
+    `words` describes their origin; `crops` is the number of crops per frame of the fitted logits, None if not calibrated.
+    """
+
+    verb: float
+    noun: float
+    words: str
+    crops: int | None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Check whether they were fitted."""
+        return self.crops is not None
+
+
+def served(val: ScoredClips, crops: int, engine: str, targets: Collection[Target]) -> Served:
+    """Fit temperatures on val clips whose classes the network can name, else take 1."""
+    val = val.only(val.has_outputs)
+    if not val.uids:
+        return not_calibrated("it cannot name the classes of any val clip")
+    heads: dict[Target, tuple[Logits, NDArray[np.int64]]] = {
+        "verb": (val.verb_logits, val.verb_classes),
+        "noun": (val.noun_logits, val.noun_classes),
+    }
+    scored = {target: head for target, head in heads.items() if target in targets}
+    fitted = {target: fit_temperature(*head) for target, head in scored.items()}
+    seen = count(len(val.uids), "val clip")
+    if faultless := [f"{target}s" for target in faultless_heads(val, scored)]:
+        return not_calibrated(f"no mistakes in {' or '.join(faultless)} on {seen}, so no temperature can be fitted")
+    if any(map(at_search_limit, fitted.values())):
+        return not_calibrated(f"the best temperature on {seen} is at the limit of the search")
+    each = " and ".join(f"{temperature:.2f} ({target}s)" for target, temperature in fitted.items())
+    plural = "s" if len(fitted) > 1 else ""
+    words = f"temperature{plural} {each}, fitted on {seen} ({count(crops, 'crop')} per frame, {engine})"
+    return Served(fitted["verb"], fitted.get("noun", 1.0), words, crops)
+
+
+def not_calibrated(reason: str) -> Served:
+    """Serve uncalibrated probabilities, with the reason."""
+    return Served(1.0, 1.0, f"not calibrated: {reason}", None)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The lowest probability to report, None for any, and where it comes from; `reports` is False if no probability is high enough."""
+
+    probability: float | None
+    words: str
+    reports: bool = True
+
+
+NO_THRESHOLD = Threshold(None, "")
+"""Without intervals there is none."""
+
+
+def fit_threshold(
+    val: ScoredClips,
+    served: Served,
+    precision: float,
+    targets: Collection[Target],
+    *,
+    crops: int,
+    nothing_verb: int | None = None,
+    pairs: Iterable[tuple[int, int]] = (),
+) -> Threshold:
+    """Find the lowest probability at or above which val shows that `precision` of the clips are right.
+
+    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
+    counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported.
+
+    Args:
+        nothing_verb: id of the verb `nothing`, if a label says it.
+        pairs: the verbs and nouns that make an action; without any, all do.
+
+    Returns:
+        a threshold that reports nothing if val never shows the precision, and everything if val has too few clips to tell.
+    """
+    has_nouns = "noun" in targets
+    noun_logits = val.noun_logits if has_nouns else np.zeros((len(val.uids), 1), np.float32)
+    verbs, nouns, likely = distributions(val.verb_logits, noun_logits, served.verb, served.noun, pairs if has_nouns else ()).best()
+    right = (verbs == val.verb_classes) & (not has_nouns or nouns == val.noun_classes)
+    if nothing_verb is not None:
+        likely, right = likely[verbs != nothing_verb], right[verbs != nothing_verb]
+    seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing_verb is not None else count(len(right), "val clip")
+    of_crops = f"({count(crops, 'crop')} per frame)"
+    if len(right) < MIN_CLIPS:
+        return without_threshold(f"{seen} {of_crops} are too few to choose a threshold, which takes {MIN_CLIPS}")
+    probability = lowest_probability(likely, right, precision)
+    if probability is None:
+        return Threshold(
+            None,
+            f"none, because no probability separates {MIN_CLIPS} or more of the {seen} {of_crops} that show a precision of {percent(precision)}; a "
+            "lower interval_precision may, or more val clips",
+            reports=False,
+        )
+    above = likely >= probability
+    num_right, num_above = right[above].sum(keepdims=True), np.array([above.sum()])
+    caution = f", fewer than {FEW_CLIPS}, so on others fewer may be right" if len(right) < FEW_CLIPS else ""
+    return Threshold(
+        probability,
+        f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "
+        f"predicted so {of_crops} were right, a share whose lower limit is {percent(float(lower_limit(num_right, num_above)[0]))}, and at least "
+        f"{percent(precision)} was asked for; the threshold was chosen on the same clips{caution}",
+    )
+
+
+def without_threshold(reason: str) -> Threshold:
+    """Report intervals of any probability, with the reason."""
+    return Threshold(None, f"of any probability: {reason}")
+
+
+def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
+    """Find the lowest threshold on (n,) probabilities at or above which (n,) answers show `precision`, and `MIN_CLIPS` of them at least.
+
+    The lowest at which their share reaches it would be one that val is lucky at. So the share's lower limit has to (Wilson 1927, one-sided, at
+    `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
+    """
+    order = np.argsort(-likely, kind="stable")
+    found, numbers = likely[order], np.arange(1, len(order) + 1)
+    # Equal probabilities are kept or left out together.
+    is_last = np.append(found[1:] != found[:-1], True) if len(found) else np.empty(0, np.bool_)
+    fitting = np.flatnonzero(is_last & (lower_limit(np.cumsum(right[order]), numbers) >= precision) & (numbers >= MIN_CLIPS))
+    return float(found[fitting[-1]]) if len(fitting) else None
+
+
+def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the one-sided lower limit (n,) at `LEVEL` of a share of which `num_right` (n,) of `num_clips` (n,) were seen."""
+    z, shares = float(ndtri(LEVEL)), num_right / num_clips
+    off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
+    limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)
+    return limit

@@ -1,14 +1,13 @@
-"""Write and read the networks' logits for the clips of one video.
+"""Write and read the networks' logits for the clips of one video, and make probabilities of them.
 
 A Parquet file with one row per clip, streamed.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,10 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import Logits
-from tasks.store.records.prediction import PredictorRole
+from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
+from tasks.store.records.prediction import Predictor, PredictorRole
+from tasks.store.records.record import Target
+from tasks.store.records.video import ClipRecord
 
 ROWS_PER_GROUP = 64
 """Clips per row group, and so in memory at once."""
@@ -40,29 +42,9 @@ SCHEMA = pa.schema(
 )
 
 
-class Scorable(Protocol):
-    """A part of a video that networks answer: a clip or a window."""
-
-    @property
-    def uid(self) -> str:
-        """Return its name."""
-
-    @property
-    def uri(self) -> str:
-        """Return its address; empty for a window, which lies in two clips."""
-
-    @property
-    def start_seconds(self) -> float:
-        """Return its start in the video."""
-
-    @property
-    def stop_seconds(self) -> float:
-        """Return its end in the video."""
-
-
 @dataclass(frozen=True)
 class Window:
-    """A part of a video that is as long as a clip."""
+    """A part of a video that is as long as a clip; its address is empty where it lies in two clips."""
 
     uid: str
     uri: str
@@ -108,7 +90,7 @@ class ScoredWriter:
 
     def add(
         self,
-        clip: Scorable,
+        clip: ClipRecord | Window,
         logits: Mapping[PredictorRole, tuple[Logits, Logits]],
         features: NDArray[np.float32],
         novelty: float | None,
@@ -173,3 +155,36 @@ def _clips(batch: pa.RecordBatch) -> ScoredVideoClips:
 def _matrix(column: pa.ListArray) -> NDArray[np.float32]:
     flat: NDArray[np.float32] = column.flatten().to_numpy()
     return flat.reshape(len(column), -1)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The networks' calibrated predictions.
+
+    Attributes:
+        ranked: the best classes, by network and target.
+        entropies: (n,) entropy of the model's actions, as a share of the maximum.
+        divergences: (n,) Jensen-Shannon divergence of the two networks in bits; empty without a second network.
+    """
+
+    ranked: dict[PredictorRole, dict[Target, Ranked]]
+    entropies: NDArray[np.float64]
+    divergences: NDArray[np.float64]
+
+
+def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predictor], targets: Collection[Target]) -> Answered:
+    """Compute probabilities from logits; if nouns are no target, use a single noun of probability 1."""
+    likely = {role: likely_by(predictors[role], *logits, targets) for role, logits in clips.logits.items()}
+    return Answered(
+        ranked={role: one.ranked() for role, one in likely.items()},
+        entropies=likely["model"].entropies(),
+        divergences=divergences(likely["model"], likely["against"]) if "against" in likely else np.empty(0),
+    )
+
+
+def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Collection[Target]) -> Distributions:
+    """Compute one network's probabilities from logits (n, v) and (n, o)."""
+    temperatures = predictor.verb_temperature, predictor.noun_temperature
+    if "noun" not in targets:
+        return distributions(verbs, np.zeros((len(verbs), 1), np.float32), *temperatures)
+    return distributions(verbs, nouns, *temperatures, predictor.actions)

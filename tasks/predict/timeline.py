@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from tasks.wording import clock, percent
 
-Said = TypeVar("Said")
+Value = TypeVar("Value")
 
 PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
 """Width of a letter in percent of the page. A bar narrower than its text stays empty, since the table below has the text."""
@@ -22,10 +22,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class ShownClip:
-    """One clip on the page.
-
-    `against` is missing without a second network, `truth` without a label.
-    """
+    """One clip on the page; `against` is missing without a second network, `truth` without a label."""
 
     uid: str
     start_seconds: float
@@ -68,10 +65,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of a video with one prediction.
-
-    Its start and width in percent, its text if it fits on a desktop, its tooltip.
-    """
+    """A prediction's stretch: start and width in percent, text if it fits, and tooltip."""
 
     x: float
     width: float
@@ -95,10 +89,7 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Merge equal neighbours of clips in time order.
-
-    Spans never cover parts that were not predicted.
-    """
+    """Merge equal neighbours of clips in time order; spans never cover parts that were not predicted."""
     groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
@@ -132,15 +123,18 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
     """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
     total = _length(clips)
     return tuple(
-        replace(_bar(one.start_seconds, min(one.stop_seconds, total), one.action, _likely(one), total), is_not_reported=one.is_not_reported)
-        for one in intervals
-        if one.start_seconds < total
+        replace(
+            _bar(interval.start_seconds, min(interval.stop_seconds, total), interval.action, _likely(interval), total),
+            is_not_reported=interval.is_not_reported,
+        )
+        for interval in intervals
+        if interval.start_seconds < total
     )
 
 
-def _bars(said: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
+def _bars(pairs: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
     found = []
-    for words, clips in _stretches(said):
+    for words, clips in _stretches(pairs):
         found.append(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total))
     return tuple(found)
 
@@ -161,10 +155,10 @@ def _length(clips: Sequence[ShownClip]) -> float:
     return max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
 
 
-def _stretches(said: Sequence[tuple[ShownClip, Said]]) -> list[tuple[Said, list[ShownClip]]]:
+def _stretches(pairs: Sequence[tuple[ShownClip, Value]]) -> list[tuple[Value, list[ShownClip]]]:
     """Group adjacent clips with equal values; a gap in time starts a new group."""
-    found: list[tuple[Said, list[ShownClip]]] = []
-    for clip, words in said:
+    found: list[tuple[Value, list[ShownClip]]] = []
+    for clip, words in pairs:
         if found and words == found[-1][0] and clip.start_seconds == found[-1][1][-1].stop_seconds:
             found[-1][1].append(clip)
         else:

@@ -9,6 +9,7 @@ fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) 
 Savarese 2018, arXiv 1708.00489) as diversity.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from tasks.csv_table import csv_table
-from tasks.predict.familiar import Features, directions
+from tasks.errors import BadInput
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.wording import percent, plain_cell
+
+Features = NDArray[np.float32]
 
 MAX_POOL = 1000
 """Number of highest-scoring clips to pick from, which bounds memory and time."""
@@ -71,10 +74,7 @@ class ToLabel:
 
 
 def scores(entropies: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute (n,) scores in [0, 1] from (n,) entropies and distances.
-
-    If a distance is NaN, from entropies only.
-    """
+    """Compute (n,) scores in [0, 1] from entropies and, unless one is NaN, distances."""
     parts = [_percentiles(entropies)]
     if not np.isnan(novelty).any():
         parts.append(_percentiles(novelty))
@@ -94,7 +94,6 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
     Args:
         values: (n,) scores.
         features: (n, f) features of the same clips.
-        num_clips: maximum number of clips.
 
     Returns:
         Positions, each with its distance to the nearest clip picked before, as a share of the median distance, at most 1.
@@ -121,7 +120,6 @@ def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> 
     """Explain why this clip should be labelled.
 
     Args:
-        clip: the clip.
         novelty_percentile: share of the run's clips that are closer to the training set; None if unknown.
         spread: distance to the nearest clip above it in the list, as a share of the median distance.
     """
@@ -140,23 +138,20 @@ def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def table(listed: Iterable[ToLabel]) -> bytes:
-    """Write the list as an annotation file with empty `verb` and `noun`.
-
-    A person fills them in.
-    """
+    """Write the list as an annotation file whose `verb` and `noun` a person fills in."""
     rows: Iterator[dict[str, object]] = (
         {
-            "uid": one.clip.uid,
-            "suggested_verb": one.clip.verb,
-            "suggested_noun": "" if one.clip.noun == NO_OBJECT else one.clip.noun,
-            "probability": round(one.clip.first_probability, 3),
-            "reason": one.reason,
-            "file": one.clip.file,
-            "from_seconds": f"{one.clip.start_seconds:.3f}",
-            "to_seconds": f"{one.clip.stop_seconds:.3f}",
-            "score": round(one.score, 3),
+            "uid": listed_clip.clip.uid,
+            "suggested_verb": listed_clip.clip.verb,
+            "suggested_noun": "" if listed_clip.clip.noun == NO_OBJECT else listed_clip.clip.noun,
+            "probability": round(listed_clip.clip.first_probability, 3),
+            "reason": listed_clip.reason,
+            "file": listed_clip.clip.file,
+            "from_seconds": f"{listed_clip.clip.start_seconds:.3f}",
+            "to_seconds": f"{listed_clip.clip.stop_seconds:.3f}",
+            "score": round(listed_clip.score, 3),
         }
-        for one in listed
+        for listed_clip in listed
     )
     # Annotation files are read line by line, so a quote must never stay open at the end of a line.
     return csv_table(COLUMNS, ({name: _cell(value) for name, value in row.items()} for row in rows))
@@ -176,7 +171,6 @@ def chosen(
         features: (n, f) features of the same clips.
         values: (n,) their scores.
         shares: (n,) for each, the share of the run's clips that are closer to the training set; None if unknown.
-        num_clips: maximum number of clips.
     """
     return [
         ToLabel(candidates[i], float(values[i]), reason(candidates[i], None if shares is None else float(shares[i]), spread))
@@ -192,3 +186,39 @@ def _percentiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _cell(value: object) -> object:
     cell = plain_cell(value)
     return cell.replace('"', "'") if isinstance(cell, str) else cell
+
+
+def directions(features: Features) -> Features:
+    """Scale (n, f) features to unit length, so that dot products are cosines; zero rows stay zero."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
+    return unit
+
+
+def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
+    """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known`, m at least 1."""
+    nearest = (directions(features) @ directions(known).T).max(axis=1)
+    found: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
+    return found
+
+
+def to_bytes(features: Features) -> bytes:
+    """Encode (m, f) features as the bytes of a `.npy` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, features.astype(np.float32), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes, uri: str) -> Features:
+    """Decode the output of `to_bytes`.
+
+    Raises:
+        BadInput: the bytes are not a file of features.
+    """
+    try:
+        found: Features = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise BadInput(f"{uri} is not a file of features; delete it and predict again") from None
+    if found.ndim != 2 or found.dtype != np.float32:
+        raise BadInput(f"{uri} is not a file of features; delete it and predict again")
+    return found

@@ -8,8 +8,7 @@ from typing import cast
 import numpy as np
 
 from tasks.data.video.clip_file import CutClip
-from tasks.judge.statistics.latency import peak_memory_bytes
-from tasks.judge.statistics.scoring import score_clips
+from tasks.judge.statistics.scoring import peak_memory_bytes, score_clips
 from tasks.keys import recipe_of
 from tasks.learn.backbones import find
 from tasks.learn.checkpoints import save
@@ -22,11 +21,11 @@ from tasks.options import EvaluateOptions, SegmentOptions, TrainOptions
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos import predict_batch
 from tasks.pipeline.predict_videos.contract import PredictBatchArguments
-from tasks.predict.familiar import to_bytes
 from tasks.predict.gathering import gather
 from tasks.predict.names import Names
 from tasks.predict.scored import ScoredWriter
 from tasks.predict.to_label import table as to_label_table
+from tasks.predict.to_label import to_bytes
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.judge.statistics.descents import long_training
-from tasks.judge.statistics.kept_answers import KeptAnswers
+from tasks.judge.statistics.long_training import KeptAnswers, long_training
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.class_names import ClassNames
 from tasks.learn.data import CachedClip, ClipDataset

@@ -6,16 +6,16 @@ from itertools import pairwise
 import numpy as np
 
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.confusion import Confusion
 from tasks.judge.statistics.detection import Segment, detection_scores
 from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.interval_scores import WhenScores
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
 from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
-from tasks.predict.when_scores import WhenScores
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.metrics import Cell

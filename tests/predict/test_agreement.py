@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.judge.statistics.answers import action_id
-from tasks.predict.agreement import TalliedClip, Tally
-from tasks.predict.confusion import confusion_table
+from tasks.predict.agreement import TalliedClip, Tally, confusion_table
 from tasks.predict.names import Names
 from tasks.predict.probabilities import distributions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from tasks.options import PredictOptions
-from tasks.predict import answered, gathering, to_label
-from tasks.predict.gathering import file_stem, gather
+from tasks.predict import gathering, scored, to_label
+from tasks.predict.files import file_stem
+from tasks.predict.gathering import gather
 from tasks.predict.names import Names
 from tasks.predict.scored import ROWS_PER_GROUP
 from tasks.store.records.prediction import KnownLabel, PredictedVideo, ScoredVideo
@@ -81,7 +82,7 @@ def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
 
 
 def test_clips_on_which_the_networks_do_not_differ_are_not_among_the_differences(gathered, monkeypatch):
-    monkeypatch.setattr(answered, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
+    monkeypatch.setattr(scored, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
     found, _ = gathered((3, BOTH))
     assert [one.divergence for one in found.differing] == [0.005]
 

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.predict.intervals import Interval, intervals, reported
+from tasks.predict.intervals import Interval, cells, intervals, reported
 from tasks.predict.probabilities import Distributions
-from tasks.predict.smoothing import cells
 
 CLIP, STRIDE = 8.0, 2.0
 

@@ -7,8 +7,19 @@ from tasks.data.labels.places import KnownVideos, Places
 from tasks.data.labels.reading import read_annotations
 from tasks.data.labels.rows import AnnotationFile, ClipRow
 from tasks.errors import BadInput
-from tasks.predict.familiar import directions, distances_to_nearest, from_bytes, to_bytes
-from tasks.predict.to_label import Candidate, chosen, in_order, percentiles, pool, scores, table
+from tasks.predict.to_label import (
+    Candidate,
+    chosen,
+    directions,
+    distances_to_nearest,
+    from_bytes,
+    in_order,
+    percentiles,
+    pool,
+    scores,
+    table,
+    to_bytes,
+)
 
 
 def candidate(uid, file="a.mp4"):

@@ -7,8 +7,7 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import binomtest
 
-from tasks.judge.statistics.resampling import resample
-from tasks.judge.statistics.uncertainty import share_interval
+from tasks.judge.statistics.uncertainty import resample, share_interval
 from tests.simulations.answers import chances
 from tests.simulations.tables import Table, beta, of_each, share, worst_coverage
 

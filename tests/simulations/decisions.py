@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from tasks.judge.gate.attempts import chance_of_passing
-from tasks.judge.gate.gate import _gain
-from tasks.judge.statistics.class_losses import ClassOutcome, significant_losses
-from tasks.judge.statistics.multiplicity import holm
-from tasks.judge.statistics.power import detectable_points
+from tasks.judge.gate.gate import _gain, chance_of_passing
+from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
+from tasks.judge.statistics.paired import holm
+from tasks.judge.statistics.uncertainty import detectable_points
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val

@@ -28,8 +28,7 @@ from tasks.learn.sampling import frames_in_test
 from tasks.learn.snippets import snippets_in_test
 from tasks.learn.spec import NetworkSpec
 from tasks.options import Weights
-from tasks.predict.familiar import distances_to_nearest
-from tasks.predict.to_label import in_order, scores
+from tasks.predict.to_label import distances_to_nearest, in_order, scores
 from tests.bench.material import FFMPEG, cut_up, emptied
 from tests.films.samples import make_samples, plan
 

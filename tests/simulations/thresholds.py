@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from tasks.predict.thresholds import MIN_CLIPS, lowest_probability
+from tasks.predict.probabilities import MIN_CLIPS, lowest_probability
 from tests.simulations.tables import Table, of_each, per_cent
 
 Rule = Callable[[np.ndarray, np.ndarray, float], float | None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.judge.statistics import detection
 from tasks.judge.statistics.detection import Segment, detection_scores
-from tasks.judge.statistics.resampling import expanded_interval
+from tasks.judge.statistics.uncertainty import expanded_interval
 from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 Limits = tuple[float, float] | None

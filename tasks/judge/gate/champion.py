@@ -1,14 +1,21 @@
-"""Move the alias `champion`, one numbered move at a time.
+"""Move the alias `champion`, and record each decision.
 
 Each move is a numbered object under `champions/<model>/` that can be created only once: of two runs compared with the same champion, only
 the first gets the next number. The decision is recorded after the move; if the process dies in between, a later one completes it.
 """
 
-from tasks.judge.gate.decisions import keep_decision, kept_decision
+from tasks.csv_table import csv_table
+from tasks.errors import BadInput, Unavailable
+from tasks.keys import content_key
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.decision import ChampionMove, DecisionRecord
-from tasks.tracking import CHAMPION, Registry
+from tasks.store.records.record import now_utc
+from tasks.store.stored import Stored
+from tasks.tracking import CHAMPION, PROVISIONAL_TAG, RegisteredVersion, Registry, Tracker
+from tasks.wording import plain_cell
+
+NUM_TRIES = 10
 
 
 def moves(store: Store, store_uri: str, model_name: str) -> list[ChampionMove]:
@@ -20,11 +27,7 @@ def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecor
     """Claim move `number`; None if another run has claimed it.
 
     Args:
-        store: the store that holds the moves.
-        store_uri: its address.
         number: one more than the number of moves at the time of the comparison with the champion.
-        decision: the decision behind the move.
-        key: the key under which the decision is recorded.
     """
     move = ChampionMove(number=number, decision=decision, key=key)
     return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
@@ -41,10 +44,7 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete and return the last move if it was interrupted.
-
-    None if there is nothing to complete.
-    """
+    """Complete and return the last move if it was interrupted; None if there is nothing to complete."""
     known = _uris(store, store_uri, model_name)
     if not known:
         return None
@@ -57,3 +57,108 @@ def complete_last_move(store: Store, store_uri: str, model_name: str, registry: 
 
 def _uris(store: Store, store_uri: str, model_name: str) -> list[str]:
     return sorted(found.uri for found in store.list(Layout(store_uri).champion_moves(model_name)))
+
+
+def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
+    """Read the decision that an earlier try recorded under this key, if any."""
+    at = _at(store_uri, key)
+    return store.read(at) if store.exists(at.uri) else None
+
+
+def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
+    """Tag the version and add the decision to the table. Idempotent for the same decision and key."""
+    registry.set_tags(
+        decision.model_name,
+        decision.version,
+        {
+            "retake.decision": decision.event,
+            "retake.decision_reason": decision.reason,
+            "retake.decided_by": decision.decided_by,
+            "retake.decided_at": decision.time,
+            PROVISIONAL_TAG: str(decision.provisional).lower(),
+        },
+    )
+    if decision.event != "kept" and decision.champion_before not in (None, decision.version):
+        registry.set_tags(decision.model_name, decision.champion_before, {PROVISIONAL_TAG: "false"})
+    store.write(_at(store_uri, key), decision)
+    _write_table(store, store_uri)
+
+
+def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
+    """Read all decisions in this store, on any model."""
+    return [store.read(found.uri, DecisionRecord) for found in store.list(Layout(store_uri).decisions)]
+
+
+def _write_table(store: Store, store_uri: str) -> None:
+    """Write the table of all decisions, again if one was added meanwhile, so that none is missing."""
+    written: list[str] | None = None
+    while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
+        records = [store.read(uri, DecisionRecord) for uri in found]
+        store.write_bytes(Layout(store_uri).decisions_table, _table(records))
+        written = found
+
+
+def _table(records: list[DecisionRecord]) -> bytes:
+    in_order = sorted(records, key=lambda record: (record.time, record.version))
+    return csv_table(
+        DecisionRecord.model_fields, ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in in_order)
+    )
+
+
+def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
+    return Layout(store_uri).decision(content_key({"decision": key}))
+
+
+def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
+    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move.
+
+    Raises:
+        BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.
+        Unavailable: other runs keep moving the alias.
+    """
+    store_uri = registry.kept_by(name)
+    if store_uri is None:
+        raise BadInput(f"Retake has no decisions on a registered model {name}; check --model-name")
+    completed = complete_last_move(store, store_uri, name, registry)
+    if completed and completed.decision.version == to:
+        return completed.decision
+    target = registry.version(name, to)
+    url = tracker.run_url(target.run_id)
+    for _ in range(NUM_TRIES):
+        earlier = moves(store, store_uri, name)
+        champion = registry.champion(name)
+        _require_possible(target, name, champion, earlier, store)
+        decision = DecisionRecord(
+            time=now_utc(),
+            model_name=name,
+            version=target.version,
+            event="rolled back",
+            champion_before=champion.version if champion else None,
+            champion_after=target.version,
+            promotion="by hand",
+            decided_by=by,
+            reason=reason,
+            run_key=target.run_key,
+            mlflow_run_url=url,
+            provisional=next((move.decision.provisional for move in reversed(earlier) if move.decision.champion_after == to), False),
+        )
+        number = len(earlier) + 1
+        if move := make_move(store, store_uri, number, decision, key=f"champions/{name}/{number}"):
+            complete_move(store, store_uri, move, registry)
+            return decision
+    raise Unavailable(f"the champion of {name} keeps changing; try again")
+
+
+def _require_possible(
+    target: RegisteredVersion, name: str, champion: RegisteredVersion | None, earlier: list[ChampionMove], store: Store
+) -> None:
+    if champion and champion.version == target.version:
+        raise BadInput(f"{name} version {target.version} is already champion")
+    if not any(target.version in (move.decision.champion_before, move.decision.champion_after) for move in earlier):
+        raise BadInput(
+            f"{name} version {target.version} was never champion, so it cannot be rolled back to; decisions.csv lists those that were"
+        )
+    if not store.exists(target.checkpoint_uri):
+        raise BadInput(
+            f"the checkpoint of {name} version {target.version}, {target.checkpoint_uri}, is gone, so it could not be evaluated again"
+        )

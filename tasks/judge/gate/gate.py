@@ -1,13 +1,13 @@
-"""Apply the promotion rules to the fine-tuned network and its opponent."""
+"""Apply the promotion rules, and count earlier decisions on the same clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import guessing_caveat, verdict_on
-from tasks.judge.statistics.class_losses import ClassOutcome, significant_losses
-from tasks.judge.statistics.majority import always_predicting
+from tasks.judge.gate.verdict import always_predicting, guessing_caveat, verdict_on
+from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
+from tasks.judge.statistics.uncertainty import TAIL
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
 from tasks.store.records.metrics import LabelCount
@@ -84,12 +84,6 @@ def judge(
     then say so.
 
     Args:
-        ours: the fine-tuned network's scores.
-        theirs: the baseline's or the champion's scores on the same clips.
-        difference: their difference in top-1 on the last target.
-        outcomes: every verb and noun under both networks.
-        gate: the gate options.
-        attempt: the number of earlier decisions on these clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
 
@@ -192,20 +186,20 @@ def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleO
     always = always_predicting(action.majority_class)
     detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
     if train_counts and not passed:
-        fewest = sorted(train_counts, key=lambda one: (one.num_clips, one.name))[:MAX_CLASSES_NAMED]
+        fewest = sorted(train_counts, key=lambda train_count: (train_count.num_clips, train_count.name))[:MAX_CLASSES_NAMED]
         named = ", ".join(f"{quoted(one.name)} ({count(one.num_clips, 'clip')})" for one in fewest)
         detail += f"; more labels would help, above all of what train has fewest clips of: {named}"
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
 
 def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
-    judged = [one for one in outcomes if one.num_clips >= gate.min_class_clips]
-    large = [one for one in judged if 100 * one.num_fewer > gate.max_class_loss_points * one.num_clips]
+    judged = [outcome for outcome in outcomes if outcome.num_clips >= gate.min_class_clips]
+    large = [outcome for outcome in judged if 100 * outcome.num_fewer > gate.max_class_loss_points * outcome.num_clips]
     certain = significant_losses(judged)
-    failed = [one for one in large if one in certain]
+    failed = [outcome for outcome in large if outcome in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
     if failed:
-        worst = sorted(failed, key=lambda one: (-one.num_fewer / one.num_clips, one.target, one.name))
+        worst = sorted(failed, key=lambda outcome: (-outcome.num_fewer / outcome.num_clips, outcome.target, outcome.name))
         named = [
             f"{one.target} {quoted(one.name)} loses {points(one.num_fewer / one.num_clips)} of recall ({count(one.num_clips, 'clip')})"
             for one in worst[:MAX_CLASSES_NAMED]
@@ -226,11 +220,63 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
 def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        told = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {outcome}"
+        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {outcome}"
     else:
-        told = (
+        sentence = (
             f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
         )
     caveat = guessing_caveat(ours)
-    return f"{told}. Warning: {caveat}" if caveat else told
+    return f"{sentence}. Warning: {caveat}" if caveat else sentence
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A network with a decision: its training run, its dataset, and the deciding clips."""
+
+    run_key: str
+    dataset_digest: str
+    uids: frozenset[str]
+
+
+def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
+    """Count the networks with an earlier decision on these clips.
+
+    Clips count as the same if at least half of them were in the earlier decision, since a few new ones change little. A network with
+    several decisions, for example under other rules or against another champion, counts once.
+    """
+    others = {trial.run_key: trial for trial in earlier if trial.run_key != this.run_key}.values()
+    return Attempt(
+        number=1 + sum(2 * len(other.uids & this.uids) >= len(this.uids) for other in others),
+        num_others_on_dataset=sum(other.dataset_digest == this.dataset_digest for other in others),
+    )
+
+
+def chance_of_passing(attempt: Attempt) -> float:
+    """Bound the chance that any of the networks passes although all are equally good.
+
+    Each passes in at most 1 of 40 decisions. Decisions on the same clips are correlated, which only lowers the chance that any passes.
+    """
+    return float(1 - (1 - TAIL) ** attempt.number)
+
+
+def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
+    """Describe this decision's number and risk as plain text; empty for old results without a count."""
+    if attempt is None:
+        return ""
+    if attempt.number == 1:
+        risk = f"A network that is no better than its opponent passes by chance in at most about {percent(TAIL)} of such decisions."
+    else:
+        new = (
+            "new clips for more than half of val, or a test split (test_share), restart"
+            if split == "val"
+            else "new clips for more than half of test restart"
+        )
+        risk = (
+            f"If none of {count(attempt.number, 'network')} is better, the chance that at least one passes is at most about "
+            f"{percent(chance_of_passing(attempt))}; {new} the count."
+        )
+    before = count(attempt.number - 1, "other network")
+    first = f"the first decision on these {split} clips under this model name"
+    which = first if attempt.number == 1 else f"decision number {attempt.number}, after {before}, on half or more of these {split} clips"
+    return f"This is {which}. {risk}"

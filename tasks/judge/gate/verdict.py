@@ -1,26 +1,56 @@
-"""Sum up a comparison in one sentence.
-
-Which network is better, by how much, and the majority class's score.
-"""
+"""Sum up a comparison: in one sentence, as the banner of a page, and as facts that tell what to do next."""
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
-from tasks.judge.statistics.majority import always_predicting, in_quotes
-from tasks.store.records.evaluation import EvaluateResult, PairedDifference, TargetMetrics
-from tasks.store.records.record import SplitName, Target
-from tasks.wording import count, listed, percent, percent_interval, points, roughly
+from tasks.next_steps import Facts, Rare
+from tasks.settings import PREDICT_PATH, in_airflow, label_url
+from tasks.store.records.dataset import NO_OBJECT, NOTHING
+from tasks.store.records.evaluation import (
+    EvaluateResult,
+    PairedDifference,
+    TargetMetrics,
+)
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
+from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly
+
+NUM_GUESSES = 5
+
+MIN_SOURCES = 3
+"""Source videos of a class, one for each split."""
+
+
+@dataclass(frozen=True)
+class MajorityScores:
+    """Scores of always ranking the classes by frequency, in the order of the tables' columns."""
+
+    top1: float
+    top5: float
+    precision_weighted: float
+    recall_weighted: float
+    precision_macro: float
+    recall_macro: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The banner of a page.
+
+    `kind` sets colour and symbol; one warning per target on which the network does not beat the majority class.
+    """
+
+    kind: Literal["passes", "kept", "unknown"]
+    word: str
+    then: str
+    warnings: tuple[str, ...]
 
 
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, min_clips: int = 0) -> str:
     """Put the comparison into one sentence that starts with the outcome.
 
     If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
-
-    Args:
-        ours: the fine-tuned network's scores.
-        theirs: its opponent's scores on the same clips.
-        difference: their difference in top-1 on the last target.
-        min_clips: the least number that the gate asks for.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
@@ -65,8 +95,8 @@ def _against_opponent(theirs: EvaluateResult, difference: PairedDifference, min_
     if difference.num_gained == difference.num_lost:
         return f"as many as the {theirs.model} ({interval})"
     more = "more" if difference.difference > 0 else "fewer"
-    told = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
-    return told if low > 0 or high < 0 else f"{told}; {_too_small(difference, theirs.split, min_clips)}"
+    sentence = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
+    return sentence if low > 0 or high < 0 else f"{sentence}; {_too_small(difference, theirs.split, min_clips)}"
 
 
 def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -> str:
@@ -91,9 +121,160 @@ def _against_majority(ours: EvaluateResult) -> str:
         if target != ours.targets[-1]
     ]
     if action.top1 <= action.majority_top1:
-        told = f"{always} gives {percent(action.majority_top1)}"
+        sentence = f"{always} gives {percent(action.majority_top1)}"
     elif action.top1_interval[0] > action.majority_top1:
-        told = f"{always} gives less, {percent(action.majority_top1)}"
+        sentence = f"{always} gives less, {percent(action.majority_top1)}"
     else:
-        told = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
-    return f"{told}; the network classifies {listed(others)}" if others else told
+        sentence = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
+    return f"{sentence}; the network classifies {listed(others)}" if others else sentence
+
+
+def majority_scores(metrics: TargetMetrics) -> MajorityScores:
+    """Compute the majority scores of the split of `metrics`, from its labels alone."""
+    share = metrics.majority_top1
+    most_frequent = sorted((c.support for c in metrics.classes), reverse=True)[:NUM_GUESSES]
+    return MajorityScores(
+        top1=share,
+        top5=sum(most_frequent) / metrics.num_clips,
+        precision_weighted=share * share,
+        recall_weighted=share,
+        precision_macro=share / metrics.num_classes,
+        recall_macro=1 / metrics.num_classes,
+    )
+
+
+def always_predicting(class_name: str) -> str:
+    """Name the baseline: `always predicting 'put meat'`, or `always predicting no object` for the noun `(none)`."""
+    return f"always predicting {in_quotes(class_name)}"
+
+
+def in_quotes(class_name: str) -> str:
+    """Name a class in a sentence: `'meat'`, or `no object` for the noun `(none)`."""
+    return readable(class_name) if class_name == NO_OBJECT else quoted(class_name)
+
+
+def readable(class_name: str) -> str:
+    """Name a class in a table: `meat`, or `no object` for the noun `(none)`."""
+    return "no object" if class_name == NO_OBJECT else class_name
+
+
+def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
+    """Select the scores on the deciding split in the order of `MODELS`; some may be missing."""
+    of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
+    return tuple(of_role[role] for role in MODELS if role in of_role)
+
+
+def opponent_of(metrics: Metrics) -> ModelRole:
+    """Name the network that the fine-tuned one must beat."""
+    return "baseline" if metrics.champion_version is None else "champion"
+
+
+def verdict_of(metrics: Metrics) -> Verdict:
+    """Build the banner.
+
+    A failed gate is `unknown` if there are too few clips or source videos. It is also `unknown` if the interval of the deciding difference
+    includes zero, unless the network does not even beat the majority class.
+    """
+    challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
+    scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
+    warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
+    if metrics.passed:
+        then = {
+            "auto": "All rules passed: it is promoted, unless the champion changed in the meantime.",
+            "approve": "All rules passed: a person decides in Airflow.",
+            "never": "All rules passed: it is registered but not promoted (promotion=never).",
+        }[metrics.gate.promotion]
+        return Verdict("passes", "Passed", then, warnings)
+    opponent = opponent_of(metrics)
+    decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
+    then = _without_passing(metrics)
+    majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
+    if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
+        return Verdict("unknown", "Inconclusive", then, warnings)
+    return Verdict("kept", "Failed", then, warnings)
+
+
+def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
+    """List why the deciding scores may be too optimistic, each reason with its section on the page."""
+    split, checks = metrics.deciding_split, metrics.checks
+    num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
+    num_alike = sum(pair.split == split for pair in checks.near_duplicates)
+    found = (
+        (len(checks.shared_sources), "source video", "in two splits", "shared-sources"),
+        (num_alike, f"{split} clip", "like a clip of another split", "near-duplicates"),
+        (
+            num_sources if num_sources is not None and num_sources < metrics.gate.min_gate_sources else 0,
+            "source video",
+            f"of {split} alone",
+            "gate",
+        ),
+    )
+    return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in found if number)
+
+
+def _without_passing(metrics: Metrics) -> str:
+    if metrics.provisional:
+        outcome = {
+            "auto": "it becomes the provisional one, unless another became champion in the meantime",
+            "approve": "a person decides in Airflow whether it becomes the provisional one",
+        }[metrics.gate.promotion]
+        return f"No other network is champion: {outcome}."
+    if metrics.champion_is_provisional:
+        return "Not promoted: the champion stays. It is provisional: it has not passed the rules either, and only a network that passes replaces it."
+    return "Not promoted: " + ("there is still no champion." if metrics.champion_version is None else "the champion stays.")
+
+
+def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
+    """Collect the facts that tell what to do next."""
+    counts: dict[str, Rare] = {}
+    for label in metrics.label_counts:
+        if label.target == metrics.targets[-1] and label.name != NOTHING:
+            before = counts.get(label.name, Rare(label.name, 0, 0))
+            num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
+            counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
+    becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    compared = ("fine-tuned", opponent_of(metrics))
+    top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
+    few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
+    return Facts(
+        model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
+        has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
+        num_unlabelled=metrics.num_unlabelled,
+        missing=tuple(
+            f"{rule.title.lower()} ({rule.detail}{_labels_needed(metrics) if rule.rule == 'num_clips' else ''})"
+            for rule in metrics.rules
+            if not rule.passed
+        ),
+        faultless_split=metrics.deciding_split if all(score == 1 for score in top1) and len(top1) > 1 else "",
+        rare=tuple(sorted(few, key=lambda rare: (rare.num_clips, rare.num_sources, rare.name))),
+        label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
+        predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
+    )
+
+
+def _labels_needed(metrics: Metrics) -> str:
+    """Word an estimate of the labelled clips that the gate needs.
+
+    With so many, the deciding split has as many as the gate asks for. Empty if it has none with an action.
+    """
+    num_clips = {size.split: size.num_clips for size in metrics.splits}
+    num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
+    if not num_deciding:
+        return ""
+    needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
+    return f": {roughly(needed)} labelled clips, or a larger {metrics.deciding_split}_share"
+
+
+def majority_warning(metrics: TargetMetrics) -> str:
+    """Return the warning for a network that does not beat the majority class; empty if it does."""
+    if metrics.top1 > metrics.majority_top1:
+        return ""
+    how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
+    return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
+
+
+def excludes_zero(difference: PairedDifference) -> bool:
+    """Check whether the interval lies on one side of zero."""
+    low, high = difference.interval
+    return low > 0 or high < 0

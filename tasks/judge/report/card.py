@@ -1,25 +1,20 @@
-"""Write the model card: `README.md` of a registered version.
+"""Write the model card and the approval request: Markdown with all names escaped."""
 
-It has the front matter that model hubs read.
-"""
+from dataclasses import replace
 
-from tasks.judge.gate.attempts import attempt_in_words
-from tasks.judge.report.formats import leaning
-from tasks.judge.report.learning_curve import answer_of
-from tasks.judge.report.nameable_scores import nameable_rows, unnamed_in_words
-from tasks.judge.report.nothing_scores import TITLES, nothing_caption, nothing_rows
-from tasks.judge.report.page_scores import cautions, deciding_results, label_of, opponent_of, target_tables, verdict_of
-from tasks.judge.report.templating import rendered
+from tasks.judge.gate.gate import attempt_in_words
+from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
+from tasks.judge.report.scores import Table, label_of, nameable_table, nothing_table, target_tables, unnamed_in_words, unnamed_of
+from tasks.judge.report.sections import curve_answer
+from tasks.judge.report.templating import leaning, rendered
 from tasks.store.records.metrics import Metrics
+from tasks.wording import count, markdown_text
 
 MAX_WORSE_NAMED = 10
 
 
 def model_card(metrics: Metrics) -> str:
-    """Render the card: YAML front matter and Markdown.
-
-    Under 5,000 characters unless names are very long.
-    """
+    """Render the card: YAML front matter and Markdown; under 5,000 characters unless names are very long."""
     results = deciding_results(metrics)
     tables = target_tables(metrics)
     challenger = next((result for result in results if result.model == "fine-tuned"), None)
@@ -33,14 +28,49 @@ def model_card(metrics: Metrics) -> str:
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,
         unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
-        nameable_rows=nameable_rows(metrics, tables[-1:]),
-        nothing_rows=nothing_rows((label_of(result.model, metrics), result.nothing) for result in results),
-        nothing_caption=nothing_caption(result.nothing for result in results),
-        nothing_titles=TITLES,
+        nameable_table=_nameable_table(metrics),
+        nothing=nothing_table((label_of(result.model, metrics), result.nothing) for result in results),
         challenger=challenger,
         scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
         opponent=label_of(opponent_of(metrics), metrics),
         worse=worse,
-        more_labels=answer_of(metrics.learning_curve) if metrics.learning_curve else "",
+        more_labels=curve_answer(metrics.learning_curve) if metrics.learning_curve else "",
         max_worse=MAX_WORSE_NAMED,
     )
+
+
+def _nameable_table(metrics: Metrics) -> Table | None:
+    """Build the table of the last target on the clips that every network can name."""
+    table = nameable_table(metrics, metrics.targets[-1:])
+    if table is None or metrics.nameable is None:
+        return None
+    nameable = f"{count(metrics.nameable.num_clips, 'clip')} that every network can name"
+    return replace(table, titles=(f"{metrics.targets[-1]}s, top-1", "all clips", nameable, "95 % CI"))
+
+
+def approval_question(metrics: Metrics, report_url: str) -> str:
+    """Write the verdict, the rules and a link to the report, the only link."""
+    doubts = "; ".join(words for words, _ in cautions(metrics))
+    champion = (
+        "none yet"
+        if metrics.champion_version is None
+        else f"version {metrics.champion_version}{' (provisional)' if metrics.champion_is_provisional else ''}"
+    )
+    caution = leaning(metrics.deciding_split)
+    rules = "\n".join(
+        f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
+        for rule in metrics.rules
+    )
+    parts = (
+        markdown_text(metrics.verdict),
+        markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
+        markdown_text(caution),
+        markdown_text(unnamed_of(metrics)),
+        markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
+        f"**[Read the report]({report_url})**: tables, videos of the worst mistakes, data checks.",
+        f"Current champion: {champion}. Gate rules:",
+        rules,
+        f"*Approve* makes the new version {'the provisional ' if metrics.provisional else ''}champion; *Reject*, or no answer in time, changes nothing. "
+        "Your comment is stored with the decision.",
+    )
+    return "\n\n".join(part for part in parts if part)

@@ -5,27 +5,33 @@ It has the original experiment's tables, and the gate's verdict.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 
 from tasks.judge.gate.gate import Judgement, contenders
-from tasks.judge.report.formats import leaning
-from tasks.judge.report.nameable_scores import nameable_in_words, unnamed_in_words
-from tasks.judge.report.nothing_scores import LEGEND as NOTHING_LEGEND
-from tasks.judge.report.nothing_scores import TITLES as NOTHING_TITLES
-from tasks.judge.report.nothing_scores import nothing_caption, nothing_rows
-from tasks.judge.statistics.majority import majority_scores, readable
+from tasks.judge.gate.verdict import MajorityScores, majority_scores, readable
+from tasks.judge.report.scores import (
+    NOTHING_LEGEND,
+    Table,
+    difference_label,
+    markdown_table,
+    nameable_in_words,
+    nothing_table,
+    unnamed_in_words,
+)
+from tasks.judge.report.templating import leaning
 from tasks.store.records.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
 from tasks.store.records.record import MODELS, SplitName, Target
 from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
 
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
-COLUMNS = (
-    "top-1 [95 % interval]",
-    "top-5",
-    "precision, weighted",
-    "recall, weighted",
-    "precision, macro",
-    "recall, macro",
+COLUMNS = ("top-1 [95 % interval]", "top-5", "precision, weighted", "recall, weighted", "precision, macro", "recall, macro")
+SPEED_COLUMNS = (
+    "Loss and speed",
+    "loss",
+    "cached frames, median s",
+    "cached frames, p90 s",
+    "inference, median s",
+    "inference, p90 s",
+    "FPS",
 )
 LEGEND = (
     "95 % confidence intervals show how far a score would vary with other source videos; few videos make them wide, a single one makes them useless. "
@@ -41,10 +47,7 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """Join verdict and gate outcome.
-
-    With `beat_guessing` off the gate may pass a network no better than the majority class.
-    """
+    """Join verdict and gate outcome, which may differ if `beat_guessing` is off."""
     return f"{judgement.verdict} Gate: {_passed(judgement)}."
 
 
@@ -61,12 +64,8 @@ def markdown(
     Scores are per target, with loss and speed.
 
     Args:
-        results: the networks' scores on one or several splits.
         differences: fine-tuned minus opponents on the deciding split, any targets.
-        judgement: the gate's result.
         baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
-        nameable: the comparison on the clips that every network can name, if some network cannot name all.
-        previous_version: number of the version before this one, if it was scored.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
@@ -86,7 +85,8 @@ def markdown(
         found = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
         parts += [_target_table(split_results, found, target, names) for target in first.targets]
-        parts += _nothing_table(split_results, names)
+        nothing = nothing_table((names[result.model], result.nothing) for result in split_results)
+        parts += [markdown_table(nothing)] if nothing else []
         parts.append(_speed_table(split_results, names))
     legend = LEGEND + (ACTION_LEGEND if "action" in ours.targets else "") + (f" {NOTHING_LEGEND}" if ours.nothing else "")
     return "\n\n".join((*parts, legend)) + "\n"
@@ -104,11 +104,7 @@ def text(
     Verdict, top-1 with interval, loss, FPS and rules.
 
     Args:
-        results: the networks' scores on one or several splits.
         differences: fine-tuned minus opponents on the deciding split, any targets.
-        judgement: the gate's result.
-        baseline: description of the baseline.
-        nameable: the comparison on the clips that every network can name, if some network cannot name all.
 
     Raises:
         BadInput: neither test nor val was scored with both networks.
@@ -147,8 +143,8 @@ def _passed(judgement: Judgement) -> str:
 
 
 def _rules_table(judgement: Judgement) -> str:
-    rows = [(rule.title, ["passed" if rule.passed else "**failed**", markdown_text(rule.detail)]) for rule in judgement.rules]
-    return _table(("Rule", "outcome", "detail"), rows, numeric=False)
+    rows = [(rule.title, "passed" if rule.passed else "**failed**", markdown_text(rule.detail)) for rule in judgement.rules]
+    return markdown_table(Table(("Rule", "outcome", "detail"), tuple(rows)), align=":---")
 
 
 def _target_table(
@@ -156,40 +152,31 @@ def _target_table(
 ) -> str:
     of_model: dict[str, TargetMetrics] = {result.model: getattr(result, target) for result in results}
     metrics = next(iter(of_model.values()))
-    rows = [(names[model], _scores(own)) for model, own in of_model.items()]
-    rows += [
-        (f"{d.opponent} → fine-tuned", _gains(d, of_model["fine-tuned"], of_model[d.opponent])) for d in differences if d.target == target
-    ]
-    rows.append((f"majority class: {readable(metrics.majority_class)}", [percent(share) for share in astuple(majority_scores(metrics))]))
-    return _table((f"{target.capitalize()}s, {count(metrics.num_classes, 'class')}", *COLUMNS), rows)
-
-
-def _nothing_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> list[str]:
-    """Write the table of the clips in which nothing happens, if there are any."""
-    found = nothing_rows((names[result.model], result.nothing) for result in results)
-    caption = nothing_caption(result.nothing for result in results)
-    return [_table((caption, *NOTHING_TITLES), [(row.label, row.cells) for row in found])] if found else []
+    rows = [(names[model], _top1(own, " %"), *map(percent, _averages(own))) for model, own in of_model.items()]
+    for difference in (difference for difference in differences if difference.target == target):
+        gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}, {p_value(difference.mcnemar_p)}"
+        averages = zip(_averages(of_model["fine-tuned"]), _averages(of_model[difference.opponent]), strict=True)
+        rows.append((difference_label(difference.opponent), gain, *(signed(after - before) for after, before in averages)))
+    majority = majority_scores(metrics)
+    rows.append((f"majority class: {readable(metrics.majority_class)}", percent(majority.top1), *map(percent, _averages(majority))))
+    return markdown_table(Table((f"{target.capitalize()}s, {count(metrics.num_classes, 'class')}", *COLUMNS), tuple(rows)))
 
 
 def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
-    found = nothing_rows((result.model, result.nothing) for result in results)
-    lines = [f"{row.label:<15}{row.recognised} recognised; false alarms {row.false_alarms}" for row in found]
-    return [nothing_caption(result.nothing for result in results), *(f"  {line}" for line in lines)] if found else []
+    table = nothing_table((result.model, result.nothing) for result in results)
+    if table is None:
+        return []
+    lines = (f"  {label:<15}{recognised} recognised; false alarms {alarms}" for label, recognised, alarms in table.rows)
+    return [table.titles[0], *lines]
 
 
 def _speed_table(results: Sequence[EvaluateResult], names: Mapping[str, str]) -> str:
-    header = ("Loss and speed", "loss", "cached frames, median s", "cached frames, p90 s", "inference, median s", "inference, p90 s", "FPS")
-    rows: list[tuple[str, list[str]]] = []
+    rows = []
     for result in results:
-        latency = result.latency
-        seconds = (
-            latency.loading_median_seconds,
-            latency.loading_p90_seconds,
-            latency.inference_median_seconds,
-            latency.inference_p90_seconds,
-        )
-        rows.append((names[result.model], [_loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{latency.fps:.2f}"]))
-    return _table(header, rows)
+        own = result.latency
+        seconds = own.loading_median_seconds, own.loading_p90_seconds, own.inference_median_seconds, own.inference_p90_seconds
+        rows.append((names[result.model], _loss(result, 3), *(f"{s:.3f}" for s in seconds), f"{own.fps:.2f}"))
+    return markdown_table(Table(SPEED_COLUMNS, tuple(rows)))
 
 
 def _loss(result: EvaluateResult, num_decimals: int) -> str:
@@ -197,22 +184,7 @@ def _loss(result: EvaluateResult, num_decimals: int) -> str:
     return "-" if result.loss is None else f"{result.loss:.{num_decimals}f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, numeric: bool = True) -> str:
-    alignments = [":---", *(["---:" if numeric else ":---"] * (len(header) - 1))]
-    lines = [header, alignments, *((markdown_text(name), *cells) for name, cells in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _scores(metrics: TargetMetrics) -> list[str]:
-    return [_top1(metrics, " %"), *(percent(value) for value in _averages(metrics))]
-
-
-def _gains(difference: PairedDifference, ours: TargetMetrics, theirs: TargetMetrics) -> list[str]:
-    gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}, {p_value(difference.mcnemar_p)}"
-    return [gain, *(signed(after - before) for after, before in zip(_averages(ours), _averages(theirs), strict=True))]
-
-
-def _averages(metrics: TargetMetrics) -> tuple[float, ...]:
+def _averages(metrics: TargetMetrics | MajorityScores) -> tuple[float, ...]:
     """List the scores of the columns after top-1."""
     return metrics.top5, metrics.precision_weighted, metrics.recall_weighted, metrics.precision_macro, metrics.recall_macro
 

@@ -4,32 +4,46 @@ No requests, no web fonts, readable without scripts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
-from tasks.judge.gate.attempts import attempt_in_words
-from tasks.judge.report.beside_probe import probe_section
-from tasks.judge.report.classes import change_tables, histograms
-from tasks.judge.report.confusion_tables import matrix_groups
-from tasks.judge.report.figures.curves import training_charts
-from tasks.judge.report.figures.reliability import reliability_charts
-from tasks.judge.report.formats import leaning
-from tasks.judge.report.inputs import ReportInputs
-from tasks.judge.report.learning_curve import curve_section
-from tasks.judge.report.long_training import long_section
-from tasks.judge.report.machine import machine_rows
-from tasks.judge.report.mistake_cards import mistake_cards
-from tasks.judge.report.nameable_scores import nameable_rows, unnamed_of
-from tasks.judge.report.nothing_scores import LEGEND, TITLES, nothing_caption, nothing_rows
-from tasks.judge.report.page_scores import cautions, deciding_results, facts_of, label_of, opponent_of, target_tables, verdict_of
-from tasks.judge.report.templating import frame_script, rendered
+from tasks.judge.gate.gate import attempt_in_words
+from tasks.judge.gate.verdict import cautions, deciding_results, facts_of, opponent_of, verdict_of
+from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
+from tasks.judge.report.figures.networks import reliability_charts
+from tasks.judge.report.figures.training import training_charts
+from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, target_tables, unnamed_of
+from tasks.judge.report.sections import curve_section, long_section, probe_section
+from tasks.judge.report.templating import data_uri, frame_script, leaning, machine_rows, rendered
 from tasks.keys import JOINED
 from tasks.next_steps import next_steps
 from tasks.options import Options, TrainOptions
 from tasks.settings import label_url
-from tasks.store.records.metrics import Metrics, NamedClip
+from tasks.store.records.dataset import NO_OBJECT, action_name
+from tasks.store.records.evaluation import ActivationMap
+from tasks.store.records.metrics import Metrics, Mistake, NamedClip
 from tasks.store.records.record import MODELS
 from tasks.wording import stretch
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """A run's metrics and pictures. Only `metrics` is required; the page omits or flags missing pictures.
+
+    Attributes:
+        metrics: all numbers of the page.
+        sheets: JPEG contact sheets by clip uid.
+        activations: class activation maps with their PNGs by clip uid.
+        clips: MP4s of the worst mistakes by clip uid; for a missing clip the page gives its address.
+        spectrograms: PNGs of their sound by clip uid, for a network that hears; empty bytes for a clip in which there is nothing to hear.
+    """
+
+    metrics: Metrics
+    sheets: Mapping[str, bytes] = field(default_factory=dict)
+    activations: Mapping[str, Sequence[tuple[ActivationMap, bytes]]] = field(default_factory=dict)
+    clips: Mapping[str, bytes] = field(default_factory=dict)
+    spectrograms: Mapping[str, bytes] = field(default_factory=dict)
+
 
 SECTIONS = (
     ("scores", "Scores"),
@@ -56,6 +70,35 @@ class Setting:
     title: str
     value: object
     description: str
+
+
+@dataclass(frozen=True)
+class MapPicture:
+    """A class activation map: its caption, and its picture as a data URI."""
+
+    caption: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class MistakeCard:
+    """One mistake; `sheet`, `video` and `spectrogram` are data URIs, empty if missing.
+
+    `hears` says that the network hears; then there was nothing to hear in a clip without a spectrogram.
+
+    `words` holds the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
+    """
+
+    found: Mistake
+    true: str
+    predicted: str
+    words: tuple[tuple[str, bool], ...]
+    opponent_words: tuple[tuple[str, bool], ...]
+    sheet: str
+    video: str
+    maps: tuple[MapPicture, ...]
+    spectrogram: str
+    hears: bool
 
 
 def page(inputs: ReportInputs) -> str:
@@ -89,12 +132,10 @@ def page(inputs: ReportInputs) -> str:
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,
         unnamed=unnamed_of(metrics),
-        nameable_rows=nameable_rows(metrics, tables),
+        nameable_table=nameable_table(metrics, metrics.targets),
         num_nothing=sum(size.num_nothing for size in metrics.splits),
-        nothing_rows=nothing_rows((labels[result.model], result.nothing) for result in results),
-        nothing_caption=nothing_caption(result.nothing for result in results),
-        nothing_titles=TITLES,
-        nothing_legend=LEGEND,
+        nothing=nothing_table((labels[result.model], result.nothing) for result in results),
+        nothing_legend=NOTHING_LEGEND,
         gate_settings=settings_of(metrics.gate),
         change_tables=change_tables(metrics.class_changes),
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
@@ -111,19 +152,13 @@ def page(inputs: ReportInputs) -> str:
 
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[str, str, str, str]:
-    """Return a clip's name, uid, address on Label, and link to its frames.
-
-    The name is empty if it is not known.
-    """
+    """Return a clip's name, empty if unknown, its uid, address on Label, and link to its frames."""
     frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
     return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames)
 
 
 def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, dataset_uri: str, uid: str) -> tuple[str, str, str]:
-    """Return a clip's name, uid, and address on the page Label.
-
-    The name is empty if it is not known.
-    """
+    """Return a clip's name, empty if unknown, its uid, and address on the page Label."""
     named = clips.get(uid)
     name = f"{named.file} {stretch(named.start_seconds, named.stop_seconds)}" if named else ""
     return name, uid, label_url(airflow_run, uid, uri=dataset_uri)
@@ -140,3 +175,32 @@ def settings_of(options: Options) -> Sequence[Setting]:
     """List options with their titles in the trigger form."""
     fields = type(options).model_fields
     return [Setting(info.title or name, getattr(options, name), info.description or "") for name, info in fields.items()]
+
+
+def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
+    """Build a card per mistake, in the order of `metrics`, with the pictures it has."""
+    return tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes)
+
+
+def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
+    sheet, clip, spectrogram = (found.get(mistake.uid) for found in (inputs.sheets, inputs.clips, inputs.spectrograms))
+    return MistakeCard(
+        found=mistake,
+        true=action_name(mistake.true_verb, mistake.true_noun),
+        predicted=action_name(mistake.predicted_verb, mistake.predicted_noun),
+        words=_answer_words(mistake, mistake.predicted_verb, mistake.predicted_noun),
+        opponent_words=_answer_words(mistake, mistake.opponent_verb, mistake.opponent_noun),
+        sheet=data_uri(sheet, "image/jpeg") if sheet else "",
+        video=data_uri(clip, "video/mp4") if clip else "",
+        maps=tuple(
+            MapPicture(f"{found.target} '{found.class_name}'", data_uri(png, "image/png"))
+            for found, png in inputs.activations.get(mistake.uid, ())
+        ),
+        spectrogram=data_uri(spectrogram, "image/png") if spectrogram else "",
+        hears=spectrogram is not None,
+    )
+
+
+def _answer_words(mistake: Mistake, verb: str, noun: str) -> tuple[tuple[str, bool], ...]:
+    of_verb, of_noun = (verb, verb == mistake.true_verb), (noun, noun == mistake.true_noun)
+    return (of_verb,) if noun == mistake.true_noun == NO_OBJECT else (of_verb, of_noun)

@@ -1,14 +1,18 @@
-"""Load the package's templates and register their number filters."""
+"""Load the package's templates, and format times, options, addresses and machines for them."""
 
 import base64
 import functools
 import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from tasks import wording
-from tasks.judge.report import formats
+from tasks.judge.report.scores import markdown_table
 from tasks.judge.statistics.calibration import at_search_limit
+from tasks.store.records.record import SplitName
+from tasks.wording import size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
@@ -35,17 +39,18 @@ def templates() -> Environment:
         seconds=wording.duration,
         size=wording.size,
         quantity=wording.quantity,
-        utc=formats.utc,
-        setting=formats.setting,
+        utc=utc,
+        setting=setting,
         thousands="{:,}".format,
         counted=wording.count,
         clock=wording.clock,
         some=wording.some,
         md=wording.markdown_text,
-        code=formats.code,
+        markdown_table=markdown_table,
+        code=code,
     )
     environment.globals["stretch"] = wording.stretch
-    environment.tests["web_address"] = formats.is_web_address
+    environment.tests["web_address"] = is_web_address
     environment.tests["at_search_limit"] = at_search_limit
     return environment
 
@@ -61,3 +66,69 @@ def frame_script() -> tuple[str, str]:
     script = rendered("frame.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"
+
+
+UNKNOWN_TIME = "unknown date"
+
+
+def utc(iso: str) -> str:
+    """Format ISO 8601 as `2026-11-26 00:25 UTC`, or `unknown date` if it does not parse. A time without a zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return UNKNOWN_TIME
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def is_web_address(text: str) -> bool:
+    """Check whether `text` may become a link: http or https, never `javascript:` or the like."""
+    return text.startswith(("https://", "http://"))
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Encode `content` as a data URI."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def setting(value: object) -> str:
+    """Format an option's value."""
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def code(text: str) -> str:
+    """Format an address or key as a Markdown code span on one line, outside tables."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def leaning(split: SplitName) -> str:
+    """Return the caveat for a val split that decides, as plain text; empty for test."""
+    if split != "val":
+        return ""
+    return (
+        "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the fine-tuned network. "
+        "A test split (test_share) has no such bias."
+    )
+
+
+BYTES, VERSION = "_bytes", "version."
+
+
+def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
+    """List names and values of the machine, bytes as sizes, library versions joined in the last row."""
+    rows = []
+    for key, value in hardware.items():
+        if key.endswith(BYTES) and isinstance(value, int):
+            rows.append((key.removesuffix(BYTES).replace("_", " "), size(value)))
+        elif not key.startswith(VERSION):
+            rows.append((key.replace("_", " "), str(value)))
+    versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in hardware.items() if key.startswith(VERSION)]
+    return [*rows, ("versions", ", ".join(versions))] if versions else rows

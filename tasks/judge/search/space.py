@@ -76,7 +76,7 @@ class Space:
             for value in _ends(distribution):
                 if problems := _problems(name, value):
                     raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
-        lengths = [float(one) for one in space.grid().get(CLIP_SECONDS, [])]
+        lengths = [float(length) for length in space.grid().get(CLIP_SECONDS, [])]
         return replace(space, ranges={**space.ranges, CLIP_SECONDS: CategoricalDistribution(lengths)}) if lengths else space
 
     def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
@@ -89,10 +89,7 @@ class Space:
 
     @property
     def own(self) -> dict[str, Value]:
-        """Return the values of the base recipe.
-
-        They may lie outside the ranges.
-        """
+        """Return the values of the base recipe; they may lie outside the ranges."""
         values = self.base.model_dump(mode="json") | self.cutting._asdict()
         return {name: values[name] for name in self.ranges}
 
@@ -106,7 +103,7 @@ class Space:
         """Name in a line each the values that no recipe of the space can have, and why."""
         listed = {name: values for name, values in self.grid().items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
-        tried = {one for recipe in recipes if self.complete(self.own | recipe) for one in recipe.items()}
+        tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
         never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
         return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
 
@@ -198,10 +195,7 @@ def _refusal(base: TrainOptions, name: str, value: Value) -> str:
 
 
 def _problems(name: str, value: Value) -> str:
-    """Explain why no training, or no clip, can have this value.
-
-    Contradictions to other options do not count.
-    """
+    """Explain why no training, or no clip, can have this value, whatever the other options are."""
     model = SegmentOptions if name in OF_CLIPS else TrainOptions
     try:
         model.model_validate({name: value})

@@ -82,10 +82,7 @@ def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answe
 
 
 def rank(logits: Logits | NDArray[np.float64], num_ranks: int = NUM_RANKS) -> Ids:
-    """Return the top class ids (n, num_ranks) by logit or probability, best first.
-
-    Ties go to the lower id.
-    """
+    """Return the best class ids (n, num_ranks), best first; ties go to the lower id."""
     order: Ids = np.argsort(-logits, axis=1, kind="stable")
     return order[:, :num_ranks]
 

@@ -29,10 +29,7 @@ def calibrations(
     """Call `calibrate` for every network.
 
     Args:
-        scored: each network's scored clips of `split`.
         val: each network's scored clips of val; a network that is missing here gets no temperatures.
-        split: the split of `scored`.
-        targets: the targets to return.
     """
     by_network = (calibrate(clips, val.get(model), model=model, split=split, targets=targets) for model, clips in scored.items())
     return tuple(calibration for of_network in by_network for calibration in of_network)
@@ -50,8 +47,6 @@ def calibrate(
     Args:
         clips: the network's scored clips of `split`, n at least 1.
         val: its scored clips of val; the temperatures are fitted on those whose classes it has outputs for. None if val was not scored.
-        model: the network's role.
-        split: the split of `clips`.
         targets: the targets to return; without mistakes in the verbs or the nouns among them there are no temperatures.
     """
     fitted = _fit_temperatures(val, targets) if val else None
@@ -83,7 +78,6 @@ def fit_temperature(logits: Logits, classes: NDArray[np.int64], limits: tuple[fl
     Args:
         logits: (n, c) before softmax.
         classes: (n,) true class ids.
-        limits: the lowest and highest temperature of the search.
     """
     doubles, rows = logits.astype(np.float64), np.arange(len(classes))
 
@@ -111,10 +105,7 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def faultless_heads(clips: ScoredClips, targets: Collection[Target]) -> list[Target]:
-    """List the targets without a mistake.
-
-    Their best temperature would approach 0 and make every prediction certain.
-    """
+    """List the targets without a mistake; their best temperature would approach 0 and make every prediction certain."""
     right = _right(clips)
     return [target for target in targets if target != "action" and right[target].all()]
 
@@ -194,10 +185,7 @@ def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> 
 
 
 def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
-    """Fit verb and noun temperatures on the clips whose classes have outputs.
-
-    None without such clips, or if a head makes no mistake on them.
-    """
+    """Fit both temperatures on clips with outputs; None without any, or if a head never errs."""
     usable = clips.only(clips.has_outputs)
     if not usable.uids or faultless_heads(usable, targets):
         return None

@@ -1,24 +1,45 @@
-"""Check the dataset for leakage between splits, classes missing from train, and contradicting labels.
+"""Check the dataset for leakage by perceptual hashes, missing classes, and contradicting labels.
 
-Legend: n clips, t frames.
+Legend: n and k clips, t frames, h and w pixels.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import imagehash
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from PIL import Image
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.fingerprints import Fingerprint, distances
+from tasks.judge.statistics.scores_file import decode, encode
 from tasks.store.records.dataset import Agreement, DatasetClip
 from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target
+
+Fingerprint = NDArray[np.uint64]
 
 MAX_DUPLICATE_BITS = 10.0
 """Of 64, averaged over frames. Measured on 11 films of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
 changes up to 7 bits, cutting half a second later 4 to 12; the two halves of one film differ by at least 13 bits, two films by at least 17."""
 
 NUM_CLIPS_PER_BLOCK = 256
+
+NO_TEXTURE = np.uint64(0)
+"""Marks a frame without texture, whose hash would be noise. No frame hashes to 0: its mean brightness, the lowest frequency, lies above
+the median."""
+
+TEXTURE_SIDE = 32
+
+MIN_TEXTURE = 4.0
+"""Minimum standard deviation of a 32 x 32 thumbnail, in grey levels (0-255).
+
+It is at least 28 in kitchen films, below 1 on a wall or a black frame.
+"""
+
+SCHEMA = pa.schema(
+    [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))], metadata={"retake": "64-bit pHash of each test frame, 0 for no texture"}
+)
 
 
 def check_data(
@@ -82,10 +103,7 @@ def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
 
 
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
-    """List missing classes as `noun sauce (val, test)`.
-
-    Verbs, then nouns, then actions, by class id.
-    """
+    """List missing classes as `noun sauce (val, test)`; verbs, then nouns, then actions, by class id."""
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
     for clip in clips:
@@ -138,3 +156,64 @@ def _nearest(bits: NDArray[np.float32], start: int) -> Iterator[tuple[int, int, 
     for row, column in enumerate(nearest.tolist()):
         if bits[row, column] <= MAX_DUPLICATE_BITS:
             yield start + row, column, float(bits[row, column])
+
+
+def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
+    """Hash every frame with the 64-bit pHash of the ImageHash package.
+
+    A bit is set where a low frequency of the frame lies above their median; encoding, scale and brightness change few bits.
+
+    Args:
+        frames: (t, h, w, 3) RGB, ideally the same moments of every clip, such as the network's test frames.
+
+    Returns:
+        (t,) hashes, `NO_TEXTURE` for a frame without texture.
+    """
+    return np.array([_hash(Image.fromarray(frame)) for frame in frames], np.uint64)
+
+
+def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
+    """Compute the mean number of differing bits per frame between clips.
+
+    Only frames in which both clips have texture count; the distance is infinite if these are fewer than half.
+
+    Args:
+        ours: (n, t) hashes.
+        theirs: (k, t) hashes.
+
+    Returns:
+        (n, k) bits, 0 for identical pictures, about 32 for unrelated ones.
+    """
+    num_frames = ours.shape[1]
+    bits = np.zeros((len(ours), len(theirs)), np.uint16)
+    num_compared = np.zeros_like(bits)
+    for i in range(num_frames):
+        a, b = ours[:, i, None], theirs[None, :, i]
+        compared = (a != NO_TEXTURE) & (b != NO_TEXTURE)
+        bits += np.where(compared, np.bitwise_count(a ^ b), 0).astype(np.uint16)
+        num_compared += compared
+    means = bits / np.maximum(num_compared, 1).astype(np.float32)
+    return np.where(2 * num_compared >= num_frames, means, np.inf).astype(np.float32)
+
+
+def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
+    """Encode fingerprints as a Parquet file, one row per clip, in the order of the mapping."""
+    columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
+    return encode(pa.table(columns, schema=SCHEMA))
+
+
+def from_parquet(data: bytes, uri: str) -> dict[str, Fingerprint]:
+    """Read the fingerprints that `to_parquet` wrote.
+
+    Raises:
+        BadInput: the bytes are not a fingerprints file.
+    """
+    table = decode(data, uri, SCHEMA, "fingerprints")
+    return {uid: np.array(hashes, np.uint64) for uid, hashes in zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)}
+
+
+def _hash(picture: Image.Image) -> np.uint64:
+    grey = picture.convert("L")
+    if np.asarray(grey.resize((TEXTURE_SIDE, TEXTURE_SIDE))).std() < MIN_TEXTURE:
+        return NO_TEXTURE
+    return np.uint64(int(str(imagehash.phash(grey)), 16))

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.judge.statistics.resampling import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval
-from tasks.judge.statistics.uncertainty import interval_around
+from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval, interval_around
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 MIDDLE = len(TIOUS) // 2
@@ -96,15 +95,14 @@ def detection_scores(
         labelled: at least one.
         sources: the source video of each video.
         num_resamples: draws of source videos for the interval; with 0 there is none.
-        seed: of the draws.
     """
-    names = sorted({sources[one.video] for one in (*found, *labelled)})
+    names = sorted({sources[segment.video] for segment in (*found, *labelled)})
     number = {video: names.index(source) for video, source in sources.items() if source in names}
-    counts = Counter(one.label for one in labelled)
+    counts = Counter(segment.label for segment in labelled)
     order = sorted(counts, key=lambda label: (-counts[label], label))
     matched = [_match(label, found, labelled, number, len(names)) for label in order]
     once = np.ones((1, len(names)), np.int64)
-    each = np.stack([_average_precisions(one, once)[:, 0] for one in matched])
+    each = np.stack([_average_precisions(matches, once)[:, 0] for matches in matched])
 
     def interval(of: Sequence[_Matched], mean: np.float64) -> tuple[float, float] | None:
         return _interval(of, float(mean), len(names), num_resamples, seed)
@@ -126,7 +124,7 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
         labelled: at least one.
         films: the clips of each video, in order.
     """
-    counts = Counter(one.label for one in labelled)
+    counts = Counter(segment.label for segment in labelled)
     label = min(counts, key=lambda label: (-counts[label], label))
     clips = tuple(Segment(video, start, stop, label) for video, own in films.items() for start, stop in own)
     whole = tuple(Segment(video, own[0][0], own[-1][1], label) for video, own in films.items() if own)
@@ -142,7 +140,10 @@ def overlap_ratio(one: Segment, other: Segment) -> float:
 
 
 def _match(label: int, found: Sequence[Segment], labelled: Sequence[Segment], number: Mapping[str, int], num_sources: int) -> _Matched:
-    own = sorted((one for one in found if one.label == label), key=lambda one: (-one.score, one.video, one.start_seconds, one.stop_seconds))
+    own = sorted(
+        (interval for interval in found if interval.label == label),
+        key=lambda interval: (-interval.score, interval.video, interval.start_seconds, interval.stop_seconds),
+    )
     truth: dict[str, list[Segment]] = {}
     for one in labelled:
         if one.label == label:
@@ -188,11 +189,11 @@ def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_re
     the precision is raised to that at a higher recall; so the lower limit goes down by as much as resamples lie above the mean.
     `docs/evidence.md` shows the simulated coverage.
     """
-    num_labelled = np.sum([one.num_labelled for one in matched], axis=0)
+    num_labelled = np.sum([matches.num_labelled for matches in matched], axis=0)
     labelled = num_labelled > 0
     if labelled.sum() < MIN_SOURCES or not num_resamples:
         return None
-    num_right = np.sum([np.bincount(one.sources[one.right[MIDDLE]], minlength=num_sources) for one in matched], axis=0)
+    num_right = np.sum([np.bincount(matches.sources[matches.right[MIDDLE]], minlength=num_sources) for matches in matched], axis=0)
     draws = _draw(matched, num_sources, num_resamples, np.random.default_rng(seed))
     draws = draws[~np.isnan(draws)]
     resampled, of_share = expanded_interval(draws, mean, num_sources), interval_around(mean, num_right[labelled], num_labelled[labelled])
@@ -202,14 +203,14 @@ def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_re
 
 def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int, rng: np.random.Generator) -> Floats:
     """Compute the mean (r,) of each resample over the classes with labels, in blocks that bound memory use; NaN without a label."""
-    block = max(1, MAX_DRAWS_AT_ONCE // max(num_sources, *(len(one.sources) for one in matched)))
+    block = max(1, MAX_DRAWS_AT_ONCE // max(num_sources, *(len(matches.sources) for matches in matched)))
     means = np.empty(num_resamples)
     for start in range(0, num_resamples, block):
         stop = min(start + block, num_resamples)
         times = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=stop - start)
         total, number = np.zeros(stop - start), np.zeros(stop - start)
-        for one in matched:
-            own = _average_precisions(one, times).mean(axis=0)
+        for matches in matched:
+            own = _average_precisions(matches, times).mean(axis=0)
             total += np.nan_to_num(own)
             number += ~np.isnan(own)
         means[start:stop] = np.divide(total, number, out=np.full(stop - start, np.nan), where=number > 0)

@@ -29,10 +29,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class HeadFusion:
-    """One head's weights (k,), non-negative with sum 1.
-
-    `loss` is the mean cross-entropy of the fused logits at their best temperature.
-    """
+    """One head's weights (k,), non-negative with sum 1, and the fused logits' lowest cross-entropy."""
 
     weights: Weights
     loss: float
@@ -51,15 +48,18 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
         BadInput: the networks were not scored on the same clips, or one has no outputs for any of them.
     """
     first = members[0]
-    if any((one.uids, one.sources) != (first.uids, first.sources) for one in members):
+    if any((member.uids, member.sources) != (first.uids, first.sources) for member in members):
         raise BadInput("the networks of a fusion were not scored on the same clips; run `train` again")
-    has_outputs = np.logical_or.reduce([one.has_outputs for one in members])
-    members = [one.only(has_outputs) for one in members]
+    has_outputs = np.logical_or.reduce([member.has_outputs for member in members])
+    members = [member.only(has_outputs) for member in members]
     first = members[0]
     for one, (name, _) in zip(members, names, strict=True):
         if not one.has_outputs.any():
             raise BadInput(f"fuse: {name} has no outputs for the classes of any val clip; leave it out, or train it again on this dataset")
-    heads = [([one.verb_logits for one in members], first.verb_classes), ([one.noun_logits for one in members], first.noun_classes)]
+    heads = [
+        ([member.verb_logits for member in members], first.verb_classes),
+        ([member.noun_logits for member in members], first.noun_classes),
+    ]
     verb, noun = (choose_weights(logits, classes) for logits, classes in heads)
     alone = [sum(best_loss(logits[i], classes) for logits, classes in heads) for i in range(len(members))]
     equal = np.full(len(members), 1 / len(members))
@@ -99,13 +99,13 @@ def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
 
 
 def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
-    num_shared = min(one.shape[1] for one in logits)
+    num_shared = min(head.shape[1] for head in logits)
     equal = np.full(len(logits), 1 / len(logits))
     of_shared = classes < num_shared
     if not of_shared.any():
         return equal
-    logits, classes = [one[of_shared, :num_shared] for one in logits], classes[of_shared]
-    spreads = np.array([_spread(one) for one in logits])
+    logits, classes = [head[of_shared, :num_shared] for head in logits], classes[of_shared]
+    spreads = np.array([_spread(head) for head in logits])
     scaled = np.stack([one.astype(np.float64) / spread for one, spread in zip(logits, spreads, strict=True)])
     num_networks, num_clips, _ = scaled.shape
     rows = np.arange(num_clips)
@@ -129,27 +129,21 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature.
-
-    Clips whose class has no output are left out.
-    """
+    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature, where classes have outputs."""
     within = classes < logits.shape[1]
     own, true = logits[within], classes[within]
     return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
-    """Compute the held-out losses of chosen and of equal weights.
-
-    There are two folds of source videos; each is scored with the weights and temperatures of the other.
-    """
+    """Score each of two folds of videos by weights and temperatures of the other, chosen and equal."""
     halves = folds(sources)
     if halves is None:
         return None, None
     sums = np.zeros(2)
     for logits, classes in heads:
         for fold in (halves, ~halves):
-            theirs, ours = [one[~fold] for one in logits], [one[fold] for one in logits]
+            theirs, ours = [head[~fold] for head in logits], [head[fold] for head in logits]
             for i, weights in enumerate((choose_weights(theirs, classes[~fold]).weights, np.full(len(logits), 1 / len(logits)))):
                 temperature = _temperature(mean_logits(theirs, weights), classes[~fold])
                 sums[i] += _loss(mean_logits(ours, weights), classes[fold], temperature) * fold.sum() / len(fold)

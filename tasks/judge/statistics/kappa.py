@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.judge.statistics.resampling import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval
-from tasks.judge.statistics.uncertainty import interval_around
+from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval, interval_around
 from tasks.store.records.dataset import MIN_VIDEOS_OF_AGREEMENT, Agreement
 
 Counts = NDArray[np.int64]
@@ -26,7 +25,7 @@ def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DR
     answers, answer = np.unique((firsts, seconds), return_inverse=True)
     first, second = answer.reshape(2, -1)
     agreed, clips = np.bincount(video, weights=first == second).astype(np.int64), np.bincount(video)
-    by_first, by_second = (_tally(video, one, (len(names), len(answers))) for one in (first, second))
+    by_first, by_second = (_tally(video, reader, (len(names), len(answers))) for reader in (first, second))
     kappa = float(_kappas(agreed, clips, by_first, by_second, np.ones((1, len(names)), np.int64))[0])
     return Agreement(
         num_clips=len(pairs),

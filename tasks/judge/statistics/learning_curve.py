@@ -1,6 +1,6 @@
-"""Estimate how much more training clips would gain.
+"""Estimate by power laws how much more training clips would gain.
 
-Legend: p numbers of training clips, d draws, n val clips, s source videos of val, r resamples.
+Legend: p numbers of training clips, d draws, n val clips, s source videos of val, r resamples or curves.
 """
 
 from collections.abc import Sequence
@@ -10,25 +10,51 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from tasks.judge.statistics.power_law import PowerLaws, fit_power_laws
-from tasks.judge.statistics.resampling import BOOTSTRAP_SEED
-from tasks.judge.statistics.uncertainty import TAIL, share_interval, sums_by_source
+from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, share_interval, sums_by_source
 from tasks.store.records.learning_curve import CurveFit, CurveGain, CurvePoint, TargetCurve
 from tasks.store.records.record import Target
 from tasks.wording import count
 
 Floats = NDArray[np.float64]
+
 Estimate = tuple[float, tuple[float, float]]
 """A gain and its interval."""
 
 TIMES = (2, 4)
 """Multiples of the training clips that gains are estimated for."""
+
 MIN_CLIPS = 20
 """Minimum number of training clips: below, the smallest share is a single clip."""
+
 MIN_WRONG = 3
 """Minimum number of wrong val clips with all training clips. With fewer, the error that is left is hardly known, and intervals are too narrow."""
+
 NUM_FITTED = 12
 """Number of points of the law that are drawn on either side of all training clips."""
+
+EXPONENTS = np.geomspace(0.05, 1, 12)
+"""Candidates for the exponent. Networks show 0.07 to 0.35, and theory expects 0.5 or 1 (Hestness et al. 2017, arXiv 1712.00409)."""
+
+
+@dataclass(frozen=True)
+class PowerLaws:
+    """Errors `floor + scale * share ** -exponent` of r curves, each parameter (r,).
+
+    `share` is the number of clips as a share of all training clips. Neither floor nor scale is negative, so an error never rises with more
+    clips and never falls below the floor.
+    """
+
+    floor: Floats
+    scale: Floats
+    exponent: Floats
+
+    def error(self, share: float) -> Floats:
+        """Return the error (r,) at a share of the training clips, which may exceed 1."""
+        return self.floor + self.scale * share**-self.exponent
+
+    def gain(self, share: float) -> Floats:
+        """Return by how much the error (r,) falls from all training clips to `share` of them, at least 1."""
+        return self.scale * (1 - share**-self.exponent)
 
 
 @dataclass(frozen=True)
@@ -55,9 +81,6 @@ def learning_curve(
         right: (p, d, n) whether each training answers each val clip correctly; d at least 2.
         num_clips: (p,) training clips, in rising order; the last one is all of them.
         sources: (n,) the source video of each val clip.
-        target: what is answered.
-        majority_top1: top-1 of always predicting the most frequent class.
-        num_resamples: bootstrap draws.
         seed: of the draws. The result does not depend on the order of the val clips.
     """
     unknown = reason_not_to(right, num_clips, sources)
@@ -101,7 +124,7 @@ def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> Cur
     top1 = float(right.mean())
     low, high = share_interval(np.rint(sums / len(right)).astype(np.int64), sizes)
     return CurvePoint(
-        num_clips=number, draws=tuple(float(one) for one in right.mean(axis=1)), top1=top1, interval=(min(low, top1), max(high, top1))
+        num_clips=number, draws=tuple(float(mean) for mean in right.mean(axis=1)), top1=top1, interval=(min(low, top1), max(high, top1))
     )
 
 
@@ -129,6 +152,35 @@ def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_re
     sums = np.stack([((draws @ of_share) * sources).sum(axis=1) for of_share in wrong], axis=1)
     errors: Floats = sums / (num_draws * (sources @ sizes))[:, None]
     return errors
+
+
+def fit_power_laws(errors: Floats, shares: Floats) -> PowerLaws:
+    """Fit each curve by least squares, weighted by the share, over all `EXPONENTS`.
+
+    Small shares weigh less: a few clips vary more from draw to draw, and the law holds only once most classes are seen. For a given exponent,
+    floor and scale have a closed form, so that a bootstrap can fit thousands of curves.
+
+    Args:
+        errors: (r, p) from 0 to 1.
+        shares: (p,) in rising order, the last one 1; p at least 3.
+    """
+    lowest = np.full(len(errors), np.inf)
+    best = np.zeros((3, len(errors)))
+    mean_error = np.average(errors, axis=1, weights=shares)
+    for exponent in EXPONENTS:
+        x = shares**-exponent
+        mean_x = np.average(x, weights=shares)
+        scale = ((errors - mean_error[:, None]) * (x - mean_x) * shares).sum(1) / ((x - mean_x) ** 2 * shares).sum()
+        floor = mean_error - scale * mean_x
+        rises, sinks = scale < 0, floor < 0
+        scale = np.where(rises, 0, np.where(sinks, (errors * x * shares).sum(1) / (x**2 * shares).sum(), scale))
+        floor = np.where(rises, mean_error, np.where(sinks, 0, floor))
+        squares = ((errors - floor[:, None] - scale[:, None] * x) ** 2 * shares).sum(1)
+        # Rounding must not decide between exponents that fit equally well.
+        is_better = squares < lowest - 1e-12
+        lowest = np.where(is_better, squares, lowest)
+        best = np.where(is_better, np.stack([floor, scale, np.full(len(errors), exponent)]), best)
+    return PowerLaws(*best)
 
 
 def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:

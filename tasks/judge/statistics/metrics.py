@@ -1,18 +1,34 @@
-"""Score one network on one split, for verbs, nouns and actions."""
+"""Score networks on one split: verbs, nouns, actions, and clips in which nothing happens.
+
+Legend: n clips.
+"""
 
 from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.latency import summarise_latency
-from tasks.judge.statistics.nothing import nothing_scores, with_actions
-from tasks.judge.statistics.scoring import ScoredClips, Timings
+from tasks.judge.statistics.answers import Answers, answers_of, rank
+from tasks.judge.statistics.paired import Opponent, differences
+from tasks.judge.statistics.scoring import ScoredClips, Timings, summarise_latency
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.store.records.dataset import ClassRef, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, ClassMetrics, EngineUsed, EvaluateResult, TargetMetrics
+from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
+from tasks.store.records.evaluation import (
+    ActivationMap,
+    ClassMetrics,
+    EngineUsed,
+    EvaluateResult,
+    NameableClips,
+    NetworkScore,
+    NothingScores,
+    TargetMetrics,
+    UnnamedClips,
+)
 from tasks.store.records.record import ModelRole, SplitName
+
+WITHOUT_OBJECT = "no object"
+OPPONENTS: tuple[Opponent, ...] = ("baseline", "previous", "champion")
 
 
 def measure(answers: Answers, sources: Sequence[str]) -> TargetMetrics:
@@ -89,21 +105,8 @@ def summarise(
     Clips in which nothing happens count in a row of their own alone.
 
     Args:
-        clips: from `score_clips`.
-        timings: from `score_clips`.
-        vocabulary: names of the classes.
-        model: the network's role.
-        split: the split of `clips`.
-        crops: number of crops averaged per frame.
         num_frames: frames, or flow fields, that the network sees per clip.
-        predictions_uri: the predictions' address in the store.
-        engine: the engine that computed the logits.
-        num_parameters: of the network.
         num_flops: floating-point operations per clip with `crops`.
-        peak_memory_bytes: of the process.
-        hardware: the machine, as flat names and values.
-        fingerprints_uri: address of the clips' fingerprints in the store, if written.
-        activations: activation maps of the worst mistakes, if drawn.
         known_verbs, known_nouns: class ids that the network can predict; None means all of its outputs.
     """
     nothing = nothing_scores(clips, vocabulary)
@@ -142,3 +145,96 @@ def summarise(
 def _unknown(answers: Answers, known: Container[int]) -> tuple[ClassRef, ...]:
     """Return the true classes that are not in `known`, by id."""
     return tuple(ClassRef(id=i, name=answers.names[i]) for i in np.unique(answers.true).tolist() if i not in known)
+
+
+def with_actions(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
+    """Select the clips with an action: every score of verbs, nouns and actions is of these alone.
+
+    A frequent and easy class `nothing` would otherwise raise them.
+    """
+    return clips if vocabulary.nothing_verb is None else clips.only(clips.verb_classes != vocabulary.nothing_verb)
+
+
+def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores | None:
+    """Measure how often a network rightly and wrongly says that nothing happens; None if no label says it.
+
+    A network says so where `nothing` is its best verb.
+
+    Args:
+        clips: all clips of a split; at least one has an action.
+    """
+    if vocabulary.nothing_verb is None:
+        return None
+    sources = np.asarray(clips.sources)
+    says_nothing = rank(clips.verb_logits, 1)[:, 0] == vocabulary.nothing_verb
+    is_nothing = clips.verb_classes == vocabulary.nothing_verb
+    recognised, alarms = says_nothing[is_nothing], says_nothing[~is_nothing]
+    return NothingScores(
+        num_clips=len(recognised),
+        num_sources=len(np.unique(sources[is_nothing])),
+        num_recognised=int(recognised.sum()),
+        recall=float(recognised.mean()) if len(recognised) else None,
+        recall_interval=top1_interval(recognised, sources[is_nothing].tolist()) if len(recognised) else None,
+        num_action_clips=len(alarms),
+        num_false_alarms=int(alarms.sum()),
+        false_alarms=float(alarms.mean()),
+        false_alarms_interval=top1_interval(alarms, sources[~is_nothing].tolist()),
+    )
+
+
+def nameable_clips(
+    results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
+) -> NameableClips | None:
+    """Compare the networks on clips that all can name.
+
+    None if all can name every clip.
+
+    Raises:
+        BadInput: the networks were not scored on the same clips.
+    """
+    can_name = {result.model: _can_name(scored[result.model], result) for result in results}
+    unnamed = tuple(
+        UnnamedClips(
+            model=result.model,
+            num_clips=int((~can_name[result.model]).sum()),
+            classes=(*(f"verb {verb.name}" for verb in result.unknown_verbs), *map(_noun, result.unknown_nouns)),
+        )
+        for result in results
+        if not can_name[result.model].all()
+    )
+    if not unnamed:
+        return None
+    by_all = np.logical_and.reduce(list(can_name.values()))
+    split, num_all_clips = results[0].split, results[0].num_clips
+    left = {model: clips.only(by_all) for model, clips in scored.items()}
+    sources = left["fine-tuned"].sources
+    if not by_all.any():
+        return NameableClips(
+            split=split, num_all_clips=num_all_clips, num_clips=0, num_sources=0, unnamed=unnamed, scores=(), differences=()
+        )
+    scores = []
+    for result in results:
+        answers = answers_of(left[result.model], vocabulary)
+        for target in vocabulary.targets:
+            found = measure(answers[target], sources)
+            scores.append(NetworkScore(model=result.model, target=target, top1=found.top1, top1_interval=found.top1_interval))
+    opponents: dict[Opponent, ScoredClips] = {model: left[model] for model in OPPONENTS if model in left}
+    return NameableClips(
+        split=split,
+        num_all_clips=num_all_clips,
+        num_clips=len(sources),
+        num_sources=len(set(sources)),
+        unnamed=unnamed,
+        scores=tuple(scores),
+        differences=differences(left["fine-tuned"], opponents, vocabulary, num_resamples=num_resamples),
+    )
+
+
+def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
+    """Check for each clip (n,) whether the network can name its verb and noun."""
+    verbs, nouns = ([ref.id for ref in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
+    return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
+
+
+def _noun(noun: ClassRef) -> str:
+    return WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}"

@@ -1,4 +1,4 @@
-"""Compare two networks on the same clips, with interval and p-value.
+"""Compare two networks on the same clips, with intervals and corrected p-values.
 
 Legend: n clips, q points of a quantile grid.
 """
@@ -17,27 +17,28 @@ from scipy.stats import binomtest
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.resampling import BOOTSTRAP_SEED, resample
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import TAIL, sums_by_source
+from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, sums_by_source
 from tasks.store.records.comparison import DifferingClip
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import PairedDifference
+from tasks.store.records.probe import ProbeAnswers, ProbeDifference
 
 Opponent = Literal["baseline", "champion", "previous", "reference"]
 
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
+
 SMALLEST = 1e-300
 """Replaces a value that is too close to zero to tell its sign. It is small, but safe to divide by."""
+
+LEVEL = 0.05
+"""Family-wise error rate. The share of families of tests in which any result is called significant by chance."""
 
 
 @dataclass(frozen=True)
 class PairedChange:
-    """Difference of two shares of the same clips, with interval and p-values.
-
-    The interval is at 95 %; see `paired_change`.
-    """
+    """Difference of two shares of the same clips, with 95 % interval and p-values."""
 
     difference: float
     interval: tuple[float, float]
@@ -52,12 +53,6 @@ def differences(
     ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> tuple[PairedDifference, ...]:
     """Compare the fine-tuned network with every opponent on every target of the vocabulary.
-
-    Args:
-        ours: the fine-tuned network's scored clips of the deciding split.
-        opponents: the opponents' scores of the same clips.
-        vocabulary: names of the classes.
-        num_resamples: bootstrap draws.
 
     Raises:
         BadInput: an opponent was scored on different clips, or in a different order.
@@ -85,8 +80,6 @@ def paired_difference(
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
         sources: (n,) the source video of each clip.
-        opponent: the role of `theirs`.
-        num_resamples: bootstrap draws.
         seed: of the draws. The result does not depend on the order of the clips.
 
     Raises:
@@ -143,7 +136,6 @@ def paired_change(
     Args:
         ours, theirs: (n,) whether each clip counts, n at least 1.
         sources: (n,) the source video of each clip.
-        num_resamples: bootstrap draws.
         seed: of the draws. The result does not depend on the order of the clips.
     """
     gains = ours.astype(np.int64) - theirs.astype(np.int64)
@@ -226,13 +218,66 @@ def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) 
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF.
-
-    With a = 0 all mass is at 0, with b = 0 at 1.
-    """
+    """Evaluate the beta CDF; a = 0 puts all mass at 0, b = 0 at 1."""
     if a == 0:
         return np.ones_like(x)
     if b == 0:
         return (x >= 1).astype(np.float64)
     cdf: NDArray[np.float64] = betainc(a, b, np.clip(x, 0, 1))
     return cdf
+
+
+def probe_differences(
+    answers: ProbeAnswers, ours: ScoredClips, vocabulary: Vocabulary, *, num_resamples: int
+) -> tuple[ProbeDifference, ...]:
+    """Compare the network with the probe on the deciding clips; empty if it answered others."""
+    if answers.uids is not None and answers.uids != ours.uids:
+        return ()
+    found = []
+    for target, of_network in answers_of(ours, vocabulary).items():
+        of_probe = np.array([digit == "1" for digit in answers.right.get(target, "")])
+        if len(of_probe) != len(of_network.right):
+            continue
+        change = paired_change(of_network.right, of_probe, ours.sources, num_resamples=num_resamples)
+        found.append(
+            ProbeDifference(
+                target=target,
+                network_top1=float(of_network.right.mean()),
+                probe_top1=float(of_probe.mean()),
+                difference=change.difference,
+                interval=change.interval,
+                p_value=change.p_value,
+                num_clips=len(of_probe),
+                num_sources=change.num_sources,
+            )
+        )
+    return tuple(found)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
+
+    Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
+
+    Returns:
+        the adjusted p-values, in the order of `p_values`.
+    """
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def significant(p_values: Sequence[float], min_p_values: Sequence[float], level: float) -> list[bool]:
+    """Find the significant tests on small counts, with Tarone's correction (1990).
+
+    Keeps the family-wise error rate at `level` at most. Tests with counts too small to be significant at all are not counted, so they do
+    not weaken the others.
+
+    Args:
+        min_p_values: the smallest p-value that each test's counts allow.
+    """
+    num_tests = next((num for num in range(1, len(p_values) + 1) if sum(p <= level / num for p in min_p_values) <= num), len(p_values))
+    return [p * num_tests <= level for p in p_values]

@@ -1,14 +1,17 @@
-"""Write and read scored clips as a Parquet file, one row per clip.
+"""Write and read Parquet files, above all that of scored clips.
 
 Legend: n clips.
 """
 
+import io
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.parquet import decode, encode
 from tasks.judge.statistics.scoring import Logits, ScoredClips
 from tasks.store.records.dataset import Vocabulary
 
@@ -36,10 +39,7 @@ SCHEMA = pa.schema(
 
 
 def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
-    """Encode scored clips as Parquet.
-
-    The bytes depend only on the clips and the pyarrow version.
-    """
+    """Encode scored clips as Parquet; the bytes depend only on the clips and the pyarrow version."""
     answers = answers_of(clips, vocabulary)
     verb, noun = answers["verb"], answers["noun"]
     table = pa.table(
@@ -69,10 +69,6 @@ def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
 def from_parquet(data: bytes, uri: str) -> ScoredClips:
     """Read the clips that `to_parquet` wrote, bit for bit.
 
-    Args:
-        data: the file's bytes.
-        uri: the file's address, for error messages.
-
     Raises:
         BadInput: the bytes are not a predictions file.
     """
@@ -99,3 +95,28 @@ def _rows(logits: Logits) -> pa.ListArray:
 def _matrix(column: pa.ChunkedArray) -> Logits:
     flat: Logits = column.combine_chunks().flatten().to_numpy()
     return flat.reshape(len(column), -1)
+
+
+def encode(table: pa.Table) -> bytes:
+    """Encode a table; the bytes depend only on the table and the pyarrow version."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def decode(data: bytes, uri: str, schema: pa.Schema, content: str) -> pa.Table:
+    """Read a table that `encode` wrote.
+
+    Args:
+        content: what such a file holds, for error messages.
+
+    Raises:
+        BadInput: the bytes are not a Parquet file of this schema.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowInvalid, OSError):
+        raise BadInput(f"{uri} is not a Parquet file; run `evaluate` again") from None
+    if not table.schema.equals(schema):
+        raise BadInput(f"{uri} has other columns than a file of {content}; run `evaluate` again")
+    return table

@@ -1,22 +1,43 @@
-"""Compute confidence intervals of top-1 accuracy with correlated clips per source video.
+"""Compute intervals with correlated clips per source video, and what they can detect.
 
-Legend: n clips, s source videos, p shares of right clips, r correlations.
+Legend: n clips, s source videos, p shares of right clips, r correlations or resamples, d draws.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, betaln
+from scipy.special import bdtr, betainc, betaincinv, betaln, ndtr, ndtri, stdtr, stdtrit
+
+from tasks.store.records.record import Target
+from tasks.wording import count
 
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 NUM_SHARES, NUM_CORRELATIONS = 100, 32
+
 PRIOR_POWER = 0.25
 """Exponent of the correlation in its prior. With 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
+
 REACH = 6
 """Search range for the true share, in standard errors around the observed one."""
+
+MAX_DRAWS_AT_ONCE = 1_000_000
+BOOTSTRAP_SEED = 0
+TARGET_POWER = 0.8
+
+CORRELATION = 0.2
+"""Intra-class correlation of the clips of one video. An assumption, because there is no network yet."""
+
+NUM_DRAWS, MIN_DRAWS = 4000, 400
+
+MAX_DRAWN_VIDEOS = 1_000_000
+"""Over all draws; bounds time and memory for thousands of videos, down to `MIN_DRAWS` draws."""
+
+NUM_DIFFICULTIES = 200
+"""Number of difficulty levels, from the hardest video to the easiest."""
 
 
 def top1_interval(right: NDArray[np.bool_], sources: Sequence[str]) -> tuple[float, float]:
@@ -87,10 +108,7 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
 
 
 def _likely_shares(num_right: np.int64, num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return an even grid (p,) over plausible true shares under full correlation.
-
-    It spans 0 to 1 if there are few videos.
-    """
+    """Return an even grid (p,) of plausible true shares, all of 0 to 1 for few videos."""
     total = num_clips.sum()
     num_independent = total**2 / (num_clips**2).sum()
     centre = (num_right / total * num_independent + 2) / (num_independent + 4)
@@ -109,3 +127,127 @@ def _lower_limit(share: float, effective: NDArray[np.float64], weights: NDArray[
         return float(weights @ betainc(share * effective, (1 - share) * effective + 1, limit)) - TAIL
 
     return float(brentq(share_below, 0.0, share, xtol=1e-9))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """95 % interval of a mean, which may exceed its range, and p-value for zero."""
+
+    interval: tuple[float, float]
+    p_value: float
+
+
+def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int) -> Resampled:
+    """Resample whole source videos, because clips of one video are correlated.
+
+    With few videos the percentile interval is too narrow, so its quantiles are moved outwards by Student's t ("expanded percentile",
+    Hesterberg 2015, What Teachers Should Know About the Bootstrap, arXiv 1411.5279). It still cannot reach beyond the lowest and highest
+    mean of a single video, which cover the truth in only three of four samples of three videos; so the interval is also at least as wide as
+    Student's t interval with the draws' standard error. The p-value is the larger one of the two.
+
+    Args:
+        sums: (s,) sum of the values of each video's clips, s at least 2.
+        num_clips: (s,) clips of each video.
+        num_resamples: draws of s videos out of s.
+    """
+    num_sources = len(num_clips)
+    means = _draw(sums, num_clips, num_resamples, np.random.default_rng(seed))
+    centre = sums.sum() / num_clips.sum()
+    interval = expanded_interval(means, centre, num_sources)
+    if centre == 0:
+        return Resampled(interval, 1.0)
+    correction = np.sqrt(num_sources / (num_sources - 1))
+    error = correction * means.std()
+    share_beyond = float((means * np.sign(centre) <= 0).mean())
+    tails = ndtri(share_beyond) / correction, -abs(centre) / error if error else -np.inf
+    return Resampled(interval, 2 * float(stdtr(num_sources - 1, max(tails))) if max(tails) < 0 else 1.0)
+
+
+def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int) -> tuple[float, float]:
+    """Compute the 95 % interval of a statistic from its resamples (r,), as `resample` describes; `centre` is its value."""
+    correction = np.sqrt(num_sources / (num_sources - 1))
+    quantile_of_t = stdtrit(num_sources - 1, TAIL)
+    expanded_tail = ndtr(correction * quantile_of_t)
+    low, high = np.quantile(draws, (expanded_tail, 1 - expanded_tail))
+    error = correction * draws.std()
+    return float(min(low, centre + quantile_of_t * error)), float(max(high, centre - quantile_of_t * error))
+
+
+def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Compute the mean (r,) of each resample, in blocks that bound memory use."""
+    num_sources = len(num_clips)
+    block = max(1, MAX_DRAWS_AT_ONCE // num_sources)
+    means = np.empty(num_resamples)
+    for start in range(0, num_resamples, block):
+        stop = min(start + block, num_resamples)
+        drawn = rng.integers(num_sources, size=(stop - start, num_sources))
+        means[start:stop] = sums[drawn].sum(axis=1) / num_clips[drawn].sum(axis=1)
+    return means
+
+
+def detectable_points(num_clips: Sequence[int]) -> int | None:
+    """Find the smallest true difference that the gate's interval detects four times out of five.
+
+    Simulates two networks that answer at random; a video is equally hard for both, with an intra-class correlation of 0.2. Their accuracies
+    lie symmetrically around one half, where differences are hardest to detect.
+
+    Args:
+        num_clips: (s,) clips of each source video of the deciding split.
+
+    Returns:
+        whole percentage points; None if no difference is detected that often.
+    """
+    clips = np.array(num_clips)
+    if len(clips) < 2:
+        return None
+    low, high = 0, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle, clips) >= TARGET_POWER else (middle, high)
+    return high if power(high, clips) >= TARGET_POWER else None
+
+
+def power(points: float, num_clips: NDArray[np.int64]) -> float:
+    """Simulate how often the interval of a true difference of `points` lies above zero."""
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    shape = (min(NUM_DRAWS, max(MIN_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
+    difficulty = rng.integers(NUM_DIFFICULTIES, size=shape)
+    ours, theirs = (_shares_right((1 + sign * points / 100) / 2)[difficulty] for sign in (1, -1))
+    gained = rng.binomial(num_clips, ours * (1 - theirs))
+    # Drawn from the clips that are not gained, with the conditional probability.
+    lost = rng.binomial(num_clips - gained, theirs * (1 - ours) / np.maximum(1 - ours * (1 - theirs), 1e-12))
+    return float(_shows_gain(gained, lost, num_clips).mean())
+
+
+def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
+    """Describe the smallest detectable difference in a sentence.
+
+    For example `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`.
+    """
+    sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
+    points = detectable_points(num_clips)
+    if points is None:
+        return f"{sample}, no difference between two networks is detected four times out of five; add videos before training for long"
+    return f"{sample}, a difference of {points} points on {target}s is detected four times out of five"
+
+
+def _shares_right(mean: float) -> NDArray[np.float64]:
+    """Return accuracies per difficulty, hardest first: quantiles of a beta distribution with this mean."""
+    if mean >= 1 or mean <= 0:
+        return np.full(NUM_DIFFICULTIES, mean)
+    concentration = (1 - CORRELATION) / CORRELATION
+    quantiles = (np.arange(NUM_DIFFICULTIES) + 0.5) / NUM_DIFFICULTIES
+    shares: NDArray[np.float64] = betaincinv(mean * concentration, (1 - mean) * concentration, quantiles)
+    return shares
+
+
+def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Check per draw (d,) whether both Student's t and McNemar's test show a gain."""
+    num_sources, total = len(num_clips), num_clips.sum()
+    gains = gained - lost
+    mean = gains.sum(axis=1) / total
+    error = np.sqrt(((gains - mean[:, None] * num_clips) ** 2).sum(axis=1) * num_sources / (num_sources - 1)) / total
+    num_gained, num_lost = gained.sum(axis=1), lost.sum(axis=1)
+    by_chance = bdtr(num_lost, num_gained + num_lost, 0.5)
+    shown: NDArray[np.bool_] = (mean + stdtrit(num_sources - 1, TAIL) * error > 0) & (by_chance < TAIL)
+    return shown

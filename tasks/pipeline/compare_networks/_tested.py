@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.judge.report.network_page import networks_note, networks_page
-from tasks.judge.report.network_table import metrics_of, table, verdict
-from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
+from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._step import finish, log, write_files

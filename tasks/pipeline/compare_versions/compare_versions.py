@@ -10,10 +10,10 @@ from tasks.data.clips.prefetch import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.statistics.answers import answers_of
-from tasks.judge.statistics.confusion import confusions
-from tasks.judge.statistics.latency import peak_memory_bytes
-from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.metrics import with_actions
+from tasks.judge.statistics.mistakes import confusions
 from tasks.judge.statistics.paired import differing
+from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.memory import keep_freed_memory

@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.csv_table import csv_table
 from tasks.errors import NothingToDo
-from tasks.judge.report.learning_curve import answer_of
+from tasks.judge.report.sections import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason
@@ -79,7 +79,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
             trainings_uri=kept.uri,
             mlflow_run_url=tracker.run_url(run_id),
         )
-    log.info("%s", answer_of(result))
+    log.info("%s", curve_answer(result))
     return finish(store, place, result)
 
 

@@ -9,8 +9,7 @@ from tasks.judge.statistics.scores_file import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.pipeline._step import log
 from tasks.predict.names import Names
-from tasks.predict.temperatures import Served, not_calibrated, served
-from tasks.predict.thresholds import NO_THRESHOLD, Threshold, fit_threshold, without_threshold
+from tasks.predict.probabilities import NO_THRESHOLD, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary

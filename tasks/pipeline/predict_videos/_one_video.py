@@ -11,8 +11,7 @@ import numpy as np
 from tasks.data.clips.prefetch import FramesAhead
 from tasks.data.clips.stored_flow import shortness
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
-from tasks.judge.statistics.latency import peak_memory_bytes
-from tasks.judge.statistics.scoring import Logits, each_scored, require_finite
+from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
 from tasks.learn.engines.between import Noted
 from tasks.learn.engines.scorer import centre
 from tasks.learn.hearing import is_unheard
@@ -22,8 +21,8 @@ from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._preview import write_preview
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
-from tasks.predict.familiar import Features, distances_to_nearest
-from tasks.predict.scored import Scorable, ScoredWriter
+from tasks.predict.scored import ScoredWriter, Window
+from tasks.predict.to_label import Features, distances_to_nearest
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
 from tasks.store.records.prediction import (
@@ -200,7 +199,7 @@ def _score(
     return bad, unheard
 
 
-def _is_readable(window: Scorable, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
+def _is_readable(window: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
     """Check whether the model's logits of a window are finite, and log it if not.
 
     Raises:
@@ -214,7 +213,7 @@ def _is_readable(window: Scorable, logits: LogitsByRole, plan: PredictPlanResult
     return True
 
 
-def _require_readable(clip: Scorable, logits: LogitsByRole, plan: PredictPlanResult) -> None:
+def _require_readable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> None:
     """Require finite logits for a clip.
 
     Raises:

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tasks.data.video.preview import Captioned, write_film
-from tasks.predict.answered import answered
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import read_scored
+from tasks.predict.scored import answered, read_scored
 from tasks.store.objects import Store
 from tasks.store.records.prediction import PredictorRole, PredictPlanResult
 from tasks.store.records.video import ClipRecord

@@ -11,7 +11,7 @@ from tasks.learn.spec import NetworkSpec
 from tasks.learn.windows import further_frames, sees_single_frames, slides, window_grid
 from tasks.pipeline._step import log
 from tasks.pipeline.predict_videos._ready import Ready
-from tasks.predict.scored import Scorable, Window
+from tasks.predict.scored import Window
 from tasks.store.records.prediction import PredictorRole, PredictPlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.wording import count
@@ -38,7 +38,7 @@ class Sliding:
         """List the frames of a clip that its windows need, besides those of its test."""
         return further_frames(clip.num_frames, spec, self.networks["model"].grid) if self.networks else ()
 
-    def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[Scorable, LogitsByRole]]:
+    def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
         """Yield the windows between the clip before and this one, then this one, with their logits by network.
 
         There are none between clips of which one was left out.
@@ -52,7 +52,7 @@ class Sliding:
 
     def _between(
         self, first: ClipRecord, first_noted: NotedByRole, second: ClipRecord, noted: NotedByRole
-    ) -> Iterator[tuple[Scorable, LogitsByRole]]:
+    ) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
         roles = list(self.networks)
         each = (self.networks[role].logits(first_noted[role], noted[role], second.num_frames) for role in roles)
         for found in zip(*each, strict=True):

@@ -14,7 +14,7 @@ from tasks.pipeline.predict_videos.contract import (
     PredictPlanArguments,
     PredictReportArguments,
 )
-from tasks.predict.gathering import file_stem
+from tasks.predict.files import file_stem
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction

@@ -8,7 +8,7 @@ from tasks.data.clips.cutting import cut_video
 from tasks.data.clips.frame_cache import passing_frames
 from tasks.data.video.memory import MemoryShares, usable_bytes
 from tasks.errors import BadCheckpoint, BadInput, MissingObject
-from tasks.judge.statistics.latency import peak_memory_bytes
+from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.memory import keep_freed_memory
 from tasks.pipeline._step import finish, finished, log
@@ -17,7 +17,7 @@ from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predic
 from tasks.pipeline.predict_videos._ready import Ready, make_ready
 from tasks.pipeline.predict_videos._windows import without_windows
 from tasks.pipeline.predict_videos.contract import PREDICT_BATCH, PredictBatchArguments
-from tasks.predict.familiar import Features, from_bytes
+from tasks.predict.to_label import Features, from_bytes
 from tasks.store.derived import prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.objects import Store

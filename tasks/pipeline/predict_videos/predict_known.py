@@ -22,7 +22,7 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import training_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments
-from tasks.predict.familiar import Features, from_bytes, to_bytes
+from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip

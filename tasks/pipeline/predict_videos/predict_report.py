@@ -12,16 +12,14 @@ from tasks.errors import BadInput, MissingObject
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
-from tasks.predict.agreement import Tally
-from tasks.predict.confusion import confusion_table
-from tasks.predict.found_intervals import FoundIntervals, find_intervals
+from tasks.predict.agreement import Tally, confusion_table
+from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
-from tasks.predict.interval_files import shown_intervals, shown_labels, write_intervals
+from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
+from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.predict.to_label import table
-from tasks.predict.when_scores import WhenScores, when_scores
-from tasks.predict.when_scores import table as table_of_when
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import prediction_of_plan
 from tasks.store.objects import Store

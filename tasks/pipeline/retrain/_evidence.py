@@ -1,6 +1,6 @@
 """Read the scores, answers and model card that a plan's steps wrote."""
 
-from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.store.objects import Store

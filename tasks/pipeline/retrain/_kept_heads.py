@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.judge.statistics.kept_answers import KeptAnswers, to_parquet
-from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.long_training import KeptAnswers, to_parquet
+from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.epochs import head_file
 from tasks.learn.history import is_power_of_two

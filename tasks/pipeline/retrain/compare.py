@@ -6,12 +6,11 @@ from pathlib import Path
 
 from tasks.data.split.statistics import label_counts
 from tasks.errors import MissingObject
-from tasks.judge.gate.attempts import Decided, attempt_of
-from tasks.judge.gate.decisions import kept_decisions
-from tasks.judge.gate.gate import contenders, deciding_split, judge
+from tasks.judge.gate.champion import kept_decisions
+from tasks.judge.gate.gate import Decided, attempt_of, contenders, deciding_split, judge
 from tasks.judge.report.comparison_text import markdown, text
-from tasks.judge.statistics.class_losses import class_outcomes
-from tasks.judge.statistics.nameable import OPPONENTS, nameable_clips
+from tasks.judge.statistics.class_changes import class_outcomes
+from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
 from tasks.judge.statistics.paired import Opponent, differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._plans import plans_of

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from tasks.judge.gate.champion import complete_move, make_move, moves
-from tasks.judge.gate.decisions import keep_decision, kept_decision
+from tasks.judge.gate.champion import complete_move, keep_decision, kept_decision, make_move, moves
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments

@@ -15,17 +15,14 @@ from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.data.clips.prefetch import FramesAhead
 from tasks.errors import BadConfiguration
 from tasks.judge.gate.gate import deciding_split
-from tasks.judge.report.figures.confusion import confusion_figure
-from tasks.judge.report.figures.losses import clip_loss_figure
+from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
-from tasks.judge.statistics.confusion import confusion_of
-from tasks.judge.statistics.fingerprints import Fingerprint, fingerprint
-from tasks.judge.statistics.fingerprints import to_parquet as fingerprints_to_parquet
-from tasks.judge.statistics.latency import peak_memory_bytes
-from tasks.judge.statistics.nothing import with_actions
+from tasks.judge.statistics.checks import Fingerprint, fingerprint
+from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
+from tasks.judge.statistics.metrics import with_actions
+from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scores_file import to_parquet
-from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.worst_mistakes import Misnamed, worst_misnamed
+from tasks.judge.statistics.scoring import ScoredClips, peak_memory_bytes
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.explain import NothingToSee, activation_sheet
 from tasks.learn.gpus import keep_to_one_gpu

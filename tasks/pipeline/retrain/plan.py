@@ -7,7 +7,7 @@ from tasks.data.split.statistics import num_clips
 from tasks.errors import NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split
-from tasks.judge.statistics.power import power_in_words
+from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of

@@ -13,22 +13,18 @@ from tasks.data.labels.video_names import named_clips
 from tasks.data.split.statistics import label_counts, split_sizes
 from tasks.errors import MissingObject
 from tasks.judge.gate.gate import contenders
-from tasks.judge.report.card import model_card
-from tasks.judge.report.inputs import ReportInputs
-from tasks.judge.report.page import page
-from tasks.judge.report.question import approval_question
-from tasks.judge.report.sheets import contact_sheet, spectrogram_sheet
-from tasks.judge.statistics import kept_answers
-from tasks.judge.statistics.beside_probe import probe_differences
+from tasks.judge.report.card import approval_question, model_card
+from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
+from tasks.judge.report.page import ReportInputs, page
 from tasks.judge.statistics.calibration import calibrations
-from tasks.judge.statistics.checks import check_data
+from tasks.judge.statistics.checks import Fingerprint, check_data, from_parquet
 from tasks.judge.statistics.class_changes import class_changes
-from tasks.judge.statistics.confusion import confusions
-from tasks.judge.statistics.descents import long_training
-from tasks.judge.statistics.fingerprints import Fingerprint, from_parquet
-from tasks.judge.statistics.resampling import BOOTSTRAP_SEED
+from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
+from tasks.judge.statistics.long_training import long_training
+from tasks.judge.statistics.mistakes import confusions, worst_mistakes
+from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.worst_mistakes import worst_mistakes
+from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.sound.named import recipe_needed
 from tasks.pipeline._plans import sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
@@ -208,7 +204,7 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
     if not trained.kept_epochs:
         return None
     uri = Run(plan.run_uri).train.answers
-    kept = kept_answers.from_parquet(store.read_bytes(uri), uri)
+    kept = kept_from_parquet(store.read_bytes(uri), uri)
     return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
 
 

@@ -1,6 +1,6 @@
 """Move the alias `champion` back to an earlier version, and record the reason."""
 
-from tasks.judge.gate.rollback import roll_back
+from tasks.judge.gate.champion import roll_back
 from tasks.pipeline._step import log
 from tasks.pipeline.retrain.contract import RollbackArguments
 from tasks.settings import MlflowSettings, load

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.judge.search.scores import scored, values_in_words
+from tasks.judge.search.trials import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device
 from tasks.learn.memory import keep_freed_memory

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import MissingObject
-from tasks.judge.search.rounds import batches_of, history_digest
 from tasks.judge.search.space import cutting_of
+from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.keys import content_key
 from tasks.pipeline._step import finished, log
 from tasks.store.derived import trials_of_batch

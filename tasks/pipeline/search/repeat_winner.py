@@ -1,8 +1,8 @@
 """Repeat the winner under new seeds, to show the share of luck in its score."""
 
 from tasks.errors import BadInput
-from tasks.judge.search.rounds import history_digest
-from tasks.judge.search.scores import best_first, finalists
+from tasks.judge.search.suggest import history_digest
+from tasks.judge.search.trials import best_first, finalists
 from tasks.options import Head
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round

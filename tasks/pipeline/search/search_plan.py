@@ -4,9 +4,8 @@ from pydantic import ValidationError
 
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
-from tasks.judge.search.rounds import require_resumable, rung_epochs
 from tasks.judge.search.space import CUT, START_OPTIONS, Space
-from tasks.judge.search.suggest import require_searchable
+from tasks.judge.search.suggest import require_resumable, require_searchable, rung_epochs
 from tasks.keys import content_key, training_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets

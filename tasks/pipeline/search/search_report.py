@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.judge.report.search_page import retrain_address, search_note, search_page
-from tasks.judge.report.search_table import metrics_of, table, verdict
-from tasks.judge.search.bias import selection_bias
-from tasks.judge.search.importance import importances
-from tasks.judge.search.scores import best_first, finalists, longest_of_each
+from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
+from tasks.judge.search.analysis import importances, selection_bias
 from tasks.judge.search.space import Space, cutting_of
 from tasks.judge.search.suggest import pareto_front
+from tasks.judge.search.trials import best_first, finalists, longest_of_each
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files

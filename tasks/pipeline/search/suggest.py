@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tasks.errors import NothingToDo
-from tasks.judge.search.rounds import history_digest, num_suggested, promote, rung_epochs
-from tasks.judge.search.scores import num_hours
 from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import identity, seed_of, suggest
+from tasks.judge.search.suggest import history_digest, identity, num_suggested, promote, rung_epochs, seed_of, suggest
+from tasks.judge.search.trials import num_hours
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments

@@ -7,11 +7,11 @@ import pytest
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadLabels
-from tasks.predict import interval_files, tables
+from tasks.predict import files
 from tests.data.labels.formats.told import actions, reasons
 
 CELLS = {"video": "a.mp4", "uid": "a.mp4", "start_seconds": "0", "stop_seconds": "8", "verb": "put", "noun": "meat"}
-TABLES = {"intervals": interval_files.COLUMNS, "predictions": tables.SCHEMA.names}
+TABLES = {"intervals": files.INTERVAL_COLUMNS, "predictions": files.SCHEMA.names}
 
 
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)

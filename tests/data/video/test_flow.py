@@ -26,7 +26,7 @@ SIDE = 64
 PEAK_OF_A_LONG_CLIP = """
 import sys
 from pathlib import Path
-from tasks.judge.statistics.latency import peak_memory_bytes
+from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.options import FlowOptions
 from tasks.data.video.flow import FlowMaker
 with FlowMaker(FlowOptions(flow_method="dis"), 2) as maker:

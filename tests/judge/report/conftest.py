@@ -6,11 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tasks.judge.report.inputs import ReportInputs
-from tasks.judge.report.network_page import networks_page
-from tasks.judge.report.page import page
-from tasks.judge.report.search_page import search_page
-from tasks.judge.report.sheets import contact_sheet, spectrogram_sheet
+from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
+from tasks.judge.report.networks import networks_page
+from tasks.judge.report.page import ReportInputs, page
+from tasks.judge.report.search import search_page
 from tasks.predict.page import page as prediction_page
 from tasks.store.records.evaluation import ActivationMap
 from tests.judge.report.a_search import search_of

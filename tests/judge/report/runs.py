@@ -8,8 +8,8 @@ import numpy as np
 from tasks.judge.gate.verdict import verdict_on
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.class_changes import class_changes
-from tasks.judge.statistics.confusion import confusion_of
 from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.mistakes import confusion_of
 from tasks.judge.statistics.paired import paired_difference
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, EngineUsed, EvaluateResult, Latency, RuleOutcome

@@ -1,8 +1,7 @@
 import pytest
 
 from tasks.judge.report.card import model_card
-from tasks.judge.report.inputs import ReportInputs
-from tasks.judge.report.page import page, training_settings
+from tasks.judge.report.page import ReportInputs, page, training_settings
 from tasks.judge.report.templating import TURNS
 from tasks.options import TrainOptions
 from tasks.store.records.fusion import FusedMember, Fusion

@@ -3,8 +3,7 @@ import re
 import pytest
 
 from tasks.errors import BadInput
-from tasks.judge.report.network_page import networks_note, networks_page
-from tasks.judge.report.network_table import metrics_of, table, verdict
+from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
 from tasks.options import Modality
 from tasks.store.records.record import TARGETS
 from tests.judge.report.compared import NAMES, comparison_of

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.judge.gate.verdict import facts_of
 from tasks.judge.report.card import model_card
 from tasks.judge.report.page import SECTIONS, page
-from tasks.judge.report.page_scores import facts_of
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.store.records.evaluation import RuleOutcome

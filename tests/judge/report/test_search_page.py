@@ -5,10 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tasks.judge.report.figures.recipes import recipes_chart
-from tasks.judge.report.figures.trials import curves_chart, history_chart, latency_chart
-from tasks.judge.report.search_page import retrain_address, search_note, search_page
-from tasks.judge.report.search_table import form_recipe, metrics_of, ranked, table, verdict
+from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
+from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
+from tasks.judge.search.trials import form_recipe, ranked
 from tasks.store.records.search import Top1
 from tests.judge.report.a_search import search_of
 from tests.judge.report.conftest import RETRAIN, SEARCHES

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.judge.report.sheets import GAP, contact_sheet, spectrogram_sheet
+from tasks.judge.report.figures.pictures import GAP, contact_sheet, spectrogram_sheet
 
 
 def opened(sheet):

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tasks.judge.report import network_table, search_table
+from tasks.judge.report import networks
+from tasks.judge.report import search as search_tables
 from tasks.judge.report.card import model_card
-from tasks.judge.report.network_page import networks_note, networks_page
-from tasks.judge.report.search_page import search_note, search_page
+from tasks.judge.report.networks import networks_note, networks_page
+from tasks.judge.report.search import search_note, search_page
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.record import VERB_ALONE
 from tests.judge.report.a_search import search_of
@@ -22,12 +23,12 @@ def of_all(subject, tables, *pages):
 
 def of_search():
     search = search_of(5, targets=VERB_ALONE)
-    return of_all(search, search_table, search_page(search, RETRAIN), search_note(search))
+    return of_all(search, search_tables, search_page(search, RETRAIN), search_note(search))
 
 
 def of_comparison():
     comparison = comparison_of(without_objects())
-    return of_all(comparison, network_table, networks_page(comparison), networks_note(comparison))
+    return of_all(comparison, networks, networks_page(comparison), networks_note(comparison))
 
 
 @pytest.mark.parametrize(

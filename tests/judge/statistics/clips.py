@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.kept_answers import KeptAnswers
+from tasks.judge.statistics.long_training import KeptAnswers
 from tasks.store.records.record import TARGETS
 
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.descents import first_without_error, long_training, rise_and_fall
-from tasks.judge.statistics.kept_answers import from_parquet, to_parquet
+from tasks.judge.statistics.long_training import first_without_error, from_parquet, long_training, rise_and_fall, to_parquet
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import Epoch
 from tests.judge.statistics.clips import kept_answers

@@ -8,7 +8,18 @@ from scipy.stats import binomtest, multinomial
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.paired import clips_needed, differences, differing, exact_difference, paired_difference
+from tasks.judge.statistics.answers import answers_of as ranked_answers
+from tasks.judge.statistics.paired import (
+    clips_needed,
+    differences,
+    differing,
+    exact_difference,
+    holm,
+    paired_difference,
+    probe_differences,
+    significant,
+)
+from tasks.store.records.probe import ProbeAnswers
 from tasks.store.records.record import TARGETS
 from tests.judge.report.named import original
 from tests.judge.report.runs import answers_of
@@ -192,3 +203,70 @@ def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first
         ("c", "put", "take", "put"),
         ("b", "put", "take", "wash"),
     ]
+
+
+def digits(right) -> str:
+    return "".join(str(int(one)) for one in right)
+
+
+def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_gain(make_clips, vocabulary):
+    clips = make_clips(40, skill=6.0)
+    right = {target: answers.right for target, answers in ranked_answers(clips, vocabulary).items()}
+    right["verb"] = np.zeros_like(right["verb"])
+    beside = ProbeAnswers(num_training_clips=9, strengths={"verb": 1.0}, right={target: digits(one) for target, one in right.items()})
+    verb, noun, action = probe_differences(beside, clips, vocabulary, num_resamples=200)
+    assert verb.difference == pytest.approx(verb.network_top1)
+    assert verb.probe_top1 == 0
+    assert verb.interval[0] > 0
+    assert (noun.difference, action.difference) == (0, 0)
+    assert noun.interval[0] <= 0 <= noun.interval[1]
+    assert (action.num_clips, action.num_sources) == (40, 4)
+
+
+def test_answers_to_other_clips_are_not_compared(make_clips, vocabulary):
+    clips = make_clips(40)
+    beside = ProbeAnswers(num_training_clips=9, strengths={}, right={"verb": "101"})
+    assert probe_differences(beside, clips, vocabulary, num_resamples=100) == ()
+    beside = ProbeAnswers(uids=clips.uids, num_training_clips=9, strengths={}, right={"verb": "1" * 40})
+    assert len(probe_differences(beside, clips, vocabulary, num_resamples=100)) == 1
+    in_another_order = beside.model_copy(update={"uids": clips.uids[::-1]})
+    assert probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()
+
+
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(p_values=P_VALUES)
+def test_a_test_among_others_is_never_surer_than_alone_and_never_less_sure_than_by_bonferroni(p_values):
+    for p, adjusted in zip(p_values, holm(p_values), strict=True):
+        assert p <= adjusted <= max(p, min(1, len(p_values) * p))
+
+
+@given(p_values=P_VALUES)
+def test_the_order_stays(p_values):
+    adjusted = holm(p_values)
+    assert sorted(range(len(adjusted)), key=lambda i: (adjusted[i], p_values[i], i)) == sorted(
+        range(len(adjusted)), key=lambda i: (p_values[i], i)
+    )
+
+
+def test_tests_that_could_never_be_significant_cost_the_others_nothing():
+    hopeless, clear = 0.25, 0.5**6
+    assert significant([clear], [clear], 0.05) == [True]
+    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7], 0.05) == [True, *[False] * 7]
+    assert significant([clear, *[0.5] * 7], [clear] * 8, 0.05) == [False] * 8
+    assert significant([], [], 0.05) == []
+
+
+@given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
+def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
+    p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
+    least = [0.5 ** (wins + losses) for wins, losses in counts]
+    for p, is_one in zip(p_values, significant(p_values, least, 0.05), strict=True):
+        assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)

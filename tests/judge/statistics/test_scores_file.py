@@ -1,10 +1,14 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.errors import BadInput
+from tasks.judge.statistics.answers import action_id, answers_of, rank, verb_and_noun
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
 
 
@@ -45,3 +49,39 @@ def table_of(columns):
     buffer = io.BytesIO()
     pd.DataFrame(columns).to_parquet(buffer)
     return buffer.getvalue()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), step=st.sampled_from([0.0, 0.25]))
+def test_best_actions_are_those_of_the_whole_product(make_clips, vocabulary, seed, step):
+    clips = make_clips(3, seed=seed)
+    if step:  # coarse logits, so that many are equal
+        clips = replace(clips, verb_logits=np.round(clips.verb_logits / step) * step, noun_logits=np.round(clips.noun_logits / step) * step)
+    ranked = answers_of(clips, vocabulary)["action"].ranked
+    for i in range(3):
+        verb, noun = clips.verb_logits[i].astype(float), clips.noun_logits[i].astype(float)
+        log_probabilities = (verb - np.log(np.exp(verb).sum()))[:, None] + (noun - np.log(np.exp(noun).sum()))[None, :]
+        best = np.sort(log_probabilities.ravel())[::-1][:5]
+        np.testing.assert_allclose([log_probabilities[verb_and_noun(action)] for action in ranked[i].tolist()], best)
+        assert len(set(ranked[i].tolist())) == 5
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_an_action_is_right_when_verb_and_noun_are_right(make_clips, vocabulary, seed):
+    answers = answers_of(make_clips(10, seed=seed), vocabulary)
+    assert (answers["action"].right == (answers["verb"].right & answers["noun"].right)).all()
+
+
+def test_equal_logits_rank_by_class_id():
+    assert rank(np.zeros((1, 125), np.float32)).tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_names_come_from_the_vocabulary_or_from_the_id(make_clips, vocabulary):
+    clips = make_clips(1, classes=1)
+    logits = np.zeros((1, 352), np.float32)
+    logits[0, 26] = 9
+    answers = answers_of(replace(clips, noun_logits=logits), vocabulary)
+    assert answers["verb"].names[0] == "take"
+    assert answers["noun"].names == {0: "noun-0", 26: "meat"}
+    assert answers["action"].names[action_id(int(answers["verb"].predicted[0]), 26)].endswith(" meat")

@@ -7,8 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from tasks.errors import BadCheckpoint, BadDataset, BadVideo
-from tasks.judge.statistics.latency import peak_memory_bytes, summarise_latency
-from tasks.judge.statistics.scoring import NUM_PREFETCHED, NUM_TIMED_CLIPS, Timings, score_clips
+from tasks.judge.statistics.scoring import NUM_PREFETCHED, NUM_TIMED_CLIPS, Timings, peak_memory_bytes, score_clips, summarise_latency
 from tests.data.labels.records import dataset_clip
 
 

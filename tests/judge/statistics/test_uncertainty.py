@@ -1,10 +1,13 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from tasks.judge.statistics.uncertainty import share_interval, top1_interval
+from tasks.judge.statistics import uncertainty
+from tasks.judge.statistics.uncertainty import detectable_points, power, power_in_words, resample, share_interval, top1_interval
 
 CLIPS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), min_size=1, max_size=40)
 
@@ -68,3 +71,85 @@ def test_independent_clips_give_nearly_the_binomial_interval():
 )
 def test_limits_are_those_that_the_evidence_was_simulated_with(num_right, num_clips, interval):
     assert share_interval(np.array(num_right), np.array(num_clips)) == pytest.approx(interval, abs=1e-6)
+
+
+SUMS = st.lists(st.integers(-5, 5), min_size=2, max_size=12)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    sums, num_clips = np.arange(7) - 2, np.full(7, 9)
+    whole = resample(sums, num_clips, num_resamples=500, seed=0)
+    monkeypatch.setattr(uncertainty, "MAX_DRAWS_AT_ONCE", 50)
+    assert resample(sums, num_clips, num_resamples=500, seed=0) == whole
+
+
+def test_few_videos_get_students_t():
+    """Three videos of ten clips: mean and standard error by hand, t of two degrees of freedom."""
+    sums, num_clips = np.array([2, 5, 8]), np.array([10, 10, 10])
+    low, high = resample(sums, num_clips, num_resamples=20_000, seed=0).interval
+    reach = 4.3027 * np.std([0.2, 0.5, 0.8], ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose((low, high), (0.5 - reach, 0.5 + reach), rtol=0.03)
+
+
+@settings(max_examples=40)
+@given(sums=SUMS)
+def test_the_p_value_is_below_a_twentieth_where_the_interval_excludes_zero(sums):
+    found = resample(np.array(sums), np.full(len(sums), 5), num_resamples=500, seed=0)
+    low, high = found.interval
+    assert 0 <= found.p_value <= 1
+    if found.p_value < 0.045:
+        assert low > 0 or high < 0
+    # With few resamples, ties keep the p-value of an interval that just excludes zero up to 0.062.
+    if found.p_value > 0.07:
+        assert low <= 0 <= high
+
+
+@given(sums=SUMS)
+def test_the_other_sign_is_as_sure(sums):
+    there, back = (resample(sign * np.array(sums), np.full(len(sums), 5), num_resamples=200, seed=0).p_value for sign in (1, -1))
+    assert there == pytest.approx(back)
+
+
+@pytest.mark.parametrize(
+    ("sums", "num_clips", "interval", "p_value"),
+    [([2, -1, 3, 0], [4, 9, 5, 2], (-0.4768935, 0.8768935), 0.4219291), ([1, 0, 2], [3, 3, 3], (-0.5051595, 1.1718262), 0.3027084)],
+)
+def test_limits_are_those_that_the_evidence_was_simulated_with_in_resampling(sums, num_clips, interval, p_value):
+    resampled = resample(np.array(sums), np.array(num_clips), num_resamples=500, seed=3)
+    assert (*resampled.interval, resampled.p_value) == pytest.approx((*interval, p_value), abs=1e-6)
+
+
+def test_what_few_videos_can_show_is_said_in_one_sentence():
+    assert power_in_words([5, 5, 5], "val", "action") == (
+        f"with these 15 val clips of 3 source videos, a difference of {detectable_points([5, 5, 5])} points on actions is detected four times out of five"
+    )
+    assert power_in_words([50], "test", "verb").startswith(
+        "with these 50 test clips of 1 source video, no difference between two networks is detected"
+    )
+    assert "points on verbs is detected" in power_in_words([5, 5, 5], "val", "verb")
+
+
+def test_the_difference_is_the_least_that_is_seen_four_times_out_of_five():
+    clips = np.full(8, 6)
+    points = detectable_points(clips.tolist())
+    assert power(points - 1, clips) < 0.8 <= power(points, clips)
+
+
+@pytest.mark.parametrize(("fewer", "more"), [([5] * 3, [5] * 6), ([5] * 6, [5] * 20), ([2] * 6, [10] * 6)])
+def test_more_videos_and_more_clips_show_smaller_differences(fewer, more):
+    assert detectable_points(fewer) > detectable_points(more)
+
+
+def test_equal_networks_are_told_apart_in_at_most_one_of_forty():
+    assert power(0, np.full(10, 10)) <= 0.025
+
+
+def test_three_films_of_five_clips_show_thirty_points_one_time_in_ten():
+    assert power(30, np.full(3, 5)) == pytest.approx(0.1, abs=0.03)
+
+
+@pytest.mark.slow
+def test_thousands_of_videos_cost_seconds():
+    started = time.process_time()
+    assert 0 < detectable_points([5] * 1000) < 5
+    assert time.process_time() - started < 15

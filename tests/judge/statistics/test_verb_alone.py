@@ -9,14 +9,12 @@ from scipy.special import log_softmax
 from tasks.judge.gate.gate import judge
 from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.statistics.answers import action_id, answers_of
-from tasks.judge.statistics.class_changes import class_changes
-from tasks.judge.statistics.class_losses import class_outcomes
-from tasks.judge.statistics.confusion import confusions
+from tasks.judge.statistics.class_changes import class_changes, class_outcomes
 from tasks.judge.statistics.fusion import fuse
+from tasks.judge.statistics.mistakes import confusions, worst_misnamed
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
 from tasks.judge.statistics.scoring import CERTAIN_LOGIT, with_nouns_given
-from tasks.judge.statistics.worst_mistakes import worst_misnamed
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import Attempt

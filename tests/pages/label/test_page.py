@@ -19,7 +19,7 @@ from tasks.pages.label.desk import Desk
 from tasks.pages.label.lent import LENT_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
-from tasks.predict.interval_files import COLUMNS
+from tasks.predict.files import INTERVAL_COLUMNS
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
 from tests.pages.label.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, list_clips, person, suggest, write_many
@@ -512,7 +512,7 @@ def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unle
     suggest(store, [first, second])
     rows = [f"a.mp4,{first.video},champion,2.375,5.5,wipe,pan,wipe pan,126,40,0.83"]
     rows.append(f"a.mp4,{first.video},baseline,0,9,move,pan,move pan,9,40,0.9")
-    store.write_bytes(Layout(STORE).prediction("test").report.intervals, "\n".join([",".join(COLUMNS), *rows, ""]).encode())
+    store.write_bytes(Layout(STORE).prediction("test").report.intervals, "\n".join([",".join(INTERVAL_COLUMNS), *rows, ""]).encode())
 
     def suggested(video):
         keys = ("start_seconds", "stop_seconds", "verb", "noun", "probability")

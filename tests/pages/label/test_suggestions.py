@@ -1,11 +1,11 @@
 """What the tables of a prediction suggest."""
 
 from tasks.pages.label.suggestions import SuggestedInterval, predicted_intervals
-from tasks.predict.interval_files import COLUMNS
+from tasks.predict.files import INTERVAL_COLUMNS
 from tasks.store.records.dataset import NO_OBJECT
 
 
-def table(*rows: str, columns=COLUMNS) -> bytes:
+def table(*rows: str, columns=INTERVAL_COLUMNS) -> bytes:
     return "\r\n".join([",".join(columns), *rows, ""]).encode()
 
 
@@ -26,7 +26,7 @@ def test_intervals_are_those_of_the_first_network_by_video_and_time():
 
 
 def test_intervals_of_a_network_without_nouns_have_no_object():
-    columns = [name for name in COLUMNS if not name.startswith(("noun", "action"))]
+    columns = [name for name in INTERVAL_COLUMNS if not name.startswith(("noun", "action"))]
     found = predicted_intervals(table("a.mp4,aa,champion,0,4,wave,130,0.8", columns=columns), "champion")
     assert found == {"aa": (SuggestedInterval("wave", NO_OBJECT, 0.8, 0, 4),)}
 

@@ -12,8 +12,8 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
-from tasks.predict.found_intervals import FoundIntervals
-from tasks.predict.interval_files import write_intervals
+from tasks.predict.files import write_intervals
+from tasks.predict.interval_scores import FoundIntervals
 from tasks.predict.intervals import Interval
 from tasks.predict.names import Names
 from tasks.store.layout import Layout

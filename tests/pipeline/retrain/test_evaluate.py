@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.judge.statistics.fingerprints import fingerprint, from_parquet
+from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
 from tasks.learn.checkpoints import HeadWeights, Saved, save
 from tasks.learn.class_names import ClassNames

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tasks.errors import NothingToDo
-from tasks.judge.statistics.kept_answers import from_parquet
+from tasks.judge.statistics.long_training import from_parquet
 from tasks.learn import epochs
 from tasks.options import recipe
 from tasks.store.records.metrics import Metrics

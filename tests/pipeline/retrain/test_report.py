@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import Unavailable
-from tasks.judge.statistics import fingerprints
+from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.sound.recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
@@ -91,9 +91,7 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         shelf.write_bytes(uri, to_parquet(scored[one.model], vocabulary))
         seen = f"{one.out}fingerprints.parquet" if one.model == "fine-tuned" else None
         if seen:
-            shelf.write_bytes(
-                seen, fingerprints.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
-            )
+            shelf.write_bytes(seen, checks.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)}))
         shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
     epoch = Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5)
     shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,)))

@@ -1,0 +1,221 @@
+"""Draw a training by epoch, a long training, and accuracy by number of training clips."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullLocator
+
+from tasks.judge.report.figures import drawing
+from tasks.judge.report.figures.drawing import Chart, Look, Style
+from tasks.store.records.learning_curve import TargetCurve
+from tasks.store.records.long_training import LongTraining
+from tasks.store.records.training import Epoch
+from tasks.wording import count, crops_in_words, percent, percent_interval
+
+SIZE = (380, 250)
+LINE_LOOKS: tuple[Look, ...] = ((drawing.ORANGE, "s", "--"), (drawing.BLUE, "o", "-"), (drawing.PURPLE, "D", ":"))
+Line = tuple[str, Sequence[tuple[int, float | None]]]
+MAX_MARKS = 20
+
+LONG_SIZE = (560, 430)
+BAND_OPACITY = 0.16
+
+CURVE_SIZE = (560, 330)
+
+ROOM_FACTOR = 1.12
+"""Factor by which the logarithmic axis goes beyond the outermost points."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A y axis: its label, tick formatter, value as text, and upper limit if fixed."""
+
+    label: str
+    formatter: Formatter
+    spell: Callable[[float], str]
+    top: float | None = None
+
+
+NUMBER, WHOLE = (FuncFormatter(lambda value, _, shape=shape: format(value, shape)) for shape in ("g", ",.0f"))
+LOSS = Quantity("loss, nats", NUMBER, lambda value: f"{value:.3f}")
+TOP1 = Quantity("top-1, %", drawing.PERCENT, percent, top=1)
+RATE = Quantity("learning rate", NUMBER, lambda value: f"{value:.3g}")
+
+
+def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
+    """Draw the charts of a training: losses, accuracies and learning rate.
+
+    Validation accuracies if recorded, the rate if it varies; no charts without epochs. The page counts epochs from 1, as the log does.
+    `crops` is the number of crops per clip in validation.
+    """
+    if not epochs:
+        return ()
+    losses: list[Line] = [
+        ("training", [(e.epoch + 1, e.train_loss) for e in epochs]),
+        ("validation", [(e.epoch + 1, e.val_loss) for e in epochs]),
+    ]
+    accuracies: list[Line] = [(f"{t}s", [(e.epoch + 1, getattr(e, f"val_{t}_top1")) for e in epochs]) for t in ("verb", "noun", "action")]
+    charts = [_by_epoch("training-losses", "Loss", losses, best_epoch + 1, LOSS)]
+    if any(value is not None for _, line in accuracies for _, value in line):
+        charts.append(_by_epoch("training-top1", f"Validation top-1, {crops_in_words(crops)}", accuracies, best_epoch + 1, TOP1))
+    if len({e.learning_rate for e in epochs}) > 1:
+        rates: list[Line] = [("heads", [(e.epoch + 1, e.learning_rate) for e in epochs])]
+        charts.append(_by_epoch("training-rate", "Learning rate", rates, best_epoch + 1, RATE))
+    return tuple(charts)
+
+
+def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: Quantity) -> Chart:
+    first, last = min(x for _, line in lines for x, _ in line), max(x for _, line in lines for x, _ in line)
+    top = max(value for _, line in lines for _, value in line if value is not None)
+    spoken: dict[str, list[str]] = {}
+    with drawing.axes_of(SIZE) as (figure, axes):
+        for (name, line), (colour, marker, dashes) in zip(lines, LINE_LOOKS, strict=False):
+            known = [(x, y) for x, y in line if y is not None]
+            if known:
+                every, gid = 1 + len(known) // MAX_MARKS, f"marks-{name}"
+                style: Style = {
+                    "color": colour,
+                    "linestyle": dashes,
+                    "linewidth": 1.8,
+                    "marker": marker,
+                    "markersize": 5.5,
+                    "markeredgecolor": drawing.PAGE,
+                }
+                axes.plot(*zip(*known, strict=True), label=name, markevery=every, clip_on=False, gid=gid, **style)
+                spoken[gid] = [f"{name}, epoch {x}: {quantity.spell(y)}" for x, y in known[::every]]
+        axes.set_xlim(*((first, last) if last > first else (first - 0.5, first + 0.5)))
+        axes.set_ylim(0, quantity.top or 1.1 * top or 1)
+        axes.set(xlabel="epoch", ylabel=quantity.label)
+        drawing.whole_ticks(axes.xaxis)
+        drawing.value_axis(axes, quantity.formatter)
+        if first <= best <= last:
+            mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2)
+        drawing.add_legend(figure)
+        ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
+        drawn = drawing.svg(figure, key, title, f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}.", spoken)
+    return Chart(title, drawn, SIZE[0] + 100)
+
+
+def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool) -> None:
+    """Draw a line at an epoch, with its label at the top, on the side with more room."""
+    axes.axvline(epoch, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES, clip_on=False)
+    offset, side = (-5, "right") if on_right else (5, "left")
+    axes.annotate(text, (epoch, 1), (offset, -2), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="top")
+
+
+def long_chart(found: LongTraining, epochs: Sequence[Epoch]) -> Chart:
+    """Draw errors, those on val with a band, and validation loss over a logarithmic axis of epochs."""
+    title = f"Error of {found.target}s and validation loss"
+    train, val = (
+        [(e.epoch + 1, 1 - top1) for e in epochs if (top1 := getattr(e, f"{split}_{found.target}_top1")) is not None]
+        for split in ("train", "val")
+    )
+    loss = [(e.epoch + 1, e.val_loss) for e in epochs if e.val_loss is not None]
+    kept = [score.epoch + 1 for score in found.scores]
+    with drawing.styled(drawing.PAGE_STYLE):
+        figure = drawing.new_drawing(*LONG_SIZE)
+        errors, losses = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for axes, points, name, colour, dashes in (
+            (errors, train, "training error", drawing.ORANGE, "--"),
+            (errors, val, "validation error", drawing.BLUE, "-"),
+            (losses, loss, "validation loss", drawing.PURPLE, "-"),
+        ):
+            if points:
+                axes.plot(*zip(*points, strict=True), label=name, color=colour, linestyle=dashes, linewidth=1.5)
+        _draw_band(errors, kept, [score.interval for score in found.scores], drawing.BLUE)
+        dots = [score.error for score in found.scores]
+        errors.plot(kept, dots, color=drawing.BLUE, linestyle="none", marker="o", markersize=6, markeredgecolor=drawing.PAGE, gid="kept")
+        spoken = {"kept": [f"epoch {s.epoch + 1:,}: {percent(s.error)} {percent_interval(s.interval)}" for s in found.scores]}
+        if found.fitted_epoch is not None:
+            number = found.fitted_epoch + 1
+            errors.axvline(number, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES)
+            mark_epoch(losses, number, f"training error 0: {number:,}", on_right=number**2 > kept[-1])
+        turns = _mark_turns(errors, found)
+        _scale_long(errors, losses, found, [y for _, y in (*train, *val)])
+        drawing.add_legend(figure)
+        words = f"Validation error by epoch, with 95 % confidence intervals: {'; '.join(spoken['kept'])}. {turns}"
+        drawn = drawing.svg(figure, "long-training", title, words, spoken)
+    return Chart(title, drawn, LONG_SIZE[0] + 140)
+
+
+def _draw_band(axes: Axes, x: Sequence[int], intervals: Sequence[tuple[float, float]], colour: str) -> None:
+    low, high = zip(*intervals, strict=True)
+    axes.fill_between(x, low, high, color=colour, alpha=BAND_OPACITY, linewidth=0)
+
+
+def _mark_turns(axes: Axes, found: LongTraining) -> str:
+    """Label both minima and the peak in the drawing; return them as a sentence."""
+    if found.rise is None or found.fall is None:
+        return ""
+    turns = (("1st minimum", found.rise.first_epoch), ("peak", found.rise.second_epoch), ("2nd minimum", found.fall.second_epoch))
+    intervals = {score.epoch: score.interval for score in found.scores}
+    last = found.scores[-1].epoch + 1
+    for name, epoch in turns:
+        number, (low, high) = epoch + 1, intervals[epoch]
+        side = "left" if number**4 < last else "right" if number**4 > last**3 else "center"
+        y, offset, below = (high, 5, "bottom") if name == "peak" else (low, -5, "top")
+        axes.annotate(f"{name}: {number:,}", (number, y), (0, offset), textcoords="offset points", ha=side, va=below)
+    return f"{', '.join(f'{name} epoch {epoch + 1:,}' for name, epoch in turns)}."
+
+
+def _scale_long(errors: Axes, losses: Axes, found: LongTraining, drawn: Sequence[float]) -> None:
+    top = max(*drawn, *(score.interval[1] for score in found.scores))
+    errors.set_ylim(min(0, *(score.interval[0] for score in found.scores)), min(1.08, 1.15 * top) or 1)
+    errors.set_ylabel("error, %")
+    errors.yaxis.set_major_formatter(drawing.PERCENT)
+    losses.set_ylim(0)
+    losses.set(xlabel="epoch", ylabel="loss, nats", xscale="log", xlim=(1, found.scores[-1].epoch + 1))
+    losses.xaxis.set_major_locator(LogLocator(10))
+    losses.xaxis.set_minor_locator(NullLocator())
+    losses.xaxis.set_major_formatter(WHOLE)
+    for axes in (errors, losses):
+        drawing.round_ticks(axes.yaxis, 5)
+        axes.grid(axis="y")
+
+
+def learning_curve_chart(curve: TargetCurve) -> Chart:
+    """Draw single draws, their mean with its band over source videos, and the extrapolated law with the band of the gain."""
+    title = f"{curve.target.capitalize()} top-1 on val by number of training clips"
+    numbers = [point.num_clips for point in curve.points]
+    draws = [(point.num_clips, top1) for point in curve.points for top1 in point.draws]
+    spoken = {
+        "draws": [f"{count(number, 'clip')}: {percent(top1)}" for number, top1 in draws],
+        "means": [f"{count(p.num_clips, 'clip')}: mean {percent(p.top1)} {percent_interval(p.interval)}" for p in curve.points],
+    }
+    dots: Style = {"marker": "o", "markeredgecolor": drawing.PAGE, "clip_on": False}
+    with drawing.axes_of(CURVE_SIZE) as (figure, axes):
+        drawing.add_majority(axes, curve.majority_top1, "most frequent class")
+        _draw_band(axes, numbers, [point.interval for point in curve.points], drawing.BLUE)
+        axes.plot(*zip(*draws, strict=True), color=drawing.GREY, linestyle="none", markersize=5, gid="draws", label="single draws", **dots)
+        means = [point.top1 for point in curve.points]
+        axes.plot(numbers, means, color=drawing.BLUE, linewidth=1.8, markersize=7, gid="means", label="mean", **dots)
+        if curve.fit:
+            fitted = [(point.num_clips, point.top1) for point in curve.fit]
+            axes.plot(*zip(*fitted, strict=True), color=drawing.ORANGE, linewidth=1.8, linestyle="--", label="power law")
+            beyond = [(point.num_clips, point.interval) for point in curve.fit if point.interval]
+            _draw_band(axes, [number for number, _ in beyond], [interval for _, interval in beyond], drawing.ORANGE)
+        ticks = [*numbers, *(gain.num_clips for gain in curve.gains)]
+        axes.set(xscale="log", xlim=(ticks[0] / ROOM_FACTOR, ticks[-1] * ROOM_FACTOR), ylim=(0, 1))
+        axes.set(xlabel="training clips", ylabel=f"{curve.target} top-1, %")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(ticks)
+        axes.xaxis.set_major_formatter(WHOLE)
+        drawing.value_axis(axes)
+        drawing.add_legend(figure, ncols=4, handlelength=2.2, columnspacing=1.2)
+        drawn = drawing.svg(figure, "learning-curve", title, _curve_in_words(curve, spoken["means"]), spoken)
+    return Chart(title, drawn, CURVE_SIZE[0] + 140)
+
+
+def _curve_in_words(curve: TargetCurve, means: list[str]) -> str:
+    at = {point.num_clips: point for point in curve.fit}
+    beyond = [
+        f"{count(gain.num_clips, 'clip')}: {percent(one.top1)} {percent_interval(one.interval)}"
+        for gain in curve.gains
+        if (one := at[gain.num_clips]).interval
+    ]
+    extrapolated = f" Extrapolated, with the 95 % confidence interval of the gain: {'; '.join(beyond)}." if beyond else ""
+    return (
+        f"With 95 % confidence intervals over source videos: {'; '.join(means)}.{extrapolated} "
+        f"The dashed grey line is always predicting the most frequent {curve.target}: {percent(curve.majority_top1)}."
+    )

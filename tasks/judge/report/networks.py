@@ -1,0 +1,239 @@
+"""Report a comparison of networks as a page, a note and a CSV table.
+
+The first network is the reference of significant differences.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tasks.csv_table import csv_table
+from tasks.errors import BadInput
+from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
+from tasks.judge.report.class_tables import matrix_groups
+from tasks.judge.report.figures.networks import cost_chart
+from tasks.judge.report.page import clip_in_words, settings_of
+from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, nothing_table
+from tasks.judge.report.templating import leaning, machine_rows, rendered
+from tasks.judge.statistics.paired import LEVEL, holm
+from tasks.options import Modality
+from tasks.store.records.comparison import ComparedNetwork, Comparison
+from tasks.store.records.evaluation import PairedDifference
+from tasks.store.records.record import ModelRole, Target
+from tasks.wording import count, listed, percent, plain_cell
+
+FLOW_COST = (
+    "Neither includes optical flow, which is computed once per clip: for 8 seconds of video TV-L1 takes minutes of one core, DIS seconds."
+)
+
+VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
+"""How the confusion matrices of two versions call them, in their order."""
+
+NUM_OPEN = 20
+"""Clips with different answers that are listed before the page folds them."""
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """One network in the tables; `number` marks it in the charts, `corrected` holds Holm-corrected p-values."""
+
+    number: int
+    network: ComparedNetwork
+    is_reference: bool
+    warning: str
+    differences: dict[Target, DifferenceRow]
+    corrected: dict[Target, float]
+
+
+def networks_page(comparison: Comparison) -> str:
+    """Render the page as HTML. Names are escaped."""
+    first = comparison.networks[0]
+    return rendered(
+        "networks.html.j2",
+        **_shared(comparison),
+        leaning="" if comparison.split == "unseen" else leaning(comparison.split),
+        majority_label=always_predicting(first.action.majority_class),
+        majority=majority_scores(first.action),
+        charts=[chart for in_flops in (False, True) if (chart := cost_chart(comparison, in_flops=in_flops))],
+        machines=_machines(comparison),
+        settings=settings_of(comparison.evaluate),
+        train_settings=settings_of(comparison.train),
+        targets=comparison.targets,
+        matrix_groups=matrix_groups(comparison.confusions, VERSIONS),
+        labels=dict(zip(VERSIONS, (network.name for network in comparison.networks), strict=False)),
+        opponent=VERSIONS[0],
+        clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run, comparison.dataset_uri),
+        num_open=NUM_OPEN,
+    )
+
+
+def networks_note(comparison: Comparison) -> str:
+    """Render the table as Markdown, with a link to each network's run."""
+    return rendered("networks.md.j2", **_shared(comparison))
+
+
+def _shared(comparison: Comparison) -> dict[str, object]:
+    """Collect what page and note show."""
+    return {
+        "c": comparison,
+        "rows": _rows(comparison),
+        "verdict": verdict(comparison),
+        "flow_cost": FLOW_COST if any(Modality.FLOW in network.inputs for network in comparison.networks) else "",
+        "nothing": nothing_table((network.name, network.nothing) for network in comparison.networks),
+        "nothing_legend": NOTHING_LEGEND,
+        "num_differences": sum(bool(network.differences) for network in comparison.networks),
+    }
+
+
+def _rows(comparison: Comparison) -> list[NetworkRow]:
+    corrected = {target: corrected_p_values(comparison, target) for target in comparison.targets}
+    return [
+        NetworkRow(
+            number=number,
+            network=network,
+            is_reference=network.name == comparison.reference,
+            warning=majority_warning(network.action),
+            differences={
+                target: _among_others(difference_row(found), corrected[target][network.name])
+                for target in comparison.targets
+                if (found := difference_of(network, target))
+            },
+            corrected={target: of_network[network.name] for target, of_network in corrected.items() if network.name in of_network},
+        )
+        for number, network in enumerate(comparison.networks, 1)
+    ]
+
+
+def _among_others(row: DifferenceRow, corrected_p: float) -> DifferenceRow:
+    """Mark a difference as insignificant if it does not survive Holm's correction."""
+    if corrected_p <= LEVEL or not row.excludes_zero:
+        return row
+    return replace(row, excludes_zero=False, remark="significant alone, not after Holm's correction")
+
+
+def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
+    """List each machine once, under the networks that it scored."""
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for number, network in enumerate(comparison.networks, 1):
+        found.setdefault(tuple(machine_rows(network.hardware)), []).append(str(number))
+    if len(found) == 1:
+        return [("Scored on", list(next(iter(found))))]
+    return [(f"{', '.join(numbers)} scored on", list(rows)) for rows, numbers in found.items()]
+
+
+def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
+    """Find its difference to the reference; None for the reference itself, or if the reference failed."""
+    return next((difference for difference in network.differences if difference.target == target), None)
+
+
+def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, float]:
+    """Correct the p-values of all differences to the reference by Holm's method; by network name.
+
+    Raises:
+        BadInput: a difference has no p-value, as in results of older versions.
+    """
+    found = {network.name: difference for network in comparison.networks if (difference := difference_of(network, target))}
+    p_values = [difference.p_value for difference in found.values() if difference.p_value is not None]
+    if len(p_values) < len(found):
+        raise BadInput("the comparison was made by an older version and has no p-values; run compare_networks again")
+    return dict(zip(found, holm(p_values), strict=True))
+
+
+def verdict(comparison: Comparison) -> str:
+    """Summarise which networks differ significantly from the reference, and whether their engines differ.
+
+    Plain text, about actions, or about verbs if no label has an object.
+    """
+    sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
+    decisive = comparison.targets[-1]
+    most = max(network.action.top1 for network in comparison.networks)
+    best = [network.name for network in comparison.networks if network.action.top1 == most]
+    parts = [f"On {sample}, {_best(best, len(comparison.networks), decisive)} {percent(most)}."]
+    if comparison.reference is None:
+        parts.append("The first configuration failed, so no differences were computed.")
+    p_values = corrected_p_values(comparison, decisive)
+    rivals = [
+        (network.name, found, p_values[network.name]) for network in comparison.networks if (found := difference_of(network, decisive))
+    ]
+    for names, words in (
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "significantly better than"),
+        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "significantly worse than"),
+        ([name for name, _, p in rivals if p > LEVEL], "not significantly different from"),
+    ):
+        if names:
+            parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")
+    if len(rivals) > 1:
+        parts.append(f"Corrected for {len(rivals)} comparisons (Holm).")
+    first = comparison.networks[0]
+    otherwise: dict[str, list[str]] = {}
+    for network in comparison.networks:
+        if network.engine.label != first.engine.label and network.engine.has_backbone and first.engine.has_backbone:
+            otherwise.setdefault(network.engine.label, []).append(network.name)
+    if otherwise:
+        engines = [f"{listed(names)} by {label}" for label, names in otherwise.items()]
+        parts.append(
+            f"The engines differ, so part of a difference may come from them: {first.name} by {first.engine.label}, {listed(engines)}."
+        )
+    if comparison.failed:
+        parts.append(f"{listed([failed.name for failed in comparison.failed])} failed.")
+    return " ".join(parts)
+
+
+def _best(names: list[str], num_networks: int, target: Target) -> str:
+    if num_networks == 1:
+        return f"{names[0]}, the only network with a result, has {target} top-1"
+    if len(names) == num_networks:
+        return f"all networks have the same {target} top-1,"
+    return f"{listed(names)} {'has' if len(names) == 1 else 'have'} the highest {target} top-1,"
+
+
+def table(comparison: Comparison) -> bytes:
+    """Write a CSV, one row per configuration, accuracies as shares; of a failed one only the reason."""
+    rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
+    columns = (*rows[0], "failed_in", "failed_because")
+    rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]
+    return csv_table(columns, ({name: plain_cell(value) for name, value in row.items()} for row in rows))
+
+
+def metrics_of(comparison: Comparison) -> dict[str, float]:
+    """Collect each network's numbers under its run key, to log to MLflow."""
+    measured = ("num_parameters", "num_flops", "peak_memory_bytes")
+    found = {
+        f"{network.run_key}/{name}": value
+        for network in comparison.networks
+        for name, value in (
+            *((f"{target}_top1", getattr(network, target).top1) for target in comparison.targets),
+            *((name, getattr(network, name)) for name in measured),
+            ("inference_median_seconds", network.latency.inference_median_seconds),
+        )
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _csv_row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
+    accuracies: dict[str, object] = {}
+    differences: dict[str, object] = {}
+    for target in comparison.targets:
+        score, ends = getattr(network, target), ("", "_low", "_high")
+        accuracies |= zip((f"{target}_top1{end}" for end in ends), (score.top1, *score.top1_interval), strict=True)
+        found = difference_of(network, target)
+        values = (found.difference, *found.interval, corrected_p_values(comparison, target)[network.name]) if found else ("",) * 4
+        differences |= zip((*(f"{target}_difference{end}" for end in ends), f"{target}_corrected_p"), values, strict=True)
+    return {
+        "configuration": name,
+        "network": network.network,
+        "family": network.family,
+        "backbone": network.backbone,
+        "input": " + ".join(network.inputs),
+        "segments": "" if network.num_segments is None else network.num_segments,
+        **accuracies,
+        **differences,
+        "parameters": network.num_parameters,
+        "flops_per_clip": network.num_flops,
+        "seconds_per_clip": network.latency.inference_median_seconds,
+        "peak_memory_bytes": network.peak_memory_bytes,
+        "crops": comparison.evaluate.crops,
+        "engine": network.engine.label,
+        "epochs": network.num_epochs,
+        "training_seconds": network.training_seconds,
+        "run_key": network.run_key,
+    }

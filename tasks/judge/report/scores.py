@@ -1,0 +1,215 @@
+"""Prepare the scores of a run: verdict, a table per target, and clips that some network cannot name or that show nothing."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from tasks.judge.gate.verdict import MajorityScores, always_predicting, deciding_results, excludes_zero, majority_scores, majority_warning
+from tasks.store.records.evaluation import (
+    EvaluateResult,
+    NameableClips,
+    NothingScores,
+    PairedDifference,
+    TargetMetrics,
+    UnnamedClips,
+)
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.record import IN_WORDS, TARGETS, ModelRole, Target
+from tasks.wording import count, listed, markdown_text, percent, percent_interval, quoted, roughly, signed
+
+MAX_CLASSES_NAMED = 5
+
+NOTHING_TITLES = ("recognised [95 % interval]", "false alarms [95 % interval]")
+NOTHING_LEGEND = (
+    "Clips in which nothing happens count in no accuracy of verbs, nouns or actions; losses, calibration and the weights of a fusion are of all clips. "
+    "Recognised are those of them that a network calls nothing; false alarms are the clips with an action that it calls nothing."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text: titles of its columns, and rows that begin with their labels."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One network's scores, or those of the majority class, which have no interval and no warning."""
+
+    label: str
+    role: ModelRole | None
+    scores: TargetMetrics | MajorityScores
+    warning: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Return the 95 % interval of top-1."""
+        return self.scores.top1_interval if isinstance(self.scores, TargetMetrics) else None
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """The fine-tuned network minus one opponent, with a remark unless the difference is significant."""
+
+    label: str
+    found: PairedDifference
+    excludes_zero: bool
+    remark: str
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """All scores on one target."""
+
+    target: Target
+    num_classes: int
+    majority_top1: float
+    rows: tuple[ScoreRow, ...]
+    differences: tuple[DifferenceRow, ...]
+
+
+def label_of(role: ModelRole, metrics: Metrics) -> str:
+    """Name a network in tables: `champion (version 3)`, `version 2 (previous)`."""
+    if role == "previous":
+        return f"version {metrics.previous_version} (previous)"
+    if role == "champion" and metrics.champion_version is not None:
+        return f"champion (version {metrics.champion_version}{', provisional' if metrics.champion_is_provisional else ''})"
+    return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role
+
+
+def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
+    """Build one table per target for the deciding split; empty if nothing was scored on it."""
+    results = deciding_results(metrics)
+    label = partial(label_of, metrics=metrics)
+    return tuple(target_table(target, results, metrics.differences, label) for target in metrics.targets) if results else ()
+
+
+def target_table(
+    target: Target, results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], label: Callable[[ModelRole], str]
+) -> TargetTable:
+    """Build the table of one target: a row per network by its label, one for the majority class, and the differences."""
+    rows = [ScoreRow(label(result.model), result.model, scores := getattr(result, target), majority_warning(scores)) for result in results]
+    last: TargetMetrics = getattr(results[-1], target)
+    return TargetTable(
+        target=target,
+        num_classes=last.num_classes,
+        majority_top1=last.majority_top1,
+        rows=(*rows, ScoreRow(always_predicting(last.majority_class), None, majority_scores(last))),
+        differences=tuple(difference_row(difference) for difference in differences if difference.target == target),
+    )
+
+
+def difference_label(opponent: str) -> str:
+    """Name the row of a difference: `champion → fine-tuned`."""
+    return f"{opponent} → fine-tuned"
+
+
+def difference_row(found: PairedDifference) -> DifferenceRow:
+    """Build the row of one difference, with a remark if its interval includes zero."""
+    if excludes_zero(found):
+        return DifferenceRow(difference_label(found.opponent), found, True, "")
+    remark = "no difference" if found.difference == 0 else "too small to tell"
+    if found.num_sources == 1:
+        remark = "one source video is not enough to tell"
+    elif found.num_clips_needed is not None:
+        remark = f"too small to tell; {roughly(found.num_clips_needed)} clips would be needed"
+    return DifferenceRow(difference_label(found.opponent), found, False, remark)
+
+
+def unnamed_of(metrics: Metrics) -> str:
+    """Describe the clips whose classes some network cannot name; empty if there are none."""
+    found = metrics.nameable
+    return f"{unnamed_in_words(found)} {nameable_in_words(found)}" if found else ""
+
+
+def unnamed_in_words(found: NameableClips) -> str:
+    """Describe the unnamed clips, one sentence per network.
+
+    For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
+    """
+    return " ".join(
+        f"{unnamed.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
+        f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
+        for unnamed in found.unnamed
+    )
+
+
+def nameable_in_words(found: NameableClips) -> str:
+    """Describe the comparison on the clips that every network can name."""
+    decides = "The gate decides on all clips."
+    if not found.num_clips:
+        return f"No clip is left that every network can name. {decides}"
+    decisive = found.scores[-1].target
+    right = [f"{percent(score.top1)} by {IN_WORDS[score.model]}" for score in found.scores if score.target == decisive]
+    gains = [
+        f"{signed(difference.difference)} {percent_interval(difference.interval)} over {IN_WORDS[difference.opponent]}"
+        for difference in found.differences
+        if difference.target == decisive
+    ]
+    sample = f"{count(found.num_clips, 'clip')} of {count(found.num_sources, 'source video')}"
+    return f"On the {sample} that every network can name, {decisive}s right: {listed(right)}; in points {listed(gains)}. {decides}"
+
+
+def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
+    """Build a table of top-1 on all clips, and with its interval on the clips that every network can name.
+
+    It has three columns for each target, and a row for each network and each difference. None if every network can name every clip, or if
+    no such clip is left.
+    """
+    found = metrics.nameable
+    if found is None or not found.num_clips:
+        return None
+    scores = {(score.model, score.target): score for score in found.scores}
+    gains = {(difference.opponent, difference.target): difference for difference in found.differences}
+    of_all = {(difference.opponent, difference.target): difference for difference in metrics.differences}
+    rows = []
+    for result in deciding_results(metrics):
+        pairs = [(getattr(result, target), scores[result.model, target]) for target in targets]
+        cells = [(percent(every.top1), percent(own.top1), percent_interval(own.top1_interval)) for every, own in pairs]
+        rows.append((label_of(result.model, metrics), *chain(*cells)))
+    for opponent in dict.fromkeys(difference.opponent for difference in found.differences):
+        changes = [(of_all[opponent, target], gains[opponent, target]) for target in targets]
+        cells = [(signed(every.difference), signed(own.difference), percent_interval(own.interval)) for every, own in changes]
+        rows.append((difference_label(opponent), *chain(*cells)))
+    titles = chain(*((f"{target.capitalize()}s, all", "nameable", "95 % CI") for target in targets))
+    return Table(("", *titles), tuple(rows))
+
+
+def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table | None:
+    """Tabulate how often each network rightly and wrongly answers `nothing`; None if no label is `nothing`."""
+    known = [(label, one) for label, one in scores if one]
+    if not known:
+        return None
+    first = known[0][1]
+    caption = f"Nothing happens in {count(first.num_clips, 'clip')} of {count(first.num_sources, 'source video')}"
+    rows = [
+        (
+            label,
+            _share(one.num_recognised, one.num_clips, one.recall, one.recall_interval),
+            _share(one.num_false_alarms, one.num_action_clips, one.false_alarms, one.false_alarms_interval),
+        )
+        for label, one in known
+    ]
+    return Table((caption, *NOTHING_TITLES), tuple(rows))
+
+
+def _share(number: int, total: int, share: float | None, interval: tuple[float, float] | None) -> str:
+    return f"{number:,} of {total:,}: {percent(share)} {percent_interval(interval)}" if share is not None and interval else "-"
+
+
+def markdown_table(table: Table, *, align: str = "---:") -> str:
+    """Write a table as Markdown, with `align` for all columns but the first; only the labels are escaped."""
+    lines = [table.titles, (":---", *[align] * (len(table.titles) - 1)), *((markdown_text(label), *cells) for label, *cells in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _unnamed_classes(unnamed: UnnamedClips) -> str:
+    named = [
+        f"{kind} {quoted(name) if kind in TARGETS else name}"
+        for kind, _, name in (label.partition(" ") for label in unnamed.classes[:MAX_CLASSES_NAMED])
+    ]
+    others = len(unnamed.classes) - len(named)
+    return f"{', '.join(named)} and {others} more" if others else listed(named)

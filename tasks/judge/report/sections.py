@@ -1,0 +1,232 @@
+"""Answer in words: do more labels help, does a long training descend twice, is the head worth more than a probe."""
+
+from dataclasses import dataclass
+
+from tasks.judge.report.figures.drawing import Chart
+from tasks.judge.report.figures.training import learning_curve_chart, long_chart
+from tasks.store.records.learning_curve import CurveGain, LearningCurveResult, TargetCurve
+from tasks.store.records.long_training import ErrorChange, LongTraining
+from tasks.store.records.metrics import Metrics
+from tasks.store.records.probe import ProbeDifference
+from tasks.wording import count, listed, p_value, percent, percent_interval, signed
+
+MULTIPLES = {2: "twice", 4: "four times"}
+
+HARDLY_POINTS = 2
+"""Gain below which more labels hardly help, in points as they are printed."""
+
+FEW_SOURCES = 5
+
+
+@dataclass(frozen=True)
+class CurveSection:
+    """The section's answer, drawing, table and notes; `rows` have target, training clips, gain, its interval, and top-1."""
+
+    answer: str
+    chart: Chart
+    rows: tuple[tuple[str, ...], ...]
+    unknown: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LongSection:
+    """The section's sentence, drawing and note."""
+
+    sentence: str
+    chart: Chart
+    note: str
+
+
+@dataclass(frozen=True)
+class ProbeSection:
+    """The answer, and rows of target, the network's and the probe's top-1, difference, and interval."""
+
+    answer: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+def curve_section(result: LearningCurveResult) -> CurveSection:
+    """Make the section."""
+    decisive = result.curves[-1]
+    return CurveSection(
+        answer=curve_answer(result),
+        chart=learning_curve_chart(decisive),
+        rows=tuple(_gain_row(curve, gain) for curve in reversed(result.curves) for gain in curve.gains),
+        unknown=tuple(
+            f"{curve.target.capitalize()}s: {curve.unknown}"
+            for curve in result.curves[:-1]
+            if curve.unknown not in (None, decisive.unknown)
+        ),
+        notes=(_training_note(result), _caveats(result)),
+    )
+
+
+def curve_answer(result: LearningCurveResult) -> str:
+    """Answer in one or two sentences whether more labels would help on the deciding target."""
+    curve = result.curves[-1]
+    if curve.unknown:
+        return f"The data cannot tell whether more labels would help. {curve.unknown}"
+    twice = next(gain for gain in curve.gains if gain.times == 2)
+    low, high = twice.interval
+    if _points(low) > 0:
+        answer = "More labels would help."
+    elif _points(high) < HARDLY_POINTS:
+        answer = "More labels would hardly help."
+    elif _points(high) >= _points(1 - curve.points[-1].top1):
+        answer = "The data cannot tell whether more labels would help: anything from no gain to no error left is possible."
+    else:
+        answer = "More labels may help."
+    sentence = listed([f"{MULTIPLES[gain.times]} as many clips: {in_points(gain)}" for gain in curve.gains])
+    return f"{answer} {sentence[0].upper()}{sentence[1:]} of {curve.target} top-1 on val (95 % confidence intervals)."
+
+
+def in_points(gain: CurveGain) -> str:
+    """Format a gain in whole points: `+4 points [0, 9]`."""
+    low, high = map(_points, gain.interval)
+    return f"{_points(gain.gain):+d} {'point' if _points(gain.gain) == 1 else 'points'} [{low}, {high}]"
+
+
+def _points(share: float) -> int:
+    return round(100 * share)
+
+
+def _gain_row(curve: TargetCurve, gain: CurveGain) -> tuple[str, ...]:
+    fitted = next(point for point in curve.fit if point.num_clips == gain.num_clips)
+    clips = f"{gain.num_clips:,} ({MULTIPLES[gain.times]})"
+    return curve.target, clips, signed(gain.gain), percent_interval(gain.interval), percent(fitted.top1)
+
+
+def _training_note(result: LearningCurveResult) -> str:
+    """Say what was trained on which clips."""
+    heads = (
+        "Heads were trained by the recipe of this run"
+        if result.recipe == "own"
+        else "This run trains more than the heads, which takes too long for a curve: heads alone were trained by the recipe of preset light on the "
+        "frozen backbone of the run's initial weights"
+    )
+    shortened = (
+        f", for {result.num_epochs:,} instead of {result.num_asked_epochs:,} epochs" if result.num_epochs < result.num_asked_epochs else ""
+    )
+    unlike = "" if result.recipe == "own" else " The network itself may gain more or less."
+    drawn = (
+        "all of one source video, so what clips of other videos would add does not show"
+        if result.num_sources == 1
+        else f"of {count(result.num_sources, 'source video')}, drawn by whole videos of which the last is cut"
+    )
+    return (
+        f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "
+        "Each training takes about as many steps as the one on all clips, so the curve shows the effect of clips and not of training time."
+        f"{unlike}"
+    )
+
+
+def _caveats(result: LearningCurveResult) -> str:
+    """Say what the figures rest on."""
+    curve = result.curves[-1]
+    sentences = [
+        f"Scored on {count(result.num_val_clips, 'val clip')} of {count(result.num_val_sources, 'source video')}"
+        f"{', few enough to make intervals wide' if 1 < result.num_val_sources < FEW_SOURCES else ''}.",
+        "The epoch that each training kept was selected on these clips, too, so all points are a little high.",
+    ]
+    if curve.gains:
+        sentences.append(
+            "With all training clips, all draws are of the same clips. So the interval is for the average over training sets of this size, and leaves out "
+            "how lucky this one is."
+        )
+        sentences.append(
+            "The extrapolation is a power law with a floor. It holds for further clips like these, of as many clips per video; a new kitchen or rare "
+            "classes may gain more, and labels of other quality less."
+        )
+    if max(point.top1 for point in curve.points) <= curve.majority_top1:
+        sentences.append("No share beats always predicting the most frequent class yet, where a curve says little about the next clips.")
+    return " ".join(sentences)
+
+
+def long_section(metrics: Metrics) -> LongSection | None:
+    """Make the section; None for any other training."""
+    found = metrics.long_training
+    if found is None:
+        return None
+    return LongSection(sentence_of(found), long_chart(found, metrics.epochs), _long_note(found, metrics))
+
+
+def sentence_of(found: LongTraining) -> str:
+    """State the outcome in one sentence; the page counts epochs from 1."""
+    sample = f"on {count(found.num_clips, 'val clip')} of {count(found.num_sources, 'source video')}"
+    errors = {score.epoch: score.error for score in found.scores}
+    if found.rise is None or found.fall is None or found.gain is None:
+        lowest = min(found.scores, key=lambda score: (score.error, score.epoch))
+        return (
+            f"No second descent is seen: {sample} the error of {found.target}s is lowest after {_epoch_name(lowest.epoch)} ({percent(lowest.error)}) "
+            f"and never falls after a rise, from epoch 1 to {_epoch_name(found.scores[-1].epoch)}."
+        )
+    first, peak, second = (
+        f"{percent(errors[epoch])} after {_epoch_name(epoch)}"
+        for epoch in (found.rise.first_epoch, found.rise.second_epoch, found.fall.second_epoch)
+    )
+    if found.outcome == "second descent":
+        return (
+            f"A second descent: {sample} the error of {found.target}s rises from {first} to {peak} ({_change_in_words(found.rise)}) and falls again "
+            f"to {second} ({_change_in_words(found.fall)}); {_against_first(found.gain)}."
+        )
+    by_chance = listed([name for name, change in (("rise", found.rise), ("fall", found.fall)) if not change.is_significant])
+    return (
+        f"The data cannot tell whether there is a second descent: {sample} the error of {found.target}s goes from {first} to {peak} "
+        f"({_change_in_words(found.rise)}) and to {second} ({_change_in_words(found.fall)}); chance may explain the {by_chance}."
+    )
+
+
+def _epoch_name(epoch: int) -> str:
+    return f"epoch {epoch + 1:,}"
+
+
+def _change_in_words(change: ErrorChange) -> str:
+    interval = percent_interval(change.interval)
+    return f"{signed(change.difference)} points, 95 % confidence interval {interval}, corrected {p_value(change.p_value)}"
+
+
+def _against_first(gain: ErrorChange) -> str:
+    if not gain.is_significant:
+        return f"the second minimum cannot be told from the first ({_change_in_words(gain)})"
+    return f"the second minimum is {'lower' if gain.difference < 0 else 'higher'} than the first ({_change_in_words(gain)})"
+
+
+def _long_note(found: LongTraining, metrics: Metrics) -> str:
+    options = metrics.provenance.train
+    fitted = "The training error never reached 0"
+    if options.mixup:
+        fitted = "With mixup there is no training error, because a mixed clip has no one right class"
+    elif found.fitted_epoch is not None:
+        fitted = f"The training error is first 0 in {_epoch_name(found.fitted_epoch)}"
+    pairs = len(found.scores) * (len(found.scores) - 1) // 2
+    return (
+        f"{fitted}. It is counted during the epoch, while the weights change{', on the altered labels' if options.label_noise else ''}. "
+        "Dots are the epochs whose heads were kept; the band is their 95 % confidence interval over source videos. Minima and peak are chosen "
+        f"among them, and p-values are corrected for all {count(pairs, 'pair')} (Holm). Epoch-wise double descent: Nakkiran et al. 2019, arXiv 1912.02292."
+    )
+
+
+def probe_section(metrics: Metrics) -> ProbeSection | None:
+    """Make the section; None where nothing was compared."""
+    if not metrics.probe:
+        return None
+    rows = (
+        (one.target, percent(one.network_top1), percent(one.probe_top1), signed(one.difference), percent_interval(one.interval))
+        for one in reversed(metrics.probe)
+    )
+    return ProbeSection(probe_answer(metrics.probe[-1], metrics.deciding_split), tuple(rows))
+
+
+def probe_answer(decisive: ProbeDifference, split: str) -> str:
+    """Answer in two sentences whether the trained head is worth more than a probe."""
+    low, high = decisive.interval
+    clips = f"{count(decisive.num_clips, 'clip')} of {count(decisive.num_sources, 'source video')}"
+    sentence = f"{signed(decisive.difference)} points of {decisive.target} top-1 on {split} ({clips}; 95 % CI {percent_interval(decisive.interval)})"
+    if low > 0:
+        answer = "The trained head is better than a plain probe"
+    elif high < 0:
+        answer = "A plain probe is better than the trained head: choose head=probe"
+    else:
+        answer = "The data cannot tell whether the trained head is better than a plain probe, which trains in seconds"
+    return f"{answer}: {sentence}." if high >= 0 else f"{answer}. {sentence[0].upper()}{sentence[1:]}."

@@ -1,0 +1,180 @@
+"""Count a network's mistakes in matrices that stay readable, and select the worst.
+
+Legend: r true classes, c predicted classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput
+from tasks.judge.statistics.answers import Answers, answers_of
+from tasks.judge.statistics.scoring import ScoredClips
+from tasks.store.records.dataset import DatasetClip, Vocabulary
+from tasks.store.records.metrics import Cell, ConfusionCounts, Mistake
+from tasks.store.records.record import ModelRole
+
+MAX_CLASSES = 30
+
+MAX_LISTED = 12
+"""Clips of a cell that are named."""
+
+NUM_MISTAKES = 8
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Number of clips per true and predicted class.
+
+    Attributes:
+        rows: (r,) names of the true classes, most frequent first.
+        columns: (c,) the same names in the same order, then the classes that are only predicted.
+        counts: (r, c) clips.
+        places: (n, 2) row and column of each clip.
+        wrong: the cells of wrong answers with their first clips.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: NDArray[np.int64]
+    places: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    wrong: tuple[Cell, ...] = ()
+
+    @property
+    def support(self) -> NDArray[np.int64]:
+        """Return the (r,) clips per row."""
+        total: NDArray[np.int64] = self.counts.sum(axis=1)
+        return total
+
+
+def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
+    """Count true against predicted classes.
+
+    Only classes that are true for some clip have a row. If there are more than `max_classes`, the most frequent are kept, by support and
+    then by number of predictions. The other n are summed in a last row and column `n others`, right answers included.
+    """
+    true_ids, support = np.unique(answers.true, return_counts=True)
+    by_support = sorted(zip(true_ids.tolist(), (-support).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
+    rows = [class_id for class_id, _ in by_support]
+    other_ids, predicted = np.unique(answers.predicted[~np.isin(answers.predicted, true_ids)], return_counts=True)
+    by_predicted = sorted(zip(other_ids.tolist(), (-predicted).tolist(), strict=True), key=lambda pair: (pair[1], answers.names[pair[0]]))
+    columns = rows + [class_id for class_id, _ in by_predicted]
+    row_of, column_of = _positions(rows, max_classes), _positions(columns, max_classes)
+    counts = np.zeros((max(row_of.values()) + 1, max(column_of.values()) + 1), np.int64)
+    places = np.array(
+        [(row_of[true], column_of[named]) for true, named in zip(answers.true.tolist(), answers.predicted.tolist(), strict=True)]
+    )
+    np.add.at(counts, tuple(places.T), 1)
+    return Confusion(_shown(rows, answers, max_classes), _shown(columns, answers, max_classes), counts, places)
+
+
+def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
+    """Build the matrix of every network and target, as stored in `metrics.json`."""
+    return tuple(
+        ConfusionCounts(
+            model=model,
+            target=target,
+            rows=found.rows,
+            columns=found.columns,
+            counts=tuple(map(tuple, found.counts.tolist())),
+            wrong=wrong_cells(found, answers[target], clips.losses, clips.uids),
+        )
+        for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
+        for target, found in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
+    )
+
+
+def wrong_cells(found: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:
+    """List the wrong clips of each cell, the largest loss first."""
+    of_cell: dict[tuple[int, int], list[str]] = {}
+    for i in sorted(np.flatnonzero(~answers.right).tolist(), key=lambda i: (-losses[i], uids[i])):
+        row, column = found.places[i].tolist()
+        of_cell.setdefault((row, column), []).append(uids[i])
+    return tuple(
+        Cell(row=row, column=column, num_clips=len(of), uids=tuple(of[:MAX_LISTED])) for (row, column), of in sorted(of_cell.items())
+    )
+
+
+def _positions(ids: list[int], max_classes: int) -> dict[int, int]:
+    return {class_id: min(i, max_classes) for i, class_id in enumerate(ids)}
+
+
+def _shown(ids: list[int], answers: Answers, max_classes: int) -> tuple[str, ...]:
+    names = tuple(answers.names[class_id] for class_id in ids[:max_classes])
+    rest = len(ids) - max_classes
+    return (*names, f"{rest} others") if rest > 0 else names
+
+
+@dataclass(frozen=True)
+class Misnamed:
+    """A wrong top-1 prediction.
+
+    Attributes:
+        clip: index into the scored clips.
+        target: the wrong head: "verb" if the verb is wrong, else "noun".
+        class_id, class_name: the predicted class.
+    """
+
+    clip: int
+    target: Literal["verb", "noun"]
+    class_id: int
+    class_name: str
+
+
+def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
+    """Return indices of at most `num_clips` clips with a wrong action, by falling loss, then uid."""
+    wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
+    return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
+
+
+def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[Misnamed]:
+    """Return the wrong prediction for each clip of `worst_wrong`, in that order."""
+    answers = answers_of(clips, vocabulary)
+    found = []
+    for i in worst_wrong(clips, vocabulary, num_clips):
+        target: Literal["verb", "noun"] = "noun" if answers["verb"].right[i] else "verb"
+        class_id = int(answers[target].predicted[i])
+        found.append(Misnamed(i, target, class_id, answers[target].names[class_id]))
+    return found
+
+
+def worst_mistakes(
+    ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
+) -> tuple[Mistake, ...]:
+    """Return the clips whose action the fine-tuned network gets wrong, worst first.
+
+    The worst has the largest loss.
+
+    Args:
+        clips: the dataset's clips, including these.
+
+    Raises:
+        BadInput: the two networks were scored on different clips, or a clip is not in this dataset.
+    """
+    clip_of = {clip.uid: clip for clip in clips}
+    if ours.uids != theirs.uids or not clip_of.keys() >= set(ours.uids):
+        raise BadInput("the networks were not scored on the same clips of this dataset; run `evaluate` again for both")
+    our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
+
+    def named(i: int) -> dict[str, str]:
+        return {
+            f"{whose}_{target}": answers[target].names[int(answers[target].predicted[i])]
+            for whose, answers in (("predicted", our_answers), ("opponent", their_answers))
+            for target in ("verb", "noun")
+        }
+
+    return tuple(
+        Mistake(
+            uid=ours.uids[i],
+            clip_uri=clip_of[ours.uids[i]].uri,
+            source=ours.sources[i],
+            true_verb=clip_of[ours.uids[i]].verb,
+            true_noun=clip_of[ours.uids[i]].noun,
+            **named(i),
+            loss=float(ours.losses[i]),
+        )
+        for i in worst_wrong(ours, vocabulary, num)
+    )

@@ -1,0 +1,268 @@
+"""Write predictions as CSV, Parquet and WebVTT files, and intervals as JSON in the format of ActivityNet's results, too.
+
+Tables have a row per clip, network and rank instead of one wide row per clip: spreadsheets can filter them, pandas and SQL can group them,
+and a second network or more ranks add rows, not columns. Each row holds the verb, noun and action of one rank; the action of rank 2 need not
+combine the verb and noun of rank 2.
+"""
+
+import csv
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.csv_table import csv_table
+from tasks.data.labels.video_names import without_extension
+from tasks.judge.statistics.answers import NUM_RANKS, verb_and_noun
+from tasks.predict.interval_scores import FoundIntervals
+from tasks.predict.intervals import Interval
+from tasks.predict.names import Names
+from tasks.predict.probabilities import Ranked
+from tasks.predict.scored import ScoredVideoClips
+from tasks.predict.timeline import ShownInterval
+from tasks.store.records.prediction import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.record import TARGETS, Target
+from tasks.wording import percent, plain_cell
+
+NUM_DECIMALS = 6
+SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("video_sha256", pa.string()),
+        ("uid", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("stop_seconds", pa.float64()),
+        ("network", pa.string()),
+        ("rank", pa.int8()),
+        ("verb", pa.string()),
+        ("verb_class", pa.int16()),
+        ("verb_probability", pa.float64()),
+        ("noun", pa.string()),
+        ("noun_class", pa.int16()),
+        ("noun_probability", pa.float64()),
+        ("action", pa.string()),
+        ("action_verb_class", pa.int16()),
+        ("action_noun_class", pa.int16()),
+        ("action_probability", pa.float64()),
+    ],
+    metadata={
+        "retake": "probabilities of verbs and nouns are calibrated where the page says so; an action's is its verb's times its noun's"
+    },
+)
+
+MAX_STEM_BYTES = 160
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+@dataclass(frozen=True)
+class Cue:
+    """The action predicted from `start_seconds` to `stop_seconds`, with its probability."""
+
+    start_seconds: float
+    stop_seconds: float
+    action: str
+    probability: float
+
+
+INTERVAL_COLUMNS = (
+    "video",
+    "video_sha256",
+    "network",
+    "start_seconds",
+    "stop_seconds",
+    "verb",
+    "noun",
+    "action",
+    "verb_class",
+    "noun_class",
+    "probability",
+)
+ACTIVITYNET_VERSION = "VERSION 1.3"
+
+
+def schema_of(targets: Collection[Target]) -> pa.Schema:
+    """Select the columns of a table with these targets."""
+    others = tuple(target for target in TARGETS if target not in targets)
+    return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
+
+
+class PredictionTables:
+    """Writes both files a few clips at a time, one Parquet row group each, to bound memory."""
+
+    def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
+        self._names = names
+        self._text = csv_path.open("w", newline="", encoding="utf-8")
+        self._schema = schema_of(names.targets)
+        self._csv = csv.DictWriter(self._text, self._schema.names, lineterminator="\n")
+        self._csv.writeheader()
+        self._parquet = pq.ParquetWriter(parquet_path, self._schema, compression="zstd")
+
+    def __enter__(self) -> "PredictionTables":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+        self._parquet.close()
+
+    def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
+        """Add clips of one video, with their ranked classes by network name."""
+        rows = list(self._rows(video, clips, answers))
+        self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
+        self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
+
+    def _rows(
+        self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
+    ) -> Iterator[dict[str, object]]:
+        targets = self._names.targets
+        for i, uid in enumerate(clips.uids):
+            for network, ranked in answers.items():
+                for k in range(NUM_RANKS):
+                    ids = {target: int(ranked[target].ids[i, k]) for target in targets}
+                    named: dict[str, object] = {target: self._names.name(target, class_id) for target, class_id in ids.items()}
+                    likely: dict[str, object] = {
+                        f"{target}_probability": round(float(ranked[target].probabilities[i, k]), NUM_DECIMALS) for target in targets
+                    }
+                    yield {
+                        "video": video.name,
+                        "video_sha256": video.video,
+                        "uid": uid,
+                        "start_seconds": round(float(clips.start_seconds[i]), 3),
+                        "stop_seconds": round(float(clips.stop_seconds[i]), 3),
+                        "network": network,
+                        "rank": k + 1,
+                        **named,
+                        **likely,
+                        **self._classes(ids),
+                    }
+
+    def _classes(self, ids: Mapping[Target, int]) -> dict[str, object]:
+        if "action" not in ids:
+            return {"verb_class": ids["verb"]}
+        verb, noun = verb_and_noun(ids["action"])
+        return {"verb_class": ids["verb"], "noun_class": ids["noun"], "action_verb_class": verb, "action_noun_class": noun}
+
+
+def opening(title: str) -> str:
+    """Write the header of a track, with `title` as a note."""
+    return f"WEBVTT\n\nNOTE {_text(title)}\n"
+
+
+def block(cue: Cue) -> str:
+    """Write one cue. Names are escaped, so that they can neither be markup nor end the cue."""
+    start_ms = round(1000 * cue.start_seconds)
+    # Players drop a cue of zero length.
+    stop_ms = max(start_ms + 1, round(1000 * cue.stop_seconds))
+    return f"\n{_time(start_ms)} --> {_time(stop_ms)}\n{_text(cue.action)}, {percent(cue.probability)}\n"
+
+
+def _time(ms: int) -> str:
+    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+
+
+def _text(text: str) -> str:
+    # Escaping `>` also keeps `-->` out, which would start a cue's timing line.
+    return " ".join(text.replace("\0", " ").split()).translate(_ENTITIES)
+
+
+def file_stem(video: PredictedVideo | ScoredVideo) -> str:
+    """Build a recognisable, unique file name for a video.
+
+    It has the letters, digits and pictures of its name, in any script, then its hash.
+    """
+    name = unicodedata.normalize("NFC", Path(video.name).stem)
+    kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
+    # A name of a file has at most 255 bytes.
+    short = re.sub("-+", "-", kept).encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip("-")
+    return f"{short or 'video'}-{video.video[:12]}"
+
+
+def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
+    """Name the intervals of a video for the page, those that are not reported too."""
+    not_reported = {role: set(own) for role, own in one.not_reported.items()}
+    return {
+        role: tuple(
+            ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_not_reported=i in not_reported[role])
+            for i in own
+        )
+        for role, own in one.found.items()
+    }
+
+
+def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) -> tuple[ShownInterval, ...]:
+    """Name the labelled intervals of a video for the page."""
+    return tuple(
+        ShownInterval(label.start_seconds, label.stop_seconds, _action(label, names), None) for label in labelled if label.video == video
+    )
+
+
+def write_intervals(
+    plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
+) -> None:
+    """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
+
+    `not_reported.csv` has the others. `video_names` are those that exported labels have.
+    """
+    columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
+    for name, of_videos in (
+        ("intervals", [film.reported for film in found]),
+        ("not_reported", [film.not_reported for film in found]),
+    ):
+        rows = [row for one, by_role in zip(found, of_videos, strict=True) for row in _rows(plan, one.video, by_role, names)]
+        (folder / f"{name}.csv").write_bytes(csv_table(columns, ({column: plain_cell(row[column]) for column in columns} for row in rows)))
+    (folder / "tracks").mkdir(exist_ok=True)
+    for film in found:
+        for role, own in film.reported.items():
+            title = f"when: {plan.predictors[role].label} on {film.video.name}, {film.video.video}"
+            cues = (block(Cue(i.start_seconds, i.stop_seconds, _action(i, names), i.probability)) for i in own)
+            (folder / "tracks" / f"{file_stem(film.video)}.{role}.intervals.vtt").write_text(
+                opening(title) + "".join(cues), encoding="utf-8"
+            )
+    for role in {role: None for film in found for role in film.reported}:
+        (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names, video_names), encoding="utf-8")
+
+
+def _rows(
+    plan: PredictPlanResult, video: ScoredVideo, by_role: Mapping[PredictorRole, Sequence[Interval]], names: Names
+) -> list[dict[str, object]]:
+    return [
+        {
+            "video": video.name,
+            "video_sha256": video.video,
+            "network": plan.predictors[role].label,
+            "start_seconds": round(interval.start_seconds, 3),
+            "stop_seconds": round(interval.stop_seconds, 3),
+            "verb": names.name("verb", interval.verb_class),
+            "noun": names.name("noun", interval.noun_class),
+            "action": _action(interval, names),
+            "verb_class": interval.verb_class,
+            "noun_class": interval.noun_class,
+            "probability": round(interval.probability, NUM_DECIMALS),
+        }
+        for role, own in by_role.items()
+        for interval in own
+    ]
+
+
+def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
+    """Write one network's intervals by video, as ActivityNet's detection challenge takes them."""
+    results = {
+        without_extension(video_names[one.video.video]): [
+            {
+                "label": _action(interval, names),
+                "score": round(interval.probability, NUM_DECIMALS),
+                "segment": [round(interval.start_seconds, 3), round(interval.stop_seconds, 3)],
+            }
+            for interval in one.reported.get(role, ())
+        ]
+        for one in found
+    }
+    return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
+
+
+def _action(interval: Interval | KnownInterval, names: Names) -> str:
+    return names.name("action", names.action(interval.verb_class, interval.noun_class))

@@ -1,0 +1,191 @@
+"""Importances of options in made-up searches, in which one option matters, or none."""
+
+import logging
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from scipy.special import ndtri
+
+from tasks.judge.search import analysis
+from tasks.judge.search.analysis import importances, selection_bias
+from tests.judge.search.trials import trial
+
+RANGES = {
+    "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "class_weights": CategoricalDistribution(("none", "balanced")),
+    "dropout": FloatDistribution(0, 0.8),
+    "warmup_epochs": IntDistribution(0, 2),
+}
+
+
+@pytest.fixture
+def resampled(monkeypatch):
+    """Choose how often scores are drawn anew: fewer times than for a report show what matters much, or not at all."""
+
+    def choose(num_halves, num_permutations):
+        monkeypatch.setattr(analysis, "NUM_HALVES", num_halves)
+        monkeypatch.setattr(analysis, "NUM_PERMUTATIONS", num_permutations)
+
+    return choose
+
+
+def drawn(distribution, rng):
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[rng.integers(len(distribution.choices))]
+    if isinstance(distribution, IntDistribution):
+        return int(rng.integers(distribution.low, distribution.high + 1))
+    return (
+        float(10 ** rng.uniform(*np.log10((distribution.low, distribution.high))))
+        if distribution.log
+        else rng.uniform(0, distribution.high)
+    )
+
+
+def search_of(num_trials, top1, ranges=RANGES, seed=0):
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(num_trials):
+        values = {name: drawn(one, rng) for name, one in ranges.items()}
+        found.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values))
+    return found
+
+
+def by_rate(values, rng):
+    """Best at 1e-3, whose place on the scale of logarithms is the middle."""
+    return 0.5 - 0.15 * abs(np.log10(values["learning_rate"]) + 3) + 0.02 * rng.standard_normal()
+
+
+def by_luck(_, rng):
+    return 0.4 + 0.05 * rng.standard_normal()
+
+
+@pytest.mark.slow
+def test_what_matters_is_first_and_above_chance(resampled):
+    resampled(10, 30)
+    rows, words = importances(search_of(40, by_rate), RANGES, "action")
+    assert rows[0].option == "learning_rate"
+    assert rows[0].share > 0.8
+    assert rows[0].share > rows[0].by_chance
+    assert all(one.share < one.by_chance for one in rows[1:])
+    assert words == "learning_rate explains more than chance would. Of the others the data cannot tell whether they matter."
+    for one in rows:
+        assert 0 <= one.interval[0] <= one.share <= one.interval[1] <= 1
+
+
+@pytest.mark.slow
+def test_where_nothing_matters_hardly_a_search_says_that_something_does(resampled):
+    resampled(2, 20)
+    words = [importances(search_of(20, by_luck, seed=seed), RANGES, "action")[1] for seed in range(5)]
+    assert sum("No option explains" not in text for text in words) <= 1  # of 5 at 5 %: more in 1 of 44 draws
+
+
+@pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
+def test_few_trials_tell_nothing(num_trials, said):
+    rows, words = importances(search_of(num_trials, by_rate), RANGES, "action")
+    assert rows == ()
+    assert said in words
+
+
+def test_equal_scores_tell_nothing():
+    rows, words = importances(search_of(12, lambda *_: 0.25), RANGES, "action")
+    assert (rows, words) == ((), "All 12 trials have the same score, so no option made a difference.")
+
+
+def test_only_comparable_trials_count():
+    found = search_of(9, by_rate)
+    outside = found[0].values | {"learning_rate": 0.5}
+    odd = [
+        trial(9, 0.9, values=found[0].values),  # the same recipe, trained on
+        trial(10, 0.9, values=outside),
+        trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
+        trial(12, 0.9, values=found[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
+    ]
+    assert "Only 9 trials" in importances([*found, *odd], RANGES, "action")[1]
+
+
+@pytest.mark.slow
+def test_equal_searches_give_equal_numbers_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(resampled, caplog):
+    resampled(2, 5)
+    ranges = RANGES | {"schedule": CategoricalDistribution(("constant",))}
+    trials = search_of(12, by_rate, ranges)
+    with caplog.at_level(logging.INFO):
+        rows, words = importances(trials, ranges, "action")
+        assert (rows, words) == importances(trials[::-1], ranges, "action")
+    assert {row.option for row in rows} == set(RANGES)
+    assert caplog.text == ""
+
+
+NUM_SOURCES, CLIPS_PER_SOURCE = 30, 5
+SOURCES = [f"video-{i // CLIPS_PER_SOURCE}" for i in range(NUM_SOURCES * CLIPS_PER_SOURCE)]
+
+
+def simulated(truths, rng, shared=0.5, within_source=0.3):
+    """Answers of networks with these true scores: a clip is hard for all alike, and clips of one video resemble each other."""
+
+    def parts(num_rows):
+        of_source = np.repeat(rng.standard_normal((num_rows, NUM_SOURCES)), CLIPS_PER_SOURCE, axis=1)
+        return np.sqrt(within_source) * of_source + np.sqrt(1 - within_source) * rng.standard_normal((num_rows, len(SOURCES)))
+
+    hardness = np.sqrt(shared) * parts(1) + np.sqrt(1 - shared) * parts(len(truths))
+    return hardness < ndtri(np.asarray(truths))[:, None]
+
+
+def written(answers):
+    return ["".join("01"[int(one)] for one in row) for row in answers]
+
+
+def errors_over_searches(truths, num_searches=150):
+    """Mean error of the winner's own score and of the corrected one, and standard error of the means."""
+    rng = np.random.default_rng(0)
+    own, corrected = [], []
+    for _ in range(num_searches):
+        answers = simulated(truths, rng)
+        winner = int(answers.mean(axis=1).argmax())
+        found = selection_bias(written(answers), SOURCES, winner)
+        own.append(answers[winner].mean() - truths[winner])
+        corrected.append(found.corrected - truths[winner])
+    return np.mean(own), np.mean(corrected), np.std(corrected) / np.sqrt(num_searches)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "truths",
+    [np.full(24, 0.4), 0.4 + 0.03 * np.linspace(-1.7, 1.7, 24), 0.4 + 0.08 * np.linspace(-1.7, 1.7, 24)],
+    ids=["equal", "nearly equal", "different"],
+)
+def test_the_corrected_score_is_near_the_truth_where_the_winners_own_is_not(truths):
+    own, corrected, error = errors_over_searches(truths)
+    assert own > 0.03
+    assert abs(corrected) < own / 8 + 2 * error
+
+
+def test_a_winner_far_ahead_has_hardly_any_optimism():
+    truths = np.array([0.3, 0.3, 0.3, 0.9])
+    answers = simulated(truths, np.random.default_rng(0))
+    found = selection_bias(written(answers), SOURCES, winner=3)
+    assert abs(found.optimism) < 0.002
+    assert found.best_of_equal > 0.03
+
+
+def test_the_lead_of_equal_trials_is_that_of_the_best_of_as_many_normal_draws():
+    rng = np.random.default_rng(1)
+    num_trials, num_sources = 20, 400
+    answers = rng.random((num_trials, num_sources)) < 0.5
+    found = selection_bias(written(answers), [str(i) for i in range(num_sources)], winner=0)
+    expected = rng.standard_normal((20_000, num_trials)).max(axis=1).mean() * np.sqrt(0.25 / num_sources)
+    assert found.best_of_equal == pytest.approx(expected, rel=0.1)
+
+
+def test_trials_that_are_right_on_the_same_clips_have_no_luck_to_win_by():
+    answers = np.repeat(simulated([0.4], np.random.default_rng(2)), 10, axis=0)
+    found = selection_bias(written(answers), SOURCES, winner=0)
+    assert found.optimism == pytest.approx(0, abs=0.002)
+    assert found.best_of_equal == pytest.approx(0, abs=0.002)
+    assert found.corrected == pytest.approx(answers[0].mean(), abs=0.002)
+
+
+def test_equal_input_gives_equal_numbers_and_a_single_video_none():
+    answers = written(simulated(np.full(5, 0.5), np.random.default_rng(3)))
+    assert selection_bias(answers, SOURCES, 2) == selection_bias(answers, SOURCES, 2)
+    assert selection_bias(["0110", "1010"], ["a"] * 4, winner=0) is None
