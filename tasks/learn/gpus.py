@@ -1,7 +1,4 @@
-"""Claim one GPU per step, so that steps running side by side use different ones.
-
-Does not import torch.
-"""
+"""Claim one GPU per step, so that steps running side by side use different ones. Does not import torch."""
 
 import fcntl
 import os
@@ -12,7 +9,6 @@ from tasks.settings import MachineSettings, load
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-
 _claimed: list[IO[str]] = []
 """Lock files, open until this process ends. The kernel then releases the locks, however it ends."""
 
@@ -35,9 +31,7 @@ def trains_on_gpu() -> bool:
 
 
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:
-    """Restrict CUDA in this process to the first GPU that no other step has claimed.
-
-    Call it before using CUDA.
+    """Restrict CUDA in this process to the first GPU that no other step has claimed; call it before using CUDA.
 
     Does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock files are in the cache folder,
     which steps share even in separate containers.

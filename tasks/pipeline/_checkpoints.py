@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from tasks.errors import BadCheckpoint, MissingObject
-from tasks.learn.checkpoints import Saved, load
+from tasks.learn.networks.checkpoints import Saved, load
 from tasks.pipeline._trained import Trained
 from tasks.store.objects import Store
 

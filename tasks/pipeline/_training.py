@@ -9,14 +9,14 @@ from pathlib import Path
 from tasks.csv_table import csv_table
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.judge.statistics.long_training import first_without_error
-from tasks.learn.class_names import trained_names
-from tasks.learn.data import CachedClip
-from tasks.learn.epochs import BEST, LAST, EpochFiles
-from tasks.learn.growth import widen_heads
-from tasks.learn.history import EpochRecord, is_logged
-from tasks.learn.job import TrainJob
-from tasks.learn.sound.describe import describer
-from tasks.learn.training import fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.spec import trained_names
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.progress import EpochRecord, is_logged
 from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
 from tasks.pipeline._step import finish, log, write_files

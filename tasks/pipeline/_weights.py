@@ -12,10 +12,9 @@ from tasks.data.clips.class_lists import keep_epic_lists
 from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
-from tasks.learn.checkpoints import check_name, save, verify_sha256
-from tasks.learn.class_names import no_names
-from tasks.learn.pretrained import PUBLISHED, build, published, scaled_as_published
-from tasks.learn.spec import NetworkSpec, spec_of
+from tasks.learn.networks.checkpoints import check_name, save, verify_sha256
+from tasks.learn.networks.pretrained import PUBLISHED, build, published, scaled_as_published, spec_of
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_trained, file_sha256
 from tasks.pipeline._plans import is_trained

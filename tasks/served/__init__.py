@@ -49,7 +49,7 @@ def _load_pyfunc(data_path: str) -> "FilmModel":
     """
     folder = Path(data_path)
     try:
-        from tasks.learn.checkpoints import load
+        from tasks.learn.networks.checkpoints import load
         from tasks.served.films import FilmModel
 
         return FilmModel(load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes()))

@@ -25,16 +25,15 @@ from tasks.data.video.sound import read_sound
 from tasks.data.video.transcode import time_limit
 from tasks.errors import BadCheckpoint, BadInput
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
-from tasks.learn.checkpoints import Saved
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.hearing import heard, recipe_heard, rows_of
-from tasks.learn.sampling import evaluation_snippets, joined, kept_frames, middle_frames
-from tasks.learn.sound.describe import Describer, describer
-from tasks.learn.sound.stored import Sound
-from tasks.learn.spec import SHORT_SIDE, NetworkSpec
+from tasks.learn.inputs.clip_files import Sound, recipe_of, rows_of, sound_input
+from tasks.learn.inputs.describe_sound import Describer, describer
+from tasks.learn.inputs.sampling import evaluation_snippets, joined, kept_frames, middle_frames
+from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
 from tasks.predict.intervals import intervals, reported
 from tasks.predict.probabilities import distributions
@@ -66,7 +65,7 @@ class FilmModel:
         self._served = served
         self._classes = saved.classes
         self._specs = [network.spec for network in saved.networks]
-        self._hearing = {recipe: describer(recipe) for recipe in {recipe_heard(spec) for spec in self._specs if spec.modality.is_heard}}
+        self._hearing = {recipe: describer(recipe) for recipe in {recipe_of(spec) for spec in self._specs if spec.modality.is_heard}}
         engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
         self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
         if any(spec.flow for spec in self._specs):
@@ -192,7 +191,7 @@ def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRe
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}
     return [
-        heard(rows_of(sounds[recipe_heard(spec)], spec.modality), spec)
+        sound_input(rows_of(sounds[recipe_of(spec)], spec.modality), spec)
         if spec.modality.is_heard
         else _network_snippets(clip.path, clip.num_frames, spec, flows)
         for spec in specs

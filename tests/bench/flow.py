@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.data.video.fields import iter_fields
 from tasks.data.video.flow import FlowMaker
-from tasks.learn.sampling import middle_snippets
+from tasks.learn.inputs.sampling import middle_snippets
 from tasks.options import FlowOptions
 from tests.bench.material import FFMPEG, videos
 from tests.bench.measure import Measure, Row, alternate

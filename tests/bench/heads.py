@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.learn.data import CachedClip
-from tasks.learn.job import TrainJob
-from tasks.learn.network import to_channels_last
-from tasks.learn.training import fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.network import to_channels_last
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
 from tasks.options import TrainOptions
 from tests.bench.material import CLASSES, emptied, network, noise
 from tests.bench.measure import Row, alternate

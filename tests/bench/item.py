@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from tasks.data.video.clip_file import CutClip
 from tasks.data.video.frames import iter_frames
-from tasks.learn.augmentation import augmented
-from tasks.learn.data import View
-from tasks.learn.sampling import random_snippets
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.augmentation import augmented
+from tasks.learn.inputs.data import View
+from tasks.learn.inputs.sampling import random_snippets
+from tasks.learn.networks.spec import NetworkSpec
 from tests.bench.material import FFMPEG, clips
 from tests.bench.measure import Measure, Row, alternate
 

@@ -12,10 +12,9 @@ from tasks.data.video.cut import cut
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.data.video.memory import undivided
 from tasks.data.video.probe import probe
-from tasks.learn.class_names import ClassNames
-from tasks.learn.data import CachedClip
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "videos"

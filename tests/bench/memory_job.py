@@ -10,13 +10,13 @@ import numpy as np
 from tasks.data.video.clip_file import CutClip
 from tasks.judge.statistics.scoring import peak_memory_bytes, score_clips
 from tasks.keys import recipe_of
-from tasks.learn.backbones import find
-from tasks.learn.checkpoints import save
-from tasks.learn.data import CachedClip
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.job import TrainJob
-from tasks.learn.training import fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.backbones import find
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
 from tasks.options import EvaluateOptions, SegmentOptions, TrainOptions
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos import predict_batch

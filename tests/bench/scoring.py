@@ -16,14 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.data.video.clip_file import CutClip
 from tasks.data.video.frames import read_frames
-from tasks.learn import backbones
-from tasks.learn.consensus import Logits
 from tasks.learn.engines.engine import Engine, example_view, prepare
 from tasks.learn.engines.openvino import OpenvinoEngine, compile_graph
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.quiet import silenced
-from tasks.learn.network import Network
-from tasks.learn.sampling import middle_snippets
+from tasks.learn.hardware import silenced
+from tasks.learn.inputs.sampling import middle_snippets
+from tasks.learn.networks import backbones
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network
 from tests.bench.material import SHARED, clips, cut_up, network
 from tests.bench.measure import Row, alternate
 

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tasks.learn.data import CachedClip, View
-from tasks.learn.features import training_features
-from tasks.learn.job import TrainJob
-from tasks.learn.parts import views_of
-from tasks.learn.training import fit
-from tasks.learn.trial_batch import TrialFailure, run_trials
-from tasks.learn.trials import TrialJob, TrialOutcome
+from tasks.learn.inputs.data import CachedClip, View
+from tasks.learn.inputs.features import training_features
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob, views_of
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.options import TrainOptions
 from tests.bench.material import CLASSES, emptied, network
 from tests.bench.measure import Measure, Row, alternate, num_cores

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from tasks.data.clips.frame_cache import passing_frames
-from tasks.learn.checkpoints import save
+from tasks.learn.networks.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos._one_video import Work, predict_video

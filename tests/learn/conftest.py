@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.learn.data import CachedClip
-from tasks.learn.network import Network
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.network import Network
 from tests.learn.tiny import epic_key, outspoken, save_noise, tiny
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tasks.learn.consensus import Logits
+from tasks.learn.networks.heads import Logits
 
 LAYOUTS = ["channels first", "channels last", "tokens"]
 

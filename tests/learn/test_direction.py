@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.learn.data import CachedClip
-from tasks.learn.job import TrainJob
-from tasks.learn.network import Network
-from tasks.learn.spec import CONSENSUS_OF_HEADS
-from tasks.learn.training import fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
 from tasks.options import Family, Head, TrainOptions
 from tests.learn.tiny import CLASSES, tiny, with_branches
 

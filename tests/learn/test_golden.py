@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.learn.checkpoints import load_epic
-from tasks.learn.crops import cut_views
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.network import Network
-from tasks.learn.pretrained import PUBLISHED
-from tasks.learn.spec import FAMILIES, NetworkSpec
+from tasks.learn.inputs.crops import cut_views
+from tasks.learn.networks.checkpoints import load_epic
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import PUBLISHED
+from tasks.learn.networks.spec import FAMILIES, NetworkSpec
 from tasks.options import Family, Modality
 from tests.learn.tiny import epic_key
 

@@ -10,23 +10,22 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tasks.errors import BadCheckpoint
-from tasks.learn.checkpoints import load, save_joined
-from tasks.learn.class_names import ClassNames
-from tasks.learn.complexity import complexity
-from tasks.learn.data import CachedClip
 from tasks.learn.engines.choice import Job
+from tasks.learn.engines.explain import activation_sheet
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures
-from tasks.learn.epochs import head_file
-from tasks.learn.explain import activation_sheet
-from tasks.learn.feature_cache import FeatureCache
-from tasks.learn.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.learn.joining import Joining
-from tasks.learn.kept_heads import score_heads
-from tasks.learn.network import Network
-from tasks.learn.snippets import read_tested
-from tasks.learn.spec import Consensus, NetworkSpec
-from tasks.learn.training import fit
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.features import FeatureCache
+from tasks.learn.networks.checkpoints import load, save_joined
+from tasks.learn.networks.joining import Joining
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, Consensus, NetworkSpec
+from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.costs import complexity
+from tasks.learn.training.epochs import head_file
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.options import Head, Modality, TrainOptions
 from tasks.store.records.sound import SoundRecipe
 from tests.learn.tiny import assert_resumes, tiny
@@ -149,7 +148,7 @@ def test_an_answer_to_a_silent_clip_is_that_of_what_is_seen_of_it(job, films):
     saved = load(fit(job(specs=(SEES, HEARS, LOOKS_AT_SOUND))).best)
     scorer, _ = scorer_of(saved)
     seen, *heard = scorer.see(inputs_of(films, saved, SILENT[1]))
-    assert scorer.hears_nothing([seen, *heard])
+    assert scorer.is_silent([seen, *heard])
     assert not any(one.any() for one in heard)
     joint = saved.joint
     features = joint.backbone([seen, *heard])

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
-from tasks.learn import epochs
-from tasks.learn.epochs import head_file
-from tasks.learn.history import is_logged
-from tasks.learn.kept_heads import score_heads
-from tasks.learn.training import fit
+from tasks.learn.training import epochs
+from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.epochs import head_file
+from tasks.learn.training.fit import fit
+from tasks.learn.training.progress import is_logged
 from tasks.options import recipe
 from tests.learn.tiny import assert_resumes, kept_job
 
@@ -29,7 +29,7 @@ def twenty_are_many(monkeypatch):
 @pytest.mark.usefixtures("twenty_are_many")
 def test_quick_epochs_are_written_together_and_the_heads_on_the_way_answer_val_as_they_did_in_the_training(clips, tmp_path, caplog):
     seen, job = [], kept_job(tmp_path / "run", clips, **LONG, validate_every=4)
-    with caplog.at_level(logging.INFO, logger="tasks.learn.epochs"):
+    with caplog.at_level(logging.INFO, logger="tasks.learn.training.epochs"):
         outcome = fit(job, on_epoch=seen.append)
     assert [record for files in seen for record in files.records] == list(outcome.history)
     assert [len(files.records) for files in seen[:5]] == [1] * 5

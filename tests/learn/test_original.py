@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.learn.augmentation import Augmentation, augmented
-from tasks.learn.checkpoints import load
-from tasks.learn.consensus import Logits
-from tasks.learn.crops import cut_crops
-from tasks.learn.data import ClipDataset, ClipKey
-from tasks.learn.job import TrainJob
-from tasks.learn.losses import CrossEntropies
-from tasks.learn.module import ActionModule, HeadModule, Learner
-from tasks.learn.network import Network
-from tasks.learn.spec import Consensus
-from tasks.learn.training import TrainOutcome, fit
+from tasks.learn.inputs.augmentation import Augmentation, augmented
+from tasks.learn.inputs.crops import cut_crops
+from tasks.learn.inputs.data import ClipDataset, ClipKey
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import Consensus
+from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.module import ActionModule, HeadModule, Learner
+from tasks.learn.training.recipe import CrossEntropies
 from tasks.options import ORIGINAL, Modality, TrainOptions
 from tests.learn.tiny import HEADS, job, kept_job, outspoken, tiny
 

@@ -9,14 +9,13 @@ import torch
 from torch.utils.data import default_collate
 
 from tasks.errors import BadConfiguration
-from tasks.learn.averaging import decay_after
-from tasks.learn.checkpoints import load
-from tasks.learn.data import ClipDataset, View
-from tasks.learn.losses import CrossEntropies, balanced_weights
-from tasks.learn.mixup import Mixup
-from tasks.learn.module import ActionModule
-from tasks.learn.parts import image_parts
-from tasks.learn.training import TrainOutcome, fit
+from tasks.learn.inputs.data import ClipDataset, View
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.training.epochs import decay_after
+from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import set_up_images
+from tasks.learn.training.module import ActionModule
+from tasks.learn.training.recipe import CrossEntropies, Mixup, balanced_weights
 from tasks.options import THOROUGH, RecipeOptions
 from tests.learn.tiny import EXACT, HEADS, assert_resumes, curves, figures, job, kept_job, outspoken, state_of
 
@@ -122,7 +121,7 @@ def test_what_shapes_the_training_loss_makes_the_known_one_and_leaves_validation
 
 def test_a_balanced_sampler_shows_a_rare_action_as_often_as_a_common_one(clips, tmp_path: Path):
     rare = [replace(clip, verb=int(number == 3), noun=0) for number, clip in enumerate(clips[:4])]
-    _, train, _ = image_parts(replace(job(tmp_path, clips, sampler="balanced"), train=rare), "cpu")
+    _, train, _ = set_up_images(replace(job(tmp_path, clips, sampler="balanced"), train=rare), "cpu")
     for epoch in range(3):
         train.sampler.set_epoch(epoch)
         assert sorted(key.clip == 3 for key in train.sampler) == [False, False, True, True]

@@ -13,15 +13,14 @@ import torch
 
 from tasks.judge.statistics.long_training import KeptAnswers, long_training
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
-from tasks.learn.class_names import ClassNames
-from tasks.learn.data import CachedClip, ClipDataset
-from tasks.learn.epochs import head_file
-from tasks.learn.features import training_features
-from tasks.learn.history import is_power_of_two
-from tasks.learn.kept_heads import score_heads
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
-from tasks.learn.training import TrainJob, fit
+from tasks.learn.inputs.data import CachedClip, ClipDataset
+from tasks.learn.inputs.features import training_features
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.epochs import head_file
+from tasks.learn.training.fit import TrainJob, fit
+from tasks.learn.training.progress import is_power_of_two
 from tasks.options import TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.store.records.training import Epoch

@@ -13,15 +13,13 @@ from torchvision.models import get_model, get_model_weights, list_models
 from tasks.data.clips import frame_cache
 from tasks.data.video.frames import read_frames
 from tasks.errors import BadConfiguration
-from tasks.learn import backbones
-from tasks.learn.crops import Normalise, cut_crops
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.export import export_failure, export_module
-from tasks.learn.input_format import snippet_format
-from tasks.learn.network import Network
-from tasks.learn.sampling import evaluation_snippets, kept_frames, uniform_snippets
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.engines.pytorch import PytorchEngine, export_failure, export_module
+from tasks.learn.inputs.crops import Normalise, cut_crops
+from tasks.learn.inputs.sampling import evaluation_snippets, kept_frames, uniform_snippets
+from tasks.learn.networks import backbones
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality
 from tasks.video_networks import CLIP_FPS, VIDEO_NETWORKS
 from tests.data.clips.conftest import threads_decode

@@ -12,27 +12,24 @@ from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from tasks.errors import Unavailable
-from tasks.learn.augmentation import Augmentation
-from tasks.learn.checkpoints import load
-from tasks.learn.complexity import complexity
-from tasks.learn.crops import Normalise, cut_crops
-from tasks.learn.data import CachedClip, View
+from tasks.learn.engines.choice import check
 from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.explain import NothingToSee, activation_sheet, video_heat
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.parity import check
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.explain import NothingToSee, activation_sheet, video_heat
-from tasks.learn.feature_cache import FeatureMemory
-from tasks.learn.features import training_features
-from tasks.learn.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.learn.network import Network
-from tasks.learn.parts import head_parts, image_parts, views_of
-from tasks.learn.pretrained import build
-from tasks.learn.snippets import read_snippets
-from tasks.learn.timing import time_batch
-from tasks.learn.training import fit
-from tasks.learn.trials import TrialJob, prepare_head_trial, run_head_trial
+from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.clip_files import read_snippets
+from tasks.learn.inputs.crops import Normalise, cut_crops
+from tasks.learn.inputs.data import CachedClip, View
+from tasks.learn.inputs.features import FeatureMemory, training_features
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import build
+from tasks.learn.training.costs import complexity, time_batch
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, set_up_heads, set_up_images, views_of
+from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial
 from tasks.options import Modality, TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.learn.red import LAYOUTS, Red, RedHead
@@ -61,18 +58,18 @@ def job(folder: Path, clips: list[CachedClip], **choice) -> TrainJob:
 
 
 def test_a_test_shows_all_views_and_a_training_step_one(tmp_path, clips):
-    _, train, val = image_parts(job(tmp_path, clips, validation_crops=10), "cpu")
+    _, train, val = set_up_images(job(tmp_path, clips, validation_crops=10), "cpu")
     assert next(iter(train)).inputs.shape == (2, 1, 12, 32, 32)
     assert next(iter(val)).inputs.shape == (2, 3, 12, 32, 32)
     with_frozen = job(tmp_path, clips, trainable="heads")
     assert {view.images(SPEC).shape for view in views_of(with_frozen)} == {(3, 12, 32, 32)}
-    _, train, _ = head_parts(with_frozen, "cpu", lambda view: torch.zeros(3, NUM_FEATURES))
+    _, train, _ = set_up_heads(with_frozen, "cpu", lambda view: torch.zeros(3, NUM_FEATURES))
     assert next(iter(train)).inputs.shape == (2, 3, NUM_FEATURES)
 
 
 @pytest.mark.parametrize("trainable", ["all", "heads"])
 def test_where_the_backbone_does_not_learn_one_clip_at_a_time_is_normalised(tmp_path, clips, trainable):
-    module, _, val = image_parts(job(tmp_path, clips, trainable=trainable), "cpu")
+    module, _, val = set_up_images(job(tmp_path, clips, trainable=trainable), "cpu")
     inputs = next(iter(val)).inputs
     module.eval()
     expected = module.network(module.normalise(inputs))

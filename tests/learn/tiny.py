@@ -13,14 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 
-from tasks.learn.checkpoints import load
-from tasks.learn.class_names import ClassNames
-from tasks.learn.data import CachedClip
-from tasks.learn.epochs import LAST, EpochFiles
-from tasks.learn.job import TrainJob
-from tasks.learn.network import Network
-from tasks.learn.spec import FAMILIES, NetworkSpec
-from tasks.learn.training import TrainOutcome, fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
+from tasks.learn.training.epochs import LAST, EpochFiles
+from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import TrainJob
 from tasks.options import Family, TrainOptions
 
 REPOSITORY = Path(__file__).resolve().parents[2]

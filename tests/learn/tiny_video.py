@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
-from tasks.learn import video_backbones
+from tasks.learn.networks import libraries
 from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
 
 NUM_FEATURES = 16
@@ -35,6 +35,6 @@ def tiny_video_network() -> Iterator[VideoNetwork]:
     """Put it into the table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(VIDEO_NETWORKS, TINY_VIDEO.name, TINY_VIDEO)
-        patch.setattr(video_backbones, "construct", lambda name: TinyVideo())
-        patch.setattr(video_backbones, "url", lambda name: "https://nowhere.invalid/tiny_video.pth")
+        patch.setattr(libraries, "torchvision_video", lambda name: TinyVideo())
+        patch.setattr(libraries, "torchvision_url", lambda name: "https://nowhere.invalid/tiny_video.pth")
         yield TINY_VIDEO

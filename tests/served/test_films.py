@@ -16,11 +16,11 @@ from tasks.data.video.frames import read_frames
 from tasks.data.video.memory import undivided
 from tasks.data.video.probe import probe
 from tasks.errors import BadConfiguration, BadInput, BadVideo
-from tasks.learn.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
-from tasks.learn.job import joint_spec
-from tasks.learn.network import Network
-from tasks.learn.sound.describe import describer
-from tasks.learn.spec import CONSENSUS_OF_HEADS, FAMILIES
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES
+from tasks.learn.training.job import joint_spec
 from tasks.options import Family, Head, Modality, SegmentOptions, TrainOptions
 from tasks.pipeline._checkpoints import CHECKPOINT, file_sha256
 from tasks.pipeline.retrain import register

@@ -22,11 +22,11 @@ from scipy.stats import t as student
 from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.video.frames import read_frames
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.pretrained import build
-from tasks.learn.probe import fit_probe
-from tasks.learn.sampling import frames_in_test
-from tasks.learn.snippets import snippets_in_test
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import snippets_in_test
+from tasks.learn.inputs.sampling import frames_in_test
+from tasks.learn.networks.pretrained import build
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.learn.training.probe import fit_probe
 from tasks.options import Weights
 from tasks.predict.to_label import distances_to_nearest, in_order, scores
 from tests.bench.material import FFMPEG, cut_up, emptied

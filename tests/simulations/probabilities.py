@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tasks.judge.statistics.calibration import error_by_chance, expected_error, reliability
-from tasks.learn.engines.parity import NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8, compare
+from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8, compare
 from tests.simulations.tables import Table, per_cent
 
 NUM_TRAINED, NUM_CLASSES = 8, 125

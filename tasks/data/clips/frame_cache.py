@@ -18,9 +18,9 @@ from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, temporary_
 from tasks.data.video.fields import num_fields
 from tasks.errors import BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.sampling import frames_in_test, kept_frames
-from tasks.learn.snippets import read_tested
-from tasks.learn.spec import SHORT_SIDE, NetworkSpec
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.sampling import frames_in_test, kept_frames
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store

@@ -12,10 +12,9 @@ from tasks.data.clips.clip_properties import CachedSound
 from tasks.data.clips.stored_sound import MakeDescriber, complete_sound, describe_sound, read_stored
 from tasks.disk import work_folder
 from tasks.errors import BadVideo
-from tasks.learn.hearing import recipe_heard, rows_of
-from tasks.learn.sound.grid import VERSION
-from tasks.learn.sound.recipe import SPECTRA_ALONE, sound_recipe_of
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import recipe_of, rows_of
+from tasks.learn.networks.sound_recipe import SPECTRA_ALONE, VERSION, sound_recipe_of
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
@@ -31,13 +30,13 @@ def cache_heard(
     store: Store, clips: Sequence[CachedSound], spec: NetworkSpec, root: Path, describer: MakeDescriber | None
 ) -> dict[str, Path]:
     """Cache the sound of each clip as this network hears it; see `cache_sound`."""
-    return cache_sound(store, clips, spec.modality, recipe_heard(spec), root, describer)
+    return cache_sound(store, clips, spec.modality, recipe_of(spec), root, describer)
 
 
 def cache_sound(
     store: Store, clips: Sequence[CachedSound], modality: Modality, recipe: SoundRecipe, root: Path, describer: MakeDescriber | None
 ) -> dict[str, Path]:
-    """Cache the sound of each clip under `root`, as `tasks.learn.hearing.Rows`; return paths by uid.
+    """Cache the sound of each clip under `root`, as `tasks.learn.inputs.clip_files.Rows`; return paths by uid.
 
     Sound that is not in the store is described now, by `describer`. A clip in which there is nothing to hear has zeros.
 

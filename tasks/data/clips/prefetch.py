@@ -15,8 +15,8 @@ from tasks.data.clips.clip_properties import StoredClip
 from tasks.data.clips.frame_cache import ChosenFrames, cache_chosen_frames, cache_test_frames, num_test_frames
 from tasks.data.clips.stored_sound import MakeDescriber
 from tasks.errors import BadInput
-from tasks.learn.snippets import read_tested
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.objects import Store
 
 CHUNK_CLIPS = 32

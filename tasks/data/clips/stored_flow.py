@@ -14,7 +14,7 @@ from tasks.data.video.fields import FLOW_SUFFIX, num_fields
 from tasks.data.video.flow import FlowMaker
 from tasks.errors import BadVideo, MissingObject
 from tasks.keys import flow_recipe_of
-from tasks.learn.spec import SHORT_SIDE, SNIPPETS
+from tasks.learn.networks.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import flow_of_clip, folders_of

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from tasks.data.clips.clip_properties import HeardClip
 from tasks.data.video import sound as track
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
-from tasks.learn.sound.recipe import sound_recipe_of
-from tasks.learn.sound.stored import SOUND_SUFFIX, Sound, read_sound, write_sound
+from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, read_sound, write_sound
+from tasks.learn.networks.sound_recipe import sound_recipe_of
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
@@ -43,7 +43,7 @@ C = TypeVar("C", bound=HeardClip)
 
 
 class Describer(Protocol):
-    """The properties of `tasks.learn.sound.describe.Describer`, which imports torch."""
+    """The properties of `tasks.learn.inputs.describe_sound.Describer`, which imports torch."""
 
     @property
     def recipe(self) -> SoundRecipe:
@@ -58,7 +58,7 @@ class Describer(Protocol):
 
 
 MakeDescriber = Callable[[SoundRecipe], Describer]
-"""Loads the networks of a recipe: `tasks.learn.sound.describe.describer`. In its place None stands for a step that describes no sound."""
+"""Loads the networks of a recipe: `tasks.learn.inputs.describe_sound.describer`. In its place None stands for a step that describes no sound."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,4 @@
-"""Implement inference engines for CPUs and GPUs, and their parity check."""
+"""Inference engines for CPUs and GPUs with their parity check, and what explains their answers.
+
+From outside: `engine`, `pytorch`, `choice`, `scorer`, `shared`, `explain`.
+"""

@@ -2,27 +2,42 @@
 
 Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
 and use the same heads in float32.
+
+Fold batch-norm into the preceding convolution, which saves one write and read of every activation.
 """
 
-# k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns
+# k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns, or images
 
+import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
+from copy import deepcopy
+from functools import partial
+from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasks.errors import BadInput
-from tasks.learn import backbones
-from tasks.learn.backbones import crop_pixels
-from tasks.learn.consensus import Logits
-from tasks.learn.crops import Frames, NumCrops, cut_views
-from tasks.learn.folding import fold_batch_norms
-from tasks.learn.hearing import is_unheard
-from tasks.learn.network import Network, to_channels_last
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import is_silent
+from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
+from tasks.learn.networks import backbones
+from tasks.learn.networks.backbones import crop_pixels
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network, to_channels_last
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.records.evaluation import EngineName, EnginePrecision
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 1e-3
+"""Maximum difference of a feature, relative to the largest feature. Rounding alone causes a hundredth of it."""
+
+Convolution = nn.Conv2d | nn.Conv3d
+Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
 
 class Engine(ABC):
@@ -45,19 +60,15 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Compute the backbone's features of k views of one clip.
+        """Compute the backbone's features of k views of one clip: float32 (k, t, f) on the CPU.
 
-        Each view is uint8 (t, 224, 224, p), or of the size of a video network; returns float32 (k, t, f) on the CPU.
+        Each view is uint8 (t, 224, 224, p), or of the size of a video network.
         """
 
     def score(self, frames: Frames) -> Logits:
-        """Score one clip.
+        """Score one clip: float32 on the CPU, verb (v,) and noun (n,).
 
-        Args:
-            frames: the clip's test snippets, uint8 (t, h, w, p), short side 256, or its sound as of `tasks.learn.hearing`.
-
-        Returns:
-            float32 on the CPU, verb (v,) and noun (n,).
+        `frames` are the clip's test snippets, uint8 (t, h, w, p), short side 256, or its sound as in `clip_files.sound_input`.
 
         Raises:
             BadInput: frames are smaller than a crop, or do not match the network's snippets.
@@ -65,10 +76,7 @@ class Engine(ABC):
         return self.answer(self.see(frames))
 
     def see(self, frames: Frames, num_crops: NumCrops | None = None) -> Tensor:
-        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU.
-
-        `num_crops` overrides the engine's. See `score` for errors.
-        """
+        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU; errors as in `score`."""
         spec = self.network.spec
         if spec.sound:
             return torch.from_numpy(frames)[None].float()
@@ -78,11 +86,11 @@ class Engine(ABC):
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
         features = self.features(cut_views(frames, num_crops or self.num_crops, spec.modality, spec.video))
-        # The heads answer a clip in which there is nothing to hear by their biases alone.
-        return torch.zeros_like(features) if is_unheard(frames, spec) else features
+        # The heads answer a silent clip by their biases alone.
+        return torch.zeros_like(features) if is_silent(frames, spec) else features
 
-    def hears_nothing(self, features: Tensor) -> bool:
-        """Check whether the features of `see` are those of a clip in which there is nothing to hear."""
+    def is_silent(self, features: Tensor) -> bool:
+        """Check whether the features of `see` are those of silence."""
         return self.network.spec.modality.is_heard and not features.any()
 
     def answer(self, features: Tensor) -> Logits:
@@ -92,9 +100,9 @@ class Engine(ABC):
 
 @torch.inference_mode()
 def clip_logits(network: Network, features: Tensor) -> Logits:
-    """Compute one clip's logits from its crops' features (k, t, f).
+    """Compute one clip's logits, float32 verb (v,) and noun (n,) on the CPU, from its crops' features (k, t, f).
 
-    float32 on the CPU, verb (v,) and noun (n,). Linear heads run once, on features averaged over crops, which gives the same logits.
+    Linear heads run once, on features averaged over crops, which gives the same logits.
     """
     if network.head.is_linear:
         features = features.mean(dim=0, keepdim=True)
@@ -119,3 +127,64 @@ def example_view(spec: NetworkSpec) -> Tensor:
         return torch.rand(spec.num_segments, backbones.of(spec).num_features, generator=generator)
     shape = (1, 3, spec.video.num_frames) if spec.video else (spec.num_segments, spec.snippet.num_channels)
     return torch.rand(*shape, pixels, pixels, generator=generator)
+
+
+class _Pair(NamedTuple):
+    """A convolution and the batch-norm after it, with their names in the backbone."""
+
+    convolution_name: str
+    convolution: Convolution
+    norm_name: str
+    norm: Norm
+
+
+def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
+    """Return a copy in evaluation mode with batch-norms folded into directly preceding convolutions.
+
+    It saves one write and read of every activation. The pairs are found by running the backbone, (n, c, h, w) -> (n, f), on `images`. If
+    folding changes its output, the backbone is returned unfolded.
+    """
+    folded = deepcopy(backbone).eval()
+    with torch.inference_mode():
+        expected = backbone.eval()(images)
+    for pair in _pairs(folded, images):
+        folded.set_submodule(pair.convolution_name, fuse_conv_bn_eval(pair.convolution, pair.norm))
+        folded.set_submodule(pair.norm_name, _after_normalising(pair.norm))
+    with torch.inference_mode():
+        difference = (folded(images) - expected).abs().max()
+    if not difference <= TOLERANCE * expected.abs().max():
+        log.warning("batch-norm is not folded into the convolutions: a feature would change by %.2g", difference)
+        return backbone
+    return folded
+
+
+def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
+    """Find batch-norms that directly take a convolution's output, where both run once per forward pass."""
+    made_by: dict[int, tuple[str, Convolution, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
+    pairs: list[_Pair] = []
+    runs: Counter[str] = Counter()
+
+    def after(name: str, convolution: Convolution, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        runs[name] += 1
+        made_by[id(output)] = (name, convolution, output)
+
+    def before(name: str, norm: Norm, inputs: tuple[Tensor, ...]) -> None:
+        runs[name] += 1
+        if id(inputs[0]) in made_by:
+            pairs.append(_Pair(*made_by[id(inputs[0])][:2], name, norm))
+
+    hooks = []
+    for name, module in backbone.named_modules():
+        if isinstance(module, Convolution):
+            hooks.append(module.register_forward_hook(partial(after, name)))
+        elif type(module) in (nn.BatchNorm2d, nn.BatchNorm3d, BatchNormAct2d):
+            hooks.append(module.register_forward_pre_hook(partial(before, name)))
+    with torch.inference_mode():
+        backbone(images)
+    for hook in hooks:
+        hook.remove()
+    return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
+
+
+def _after_normalising(norm: Norm) -> nn.Module:
+    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

@@ -1,7 +1,4 @@
-"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images.
-
-It runs in bfloat16 if the CPU supports it, else in float32, or in int8.
-"""
+"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, float32 or int8."""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
@@ -18,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.learn.backbones import crop_pixels
-from tasks.learn.crops import Arrange, Frames, NumCrops, cut_views
 from tasks.learn.engines.engine import Engine
-from tasks.learn.engines.quiet import silenced
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.hardware import silenced
+from tasks.learn.inputs.crops import Arrange, Frames, NumCrops, cut_views
+from tasks.learn.networks.backbones import crop_pixels
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.records.evaluation import EngineName, EnginePrecision
 
 if TYPE_CHECKING:
@@ -36,9 +33,7 @@ HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """Converts the backbone for one view (t images).
-
-    Runs a clip's views in two asynchronous streams.
+    """Converts the backbone for one view (t images), and runs a clip's views in two asynchronous streams.
 
     Args:
         network: as returned by `prepare`, on the CPU.
@@ -71,22 +66,19 @@ class OpenvinoEngine(Engine):
     def features(self, views: Sequence[Frames]) -> Tensor:
         """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU."""
         num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
-        found = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
+        outputs = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
 
         def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
-            found[k] = request.get_output_tensor().data
+            outputs[k] = request.get_output_tensor().data
 
         self._queue.set_callback(keep)
         for k, part in enumerate(parts):
             self._queue.start_async({0: np.ascontiguousarray(part)}, k)
         self._queue.wait_all()
-        return torch.from_numpy(found.reshape(num_views, -1, *self.network.feature_shape))
+        return torch.from_numpy(outputs.reshape(num_views, -1, *self.network.feature_shape))
 
     def features_in_float32(self, view: Frames) -> Tensor:
-        """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f).
-
-        Without quantisation.
-        """
+        """Run the graph in float32, without quantisation, on one view (t, 224, 224, p): float32 (t, f)."""
         compiled = compile_graph(self._graph, "float32", 1)
         parts = [np.array(compiled(np.ascontiguousarray(part))[0], np.float32) for part in _parts(view, self.network.spec)]
         return torch.from_numpy(np.concatenate(parts))
@@ -100,10 +92,7 @@ def _ov() -> Any:  # noqa: ANN401 -- a module
 
 @cache
 def _core() -> openvino.Core:
-    """Return this process's only core.
-
-    With several, OpenVINO crashes in a signal handler when the process ends.
-    """
+    """Return this process's only core: with several, OpenVINO crashes in a signal handler when the process ends."""
     core: openvino.Core = _ov().Core()
     return core
 
@@ -113,9 +102,9 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """Convert the backbone to a graph, including normalisation.
+    """Convert the backbone and its normalisation to a graph: uint8 (t, 224, 224, p) to float32 (t, f).
 
-    It maps uint8 (t, 224, 224, p) to float32 (t, f), for a video network one snippet at a time.
+    For a video network it takes one snippet at a time.
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.

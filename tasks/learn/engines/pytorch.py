@@ -1,25 +1,31 @@
-"""Run networks by PyTorch in float32, the reference of the parity check.
+"""Run networks by PyTorch: in float32, in half precision on a GPU, and exported for use without our code."""
 
-This engine runs everywhere.
-"""
+# k: crops, b: clips, t: segments, n: images, or nouns; p: 8-bit planes of a snippet, c: channels, h, w: pixels, f: features, v: verbs
 
-# k: crops, t: segments, n: images, p: 8-bit planes, c: channels, h, w: pixels, f: features
-
+import shutil
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import Dim
 
-from tasks.learn.crops import Frames, Normalise, NumCrops
+from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import Engine
-from tasks.learn.network import Network, in_channels_last
+from tasks.learn.inputs.crops import Frames, Normalise, NumCrops
+from tasks.learn.networks.backbones import crop_pixels
+from tasks.learn.networks.network import Network, in_channels_last
+from tasks.learn.networks.spec import SHORT_SIDE
+from tasks.learn.networks.weights_file import first_line
 from tasks.store.records.evaluation import EngineName, EnginePrecision
+
+COMPILE_FROM_CLIPS = 5000
+"""An estimate, not a measurement: compiling takes about a minute, and saves about ten milliseconds per clip."""
 
 
 class PytorchEngine(Engine):
-    """Runs on the network's device."""
+    """Runs in float32 on the network's device, everywhere: the reference of the parity check."""
 
     name: ClassVar[EngineName] = "pytorch"
     precision: EnginePrecision = "float32"
@@ -55,3 +61,94 @@ class PytorchEngine(Engine):
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             features: Tensor = self.network.backbone(images)
         return features
+
+
+class CudaEngine(PytorchEngine):
+    """Autocasts the backbone to bfloat16, or to float16 if the GPU lacks bfloat16, on all views in one batch.
+
+    It is compiled if there are enough clips. The heads stay in float32.
+
+    Raises:
+        BadConfiguration: the network is not on a GPU.
+    """
+
+    name: ClassVar[EngineName] = "cuda"
+
+    def __init__(self, network: Network, num_crops: NumCrops, num_clips: int) -> None:
+        super().__init__(network, num_crops)
+        if self.device.type != "cuda":
+            raise BadConfiguration("engine cuda: the network is not on a GPU; choose engine auto, or RETAKE_DEVICE=cuda")
+        self._dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        self.precision = "bfloat16" if self._dtype is torch.bfloat16 else "float16"
+        # torch.compile needs a C compiler for its launcher, which slim images lack.
+        compiles = num_clips >= COMPILE_FROM_CLIPS and shutil.which("cc") is not None
+        self._backbone = torch.compile(network.backbone, dynamic=False) if compiles else network.backbone
+        how = "compiled" if compiles else "not compiled"
+        self.description = f"PyTorch {torch.__version__}, autocast on {torch.cuda.get_device_name(self.device)}, channels last, {how}"
+
+    def _run(self, images: Tensor) -> Tensor:
+        with torch.autocast("cuda", self._dtype):
+            features: Tensor = self._backbone(images)
+        return features
+
+
+class ExportedNetwork(nn.Module):
+    """Maps uint8 snippets (b, t, h, w, p), short side 256, to logits (b, v), (b, n) of the centre crop.
+
+    Exportable by `torch.export` with dynamic b, h and w. Returns a plain tuple, because loading a named tuple would need our code; without
+    objects, only the verb logits.
+    """
+
+    def __init__(self, network: Network, *, has_objects: bool = True) -> None:
+        super().__init__()
+        self.network = network
+        self.has_objects = has_objects
+        self.normalise = Normalise(network.input_format)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor] | Tensor:
+        """Map (b, t, h, w, p) to (b, v), (b, n), or only (b, v)."""
+        pixels, images = crop_pixels(self.network.spec), self._scaled(frames.permute(0, 1, 4, 2, 3))
+        video = self.network.spec.video
+        y, x = (_half(side - pixels, rounds_down=bool(video and video.repository)) for side in images.shape[3:])
+        logits = self.network(self.normalise(images.narrow(3, y, pixels).narrow(4, x, pixels)))
+        return (logits.verb, logits.noun) if self.has_objects else logits.verb
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Scale (b, t, p, h, w) to the size that a video network was published with, as `crops.scaled`."""
+        video = self.network.spec.video
+        if video is None or video.resize == (SHORT_SIDE,):
+            return images
+        flat = images.flatten(0, 1).float()
+        if len(video.resize) == 2:
+            sized = nn.functional.interpolate(flat, video.resize, mode="bilinear", align_corners=False)
+        else:
+            height, width = images.shape[3], images.shape[4]
+            (side,) = video.resize
+            size = (side, side * width // SHORT_SIDE) if height <= width else (side * height // SHORT_SIDE, side)
+            sized = nn.functional.interpolate(flat, size, mode="bilinear", align_corners=False, antialias=True)
+        return sized.round().reshape(*images.shape[:3], *sized.shape[-2:])
+
+
+def _half(pixels: int, *, rounds_down: bool = False) -> int:
+    """Halve as `crops.centre_offset` does, half to even or down, in integers that `torch.export` can trace."""
+    return pixels // 2 if rounds_down else (pixels + pixels % 4 // 3) // 2
+
+
+def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
+    """Build the module to log, and an example input of two clips, which makes b, h and w dynamic."""
+    module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randint(
+        0, 256, (2, network.spec.num_segments, 256, 340, network.spec.snippet.num_planes), dtype=torch.uint8, generator=generator
+    )
+    return module, example
+
+
+def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
+    """Return in one line why a module cannot be exported for any b, h and w, as MLflow does; None if it can."""
+    try:
+        torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+    # What tracing raises depends on the code of the backbone.
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        return first_line(error)
+    return None

@@ -1,24 +1,27 @@
-"""Score clips with a checkpoint: one network, or several whose logits are averaged."""
+"""Score clips, and the windows between them, with a checkpoint: one network, or several together."""
 
 # k: crops, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.learn.checkpoints import HeadWeights, Saved
-from tasks.learn.consensus import Logits
-from tasks.learn.crops import Frames, NumCrops
-from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Job, Kind, Wanted, common_label, make_engine
+from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Job, Kind, Wanted, common_label, compare_answers, make_engine
 from tasks.learn.engines.engine import Engine, clip_logits
-from tasks.learn.engines.parity import compare_answers
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.joining import HeadAmong
-from tasks.learn.network import Network
+from tasks.learn.inputs.clip_files import snippets_in_test
+from tasks.learn.inputs.crops import Frames, NumCrops
+from tasks.learn.inputs.sampling import WindowGrid, frames_in_test, frames_of_window, further_frames, sees_single_frames
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.joining import HeadAmong
+from tasks.learn.networks.network import Network
 from tasks.logit_mean import mean_logits
 from tasks.store.records.evaluation import EngineUsed
 
@@ -26,6 +29,12 @@ log = logging.getLogger(__name__)
 
 CENTRE_VIEW = 8
 """Index of the centre crop among TSN's ten crops. Four corners, then the centre, each followed by its mirror image."""
+
+Own = Mapping[int, Any]
+"""What a network needs of one clip, by frame: its features (k, f), or the frame (h, w, 3) if features are not of single frames."""
+
+Noted = tuple[Own, ...]
+"""The same for each network."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,7 @@ class Scorer:
     joint: Network | None = None
 
     def score(self, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip.
-
-        Args:
-            inputs: the clip's test snippets for each network, as in `Engine.score`.
-
-        Returns:
-            float32 on the CPU, verb (v,) and noun (n,).
+        """Score one clip by its test snippets for each network: float32 on the CPU, verb (v,) and noun (n,).
 
         Raises:
             BadInput: snippets do not fit their network.
@@ -54,10 +57,7 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute one clip's features for each network, float32 (k, t, f) on the CPU.
-
-        See `score` for errors.
-        """
+        """Compute one clip's features for each network, float32 (k, t, f) on the CPU; errors as in `score`."""
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
@@ -68,17 +68,17 @@ class Scorer:
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
         """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
 
-        Of joined features, those of the other networks stay what they are for these `inputs`.
+        Of joined features, those of the other networks stay as they are for these `inputs`.
         """
         network = self.engines[index].network
         if self.joint is None:
             return network
-        seen = [_centre(one)[None].clone() for one in self.see(inputs)]
+        seen = [_centre(own)[None].clone() for own in self.see(inputs)]
         return deepcopy(network, {id(network.backbone): network.backbone, id(network.head): HeadAmong(self.joint, seen, index)})
 
-    def hears_nothing(self, features: Sequence[Tensor]) -> bool:
-        """Check whether these are features of a clip in which a network has nothing to hear."""
-        return any(engine.hears_nothing(one) for engine, one in zip(self.engines, features, strict=True))
+    def is_silent(self, features: Sequence[Tensor]) -> bool:
+        """Check whether these are features of a clip that is silent to a network."""
+        return any(engine.is_silent(own) for engine, own in zip(self.engines, features, strict=True))
 
     def answer(self, features: Sequence[Tensor]) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""
@@ -86,13 +86,13 @@ class Scorer:
             with torch.inference_mode():
                 return clip_logits(self.joint, self.joint.backbone(features))
         members = list(zip(self.engines, features, self.weights, strict=True))
-        # A network that has nothing to hear does not count beside others.
-        heard = [member for member in members if not member[0].hears_nothing(member[1])] or members
-        answers = [engine.answer(one) for engine, one, _ in heard]
+        # A network to which the clip is silent does not count beside others.
+        audible = [member for member in members if not member[0].is_silent(member[1])] or members
+        answers = [engine.answer(own) for engine, own, _ in audible]
         if len(answers) == 1:
             return answers[0]
         verbs, nouns = zip(*answers, strict=True)
-        verb_shares, noun_shares = zip(*(weights for _, _, weights in heard), strict=True)
+        verb_shares, noun_shares = zip(*(weights for _, _, weights in audible), strict=True)
         return Logits(_mean(verbs, verb_shares), _mean(nouns, noun_shares))
 
 
@@ -102,14 +102,9 @@ def centre(features: Sequence[Tensor]) -> Tensor:
 
 
 def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
-    """Build checked engines for all networks of a checkpoint.
+    """Build checked engines for all networks of a checkpoint, which are modified and kept.
 
-    If one falls back, all do, but for heads on features of sound. If the joined answer fails its check, all are PyTorch.
-
-    Args:
-        saved: the checkpoint, whose networks are modified and kept.
-        wanted: the engine, or "auto".
-        jobs: one per network.
+    If one falls back, all do, except heads on features of sound. If the joined answer fails its check, all are PyTorch.
 
     Raises:
         BadConfiguration: the requested engine is not available here.
@@ -117,7 +112,7 @@ def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tup
     """
     engines, used = _make_engines(saved, wanted, jobs)
     seeing = [i for i, network in enumerate(saved.networks) if not network.spec.sound] or [0]
-    reason = next((one.fallback_reason for one in used if one.fallback_reason), None)
+    reason = next((engine_used.fallback_reason for engine_used in used if engine_used.fallback_reason), None)
     while len(labels := {used[i].label for i in seeing}) > 1:
         engines, used = _make_engines(saved, KINDS_IN_FLOAT32[common_label(labels)], jobs)
     if saved.joint is None:
@@ -159,10 +154,61 @@ def _centre(features: Tensor) -> Tensor:
 
 
 def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    return torch.from_numpy(mean_logits([one.numpy() for one in logits], shares))
+    return torch.from_numpy(mean_logits([array.numpy() for array in logits], shares))
 
 
 def _summarise(used: Sequence[EngineUsed]) -> EngineUsed:
     """Summarise engines of one kind, with the check of the network closest to its limit."""
-    closest = max(used, key=lambda one: (one.max_difference or 0) / (one.tolerance or 1))
-    return closest.model_copy(update={"description": "; ".join(dict.fromkeys(one.description for one in used))})
+    closest = max(used, key=lambda engine: (engine.max_difference or 0) / (engine.tolerance or 1))
+    return closest.model_copy(update={"description": "; ".join(dict.fromkeys(engine.description for engine in used))})
+
+
+@dataclass(frozen=True)
+class BetweenClips:
+    """Scores windows of a film as `scorer` would score clips cut there, computing once what they share. All its networks must slide."""
+
+    scorer: Scorer
+    grid: WindowGrid
+
+    def note(self, num_frames: int, features: Sequence[Tensor], further: Sequence[Frames]) -> Noted:
+        """Keep what windows need of one clip, for each network.
+
+        Args:
+            num_frames: of the clip.
+            features: (k, t, f) of its test, as in `Scorer.see`.
+            further: uint8 (n, h, w, 3), the frames that `further_frames` lists.
+        """
+        given = zip(self.scorer.engines, features, further, strict=True)
+        return tuple(self._note(engine, num_frames, own, more) for engine, own, more in given)
+
+    def logits(self, first: Noted, second: Noted, num_second_frames: int) -> Iterator[tuple[int, Logits]]:
+        """Score the windows that begin within one whole clip and end within the next, which may be shorter.
+
+        Yields:
+            the frame of the first clip at which a window begins, and its logits.
+        """
+        for offset in self.grid.offsets:
+            if offset <= num_second_frames:
+                networks = zip(self.scorer.engines, first, second, strict=True)
+                yield offset, self.scorer.answer([self._see(offset, engine, (before, after)) for engine, before, after in networks])
+
+    def _note(self, engine: Engine, num_frames: int, features: Tensor, further: Frames) -> Own:
+        spec = engine.network.spec
+        numbers = further_frames(num_frames, spec, self.grid)
+        if not sees_single_frames(spec):
+            return dict(zip(numbers, further, strict=True))
+        noted = dict(zip(frames_in_test(num_frames, spec), features.unbind(1), strict=True))
+        # Engines take as many frames at once as a clip has segments; the last ones are filled up.
+        for start in range(0, len(numbers), spec.num_segments):
+            batch = further[start : start + spec.num_segments]
+            filled = np.concatenate([batch, np.repeat(batch[-1:], spec.num_segments - len(batch), axis=0)])
+            noted.update(zip(numbers[start : start + spec.num_segments], engine.see(filled).unbind(1), strict=False))
+        return noted
+
+    def _see(self, offset: int, engine: Engine, clips: tuple[Own, Own]) -> Tensor:
+        """Give the features of a window, (k, t, f)."""
+        spec = engine.network.spec
+        seen = [clips[number][frame] for number, frame in frames_of_window(offset, spec, self.grid)]
+        if sees_single_frames(spec):
+            return torch.stack(seen, dim=1)
+        return engine.see(snippets_in_test(np.stack(seen), spec))

@@ -13,23 +13,20 @@ from torch import Tensor, nn
 
 from tasks.errors import RetakeError, Unavailable
 from tasks.keys import flow_recipe_of
-from tasks.learn.consensus import Logits
-from tasks.learn.crops import Frames
 from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.feature_cache import FeatureCache
-from tasks.learn.features import VIEWS_VERSION
-from tasks.learn.hearing import recipe_heard
-from tasks.learn.sound.recipe import sound_recipe_of
+from tasks.learn.inputs.clip_files import recipe_of
+from tasks.learn.inputs.crops import Frames
+from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.sound_recipe import sound_recipe_of
 from tasks.store.records.evaluation import EngineUsed
 
 log = logging.getLogger(__name__)
 
 
 class SharedFeatures:
-    """Cache of a scorer's features per clip, float32 (k, t, f).
-
-    The features are averaged over crops if the heads are linear.
+    """Cache of a scorer's features per clip, float32 (k, t, f), averaged over crops if the heads are linear.
 
     Args:
         root: folder of the feature cache.
@@ -49,9 +46,7 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> list[Tensor] | None:
-        """Read the cached features of a clip for each network, as `Scorer.answer` takes them.
-
-        None if they are not cached.
+        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none.
 
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
@@ -72,15 +67,12 @@ class SharedFeatures:
         return self._scorer.answer(features)
 
     def mean(self, clip: str) -> NDArray[np.float64] | None:
-        """Average the cached features (f,) of a clip over crops, segments and patches.
-
-        None if they are not cached, or if there are several networks.
-        """
+        """Average the cached features (f,) of a clip; None if they are not cached, or of several networks."""
         self._writer.submit(lambda: None).result()  # whatever was to be written before is
         if len(self._caches) != 1 or not self._caches[0].has(clip):
             return None
-        found: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, -2).double().mean(0).numpy()
-        return found
+        features: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, -2).double().mean(0).numpy()
+        return features
 
     def close(self) -> None:
         """Wait until all features are written."""
@@ -88,8 +80,8 @@ class SharedFeatures:
 
     def _write(self, clip: str, features: Sequence[Tensor]) -> None:
         try:
-            for cache, one in zip(self._caches, features, strict=False):
-                cache.write(clip, one if len(one) == cache.shape[0] else one.mean(dim=0, keepdim=True))
+            for cache, own in zip(self._caches, features, strict=False):
+                cache.write(clip, own if len(own) == cache.shape[0] else own.mean(dim=0, keepdim=True))
         except Unavailable as error:
             self._stop(error)
 
@@ -99,10 +91,7 @@ class SharedFeatures:
 
 
 def is_shareable(used: EngineUsed) -> bool:
-    """Check whether features of an engine depend on nothing but the clip.
-
-    int8 also depends on the calibration clips.
-    """
+    """Check whether features depend on the clip alone; int8 also depends on the calibration clips."""
     return used.precision != "int8"
 
 
@@ -118,5 +107,5 @@ def _open_cache(root: Path, engine: Engine, used: EngineUsed, head: nn.Module) -
         "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
     }
     if network.spec.modality.is_heard:
-        key["sound"] = sound_recipe_of(recipe_heard(network.spec))
+        key["sound"] = sound_recipe_of(recipe_of(network.spec))
     return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -16,8 +16,8 @@ from tasks.judge.statistics.paired import differing
 from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.sound.describe import describer
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.inputs.describe_sound import describer
 from tasks.options import EvaluateOptions, GateOptions, Weights
 from tasks.pipeline._plans import compared_plans_of, find_dataset, plans_of
 from tasks.pipeline._step import finish, finished, log

@@ -9,11 +9,10 @@ from pathlib import Path
 from tasks.data.split.subsets import random_orders, subset_sizes
 from tasks.errors import NothingToDo
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.job import TrainJob
-from tasks.learn.label_noise import with_label_noise
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.trial_batch import TrialFailure, run_trials
-from tasks.learn.trials import TrialJob, TrialOutcome
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.inputs.data import with_label_noise
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.options import TrainOptions
 from tasks.pipeline._step import log
 from tasks.pipeline._training import fetch_inputs

@@ -12,10 +12,9 @@ from tasks.data.clips.prefetch import FramesAhead
 from tasks.data.clips.stored_flow import shortness
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
-from tasks.learn.engines.between import Noted
-from tasks.learn.engines.scorer import centre
-from tasks.learn.hearing import is_unheard
-from tasks.learn.sound.describe import describer
+from tasks.learn.engines.scorer import Noted, centre
+from tasks.learn.inputs.clip_files import is_silent
+from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._preview import write_preview
@@ -25,13 +24,7 @@ from tasks.predict.scored import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
-from tasks.store.records.prediction import (
-    PredictBatchResult,
-    PredictedVideo,
-    PredictorRole,
-    PredictPlanResult,
-    ScoredVideo,
-)
+from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
 from tasks.wording import count, plain_reason
@@ -169,7 +162,7 @@ def _score(
             except BadInput as error:
                 log.warning("set aside: %s: %s", _place(video, clip), error)
                 return plain_reason(error)
-            if any(is_unheard(frames, spec) for frames, spec in zip(inputs.tested, specs, strict=True)):
+            if any(is_silent(frames, spec) for frames, spec in zip(inputs.tested, specs, strict=True)):
                 unheard.add(clip.uid)
             return inputs
 

@@ -11,15 +11,14 @@ from tasks.data.clips.clip_properties import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
-from tasks.learn.consensus import Logits as ModelLogits
-from tasks.learn.crops import NumCrops
-from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread
-from tasks.learn.engines.parity import trained_classes
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.snippets import read_tested
-from tasks.learn.sound.describe import describer
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.crops import NumCrops
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.heads import Logits as ModelLogits
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import log
 from tasks.settings import MachineSettings, load

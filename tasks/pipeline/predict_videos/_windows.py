@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from tasks.data.clips.clip_properties import StoredClip
 from tasks.data.clips.clips import clip_uid
 from tasks.judge.statistics.scoring import Logits
-from tasks.learn.engines.between import BetweenClips, Noted
-from tasks.learn.spec import NetworkSpec
-from tasks.learn.windows import further_frames, sees_single_frames, slides, window_grid
+from tasks.learn.engines.scorer import BetweenClips, Noted
+from tasks.learn.inputs.sampling import further_frames, sees_single_frames, slides, window_grid
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._step import log
 from tasks.pipeline.predict_videos._ready import Ready
 from tasks.predict.scored import Window

@@ -16,8 +16,8 @@ from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
 from tasks.learn.engines.choice import spread
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.sound.describe import describer
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import training_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready

@@ -14,7 +14,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split_file import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, cutting_key, recipe_of
-from tasks.learn.windows import window_grid
+from tasks.learn.inputs.sampling import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.learn.beside_probe import fit_beside
 from tasks.learn.engines.shared import SharedFeatures
+from tasks.learn.training.cached_heads import fit_beside
 from tasks.options import FEW_CLIPS, Head
 from tasks.pipeline._step import log
 from tasks.pipeline._training import fetch_inputs

@@ -14,17 +14,16 @@ from tasks.data.clips.prefetch import FramesAhead
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
-from tasks.learn.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
-from tasks.learn.class_names import ClassNames, placeholder
-from tasks.learn.crops import Frames
 from tasks.learn.engines.choice import Job, make_engine, num_checked, spread
-from tasks.learn.epochs import BEST
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.hearing import is_unheard
-from tasks.learn.job import joint_spec
-from tasks.learn.network import Network, weights_sha256
-from tasks.learn.sound.describe import describer
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import is_silent
+from tasks.learn.inputs.crops import Frames
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
+from tasks.learn.training.epochs import BEST
+from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network, fetch_trained, file_sha256
 from tasks.pipeline._plans import sound_of
@@ -209,7 +208,7 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard
 
         def seen(clip: DatasetClip) -> Frames:
             frames = ahead.load(clip)[0]
-            if is_unheard(frames, network.spec):
+            if is_silent(frames, network.spec):
                 unheard.add(clip.uid)
             return frames
 

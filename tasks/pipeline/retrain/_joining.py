@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.learn.class_names import no_names, trained_names
-from tasks.learn.data import CachedClip
-from tasks.learn.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.learn.network import Network
-from tasks.learn.sound.describe import describer
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import no_names, trained_names
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store

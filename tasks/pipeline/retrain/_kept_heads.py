@@ -7,10 +7,10 @@ import numpy as np
 from tasks.judge.statistics.long_training import KeptAnswers, to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
-from tasks.learn.epochs import head_file
-from tasks.learn.history import is_power_of_two
-from tasks.learn.job import TrainJob
-from tasks.learn.kept_heads import score_heads
+from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.epochs import head_file
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.progress import is_power_of_two
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.runs import Training

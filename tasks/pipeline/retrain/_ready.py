@@ -8,17 +8,15 @@ from tasks.data.clips.frame_cache import load_few
 from tasks.data.clips.prefetch import FramesAhead
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
-from tasks.learn.class_names import ClassNames
-from tasks.learn.complexity import Complexity, complexity
-from tasks.learn.crops import Frames, NumCrops
-from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread
-from tasks.learn.engines.parity import trained_classes
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.hearing import is_unheard
-from tasks.learn.sound.describe import describer
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import is_silent
+from tasks.learn.inputs.crops import Frames, NumCrops
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.costs import Complexity, complexity
 from tasks.options import EvaluateOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import log
@@ -49,7 +47,7 @@ class Ready:
 
     def score(self, clip: DatasetClip, inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
         """Score one clip: logits, verb (v,) and noun (n,)."""
-        if any(is_unheard(frames, spec) for frames, spec in zip(inputs, self.specs, strict=True)):
+        if any(is_silent(frames, spec) for frames, spec in zip(inputs, self.specs, strict=True)):
             self.unheard.add(clip.uid)
         logits = self.shared.score(clip.sha256, inputs) if self.shared else self.scorer.score(inputs)
         return logits.numpy()
@@ -59,7 +57,7 @@ class Ready:
         features = self.shared.known(clip.sha256) if self.shared else None
         if features is None:
             return None
-        if self.scorer.hears_nothing(features):
+        if self.scorer.is_silent(features):
             self.unheard.add(clip.uid)
         return self.scorer.answer(features).numpy()
 

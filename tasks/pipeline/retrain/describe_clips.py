@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from tasks.data.clips.clip_properties import SeenClip
 from tasks.data.clips.stored_sound import describe_sound, read_notes, without_sound
 from tasks.errors import NothingToDo
-from tasks.learn.sound.describe import describer
-from tasks.learn.sound.named import recipe_needed
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments

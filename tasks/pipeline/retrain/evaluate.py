@@ -23,11 +23,11 @@ from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips, peak_memory_bytes
+from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.explain import NothingToSee, activation_sheet
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.sound.describe import describer
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.retrain._beside_probe import beside_probe
 from tasks.pipeline.retrain._one_engine import Choice, choice_beside, scored_otherwise

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import tasks.served
 from tasks.errors import NothingToDo
-from tasks.learn.backbones import BACKBONES
-from tasks.learn.checkpoints import Saved
-from tasks.learn.export import export_failure, export_module
-from tasks.learn.sound.recipe import SPEECH
-from tasks.learn.spec import SHORT_SIDE, NetworkSpec
+from tasks.learn.engines.pytorch import export_failure, export_module
+from tasks.learn.networks.backbones import BACKBONES
+from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.sound_recipe import SPEECH
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Modality, PredictOptions
 from tasks.pipeline._checkpoints import CHECKPOINT, fetch_network
 from tasks.pipeline._step import finish, finished, log

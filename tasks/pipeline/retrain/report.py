@@ -25,7 +25,7 @@ from tasks.judge.statistics.mistakes import confusions, worst_mistakes
 from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
-from tasks.learn.sound.named import recipe_needed
+from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.processes import is_first_process, shareable_devices
-from tasks.learn.training import fit
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.training.fit import fit
+from tasks.learn.training.processes import is_first_process, shareable_devices
 from tasks.pipeline._step import finished, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
 from tasks.pipeline.retrain.contract import TRAIN, PlannedArguments
@@ -24,7 +24,7 @@ from tasks.store.stored import Output
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train together; `tasks.learn.processes` says how the others are started. They end here, with exit code 0: the
+    RETAKE_DEVICES processes train together; `tasks.learn.training.processes` says how the others are started. They end here, with exit code 0: the
     first process alone has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.errors import NothingToDo
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.timing import time_batch
+from tasks.learn.training.costs import time_batch
 from tasks.options import Modality, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import find_dataset, recipe_for

@@ -11,10 +11,8 @@ from pathlib import Path
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.search.trials import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.hardware import choose_device
-from tasks.learn.memory import keep_freed_memory
-from tasks.learn.trial_batch import TrialFailure, run_trials
-from tasks.learn.trials import TrialJob, TrialOutcome
+from tasks.learn.hardware import choose_device, keep_freed_memory
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.pipeline._step import log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
 from tasks.settings import MachineSettings, load

@@ -13,17 +13,17 @@ from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.errors import BadDataset
 from tasks.judge.search.space import START_OPTIONS, cutting_of
 from tasks.keys import content_key
-from tasks.learn.checkpoints import Saved
-from tasks.learn.class_names import trained_names
-from tasks.learn.data import CachedClip
-from tasks.learn.epochs import LAST
-from tasks.learn.growth import widen_heads
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.job import TrainJob
-from tasks.learn.network import Network
-from tasks.learn.sound.describe import describer
-from tasks.learn.timing import clip_seconds
-from tasks.learn.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.spec import trained_names
+from tasks.learn.training.costs import clip_seconds
+from tasks.learn.training.epochs import LAST
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
 from tasks.options import GateOptions, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training

@@ -8,7 +8,7 @@ import pytest
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.data.clips.stored_flow import flow_uri
 from tasks.errors import BadVideo
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tests.pipeline.shelf import Shelf
 

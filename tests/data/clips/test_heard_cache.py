@@ -11,17 +11,16 @@ from tasks.data.clips.heard_cache import spectrograms
 from tasks.data.clips.prefetch import FramesAhead
 from tasks.data.clips.stored_sound import complete_sound, sound_uri
 from tasks.errors import BadConfiguration, BadVideo
-from tasks.learn.checkpoints import HeadWeights, Saved
-from tasks.learn.class_names import ClassNames
-from tasks.learn.data import View
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.job import joint_spec
-from tasks.learn.network import Network
-from tasks.learn.sound.describe import describer
-from tasks.learn.sound.recipe import EFFECTS, PackagedWeights
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.data import View
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.sound_recipe import EFFECTS, PackagedWeights
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.job import joint_spec
 from tasks.options import Head, Modality, SegmentOptions, TrainOptions
 from tasks.served import films as served
 from tasks.served.films import Clip, FilmModel

@@ -8,7 +8,7 @@ from tasks.data.clips.prefetch import CHUNK_CLIPS, CHUNK_FRAMES, FramesAhead
 from tasks.errors import BadVideo
 from tasks.judge.statistics.scoring import NUM_PREFETCHED, each_scored
 from tasks.keys import frames_made_by
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality
 from tests.pipeline.shelf import Shelf
 

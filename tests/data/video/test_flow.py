@@ -15,7 +15,7 @@ from tasks.data.video.fields import iter_fields, num_fields
 from tasks.data.video.flow import FlowMaker, quantise
 from tasks.data.video.frames import read_frames
 from tasks.errors import BadVideo
-from tasks.learn.crops import mirrored
+from tasks.learn.inputs.crops import mirrored
 from tasks.options import FlowOptions, Modality
 from tests.data.video.conftest import MakeVideo
 

@@ -10,11 +10,10 @@ from mlflow import MlflowClient
 from tasks.data.clips.stored_flow import flow_uri
 from tasks.data.clips.stored_sound import sound_uri
 from tasks.keys import flow_recipe_of
-from tasks.learn.checkpoints import save
-from tasks.learn.class_names import no_names
-from tasks.learn.network import Network
-from tasks.learn.sound.recipe import installed_recipe
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.sound_recipe import installed_recipe
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.local.home import REPOSITORY
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline._checkpoints import file_sha256

@@ -5,13 +5,11 @@ import torch
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines import choice, openvino
-from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS, Job, choose, common_label, make_engine, spread
-from tasks.learn.engines.cuda import CudaEngine
+from tasks.learn.engines.choice import ABSOLUTE, OPENVINO_FROM_CLIPS, Job, choose, common_label, make_engine, spread
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.parity import ABSOLUTE
-from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.quiet import silenced
+from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
+from tasks.learn.hardware import silenced
 from tests.learn.tiny import snippets_of, tiny
 
 pytestmark = pytest.mark.slow

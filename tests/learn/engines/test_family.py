@@ -5,18 +5,16 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
-from tasks.learn.checkpoints import HeadWeights, Saved, load, save_fusion
-from tasks.learn.class_names import ClassNames
-from tasks.learn.crops import cut_views
 from tasks.learn.engines import openvino
-from tasks.learn.engines.choice import Job
+from tasks.learn.engines.choice import Job, check
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.parity import check
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer, make_scorer
-from tasks.learn.growth import widen_heads
-from tasks.learn.spec import Consensus, NetworkSpec
+from tasks.learn.inputs.crops import cut_views
+from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save_fusion
+from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.spec import ClassNames, Consensus, NetworkSpec
 from tasks.logit_mean import mean_logits
 from tasks.options import Family, Modality
 from tests.learn.tiny import CLASSES, network_of, snippets_of

@@ -18,8 +18,8 @@ import logging, socket
 import numpy as np
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.engine import prepare
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec
 
 def refuse(*_):
     raise AssertionError("a connection was opened")

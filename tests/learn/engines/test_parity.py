@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.learn.engines.choice import check, compare
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.parity import check, compare
 from tasks.learn.engines.pytorch import PytorchEngine
 
 EXPECTED = torch.linspace(-3, 3, 21).repeat(2, 1)

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tasks.learn.checkpoints import HeadWeights, Saved
 from tasks.learn.engines.choice import Job
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
-from tasks.learn.spec import Consensus
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.spec import Consensus
 from tasks.options import Family, Modality
 from tasks.store.records.evaluation import EngineUsed
 from tests.learn.tiny import CLASSES, network_of, snippets_of, tiny
@@ -72,7 +72,7 @@ def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared
     [
         (Modality.FLOW, "engines.shared.VIEWS_VERSION", 0),
         (Modality.FLOW, "engines.shared.flow_recipe_of", lambda options: "other"),
-        (Modality.SPECTROGRAM, "sound.recipe.VERSION", 0),
+        (Modality.SPECTROGRAM, "networks.sound_recipe.VERSION", 0),
     ],
 )
 def test_features_of_other_crops_flow_or_described_sound_are_not_taken(shared, monkeypatch, modality, name, value):
@@ -92,7 +92,7 @@ def test_features_of_int8_are_not_shared_because_they_depend_on_the_calibration_
 
 
 def test_a_disk_without_room_costs_the_sharing_alone(shared, monkeypatch, caplog):
-    monkeypatch.setattr("tasks.learn.feature_cache.shortage", lambda folder, size_bytes: "0.1 GiB are needed, and 0.0 GiB are free")
+    monkeypatch.setattr("tasks.learn.inputs.features.shortage", lambda folder, size_bytes: "0.1 GiB are needed, and 0.0 GiB are free")
     features, scorer = shared(network_of())
     clip = snippets_of(tiny(num_segments=3))
     assert "features are not shared between networks" in caplog.text

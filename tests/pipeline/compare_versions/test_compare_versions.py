@@ -4,11 +4,11 @@ import re
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.learn.checkpoints import save
-from tasks.learn.class_names import no_names
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.network import Network
-from tasks.learn.spec import spec_of
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import spec_of
+from tasks.learn.networks.spec import no_names
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline.compare_versions.compare_versions import unseen
 from tasks.pipeline.retrain import _ready

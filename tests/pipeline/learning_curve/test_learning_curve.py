@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.judge.statistics.learning_curve import learning_curve
-from tasks.learn.trial_batch import TrialFailure, run_trials
+from tasks.learn.training.trials import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions, Weights
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import _curve_trainings

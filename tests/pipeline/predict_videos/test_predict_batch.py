@@ -10,13 +10,12 @@ from tasks.data.video.fields import iter_fields, num_fields
 from tasks.data.video.frames import iter_frames
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
-from tasks.learn.checkpoints import save, save_joined
-from tasks.learn.class_names import ClassNames
-from tasks.learn.crops import Normalise, cut_views
-from tasks.learn.job import joint_spec
-from tasks.learn.network import Network
-from tasks.learn.sampling import joined, middle_snippets
-from tasks.learn.spec import FAMILIES, NetworkSpec
+from tasks.learn.inputs.crops import Normalise, cut_views
+from tasks.learn.inputs.sampling import joined, middle_snippets
+from tasks.learn.networks.checkpoints import save, save_joined
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
+from tasks.learn.training.job import joint_spec
 from tasks.options import EvaluateOptions, Family, FlowOptions, Head, Modality, PredictOptions, SegmentOptions, TrainOptions
 from tasks.pipeline.predict_videos import predict_batch, predict_known
 from tasks.pipeline.predict_videos._chosen import names_of

@@ -9,10 +9,9 @@ import numpy as np
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips, Timings
-from tasks.learn.checkpoints import save
-from tasks.learn.class_names import no_names
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import EvaluateOptions
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Vocabulary

@@ -8,12 +8,11 @@ import pytest
 from tasks.data.clips import frame_cache, prefetch
 from tasks.errors import Unavailable
 from tasks.judge.statistics.scoring import score_clips
-from tasks.learn.checkpoints import save
-from tasks.learn.class_names import ClassNames
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.network import Network, weights_sha256
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import EvaluateOptions
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate

@@ -4,10 +4,8 @@ import pytest
 
 from tasks.data.clips.stored_sound import note_of, sound_uri
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.learn.sound import named
-from tasks.learn.sound import recipe as installed
-from tasks.learn.sound.named import recipe_needed
-from tasks.learn.sound.recipe import PackagedWeights
+from tasks.learn.networks import sound_recipe as installed
+from tasks.learn.networks.sound_recipe import PackagedWeights, recipe_needed
 from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
@@ -93,7 +91,7 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
     first = describe_clips.run(ARGUMENTS, shelf)
     shelf.objects.pop(clip("damaged").uri)
     other = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(named, "recipe_named", lambda name: other)
+    monkeypatch.setattr(installed, "recipe_named", lambda name: other)
     for name in TRACKS:
         shelf.objects[sound_uri(clip(name).uri, other)] = b""
         shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=0.3))
@@ -110,7 +108,7 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
 def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
     planned(shelf, "log-mel")
     recipe = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(named, "recipe_named", lambda name: recipe)
+    monkeypatch.setattr(installed, "recipe_named", lambda name: recipe)
     monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
     for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, recipe)] = b""

@@ -9,11 +9,11 @@ from PIL import Image
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
-from tasks.learn.checkpoints import HeadWeights, Saved, save
-from tasks.learn.class_names import ClassNames
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
-from tasks.learn.heads import HEADS
-from tasks.learn.network import Network
+from tasks.learn.networks.checkpoints import HeadWeights, Saved, save
+from tasks.learn.networks.heads import HEADS
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames
 from tasks.options import Head, Modality
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate

@@ -12,8 +12,8 @@ from tasks.data.clips.stored_flow import flow_uri
 from tasks.data.video.fields import iter_fields
 from tasks.errors import BadVideo, NothingToDo
 from tasks.keys import flow_recipe_of
-from tasks.learn.snippets import read_tested
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain import compute_flow, missing_flow
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments

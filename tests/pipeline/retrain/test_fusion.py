@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput
-from tasks.learn.checkpoints import HeadWeights, load, save, save_fusion, save_joined
-from tasks.learn.class_names import ClassNames, no_names
-from tasks.learn.job import joint_spec
-from tasks.learn.network import Network, weights_sha256
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import HeadWeights, load, save, save_fusion, save_joined
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
+from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training

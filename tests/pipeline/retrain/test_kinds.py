@@ -11,8 +11,8 @@ import torch
 
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import Unavailable
-from tasks.learn.checkpoints import HeadWeights, load
-from tasks.learn.snippets import read_tested
+from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.networks.checkpoints import HeadWeights, load
 from tasks.predict.probabilities import distributions
 from tasks.served import HOW, Served
 from tasks.store.comparisons import Configurations, Configured

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import NothingToDo
 from tasks.judge.statistics.long_training import from_parquet
-from tasks.learn import epochs
+from tasks.learn.training import epochs
 from tasks.options import recipe
 from tasks.store.records.metrics import Metrics
 

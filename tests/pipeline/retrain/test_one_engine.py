@@ -9,10 +9,10 @@ import torch
 from tasks.errors import Unavailable
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.judge.statistics.scoring import score_clips
-from tasks.learn.checkpoints import save
-from tasks.learn.class_names import no_names
 from tasks.learn.engines.openvino import _best_floating_point
-from tasks.learn.network import Network
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import no_names
 from tasks.pipeline.retrain import _ready
 from tasks.pipeline.retrain._one_engine import scored_otherwise
 from tasks.store.records.evaluation import EvaluateResult

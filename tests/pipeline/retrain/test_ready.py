@@ -5,15 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.learn.checkpoints import HeadWeights, Saved
-from tasks.learn.class_names import ClassNames
-from tasks.learn.complexity import complexity
 from tasks.learn.engines.choice import Job
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures
-from tasks.learn.hearing import example_input
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.inputs.clip_files import example_input
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.costs import complexity
 from tasks.options import Modality
 from tasks.pipeline.retrain._ready import Ready
 from tasks.store.records.sound import SoundRecipe

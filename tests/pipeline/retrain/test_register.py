@@ -3,10 +3,9 @@
 import pytest
 from torch import nn
 
-from tasks.learn.checkpoints import HeadWeights, Saved
-from tasks.learn.class_names import ClassNames
-from tasks.learn.network import Network
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
 from tasks.store.records.fusion import Member

@@ -12,7 +12,7 @@ import pytest
 from tasks.errors import Unavailable
 from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
-from tasks.learn.sound.recipe import SPEECH, PackagedWeights
+from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments

@@ -8,16 +8,15 @@ import pytest
 import torch
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames, load_few
-from tasks.learn.checkpoints import HeadWeights, Saved, load
-from tasks.learn.class_names import ClassNames
-from tasks.learn.data import CachedClip
 from tasks.learn.engines.choice import Job
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.job import TrainJob
-from tasks.learn.network import Network
-from tasks.learn.sampling import middle_frames
-from tasks.learn.spec import NetworkSpec
-from tasks.learn.training import fit
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.networks.checkpoints import HeadWeights, Saved, load
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _snippets_in_words
 from tasks.served.films import Clip, FilmModel

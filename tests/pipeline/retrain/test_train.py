@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.learn.checkpoints import load, save
-from tasks.learn.class_names import ClassNames, no_names
-from tasks.learn.network import Network, weights_sha256
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import load, save
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
 from tasks.options import TrainOptions
 from tasks.pipeline import _training
 from tasks.pipeline._checkpoints import file_sha256

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.judge.gate.verdict import verdict_on
 from tasks.keys import recipe_of
-from tasks.learn.checkpoints import load
+from tasks.learn.networks.checkpoints import load
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.prediction import KnownLabels, PredictedVideo, PredictionBatch

@@ -2,11 +2,10 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, NothingToDo
-from tasks.learn.checkpoints import load, save
-from tasks.learn.class_names import no_names
-from tasks.learn.network import Network
-from tasks.learn.sound import named
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks import sound_recipe
+from tasks.learn.networks.checkpoints import load, save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
@@ -47,7 +46,7 @@ def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(opti
 
 @pytest.mark.parametrize("network", [None, "0" * 64])
 def test_features_of_sound_are_those_that_are_installed(tmp_path, monkeypatch, network):
-    monkeypatch.setattr(named, "installed_recipe", lambda: SoundRecipe(network=network, speech=None))
+    monkeypatch.setattr(sound_recipe, "installed_recipe", lambda: SoundRecipe(network=network, speech=None))
     store, chosen = Shelf(), {"modality": "sound", "trainable": "heads", "num_segments": 2}
     found = run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), store)
     name = "aisfx" if network else "log-mel"

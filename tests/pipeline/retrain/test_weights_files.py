@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tasks.errors import BadInput
-from tasks.learn.checkpoints import load, save
-from tasks.learn.class_names import no_names
-from tasks.learn.network import Network
-from tasks.learn.pretrained import PUBLISHED
-from tasks.learn.spec import NetworkSpec
+from tasks.learn.networks.checkpoints import load, save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import PUBLISHED
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import Weights
 from tasks.pipeline import _weights
 from tasks.pipeline._checkpoints import file_sha256

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.keys import content_key
-from tasks.learn.network import weights_sha256
+from tasks.learn.networks.network import weights_sha256
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline.search import _fold_trainings

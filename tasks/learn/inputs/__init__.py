@@ -1,0 +1,4 @@
+"""The input of networks: frames and sound of clips, datasets of them, and cached features.
+
+From outside: `sampling` and `clip_files`, without torch; `crops`, `data`, `describe_sound`.
+"""

@@ -1,0 +1,221 @@
+"""Read a clip's input from its file: snippets of frames, or its described sound. Does not import torch.
+
+Sound is a picture of its spectrogram, or features of a window, for each segment. A silent clip has zeros alone.
+"""
+
+# t: segments, h, w: pixels, p: 8-bit planes of a snippet, s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.errors import BadDataset, BadVideo, MissingObject
+from tasks.learn.inputs.sampling import evaluation_snippets, joined, middle_snippets, random_snippets, window_frames
+from tasks.learn.networks.sound_recipe import NUM_MELS, SPECTRA_ALONE, num_features
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options import Modality
+from tasks.store.records.sound import SoundRecipe, SoundState
+
+SOUND_SUFFIX = ".npz"
+PICTURE_SPECTRA = 400
+"""Two seconds, as in the published audio networks of EPIC-KITCHENS (Auditory SlowFast, arXiv 2103.03516)."""
+
+PICTURE_PIXELS = 224
+
+QUIETEST, LOUDEST = np.log(1e-6), 7.0
+"""Limits of the logarithms that 8 bits hold, from silence to a tone at full scale."""
+
+Rows = NDArray[Any]
+"""One clip's sound in time: uint8 (s, 128) of the spectrogram, or float32 (w, f) of features."""
+
+
+def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
+    """Map an .npy file of a clip into memory; errors name its `content`, in the plural, and the `remedy`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it is no array.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise MissingObject(f"{path}: the clip's {content} are missing; {remedy}") from None
+    except (EOFError, ValueError) as error:
+        raise BadDataset(f"{path}: not an array of {content} ({error}); delete it and {remedy}") from None
+    return array
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The described sound of one clip, or of silence.
+
+    Attributes:
+        log_mel: float16 (s, 128), the natural logarithm of the magnitude in each mel band, from log(1e-6) upwards.
+        features: float32 (w, f), of each window.
+        starts_seconds: float32 (w,), where each window begins.
+        state: whether there is any sound.
+        reason: why there is none, in plain words; empty if there is.
+        speech_share: the share of the clip in which somebody speaks; None if it was not measured.
+    """
+
+    log_mel: NDArray[np.float16]
+    features: NDArray[np.float32]
+    starts_seconds: NDArray[np.float32]
+    state: SoundState
+    reason: str = ""
+    speech_share: float | None = None
+
+    @property
+    def is_heard(self) -> bool:
+        """Check whether the clip has a sound other than silence."""
+        return self.state is SoundState.HEARD
+
+
+def write_sound(path: Path, sound: Sound) -> None:
+    """Write a sound; the same sound gives the same bytes."""
+    speech = np.nan if sound.speech_share is None else sound.speech_share
+    np.savez_compressed(
+        path,
+        log_mel=sound.log_mel.astype(np.float16),
+        features=sound.features.astype(np.float32),
+        starts_seconds=sound.starts_seconds.astype(np.float32),
+        state=np.array(sound.state.value),
+        reason=np.array(sound.reason),
+        speech_share=np.array(speech, np.float64),
+    )
+
+
+def read_sound(path: Path) -> Sound:
+    """Read a sound.
+
+    Raises:
+        BadVideo: the file is damaged, or is not a sound that `write_sound` wrote.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            speech = float(arrays["speech_share"])
+            sound = Sound(
+                log_mel=arrays["log_mel"],
+                features=arrays["features"],
+                starts_seconds=arrays["starts_seconds"],
+                state=SoundState(str(arrays["state"])),
+                reason=str(arrays["reason"]),
+                speech_share=None if np.isnan(speech) else speech,
+            )
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadVideo(f"{path.name}: damaged, or not a stored sound ({error}); delete it in the store and run `sound` again") from None
+    if sound.log_mel.shape[1:] != (NUM_MELS,) or sound.features.shape[:1] != sound.starts_seconds.shape:
+        raise BadVideo(f"{path.name}: not the spectra and windows of one sound; delete it in the store and run `sound` again")
+    return sound
+
+
+def recipe_of(spec: NetworkSpec) -> SoundRecipe:
+    """Return how the sound is described that a network takes."""
+    return spec.sound or SPECTRA_ALONE
+
+
+def rows_of(sound: Sound, modality: Modality) -> Rows:
+    """Return the part of a described sound that a modality needs, in time."""
+    if modality is Modality.SOUND:
+        return sound.features if sound.is_heard else np.zeros_like(sound.features)
+    return quantised(sound.log_mel) if sound.is_heard else np.zeros(sound.log_mel.shape, np.uint8)
+
+
+def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """Quantise logarithms of magnitudes to 8 bits: silence is 0, the loudest tone 255."""
+    levels = np.rint((log_mel.astype(np.float32) - QUIETEST) * (255 / (LOUDEST - QUIETEST)))
+    clipped: NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8)
+    return clipped
+
+
+def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[Any]:
+    """Read one clip's input, as `sound_input`, from an .npy file of `Rows`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold the sound of such a network.
+    """
+    rows = open_array(path, "spectra or features of sound", "fetch them again")
+    num_columns, kind = (num_features(spec.sound), np.dtype(np.float32)) if spec.sound else (NUM_MELS, np.dtype(np.uint8))
+    if rows.shape[1:] != (num_columns,) or rows.dtype != kind or not len(rows):
+        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected {kind} (time, {num_columns}); delete it")
+    return sound_input(rows, spec, rng, segment_length)
+
+
+def sound_input(rows: Rows, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[Any]:
+    """Pick the input of a network from one clip's sound: uint8 (t, 224, 224, 1), or float32 (t, f).
+
+    Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it, in the middle
+    share `segment_length`.
+    """
+    length = PICTURE_SPECTRA if spec.modality is Modality.SPECTROGRAM else 1
+    within = window_frames(len(rows), spec.sampling_window, length)
+    if rng is None:
+        windows = middle_snippets(len(within), spec.num_segments, length)
+    else:
+        windows = random_snippets(len(within), spec.num_segments, rng, length, segment_length)
+    numbers = within.start + np.array(windows)
+    return np.array(rows[numbers[:, 0]]) if spec.modality is Modality.SOUND else np.stack([picture(rows[of_one]) for of_one in numbers])
+
+
+def is_silent(frames: NDArray[Any], spec: NetworkSpec) -> bool:
+    """Check whether this is silence, as a network of sound takes it."""
+    return spec.modality.is_heard and not frames.any()
+
+
+def picture(spectra: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scale spectra (s, 128) to a picture (224, 224, 1), time to the right and low notes at the bottom."""
+    drawn = Image.fromarray(np.ascontiguousarray(spectra.T[::-1]))
+    return np.asarray(drawn.resize((PICTURE_PIXELS, PICTURE_PIXELS), Image.Resampling.BILINEAR))[..., None]
+
+
+def example_input(spec: NetworkSpec) -> NDArray[Any]:
+    """Return noise with the shape of one clip's input."""
+    rng = np.random.default_rng(0)
+    if spec.sound:
+        return rng.random((spec.num_segments, num_features(spec.sound)), np.float32)
+    return rng.integers(256, size=(spec.num_segments, PICTURE_PIXELS, PICTURE_PIXELS, 1), dtype=np.uint8)
+
+
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[np.uint8]:
+    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
+
+    Args:
+        path: .npy file as in `data.CachedClip`.
+        spec: gives t and the snippet.
+        rng: draws one snippet per segment, in its middle share `segment_length`; None takes the middle ones, as in testing.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold frames.
+    """
+    clip = open_array(path, "frames", "decode the clip again")
+    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
+    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
+        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
+    if rng is None:
+        return snippets_in_test(clip, spec)
+    snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
+    return _joined(clip, snippets, spec)
+
+
+def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+    """Make the snippets of a test, uint8 (t, h, w, p), from the frames of `frames_in_test`, or all frames."""
+    if len(frames) == spec.num_frames and not spec.video:
+        return joined(np.array(frames), spec)  # torch takes no read-only memory
+    return _joined(frames, evaluation_snippets(len(frames), spec), spec)
+
+
+def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
+    """Read the input that an engine scores: as `read_snippets`, or of sound as `sound_input`."""
+    return read_sound_input(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
+
+
+def _joined(frames: NDArray[np.uint8], snippets: list[list[int]], spec: NetworkSpec) -> NDArray[np.uint8]:
+    return joined(np.stack([frames[i] for snippet in snippets for i in snippet]), spec)

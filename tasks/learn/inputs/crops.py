@@ -1,0 +1,140 @@
+"""Turn decoded frames into a network's input: crops, horizontal flips, normalisation."""
+
+# k: crops, t: snippets, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.transforms.functional import resize
+from torchvision.transforms.v2.functional import resize as resize_8_bit
+
+from tasks.errors import BadInput
+from tasks.learn.networks.spec import CROP_PIXELS, SnippetFormat
+from tasks.options import Modality
+from tasks.video_networks import VideoNetwork
+
+Frames = NDArray[np.uint8]
+NumCrops = Literal[1, 10]
+
+
+def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: VideoNetwork | None = None) -> list[Frames]:
+    """Cut TSN's ten crops, or the centre crop alone, as views of the frames.
+
+    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied. Pictures of sound are one view as they are.
+
+    Args:
+        frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
+        num_crops: 10 or 1.
+        modality: of the planes.
+        video: a video network, whose only crop is the centre of the frames at its own size.
+
+    Returns:
+        k views, each uint8 (t, 224, 224, p), or of a video network's size.
+
+    Raises:
+        BadInput: a side is shorter than a crop.
+    """
+    if modality.is_heard:
+        return [frames]
+    if video:
+        sized = scaled(frames, video)
+        return [_cut(sized, *centre_offset(sized.shape[2], sized.shape[1], video), video.crop_pixels)]
+    _, height, width, _ = frames.shape
+    if min(height, width) < CROP_PIXELS:
+        raise BadInput(f"frames of {width}x{height} pixels are smaller than a crop of {CROP_PIXELS}; scale them to short side 256")
+    if num_crops == 1:
+        return [_cut(frames, *centre_offset(width, height))]
+    cuts = [_cut(frames, x, y) for x, y in crop_offsets(width, height)]
+    return [view for cut in cuts for view in (cut, mirrored(cut, modality))]
+
+
+def cut_crops(
+    frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None), video: VideoNetwork | None = None
+) -> Tensor:
+    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224).
+
+    Raises:
+        BadInput: a side is shorter than a crop.
+    """
+    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality, video)[only])).permute(0, 1, 4, 2, 3).contiguous()
+
+
+def scaled(frames: Frames, video: VideoNetwork) -> Frames:
+    """Scale uint8 (t, h, w, p) to the size of a video network.
+
+    torchvision's presets scale 8-bit frames bilinearly, without antialiasing, and round; processors of transformers, with antialiasing.
+    """
+    _, height, width, _ = frames.shape
+    if video.resize in ((min(height, width),), (height, width)):
+        return frames
+    # One snippet at a time, because they are scaled in float32.
+    snippets = (torch.from_numpy(np.ascontiguousarray(snippet.transpose(2, 0, 1))) for snippet in frames)
+    scale = partial(resize_8_bit, antialias=True) if video.repository else partial(resize, antialias=False)
+    return np.stack([scale(snippet, list(video.resize)).permute(1, 2, 0).numpy() for snippet in snippets])
+
+
+def mirrored(frames: Frames, modality: Modality) -> Frames:
+    """Flip (t, h, w, p) horizontally; the x component of flow changes its sign (zero lies between 127 and 128)."""
+    flipped = frames[:, :, ::-1]
+    if modality is Modality.FLOW:
+        flipped = flipped.copy()
+        flipped[..., ::2] = 255 - flipped[..., ::2]
+    return flipped
+
+
+def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
+    """Return TSN's five (x, y) offsets on a grid of quarters: corners, then centre (torchvision's TenCrop differs)."""
+    step_x, step_y = (width - CROP_PIXELS) // 4, (height - CROP_PIXELS) // 4
+    return [(0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y), (2 * step_x, 2 * step_y)]
+
+
+def centre_offset(width: int, height: int, video: VideoNetwork | None = None) -> tuple[int, int]:
+    """Return (x, y) of the centre crop. transformers rounds it down, where torchvision rounds half to even."""
+    pixels = video.crop_pixels if video else CROP_PIXELS
+    if video and video.repository:
+        return (width - pixels) // 2, (height - pixels) // 2
+    return round((width - pixels) / 2), round((height - pixels) / 2)
+
+
+class Normalise(nn.Module):
+    """Normalises uint8 (..., p, h, w) to float32 (..., c, h, w), for a video network (..., 3, m, h, w)."""
+
+    def __init__(self, snippet_format: SnippetFormat) -> None:
+        super().__init__()
+        self.arrange = Arrange(snippet_format)
+        std = torch.tensor(snippet_format.std).view(-1, 1, 1)
+        self.factor: Tensor
+        self.offset: Tensor
+        self.register_buffer("factor", snippet_format.scale / std, persistent=False)
+        self.register_buffer("offset", torch.tensor(snippet_format.mean).view(-1, 1, 1) / std, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (..., p, h, w) to (..., c, h, w)."""
+        arranged: Tensor = self.arrange(images.float() * self.factor - self.offset)
+        return arranged
+
+
+class Arrange(nn.Module):
+    """Arranges normalised planes (..., p, h, w) as channels (..., c, h, w), or as frames (..., 3, m, h, w) of a video."""
+
+    def __init__(self, snippet_format: SnippetFormat) -> None:
+        super().__init__()
+        self.takes_differences = "differences" in snippet_format.arrange
+        self.makes_video = snippet_format.arrange == "video"
+        self.order = [3 * (i // 3) + 2 - i % 3 for i in range(len(snippet_format.mean))] if "reversed" in snippet_format.arrange else None
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Map (..., p, h, w) to (..., c, h, w)."""
+        if self.makes_video:
+            return planes.reshape(*planes.shape[:-3], -1, 3, *planes.shape[-2:]).transpose(-4, -3)
+        if self.order is not None:
+            planes = planes[..., self.order, :, :]
+        return planes[..., 3:, :, :] - planes[..., :-3, :, :] if self.takes_differences else planes
+
+
+def _cut(frames: Frames, x: int, y: int, pixels: int = CROP_PIXELS) -> Frames:
+    return frames[:, y : y + pixels, x : x + pixels]

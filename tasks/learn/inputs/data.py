@@ -1,0 +1,292 @@
+"""Load labelled training clips in batches, shared by processes.
+
+Every random draw is a function of (seed, view, clip).
+"""
+
+# b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tasks.errors import BadDataset
+from tasks.learn.inputs.augmentation import PLAIN, Augmentation, augmented
+from tasks.learn.inputs.clip_files import read_snippets, read_sound_input
+from tasks.learn.inputs.crops import NumCrops, cut_crops
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options.recipe import MAX_EPOCHS
+
+NO_LABEL = -100
+"""Class id of a clip that only fills up a batch."""
+
+
+@dataclass(frozen=True)
+class CachedClip:
+    """A clip's decoded frames and class ids.
+
+    The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
+    256. A file with exactly as many frames as all snippets together holds the test frames only, in order; that of a video network always
+    holds frames at the network's own rate. The file name identifies the content; it seeds the random draws and names the cached features.
+    `source` is the source video, of which a probe keeps all clips in one fold; None stands for the clip alone.
+    """
+
+    frames: Path
+    verb: int
+    noun: int
+    source: str | None = None
+
+
+class Sample(NamedTuple):
+    """One clip or a batch: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
+
+    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip does not count.
+    """
+
+    inputs: Tensor
+    verb: Tensor
+    noun: Tensor
+
+
+class ClipKey(NamedTuple):
+    """Index of a dataset item. Without `counts` its labels are NO_LABEL; `repeat` counts its earlier uses in this epoch."""
+
+    epoch: int
+    clip: int
+    counts: bool = True
+    repeat: int = 0
+
+
+class View(NamedTuple):
+    """One view of a clip: frames and augmentation, drawn with `seed` and `number`.
+
+    Snippets are drawn from the middle share `segment_length` of their segments; with `middle_frames` only the augmentation is random.
+    Without a seed, the view is the centre crop of the middle frames, or with `num_crops` 10 the crop `number`.
+    """
+
+    frames: Path
+    seed: int | None = None
+    number: int = 0
+    augmentation: Augmentation = PLAIN
+    middle_frames: bool = False
+    num_crops: NumCrops = 1
+    segment_length: float = 1
+
+    @property
+    def name(self) -> str:
+        """Build the unique name of this view of this clip."""
+        if self.seed is None:
+            return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
+        part = "middle" if self.middle_frames else "" if self.segment_length == 1 else f"within-{self.segment_length!r}"
+        drawn = [str(self.seed), str(self.number), self.augmentation.name, part]
+        return "-".join(filter(None, [self.frames.stem, *drawn]))
+
+    def images(self, spec: NetworkSpec) -> Tensor:
+        """Read the network's input uint8 (t, p, h, w), or features of sound float32 (t, f).
+
+        A pure function of the view's name and the spec's snippets.
+
+        Raises:
+            MissingObject: the frames file does not exist.
+            BadDataset: it does not hold frames.
+        """
+        rng = self._rng()
+        if spec.modality.is_heard:
+            inputs = torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng, self.segment_length))
+            return inputs if spec.sound else inputs.permute(0, 3, 1, 2)
+        if rng is None:
+            only = slice(self.number, self.number + 1)
+            return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, only, spec.video)[0]
+        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng, self.segment_length)
+        return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation, spec.video)
+
+    def _rng(self) -> np.random.Generator | None:
+        if self.seed is None:
+            return None
+        clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
+        return np.random.default_rng([self.seed, self.number, clip])
+
+
+Source = Callable[[View], Tensor]
+"""Returns the inputs (t, …) of a network, or of its heads, for one view."""
+
+
+@dataclass(eq=False, repr=False)
+class ClipDataset(Dataset[Sample]):
+    """Labelled clips, indexed by ClipKey; without a seed, every epoch has their middle views in the given order.
+
+    Args:
+        clips: the clips.
+        spec: the network, which must have outputs for their classes.
+        source: returns the inputs of a view.
+        seed: of the random views and orders.
+        num_views: number of views per clip that epochs cycle through; None draws new views for each epoch.
+        augmentation: of the random views.
+        balanced: show each action equally often in an epoch, which keeps its number of clips.
+        middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
+        num_crops: of the middle views; ten crops add a dimension in front.
+        segment_length: middle share of each segment that random views are drawn from.
+        views_seed: of the random views, instead of `seed`.
+
+    Raises:
+        BadDataset: there are no clips, or the network has no output for a class.
+    """
+
+    clips: Sequence[CachedClip]
+    spec: NetworkSpec
+    source: Source
+    seed: int | None = None
+    num_views: int | None = None
+    augmentation: Augmentation = PLAIN
+    balanced: bool = False
+    middle_frames: bool = False
+    num_crops: NumCrops = 1
+    segment_length: float = 1
+    views_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.clips:
+            raise BadDataset("there are no labelled clips to train or validate on; label some and build the dataset again")
+        for clip in self.clips:
+            if not (0 <= clip.verb < self.spec.num_verbs and 0 <= clip.noun < self.spec.num_nouns):
+                raise BadDataset(f"{clip.frames}: verb {clip.verb} or noun {clip.noun} has no output in {self.spec}")
+        self.num_crops = self.spec.num_crops(self.num_crops)
+        self.draws_views = self.seed is not None and not (self.middle_frames and self.augmentation.draws_nothing)
+        self.actions = [(clip.verb, clip.noun) for clip in self.clips] if self.balanced else None
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: ClipKey) -> Sample:
+        clip = self.clips[key.clip]
+        views = self._views(clip.frames, key)
+        inputs = torch.stack(list(map(self.source, views))) if self.num_crops > 1 else self.source(views[0])
+        return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
+
+    def keys(self, epoch: int) -> list[ClipKey]:
+        """List an epoch's items in order: a function of (seed, epoch)."""
+        if self.seed is None:
+            return [ClipKey(epoch, clip) for clip in range(len(self))]
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.actions is None:
+            return [ClipKey(epoch, int(clip)) for clip in rng.permutation(len(self))]
+        seen: Counter[int] = Counter()
+        keys = []
+        for clip in balanced_order(self.actions, rng):
+            keys.append(ClipKey(epoch, clip, repeat=seen[clip]))
+            seen[clip] += 1
+        return keys
+
+    def views(self, num_epochs: int) -> list[View]:
+        """List the distinct views of `num_epochs` epochs."""
+        # Without repeats, a clip's views cycle after `num_views` epochs.
+        num_distinct = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
+        frames = [clip.frames for clip in self.clips]
+        num_per_clip = self.num_views if self.draws_views else self.num_crops
+        views: dict[View, None] = {}
+        for epoch in range(num_distinct):
+            views.update(dict.fromkeys(view for key in self.keys(epoch) for view in self._views(frames[key.clip], key)))
+            if num_per_clip and len(views) == num_per_clip * len(set(frames)):
+                break
+        return list(views)
+
+    def _views(self, frames: Path, key: ClipKey) -> list[View]:
+        if not self.draws_views:
+            return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
+        # Trainings without `num_views` have at most MAX_EPOCHS epochs, so repeats never collide with views of other epochs.
+        number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
+        seed = self.seed if self.views_seed is None else self.views_seed
+        return [View(frames, seed, number, self.augmentation, self.middle_frames, segment_length=self.segment_length)]
+
+
+def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
+    """Draw `len(actions)` clip indices, balanced over actions and over their clips; counts differ by at most one."""
+    clips_of: dict[Hashable, list[int]] = {}
+    for clip, action in enumerate(actions):
+        clips_of.setdefault(action, []).append(clip)
+    times, rest = divmod(len(actions), len(clips_of))
+    favoured = set(rng.permutation(len(clips_of))[:rest].tolist())
+    drawn = [np.resize(rng.permutation(clips), times + (place in favoured)) for place, clips in enumerate(clips_of.values())]
+    order: list[int] = rng.permutation(np.concatenate(drawn)).tolist()
+    return order
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's share of every batch: `rank`, from 0, of `num_processes`."""
+
+    rank: int = 0
+    num_processes: int = 1
+
+
+class EpochSampler(Sampler[ClipKey]):
+    """One process's keys of an epoch; Lightning sets the epoch, also after a resume.
+
+    Keys are assigned to processes in turn, so that their batches together equal the larger batches of a single process. A short last round is
+    filled with the last clip, which does not count there, so that every process has the same number of steps.
+    """
+
+    def __init__(self, dataset: ClipDataset, share: Share = Share()) -> None:
+        self.dataset = dataset
+        self.share = share
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; called by Lightning before each."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.share.num_processes)
+
+    def __iter__(self) -> Iterator[ClipKey]:
+        keys = self.dataset.keys(self.epoch)
+        keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.share.num_processes)
+        return iter(keys[self.share.rank :: self.share.num_processes])
+
+
+def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_memory: bool, share: Share = Share()) -> DataLoader[Sample]:
+    """Make a loader of a dataset's batches; `batch_size` counts only this process's clips."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=EpochSampler(dataset, share),
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator(),  # creating an iterator must not draw from torch's global generator
+    )
+
+
+def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> list[CachedClip]:
+    """Give a share of the clips, rounded to whole clips, the verb and noun of another action.
+
+    The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or its noun, but never both. Which clips
+    are altered, and how, follows from the seed, the names of the frames files and the set of actions alone. Symmetric noise on a fixed share
+    of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
+
+    Raises:
+        BadDataset: all clips have one action, so there is no wrong one.
+    """
+    actions = sorted({(clip.verb, clip.noun) for clip in clips})
+    num_altered = round(share * len(clips))
+    if num_altered and len(actions) < 2:
+        raise BadDataset("label_noise needs clips of two actions or more in train; label more clips, or set it to 0")
+    altered = set(sorted(range(len(clips)), key=lambda i: _draw("clip", clips[i], seed))[:num_altered])
+    return [_altered(clip, actions, seed) if i in altered else clip for i, clip in enumerate(clips)]
+
+
+def _altered(clip: CachedClip, actions: Sequence[tuple[int, int]], seed: int) -> CachedClip:
+    others = [action for action in actions if action != (clip.verb, clip.noun)]
+    verb, noun = others[_draw("action", clip, seed) % len(others)]
+    return replace(clip, verb=verb, noun=noun)
+
+
+def _draw(purpose: str, clip: CachedClip, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{purpose} {seed} {clip.frames.stem}".encode()).digest()[:8], "big")

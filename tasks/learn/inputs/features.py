@@ -1,0 +1,236 @@
+"""Compute a frozen backbone's features once per dataset, and cache them on this machine's disk.
+
+The cache key holds everything that a feature depends on: the backbone's weights and input format, the clip's frames and their decoder, the
+view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.
+"""
+
+# b: batch, t: segments, f: features, c: channels, p: patches, h, w: pixels
+
+import logging
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from tasks.disk import shortage
+from tasks.errors import Unavailable
+from tasks.keys import content_key, frames_made_by
+from tasks.learn.inputs.crops import Normalise
+from tasks.learn.inputs.data import View
+from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.wording import size
+
+log = logging.getLogger(__name__)
+
+VIEWS_VERSION = 1
+"""Version of a `View`'s content. Increment it when `data`, `sampling`, `clip_files`, `crops` or `augmentation` change frames or augmentation."""
+
+SECONDS_BETWEEN_LINES = 10
+PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
+
+HEADER_BYTES = 128
+PARTIAL = ".partial"
+ABANDONED_SECONDS = 24 * 3600
+"""A partial file older than this belongs to a killed process."""
+
+
+class FeatureCache:
+    """Cached features of one backbone under `root`, one file per name; several processes may write at the same time.
+
+    Args:
+        root: folder of the feature cache; may be deleted at any time.
+        network: its backbone computes the features, in evaluation mode, with its current weights.
+        shape: shape of one entry, without the last dimensions, those of a segment's features.
+        key: everything else that the features depend on.
+    """
+
+    def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
+        spec = network.spec
+        self.shape = (*shape, *network.feature_shape)
+        named = spec.model_dump(
+            mode="json",
+            include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "sound", "temporal_shift"},
+        )
+        made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
+        seen = {"patches": True} if spec.sees_patches else {"video": asdict(spec.video)} if spec.video else {}
+        self.folder = root / content_key({**named, **made_by, **key, **seen})
+
+    def path(self, name: str) -> Path:
+        """Return the file of this name's features."""
+        return self.folder / f"{name}.npy"
+
+    def read(self, name: str) -> Tensor:
+        """Read float32 of `shape`.
+
+        Raises:
+            Unavailable: the file is missing or damaged; a damaged file is removed, so that a retry computes it again.
+        """
+        path = self.path(name)
+        try:
+            features = np.load(path, allow_pickle=False)
+            if (features.dtype, features.shape) != (np.float32, self.shape):
+                raise ValueError(f"{features.dtype} {features.shape}")
+        except (ValueError, EOFError) as error:
+            path.unlink(missing_ok=True)
+            raise Unavailable(f"{path}: a cached feature is damaged ({error}); a retry computes it again") from None
+        except OSError as error:
+            raise Unavailable(f"{path}: a cached feature is missing ({error}); a retry computes it again") from None
+        return torch.from_numpy(features)
+
+    def has(self, name: str) -> bool:
+        """Check whether the features are cached completely."""
+        try:
+            return self.path(name).stat().st_size == self._file_bytes
+        except OSError:
+            return False
+
+    def write(self, name: str, features: Tensor) -> None:
+        """Write float32 of `shape` atomically.
+
+        Raises:
+            Unavailable: the disk is full.
+        """
+        partial = self.folder / f"{name}.{os.getpid()}{PARTIAL}"
+        try:
+            with partial.open("wb") as file:
+                np.save(file, features.numpy(), allow_pickle=False)
+            partial.replace(self.path(name))
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise Unavailable(
+                f"{self.folder}: {error.strerror}; make room, or point RETAKE_CACHE_DIR to a larger disk, and retry"
+            ) from error
+
+    def make_room(self, num_files: int, advice: str = "make room, or point RETAKE_CACHE_DIR to a larger disk") -> None:
+        """Create the folder, and remove partial files of killed processes.
+
+        Raises:
+            Unavailable: the disk has no room for `num_files` more files; the message ends in `advice`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for partial in self.folder.glob(f"*{PARTIAL}"):
+            with suppress(FileNotFoundError):
+                if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                    partial.unlink()
+        if short := shortage(self.folder, self.num_bytes(num_files)):
+            raise Unavailable(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
+
+    def num_bytes(self, num_files: int) -> int:
+        """Compute how much room this number of files takes."""
+        return num_files * self._file_bytes
+
+    @property
+    def _file_bytes(self) -> int:
+        return HEADER_BYTES + 4 * math.prod(self.shape)
+
+
+class FeatureMemory:
+    """Features that this process has read from caches, up to `max_bytes`; the rest is read anew each time."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._num_bytes = 0
+        self._kept: dict[Path, Tensor] = {}
+
+    def read(self, cache: FeatureCache, name: str) -> Tensor:
+        """Return the features of this name, not to be modified; shape and errors are those of `FeatureCache.read`."""
+        path = cache.path(name)
+        if path in self._kept:
+            return self._kept[path]
+        features = cache.read(name)
+        if self._num_bytes + features.nbytes <= self.max_bytes:
+            self._kept[path] = features
+            self._num_bytes += features.nbytes
+        return features
+
+
+def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
+    """Open the cache under `root` for features (t, f), or (t, p, f), of views; `precision` as in `TrainOptions`."""
+    return FeatureCache(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
+
+
+def compute_features(
+    network: Network,
+    views: Sequence[View],
+    cache: FeatureCache,
+    *,
+    device: torch.device,
+    precision: str,
+    num_workers: int,
+    place: float = 0,
+) -> None:
+    """Compute and cache missing features; moves the backbone to `device` and back to the CPU.
+
+    The backbone runs on one clip at a time, so that features do not depend on which others are missing.
+
+    Args:
+        network: its backbone computes the features.
+        views: views whose features are needed.
+        cache: the features' cache, opened for `network`.
+        device: where the backbone runs.
+        precision: as in `TrainOptions`.
+        num_workers: processes that read and augment frames; 0 uses this process.
+        place: where to start in the missing views, from 0 to 1; processes that start at different places share the work.
+
+    Raises:
+        BadDataset, MissingObject: frames cannot be read.
+        Unavailable: the disk has no room for the features, or is full.
+    """
+    missing = [view for view in views if not cache.has(view.name)]
+    if not missing:
+        return
+    cache.make_room(len(missing), "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants")
+    if network.spec.sees_patches:
+        log.info("features of patches take %s on the disk", size(cache.num_bytes(len(missing))))
+    first = int(place * len(missing))
+    missing = missing[first:] + missing[:first]
+    backbone = to_channels_last(network).backbone.eval().to(device)
+    normalise = Normalise(network.input_format).to(device)
+    loader = DataLoader(_Images(missing, network.spec, cache), batch_size=None, num_workers=num_workers)
+    num_cached = len(views) - len(missing)
+    started_at = logged_at = monotonic()
+    dtype = PRECISIONS.get(precision)
+    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+        for index, images in enumerate(loader):
+            if images.numel() and not cache.has(missing[index].name):
+                # All views of a clip at once may not fit into memory.
+                parts = images.to(device).split(1 if network.spec.video else len(images))
+                snippets = [part if network.spec.sound else in_channels_last(normalise(part)) for part in parts]
+                features = torch.cat([backbone(snippet) for snippet in snippets]).reshape(cache.shape).float().cpu()
+                is_silent = network.spec.modality.is_heard and not images.any()
+                cache.write(missing[index].name, torch.zeros_like(features) if is_silent else features)
+            num_computed, now = index + 1, monotonic()
+            if num_computed == len(missing):
+                log.info("features of %d views, %d of them cached before, %.0f s", len(views), num_cached, now - started_at)
+            elif now - logged_at >= SECONDS_BETWEEN_LINES:
+                left = (now - started_at) / num_computed * (len(missing) - num_computed)
+                log.info("features of %d of %d views, %.0f s left", num_cached + num_computed, len(views), left)
+                logged_at = now
+    backbone.cpu()
+
+
+class _Images(Dataset[Tensor]):
+    """Images uint8 (t, p, h, w) of views, or features of sound (t, f); empty if another process has cached the features meanwhile."""
+
+    def __init__(self, views: Sequence[View], spec: NetworkSpec, cache: FeatureCache) -> None:
+        self.views = views
+        self.spec = spec
+        self.cache = cache
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> Tensor:
+        view = self.views[index]
+        return torch.empty(0) if self.cache.has(view.name) else view.images(self.spec)

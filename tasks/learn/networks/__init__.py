@@ -1,0 +1,4 @@
+"""Networks and their weights.
+
+From outside: `spec` and `sound_recipe`, without torch; `backbones`, `network`, `heads.Logits`, `pretrained`, `checkpoints`.
+"""

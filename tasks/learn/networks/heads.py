@@ -1,0 +1,280 @@
+"""Combine the features of segments into one prediction: the heads of the families, and those for small data.
+
+Parameter names match the published checkpoints.
+"""
+
+# b: batch, t: segments, p: patches, f: features, g: features of a relation (256), r: relations of one scale, or reduced features (128),
+# s: segments of a relation, v: verbs, n: nouns
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from tasks.errors import BadConfiguration
+from tasks.learn.networks.spec import Consensus, NetworkSpec
+
+NUM_RELATION_FEATURES = 256
+MAX_RELATED_SEGMENTS = 16
+"""The number of relations doubles with each segment."""
+
+NUM_DRAWN = 3
+"""Number of relations that the published code samples per scale."""
+
+Drawn = tuple[Tensor, Tensor]
+"""(r,) indices of relations, and (r,) the share of draws that contain each."""
+
+NUM_REDUCED = 128
+NUM_ATTENTION_HEADS = 4
+KERNEL = 3
+
+
+class Logits(NamedTuple):
+    """Scores before softmax: verb (..., v) and noun (..., n)."""
+
+    verb: Tensor
+    noun: Tensor
+
+    def numpy(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Convert to arrays; the tensors must be on the CPU and have no gradient."""
+        return self.verb.numpy(), self.noun.numpy()
+
+
+class SegmentAverage(nn.Module):
+    """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments, by linear heads on averaged features."""
+
+    is_linear: ClassVar[bool] = True
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.fc_verb = small_linear(num_features, spec.num_verbs)
+        self.fc_noun = small_linear(num_features, spec.num_nouns)
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
+        mean = features.mean(dim=1)
+        return Logits(self.fc_verb(mean), self.fc_noun(mean))
+
+
+class Relation(nn.Module):
+    """TRN (Zhou et al., arXiv 1711.08496) with one relation over all ordered segments."""
+
+    is_linear: ClassVar[bool] = False
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
+        relation = nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * spec.num_segments, 512), nn.ReLU())
+        heads = nn.ModuleList([nn.Linear(512, spec.num_verbs), nn.Linear(512, spec.num_nouns)])
+        self.consensus = nn.ModuleDict({"pre_classifier": relation, "classifiers": heads})
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
+        relation = self.consensus["pre_classifier"](self.new_fc(features).flatten(1))
+        verb_head, noun_head = self.consensus["classifiers"].children()
+        return Logits(verb_head(relation), noun_head(relation))
+
+
+class MultiscaleRelation(nn.Module):
+    """Multi-scale TRN (the same paper): relations summed over the scales t, t - 1, … and 2 segments.
+
+    As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the largest uses the classifiers of the next larger scale, so
+    the last classifiers are never used; and 3 relations are sampled per scale. Training samples them for each batch from torch's generator.
+    Evaluation averages over all samples, which weights each relation by its probability of being sampled, or over `spec.relation_draws` of
+    them seeded by `spec.relation_seed`.
+
+    Raises:
+        BadConfiguration: fewer than 2 segments, or more than 16.
+    """
+
+    is_linear: ClassVar[bool] = False
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        if spec.num_segments < 2:
+            raise BadConfiguration("MTRN relates segments and needs at least 2; set num_segments to 2 or more")
+        if spec.num_segments > MAX_RELATED_SEGMENTS:
+            raise BadConfiguration(
+                f"MTRN with {spec.num_segments} segments has {2**spec.num_segments:,} relations; "
+                f"set num_segments to {MAX_RELATED_SEGMENTS} or fewer"
+            )
+        scales = range(spec.num_segments, 1, -1)
+        self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
+        self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
+        nums_relations = [len(relations) for relations in self.relations]
+        # Thousands of draws take seconds; an outline, on the meta device, answers nothing.
+        is_outline = self.new_fc.weight.is_meta
+        self.in_evaluation = [] if is_outline else _mean_draws(nums_relations, spec.relation_draws, spec.relation_seed)
+        fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
+        sizes = (spec.num_verbs, spec.num_nouns)
+        heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
+        if len(heads) > 1:
+            # DDP waits for a gradient of every trainable parameter.
+            heads[-1].requires_grad_(False)
+        self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
+        reduced = self.new_fc(features)
+        heads, fusions = (list(self.consensus[name].children()) for name in ("classifiers", "fc_fusion_scales"))
+        verbs: list[Tensor] = []
+        nouns: list[Tensor] = []
+        for scale, relations in enumerate(self.relations):
+            chosen, share = _draw(len(relations)) if self.training else self.in_evaluation[scale]
+            # (b, r, s, g) -> (b, r, g) -> (b, g): the heads are linear, so they take the sum of the relations.
+            segments = reduced[:, relations[chosen].to(features.device)]
+            related = torch.einsum("brg,r->bg", fusions[scale](segments.flatten(2)), share.to(segments))
+            for answers, head in zip((verbs, nouns), heads[max(0, scale - 1)].children(), strict=True):
+                assert isinstance(head, nn.Linear)  # noqa: S101 - for mypy; built so above
+                answers.append(nn.functional.linear(related, head.weight) + min(NUM_DRAWN, len(relations)) * head.bias)
+        return Logits(torch.stack(verbs).sum(0), torch.stack(nouns).sum(0))
+
+
+def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
+    """Average over `num_draws` draws, or over all possible ones if 0, for each scale."""
+    if not num_draws:
+        return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
+    generator = torch.Generator().manual_seed(seed)
+    means = []
+    for num in nums_relations:
+        times = torch.cat([_draw(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
+        chosen = times.nonzero().squeeze(1)
+        means.append((chosen, times[chosen] / num_draws))
+    return means
+
+
+def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
+    """Sample `NUM_DRAWN` relations."""
+    # A copy, because a slice keeps all relations in memory.
+    chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN].clone()
+    return chosen, torch.ones(len(chosen))
+
+
+def small_linear(num_in: int, num_out: int) -> nn.Linear:
+    """Build a linear layer with TSN's initialisation, whose first outputs are nearly uniform."""
+    linear = nn.Linear(num_in, num_out)
+    nn.init.normal_(linear.weight, 0, 0.001)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+class ReducedHead(nn.Module):
+    """Reduces the features of each segment to `NUM_REDUCED`, normalised so that backbones of any scale train alike."""
+
+    is_linear: ClassVar[bool] = False
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.reduce = nn.Sequential(nn.LayerNorm(num_features), nn.Linear(num_features, NUM_REDUCED))
+        self.fc_verb = small_linear(NUM_REDUCED, spec.num_verbs)
+        self.fc_noun = small_linear(NUM_REDUCED, spec.num_nouns)
+
+    def name(self, summary: Tensor) -> Logits:
+        """Map a clip's summary (b, r) to Logits (b, v), (b, n)."""
+        return Logits(self.fc_verb(summary), self.fc_noun(summary))
+
+
+class Attentive(ReducedHead):
+    """One learned query attends to the patches of all segments at once.
+
+    The attentive probe of V-JEPA (Bardes et al., arXiv 2404.08471). Patches have the position of their segment in time, by sines (Vaswani et
+    al., arXiv 1706.03762), and none in the image.
+    """
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__(num_features, spec)
+        self.query = nn.Parameter(torch.randn(NUM_REDUCED))
+        self.keys_and_values = nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED)
+        self.attended = nn.Linear(NUM_REDUCED, NUM_REDUCED)
+        self.combine = nn.Sequential(
+            nn.LayerNorm(NUM_REDUCED), nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED), nn.GELU(), nn.Linear(2 * NUM_REDUCED, NUM_REDUCED)
+        )
+        self.register_buffer("positions", positions(spec.num_segments), persistent=False)
+        self.positions: Tensor
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, p, f) to Logits (b, v), (b, n)."""
+        seen = (self.reduce(features) + self.positions[:, None]).flatten(1, 2)
+        # (b, t * p, 2 * r) -> (b, a, t * p, 2 * r / a), for a attention heads
+        keys, values = self.keys_and_values(seen).unflatten(2, (NUM_ATTENTION_HEADS, -1)).transpose(1, 2).chunk(2, dim=3)
+        query = self.query.reshape(NUM_ATTENTION_HEADS, 1, -1).expand(seen.shape[0], -1, -1, -1)
+        attended = self.attended(scaled_dot_product_attention(query, keys, values).flatten(1))
+        return self.name(attended + self.combine(attended))
+
+
+def positions(num_segments: int) -> Tensor:
+    """Compute sines and cosines (t, r) of the segments' places in time; the longest wave is 64 segments."""
+    rates = 2 * torch.pi / 2 ** torch.linspace(1, 6, NUM_REDUCED // 2)
+    angles = torch.arange(num_segments)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class Recurrent(ReducedHead):
+    """Relates the segments by an LSTM, and answers at the last one (Ng et al., arXiv 1503.08909).
+
+    Its forget gates start open (Jozefowicz et al., ICML 2015), so that the first of many segments still counts.
+    """
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__(num_features, spec)
+        # Unlike `nn.LSTM`, a cell can be exported, and cuDNN cannot keep it from giving gradients in evaluation mode.
+        self.lstm = nn.LSTMCell(NUM_REDUCED, NUM_REDUCED)
+        nn.init.ones_(self.lstm.bias_ih[NUM_REDUCED : 2 * NUM_REDUCED])
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
+        first, *others = self.reduce(features).unbind(1)
+        state = self.lstm(first)
+        for segment in others:
+            state = self.lstm(segment, state)
+        return self.name(state[0])
+
+
+class DilatedBlock(nn.Module):
+    """Adds a dilated convolution over time, then one of width 1, to its input: MS-TCN's block (arXiv 1903.01945)."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.dilated = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, KERNEL, padding=dilation, dilation=dilation)
+        self.pointwise = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, 1)
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Map (b, r, t) to (b, r, t)."""
+        result: Tensor = segments + self.pointwise(self.dilated(segments).relu())
+        return result
+
+
+class TemporalConvolution(ReducedHead):
+    """Temporal convolutional network (Lea et al., arXiv 1611.05267) of MS-TCN's blocks, averaged over time.
+
+    Each block doubles the dilation; the last ones see the whole clip.
+    """
+
+    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
+        super().__init__(num_features, spec)
+        num_blocks = max(1, spec.num_segments.bit_length() - 1)
+        self.blocks = nn.Sequential(*(DilatedBlock(2**level) for level in range(num_blocks)))
+
+    def forward(self, features: Tensor) -> Logits:
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
+        segments = self.blocks(self.reduce(features).transpose(1, 2))
+        return self.name(segments.mean(2))
+
+
+HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
+    Consensus.AVERAGE: SegmentAverage,
+    Consensus.RELATION: Relation,
+    Consensus.MULTISCALE_RELATION: MultiscaleRelation,
+    Consensus.ATTENTIVE: Attentive,
+    Consensus.LSTM: Recurrent,
+    Consensus.TCN: TemporalConvolution,
+}
+"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) of patches, -> Logits.
+
+If `is_linear`, averaging features or logits gives the same result.
+"""

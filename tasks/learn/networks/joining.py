@@ -1,0 +1,85 @@
+"""Join the features of several networks, for a head that sees all of them."""
+
+# k: crops, s: segments of one network, p: patches, f: its features, t: segments of the joint head, j: features of all networks
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool1d
+
+from tasks.learn.networks.spec import NetworkSpec
+
+MIN_SPREAD = 0.1
+"""Least deviation that a feature is divided by, as a share of the mean deviation. One that hardly varies in train must not rule elsewhere."""
+
+
+class Joining(nn.Module):
+    """Standardises the features of each network on the training clips, and lays them side by side.
+
+    They are averaged over patches, and pooled over time to the segments of the head. A clip that is silent to a network has features of 0
+    alone, and counts as the average of the training clips.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.sizes = list(spec.joined)
+        self.num_segments = spec.num_segments
+        self.register_buffer("mean", torch.zeros(sum(spec.joined)))
+        self.register_buffer("scale", torch.ones(sum(spec.joined)))
+        self.mean: Tensor
+        self.scale: Tensor
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Map (k, s, f), or (k, s, p, f), of each network to (k, t, j); of a network with one crop it is repeated."""
+        num_crops = max(len(own) for own in features)
+        means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
+        parts = [
+            torch.where(has_any(own)[:, None, None], (self.pooled(own) - mean) / scale, 0).expand(num_crops, -1, -1)
+            for own, mean, scale in zip(features, means, scales, strict=True)
+        ]
+        return torch.cat(parts, 2)
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Average (k, s, f), or (k, s, p, f), over patches, and over time to (k, t, f)."""
+        of_segments = features.flatten(2, -2).mean(2) if features.ndim == 4 else features
+        return adaptive_avg_pool1d(of_segments.transpose(1, 2), self.num_segments).transpose(1, 2)
+
+    def fit(self, views: Iterable[Sequence[Tensor]]) -> None:
+        """Set means and deviations to those of views, each as `forward` takes it."""
+        sums, squares, counts = (torch.zeros(len(self.mean), dtype=torch.float64) for _ in range(3))
+        for features in views:
+            parts = zip(features, *(torch.split(own, self.sizes) for own in (sums, squares, counts)), strict=True)
+            for own, of_sum, of_squares, of_count in parts:
+                seen = self.pooled(own)[has_any(own)].double().flatten(0, 1)
+                of_sum += seen.sum(0)
+                of_squares += seen.square().sum(0)
+                of_count += len(seen)
+        mean = sums / counts.clamp(min=1)
+        deviation = (squares / counts.clamp(min=1) - mean.square()).clamp(min=0).sqrt()
+        scales = [
+            own.clamp(min=MIN_SPREAD * float(own.mean())) if own.any() else torch.ones_like(own)
+            for own in torch.split(deviation, self.sizes)
+        ]
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.cat(scales))
+
+
+class HeadAmong(nn.Module):
+    """Answers by the head of `joint` when the features of network `index` change, and those of the others do not."""
+
+    def __init__(self, joint: nn.Module, features: Sequence[Tensor], index: int) -> None:
+        super().__init__()
+        self.joint = joint
+        self.features = list(features)
+        self.index = index
+
+    def forward(self, features: Tensor) -> object:
+        """Map (b, t, f), or (b, t, p, f), to Logits (b, v), (b, n)."""
+        together = [*self.features[: self.index], features.cpu(), *self.features[self.index + 1 :]]
+        return self.joint.get_submodule("head")(self.joint.get_submodule("backbone")(together))
+
+
+def has_any(features: Tensor) -> Tensor:
+    """Check for each crop (k,) whether it has features other than 0."""
+    return features.flatten(1).any(1)

@@ -1,0 +1,304 @@
+"""Specify a network: its parts, the input of each modality, and its classes. Does not import torch.
+
+The specification is stored with every checkpoint and result.
+"""
+
+# p: 8-bit planes of a snippet
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
+from tasks.store.records.sound import SoundRecipe
+from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
+
+MAX_SEGMENTS = 64
+MAX_DRAWS = 10_000
+MAX_CLASSES = 10_000
+"""More than any training needs. A checkpoint that claims more is rejected before a network is built."""
+
+SHORT_SIDE = 256
+"""Short side of cached frames and flow fields, in pixels. TSN's protocol cuts its crops from this size."""
+
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+HALF: Triple = (0.5, 0.5, 0.5)
+CROP_PIXELS = 224
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """Input of a backbone, 224x224, with three channels in `channel_order`.
+
+    Values are (8-bit value * scale - mean) / std.
+    """
+
+    channel_order: Literal["RGB", "BGR"]
+    scale: float
+    mean: Triple
+    std: Triple
+
+
+@dataclass(frozen=True)
+class SnippetFormat:
+    """Conversion of snippet planes to backbone channels: (8-bit value * scale - mean) / std per plane, then `arrange`.
+
+    `mean` and `std` are (p,), in stored order. "reversed" turns each frame's three planes around, "differences" are from frame to frame,
+    "video" keeps the frames apart, as a video network sees them.
+    """
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    arrange: Literal["as they are", "reversed", "differences", "reversed differences", "video"]
+
+
+class Consensus(StrEnum):
+    """How a clip's segments are combined into one prediction."""
+
+    AVERAGE = "average"
+    RELATION = "relation"
+    MULTISCALE_RELATION = "multiscale-relation"
+    ATTENTIVE = "attentive"
+    LSTM = "lstm"
+    TCN = "tcn"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A network's input for one segment: consecutive frames of the clip or of its flow, and the backbone's channels after normalisation.
+
+    `frame_planes` are 8-bit planes per frame: red, green and blue, or x and y.
+    """
+
+    num_frames: int
+    frame_planes: int
+    num_channels: int
+
+    @property
+    def num_planes(self) -> int:
+        """Count the 8-bit planes of the whole snippet."""
+        return self.num_frames * self.frame_planes
+
+
+SNIPPETS: Mapping[Modality, Snippet] = {
+    Modality.RGB: Snippet(num_frames=1, frame_planes=3, num_channels=3),
+    Modality.FLOW: Snippet(num_frames=5, frame_planes=2, num_channels=10),
+    Modality.RGB_DIFFERENCE: Snippet(num_frames=6, frame_planes=3, num_channels=15),
+    Modality.SPECTROGRAM: Snippet(num_frames=1, frame_planes=1, num_channels=1),
+    Modality.SOUND: Snippet(num_frames=1, frame_planes=1, num_channels=1),
+}
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, one grey picture, or the
+features of one window.
+"""
+
+
+FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
+    Family.TSN: (Consensus.AVERAGE, False),
+    Family.TRN: (Consensus.RELATION, False),
+    Family.MTRN: (Consensus.MULTISCALE_RELATION, False),
+    Family.TSM: (Consensus.AVERAGE, True),
+    Family.VIDEO: (Consensus.AVERAGE, False),
+}
+"""Parts of each family: the consensus over segments, or over views, and whether the backbone has temporal shift."""
+
+
+CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {
+    Head.ATTENTIVE: Consensus.ATTENTIVE,
+    Head.LSTM: Consensus.LSTM,
+    Head.TCN: Consensus.TCN,
+}
+"""Consensus that a head puts in the place of the family's."""
+
+
+class NetworkSpec(BaseModel):
+    """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
+
+    `flow` and `sound` define how those are computed, if they are the modality; with sound, `backbone` names its features.
+    `relation_draws` is of the multi-scale relation: the published code samples three relations per scale in testing; 0 averages over all
+    possible samples, another number over that many, seeded by `relation_seed`.
+    `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
+    The segments are spread over the middle share `sampling_window` of a clip; `interpolation` scales frames, but not those of flow, to short
+    side 256. At 1 and bilinear they are left out of dumps, so that keys made of these are those of earlier versions.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str
+    num_segments: int = Field(8, ge=1, le=MAX_SEGMENTS)
+    sampling_window: float = Field(1, gt=0, le=1, exclude_if=lambda window: window == 1)
+    interpolation: Interpolation = Field("bilinear", exclude_if=lambda interpolation: interpolation == "bilinear")
+    modality: Modality = Modality.RGB
+    flow: FlowOptions | None = None
+    sound: SoundRecipe | None = Field(None, exclude_if=lambda recipe: recipe is None)
+    consensus: Consensus = Consensus.AVERAGE
+    temporal_shift: bool = False
+    relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
+    relation_seed: int = 0
+    joined: tuple[int, ...] = Field((), exclude_if=lambda sizes: not sizes)
+    num_verbs: int = Field(NUM_EPIC_VERBS, ge=1, le=MAX_CLASSES)
+    num_nouns: int = Field(NUM_EPIC_NOUNS, ge=1, le=MAX_CLASSES)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_flow_by_modality(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values  # already a spec
+        is_flow = values.get("modality") == Modality.FLOW
+        return {**values, "flow": (values.get("flow") or FlowOptions()) if is_flow else None}
+
+    @model_validator(mode="after")
+    def _describe_sound(self) -> Self:
+        if (self.modality is Modality.SOUND) is not (self.sound is not None):
+            raise ValueError(f"modality {self.modality} {'without' if self.sound is None else 'with'} a recipe of its sound")
+        return self
+
+    @property
+    def video(self) -> VideoNetwork | None:
+        """Return the video network, whose snippets are `num_segments` views; None if the backbone sees single pictures."""
+        return VIDEO_NETWORKS.get(self.backbone)
+
+    @property
+    def snippet(self) -> Snippet:
+        """Return the input for one segment, or one view."""
+        if self.video:
+            return Snippet(self.video.num_frames, 3, 3 * self.video.num_frames)
+        return SNIPPETS[self.modality]
+
+    def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
+        """Return the crops of a test: one of a video network's views, as published, and of sound, which has no corners."""
+        return 1 if self.video or self.modality.is_heard else wanted
+
+    @property
+    def num_frames(self) -> int:
+        """Count the frames, or flow fields, that the network sees per clip."""
+        return self.num_segments * self.snippet.num_frames
+
+    @property
+    def family(self) -> str:
+        """Return the name in the literature: TSN, TRN, MTRN or TSM; 3D for video networks."""
+        if self.video:
+            return Family.VIDEO.value
+        consensus = Consensus.AVERAGE if self.has_chosen_head else self.consensus
+        names = (family.value for family, parts in FAMILIES.items() if parts == (consensus, self.temporal_shift))
+        return next(names, f"TSM with {self.consensus.value}")
+
+    @property
+    def has_chosen_head(self) -> bool:
+        """Check whether the option `head` replaced the family's head."""
+        return self.consensus in CONSENSUS_OF_HEADS.values()
+
+    @property
+    def sees_patches(self) -> bool:
+        """Check whether the head takes features of each image's patches instead of one vector."""
+        return self.consensus is Consensus.ATTENTIVE
+
+    @property
+    def title(self) -> str:
+        """Return the title for people, without the classes."""
+        if self.joined:
+            return f"features of {len(self.joined)} networks joined, {self.consensus.value if self.has_chosen_head else 'linear'} head"
+        drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
+        seen = f"{self.modality.value} ({self.flow.flow_method})" if self.flow else self.modality.value
+        window = "" if self.sampling_window == 1 else f", window {self.sampling_window:g}"
+        scaled = "" if self.interpolation == "bilinear" else f", {self.interpolation}"
+        head = f", {self.consensus.value} head" if self.has_chosen_head else ""
+        snippets = ("view" if self.num_segments == 1 else "views") if self.video else "segments"
+        return f"{self.family} {self.backbone} {seen}, {self.num_segments} {snippets}{window}{scaled}{drawn}{head}"
+
+    def __str__(self) -> str:
+        return f"{self.title}, {self.num_verbs} verbs, {self.num_nouns} nouns"
+
+
+def trained_view(spec: NetworkSpec, options: TrainOptions) -> NetworkSpec:
+    """Return the spec of a training step: a video network that learns sees one view of each clip."""
+    return spec if spec.video is None or options.trainable == "heads" else spec.model_copy(update={"num_segments": 1})
+
+
+def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork | None = None) -> SnippetFormat:
+    """Derive the snippet format of a modality from a backbone's image format.
+
+    Flow is centred on no motion and divided by the mean of `std`, as in TSN and EPIC-KITCHENS-55. RGB differences are taken between
+    normalised frames, so they are divided by `std` too; TSN's code divides them only by 255.
+    """
+    if modality is Modality.SOUND:
+        return SnippetFormat(1, (0,), (1,), "as they are")
+    if modality is Modality.SPECTROGRAM:
+        # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
+        return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
+    if video:
+        return SnippetFormat(image.scale, image.mean * video.num_frames, image.std * video.num_frames, "video")
+    num_frames = SNIPPETS[modality].num_frames
+    if modality is Modality.FLOW:
+        num_planes = SNIPPETS[modality].num_planes
+        centre = 128.0 if image.scale == 1 else 127.5 * image.scale
+        return SnippetFormat(image.scale, (centre,) * num_planes, (sum(image.std) / 3,) * num_planes, "as they are")
+    reverse = image.channel_order == "BGR"
+    mean, std = (values[::-1] if reverse else values for values in (image.mean, image.std))
+    if modality is Modality.RGB_DIFFERENCE:
+        return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed differences" if reverse else "differences")
+    return SnippetFormat(image.scale, mean, std, "reversed" if reverse else "as they are")
+
+
+class ClassNames(BaseModel):
+    """Class names by id. Without objects the network was trained on verbs alone, and its noun logits are meaningless."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verbs: tuple[str, ...]
+    nouns: tuple[str, ...]
+    has_objects: bool = True
+
+    def content(self) -> dict[str, object]:
+        """Return the names as stored in a checkpoint, without defaults, so networks with nouns keep their bytes."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def known_verbs(self) -> frozenset[int]:
+        """List the ids of verbs that the network can predict: the named ones, or all if none is named."""
+        return self._known("verb", self.verbs)
+
+    @property
+    def known_nouns(self) -> frozenset[int]:
+        """List the ids of nouns that the network can predict: only the given one if there is one."""
+        return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
+
+    @property
+    def given_noun(self) -> int | None:
+        """Return the id of the noun "no object" that a network trained on verbs alone always predicts; else None."""
+        return None if self.has_objects else self.nouns.index(NO_OBJECT)
+
+    @property
+    def nothing(self) -> int | None:
+        """Return the id of the verb of clips in which nothing happens; None if no verb is named so."""
+        return self.verbs.index(NOTHING) if NOTHING in self.verbs else None
+
+    def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:
+        named = frozenset(i for i, name in enumerate(names) if name != placeholder(target, i))
+        return named or frozenset(range(len(names)))
+
+
+def placeholder(target: Literal["verb", "noun"], class_id: int) -> str:
+    """Return the placeholder name of an unnamed class, such as `verb-7`."""
+    return f"{target}-{class_id}"
+
+
+def no_names(spec: NetworkSpec) -> ClassNames:
+    """Return placeholder names for every logit, as before training."""
+    return ClassNames(
+        verbs=tuple(placeholder("verb", i) for i in range(spec.num_verbs)),
+        nouns=tuple(placeholder("noun", i) for i in range(spec.num_nouns)),
+    )
+
+
+def trained_names(vocabulary: Vocabulary, start: ClassNames, spec: NetworkSpec) -> ClassNames:
+    """Name every logit of a trained network: by the vocabulary, else as before training."""
+    unnamed = no_names(spec)
+    verbs = dict(enumerate(unnamed.verbs)) | dict(enumerate(start.verbs)) | {ref.id: ref.name for ref in vocabulary.verbs}
+    nouns = dict(enumerate(unnamed.nouns)) | dict(enumerate(start.nouns)) | {ref.id: ref.name for ref in vocabulary.nouns}
+    return ClassNames(verbs=tuple(verbs.values()), nouns=tuple(nouns.values()), has_objects=vocabulary.has_objects)

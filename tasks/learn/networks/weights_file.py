@@ -1,0 +1,114 @@
+"""Read weights files from untrusted sources: without running code, and rejecting oversized files early."""
+
+import re
+import struct
+import zipfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tasks.errors import BadCheckpoint
+from tasks.wording import size
+
+UNREADABLE = (
+    UnpicklingError,
+    SafetensorError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""Errors that torch.load raises for damaged files, collected by trying thousands of them."""
+
+
+def read_weights(path: Path) -> dict[Any, Any]:
+    """Read a file that must hold only weights.
+
+    Raises:
+        BadCheckpoint: the file is missing or damaged, would run code, or unpacks to more than its size.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            _check_archive(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{path}: no such file") from None
+    except UNREADABLE as error:
+        blocked = re.search(r"(?:GLOBAL|class|global) ([\w.]+)", str(error))
+        if isinstance(error, UnpicklingError) and blocked:
+            raise BadCheckpoint(f"{path}: it holds code or objects ({blocked[1]}), not only weights; use the published file") from None
+        raise BadCheckpoint(f"{path}: cannot be read as a checkpoint ({first_line(error)[:120]}); download it again") from None
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{path}: it holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read a file in the safetensors format.
+
+    Raises:
+        BadCheckpoint: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except UNREADABLE as error:
+        raise BadCheckpoint(f"{path}: cannot be read as safetensors ({first_line(error)[:120]}); download it again") from None
+
+
+def is_safetensors(path: Path) -> bool:
+    """Check by its content whether a file has the safetensors format: a JSON header after its length."""
+    with path.open("rb") as file:
+        length, brace = file.read(8), file.read(1)
+    return brace == b"{" and int.from_bytes(length, "little") < path.stat().st_size
+
+
+def _check_archive(path: Path) -> None:
+    """Reject an archive that unpacks to more than its size; torch does not compress."""
+    with zipfile.ZipFile(path) as archive:
+        num_bytes = sum(entry.file_size for entry in archive.infolist())
+    if num_bytes > path.stat().st_size:
+        raise BadCheckpoint(f"{path}: it unpacks to {size(num_bytes)}, more than the file holds; download it again")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of a library's error, or its class name."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def check_tensors(values: Iterable[object], path: Path) -> None:
+    """Reject tensors that `save` would not write, before a network is built.
+
+    Raises:
+        BadCheckpoint: a tensor is sparse, quantised, nested or without data, or all together claim more bytes than the file has.
+    """
+    num_bytes = 0
+    for tensor in values:
+        if not isinstance(tensor, Tensor):
+            continue
+        is_plain = type(tensor) in (Tensor, torch.nn.Parameter) and not (tensor.is_nested or tensor.is_quantized or tensor.is_meta)
+        if not is_plain or tensor.layout is not torch.strided:
+            raise BadCheckpoint(f"{path}: it holds a sparse, quantised, nested or empty tensor; only plain weights are accepted")
+        num_bytes += tensor.numel() * tensor.element_size()
+    if num_bytes > path.stat().st_size:
+        raise BadCheckpoint(f"{path}: its weights claim {size(num_bytes)}, more than the file holds")
+
+
+def in_short(keys: Iterable[object]) -> str:
+    """List the first few keys of an untrusted file."""
+    names = [key[:100] if isinstance(key, str) else type(key).__name__ for key in islice(keys, 12)]
+    return ", ".join(names).replace("\n", " ") or "nothing"

@@ -1,0 +1,150 @@
+"""Count a network's parameters and operations, and time a batch of its training and a clip."""
+
+# k: crops, t: segments, c: channels, h, w: pixels, p: 8-bit planes of a snippet, f: features
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from time import monotonic, perf_counter
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tasks.errors import BadConfiguration
+from tasks.learn.engines.engine import example_view, prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.hardware import Device, WantedDevice, choose_device, describe
+from tasks.learn.inputs.clip_files import example_input
+from tasks.learn.inputs.crops import NumCrops
+from tasks.learn.inputs.features import PRECISIONS
+from tasks.learn.networks.backbones import crop_pixels
+from tasks.learn.networks.network import Network, to_channels_last
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
+from tasks.learn.training.module import ActionModule
+from tasks.learn.training.recipe import CrossEntropies
+from tasks.options import TrainOptions
+from tasks.store.records.training import BatchTime
+
+MAX_CLIPS = {"cpu": 1, "cuda": 4}
+"""Maximum size of the timed batch. On a CPU, time is proportional to size."""
+
+NUM_TIMED_CLIPS = 5
+CLIP_WIDTH = 341
+"""Width of a timed clip, in pixels: 16:9 at the short side of cached frames. Crops have one size, so it changes nothing."""
+
+
+def time_batch(
+    network: Network, options: TrainOptions, num_train: int, device: WantedDevice, known: BatchTime | None = None
+) -> BatchTime | None:
+    """Train on a batch of noise twice, and time the second step; modifies `network`.
+
+    `known`, an earlier time, is returned if it is of this device. Returns None if this process has no such device or not enough memory; the
+    training process may still have them.
+    """
+    try:
+        kind = choose_device(device)
+        if known and known.device == describe(kind).device_name:
+            return known
+        return _time_steps(network, options, min(options.batch_size, num_train, MAX_CLIPS[kind]), kind)
+    except (BadConfiguration, torch.OutOfMemoryError):
+        return None
+
+
+def clip_seconds(network: Network, num_crops: NumCrops, device: WantedDevice) -> float:
+    """Measure the median time from a clip's frames to its logits, in float32; modifies `network`.
+
+    Raises:
+        BadConfiguration: this machine has no such device, or not enough GPU memory.
+    """
+    spec = network.spec
+    shape = spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes
+    frames = example_input(spec) if spec.modality.is_heard else np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
+    seconds = []
+    try:
+        # The first clip allocates and fills caches.
+        for _ in range(1 + NUM_TIMED_CLIPS):
+            started = perf_counter()
+            engine.score(frames)  # the logits lie on the CPU, so the GPU has finished
+            seconds.append(perf_counter() - started)
+    except torch.OutOfMemoryError:
+        raise BadConfiguration(f"{spec.title} with {num_crops} crops does not fit into the GPU's memory; set RETAKE_DEVICE=cpu") from None
+    return median(seconds[1:])
+
+
+def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Device) -> BatchTime:
+    spec = network.spec
+    # Class weights need labels, and take no time.
+    module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none"}), ()).to(device)
+    module.train()
+    optimizer, criterion = module.make_optimizer(), CrossEntropies()
+    num_snippets, pixels = trained_view(spec, options).num_segments, crop_pixels(spec)
+    shape = (num_clips, num_snippets, spec.snippet.num_planes, pixels, pixels)
+    images = torch.randint(256, shape, dtype=torch.uint8, device=device)
+    labels = torch.zeros(num_clips, dtype=torch.long, device=device)
+    dtype = PRECISIONS.get(options.precision)
+    for _ in range(2):
+        started = _now(device)
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
+            loss = criterion(module.answer(module.see(images)), labels, labels).total.mean()
+        seen = _now(device)
+        loss.backward()
+        optimizer.step()
+        ended = _now(device)
+    # A validation shows all views of a video network, a training step one.
+    forward_seconds = (seen - started) * spec.num_segments / num_snippets
+    return BatchTime(num_clips=num_clips, seconds=ended - started, forward_seconds=forward_seconds, device=describe(device).device_name)
+
+
+def _now(device: Device) -> float:
+    """Return the time after the device has finished all queued work."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return monotonic()
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Size of one network, or of several together.
+
+    `num_parameters` are those of backbone, norms and both heads; of joined networks, their backbones and the joint head. `num_flops` are
+    floating-point operations per clip, independent of engine and precision. A multiply-add counts as two; only convolutions and matrix products
+    are counted.
+    """
+
+    num_parameters: int
+    num_flops: int
+
+
+def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops, joint: NetworkSpec | None = None) -> Complexity:
+    """Sum the complexity of networks for a clip with `num_crops` crops, without computing anything.
+
+    `joint` describes the head that answers in place of those of the networks.
+    """
+    sizes = [part for spec in specs for part in (_of_backbone(spec, num_crops), *(() if joint else (_of_head(spec, num_crops),)))]
+    sizes += [_of_head(joint, num_crops)] if joint else []
+    return Complexity(sum(size.num_parameters for size in sizes), sum(size.num_flops for size in sizes))
+
+
+def _of_backbone(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    backbone = Network(spec).eval().to("meta").backbone
+    view = example_view(spec).to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        backbone(view)
+    num_passes = spec.num_crops(num_crops) * spec.num_segments // len(view)
+    return Complexity(_num_parameters(backbone), num_passes * counted.get_total_flops())
+
+
+def _of_head(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
+    network = Network(spec).eval().to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        network.head(torch.empty(1, spec.num_segments, *network.feature_shape, device="meta"))
+    # Engines run linear heads once, on the mean over crops.
+    num_passes = 1 if network.head.is_linear else spec.num_crops(num_crops)
+    return Complexity(_num_parameters(network.head), num_passes * counted.get_total_flops())
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

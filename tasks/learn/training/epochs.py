@@ -1,0 +1,270 @@
+"""Seed and record each epoch, write its checkpoints and log lines, and call the step back when one is due."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, inf
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
+from torch import Tensor
+
+from tasks.disk import full_disk, no_room
+from tasks.learn.networks.checkpoints import save
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames
+from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
+from tasks.learn.training.recipe import highest_rate
+from tasks.wording import duration
+
+log = logging.getLogger(__name__)
+
+BEST = "best.pt"
+LAST = "last.ckpt"
+ALL_WRITTEN = 100
+"""Number of epochs, from the first, that are all written to the store."""
+
+MIN_SECONDS = 10.0
+"""Minimum time between two writes of later epochs on cached features."""
+
+PATIENCE = 20
+"""Minimum time between two writes as a multiple of a write's time, with the step's part."""
+
+Keeps = Literal["each epoch", "at the end", "never"]
+"""When the last checkpoint is written; quick epochs are written together."""
+
+
+class Averaging(WeightAveraging):
+    """Averages the weights exponentially after each step, for validation and saving in place of the weights.
+
+    average = decay_n * average + (1 - decay_n) * weights. The average starts as the weights after the first step. As in TensorFlow, decay_n
+    = min(decay, (1 + n) / (10 + n)) after n updates, so a short training soon forgets its first weights. Batch-norm statistics are averaged
+    like weights; counters are copied. Lightning validates the average and leaves it in the network when training ends; a checkpoint holds
+    both.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(multi_avg_fn=partial(_average, decay))
+
+    @contextmanager
+    def swapped_in(self, module: pl.LightningModule) -> Iterator[None]:
+        """Put the averaged weights into the module for the block."""
+        self._swap_models(module)
+        try:
+            yield
+        finally:
+            self._swap_models(module)
+
+
+def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
+    """Update averages, all of one dtype, in place."""
+    if averages[0].is_floating_point():
+        torch._foreach_lerp_(averages, currents, 1 - decay_after(decay, int(num_averaged)))
+    else:
+        torch._foreach_copy_(averages, currents)
+
+
+def decay_after(decay: float, num_averaged: int) -> float:
+    """Compute the decay after this number of updates."""
+    return min(decay, (1 + num_averaged) / (10 + num_averaged))
+
+
+def head_file(number: int) -> str:
+    """Name the file of the heads after `number` epochs."""
+    return f"heads-{number:06d}.pt"
+
+
+@dataclass(frozen=True)
+class EpochFiles:
+    """Files after one or more epochs, from which a run can be resumed in any folder, with any number of processes.
+
+    `records` are the epochs since the last call. `best` is None until an epoch has a validation loss, and always if the best heads are stored in
+    `last` until training ends. `heads` are those after the last epoch, if they are to be kept.
+    """
+
+    records: tuple[EpochRecord, ...]
+    last: Path
+    best: Path | None
+    best_is_new: bool
+    heads: Path | None = None
+
+
+@dataclass(eq=False, repr=False)
+class EpochKeeper(Callback):
+    """Keeps the history, the checkpoint with the lowest validation loss, and the last checkpoint.
+
+    Replaces Lightning's ModelCheckpoint, which restores the best score only when resuming in the same folder, and cannot call the step once
+    both files are written. Every process keeps the same history; only the first writes files, logs and calls the step.
+
+    Epochs on cached features take milliseconds, so after the first hundred they are written, logged and passed to the step together, at
+    intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
+
+    `reported` has the scores of the last epoch by name, as `scores_of` reads them. With `averaging` the best checkpoint has the averaged
+    weights, which are the validated ones. With `head_alone` the best heads are stored in the last checkpoint, and `write_best` writes the
+    network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. With `keeps_heads` the
+    heads after 1, 2, 4, 8 … epochs and after the last have a file each.
+
+    Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step, and no heads have a file of their own; in that
+    case only heads alone may be trained.
+    """
+
+    folder: Path
+    network: Network
+    classes: ClassNames
+    seed: int
+    reported: Mapping[str, float]
+    early_stopping: EarlyStopping | None
+    on_epoch: Callable[[EpochFiles], None] | None
+    averaging: Averaging | None = None
+    head_alone: bool = False
+    keeps_heads: bool = False
+    logs_rate: bool = False
+    keeps: Keeps = "each epoch"
+
+    def __post_init__(self) -> None:
+        self.best_head: dict[str, Tensor] = {}
+        self.history: list[EpochRecord] = []
+        self.best: EpochRecord | None = None
+        """The first epoch with the lowest validation loss; epochs with a non-finite loss are ignored."""
+        self.elapsed_seconds = 0.0
+        self.num_written = 0
+        self.started_at_seconds = 0.0
+        self.next_write_at_seconds = 0.0
+        self.learning_rate = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history and the best heads for a resumed run."""
+        return {"history": to_state(self.history), "best_head": self.best_head}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the history and the best heads."""
+        self.best_head = state_dict["best_head"]
+        for record in from_state(state_dict["history"]):
+            self._add(record)
+        self.num_written = len(self.history)
+
+    def _add(self, record: EpochRecord) -> None:
+        self.history.append(record)
+        self.elapsed_seconds += record.seconds
+        if record.val and record.val.loss < (self.best.val.loss if self.best and self.best.val else inf):
+            self.best = record
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the earlier epochs of a resumed run; stop it if it had stopped early."""
+        self._show(trainer, self.history)
+        if self.early_stopping and self.early_stopping.stopped_epoch:
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the learning rate, and seed torch by epoch and process for reproducible resumes."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
+        self.learning_rate = highest_rate(trainer.optimizers[0])
+        self.started_at_seconds = monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the epoch; if it is due, save best and last, log, call the step: in this order a kill loses nothing."""
+        epoch = trainer.current_epoch
+        was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        record = EpochRecord(
+            epoch=epoch,
+            seconds=monotonic() - self.started_at_seconds,
+            learning_rate=self.learning_rate,
+            train=scores_of(self.reported, "train"),
+            val=scores_of(self.reported, "val") if was_validated else None,
+        )
+        self._add(record)
+        self._show(trainer, [record])
+        if self.best is record:
+            with self._averaged(pl_module):
+                self._keep_best(trainer)
+        is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
+        if self.keeps == "each epoch":
+            with_heads = self.keeps_heads and (is_last or is_power_of_two(epoch + 1))
+            if with_heads or is_last or self._is_due(trainer):
+                self._write(trainer, pl_module, with_heads=with_heads)
+        elif self.keeps == "at the end" and is_last:
+            self._keep_last(trainer)
+
+    def _show(self, trainer: pl.Trainer, records: Iterable[EpochRecord]) -> None:
+        """Pass epochs to the loggers, by the number of steps until their end."""
+        num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        for record in records:
+            if not is_logged(record.epoch):
+                continue
+            curves = curves_of("train", record.train) | (curves_of("val", record.val) if record.val else {})
+            for logger in trainer.loggers:
+                logger.log_metrics(
+                    curves | {"epoch": float(record.epoch), "learning_rate": record.learning_rate}, (record.epoch + 1) * num_steps - 1
+                )
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if not self.head_alone or len(self.history) <= ALL_WRITTEN:
+            return True
+        # All processes write together, so the first one's clock counts.
+        return bool(trainer.strategy.broadcast(monotonic() >= self.next_write_at_seconds))
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, with_heads: bool) -> None:
+        started = monotonic()
+        heads = self.folder / head_file(len(self.history)) if with_heads else None
+        if heads and trainer.is_global_zero:
+            with self._averaged(pl_module):
+                torch.save(self._head(), heads)
+        self._keep_last(trainer)
+        if trainer.is_global_zero:
+            records = tuple(self.history[self.num_written :])
+            best_is_new = self.best in records
+            log.info("%s", self._line(self.history[-1], trainer.max_epochs or 0, self.best is self.history[-1]))
+            if self.on_epoch:
+                best = self.folder / BEST if self.best and not self.head_alone else None
+                self.on_epoch(EpochFiles(records, self.folder / LAST, best, best_is_new, heads))
+        self.num_written = len(self.history)
+        # Wait for the first process: a failure of another one afterwards must not end it.
+        trainer.strategy.barrier()
+        now = monotonic()
+        self.next_write_at_seconds = now + max(MIN_SECONDS, PATIENCE * (now - started))
+
+    def _averaged(self, pl_module: pl.LightningModule) -> AbstractContextManager[None]:
+        return self.averaging.swapped_in(pl_module) if self.averaging else nullcontext()
+
+    def _head(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}
+
+    def _keep_last(self, trainer: pl.Trainer) -> None:
+        try:
+            trainer.save_checkpoint(self.folder / LAST)
+        except (OSError, RuntimeError) as error:
+            if full_disk(error) is None:
+                raise
+            states = [state.values() for optimizer in trainer.optimizers for state in optimizer.state.values()]
+            tensors = [*self.network.state_dict().values(), *(value for values in states for value in values)]
+            raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
+
+    def _keep_best(self, trainer: pl.Trainer) -> None:
+        if self.head_alone:
+            self.best_head = self._head()
+        elif trainer.is_global_zero:
+            save(self.folder / BEST, self.network, self.classes)
+
+    def write_best(self) -> None:
+        """Write the network with the best heads of the last checkpoint, if they are kept there."""
+        if self.best_head:
+            self.network.head.load_state_dict(self.best_head)
+            save(self.folder / BEST, self.network, self.classes)
+
+    def _line(self, record: EpochRecord, num_epochs: int, best_is_new: bool) -> str:
+        recent = [r.seconds for r in self.history[-5:]]
+        left_seconds = (num_epochs - record.epoch - 1) * sum(recent) / len(recent)
+        parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {in_words(record.train)}"]
+        if record.val:
+            parts.append(f"val {in_words(record.val)}{' (best so far)' if best_is_new else ''}")
+        if self.logs_rate:
+            parts.append(f"learning rate {record.learning_rate:.2g}")
+        elapsed, left = duration(round(self.elapsed_seconds)), duration(round(left_seconds))
+        return "; ".join([*parts, f"{elapsed} elapsed, at most {left} left"])

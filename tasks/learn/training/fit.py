@@ -1,0 +1,217 @@
+"""Fine-tune a network from labelled clips to the best checkpoint, resuming an interrupted run."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from tasks.errors import BadConfiguration
+from tasks.learn.hardware import Device, Hardware, choose_device, describe
+from tasks.learn.networks.checkpoints import save_joined
+from tasks.learn.networks.spec import trained_view
+from tasks.learn.training.epochs import BEST, LAST, Averaging, EpochFiles, EpochKeeper, Keeps
+from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
+from tasks.learn.training.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
+from tasks.learn.training.progress import EpochRecord, RemainingTime
+from tasks.options import Head
+
+log = logging.getLogger(__name__)
+
+TENSORBOARD = "tensorboard"
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """Result of a training. The first process has `best`; the history includes earlier calls."""
+
+    best: Path
+    best_epoch: int
+    best_val_loss: float
+    stopped_early: bool
+    history: tuple[EpochRecord, ...]
+    hardware: Hardware
+
+
+def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
+    """Train to the end, resuming if possible; each of several processes calls it.
+
+    Args:
+        job: network, data, options and device.
+        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every logged epoch.
+        on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
+
+    Raises:
+        BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.
+        BadDataset: there is nothing to train or validate on, or frames cannot be read.
+        Unavailable: this process received SIGTERM.
+        RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
+            GPU and cannot notice, Lightning kills it within five seconds of the failure.
+    """
+    job = replace(job, options=job.options.as_trained())
+    device = choose_device(job.device)
+    require_possible(job, device)
+    if job.devices > 1:
+        end_with_starter()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    setup = set_up_features(job, device) if job.caches_features else set_up_images(job, device)
+    tensorboard = TensorBoardLogger(job.folder, name=TENSORBOARD, version="")
+    with one_thread() if job.caches_features else nullcontext():
+        keeper, best_epoch, best_val_loss = run_epochs(job, device, setup, loggers=[tensorboard, *loggers], on_epoch=on_epoch)
+    if process_rank() == 0:
+        keeper.write_best()
+        if job.joined:
+            save_joined(job.folder / BEST, [member.network for member in job.joined], job.network, job.classes)
+    return TrainOutcome(
+        best=job.folder / BEST,
+        best_epoch=best_epoch,
+        best_val_loss=best_val_loss,
+        stopped_early=len(keeper.history) < job.options.epochs,
+        history=tuple(keeper.history),
+        hardware=describe(device),
+    )
+
+
+def run_epochs(
+    job: TrainJob,
+    device: Device,
+    setup: Setup,
+    *,
+    loggers: Sequence[Logger] = (),
+    on_epoch: Callable[[EpochFiles], None] | None = None,
+    keeps: Keeps = "each epoch",
+) -> tuple[EpochKeeper, int, float]:
+    """Run the remaining epochs of a job; return the keeper with the history, the best epoch, and its validation loss.
+
+    Raises:
+        BadConfiguration, Unavailable, RetakeError: as `fit`.
+    """
+    options = job.options
+    module, train_loader, val_loader = setup
+    module.train()
+    early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
+    averaging = Averaging(options.ema_decay) if options.ema_decay else None
+    keeper = EpochKeeper(
+        job.folder,
+        job.network,
+        job.classes,
+        options.seed,
+        module.reported,
+        early_stopping,
+        on_epoch,
+        averaging=averaging,
+        head_alone=job.caches_features,
+        keeps_heads=job.caches_features and options.is_long,
+        logs_rate=options.schedule != "constant" or options.warmup_epochs > 0,
+        keeps=keeps,
+    )
+    last = job.folder / LAST
+    if last.exists():
+        log.info("resuming from %s", last)
+    with warnings.catch_warnings():
+        _quieten_lightning()
+        num_views = job.network.spec.num_segments // trained_view(job.network.spec, options).num_segments
+        ending = EndInOrder()
+        callbacks = [
+            ending,
+            RemainingTime(options, len(job.train), len(job.val), num_views),
+            *filter(None, [averaging, keeper, early_stopping]),
+        ]
+        trainer = _make_trainer(job, device, loggers, callbacks)
+        with failing_together(trainer, ending):
+            try:
+                trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+            except torch.OutOfMemoryError:
+                raise BadConfiguration(
+                    f"batches of {options.batch_size} clips do not fit into the GPU's memory; "
+                    "lower batch_size, or choose precision bf16-mixed"
+                ) from None
+    best = keeper.best
+    if best is None or best.val is None:
+        raise BadConfiguration(f"the validation loss was never finite at learning rate {options.learning_rate}; lower it")
+    return keeper, best.epoch, best.val.loss
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit torch to one thread: in small steps, synchronising threads takes longer than the work."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def require_possible(job: TrainJob, device: Device) -> None:
+    """Check that the options fit this machine.
+
+    Raises:
+        BadConfiguration: they do not.
+    """
+    options = job.options
+    if options.head is Head.PROBE and not job.caches_features:
+        raise BadConfiguration("head probe is fitted on cached features; set trainable to heads, and name a folder for the features")
+    if options.precision == "16-mixed" and device == "cpu":
+        raise BadConfiguration("precision 16-mixed needs a GPU and there is none; choose 32-true or bf16-mixed")
+    if options.batch_size % job.devices:
+        raise BadConfiguration(
+            f"batch_size {options.batch_size} cannot be shared by {job.devices} processes; "
+            f"set it to a multiple of {job.devices}, or lower RETAKE_DEVICES"
+        )
+    if options.mixup and options.batch_size < 2 * job.devices:
+        raise BadConfiguration(
+            f"mixup needs two clips per process, and {job.devices} processes share batches of {options.batch_size}; "
+            f"set batch_size to {2 * job.devices} or more, or lower RETAKE_DEVICES"
+        )
+    if device == "cuda" and job.devices > torch.cuda.device_count():
+        raise BadConfiguration(
+            f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or give this process more GPUs"
+        )
+    require_place(job.devices)
+
+
+def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:
+    options = job.options
+    return pl.Trainer(
+        accelerator=device,
+        devices=job.devices,
+        strategy="ddp" if job.devices > 1 else "auto",
+        plugins=[LightningEnvironment()] if job.devices > 1 else None,
+        use_distributed_sampler=False,  # EpochSampler distributes the clips
+        precision=options.precision,
+        accumulate_grad_batches=options.accumulate_batches,
+        gradient_clip_val=options.clip_norm or None,
+        max_epochs=options.epochs,
+        check_val_every_n_epoch=options.validate_every,
+        num_sanity_val_steps=0,
+        # Some cuDNN kernels are nondeterministic; CPU kernels are not.
+        deterministic="warn" if device == "cuda" else False,
+        logger=list(loggers),
+        log_every_n_steps=1,
+        callbacks=callbacks,
+        default_root_dir=job.folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _quieten_lightning() -> None:
+    """Silence Lightning's info messages and the warnings that do not apply here."""
+    # Info lines about devices and optional libraries; the step logs what matters.
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The number of workers is chosen by `num_workers`.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Partial batch-norm and frozen backbones are in evaluation mode on purpose.
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
+    # Lightning uses an API that torch has deprecated.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)

@@ -1,0 +1,261 @@
+"""Describe one training, and set up its module and loaders, on images or on cached features."""
+
+# n: clips, t: segments, f: features
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tasks.learn.hardware import Device, WantedDevice
+from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
+from tasks.learn.inputs.features import FeatureCache, FeatureMemory, compute_features, training_features
+from tasks.learn.networks.joining import Joining
+from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, Consensus, NetworkSpec, trained_view
+from tasks.learn.training.epochs import LAST
+from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
+from tasks.learn.training.probe import fit_heads
+from tasks.learn.training.processes import process_rank
+from tasks.options import Head, TrainOptions
+from tasks.store.records.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+
+MAX_WORKERS = 8
+MEMORY_BYTES = 64 * 1024**2
+"""Limit of the features kept in memory, enough for some hundred clips, so that memory use does not grow with their number."""
+
+Setup = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
+"""The module, and the loaders of training and validation."""
+
+
+@dataclass(frozen=True)
+class JoinedNetwork:
+    """A frozen network whose features are joined with those of others; `frames` is its file for the `frames` of each clip of the job."""
+
+    network: Network
+    frames: Mapping[Path, Path]
+
+    def view_of(self, view: View, options: TrainOptions) -> View:
+        """Return what this network takes of a view of the job."""
+        spec, frames = self.network.spec, self.frames[view.frames]
+        if view.seed is not None:
+            return view._replace(frames=frames, augmentation=Augmentation.of(options, spec.modality))
+        num_crops = spec.num_crops(view.num_crops)
+        return view._replace(frames=frames, num_crops=num_crops, number=view.number if num_crops > 1 else 0)
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Everything that one training needs.
+
+    `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
+    cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
+    `network` is modified by training. If `classes` have no objects, only verbs are trained. With `num_workers` None, clips are read in this
+    process on a CPU, and in up to 8 worker processes with a GPU.
+
+    If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
+    shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
+    one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the frames of clips are only
+    names; this needs a folder of features and a single process.
+
+    `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
+    processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more with
+    mixup, and on CPUs with trainable batch-norm, because both see only one process's part of a batch. Each process has its own folder; only the
+    first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
+    """
+
+    network: Network
+    classes: ClassNames
+    train: Sequence[CachedClip]
+    val: Sequence[CachedClip]
+    options: TrainOptions
+    folder: Path
+    device: WantedDevice = "auto"
+    num_workers: int | None = None
+    features: Path | None = None
+    devices: int = 1
+    joined: Sequence[JoinedNetwork] = ()
+
+    @property
+    def caches_features(self) -> bool:
+        """Check whether the heads are trained on cached features."""
+        return self.options.trainable == "heads" and self.features is not None
+
+
+def joint_spec(
+    networks: Sequence[Network], options: TrainOptions, num_verbs: int = NUM_EPIC_VERBS, num_nouns: int = NUM_EPIC_NOUNS
+) -> NetworkSpec:
+    """Describe the head of `options` on the features of several networks.
+
+    It has as many segments as the network that has most, so that no order is lost.
+    """
+    return NetworkSpec(
+        backbone="joined",
+        joined=tuple(network.feature_shape[-1] for network in networks),
+        num_segments=max(network.spec.num_segments for network in networks),
+        consensus=CONSENSUS_OF_HEADS.get(options.head, Consensus.AVERAGE),
+        num_verbs=num_verbs,
+        num_nouns=num_nouns,
+    )
+
+
+def set_up_images(job: TrainJob, device: Device) -> Setup:
+    """Set up training the network on images."""
+    network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
+    spec = job.network.spec
+    train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
+    module = ActionModule(
+        to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
+    )
+    return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
+
+
+def set_up_features(job: TrainJob, device: Device) -> Setup:
+    """Compute missing features, and set up training the heads on them."""
+    return set_up_heads(job, device, joined_features(job, device) if job.joined else network_features(job, device))
+
+
+def open_cache(job: TrainJob, network: Network) -> FeatureCache:
+    """Open the cache of a network's features for a job with a folder of features."""
+    assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
+    return training_features(job.features, network, job.options.precision)
+
+
+def network_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features, and return what reads them by view."""
+    cache = open_cache(job, job.network)
+    compute(job, device, cache, views_of(job))
+    memory = FeatureMemory(MEMORY_BYTES)
+    return lambda view: memory.read(cache, view.name)
+
+
+def joined_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features of all joined networks, standardise them, and return what joins those of a view."""
+    caches = [open_cache(job, member.network) for member in job.joined]
+    for member, cache in zip(job.joined, caches, strict=True):
+        own_views = dict.fromkeys(member.view_of(view, job.options) for view in views_of(job))
+        compute(replace(job, network=member.network, joined=()), device, cache, list(own_views))
+    memory = FeatureMemory(MEMORY_BYTES)
+    joining = job.network.backbone
+
+    def features(view: View) -> list[Tensor]:
+        views = (member.view_of(view, job.options).name for member in job.joined)
+        return [memory.read(cache, name)[None] for cache, name in zip(caches, views, strict=True)]
+
+    def joined(view: View) -> Tensor:
+        features_of_all: Tensor = joining(features(view))[0]
+        return features_of_all
+
+    assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
+    joining.fit(map(features, train_views(job)))
+    return joined
+
+
+def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
+    """Set up training the heads on features (t, f) that `read` returns, or fit them if they are a probe."""
+    train, val = _datasets(job, read, read)
+    is_probe = job.options.head is Head.PROBE
+    if is_probe and not (job.folder / LAST).exists():
+        fit_probes(job, train)
+    module = (FittedModule if is_probe else HeadModule)(
+        job.network, job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
+    )
+    # Reading a feature is faster than passing it between processes, so there are no workers.
+    return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
+
+
+def views_of(job: TrainJob) -> list[View]:
+    """List the distinct views of all epochs and validations."""
+    images = partial(View.images, spec=job.network.spec)
+    _, val = _datasets(job, images, images)
+    return train_views(job) + val.views(1)
+
+
+def train_views(job: TrainJob) -> list[View]:
+    """List the distinct views of the training clips in all epochs."""
+    # A probe is fitted to the mean of a clip's views.
+    num_epochs = job.options.feature_variants if job.options.head is Head.PROBE else job.options.epochs
+    return training_clips(job, partial(View.images, spec=job.network.spec)).views(num_epochs)
+
+
+def fit_probes(job: TrainJob, train: ClipDataset) -> None:
+    """Fit the heads of the job's network to the clips of `train`."""
+    clips = train.clips
+    fit_heads(
+        job.network.head,
+        probe_features(job, train),
+        np.array([clip.verb for clip in clips]),
+        np.array([clip.noun for clip in clips]) if job.classes.has_objects else None,
+        [clip.source or clip.frames.stem for clip in clips],
+        balanced=job.options.class_weights == "balanced",
+    )
+
+
+def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
+    """Compute missing features, divided among the processes of a training."""
+    rank = process_rank()
+    compute_features(
+        job.network,
+        views,
+        cache,
+        device=torch.device(device, rank) if device == "cuda" else torch.device(device),
+        precision=job.options.precision,
+        num_workers=_num_workers(job, device),
+        place=rank / job.devices,
+    )
+
+
+def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
+    """Average the features of each clip over its views, segments and patches: (n, f)."""
+    num_views = job.options.feature_variants if train.draws_views else 1
+
+    def mean(clip: int) -> Tensor:
+        return torch.stack([train[ClipKey(view, clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)]).double().mean(0)
+
+    means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
+    return means
+
+
+def _datasets(job: TrainJob, train_source: Source, val_source: Source) -> tuple[ClipDataset, ClipDataset]:
+    val = ClipDataset(job.val, job.network.spec, val_source, num_crops=job.options.validation_crops)
+    return training_clips(job, train_source), val
+
+
+def training_clips(job: TrainJob, source: Source) -> ClipDataset:
+    """Make the dataset of a training's own clips, whose inputs `source` returns."""
+    options, spec = job.options, job.network.spec
+    return ClipDataset(
+        with_label_noise(job.train, options.label_noise, options.seed) if options.label_noise else job.train,
+        spec,
+        source,
+        options.seed,
+        num_views=options.feature_variants if options.trainable == "heads" else None,
+        augmentation=Augmentation.of(options, spec.modality),
+        balanced=options.sampler == "balanced",
+        middle_frames=options.train_frames == "middle",
+        segment_length=options.segment_length,
+        views_seed=options.views_seed,
+    )
+
+
+def _num_workers(job: TrainJob, device: Device) -> int:
+    default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
+    return default if job.num_workers is None else job.num_workers
+
+
+def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
+    return make_loader(
+        dataset,
+        batch_size=job.options.batch_size // job.devices,
+        num_workers=num_workers,
+        pin_memory=device == "cuda",
+        share=Share(process_rank(), job.devices),
+    )

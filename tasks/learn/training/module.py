@@ -1,0 +1,313 @@
+"""Train a network on images, or only its heads on cached features: Lightning modules."""
+
+# b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import Metric
+
+from tasks.learn.inputs.crops import Normalise
+from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network
+from tasks.learn.training.progress import Scores
+from tasks.learn.training.recipe import (
+    ClassWeights,
+    ClipLosses,
+    CrossEntropies,
+    Mixup,
+    balanced_weights,
+    make_optimizer,
+    make_schedule,
+    network_groups,
+    parameter_groups,
+    stages_of,
+)
+from tasks.options import RecipeOptions, TrainOptions
+
+NAMES = tuple(Scores.__dataclass_fields__)
+NUM_LOSSES = 3
+OF_VERBS = ("loss", "verb_loss", "verb_top1")
+
+
+class Means(Metric):
+    """Means of `Scores` over one pass, across all processes, counting each clip once.
+
+    One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN. The losses are of all
+    clips, the accuracies of those with an action: all but those of the verb `nothing`. Without any such clip the accuracies are 0.
+    """
+
+    full_state_update = False
+    sums: Tensor
+    num_clips: Tensor
+    num_acting: Tensor
+
+    def __init__(self, nothing: int | None = None) -> None:
+        super().__init__()
+        self.nothing = NO_LABEL if nothing is None else nothing
+        self.add_state("sums", torch.zeros(len(NAMES), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("num_clips", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("num_acting", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, scores: Tensor, has_action: Tensor) -> None:
+        """Count clips: (b, 6), in the order of `Scores`, and (b,) whether each has an action."""
+        self.sums += torch.cat([scores[:, :NUM_LOSSES], scores[:, NUM_LOSSES:] * has_action[:, None]], 1).sum(0)
+        self.num_clips += len(scores)
+        self.num_acting += has_action.sum()
+
+    def compute(self) -> Tensor:
+        """Return the means (6,), in the order of `Scores`."""
+        num_rights = len(NAMES) - NUM_LOSSES
+        return self.sums / torch.cat([self.num_clips.expand(NUM_LOSSES), self.num_acting.clamp(min=1).expand(num_rights)])
+
+    def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
+        """Count one batch."""
+        verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
+        values = (losses.total, losses.verb, losses.noun, verb_right, noun_right, verb_right & noun_right)
+        counts = batch.verb != NO_LABEL
+        self.update(torch.stack([value.detach().float() for value in values], 1)[counts], batch.verb[counts] != self.nothing)
+
+
+class Learner(pl.LightningModule, ABC):
+    """Trains with a recipe; a subclass defines the trained part, its inputs and its logits.
+
+    Args:
+        network: gives the sizes; a subclass keeps only the part that it trains.
+        options: the recipe and its seed.
+        clips: all training clips, of all processes.
+        has_objects: train and report nouns too; otherwise only verbs.
+        nothing: id of the verb of clips in which nothing happens, which count in no reported accuracy.
+    """
+
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
+        super().__init__()
+        self.recipe = options
+        self.num_clips = len(clips)
+        self.num_crops = network.spec.num_crops(options.validation_crops)
+        self.names = NAMES if has_objects else OF_VERBS
+        self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips), has_objects=has_objects)
+        self.val_losses = CrossEntropies(has_objects=has_objects)
+        self.dropout = nn.Dropout(options.dropout)
+        self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
+        self.train_means = Means(nothing)
+        self.val_means = Means(nothing)
+        self.reported: dict[str, float] = {}
+        """The latest scores by name, such as `val/loss`."""
+
+    @abstractmethod
+    def see(self, inputs: Tensor) -> Tensor:
+        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …)."""
+
+    @abstractmethod
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute Logits (b, v), (b, n) from the output of `see`."""
+
+    @abstractmethod
+    def make_optimizer(self) -> Optimizer:
+        """Make the optimizer of the trainable parameters."""
+
+    def training_step(self, batch: Sample, batch_index: int) -> Tensor:
+        """Compute one batch's part of the mean loss over all clips of an optimizer step."""
+        seen = self.see(batch.inputs)
+        if self.mixup:
+            mix = self.mixup.draw(self.current_epoch, batch_index, batch)
+            logits = self.answer(mix.inputs(seen))
+            losses = mix.losses(self.train_losses, logits, batch)
+        else:
+            logits = self.answer(seen)
+            losses = self.train_losses(logits, batch.verb, batch.noun)
+        self.train_means.count(losses, logits, batch)
+        if self.trainer.is_last_batch:
+            self._report("train", self.train_means)
+        # Lightning averages over processes and accumulated batches, as if all had the same number of clips.
+        num_parts = self.trainer.world_size * self.recipe.accumulate_batches
+        return losses.total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
+
+    def validation_step(self, batch: Sample, batch_index: int) -> None:
+        """Count one batch, averaging each clip's logits over its crops, as in testing."""
+        crops = batch.inputs.unbind(1) if self.num_crops > 1 else [batch.inputs]
+        answers = [self.answer(self.see(crop)) for crop in crops]
+        logits = Logits(*(torch.stack(of_crops).float().mean(0) for of_crops in zip(*answers, strict=True)))
+        self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Report the means, and step a plateau schedule."""
+        self._report("val", self.val_means)
+        loss = self.reported["val/loss"]
+        if self.recipe.patience or self.recipe.schedule == "plateau":
+            self.log("val/loss", loss, logger=False)
+        schedule = self.lr_schedulers() if self.recipe.schedule == "plateau" else None
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(loss)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the recipe's optimizer and schedule."""
+        optimizer = self.make_optimizer()
+        schedule = make_schedule(optimizer, self.recipe)
+        if schedule is None:
+            return optimizer
+        every = self.recipe.validate_every if isinstance(schedule, ReduceLROnPlateau) else 1
+        config: LRSchedulerConfigType = {"scheduler": schedule, "interval": "epoch", "frequency": every, "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
+        """Step the schedule, except a plateau schedule."""
+        # Lightning would step a plateau after the checkpoint is written, so a resumed run would miss that step.
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _report(self, stage: str, means: Means) -> None:
+        # Not through Lightning's `log`: that takes longer than a step of the heads. All processes have the same values.
+        values = zip(NAMES, means.compute().float().tolist(), strict=True)
+        self.reported |= {f"{stage}/{name}": value for name, value in values if name in self.names}
+        means.reset()
+
+
+class ActionModule(Learner):
+    """Trains a network on images.
+
+    `batch_norm` selects the running statistics that training updates: "partial" those of the first layer (TSN, arXiv 1608.00859, section
+    3.2), "first-only" the same, "frozen" none, "train" all. Modules frozen by `trainable` do not change at all; with "first-only", neither
+    does any batch-norm except the first.
+    """
+
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
+        self.network = network
+        self.normalise = Normalise(network.input_format)
+        freeze(network, options)
+        self.in_evaluation = evaluation_modules(network, options)
+
+    def train(self, mode: bool = True) -> "ActionModule":
+        """Switch the mode, keeping frozen modules in evaluation mode."""
+        super().train(mode)
+        for module in self.in_evaluation:
+            module.eval()
+        return self
+
+    def see(self, inputs: Tensor) -> Tensor:
+        """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w), or compute features (b, t, f) if only the heads are trained.
+
+        Clips that the backbone takes one at a time stay as they are until then.
+        """
+        if self.recipe.trainable == "heads":
+            return self._features(inputs)
+        snippets: Tensor = inputs if self._sees_single_clips else self.normalise(inputs)
+        return snippets
+
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute logits from the output of `see`."""
+        features = seen if self.recipe.trainable == "heads" else self._features(seen)
+        logits: Logits = self.network.head(self.dropout(features))
+        return logits
+
+    @property
+    def _sees_single_clips(self) -> bool:
+        """Check whether the backbone takes clip by clip: all views of several clips would not fit into memory."""
+        return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
+
+    def _features(self, snippets: Tensor) -> Tensor:
+        """Map (b, t, c, h, w), or uint8 (b, t, p, h, w), to (b, t, f)."""
+        parts = torch.split(snippets, 1) if self._sees_single_clips else [snippets]
+        return torch.cat([self._seen(part if part.is_floating_point() else self.normalise(part)) for part in parts])
+
+    def _seen(self, snippets: Tensor) -> Tensor:
+        """Map (b, t, c, h, w) to (b, t, f); to 0 where there is silence, as in tests."""
+        features = self.network.features(snippets)
+        if not self.network.spec.modality.is_heard:
+            return features
+        silence: Tensor = self.normalise(torch.zeros_like(snippets[:1], dtype=torch.uint8))
+        is_silent = (snippets == silence).flatten(1).all(1)
+        return features.masked_fill(is_silent.view(-1, *[1] * (features.ndim - 1)), 0)
+
+    def make_optimizer(self) -> Optimizer:
+        """Make the optimizer of the trained stages and the heads."""
+        return make_optimizer(network_groups(self.network, self.recipe), self.recipe)
+
+
+class HeadModule(Learner):
+    """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
+
+    def __init__(
+        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
+    ) -> None:
+        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
+        self.head = network.head
+
+    def see(self, inputs: Tensor) -> Tensor:
+        """Return features float32 (b, t, f) unchanged."""
+        return inputs
+
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute logits from features float32 (b, t, f)."""
+        logits: Logits = self.head(self.dropout(seen))
+        return logits
+
+    def make_optimizer(self) -> Optimizer:
+        """Make a fused optimizer of the heads, whose pass over the weights takes most of a step."""
+        # Lightning cannot clip gradients with a fused optimizer in mixed precision.
+        is_clipped_mixed = bool(self.recipe.clip_norm) and self.recipe.precision != "32-true"
+        groups = parameter_groups([self.head.named_parameters()], self.recipe)
+        return make_optimizer(groups, self.recipe, fused=None if is_clipped_mixed else True)
+
+
+class FittedModule(HeadModule):
+    """Scores heads that are fitted already, in one epoch that leaves them as they are."""
+
+    def make_optimizer(self) -> Optimizer:
+        """Make an optimizer that changes nothing."""
+        return torch.optim.SGD(self.head.parameters(), lr=0.0)
+
+
+def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
+    """Count the clips, of all processes and accumulated batches, of the optimizer step with batch `batch_index`."""
+    max_clips = recipe.batch_size * recipe.accumulate_batches
+    return min(max_clips, num_clips - batch_index // recipe.accumulate_batches * max_clips)
+
+
+def freeze(network: Network, options: TrainOptions) -> None:
+    """Freeze everything that `trainable` and `batch_norm` exclude from training."""
+    last = {name for stage in stages_of(network.backbone)[-1:] for name in stage}
+    for name, parameter in network.backbone.named_parameters():
+        parameter.requires_grad_(options.trainable == "all" or (options.trainable == "last-stage" and name in last))
+    if options.batch_norm == "first-only":
+        for norm in _norms(network)[1:]:
+            norm.requires_grad_(False)
+
+
+def evaluation_modules(network: Network, options: TrainOptions) -> list[nn.Module]:
+    """List the modules that stay in evaluation mode: frozen ones, and batch-norms according to `batch_norm`."""
+    norms = _norms(network)
+    num_updated = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
+    return [*_frozen(network.backbone), *norms[num_updated:]]
+
+
+def _norms(network: Network) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+def _frozen(module: nn.Module) -> list[nn.Module]:
+    """List the largest submodules that have parameters, all of them frozen."""
+    learns = [parameter.requires_grad for parameter in module.parameters()]
+    if not learns or all(learns):
+        return []
+    return [part for child in module.children() for part in _frozen(child)] if any(learns) else [module]
+
+
+def _class_weights(network: Network, options: TrainOptions, clips: Sequence[CachedClip]) -> ClassWeights | None:
+    if options.class_weights == "none":
+        return None
+    verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
+    return ClassWeights(balanced_weights(verbs, network.spec.num_verbs), balanced_weights(nouns, network.spec.num_nouns))

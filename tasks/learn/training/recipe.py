@@ -1,0 +1,209 @@
+"""Turn a recipe into losses per clip, mixup, parameter groups, optimizer and learning-rate schedule."""
+
+# b: batch, v: verbs, n: nouns
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, ReduceLROnPlateau, SequentialLR, StepLR
+
+from tasks.learn.inputs.data import NO_LABEL, Sample
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network
+from tasks.options import RecipeOptions
+
+Named = tuple[str, nn.Parameter]
+WARMUP_START = 0.01
+NUMBERED = re.compile(r"^\D*\d+")
+
+
+class ClipLosses(NamedTuple):
+    """Losses per clip (b,), in nats; 0 for a clip that does not count."""
+
+    verb: Tensor
+    noun: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Return the training objective per clip (b,)."""
+        return self.verb + self.noun
+
+
+class ClassWeights(NamedTuple):
+    """Loss weights per class, (v,) and (n,)."""
+
+    verb: Tensor
+    noun: Tensor
+
+
+class CrossEntropies(nn.Module):
+    """Cross-entropy of verbs and nouns, per clip; `label_smoothing` is the share of a label spread over all classes.
+
+    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally.
+    """
+
+    def __init__(self, label_smoothing: float = 0, weights: ClassWeights | None = None, *, has_objects: bool = True) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.has_objects = has_objects
+        self.verb_weights: Tensor | None
+        self.noun_weights: Tensor | None
+        self.register_buffer("verb_weights", weights.verb if weights else None, persistent=False)
+        self.register_buffer("noun_weights", weights.noun if weights else None, persistent=False)
+
+    def forward(self, logits: Logits, verb: Tensor, noun: Tensor) -> ClipLosses:
+        """Compute losses (b,), (b,) from logits (b, v), (b, n) and class ids (b,), (b,)."""
+        verb_losses = self._of(logits.verb, verb, self.verb_weights)
+        if self.has_objects:
+            return ClipLosses(verb_losses, self._of(logits.noun, noun, self.noun_weights))
+        # A zero gradient instead of none, because DDP waits for the gradient of every parameter.
+        return ClipLosses(verb_losses, 0 * logits.noun.sum(1))
+
+    def _of(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=self.label_smoothing)
+        # torch's `weight` argument would weight the smoothed part by the other classes.
+        return losses if weights is None else losses * weights[labels.clamp(min=0)]
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Compute class weights (num_classes,) inverse to class frequency, with mean 1 over `labels`; absent classes get 0."""
+    num_clips = torch.bincount(labels, minlength=num_classes)
+    is_present = num_clips > 0
+    return torch.where(is_present, len(labels) / (is_present.sum() * num_clips.clamp(min=1)), 0.0)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Mixing of one batch (Zhang et al., arXiv 1710.09412): `share` of each clip, the rest from its partner (b,)."""
+
+    share: float
+    partners: Tensor
+
+    def inputs(self, inputs: Tensor) -> Tensor:
+        """Mix the inputs (b, …)."""
+        return self.share * inputs + (1 - self.share) * inputs[self.partners]
+
+    def losses(self, criterion: CrossEntropies, logits: Logits, batch: Sample) -> ClipLosses:
+        """Mix the losses of verbs and nouns with the same share."""
+        own = criterion(logits, batch.verb, batch.noun)
+        other = criterion(logits, batch.verb[self.partners], batch.noun[self.partners])
+        return ClipLosses(*(self.share * a + (1 - self.share) * b for a, b in zip(own, other, strict=True)))
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Draws a share from Beta(alpha, alpha) per batch: a function of (seed, epoch, batch index), alike in all processes.
+
+    A clip's partner is the previous clip of the batch in the same process, which the epoch's order makes random; a single clip is unchanged.
+    """
+
+    alpha: float
+    seed: int
+
+    def draw(self, epoch: int, batch_index: int, batch: Sample) -> Mix:
+        """Draw the mixing of this batch."""
+        share = float(np.random.default_rng([self.seed, epoch, batch_index]).beta(self.alpha, self.alpha))
+        partners = torch.arange(len(batch.verb), device=batch.verb.device)
+        counts = batch.verb != NO_LABEL
+        partners[counts] = partners[counts].roll(1)
+        return Mix(share, partners)
+
+
+def network_groups(network: Network, recipe: RecipeOptions) -> list[dict[str, Any]]:
+    """Group a network's trainable parameters: the backbone's stages from the input on, then the heads."""
+    named = dict(network.backbone.named_parameters())
+    stages = [[(name, named[name]) for name in stage] for stage in stages_of(network.backbone)]
+    # Some timm models list more parameters without weight decay, such as position embeddings.
+    no_decay: Collection[str] = getattr(network.backbone, "no_weight_decay", set)()
+    return parameter_groups([*stages, list(network.head.named_parameters())], recipe, no_decay)
+
+
+def parameter_groups(stages: Sequence[Iterable[Named]], recipe: RecipeOptions, no_decay: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Make torch's parameter groups, one per learning rate and weight decay.
+
+    Args:
+        stages: named parameters; the last stage has the full rate, every other one `layer_decay` times that of the next.
+        recipe: learning rate and decays.
+        no_decay: names of further parameters without weight decay, besides biases and vectors such as those of norms.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for number, stage in enumerate(stages):
+        rate = recipe.learning_rate * recipe.layer_decay ** (len(stages) - 1 - number)
+        for name, parameter in stage:
+            if parameter.requires_grad:
+                has_no_decay = parameter.ndim <= 1 or name.endswith(".bias") or name in no_decay
+                groups.setdefault((rate, 0 if has_no_decay else recipe.weight_decay), []).append(parameter)
+    return [{"params": parameters, "lr": rate, "weight_decay": weight_decay} for (rate, weight_decay), parameters in groups.items()]
+
+
+def make_optimizer(groups: list[dict[str, Any]], recipe: RecipeOptions, *, fused: bool | None = None) -> Optimizer:
+    """Make Adam, AdamW, or SGD with momentum; `fused` is faster for few weights."""
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, fused=fused)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.learning_rate, fused=fused)
+
+
+def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
+    """Make the schedule, stepped after each epoch, or for a plateau after each validation; None for constant rates.
+
+    The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
+    """
+    if recipe.schedule == "plateau":
+        # torch's patience counts the tolerated validations; the next one lowers the rate.
+        return ReduceLROnPlateau(optimizer, factor=recipe.decay_factor, patience=recipe.plateau_validations - 1, threshold=0, eps=0)
+    after: LRScheduler | None = None
+    if recipe.schedule == "step":
+        after = StepLR(optimizer, recipe.step_epochs, recipe.decay_factor)
+    elif recipe.schedule == "cosine":
+        after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs)
+    if not recipe.warmup_epochs:
+        return after
+    warmup = LinearLR(optimizer, WARMUP_START, total_iters=recipe.warmup_epochs)
+    return SequentialLR(optimizer, [warmup, after], [recipe.warmup_epochs]) if after else warmup
+
+
+def highest_rate(optimizer: Optimizer) -> float:
+    """Return the learning rate of the heads, the highest of all groups."""
+    return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def stages_of(backbone: nn.Module) -> list[list[str]]:
+    """List the parameter names of each stage of a backbone, in module order.
+
+    One rule covers all of timm's and torchvision's networks, which number their stages: a stage is everything below the first numbered name
+    on the path to a parameter, cut after that number. The last stage is thus `layer4` of a ResNet, `blocks.6` of timm's EfficientNet-Lite0
+    with the convolution after it, `features.denseblock4` of a DenseNet, `inception_5` of BN-Inception, or the last block of a vision
+    transformer. Parameters without a number, and groups with only scales and shifts, belong to the preceding stage; so does a single
+    convolution, unless the preceding stage is itself a single convolution.
+    """
+    shapes = {name: parameter.ndim for name, parameter in backbone.named_parameters()}
+    stages: list[list[str]] = []
+    for key, group in groupby(shapes, _stage_key):
+        names = list(group)
+        num_tensors = sum(shapes[name] > 1 for name in names)
+        joins_previous = (
+            key is None or not num_tensors or (num_tensors == 1 and bool(stages) and sum(shapes[n] > 1 for n in stages[-1]) > 1)
+        )
+        if stages and joins_previous:
+            stages[-1] += names
+        else:
+            stages.append(names)
+    return stages
+
+
+def _stage_key(name: str) -> str | None:
+    """Return the common prefix of a stage's parameters, or None without a number."""
+    *modules, _ = name.split(".")
+    for index, module in enumerate(modules):
+        if number := NUMBERED.match(module):
+            return ".".join([*modules[:index], number.group()])
+    return None

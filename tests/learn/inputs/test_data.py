@@ -1,0 +1,219 @@
+"""Which labels are altered: a share that follows from the seed alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadDataset, MissingObject
+from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, EpochSampler, Share, View, make_loader, with_label_noise
+from tasks.learn.training.fit import fit
+from tests.learn.tiny import assert_resumes, kept_job, scores, tiny
+
+
+def dataset(clips: list[CachedClip], **choice) -> ClipDataset:
+    return ClipDataset(clips, tiny(), partial(View.images, spec=tiny()), **choice)
+
+
+def test_a_training_item_follows_from_seed_epoch_clip_and_repeat_alone(clips):
+    ours, theirs = (dataset(clips, seed=1) for _ in range(2))
+    theirs[ClipKey(0, 0)]  # whatever was drawn before
+    key = ClipKey(epoch=3, clip=2)
+    expected = ours[key].inputs
+    assert torch.equal(expected, theirs[key].inputs)
+    assert torch.equal(expected, dataset(clips[2:3], seed=1)[ClipKey(3, 0)].inputs), "whatever other clips there are"
+    others = [ours[other].inputs for other in (ClipKey(4, 2), ClipKey(3, 1), ClipKey(3, 2, repeat=1))]
+    others.append(dataset(clips, seed=2)[key].inputs)
+    assert len({inputs.numpy().tobytes() for inputs in (expected, *others)}) == 5
+    sample, copy = ours[key], ours[ClipKey(3, 2, counts=False)]
+    assert torch.equal(sample.inputs, copy.inputs), "also where it only fills a batch, and comes without its labels"
+    assert (int(sample.verb), int(copy.verb), int(copy.noun)) == (2, NO_LABEL, NO_LABEL)
+
+
+def test_epochs_take_turns_with_a_number_of_views(clips):
+    turns, free = dataset(clips, seed=1, num_views=3), dataset(clips, seed=1)
+    assert torch.equal(turns[ClipKey(7, 2)].inputs, free[ClipKey(1, 2)].inputs)
+    assert [len(turns.views(epochs)) for epochs in (1, 2, 3, 60)] == [6, 12, 18, 18]
+    assert dataset(clips).views(60) == [View(clip.frames) for clip in clips]
+    assert len({view.name for view in turns.views(60)}) == 18
+    reordered = dataset(clips, seed=2, num_views=3, views_seed=1)
+    assert set(reordered.views(3)) == set(turns.views(3)), "another order of the same views"
+    assert reordered.keys(0) == dataset(clips, seed=2).keys(0) != turns.keys(0)
+
+
+def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clips):
+    shown = dataset(clips)
+    images = shown[ClipKey(0, 1)].inputs
+    assert torch.equal(images, shown[ClipKey(9, 1)].inputs)
+    middle = np.load(clips[1].frames)[[5, 15], 16:240, 38:262]
+    assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
+
+
+def test_shorter_segments_show_frames_nearer_to_the_middle_ones(tmp_path):
+    def distances(segment_length: float) -> list[int]:
+        shown = dataset([clip], seed=1, augmentation=Augmentation("centre", mirror=False), segment_length=segment_length)
+        return [abs(int(shown[ClipKey(epoch, 0)].inputs[i, 0, 0, 0]) - (5, 15)[i]) for epoch in range(60) for i in range(2)]
+
+    clip = CachedClip(tmp_path / "numbered.npy", 0, 0)
+    np.save(clip.frames, np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 256, 256, 3)))
+    assert [max(distances(part)) for part in (1, 0.6, 0.01)] == [5, 3, 1]
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same_batches(clips):
+    def batches(num_workers: int) -> list[torch.Tensor]:
+        loader = make_loader(dataset(clips, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
+        loader.sampler.set_epoch(2)
+        return [tensor for batch in loader for tensor in batch]
+
+    assert all(torch.equal(here, there) for here, there in zip(batches(0), batches(1), strict=True))
+
+
+def numbered(num_clips: int, seed: int | None, actions: Sequence[int] = (0,), **choice) -> ClipDataset:
+    """Clips that are never read; what they show follows from their number."""
+    clips = [CachedClip(Path(f"{i}.npy"), actions[i % len(actions)] % 5, actions[i % len(actions)] // 5) for i in range(num_clips)]
+    return dataset(clips, seed=seed, **choice)
+
+
+def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
+    def order(seed: int | None, epoch: int) -> list[ClipKey]:
+        sampler = EpochSampler(numbered(50, seed))
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert sorted(order(1, 4)) == [ClipKey(4, i) for i in range(50)]
+    assert order(1, 4) == order(1, 4)
+    assert [key.clip for key in order(1, 4)] != [key.clip for key in order(1, 5)]
+    assert order(None, 4) == [ClipKey(4, i) for i in range(50)]
+
+
+@pytest.mark.parametrize(("seed", "balanced"), [(1, False), (None, False), (1, True)])
+@pytest.mark.parametrize("num_clips", [1, 7, 8])
+def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, balanced, num_clips):
+    shown = numbered(num_clips, seed, (0, 0, 0, 7), balanced=balanced)
+    alone = list(EpochSampler(shown))
+    shares = [EpochSampler(shown, Share(rank, 4)) for rank in range(4)]
+    keys = [list(share) for share in shares]
+    assert {len(own) for own in keys} == {len(shares[0])}
+    for step in range(len(shares[0])):
+        together = {key for own in keys for key in own[step : step + 1] if key.counts}
+        assert together == set(alone[step * 4 : step * 4 + 4])
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(0, 5))
+def test_a_balanced_epoch_shows_every_action_and_each_of_its_clips_as_often_as_any_other(actions, epoch):
+    keys = numbered(len(actions), 1, actions, balanced=True).keys(epoch)
+    assert len(keys) == len(actions)
+    times = Counter(key.clip for key in keys)
+    of_action = {action: [times[clip] for clip, other in enumerate(actions) if other == action] for action in actions}
+    sums = [sum(shown) for shown in of_action.values()]
+    assert max(sums) - min(sums) <= 1
+    assert all(max(shown) - min(shown) <= 1 for shown in of_action.values())
+    assert sorted((key.clip, key.repeat) for key in keys) == sorted((clip, n) for clip, number in times.items() for n in range(number))
+
+
+def test_balanced_epochs_favour_other_actions_and_clips_each_in_an_order_of_its_own():
+    def orders(seed: int) -> list[list[int]]:
+        shown = numbered(10, seed, (0, 0, 0, 0, 1), balanced=True)
+        return [[key.clip for key in shown.keys(epoch)] for epoch in range(20)]
+
+    assert orders(1) == orders(1)
+    assert orders(1)[3] != orders(2)[3]
+    assert len(set(map(tuple, orders(1)))) == 20
+    assert {clip for order in orders(1) for clip in order} == set(range(10))
+
+
+@pytest.mark.parametrize("num_views", [2, None])
+def test_all_that_balanced_epochs_see_is_among_their_views(num_views):
+    shown = numbered(9, 1, (0, 0, 1), balanced=True, num_views=num_views)
+    asked: list[View] = []
+    shown.source = lambda view: asked.append(view) or torch.empty(0)
+    for epoch in range(4):
+        for key in shown.keys(epoch):
+            shown[key]
+    assert set(asked) == set(shown.views(4))
+    assert len({view.name for view in asked}) == len(shown.views(4)) <= 9 * (num_views or 99)
+
+
+def test_views_of_other_augmentations_have_names_of_their_own():
+    choices = product(("resized", "multi-scale", "centre"), (0, 0.1, 0.25, 1), (True, False))
+    kinds = [Augmentation(crop, jitter, mirror) for crop, jitter, mirror in choices]
+    names = {View(Path("a.npy"), 0, 1, kind, middle).name for kind in kinds for middle in (False, True)}
+    names |= {View(Path("a.npy"), number=number, num_crops=10).name for number in range(10)}
+    names |= {View(Path("a.npy"), 0, 1, segment_length=part).name for part in (0.1, 0.5)}
+    assert len(names | {View(Path("a.npy")).name}) == 2 * len(kinds) + 13
+    assert View(Path("a.npy"), 0, 1).name == "a-0-1"
+    assert len({View(Path("a.npy"), augmentation=kind).name for kind in kinds}) == 1
+
+
+def test_no_clips_and_foreign_class_ids_are_refused(clips):
+    with pytest.raises(BadDataset, match="no labelled clip"):
+        dataset([])
+    with pytest.raises(BadDataset, match="verb 5 or noun 0"):
+        dataset([CachedClip(clips[0].frames, 5, 0)])
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(b"", BadDataset), (b"no array", BadDataset), (np.zeros((4, 256, 256)), BadDataset), (None, MissingObject)]
+)
+def test_frames_that_cannot_be_read_name_their_file(tmp_path: Path, content, error):
+    path = tmp_path / "frames.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(error, match=r"frames\.npy"):
+        dataset([CachedClip(path, 0, 0)])[ClipKey(0, 0)]
+
+
+actions = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+def clips_of(pairs):
+    return [CachedClip(Path(f"{i}.npy"), verb, noun) for i, (verb, noun) in enumerate(pairs)]
+
+
+def altered(before, after):
+    return [clip.frames for clip, other in zip(before, after, strict=True) if clip != other]
+
+
+@given(actions.filter(lambda pairs: len(set(pairs)) > 1), st.floats(0, 1), st.integers(0, 2**31 - 1), st.randoms())
+def test_the_share_gets_another_action_of_train_in_whatever_order(pairs, share, seed, random):
+    clips = clips_of(pairs)
+    noisy = with_label_noise(clips, share, seed)
+    assert len(altered(clips, noisy)) == round(share * len(clips))
+    assert {(clip.verb, clip.noun) for clip in noisy} <= set(pairs)
+    assert [clip.frames for clip in noisy] == [clip.frames for clip in clips]
+    order = random.sample(range(len(clips)), len(clips))
+    assert with_label_noise([clips[i] for i in order], share, seed) == [noisy[i] for i in order]
+
+
+def test_another_seed_alters_other_clips_and_a_larger_share_more_of_them():
+    clips = clips_of([(i % 3, i % 2) for i in range(60)])
+    some, others, more = (altered(clips, with_label_noise(clips, *how)) for how in ((0.2, 0), (0.2, 1), (0.5, 0)))
+    assert set(some) != set(others)
+    assert set(some) < set(more)
+
+
+def test_one_action_alone_has_no_wrong_label():
+    clips = clips_of([(1, 1)] * 5)
+    assert with_label_noise(clips, 0, 0) == clips
+    with pytest.raises(BadDataset, match="two actions or more"):
+        with_label_noise(clips, 0.2, 0)
+
+
+def test_a_training_sees_the_altered_labels_in_every_epoch_and_after_a_resume_and_val_as_it_is(clips, tmp_path):
+    choice = {"label_noise": 0.5, "class_weights": "balanced", "epochs": 3}
+    undisturbed = assert_resumes(lambda name: kept_job(tmp_path / name, clips, **choice), 1)
+    by_hand = kept_job(tmp_path / "by hand", clips, **choice | {"label_noise": 0})
+    altered_by_hand = fit(replace(by_hand, train=with_label_noise(by_hand.train, 0.5, by_hand.options.seed)))
+    assert scores(undisturbed) == scores(altered_by_hand)

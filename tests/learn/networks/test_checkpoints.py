@@ -1,0 +1,324 @@
+import argparse
+import errno
+import os
+import re
+import shutil
+import time
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadCheckpoint
+from tasks.learn.networks import backbones
+from tasks.learn.networks.checkpoints import load, load_epic, save
+from tasks.learn.networks.heads import _draw
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.pretrained import build
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
+from tasks.options import Family, FlowOptions, Weights
+from tests.learn.tiny import CLASSES, epic_key, tiny
+
+
+@pytest.fixture
+def content(tiny_network, epic_content):
+    return epic_content(tiny_network)
+
+
+class Evil:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.fixture
+def refused(hashed):
+    """Tell what is said of an EPIC file with this content."""
+
+    def call(changed) -> str:
+        with pytest.raises(BadCheckpoint) as caught:
+            load_epic(hashed(changed), tiny())
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return call
+
+
+@pytest.mark.parametrize("family", [Family.TSN, Family.TRN, Family.MTRN, Family.TSM])
+def test_an_epic_file_fills_every_parameter(epic_content, hashed, family):
+    spec = tiny(family)
+    content = epic_content(Network(spec))
+    loaded = load_epic(hashed(content), spec).state_dict()
+    assert {epic_key(key): tensor.tolist() for key, tensor in loaded.items()} == {
+        key: tensor.tolist() for key, tensor in content["state_dict"].items()
+    }
+
+
+def test_published_weights_start_a_network_of_another_window_and_their_description_says_so(content, hashed):
+    path = hashed(content)
+    whole, half = (build(tiny(sampling_window=window), Weights.EPIC, epic_file=path) for window in (1, 0.5))
+    assert weights_sha256(whole.network) == weights_sha256(half.network)
+    assert half.description == f"{whole.description}, on sampling window 0.5 instead of the whole clip"
+
+
+@pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
+def test_a_chosen_head_starts_above_the_published_backbone(content, hashed, consensus):
+    start = build(tiny(consensus=consensus), Weights.EPIC, epic_file=hashed(content), seed=3)
+    published = load_epic(hashed(content), tiny())
+    assert weights_sha256(start.network.backbone) == weights_sha256(published.backbone)
+    assert weights_sha256(start.network.head) == weights_sha256(Network(start.network.spec, seed=3).head)
+    assert start.is_chance
+    assert "Backbone of EPIC-KITCHENS-55" in start.description
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arch": "BNInception"}, "holds TSN BNInception RGB with 2 segments, expected TSN tiny_resnet RGB with 2 segments"),
+        ({"model_type": "trn"}, "holds TRN"),
+        ({"segment_count": 8}, "with 8 segments, expected TSN tiny_resnet RGB with 2 segments"),
+        ({"modality": "Flow"}, "tiny_resnet Flow with"),
+    ],
+)
+def test_another_network_is_named_beside_the_one_that_was_asked(content, refused, change, said):
+    assert said in refused(content | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fc_verb.weight": torch.zeros(97, 96)}, r"head\.fc_verb\.weight is 97 x 96 where .* needs 5 x 96"),
+        ({"fc_noun.bias": None}, r"head\.fc_noun\.bias is missing"),
+        ({"new_fc.weight": torch.zeros(1)}, r"head\.new_fc\.weight is not a parameter"),
+        ({"fc_verb.weight": torch.zeros(5, 96).to_sparse()}, "sparse"),
+        ({"fc_verb.weight": torch.zeros(1).expand(10**12)}, "more than the file holds"),
+        ({"fc_verb.weight": torch.full((5, 96), torch.inf)}, r"-[0-9a-f]{8}\.pth\.tar: head\.fc_verb\.weight: not all weights are finite"),
+    ],
+    ids=["shape", "missing", "foreign", "sparse", "huge", "infinite"],
+)
+def test_wrong_shapes_missing_and_foreign_keys_and_odd_tensors_are_named(content, refused, change, said):
+    state = {key: value for key, value in (content["state_dict"] | change).items() if value is not None}
+    assert re.search(said, refused(content | {"state_dict": state}))
+
+
+def test_code_in_a_checkpoint_is_refused_and_never_runs(content, refused, tmp_path: Path):
+    trace = tmp_path / "ran"
+    assert "holds code or objects (posix.system)" in refused(content | {"args": Evil(f"touch {trace}")})
+    assert "holds code or objects" in refused(content | {"args": argparse.Namespace(lr=Evil(f"touch {trace}"))})
+    assert not trace.exists()
+
+
+def test_other_peoples_checkpoints_are_not_ours_which_may_not_even_hold_a_namespace(hashed):
+    with pytest.raises(BadCheckpoint, match="holds code or objects"):
+        load(hashed({"args": argparse.Namespace()}))
+    with pytest.raises(BadCheckpoint, match="not a checkpoint of Retake; it holds epoch, state_dict"):
+        load(hashed({"epoch": 1, "state_dict": {}}))
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(content, hashed, tmp_path: Path):
+    hashed(content).rename(tmp_path / "TSN-00000000.pth.tar")
+    for name, said in (
+        ("TSN-00000000.pth.tar", "its name says 00000000"),
+        ("my.pth.tar", "does not end in a hash"),
+        ("TSN-3ecf904f.pth.tar", "no such file"),
+    ):
+        with pytest.raises(BadCheckpoint, match=said):
+            load_epic(tmp_path / name, tiny())
+
+
+def test_ours_comes_back_as_it_went_and_gives_the_same_bytes_twice(tmp_path: Path):
+    # Also with the kind of flow that it was trained on.
+    spec = tiny(modality="flow", flow=FlowOptions(flow_method="dis", flow_bound_pixels=15))
+    save(tmp_path / "one.pt", Network(spec, seed=1).to(memory_format=torch.channels_last), CLASSES)
+    save(tmp_path / "two.pt", Network(spec, seed=1), CLASSES)
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+    saved = load(tmp_path / "one.pt")
+    assert (saved.network.spec, saved.classes) == (spec, CLASSES)
+    assert weights_sha256(saved.network) == weights_sha256(Network(spec, seed=1))
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_network_that_was_taught_verbs_alone_is_known_and_others_are_kept_as_ever(tmp_path: Path, tiny_network):
+    save(tmp_path / "verbs.pt", tiny_network, CLASSES.model_copy(update={"has_objects": False}))
+    save(tmp_path / "both.pt", tiny_network, CLASSES)
+    assert [load(tmp_path / name).classes.has_objects for name in ("verbs.pt", "both.pt")] == [False, True]
+    assert torch.load(tmp_path / "both.pt", weights_only=True)["classes"].keys() == {"verbs", "nouns"}
+
+
+@pytest.mark.parametrize("keep", [0, 10, 5000])
+def test_damaged_files_are_named(tmp_path: Path, tiny_network, keep):
+    path = tmp_path / "best.pt"
+    save(path, tiny_network, CLASSES)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(BadCheckpoint, match=r"best\.pt: cannot be read as a checkpoint") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_find_no_room_are_not_begun(tmp_path: Path, tiny_network, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 1 << 18))
+    with pytest.raises(OSError, match=r"[\d.]+ KiB are needed and 256 KiB are free") as caught:
+        save(tmp_path / "best.pt", tiny_network, CLASSES)
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def stored(tiny_network):
+    """The content of a checkpoint of ours, to be changed."""
+    state = {key: value.clone() for key, value in tiny_network.state_dict().items()}
+    spec = tiny_network.spec.model_dump(mode="json")
+    return {"format": "retake-1", "classes": CLASSES.model_dump(mode="json"), "spec": spec, "state_dict": state}
+
+
+@pytest.fixture
+def refuses(stored, tmp_path):
+    """Tell what is said of this checkpoint with other content."""
+
+    def call(**changes) -> str:
+        torch.save(stored | changes, tmp_path / "odd.pt")
+        began = time.process_time()
+        with pytest.raises(BadCheckpoint, match=r"odd\.pt: ") as caught:
+            load(tmp_path / "odd.pt")
+        assert time.process_time() - began < 3
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+        return str(caught.value)
+
+    return call
+
+
+def quantised():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.quantize_per_tensor(torch.zeros(5, 96), 0.1, 0, torch.qint8)
+
+
+def nested():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.nested.nested_tensor([torch.zeros(2, 96), torch.zeros(3, 96)])
+
+
+ODD_TENSORS = {
+    "sparse": lambda: torch.zeros(5, 96).to_sparse(),
+    "sparse rows": lambda: torch.zeros(5, 96).to_sparse_csr(),
+    "without content": lambda: torch.zeros(5, 96, device="meta"),
+    "quantised": quantised,
+    "nested": nested,
+    "complex": lambda: torch.zeros(5, 96, dtype=torch.complex64),
+    "huge": lambda: torch.zeros(1).expand(10**12, 10**3),
+    "as large as it says, by one number": lambda: torch.zeros(1).expand(5, 96 * 10**4),
+    "not a number": lambda: torch.full((5, 96), torch.nan),
+    "no tensor": lambda: [0.0] * 96,
+    "of another shape": lambda: torch.zeros(5, 97),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning", "ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.parametrize("kind", ODD_TENSORS)
+def test_tensors_that_are_no_plain_weights_are_bad_input(refuses, stored, kind):
+    refuses(state_dict=stored["state_dict"] | {"head.fc_verb.weight": ODD_TENSORS[kind]()})
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"relation_draws": 10**9, "consensus": "multiscale-relation"},
+        {"num_segments": 10**9},
+        {"num_segments": 32, "consensus": "multiscale-relation"},
+        {"num_segments": 1, "consensus": "multiscale-relation"},
+        {"num_verbs": 10**9},
+        {"num_nouns": 10**9, "consensus": "relation"},
+        {"num_nouns": -1},
+        {"num_verbs": 1e400},
+        {"relation_seed": 10**30, "relation_draws": 3, "consensus": "multiscale-relation"},
+        {"backbone": "no-such-backbone"},
+        {"backbone": "\0\n" * 1000},
+        {"backbone": 7},
+        {"modality": ["rgb"]},
+        {"flow": {"flow_bound_pixels": float("nan")}, "modality": "flow"},
+        {"extra": 1},
+    ],
+)
+def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
+    refuses(spec=stored["spec"] | described)
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"backbone": "eva_giant_patch14_224"}, "claims a backbone of 1.01 billion weights and holds 107,251"),
+        ({"backbone": "regnet_y_128gf"}, "claims a backbone of 638 million weights"),
+        ({"num_verbs": 10_000, "num_nouns": 10_000}, "head.fc_verb.weight is 5 x 96 where"),
+        ({"num_segments": 16, "relation_draws": 10_000, "consensus": "multiscale-relation"}, "head.new_fc.weight is missing"),
+    ],
+)
+def test_what_a_checkpoint_claims_beyond_what_it_holds_is_never_built(refuses, stored, monkeypatch, described, said):
+    backbones.of(tiny())
+    monkeypatch.setattr(backbones, "_measure_features", pytest.fail)
+    build, outlined = Network.__init__, []
+
+    def built(self, *arguments):
+        build(self, *arguments)
+        outlined.append(all(parameter.is_meta for parameter in self.parameters()))
+
+    monkeypatch.setattr(Network, "__init__", built)
+    assert said in refuses(spec=stored["spec"] | described)
+    assert outlined in ([], [True])
+
+
+def test_a_draw_of_relations_keeps_no_others_in_memory():
+    assert _draw(12_870)[0].untyped_storage().nbytes() == 3 * 8
+
+
+FUSION = {"format": "retake-fusion-1"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": torch.zeros(3)},
+        {"format": ["retake-1"]},
+        {"classes": torch.zeros(3)},
+        {"classes": {"verbs": [], "nouns": 3}},
+        {"spec": None},
+        {"state_dict": torch.zeros(3)},
+        {"state_dict": torch.zeros(3, 2).to_sparse()},
+        {"state_dict": {}},
+        {"state_dict": {torch.zeros(2): torch.zeros(2)}},
+        FUSION,
+        FUSION | {"members": []},
+        FUSION | {"members": torch.zeros(3, device="meta")},
+        FUSION | {"members": [{"weights": (1.0,)}]},
+    ],
+)
+def test_a_checkpoint_of_another_build_is_bad_input(refuses, change):
+    refuses(**change)
+
+
+@pytest.mark.parametrize(
+    ("weights", "num_members", "said"),
+    [
+        *(
+            (weights, 1, "not a checkpoint of Retake; it holds format, classes, spec, state_dict, members")
+            for weights in ((float("nan"), 1.0), (1.0, float("inf")), (10**400, 1))
+        ),
+        ((1.0, 1.0), 4000, r"claim [\d.]+ GiB, more than the file holds"),
+    ],
+)
+def test_members_count_by_finite_numbers_and_many_that_are_one_and_the_same_are_refused(refuses, stored, weights, num_members, said):
+    member = {"spec": stored["spec"], "state_dict": stored["state_dict"], "weights": weights}
+    assert re.search(said, refuses(**FUSION, members=[member] * num_members))
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(stored, tmp_path):
+    torch.save(stored, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "odd.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, bytes(entry.file_size) if "/data/" in entry.filename else plain.read(entry))
+    with pytest.raises(BadCheckpoint, match=r"it unpacks to .* more than the file holds"):
+        load(tmp_path / "odd.pt")

@@ -1,0 +1,143 @@
+"""Multi-scale relations beside a plain reading of the published code."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadConfiguration
+from tasks.learn.networks.heads import HEADS, MultiscaleRelation
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, Consensus, NetworkSpec
+from tests.learn.tiny import tiny
+
+NUM_FEATURES, NUM_SEGMENTS = 16, 5
+
+
+def make(num_segments=NUM_SEGMENTS, **options) -> MultiscaleRelation:
+    """A head with logits of the size that a trained one has."""
+    spec = NetworkSpec(
+        backbone="none", num_segments=num_segments, consensus=Consensus.MULTISCALE_RELATION, num_verbs=6, num_nouns=4, **options
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = MultiscaleRelation(NUM_FEATURES, spec)
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return head
+
+
+def published(head: MultiscaleRelation, features: torch.Tensor, draw) -> list[torch.Tensor]:
+    """The published function: `draw(number of relations, number drawn)` gives the relations of a scale."""
+    reduced, consensus = head.new_fc(features), head.consensus
+    totals = [torch.zeros(len(features), 6), torch.zeros(len(features), 4)]
+    for scale, size in enumerate(range(features.shape[1], 1, -1)):
+        relations = list(combinations(range(features.shape[1]), size))
+        for number in draw(len(relations), min(3, len(relations))):
+            related = consensus["fc_fusion_scales"][scale](reduced[:, list(relations[number])].flatten(1))
+            for total, classifier in zip(totals, consensus["classifiers"][max(0, scale - 1)], strict=True):
+                total += classifier(related)
+    return totals
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    return torch.randn(3, NUM_SEGMENTS, NUM_FEATURES, generator=torch.Generator().manual_seed(1))
+
+
+@torch.inference_mode()
+def test_with_every_relation_drawn_it_is_the_published_function():
+    """Of 3 segments there are never more than 3 relations of a size, so that nothing is left to chance."""
+    head = make(num_segments=3)
+    features = torch.randn(2, 3, NUM_FEATURES)
+    for mode in (True, False):
+        for ours, theirs in zip(head.train(mode)(features), published(head, features, lambda num, k: range(num)), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_over_all_relations_it_is_the_mean_of_the_published_codes_random_draws(features):
+    head = make().eval()
+    rng = np.random.default_rng(0)
+    draws = [published(head, features, lambda num, k: rng.choice(num, k, replace=False)) for _ in range(400)]
+    for ours, theirs in zip(head(features), map(torch.stack, zip(*draws, strict=True)), strict=True):
+        error = theirs.std(0) / 400**0.5
+        assert ((ours - theirs.mean(0)).abs() < 5 * error + 1e-4).all()
+        assert (theirs.std(0) > 1e-2).any(), "one draw differs from another, or the mean shows nothing"
+
+
+@torch.inference_mode()
+def test_a_number_of_draws_follows_from_the_seed_and_comes_nearer_to_all_with_more(features):
+    def verbs(**options):
+        return make(**options).eval()(features).verb
+
+    everything = verbs()
+    assert torch.equal(verbs(relation_draws=4, relation_seed=1), verbs(relation_draws=4, relation_seed=1))
+    assert not torch.equal(verbs(relation_draws=4, relation_seed=1), verbs(relation_draws=4, relation_seed=2))
+    few, many = ((verbs(relation_draws=num, relation_seed=1) - everything).abs().mean() for num in (1, 1000))
+    assert many < few / 5
+
+
+@torch.inference_mode()
+def test_training_draws_anew_each_time_from_torchs_generator(features):
+    head = make().train()
+    first, second = head(features).verb, head(features).verb
+    assert not torch.equal(first, second)
+
+
+def test_one_segment_has_no_relation():
+    with pytest.raises(BadConfiguration, match="num_segments to 2 or more"):
+        make(num_segments=1)
+
+
+NUM_FEATURES, NUM_PATCHES = 24, 5
+
+each_chosen_head = pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
+
+
+def head_of(consensus: Consensus, num_segments: int) -> torch.nn.Module:
+    """A head with logits of the size that a trained one has."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = HEADS[consensus](NUM_FEATURES, tiny(num_segments=num_segments, consensus=consensus)).eval()
+        for name, parameter in head.named_parameters():
+            if name.startswith("fc_"):
+                torch.nn.init.normal_(parameter, std=0.3)
+    return head
+
+
+def seen(consensus: Consensus, num_segments: int, seed: int) -> torch.Tensor:
+    patches = (NUM_PATCHES,) if NetworkSpec(backbone="none", consensus=consensus).sees_patches else ()
+    return torch.randn(2, num_segments, *patches, NUM_FEATURES, generator=torch.Generator().manual_seed(seed))
+
+
+@each_chosen_head
+@settings(max_examples=30)
+@given(num_segments=st.integers(1, 64), seed=st.integers(0, 99))
+@torch.inference_mode()
+def test_a_chosen_head_sees_order_and_each_clip_by_itself_whatever_the_scale_of_the_features(consensus, num_segments, seed):
+    head, features = head_of(consensus, num_segments), seen(consensus, num_segments, seed)
+    together = head(features).verb
+    torch.testing.assert_close(torch.cat([head(clip[None]).verb for clip in features]), together, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(head(100 * features).verb, together, atol=1e-3, rtol=1e-3)
+    for forth, back in zip(head(features), head(features.flip(1)), strict=True):
+        assert num_segments == 1 or (forth - back).abs().max() > 1e-3
+
+
+@settings(max_examples=30)
+@given(num_segments=st.integers(1, 16), seed=st.integers(0, 99), order=st.permutations(range(NUM_PATCHES)))
+@torch.inference_mode()
+def test_the_attentive_head_answers_alike_wherever_in_the_image_a_patch_is(num_segments, seed, order):
+    head, features = head_of(Consensus.ATTENTIVE, num_segments), seen(Consensus.ATTENTIVE, num_segments, seed)
+    for logits, others in zip(head(features), head(features[:, :, list(order)]), strict=True):
+        torch.testing.assert_close(logits, others, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_segments", [2, 3, 8, 20, 64])
+def test_every_segment_of_a_clip_reaches_the_tcns_last_block_at_each_place(num_segments):
+    head = head_of(Consensus.TCN, num_segments)
+    segments = torch.randn(1, 128, num_segments, requires_grad=True)
+    head.blocks(segments)[0, :, num_segments // 2].sum().backward()
+    assert (segments.grad.abs().sum((0, 1)) > 0).all()

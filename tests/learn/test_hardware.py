@@ -1,0 +1,28 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, torch
+from tasks.learn.hardware import keep_freed_memory
+
+def count():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.zeros(4_000_000).add(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+plain = count()
+keep_freed_memory()
+print(plain, count())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory is left as it is")
+def test_pages_are_cleared_once_and_not_for_every_activation():
+    plain, kept = map(int, subprocess.check_output([sys.executable, "-c", COUNT]).split())
+    num_pages_written = 20 * 2 * 16_000_000 // 4096
+    assert plain - kept > num_pages_written / 2

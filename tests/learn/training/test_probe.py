@@ -1,0 +1,182 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tasks.errors import BadConfiguration
+from tasks.learn.inputs.features import training_features
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.training.cached_heads import fit_beside
+from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import TrainJob, views_of
+from tasks.learn.training.probe import STRENGTHS, UNSEEN_MARGIN, fit_probe
+from tasks.learn.training.trials import TrialJob
+from tests.learn.tiny import HEADS, assert_same_files, job, kept_job, passes_of, scores
+from tests.learn.training.test_trials import run_trial
+
+
+def clusters(num_classes: int, num_clips: int, num_features: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Features around a centre of each class, at different scales, with a constant one; three clips a source video."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(num_clips) % num_classes
+    centres = rng.normal(size=(num_classes, num_features))
+    features = (centres[labels] + rng.normal(size=(num_clips, num_features))) * 10.0 ** rng.uniform(-0.4, 0.4, num_features) + 5
+    features[:, 0] = 7
+    return features, labels * 3, [clip // 3 for clip in range(num_clips)]
+
+
+@settings(max_examples=5)
+@given(num_classes=st.integers(2, 4), num_clips=st.integers(12, 30), num_features=st.integers(2, 60), seed=st.integers(0, 99))
+def test_a_probe_answers_as_scikit_learn_does_on_standardised_features(num_classes, num_clips, num_features, seed):
+    features, labels, sources = clusters(num_classes, num_clips, num_features, seed)
+    probe, choice = fit_probe(features, labels, sources, 12, scores_choice=False)
+    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=choice.strength, tol=1e-10, max_iter=10_000)).fit(features, labels)
+    found = torch.from_numpy(probe(features)[:, ::3][:, :num_classes]).softmax(1).numpy()
+    assert np.abs(found - theirs.predict_proba(features)).max() < 2e-3
+
+
+@given(seed=st.integers(0, 99), scale=st.floats(0.01, 1000), num_classes=st.integers(1, 4))
+@settings(max_examples=5)
+def test_a_class_without_training_clips_is_never_answered_whatever_is_seen(seed, scale, num_classes):
+    features, labels, sources = clusters(num_classes, 12, 20, seed)
+    probe, _ = fit_probe(features, labels, sources, 40, scores_choice=False)
+    anything = scale * np.random.default_rng(seed).normal(size=(100, 20))
+    logits = probe(anything)
+    assert set(logits.argmax(1)) <= set(labels)
+    unseen = np.delete(logits, np.unique(labels), axis=1)
+    assert (logits.max(1) - unseen.max(1) >= UNSEEN_MARGIN - 1e-6 * np.abs(logits).max(1)).all()
+
+
+def test_a_feature_that_hardly_varies_in_train_does_not_rule_elsewhere():
+    features, labels, sources = clusters(2, 12, 20, seed=0)
+    features[:, 1] = 1e-5 * labels
+    probe, _ = fit_probe(features, labels, sources, 4)
+    shown = features.copy()
+    shown[:, 1] = 1
+    assert np.abs(probe(shown) - probe(features)).max() < np.abs(probe(features)).max()
+
+
+def test_strong_regularisation_is_chosen_where_features_say_nothing_and_weak_where_they_say_all():
+    rng = np.random.default_rng(0)
+    labels, sources = np.arange(40) % 2, [clip // 4 for clip in range(40)]
+    _, of_noise = fit_probe(rng.normal(size=(40, 10)), labels, sources, 2)
+    _, of_signal = fit_probe(labels[:, None] * 10.0 + rng.normal(size=(40, 10)), labels, sources, 2)
+    assert of_noise.strength < 1e-2 <= of_signal.strength
+    assert set(of_noise.losses) == set(STRENGTHS)
+    assert of_noise.nested_top1 < 0.75
+    assert of_signal.nested_top1 == 1
+    assert "at C 0.01" in str(of_signal)
+
+
+def test_what_a_source_video_shows_of_itself_does_not_count():
+    """Each video has a feature of its own, which tells its clips' class within the video and nowhere else."""
+    sources = np.repeat(np.arange(12), 5)
+    labels = (sources % 2).astype(int)
+    features = np.eye(12)[sources] + 0.01 * np.random.default_rng(0).normal(size=(60, 12))
+    _, choice = fit_probe(features, labels, list(sources), 2)
+    assert choice.nested_top1 <= 0.5
+    assert choice.strength == min(STRENGTHS)
+    _, mixed = fit_probe(features, labels, list(range(60)), 2)
+    assert mixed.nested_top1 > 0.9
+
+
+@pytest.mark.parametrize("sources", [[0] * 8, [0, 0, 0, 0, 1, 1, 1, 1]], ids=["one video", "a class has one video"])
+def test_where_no_clip_can_be_left_out_a_strength_is_given(sources):
+    features = np.random.default_rng(0).normal(size=(8, 5))
+    probe, choice = fit_probe(features, np.repeat([0, 1], 4), sources, 2)
+    assert (choice.losses, choice.nested_top1) == ({}, None)
+    assert "no class has clips of two source videos" in str(choice)
+    assert np.isfinite(probe(features)).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused_with_the_remedy(value):
+    features, labels, sources = clusters(2, 12, 5, seed=0)
+    features[3, 1] = value
+    with pytest.raises(BadConfiguration, match=r"features of 1 clip of 12 are no finite numbers.*choose precision 32-true"):
+        fit_probe(features, labels, sources, 4)
+
+
+def kept(folder: Path, clips, **choice) -> TrainJob:
+    return kept_job(folder, clips, head="probe", **choice)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Iterator[Path]:
+    """A folder whose trainings share their features, and do not score the choice of a strength, which takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.learn.training.probe.NESTED_UP_TO", 0)
+        yield tmp_path_factory.mktemp("probes")
+
+
+@pytest.fixture(scope="module")
+def fitted(clips, folder) -> TrainOutcome:
+    return fit(kept(folder / "fitted", clips))
+
+
+def test_a_probe_has_one_epoch_and_is_the_same_each_time_after_a_resume_and_in_a_search(clips, folder, fitted):
+    (record,) = fitted.history
+    assert record.learning_rate == 0
+    assert record.val.loss == fitted.best_val_loss
+    assert not fitted.stopped_early
+    for _ in range(2):  # the second time it has finished, but for the best checkpoint
+        again = fit(kept(folder / "again", clips))
+        assert scores(again) == scores(fitted)
+        assert_same_files(folder / "again", folder / "fitted")
+        again.best.unlink()
+    planned = TrialJob(kept(folder / "trial", clips), num_crops=1, keeps_last=True)
+    trial = run_trial(planned)
+    assert scores(trial) == scores(fitted)
+    assert not trial.stopped_early
+    assert trial.last is not None
+    # It goes on from a rung.
+    more = planned.train.options.model_copy(update={"epochs": 90})
+    assert run_trial(replace(planned, train=replace(planned.train, options=more))) == trial
+
+
+def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, folder, fitted):
+    planned = kept(folder / "planned", clips)
+    cache, views = training_features(folder / "features", planned.network, "32-true"), views_of(planned)
+    rows = np.stack(
+        [
+            np.mean([cache.read(view.name).double().mean(0).numpy() for view in views if view.frames == clip.frames], axis=0)
+            for clip in clips[:4]
+        ]
+    )
+    probe, _ = fit_probe(rows, np.array([clip.verb for clip in clips[:4]]), [clip.frames.stem for clip in clips[:4]], 5)
+    head = load(fitted.best).network.head
+    np.testing.assert_allclose(head.fc_verb.weight.detach(), probe.weight, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(head.fc_verb.bias.detach(), probe.bias, rtol=1e-3, atol=1e-3)
+    assert head.fc_verb.bias[3:].max() < head.fc_verb.bias[:3].mean() - 9
+
+
+def test_options_of_an_epoch_change_nothing(clips, folder, fitted):
+    other = fit(kept(folder / "other", clips, epochs=9, learning_rate=0.3, dropout=0.5, mixup=0.4, ema_decay=0.9, patience=2))
+    assert fitted.best.read_bytes() == other.best.read_bytes()
+
+
+def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, folder, fitted):
+    trained = kept_job(folder / "trained", clips)
+    fit(trained)
+    passes = passes_of(trained.network)
+    beside = fit_beside(trained)
+    assert not passes
+    assert beside.noun is not None
+    head = load(fitted.best).network.head
+    for ours, theirs in ((beside.verb, head.fc_verb), (beside.noun, head.fc_noun)):
+        np.testing.assert_allclose(ours.weight, theirs.weight.detach(), rtol=1e-3, atol=1e-3)
+    verbs, nouns = beside.predict(np.zeros((3, 96)))
+    assert (verbs.shape, nouns.shape) == ((3,), (3,))
+
+
+def test_a_probe_without_cached_features_is_refused(clips, tmp_path):
+    with pytest.raises(BadConfiguration, match="fitted on cached features"):
+        fit(job(tmp_path, clips, **HEADS, head="probe"))

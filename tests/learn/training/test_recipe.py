@@ -1,0 +1,252 @@
+"""What a training minimises: the cross-entropies of clips, weighted, smoothed and mixed.
+
+How fast which weights learn: groups, first steps, and the rate of each epoch.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from tasks.learn.inputs.data import NO_LABEL, Sample
+from tasks.learn.networks import backbones
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.network import Network, insert_temporal_shift
+from tasks.learn.training.module import ActionModule
+from tasks.learn.training.recipe import (
+    ClassWeights,
+    CrossEntropies,
+    Mixup,
+    balanced_weights,
+    highest_rate,
+    make_optimizer,
+    make_schedule,
+    parameter_groups,
+    stages_of,
+)
+from tasks.options import TrainOptions
+from tests.learn.tiny import tiny
+
+LOGITS = Logits(torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0]]), torch.tensor([[0.0, 1.0], [0, 0]]))
+VERB, NOUN = torch.tensor([0, 1]), torch.tensor([1, NO_LABEL])
+
+
+def test_smoothing_gives_every_class_its_share():
+    losses = CrossEntropies(label_smoothing=0.2)(LOGITS, VERB, NOUN)
+    log_sum = math.log(math.exp(2) + 3)
+    expected = 0.8 * (log_sum - 2) + 0.2 * (log_sum - 2 / 4)
+    assert losses.verb.tolist() == pytest.approx([expected, math.log(4)])
+    assert CrossEntropies()(LOGITS, VERB, NOUN).verb.tolist() == pytest.approx([log_sum - 2, math.log(4)])
+    assert losses.noun[1] == 0
+
+
+@pytest.mark.parametrize("label_smoothing", [0, 0.3])
+def test_weights_count_a_clip_as_its_class_whatever_the_others(label_smoothing):
+    plain = CrossEntropies(label_smoothing)(LOGITS, VERB, NOUN)
+    weights = ClassWeights(torch.tensor([0.5, 3.0, 9.0, 9.0]), torch.tensor([9.0, 2.0]))
+    weighted = CrossEntropies(label_smoothing, weights)(LOGITS, VERB, NOUN)
+    torch.testing.assert_close(weighted.verb, plain.verb * torch.tensor([0.5, 3.0]))
+    torch.testing.assert_close(weighted.noun, plain.noun * torch.tensor([2.0, 0.0]))
+    torch.testing.assert_close(weighted.total, weighted.verb + weighted.noun)
+
+
+def test_without_objects_the_verb_alone_is_learned():
+    verb, noun = (logits.clone().requires_grad_() for logits in LOGITS)
+    losses = CrossEntropies(label_smoothing=0.2, has_objects=False)(Logits(verb, noun), VERB, torch.tensor([0, 0]))
+    losses.total.sum().backward()
+    torch.testing.assert_close(losses.total, CrossEntropies(label_smoothing=0.2)(LOGITS, VERB, NOUN).verb)
+    assert verb.grad.any()
+    assert noun.grad.tolist() == [[0, 0], [0, 0]]
+
+
+def test_balanced_weights_are_as_known():
+    weights = balanced_weights(torch.tensor([0, 0, 0, 3]), 5)
+    assert weights.tolist() == pytest.approx([4 / (2 * 3), 0, 0, 4 / 2, 0])
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=50))
+def test_balanced_weights_are_one_on_the_mean_and_alike_for_every_class_in_sum(labels):
+    weights = balanced_weights(torch.tensor(labels), 7)[labels]
+    assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
+    sums = {label: float(sum(w for w, other in zip(weights, labels, strict=True) if other == label)) for label in labels}
+    assert list(sums.values()) == pytest.approx([len(labels) / len(sums)] * len(sums), rel=1e-5)
+
+
+BATCH = Sample(torch.rand(4, 2, 3), torch.tensor([0, 1, 2, 0]), torch.tensor([1, 0, 1, 1]))
+
+
+def test_inputs_and_both_losses_are_mixed_by_one_share():
+    mix = Mixup(0.4, seed=1).draw(epoch=2, batch_index=3, batch=BATCH)
+    assert 0 < mix.share < 1
+    mixed = mix.inputs(BATCH.inputs)
+    for clip, partner in enumerate([3, 0, 1, 2]):
+        torch.testing.assert_close(mixed[clip], mix.share * BATCH.inputs[clip] + (1 - mix.share) * BATCH.inputs[partner])
+    logits = Logits(torch.randn(4, 5), torch.randn(4, 4))
+    losses = mix.losses(CrossEntropies(), logits, BATCH)
+    for found, answer, labels, num_classes in ((losses.verb, logits.verb, BATCH.verb, 5), (losses.noun, logits.noun, BATCH.noun, 4)):
+        hot = functional.one_hot(labels, num_classes).float()
+        target = mix.share * hot + (1 - mix.share) * hot.roll(1, 0)
+        torch.testing.assert_close(found, functional.cross_entropy(answer, target, reduction="none"))
+
+
+def test_shares_follow_from_seed_epoch_and_batch_and_are_beta_distributed():
+    def shares(alpha: float, seed: int) -> list[float]:
+        return [Mixup(alpha, seed).draw(epoch, index, BATCH).share for epoch in range(40) for index in range(25)]
+
+    drawn = shares(0.4, 1)
+    assert drawn == shares(0.4, 1)
+    assert drawn != shares(0.4, 2)
+    assert len(set(drawn)) == 1000
+    for alpha, of_alpha in ((0.4, drawn), (2, shares(2, 1))):
+        assert np.mean(of_alpha) == pytest.approx(0.5, abs=0.03)
+        assert np.var(of_alpha) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.1)
+
+
+def test_a_clip_that_only_fills_its_batch_is_nobodys_partner():
+    filled = BATCH._replace(verb=torch.tensor([0, 1, 2, NO_LABEL]), noun=torch.tensor([1, 0, 1, NO_LABEL]))
+    mix = Mixup(0.4, seed=1).draw(0, 0, filled)
+    assert mix.partners.tolist() == [2, 0, 1, 3]
+    alone = Sample(BATCH.inputs[:1], BATCH.verb[:1], BATCH.noun[:1])
+    torch.testing.assert_close(Mixup(0.4, 1).draw(0, 0, alone).inputs(alone.inputs), alone.inputs)
+
+
+def rates(network: Network, **choice) -> dict[str, tuple[float, float]]:
+    """Rate and decay of each parameter, by name."""
+    groups = ActionModule(network, TrainOptions(**choice), []).make_optimizer().param_groups
+    found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    return {name: found[id(parameter)] for name, parameter in network.named_parameters() if id(parameter) in found}
+
+
+def test_all_learn_alike_by_default(tiny_network):
+    assert rates(tiny_network, learning_rate=0.1) == {name: (0.1, 0) for name, _ in tiny_network.named_parameters()}
+
+
+def test_each_stage_further_from_the_heads_learns_at_a_share_of_the_next_ones_rate(tiny_network):
+    found = rates(tiny_network, learning_rate=0.1, layer_decay=0.5)
+    by_part = {name.removeprefix("backbone.").split(".")[0]: rate for name, (rate, _) in found.items()}
+    expected = {"head": 0.1, "layer4": 0.05, "layer3": 0.025, "layer2": 0.0125, "layer1": 0.00625, "conv1": 0.003125, "bn1": 0.003125}
+    assert by_part == pytest.approx(expected)
+
+
+def test_weights_decay_and_biases_norms_and_embeddings_do_not():
+    network = Network(tiny(backbone="test_vit"))
+    decays = {name: decay for name, (_, decay) in rates(network, weight_decay=0.3).items()}
+    spared = {name for name, decay in decays.items() if decay == 0}
+    assert "backbone.pos_embed" in spared
+    assert spared == {
+        name for name, p in network.named_parameters() if p.ndim <= 1 or name.endswith((".bias", "pos_embed", "cls_token", "reg_token"))
+    }
+    assert {decays[name] for name in decays.keys() - spared} == {0.3}
+    assert set(decays) == set(dict(network.named_parameters()))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("fused", [None, True])
+def test_the_first_steps_are_those_of_the_formulas(optimizer, fused):
+    """With a gradient of -0.5 throughout."""
+    weight = torch.nn.Parameter(torch.full((1, 1), 2.0))
+    recipe = TrainOptions(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, momentum=0.9)
+    chosen = make_optimizer(parameter_groups([[("weight", weight)]], recipe), recipe, fused=fused)
+    seen = []
+    for _ in range(2):
+        weight.grad = torch.full((1, 1), -0.5)
+        chosen.step()
+        seen.append(weight.item())
+    # adam: the decay turns the gradient, whose size does not count; adamw: it is taken off apart.
+    first = {"adam": 2 - 0.1, "adamw": 2 * 0.95 + 0.1, "sgd": 2 - 0.1 * 0.5}[optimizer]
+    assert seen[0] == pytest.approx(first, abs=1e-4)
+    if optimizer == "sgd":
+        assert seen[1] == pytest.approx(first - 0.1 * (0.9 * 0.5 - 0.5 + 0.5 * first))
+    if optimizer == "adamw":
+        assert seen[1] == pytest.approx(first * 0.95 + 0.1, abs=1e-4)
+
+
+def rates_by_epoch(num_epochs: int, losses: list[float] | None = None, **choice) -> list[float]:
+    """The rate of each epoch, beginning with 1, as shares of the first full one."""
+    recipe = TrainOptions(learning_rate=1, epochs=num_epochs, **choice)
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [weights[0]], "lr": 0.25}, {"params": [weights[1]], "lr": 1.0}])
+    schedule = make_schedule(optimizer, recipe)
+    seen = []
+    for epoch in range(num_epochs):
+        seen.append(highest_rate(optimizer))
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.25 * seen[-1])
+        optimizer.step()
+        if schedule is not None:
+            schedule.step(*([losses[epoch]] if losses else []))
+    return seen
+
+
+def cosine(epoch: int, num_epochs: int) -> float:
+    return (1 + math.cos(math.pi * epoch / num_epochs)) / 2
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({}, [1] * 6),
+        ({"warmup_epochs": 3}, [0.01, 0.34, 0.67, 1, 1, 1]),
+        ({"schedule": "step", "step_epochs": 2, "decay_factor": 0.5}, [1, 1, 0.5, 0.5, 0.25, 0.25]),
+        ({"schedule": "step", "step_epochs": 2, "decay_factor": 0.5, "warmup_epochs": 1}, [0.01, 1, 1, 0.5, 0.5, 0.25]),
+        ({"schedule": "cosine"}, [cosine(epoch, 6) for epoch in range(6)]),
+        ({"schedule": "cosine", "warmup_epochs": 2}, [0.01, 0.505, *(cosine(epoch, 4) for epoch in range(4))]),
+    ],
+)
+def test_the_rate_of_every_epoch_is_known(choice, expected):
+    assert rates_by_epoch(6, **choice) == pytest.approx(expected)
+
+
+def test_a_plateau_is_so_many_validations_without_a_lower_loss():
+    losses = [3, 2, 2, 2.5, 1.9999, 2, 2, float("nan"), 2, 1]
+    assert rates_by_epoch(10, losses, schedule="plateau", plateau_validations=2, decay_factor=0.1) == pytest.approx(
+        [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001]
+    )
+
+
+def tops(names: list[str]) -> set[str]:
+    return {".".join(name.split(".")[:2]) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "num_stages", "last"),
+    [
+        ("resnet50", 5, {"layer4.0", "layer4.1", "layer4.2"}),
+        ("tf_efficientnet_lite0", 8, {"blocks.6", "conv_head.weight", "bn2.weight", "bn2.bias"}),
+        ("test_resnet", 5, {"layer4.0"}),
+        ("vit_tiny_patch16_224", 13, {"blocks.11", "norm.weight", "norm.bias"}),
+        ("test_vit", 7, {"blocks.5", "norm.weight", "norm.bias"}),
+        pytest.param("vit_small_patch14_dinov2", 13, {"blocks.11", "norm.weight", "norm.bias"}, marks=pytest.mark.slow),
+        pytest.param("eva02_tiny_patch14_224", 13, {"blocks.11", "fc_norm.weight", "fc_norm.bias"}, marks=pytest.mark.slow),
+        ("mobilenetv4_conv_small", 5, {"blocks.3", "blocks.4", "conv_head.weight", "norm_head.weight", "norm_head.bias"}),
+        ("efficientvit_b0", 6, {"stages.3", "head.in_conv", "head.classifier"}),
+        ("convnext_atto", 5, {"stages.3", "head.norm"}),
+        ("mobilenet_v2", 18, {"features.17", "features.18"}),
+        ("shufflenet_v2_x0_5", 4, {"stage4.0", "stage4.1", "stage4.2", "stage4.3", "conv5.0", "conv5.1"}),
+    ],
+)
+def test_the_last_stage_is_what_people_call_so(backbone, num_stages, last):
+    with torch.device("meta"):
+        module = backbones.find(backbone).construct(3)
+    stages = stages_of(module)
+    assert len(stages) == num_stages
+    assert tops(stages[-1]) == last
+    assert sorted(name for stage in stages for name in stage) == sorted(dict(module.named_parameters()))
+
+
+def test_bn_inceptions_stages_are_its_resolutions():
+    stages = stages_of(backbones.find("bninception").construct(3))
+    beginnings = [{name.split("_")[0] + "_" + name.split("_")[1][0] for name in stage} for stage in stages]
+    assert beginnings[-3:] == [{"inception_3"}, {"inception_4"}, {"inception_5"}]
+    assert stages[0][0] == "conv1_7x7_s2.weight"
+
+
+def test_a_temporal_shift_changes_no_stage():
+    with torch.device("meta"):
+        module = backbones.find("resnet50").construct(3)
+    plain = stages_of(module)
+    insert_temporal_shift(module, 8)
+    assert [len(stage) for stage in stages_of(module)] == [len(stage) for stage in plain]

@@ -1,0 +1,218 @@
+"""One trial against `fit`: the same heads, the same curve, and the score of a test; and how both go on to more epochs, to the bit."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.errors import BadConfiguration, BadDataset
+from tasks.learn.engines.engine import clip_logits, prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.inputs.clip_files import read_snippets
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.features import FeatureMemory
+from tasks.learn.networks.backbones import find
+from tasks.learn.networks.checkpoints import load
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.spec import Consensus
+from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.trials import (
+    ScoredClip,
+    TrialJob,
+    TrialOutcome,
+    by_themselves,
+    prepare_head_trial,
+    run_head_trial,
+    score_network,
+    train_heads,
+)
+from tasks.store.records.dataset import NOTHING
+from tests.learn.tiny import RICH, assert_same_files, job, kept_job, learnt, scores, tiny
+
+pytestmark = pytest.mark.slow
+
+OF_HEADS = {"class_weights": "balanced", "mixup": 0.4, "dropout": 0.5, "validation_crops": 10, "patience": 2, "precision": "bf16-mixed"}
+CHOICES = {
+    "default": ({}, Consensus.MULTISCALE_RELATION),
+    "rich": (RICH | OF_HEADS, Consensus.AVERAGE),
+    "sgd": ({"optimizer": "sgd", "sampler": "balanced", "learning_rate": 0.1}, Consensus.MULTISCALE_RELATION),
+    "altered labels": ({"label_noise": 0.5, "class_weights": "balanced"}, Consensus.AVERAGE),
+    "altered labels in balance": ({"label_noise": 0.5, "sampler": "balanced"}, Consensus.AVERAGE),
+}
+
+
+def heads(folder: Path, clips: list[CachedClip], consensus: Consensus = Consensus.AVERAGE, num_crops: int = 1, **choice) -> TrialJob:
+    # Of four segments, a training draws some relations and a test takes all.
+    spec = tiny(consensus=consensus, num_segments=2 if consensus is Consensus.AVERAGE else 4)
+    planned = kept_job(folder / "job", clips, spec, **{"learning_rate": 1e-2} | choice)
+    return TrialJob(replace(planned, network=planned.network.eval()), num_crops)
+
+
+def with_train(planned: TrialJob, **changes) -> TrialJob:
+    return replace(planned, train=replace(planned.train, **changes))
+
+
+def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
+    """Train the same job from an equal network to files of its own."""
+    return fit(replace(planned.train, network=Network(planned.train.network.spec, seed=1), folder=folder))
+
+
+def run_trial(planned: TrialJob) -> TrialOutcome:
+    """Train and score a trial in this process, as a batch of one."""
+    return run_head_trial(prepare_head_trial(planned), FeatureMemory(0))
+
+
+def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    first, second = (clip.frames for clip in planned.train.val[:2])
+    engine = PytorchEngine(prepare(load(through_fit(planned, tmp_path / "fit").best).network), planned.num_crops)
+    parts = [engine.score(read_snippets(frames, engine.network.spec)) for frames in (first, second)]
+    verb, noun = (0.25 * one + 0.75 * other for one, other in zip(*parts, strict=True))
+    label = int(verb.argmax()), int(noun.argmax())
+    other = ScoredClip(*label, ((first, 1.0), (second, 3.0)))
+    wrong = replace(other, noun=(label[1] + 1) % len(noun))
+    losses = [float(torch.logsumexp(verb, 0) - verb[label[0]] + torch.logsumexp(noun, 0) - noun[clip.noun]) for clip in (other, wrong)]
+    outcome = run_trial(replace(planned, others=(other, wrong)))
+    scored = score_network(engine.network, planned.train.classes, (other, wrong), planned.num_crops, "cpu")
+    for loss, right in ((outcome.loss, outcome.right), scored):
+        assert right == {"verb": "11", "noun": "10", "action": "10"}
+        assert loss == pytest.approx(sum(losses) / 2, rel=1e-4)
+
+
+def test_clips_in_which_nothing_happens_are_not_scored(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    idle = ScoredClip(4, 3, ((planned.train.val[0].frames, 1.0),))
+    acting = replace(idle, verb=0)
+    classes = planned.train.classes
+    planned = with_train(planned, classes=classes.model_copy(update={"verbs": (*classes.verbs[:4], NOTHING)}))
+    alone, beside = (run_trial(replace(planned, others=others)) for others in ((acting,), (idle, acting, idle)))
+    assert (beside.loss, beside.right) == (alone.loss, alone.right)
+    assert len(beside.right["action"]) == 1
+
+
+def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:
+    """Return the loss and, for each clip, whether verb and noun are right, of a test of the best checkpoint."""
+    engine = PytorchEngine(prepare(load(outcome.best).network), planned.num_crops)
+    losses, rights = [], []
+    for clip in planned.train.val:
+        logits = engine.score(read_snippets(clip.frames, engine.network.spec))
+        pairs = list(zip(logits, (clip.verb, clip.noun), strict=True))
+        losses.append(sum(float(torch.logsumexp(one, 0) - one[label]) for one, label in pairs))
+        rights.append([int(one.argmax()) == label for one, label in pairs])
+    return sum(losses) / len(losses), rights
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Path, name):
+    choice, consensus = CHOICES[name]
+    planned = heads(tmp_path, clips, consensus, epochs=4, **choice)
+    before = weights_sha256(planned.train.network)
+    network, keeper, best_epoch = train_heads(prepare_head_trial(planned), FeatureMemory(2**20))
+    outcome = run_trial(planned)
+    assert weights_sha256(planned.train.network) == before
+    assert not planned.train.folder.exists()
+    trained = through_fit(planned, tmp_path / "fit")
+    best = load(trained.best).network.eval()
+    theirs = best.head.state_dict()
+    assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.head.state_dict().items())
+    assert not all(torch.equal(tensor, theirs[key]) for key, tensor in planned.train.network.head.state_dict().items())
+    seen = torch.randn(1, best.spec.num_segments, find(best.spec.backbone).num_features)
+    assert all(map(torch.equal, clip_logits(network, seen), clip_logits(best, seen)))
+    assert scores(keeper) == scores(outcome) == scores(trained)
+    assert best_epoch == outcome.best_epoch == trained.best_epoch
+    assert outcome.stopped_early == trained.stopped_early
+
+
+@pytest.mark.parametrize(("consensus", "num_crops"), [(Consensus.AVERAGE, 1), (Consensus.MULTISCALE_RELATION, 10)])
+def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, consensus, num_crops):
+    planned = with_train(heads(tmp_path, clips, consensus, num_crops), val=clips)
+    outcome = run_trial(planned)
+    trained = through_fit(planned, tmp_path / "fit")
+    loss, rights = in_a_test(trained, planned)
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    whole = score_network(load(trained.best).network, planned.train.classes, by_themselves(clips), num_crops, "cpu")
+    assert whole == (pytest.approx(loss, rel=1e-5), outcome.right)
+    assert outcome.right == {
+        "verb": "".join(str(int(verb)) for verb, _ in rights),
+        "noun": "".join(str(int(noun)) for _, noun in rights),
+        "action": "".join(str(int(verb and noun)) for verb, noun in rights),
+    }
+    assert {"0", "1"} == set(outcome.right["verb"] + outcome.right["noun"])
+
+
+def test_a_trial_in_half_precision_is_scored_in_float32(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, precision="bf16-mixed", epochs=2)
+    loss, _ = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
+    outcome = run_trial(planned)
+    validated = outcome.history[outcome.best_epoch].val
+    assert outcome.loss == pytest.approx(loss, rel=1e-6)
+    assert validated and outcome.loss != pytest.approx(validated.loss, rel=1e-6)
+
+
+def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=2)
+    outcome = run_trial(with_train(planned, classes=planned.train.classes.model_copy(update={"has_objects": False})))
+    assert list(outcome.right) == ["verb"]
+    best = outcome.history[outcome.best_epoch].val
+    assert best and outcome.loss == pytest.approx(best.verb_loss, rel=1e-5)
+
+
+def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):
+    planned = replace(heads(tmp_path, clips, epochs=200, feature_variants=1, validate_every=50), keeps_last=True)
+    outcome = run_trial(planned)
+    assert [file.name for file in planned.train.folder.iterdir()] == ["last.ckpt"]
+    assert len(outcome.history) == 200
+
+
+def test_what_cannot_be_trained_on_is_refused(clips, tmp_path: Path):
+    planned = heads(tmp_path, clips, epochs=1)
+    with pytest.raises(BadConfiguration, match="finite"):
+        run_trial(with_train(planned, options=planned.train.options.model_copy(update={"learning_rate": 1e60})))
+    with pytest.raises(BadDataset, match="verb 99"):
+        run_trial(with_train(planned, val=[replace(clips[4], verb=99)]))
+
+
+SHORT, LONG = 3, 7
+OF_MORE_EPOCHS = {
+    "warm-up": {"warmup_epochs": 2, "sampler": "balanced", "optimizer": "adamw", "weight_decay": 0.1, "dropout": 0.5},
+    "step": {"schedule": "step", "step_epochs": 1, "warmup_epochs": 1, "decay_factor": 0.5, "ema_decay": 0.5, "accumulate_batches": 2},
+    "plateau": {"schedule": "plateau", "plateau_validations": 1, "learning_rate": 0.3, "mixup": 1, "validation_crops": 10},
+    "early stopping": {"patience": 1, "learning_rate": 0.03, "ema_decay": 0.3, "mixup": 0.2, "clip_norm": 1},
+    "rare validation": {"validate_every": 2, "precision": "bf16-mixed"},
+}
+
+
+@pytest.mark.parametrize("name", ["step", "early stopping"])
+def test_a_whole_network_goes_on_to_more_epochs(clips, tmp_path: Path, name):
+    choice = {"trainable": "last-stage", "batch_norm": "train", **OF_MORE_EPOCHS[name]}
+    direct = fit(job(tmp_path / "direct", clips, epochs=LONG, **choice))
+    fit(job(tmp_path / "rung", clips, epochs=SHORT, **choice))
+    further = fit(job(tmp_path / "rung", clips, epochs=LONG, **choice))
+    assert scores(further) == scores(direct)
+    assert further.best_epoch == direct.best_epoch
+    assert_same_files(tmp_path / "rung", tmp_path / "direct")
+
+
+@pytest.mark.parametrize("name", OF_MORE_EPOCHS)
+def test_heads_go_on_to_more_epochs(clips, tmp_path: Path, name):
+    planned = heads(tmp_path, clips, epochs=LONG, **OF_MORE_EPOCHS[name])
+    fitted = through_fit(planned, tmp_path / "fit")
+
+    def rung(folder: str, epochs: int) -> TrialJob:
+        options = planned.train.options.model_copy(update={"epochs": epochs})
+        return replace(with_train(planned, folder=tmp_path / folder, options=options), keeps_last=True)
+
+    direct, short = run_trial(rung("direct", LONG)), run_trial(rung("short", SHORT))
+    assert len(short.history) == SHORT
+    assert (SHORT < len(direct.history) < LONG) == direct.stopped_early == (name == "early stopping")
+    assert short.last == tmp_path / "short" / "last.ckpt"
+    (tmp_path / "long").mkdir()
+    shutil.copyfile(short.last, tmp_path / "long" / "last.ckpt")
+    for _ in range(2):  # the second time it has finished
+        further = run_trial(rung("long", LONG))
+        assert scores(further) == scores(direct) == scores(fitted)
+        assert (further.loss, further.right, further.best_epoch) == (direct.loss, direct.right, direct.best_epoch)
+        assert learnt(tmp_path / "long") == learnt(tmp_path / "direct") == learnt(tmp_path / "fit")
+    assert [file.name for file in (tmp_path / "long").iterdir()] == ["last.ckpt"]

@@ -1,0 +1,60 @@
+"""Trains in two processes: `python -m tests.learn.training.train_together CASE FOLDER FRAMES…`, where each process has FOLDER/0 or FOLDER/1."""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tasks.errors import RetakeError
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.spec import Consensus
+from tasks.learn.training.epochs import EpochFiles
+from tasks.learn.training.fit import fit
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.processes import is_first_process, process_rank
+from tests.learn.tiny import EXACT, HEADS, RICH, job, tiny
+
+SAME = RICH | {"optimizer": "sgd", "learning_rate": 0.05, "sampler": "balanced", "crop": "multi-scale", "color_jitter": 0.2}
+"""All that several processes must do as one does."""
+RELATIONS = tiny(consensus=Consensus.MULTISCALE_RELATION, num_segments=3)
+CASES = {
+    "fresh": {},
+    "resumed": {},
+    "early": {"patience": 1, "epochs": 10, "learning_rate": 0.3},
+    "rich": {**SAME, "trainable": "last-stage"},
+    "rich-kept": HEADS | SAME,
+    "mixed relations": {"mixup": 0.4, "batch_size": 4, "spec": RELATIONS},
+}
+
+
+def say_so(_: EpochFiles) -> None:
+    sys.stdout.write("going\n")
+    sys.stdout.flush()
+
+
+def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
+    here = folder / str(process_rank())
+
+    def shared(name: str, **choice) -> TrainJob:
+        """Three clips to train and three to validate, so that every last batch is one clip short."""
+        whole = job(here / name, clips, **{**EXACT, "epochs": 2, **choice})
+        return replace(whole, train=clips[:3], val=clips[3:], devices=2)
+
+    if case == "fail":
+        # What the first process never reads.
+        gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
+        fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
+    for name, choice in CASES.items():
+        outcome = fit(replace(shared(name, **choice), features=folder / "features"))
+        told = [outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)]
+        (here / f"{name}.json").write_text(json.dumps(told))
+    fit(shared("endless", epochs=1000), on_epoch=say_so)
+
+
+if __name__ == "__main__":
+    frames = [CachedClip(Path(path), i % 3, i % 2) for i, path in enumerate(sys.argv[3:])]
+    try:
+        train(sys.argv[1], Path(sys.argv[2]), frames)
+    except RetakeError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
