@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
 from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, TrainOptions, with_preset
-from tasks.refusals import refusals
+from tasks.options.base import refusals
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
 

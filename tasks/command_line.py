@@ -15,9 +15,9 @@ from pydantic.fields import FieldInfo
 
 from tasks.errors import BadConfiguration
 from tasks.options import Options
+from tasks.options.base import refusals
 from tasks.pipeline.commands import COMMANDS
 from tasks.pipeline.step import Command
-from tasks.refusals import refusals
 
 
 class _Parser(argparse.ArgumentParser):

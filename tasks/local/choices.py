@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, PresetOptions, SegmentOptions, TrainOptions, forms, with_preset
-from tasks.refusals import refusals
+from tasks.options.base import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
     "model_name": "retake-tsn-sample",

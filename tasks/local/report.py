@@ -9,6 +9,7 @@ from tasks.local.choices import Choices
 from tasks.local.follow import FollowedRun, follow_run
 from tasks.local.progress import Screen
 from tasks.next_steps import Facts, next_steps
+from tasks.options import IngestOptions
 from tasks.settings import label_url
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetResult, LabelResult
@@ -51,7 +52,8 @@ def ingested(api: AirflowApi, run: FollowedRun, store_uri: str) -> Iterator[str]
     """Yield the lines of an ingest alone, of which the last names the page Label."""
     yield from list(_ingest_lines(api, run)) or ["nothing new"]
     url = label_url(api.task_page(run.ref, run.tasks[0]), uri=store_uri)
-    yield f"label the clips without a label: {url}; where labels are new, Airflow starts build_dataset and retrain"
+    num_new = IngestOptions().min_new_labels
+    yield f"label the clips without a label: {url}; {num_new} new labels, or Build dataset there, start build_dataset and retrain"
 
 
 def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
@@ -121,7 +123,7 @@ def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) 
     num_unlabelled = sum(result.num_clips - result.num_labelled for result in labels[-1:])
     if last.lacks_labels:
         yield "nothing was trained: no clip has a label"
-        page = label_url(api.task_page(last.ref, last.tasks[0]), uri=labels[-1].labels_uri)
+        page = label_url(api.task_page(last.ref, last.tasks[0]), uri=labels[-1].labels_uri.rpartition("/labels/")[0])
         facts = Facts(num_unlabelled=num_unlabelled, label_url=page)
     elif reported is not None:
         has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None

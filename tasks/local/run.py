@@ -152,7 +152,7 @@ def _run_line(api: AirflowApi, run: ActiveRun) -> str:
     tasks = api.tasks(run.ref)
     at_work = dict.fromkeys(task.step for task in tasks if task.state == "running")
     waiting = {task.step: task.pool for task in tasks if task.state == "scheduled" and task.pool != "default_pool"}
-    steps = [*at_work, *(f"{step} waits for a slot of the pool {pool}, which another step has" for step, pool in waiting.items())]
+    steps = [*at_work, *(f"{step} waits until another step leaves its slot (pool {pool})" for step, pool in waiting.items())]
     return f"{run.dag_id}: {run.state} for {duration(round(run.age_seconds))}" + (f": {', '.join(steps)}" if steps else "")
 
 

@@ -20,8 +20,7 @@ from tasks.local.report import follow_ingest
 from tasks.settings import StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.stored import Folder
-from tasks.store.uri import bucket_uri
+from tasks.store.stored import Folder, bucket_uri
 from tasks.wording import count
 
 ENV_FILE = REPOSITORY / ".env"

@@ -4,11 +4,8 @@ The command line and Airflow's trigger forms are made from these models.
 """
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
-from tasks.options.comparison import ComparisonOptions, VersionOptions
-from tasks.options.dataset import LabelOptions, SplitOptions
-from tasks.options.evaluation import EvaluateOptions
-from tasks.options.ingest import Cut, IngestOptions, SegmentOptions
-from tasks.options.learning_curve import CurveOptions, LearningCurveOptions
+from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
+from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
@@ -23,9 +20,8 @@ from tasks.options.presets import (
     choose_recipe,
     with_preset,
 )
-from tasks.options.promotion import GateOptions, RegisterOptions
 from tasks.options.recipe import RecipeOptions
-from tasks.options.retrain import RetrainOptions
+from tasks.options.retrain import ComparisonOptions, RetrainOptions, VersionOptions
 from tasks.options.search import SearchOptions
 from tasks.options.training import TrainOptions, Weights
 

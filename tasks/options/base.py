@@ -1,8 +1,10 @@
-"""Define the base class of options, and the patterns of their values."""
+"""Define the base class of options, the patterns of their values, and the words of a refusal."""
 
 from typing import Annotated, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.wording import without_secrets
 
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -23,3 +25,27 @@ class Options(BaseModel):
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""
         return model.model_validate({name: getattr(self, name) for name in model.model_fields})
+
+
+def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """List option name and reason for each rejected value.
+
+    The name is empty if several options contradict each other.
+    """
+    return [
+        (
+            ".".join(map(str, problem["loc"])),
+            without_secrets(_reason(problem["type"], problem["msg"], problem["input"], problem["loc"], model)),
+        )
+        for problem in error.errors()
+    ]
+
+
+def _reason(kind: str, message: str, given: object, place: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    message = message.removeprefix("Value error, ")
+    field = model.model_fields.get(str(place[0])) if place else None
+    if field is None or kind in ("value_error", "missing"):
+        return message
+    if kind == "string_pattern_mismatch":
+        return f"{given!r} does not have the required form: {field.description or field.title}"
+    return f"{message}, and not {given!r}"

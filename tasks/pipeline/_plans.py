@@ -11,8 +11,8 @@ from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
 from tasks.learn.gpus import trains_on_gpu
 from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, Preset, TrainOptions, choose_recipe, with_preset
+from tasks.options.base import refusals
 from tasks.pipeline._step import log
-from tasks.refusals import refusals
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tasks.errors import BadConfiguration
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
@@ -39,3 +40,23 @@ def finish(store: Store, output: Output[R], result: R) -> R:
     store.write(output, result)
     log.info("wrote %s", output.uri)
     return result
+
+
+class Failure(BaseModel):
+    """A failed step."""
+
+    map_index: int
+    step: str
+    reason: str
+
+
+def parse_failures(text: str) -> list[Failure]:
+    """Parse the flag `--failures`.
+
+    Raises:
+        BadConfiguration: it is not a list of failures.
+    """
+    try:
+        return TypeAdapter(list[Failure]).validate_json(text)
+    except ValidationError as error:
+        raise BadConfiguration(f"--failures is not a list of failures: {error.errors()[0]['msg']}") from None

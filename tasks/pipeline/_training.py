@@ -6,23 +6,27 @@ Fetch its inputs, fit, and write checkpoints and history to the store and MLflow
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from tasks.csv_table import csv_table
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.judge.statistics.long_training import first_without_error
+from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
+from tasks.judge.statistics.metrics import with_actions
+from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import trained_names
-from tasks.learn.training.epochs import BEST, LAST, EpochFiles
+from tasks.learn.networks.spec import no_names, trained_names
+from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
-from tasks.learn.training.job import TrainJob
-from tasks.learn.training.progress import EpochRecord, is_logged
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
+from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
 from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
 from tasks.pipeline._step import finish, log, write_files
 from tasks.pipeline.retrain._fusion import choose_fusion
-from tasks.pipeline.retrain._joining import joined_inputs
-from tasks.pipeline.retrain._kept_heads import keep_answers
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -191,3 +195,66 @@ def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ..
     """
     fitted = first_without_error(epochs)
     return tuple(one for one in epochs if is_logged(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))
+
+
+def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: Manifest, store: Store) -> tuple[int, ...]:
+    """Write the answers of all kept heads, and list their epochs, from 0."""
+    files: dict[int, Path] = {}
+    for number in range(1, num_epochs + 1):
+        if is_power_of_two(number) or number == num_epochs:
+            files[number - 1] = job.folder / head_file(number)
+            if not files[number - 1].exists():
+                # An earlier try trained this far.
+                store.read_file(training.heads(number), files[number - 1])
+    clips = [clip for clip in manifest.clips if clip.split == "val"]
+    kept = []
+    for epoch, verbs, nouns in score_heads(job, files):
+        scored = ScoredClips(
+            uids=tuple(clip.uid for clip in clips),
+            sources=tuple(clip.source for clip in clips),
+            verb_classes=np.array([clip.verb_class for clip in clips]),
+            noun_classes=np.array([clip.noun_class for clip in clips]),
+            verb_logits=verbs,
+            noun_logits=nouns,
+        )
+        scored = with_actions(with_nouns_given(scored, manifest.vocabulary), manifest.vocabulary)
+        kept.append(KeptAnswers.of(epoch, scored, manifest.vocabulary))
+    store.write_bytes(training.answers, to_parquet(kept))
+    return tuple(files)
+
+
+def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Path) -> tuple[TrainJob, list[DatasetClip]]:
+    """Fetch the inputs of a training on joined features, and list the clips of its `train`, in this order.
+
+    Clips without sound are trained on as well: the head has to answer them. A clip is left out where one of the networks cannot see it.
+    """
+    saved = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    train, val = ([clip for clip in manifest.clips if clip.split == split] for split in ("train", "val"))
+    joined = []
+    for network in saved.networks:
+        spec = network.spec
+        seen = {
+            **(
+                cache_test_frames(store, train, spec, describer=describer)
+                if spec.modality.is_heard
+                else cache_train_frames(store, train, spec, plan.train, describer)
+            ),
+            **cache_test_frames(store, val, spec, describer=describer),
+        }
+        joined.append(JoinedNetwork(network, {Path(uid): path for uid, path in seen.items()}))
+    used = [clip for clip in train if all(Path(clip.uid) in one.frames for one in joined)]
+    words, machine = manifest.vocabulary, load(MachineSettings)
+    spec = joint_spec(saved.networks, plan.train, words.num_verbs, words.num_nouns)
+    named = {clip.uid: Path(clip.uid) for clip in manifest.clips}
+    job = TrainJob(
+        network=Network(spec, plan.train.seed),
+        classes=trained_names(words, no_names(spec), spec),
+        train=_labelled(used, named),
+        val=_labelled(val, named),
+        options=plan.train,
+        folder=folder,
+        device=machine.device,
+        features=machine.cache_dir.expanduser() / "features",
+        joined=joined,
+    )
+    return job, used

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tasks.store.records.comparison import Comparison, ConfigureResult, TabulateResult
-from tasks.store.records.sound import SoundResult
+from tasks.store.records.inputs import SoundResult
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, file, output, record

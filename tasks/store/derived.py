@@ -8,12 +8,11 @@ import re
 from tasks.store.comparisons import Configurations
 from tasks.store.layout import Ingest
 from tasks.store.predictions import PredictedBatch, Prediction
-from tasks.store.records.flow import FlowResult
+from tasks.store.records.inputs import FlowResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.runs import Decision, Flows, Run
 from tasks.store.searches import SearchPlan, SearchRound, TrainedTrials
-from tasks.store.stored import Output
-from tasks.store.uri import as_folder
+from tasks.store.stored import Output, as_folder
 
 _PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")
 _PREDICTION_PLAN = re.compile(r"(s3://.+/predictions/[^/]+/)plan/?")

@@ -10,20 +10,44 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from tasks.store.comparisons import AskedComparison, ComparisonTable
-from tasks.store.label_log import LabelLog
 from tasks.store.predictions import Prediction
 from tasks.store.records.comparison import TabulateResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.store.records.decision import ChampionMove, DecisionRecord
+from tasks.store.records.inputs import SoundNote
+from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
-from tasks.store.records.sound import SoundNote
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.records.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.runs import Run
 from tasks.store.searches import AskedSearch
-from tasks.store.stored import Below, Folder, Output, Stored, file, last_name, output, record
-from tasks.store.uri import as_folder
+from tasks.store.stored import Below, Folder, Output, Stored, as_folder, file, last_name, output, record
+
+
+@dataclass(frozen=True)
+class LabelLog:
+    """`label_log/`: the statements made on the labelling page, numbered from 0."""
+
+    folder_uri: str
+
+    def entry(self, number: int) -> Stored[LogEntry]:
+        """Find one statement."""
+        return Stored(f"{self.folder_uri}{number:08d}.json", LogEntry)
+
+    def block(self, number: int) -> Stored[LogBlock]:
+        """`label_log/blocks/<number>.json`: find many statements in one object."""
+        return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
+
+    @property
+    def leases(self) -> str:
+        """`label_log/lent/`: return the folder of the clips that people have before them."""
+        return f"{self.folder_uri}lent/"
+
+    def lease(self, person: str) -> Stored[Lease]:
+        """`label_log/lent/<person>.json`: find the clips that a person has before them; `person` is a hash of the name."""
+        return Stored(f"{self.leases}{person}.json", Lease)
+
 
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
 

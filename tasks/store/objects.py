@@ -19,8 +19,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.settings import StoreSettings
-from tasks.store.stored import Stored
-from tasks.store.uri import check_key, split_uri
+from tasks.store.stored import Stored, check_key, split_uri
 
 M = TypeVar("M", bound=BaseModel)
 

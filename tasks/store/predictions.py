@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.store.records.inputs import SoundResult
 from tasks.store.records.prediction import (
     KnownClipsResult,
     KnownLabels,
@@ -10,7 +11,6 @@ from tasks.store.records.prediction import (
     PredictPlanResult,
     PredictReportResult,
 )
-from tasks.store.records.sound import SoundResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.runs import Flows
 from tasks.store.stored import Below, Output, Stored, file, output, record

@@ -12,7 +12,7 @@ from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan
-from tasks.store.uri import without_scheme
+from tasks.store.stored import without_scheme
 from tasks.tracking.connection import AIRFLOW_RUN_TAG
 from tasks.tracking.runs import Tracker
 from tasks.wording import count

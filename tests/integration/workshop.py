@@ -11,7 +11,7 @@ from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions, TrainOptions
 from tasks.store.objects import Store
-from tasks.store.uri import split_uri
+from tasks.store.stored import split_uri
 
 STEP_SECONDS = 240
 DAG_TEST_SECONDS = 400

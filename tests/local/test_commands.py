@@ -96,8 +96,8 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
     people.add(home, "anna", "labeller")
     assert commands.main(["status"]) == 0
     assert capsys.readouterr().out.splitlines()[-5:] == [
-        "retrain: running for 2 h 00 min: train, predict waits for a slot of the pool gpu, which another step has",
-        "predict_videos: queued for 2 h 00 min: train, predict waits for a slot of the pool gpu, which another step has",
+        "retrain: running for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
+        "predict_videos: queued for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
         "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
         "s3://retake: champion of retake-tsn is version 3, provisional; the latest is version 4",
         "users: admin, anna (labeller)",

@@ -87,7 +87,7 @@ TABLE = {
     ],
 )
 def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
-    next_step = "label the clips without a label: http://airflow/retake/label/?store=s3://retake; where labels are new, Airflow starts build_dataset and retrain"
+    next_step = "label the clips without a label: http://airflow/retake/label/?store=s3://retake; 20 new labels, or Build dataset there, start build_dataset and retrain"
     assert list(ingested(Api(results), INGESTED, "s3://retake")) == [*first, next_step]
 
 
@@ -177,7 +177,7 @@ def test_without_labels_it_leads_to_the_page_label():
     assert lines[-3:] == [
         "nothing was trained: no clip has a label",
         "next:",
-        "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/?store=s3://retake/labels/x/labels.json",
+        "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/?store=s3://retake",
     ]
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from tasks.local.progress import PlainScreen
 from tasks.local.stack import StackSettings, upload
-from tasks.store.stored import Folder
-from tasks.store.uri import check_key
+from tasks.store.stored import Folder, check_key
 from tests.pipeline.shelf import Shelf
 
 SECRETS = "RETAKE_AIRFLOW_PASSWORD=a\nRETAKE_STORE_STEPS_ACCESS_KEY=b\nRETAKE_STORE_STEPS_SECRET_KEY=c\n"

@@ -14,7 +14,7 @@ from tasks.store.records.dataset import ClassRef, Manifest, Vocabulary
 from tasks.store.records.prediction import Predictor, PredictPlanResult
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.records.video import ClipsFile
-from tasks.store.uri import split_uri
+from tasks.store.stored import split_uri
 from tests.data.labels import records
 from tests.records import some
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.settings import StoreSettings
 from tasks.store.objects import CONTENT_TYPES, Store
-from tasks.store.stored import Stored
-from tasks.store.uri import check_key
+from tasks.store.stored import Stored, check_key
 from tests.http_servers import in_thread
 from tests.store.s3_server import NO_ANSWER, S3Server
 

@@ -16,8 +16,7 @@ from tasks.errors import BadInput, BadLabels
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile
-from tasks.store.stored import Folder
-from tasks.store.uri import check_key
+from tasks.store.stored import Folder, check_key
 
 TICK_SECONDS = 1.1
 """Minimum gap between uploads. The store's times are whole seconds, and files of the same second are ordered by name."""

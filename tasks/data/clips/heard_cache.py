@@ -18,7 +18,7 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.sound import SoundRecipe
+from tasks.store.records.inputs import SoundRecipe
 from tasks.wording import some
 
 log = logging.getLogger("retake")

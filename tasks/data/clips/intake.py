@@ -26,7 +26,7 @@ from tasks.options import IngestOptions
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile, VideoRecord
-from tasks.store.uri import names_object
+from tasks.store.stored import names_object
 from tasks.wording import plain_reason
 
 log = logging.getLogger("retake")

@@ -23,8 +23,8 @@ from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, read_sound, write
 from tasks.learn.networks.sound_recipe import sound_recipe_of
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
+from tasks.store.records.inputs import SoundNote, SoundRecipe, SoundState
 from tasks.store.records.record import SetAside
-from tasks.store.records.sound import SoundNote, SoundRecipe, SoundState
 from tasks.store.stored import Stored
 from tasks.wording import count, plain_reason
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from tasks.judge.report.figures.drawing import Chart
 from tasks.judge.report.figures.training import learning_curve_chart, long_chart
-from tasks.store.records.learning_curve import CurveGain, LearningCurveResult, TargetCurve
-from tasks.store.records.long_training import ErrorChange, LongTraining
+from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.probe import ProbeDifference
+from tasks.store.records.training import ProbeDifference
 from tasks.wording import count, listed, p_value, percent, percent_interval, signed
 
 MULTIPLES = {2: "twice", 4: "four times"}

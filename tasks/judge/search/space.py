@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.errors import BadConfiguration
 from tasks.keys import without_idle
 from tasks.options import SearchOptions, SegmentOptions, TrainOptions
-from tasks.refusals import refusals
+from tasks.options.base import refusals
 from tasks.store.records.search import Cutting, Value
 
 GRID_POINTS = 5

@@ -15,7 +15,7 @@ from tasks.errors import BadInput
 from tasks.judge.statistics.calibration import fit_temperature, folds
 from tasks.judge.statistics.scoring import Logits, ScoredClips
 from tasks.logit_mean import mean_logits
-from tasks.store.records.fusion import FusedMember, Fusion
+from tasks.store.records.training import FusedMember, Fusion
 
 TEMPERATURES = (1e-3, 1e3)
 """Search limits, in multiples of the logits' spread. The choice must not depend on the scale of a network's logits."""

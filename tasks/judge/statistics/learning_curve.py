@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, share_interval, sums_by_source
-from tasks.store.records.learning_curve import CurveFit, CurveGain, CurvePoint, TargetCurve
+from tasks.store.records.curves import CurveFit, CurveGain, CurvePoint, TargetCurve
 from tasks.store.records.record import Target
 from tasks.wording import count
 

@@ -17,8 +17,8 @@ from tasks.judge.statistics.paired import PairedChange, holm, paired_change
 from tasks.judge.statistics.scores_file import decode, encode
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.store.records.curves import ErrorChange, KeptScore, LongTraining
 from tasks.store.records.dataset import Vocabulary
-from tasks.store.records.long_training import ErrorChange, KeptScore, LongTraining
 from tasks.store.records.record import TARGETS, Target
 from tasks.store.records.training import Epoch
 

@@ -22,7 +22,7 @@ from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, s
 from tasks.store.records.comparison import DifferingClip
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import PairedDifference
-from tasks.store.records.probe import ProbeAnswers, ProbeDifference
+from tasks.store.records.training import ProbeAnswers, ProbeDifference
 
 Opponent = Literal["baseline", "champion", "previous", "reference"]
 

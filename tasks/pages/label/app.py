@@ -20,9 +20,9 @@ from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
 from tasks.pages.label.desk import Desk
 from tasks.pages.label.queue import Reader, Wanted
+from tasks.pages.web import file_response, static_files, with_headers
 from tasks.store.records.labelling import MAX_TEXT
-from tasks.store.uri import as_folder
-from tasks.web import file_response, static_files, with_headers
+from tasks.store.stored import as_folder
 
 STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"

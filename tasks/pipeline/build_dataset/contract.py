@@ -2,8 +2,7 @@
 
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.pipeline.addresses import LabelsUri
-from tasks.pipeline.step import Step, StepArguments
+from tasks.pipeline.step import LabelsUri, Step, StepArguments
 from tasks.store.layout import Labels, Layout
 from tasks.store.records.dataset import DatasetResult, LabelResult, SplitResult
 

@@ -4,8 +4,7 @@ from pydantic import Field
 
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
-from tasks.pipeline.addresses import FolderUri, IngestBatchUri
-from tasks.pipeline.step import OutArguments, Step, StepArguments
+from tasks.pipeline.step import FolderUri, IngestBatchUri, OutArguments, Step, StepArguments
 from tasks.store.derived import segment_of_batch
 from tasks.store.layout import Ingest
 from tasks.store.records.video import IngestResult, SegmentResult, SummaryResult

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tasks.options import Options, StoreUri
 from tasks.pipeline.step import Command
-from tasks.store.records.label_files import LabelsExportResult, LabelsImportResult
+from tasks.store.records.labelling import LabelsExportResult, LabelsImportResult
 
 LabelFormat = Literal["label-studio", "cvat", "elan", "fiftyone", "epic", "activitynet", "csv"]
 

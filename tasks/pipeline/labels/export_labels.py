@@ -22,7 +22,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.records.dataset import NO_OBJECT, LabelsFile
-from tasks.store.records.label_files import LabelsExportResult
+from tasks.store.records.labelling import LabelsExportResult
 from tasks.store.records.video import VideoRecord
 
 WITH_PREDICTIONS = "label-studio"

@@ -18,9 +18,9 @@ from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.label_files import NUM_FIRST, ImportedFile, LabelsImportResult
+from tasks.store.records.labelling import NUM_FIRST, ImportedFile, LabelsImportResult
 from tasks.store.records.video import VideoRecord
-from tasks.store.uri import check_key
+from tasks.store.stored import check_key
 from tasks.wording import plain_count, quoted, some
 
 

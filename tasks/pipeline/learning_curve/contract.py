@@ -3,7 +3,7 @@
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.step import Step
 from tasks.store.derived import decision_of_plan
-from tasks.store.records.learning_curve import LearningCurveResult
+from tasks.store.records.curves import LearningCurveResult
 
 
 class LearningCurveArguments(PlannedArguments):

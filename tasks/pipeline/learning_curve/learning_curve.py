@@ -12,15 +12,14 @@ from tasks.errors import NothingToDo
 from tasks.judge.report.sections import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason
-from tasks.pipeline.learning_curve._curve_trainings import train_curve
+from tasks.pipeline.learning_curve._curve_trainings import no_curve_reason, train_curve
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, LearningCurveArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
+from tasks.store.records.curves import CurveTraining, CurveTrainings, LearningCurveResult, NoLearningCurve, TargetCurve
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.learning_curve import CurveTraining, CurveTrainings, LearningCurveResult, NoLearningCurve, TargetCurve
 from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run

@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.data.clips.prefetch import FramesAhead
 from tasks.data.clips.stored_flow import shortness
+from tasks.data.video.preview import Captioned, write_film
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
 from tasks.learn.engines.scorer import Noted, centre
@@ -17,17 +18,18 @@ from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import names_of
-from tasks.pipeline.predict_videos._preview import write_preview
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
-from tasks.predict.scored import ScoredWriter, Window
+from tasks.predict.names import Names
+from tasks.predict.probabilities import Ranked
+from tasks.predict.scored import ScoredWriter, Window, answered, read_scored
 from tasks.predict.to_label import Features, distances_to_nearest
 from tasks.store.objects import Store
 from tasks.store.predictions import Prediction
 from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
-from tasks.wording import count, plain_reason
+from tasks.wording import count, percent, plain_reason
 
 
 @dataclass(frozen=True)
@@ -261,3 +263,43 @@ def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) ->
     for ready in networks.values():
         yield inputs[start : start + len(ready.specs)]
         start += len(ready.specs)
+
+
+def write_preview(
+    plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
+) -> None:
+    """Draw the best action of each network under every clip, and store the film.
+
+    Args:
+        plan: names the networks.
+        clips: of the video, in order.
+        scored: file with the answers on them.
+        uri: of the film.
+        names: of the classes.
+        folder: for a clip and the film, until this returns.
+        store: of the clips and the film.
+
+    Raises:
+        BadVideo: a clip does not decode.
+    """
+    labels = {role: predictor.label for role, predictor in plan.predictors.items()}
+
+    def line(role: PredictorRole, best: Ranked, i: int) -> str:
+        return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
+
+    def lines() -> Iterator[tuple[str, ...]]:
+        for part in read_scored(scored):
+            ranked = answered(part, plan.predictors, names.targets).ranked
+            yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
+
+    def captioned() -> Iterator[Captioned]:
+        path = folder / "clip.mp4"
+        for clip, under in zip(clips, lines(), strict=True):
+            store.read_file(clip.uri, path)
+            yield Captioned(path, under)
+            path.unlink()
+
+    film = folder / "film.mp4"
+    write_film(captioned(), film, fps=plan.segment.fps)
+    store.write_file(uri, film)
+    film.unlink()

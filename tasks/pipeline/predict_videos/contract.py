@@ -6,8 +6,7 @@ from pydantic import Field
 
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreUri
-from tasks.pipeline.addresses import PredictionBatchUri, PredictionPlanUri
-from tasks.pipeline.step import Command, Step, StepArguments
+from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult

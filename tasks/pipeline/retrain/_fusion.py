@@ -33,8 +33,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
-from tasks.store.records.fusion import Fusion, Member
-from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
+from tasks.store.records.training import Fusion, Member, PlanResult, TrainResult, WeightsResult
 from tasks.store.runs import Training
 from tasks.tracking import Tracker
 from tasks.wording import some

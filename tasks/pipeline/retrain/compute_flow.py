@@ -7,7 +7,7 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.flow import FlowBatch, FlowResult
+from tasks.store.records.inputs import FlowBatch, FlowResult
 from tasks.store.records.record import SetAside
 
 

@@ -7,13 +7,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.data.clips.prefetch import FramesAhead
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
@@ -25,25 +26,28 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips, peak_memory_bytes
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
+from tasks.learn.engines.shared import SharedFeatures
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.training.cached_heads import fit_beside
+from tasks.options import FEW_CLIPS, Head
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.retrain._beside_probe import beside_probe
+from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.retrain._one_engine import Choice, choice_beside, scored_otherwise
 from tasks.pipeline.retrain._ready import make_ready
 from tasks.pipeline.retrain.contract import EVALUATE, EvaluateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
-from tasks.store.objects import Store
-from tasks.store.records.dataset import DatasetClip, Vocabulary
+from tasks.store.objects import Store, to_json
+from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import ActivationMap, EvaluateResult, EvaluateResults
 from tasks.store.records.record import IN_WORDS, ModelRole
-from tasks.store.records.training import Evaluation, PlanResult
+from tasks.store.records.training import Evaluation, NoProbe, PlanResult, ProbeAnswers
 from tasks.store.runs import Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
-from tasks.wording import percent
+from tasks.wording import count, percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
@@ -247,3 +251,61 @@ def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
         return {}
     found = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def beside_probe(
+    place: Scores,
+    plan: PlanResult,
+    manifest: Manifest,
+    clips: Sequence[DatasetClip],
+    shared: SharedFeatures | None,
+    store: Store,
+    folder: Path,
+) -> dict[str, bytes]:
+    """Make the file of a probe's answers, or of the reason why there are none.
+
+    It answers `clips` from the features that the network was scored on. There is no file where no comparison is due: many training clips, a
+    fusion, a probe itself, or a backbone that was trained.
+
+    Raises:
+        Unavailable: inputs cannot be fetched now, or features are damaged; a retry compares them.
+    """
+    num_training_clips = sum(clip.split == "train" for clip in manifest.clips)
+    is_few = 0 < num_training_clips < FEW_CLIPS
+    if plan.weights.members or plan.train.trainable != "heads" or plan.train.head is Head.PROBE or not is_few:
+        return {}
+    try:
+        return {place.probe.uri: to_json(_answers(plan, manifest, clips, shared, store, folder))}
+    except (BadConfiguration, BadInput, NothingToDo) as error:
+        log.warning("the report does not compare the network with a plain probe: %s", error)
+        return {place.no_probe.uri: to_json(NoProbe(reason=str(error)))}
+
+
+def _answers(
+    plan: PlanResult, manifest: Manifest, clips: Sequence[DatasetClip], shared: SharedFeatures | None, store: Store, folder: Path
+) -> ProbeAnswers:
+    """Fit a probe, and let it answer.
+
+    Raises:
+        NothingToDo: features of the clips are not kept.
+        BadConfiguration, BadInput, Unavailable: as `fit_beside`.
+    """
+    if shared is None:
+        raise NothingToDo(f"features of engine {plan.evaluate.engine} are of no use to a probe; choose another engine")
+    seen = [features for clip in clips if (features := shared.mean(clip.sha256)) is not None]
+    if len(seen) < len(clips):
+        raise NothingToDo(f"features of {count(len(clips) - len(seen), 'clip')} were not kept; the log of the step evaluate says why")
+    job, _ = fetch_inputs(plan, manifest, store, folder, devices=1)
+    probe = fit_beside(replace(job, num_workers=0))
+    verbs, nouns = probe.predict(np.stack(seen))
+    verb_right = verbs == np.array([clip.verb_class for clip in clips])
+    right = {"verb": verb_right}
+    if nouns is not None:
+        noun_right = nouns == np.array([clip.noun_class for clip in clips])
+        right |= {"noun": noun_right, "action": verb_right & noun_right}
+    return ProbeAnswers(
+        uids=tuple(clip.uid for clip in clips),
+        num_training_clips=len(job.train),
+        strengths=dict(zip(("verb", "noun"), probe.strengths, strict=False)),
+        right={target: "".join(str(int(one)) for one in right[target]) for target in manifest.vocabulary.targets if target in right},
+    )

@@ -9,16 +9,15 @@ from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
+from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
 from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question
-from tasks.pipeline.retrain._few_clips import advice
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
+from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import SPLITS, ModelRole, SplitName
 from tasks.store.records.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
@@ -196,3 +195,25 @@ def evaluations(
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
     pairs += [(model, deciding_split(splits), f"{model}-{version.version}") for model, version in opponents if version]
     return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]
+
+
+REVERSES = (("put", "take"), ("open", "close"), ("insert", "remove"), ("turn-on", "turn-off"), ("fold", "unfold"), ("lift", "drop"))
+"""Verbs that are often each other's reverse."""
+
+
+def advice(train: TrainOptions, clips: Sequence[DatasetClip]) -> str | None:
+    """Say in one line which head suits these training clips, and why.
+
+    None if they are many, or if nothing is trained.
+    """
+    num_sources = len({clip.source for clip in clips})
+    if train.fuse or not 0 < len(clips) < FEW_CLIPS:
+        return None
+    of = f"{count(len(clips), 'training clip')} of {count(num_sources, 'source video')}"
+    if train.head is Head.PROBE:
+        return f"head: probe, as recommended for {of}"
+    verbs = {clip.verb for clip in clips}
+    pair = next((pair for pair in REVERSES if verbs.issuperset(pair)), None)
+    unlike = f", but cannot tell {pair[0]} from {pair[1]} by the order of frames; compare it with head tcn" if pair else ""
+    family = "family=TSN and " if train.family in (Family.TRN, Family.MTRN) else ""
+    return f"head: probe is recommended for {of}, with {family}trainable=heads: it has one setting, chosen by cross-validation, and no epochs{unlike}"

@@ -28,20 +28,19 @@ from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.learning_curve._curve_recipe import no_curve_reason
+from tasks.pipeline.learning_curve._curve_trainings import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store, to_json
+from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
-from tasks.store.records.long_training import LongTraining
 from tasks.store.records.metrics import Metrics, Mistake, Provenance
-from tasks.store.records.probe import ProbeDifference
 from tasks.store.records.record import ModelRole, SplitName, now_utc
-from tasks.store.records.training import PlanResult, TrainResult
+from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
 from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run

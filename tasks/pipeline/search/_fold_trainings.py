@@ -30,8 +30,7 @@ from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._step import finish, log
 from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
-from tasks.pipeline.search._covering import covering_clips
-from tasks.pipeline.search._rounds import Data, score_at
+from tasks.pipeline.search._rounds import Data, covering_clips, score_at
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

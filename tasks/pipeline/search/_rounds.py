@@ -1,12 +1,17 @@
 """Read and write the rounds of a search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.errors import MissingObject
+from tasks.data.clips.clips import find_cut
+from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_seconds
+from tasks.data.split.manifest import dataset_digest
+from tasks.errors import BadDataset, MissingObject
 from tasks.judge.search.space import cutting_of
 from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.keys import content_key
+from tasks.options import SegmentOptions
+from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._step import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
@@ -14,6 +19,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
+from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run
 from tasks.store.searches import SearchPlan, SearchRound
 from tasks.store.stored import Output, Stored
@@ -150,3 +156,37 @@ class Data:
     def target(self) -> Target:
         """Return the deciding target."""
         return self.manifests[0].vocabulary.targets[-1]
+
+
+def covering_clips(
+    store: Store, store_uri: str, scored: Sequence[DatasetClip], segment: SegmentOptions
+) -> list[list[tuple[ClipRecord, float]]]:
+    """List, for each scored clip, the clips of the grid that overlap it, with common seconds.
+
+    `segment` says how long these are.
+
+    Raises:
+        BadDataset: a clip is covered by none.
+    """
+    files = {video: find_cut(store, store_uri, video, segment.on_grid) for video in {clip.video for clip in scored}}
+    return [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]
+
+
+def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[ClipRecord, float]]:
+    """List the clips of the same video that overlap this one, with the seconds that they have in common.
+
+    Raises:
+        BadDataset: none does.
+    """
+    found = [(other, seconds) for other in others if (seconds := overlap_seconds(clip, other)) > ROUNDING_SECONDS]
+    if not found:
+        raise BadDataset(f"no clip of this length covers {clip.uid}, on which trials are scored; do not search this clip length")
+    return found
+
+
+def write_folds(place: SearchPlan, folds: Iterable[Manifest], store: Store) -> tuple[str, ...]:
+    """Write each fold as a dataset; return their folders."""
+    datasets = [(Dataset(place.fold(dataset_digest(fold))), fold) for fold in folds]
+    for dataset, fold in datasets:
+        write_dataset(dataset, fold, store, has_figures=False)
+    return tuple(dataset.folder_uri for dataset, _ in datasets)

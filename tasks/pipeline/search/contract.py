@@ -5,8 +5,7 @@ from pydantic import Field, model_validator
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
-from tasks.pipeline.addresses import SearchUri, TrialBatchUri
-from tasks.pipeline.step import Command, Step, StepArguments
+from tasks.pipeline.step import Command, SearchUri, Step, StepArguments, TrialBatchUri
 from tasks.store.derived import search_at, trials_of_batch
 from tasks.store.layout import Layout
 from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from tasks.judge.search.suggest import num_left
 from tasks.judge.search.trials import best_first, finalists, num_hours, values_in_words
-from tasks.pipeline._failures import parse_failures
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._step import finish, log, parse_failures
 from tasks.pipeline.search._rounds import Data, trials_before, trials_of_round
 from tasks.pipeline.search.contract import GATHER, GatherArguments
 from tasks.settings import MlflowSettings, load

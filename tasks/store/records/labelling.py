@@ -1,10 +1,11 @@
-"""Define the statements that people make on the labelling page, as the log of the store keeps them."""
+"""Define the statements of the labelling page, as the log keeps them, and the results of labelling."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from tasks.store.records.dataset import Problem
 from tasks.store.records.record import Record
 
 Answer = Literal["action", "nothing", "unsure"]
@@ -154,3 +155,41 @@ class LogBlock(Record):
     """`label_log/blocks/<number>.json`: consecutive entries in one object, so that a long log is read quickly."""
 
     entries: tuple[LogEntry, ...] = Field(min_length=1)
+
+
+NUM_FIRST = 20
+"""Maximum number of problems and names that a result lists for each file."""
+
+
+class ImportedFile(Record):
+    """An annotation file, how it was read, and where it lies; None if it cannot be read at all.
+
+    `num_labels` counts the labels of videos in the store, `num_without_video` those of other videos. `remarks` are about labels that are used.
+    """
+
+    name: str
+    layout: str
+    uri: str | None
+    num_labels: int
+    num_without_video: int
+    first_without_video: tuple[str, ...]
+    num_refused: int
+    first_refused: tuple[Problem, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class LabelsImportResult(Record):
+    """The files of one import."""
+
+    files: tuple[ImportedFile, ...]
+
+
+class LabelsExportResult(Record):
+    """A file for another tool. `num_labels` and `num_predictions` count its intervals."""
+
+    path: str
+    labels_uri: str
+    prediction_uri: str | None
+    num_videos: int
+    num_labels: int
+    num_predictions: int

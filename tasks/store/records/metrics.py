@@ -3,14 +3,11 @@
 from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement
 from tasks.store.records.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
-from tasks.store.records.fusion import Fusion
-from tasks.store.records.learning_curve import LearningCurveResult
-from tasks.store.records.long_training import LongTraining
-from tasks.store.records.probe import ProbeDifference
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
-from tasks.store.records.training import Epoch
+from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 
 SCHEMA_VERSION = 1
 

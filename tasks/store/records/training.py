@@ -1,12 +1,64 @@
-"""Define the results of weights, plan and train."""
+"""Define the results of weights, plan and train, fusions and probes."""
 
 from typing import Any
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, FlowOptions, GateOptions, TrainOptions, Weights
-from tasks.store.records.fusion import Fusion, Member
-from tasks.store.records.record import ModelRole, Record, SplitName
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Modality, TrainOptions, Weights
+from tasks.store.records.record import ModelRole, Record, SplitName, Target
+
+
+class Member(Record):
+    """One network of a fusion.
+
+    `name` is as the person wrote it, `run_key` that of its training, and `sound` as of a `Champion`.
+    """
+
+    name: str
+    network: str
+    modality: Modality
+    flow: FlowOptions | None
+    sound: str | None = Field(None, exclude_if=lambda name: name is None)
+    run_key: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+
+
+class FusedMember(Record):
+    """A network's weight in each head, and its loss alone on val.
+
+    The weights of a head sum to 1 over the networks; the loss is over clips whose classes have an output.
+    """
+
+    name: str
+    network: str
+    verb_weight: float
+    noun_weight: float
+    val_loss: float
+
+
+class Fusion(Record):
+    """How the weights were chosen, on val.
+
+    A loss is the mean cross-entropy of verbs plus that of nouns, in nats, with each head's logits divided by their best temperature (Guo et
+    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction. `held_out_loss`
+    is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val are not among
+    `num_clips`, because a network of sound had nothing to hear in them.
+    """
+
+    members: tuple[FusedMember, ...]
+    num_clips: int
+    num_sources: int
+    chosen_loss: float
+    equal_loss: float
+    held_out_loss: float | None
+    held_out_equal_loss: float | None
+    num_unheard: int = 0
+
+    @property
+    def is_supported(self) -> bool:
+        """Check whether chosen weights are better than equal ones on held-out videos."""
+        return self.held_out_loss is not None and self.held_out_equal_loss is not None and self.held_out_loss < self.held_out_equal_loss
 
 
 def _only_network(data: dict[str, Any]) -> str:
@@ -164,3 +216,38 @@ class TrainResult(Record):
     def num_epochs(self) -> int:
         """Count the trained epochs, which may be more than `epochs` has."""
         return self.epochs[-1].epoch + 1 if self.epochs else 0
+
+
+class ProbeAnswers(Record):
+    """`probe.json` beside a network's scores: how a probe answers the same clips.
+
+    `right` has, per target, one digit per clip in the order of `uids`: 1 if the answer is right. `strengths` is the chosen C of each head.
+    Records of older versions have no `uids`; their clips are those of the dataset, in its order.
+    """
+
+    uids: tuple[str, ...] | None = None
+    num_training_clips: int
+    strengths: dict[Target, float]
+    right: dict[Target, str]
+
+
+class NoProbe(Record):
+    """`no_probe.json` beside a network's scores: why no probe answers, as a part of a sentence."""
+
+    reason: str
+
+
+class ProbeDifference(Record):
+    """Difference in top-1 between the trained network and the probe on the same clips.
+
+    It is the network's minus the probe's; interval and p-value as in `PairedDifference`.
+    """
+
+    target: Target
+    network_top1: float
+    probe_top1: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    num_clips: int
+    num_sources: int

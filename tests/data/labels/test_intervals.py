@@ -16,7 +16,7 @@ from tasks.data.labels.intervals import Around, not_replaced, winners
 from tasks.data.labels.reading import ReadFile, read_annotations
 from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelRow
 from tasks.data.labels.vocabulary import Lexicon
-from tests.data.labels.conftest import NO_VIDEOS
+from tests.data.conftest import NO_VIDEOS
 from tests.data.labels.test_statements import VIDEO, Span
 
 
@@ -191,7 +191,7 @@ from tasks.data.labels.labels import label_clips
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
-from tests.data.labels.conftest import _clip
+from tests.data.conftest import _clip
 
 clips = [_clip(f"{i % 25}.mp4", i // 25) for i in range(2_500)]
 names = {clip.video: (f"{i}.mp4",) for i, clip in enumerate(clips[:25])}

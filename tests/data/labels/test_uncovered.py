@@ -9,7 +9,7 @@ from tasks.data.split.manifest import dataset_digest
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NOTHING, Manifest
 from tasks.store.records.video import Interval
-from tests.data.labels.conftest import _clip
+from tests.data.conftest import _clip
 from tests.pipeline.shelf import manifest_of
 
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\na.mp4,2,9,put,meat\na.mp4,39.5,41,take,bag\nb.mp4,0,8,put,meat\n"

@@ -7,7 +7,7 @@ import pytest
 from tasks.data.video.sound import read_sound
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
-from tasks.store.records.sound import SoundState
+from tasks.store.records.inputs import SoundState
 
 PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
 ENCODED = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p")

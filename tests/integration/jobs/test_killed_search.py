@@ -18,7 +18,7 @@ from tasks.local.run import SAMPLE_STORE
 from tasks.store.records.evaluation import CompareResult, DecideResult
 from tasks.store.records.search import SearchReportResult
 from tasks.store.searches import SearchPlan
-from tasks.store.uri import split_uri
+from tasks.store.stored import split_uri
 from tests.integration.jobs.whole_job import Kitchen
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(2400)]

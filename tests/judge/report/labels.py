@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.data.split.subsets import SHARES
 from tasks.judge.statistics.learning_curve import learning_curve
-from tasks.store.records.learning_curve import LearningCurveResult
+from tasks.store.records.curves import LearningCurveResult
 from tasks.store.records.record import TARGETS
 from tests.records import some
 from tests.simulations.labels import TRUTHS, answers

@@ -4,7 +4,7 @@ from tasks.judge.report.card import model_card
 from tasks.judge.report.page import ReportInputs, page, training_settings
 from tasks.judge.report.templating import TURNS
 from tasks.options import TrainOptions
-from tasks.store.records.fusion import FusedMember, Fusion
+from tasks.store.records.training import FusedMember, Fusion
 from tests.judge.report.named import HOSTILE_NAMES, drawn
 from tests.judge.report.runs import metrics_of
 from tests.judge.report.tree import Tree

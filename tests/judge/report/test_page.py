@@ -10,8 +10,8 @@ from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.store.records.evaluation import RuleOutcome
 from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
-from tasks.store.records.probe import ProbeDifference
 from tasks.store.records.record import MODELS, TARGETS
+from tasks.store.records.training import ProbeDifference
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.judge.report.conftest import CASES
 from tests.judge.report.tree import Tree, plain, rows_of

@@ -9,9 +9,8 @@ from tasks.judge.report.card import model_card
 from tasks.judge.report.figures.training import long_chart
 from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_answer, sentence_of
 from tasks.judge.statistics.long_training import long_training
-from tasks.store.records.learning_curve import CurveGain
-from tasks.store.records.probe import ProbeDifference
-from tasks.store.records.training import Epoch
+from tasks.store.records.curves import CurveGain
+from tasks.store.records.training import Epoch, ProbeDifference
 from tests.judge.report.labels import curve_of
 from tests.judge.report.tree import plain, stays_within, words_of
 from tests.judge.statistics.clips import kept_answers

@@ -19,8 +19,8 @@ from tasks.judge.statistics.paired import (
     probe_differences,
     significant,
 )
-from tasks.store.records.probe import ProbeAnswers
 from tasks.store.records.record import TARGETS
+from tasks.store.records.training import ProbeAnswers
 from tests.judge.report.named import original
 from tests.judge.report.runs import answers_of
 from tests.simulations.answers import as_answers

@@ -16,8 +16,7 @@ from tasks.store.layout import Layout
 from tasks.store.records.comparison import Comparison
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.evaluation import ReportResult
-from tasks.store.records.fusion import Member
-from tasks.store.records.training import Champion
+from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import mlflow

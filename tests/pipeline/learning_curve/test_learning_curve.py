@@ -16,10 +16,10 @@ from tasks.learn.training.trials import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions, Weights
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import _curve_trainings
-from tasks.pipeline.learning_curve._curve_recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
-from tasks.store.records.fusion import Member
-from tasks.store.records.learning_curve import CurveTrainings, NoLearningCurve
+from tasks.pipeline.learning_curve._curve_trainings import MAX_STEPS, asked_epochs, curve_recipe, stretched
+from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.metrics import Metrics
+from tasks.store.records.training import Member
 from tasks.tracking.connection import AIRFLOW_RUN_TAG
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.sound import SoundNote, SoundRecipe, SoundState
+from tasks.store.records.inputs import SoundNote, SoundRecipe, SoundState
 from tasks.store.records.training import Champion
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
 

@@ -19,8 +19,7 @@ from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.probe import NoProbe, ProbeAnswers
-from tasks.store.records.training import Champion, PlanResult
+from tasks.store.records.training import Champion, NoProbe, PlanResult, ProbeAnswers
 from tests.pipeline.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
 from tests.pipeline.shelf import RUN, train_result, words
 

@@ -17,7 +17,7 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain import compute_flow, missing_flow
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments
-from tasks.store.records.flow import FlowBatch, FlowClip
+from tasks.store.records.inputs import FlowBatch, FlowClip
 from tasks.store.records.training import Champion
 from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, manifest_of, plan_result
 

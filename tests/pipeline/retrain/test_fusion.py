@@ -11,11 +11,11 @@ from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions
+from tasks.pipeline import _training
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
-from tasks.pipeline.retrain import _joining
+from tasks.pipeline._training import joined_inputs
 from tasks.pipeline.retrain._fusion import _heard_by_all, equal_fusion
-from tasks.pipeline.retrain._joining import joined_inputs
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 STORE = "s3://retake"
@@ -170,8 +170,8 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
             clip.uid: Path(f"{spec.modality}-{clip.uid}") for clip in clips if (spec.modality, clip.uid) not in number
         }
 
-    monkeypatch.setattr(_joining, "cache_train_frames", seen([("flow", "t1"), ("spectrogram", "t2")]))
-    monkeypatch.setattr(_joining, "cache_test_frames", seen([]))
+    monkeypatch.setattr(_training, "cache_train_frames", seen([("flow", "t1"), ("spectrogram", "t2")]))
+    monkeypatch.setattr(_training, "cache_test_frames", seen([]))
     specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow", "spectrogram")]
     save_fusion(tmp_path / "members", [Network(spec) for spec in specs], [HeadWeights(1, 1)] * 3, no_names(specs[0]))
     shelf.write_file(f"{RUN}c.ckpt", tmp_path / "members")

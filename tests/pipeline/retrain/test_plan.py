@@ -6,11 +6,10 @@ import pytest
 
 from tasks.judge.gate.gate import deciding_split
 from tasks.options import FEW_CLIPS, Head, TrainOptions
-from tasks.pipeline.retrain._few_clips import advice
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.retrain.plan import _champion as champion_of
 from tasks.pipeline.retrain.plan import _previous as previous_of
-from tasks.pipeline.retrain.plan import evaluations, rate_warning
+from tasks.pipeline.retrain.plan import advice, evaluations, rate_warning
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult

@@ -16,10 +16,10 @@ from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments
+from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, RegisterResult
-from tasks.store.records.learning_curve import NoLearningCurve
+from tasks.store.records.inputs import SoundRecipe, SoundResult
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.sound import SoundRecipe, SoundResult
 from tasks.store.records.training import Epoch, Evaluation
 from tasks.tracking.connection import RUN_KEY_TAG
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadDataset
-from tasks.pipeline.search._covering import covering
+from tasks.pipeline.search._rounds import covering
 from tasks.store.records.video import ClipRecord
 from tests.data.labels.records import clip_record
 from tests.judge.search.trials import clip

@@ -8,8 +8,7 @@ from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullLocator
 
 from tasks.judge.report.figures import drawing
 from tasks.judge.report.figures.drawing import Chart, Look, Style
-from tasks.store.records.learning_curve import TargetCurve
-from tasks.store.records.long_training import LongTraining
+from tasks.store.records.curves import LongTraining, TargetCurve
 from tasks.store.records.training import Epoch
 from tasks.wording import count, crops_in_words, percent, percent_interval
 
