@@ -1,6 +1,7 @@
 """Answer the requests of the page with plain values that become JSON."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from tasks.data.labels.near_names import near_pairs
 from tasks.data.labels.statements import Ledger
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import MissingObject, NotThere
+from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.counts import Counts, counts_of
@@ -34,10 +36,10 @@ from tasks.pages.label.queue import (
 )
 from tasks.pages.label.review import reviewed
 from tasks.pages.label.videos import answered, described, hidden_of, span, touches, unread_of
-from tasks.store.records.dataset import NOTHING
+from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
-from tasks.store.records.record import now_utc
-from tasks.wording import count, duration
+from tasks.store.records.record import SplitName, now_utc
+from tasks.wording import count, duration, roughly
 
 Json = dict[str, Any]
 MAX_COMPARED = 100
@@ -79,6 +81,7 @@ class Answers:
             "num_new": counts.num_new if counts else 0,
             "last_recipe": recipe or "",
             "last_estimate": f"expected: {duration(seconds)} for the training alone, {BESIDE_TRAINING}" if seconds else "",
+            "gate": _gate_words(plan.gate if plan else GateOptions(), self._desk.last_dataset(), counts.by_action.total() if counts else 0),
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
@@ -343,3 +346,16 @@ def _wanted(
         return mixed(first, second_readings(view.cut, ledger, reader))
     order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
     return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)
+
+
+def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:
+    """Say how many labelled clips the gate needs at the latest dataset's shares; empty if there are as many."""
+    share = SplitOptions().val_share
+    if dataset:
+        deciding: SplitName = "test" if dataset.num_clips.get("test") else "val"
+        with_action = dataset.num_clips.get(deciding, 0) - dataset.num_nothing.get(deciding, 0)
+        share = with_action / sum(dataset.num_clips.values()) or share
+    needed = math.ceil(gate.min_gate_clips / share)
+    if num_clips >= needed:
+        return ""
+    return f"The gate asks for {count(gate.min_gate_clips, 'clip')} in val or test, so {roughly(needed)} labelled clips before a champion is replaced."

@@ -15,6 +15,8 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from tasks.data.clips.label_inputs import inputs_digest
 from tasks.data.clips.label_log import BLOCK_SIZE, append, read_log, write_blocks
 from tasks.data.clips.labelled_clips import label_now
@@ -31,10 +33,12 @@ from tasks.pages.label.queue import Known, diverse
 from tasks.pages.label.suggestions import Suggestions, latest_prediction, read_suggestions
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import NO_OBJECT, Agreement, LabelsFile
+from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, LabelsFile
 from tasks.store.records.labelling import AnyEntry, AnyStatement
 from tasks.store.records.training import PlanResult
+from tasks.store.stored import Stored
 
+M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger("retake")
 
 LOG_SECONDS = 1.0
@@ -164,12 +168,16 @@ class Desk:
         return self._agreed[1]
 
     def last_plan(self) -> PlanResult | None:
-        """Read the plan of the last training of this store.
+        """Read the plan of the last training of this store; None if there is none that can be read."""
+        return self._read(Layout(self.store_uri).latest_plan)
 
-        None if there is none that can be read.
-        """
+    def last_dataset(self) -> DatasetResult | None:
+        """Describe the latest dataset; None if there is none that can be read."""
+        return self._read(Layout(self.store_uri).latest_dataset)
+
+    def _read(self, place: Stored[M]) -> M | None:
         try:
-            return self.store.read(Layout(self.store_uri).latest_plan)
+            return self.store.read(place)
         except BadInput:
             return None
 

@@ -65,7 +65,7 @@ type State = {
   videos: VideoCounts[];
 };
 type Classes = { verbs: Name[]; nouns: Name[]; merges: Merge[]; near: Near[] };
-type Build = { store: string; num_clips: number; num_new: number; last_recipe: string; last_estimate: string };
+type Build = { store: string; num_clips: number; num_new: number; last_recipe: string; last_estimate: string; gate: string };
 type Row = Span & Label & {
   kind: "clip" | "interval" | "file";
   uid: string;

@@ -21,7 +21,7 @@ from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.predict.files import INTERVAL_COLUMNS
 from tasks.store.layout import Layout
-from tasks.store.records.dataset import LabelsFile
+from tasks.store.records.dataset import DatasetResult, LabelsFile
 from tests.pages.label.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, list_clips, person, suggest, write_many
 from tests.pipeline.shelf import plan_result, weights_result
 
@@ -299,11 +299,15 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     anna.say(second, None, answer="nothing")
     anna.say(third, None, answer="unsure")
     assert built(anna) == (STORE, 2, 2, "", "")
+    assert anna.get("/build")["gate"].endswith("10 clips in val or test, so about 45 labelled clips before a champion is replaced.")
     assert labels(store) == {first: ("take", "sauce"), second: ("nothing", "(none)")}
     store.write(
         Layout(STORE).latest_plan, plan_result(weights=weights_result(chosen="auto: a probe on lite0, for no GPU"), expected_seconds=40)
     )
+    sizes = {"num_clips": {"train": 26, "val": 7}, "num_sources": {}, "num_classes": {}, "num_unlabelled": 0, "warnings": ()}
+    store.write(Layout(STORE).latest_dataset, DatasetResult(digest="d", dataset_uri=f"{STORE}/datasets/d/", **sizes))
     cleo = Visitor(store, "cleo")
+    assert "about 48 labelled clips" in cleo.get("/build")["gate"]
     assert built(cleo) == (STORE, 2, 0, "auto: a probe on lite0", EXPECTED)
     cleo.say(third, "put meat")
     assert built(cleo)[1:3] == (3, 1)

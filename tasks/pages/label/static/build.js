@@ -62,10 +62,10 @@ export function buildPanel() {
   // The last request decides what is shown.
   async function tell() {
     const number = (asked += 1);
-    const [build, { last_recipe, last_estimate, num_clips, num_new }] = await Promise.all([last(), get("build").catch(() => /** @type {Partial<Build>} */ ({}))]);
+    const [build, { last_recipe, last_estimate, num_clips, num_new, gate }] = await Promise.all([last(), get("build").catch(() => /** @type {Partial<Build>} */ ({}))]);
     if (number !== asked) return;
     const news = build && num_new === 0 ? "none of them labelled here since the last build: if nothing else is new, a build changes nothing" : `${num_new?.toLocaleString("en")} of them labelled here since the last build`;
-    if (num_clips !== undefined) by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${news}.`, last_recipe ? ` The last training had ${last_recipe}${last_estimate && ` (${last_estimate})`}.` : "");
+    if (num_clips !== undefined) by("build-facts").replaceChildren(`${count(num_clips, "labelled clip")}, ${news}.`, last_recipe ? ` The last training had ${last_recipe}${last_estimate && ` (${last_estimate})`}.` : "", gate ? ` ${gate}` : "");
     const how = build ? [" with the options of the ", h("a", { href: runPage("build_dataset", build.run), target: "_top" }, "last build"), "."] : " with its default options, because no build of this store has succeeded yet.";
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }

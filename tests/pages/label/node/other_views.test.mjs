@@ -509,7 +509,7 @@ describe("Build dataset", () => {
     const runs = [];
     const { page, posted } = await open({ runs, retrains: [[older], [older], [retrain, older]] });
     assert.equal(page.text("build-next"), "retrain is running: open its run");
-    assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s).");
+    assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s). The gate asks for 10 clips.");
     assert.match(page.text("build-then"), /with its default options, because no build/);
     await page.click("build-start");
     assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);

@@ -40,7 +40,7 @@ export function serverState() {
     state,
     clips: Array.from({ length: 120 }, (_, number) => clip(number)),
     classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [], near: [] },
-    build: { num_clips: 40, num_new: 3, last_recipe: "auto: a probe", last_estimate: "about 40 s" },
+    build: { num_clips: 40, num_new: 3, last_recipe: "auto: a probe", last_estimate: "about 40 s", gate: "The gate asks for 10 clips." },
     videos: {},
     review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null, unread: [] },
     answers: {},
