@@ -28,7 +28,7 @@ from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.learning_curve._curve_trainings import no_curve_reason
+from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load

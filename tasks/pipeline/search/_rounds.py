@@ -1,17 +1,15 @@
 """Read and write the rounds of a search."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.data.clips.clips import find_cut
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_seconds
-from tasks.data.split.manifest import dataset_digest
 from tasks.errors import BadDataset, MissingObject
 from tasks.judge.search.space import cutting_of
 from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.keys import content_key
 from tasks.options import SegmentOptions
-from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._step import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
@@ -182,11 +180,3 @@ def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[Clip
     if not found:
         raise BadDataset(f"no clip of this length covers {clip.uid}, on which trials are scored; do not search this clip length")
     return found
-
-
-def write_folds(place: SearchPlan, folds: Iterable[Manifest], store: Store) -> tuple[str, ...]:
-    """Write each fold as a dataset; return their folders."""
-    datasets = [(Dataset(place.fold(dataset_digest(fold))), fold) for fold in folds]
-    for dataset, fold in datasets:
-        write_dataset(dataset, fold, store, has_figures=False)
-    return tuple(dataset.folder_uri for dataset, _ in datasets)

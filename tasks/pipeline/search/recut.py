@@ -14,10 +14,10 @@ from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.judge.search.space import Space
 from tasks.options import SegmentOptions
-from tasks.pipeline._datasets import write_dataset
+from tasks.pipeline._datasets import write_dataset, write_folds
 from tasks.pipeline._labelling import label_store
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline.search._rounds import Data, covering_clips, write_folds
+from tasks.pipeline.search._rounds import Data, covering_clips
 from tasks.pipeline.search.contract import RECUT, SearchedArguments
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

@@ -9,9 +9,9 @@ from tasks.judge.search.suggest import require_resumable, require_searchable, ru
 from tasks.keys import content_key, training_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.options.base import refusals
+from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._step import finish, log
-from tasks.pipeline.search._rounds import write_folds
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.judge.statistics.learning_curve import learning_curve
 from tasks.learn.training.trials import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions, Weights
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.learning_curve import _curve_trainings
-from tasks.pipeline.learning_curve._curve_trainings import MAX_STEPS, asked_epochs, curve_recipe, stretched
+from tasks.pipeline.learning_curve import learning_curve
+from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
@@ -104,27 +103,27 @@ MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=N
 
 
 @pytest.mark.parametrize(
-    ("told", "changes", "options"),
+    ("wanted", "changes", "options"),
     [
         ("a fusion of trained networks is not trained", {"members": (MEMBER,)}, {}),
         (KNOWS_THEM, {"weights": Weights.TRAINED}, {}),
         (KNOWS_THEM, {"members": (MEMBER,)}, {"fuse": ["runs/1/"], "join": "features", "trainable": "heads"}),
     ],
 )
-def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, told, changes, options):
+def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(verbs, wanted, changes, options):
     plan = verbs.decide(trainable="heads")
     verbs.change(weights=plan.weights.model_copy(update=changes), train=plan.train.model_copy(update=options))
     before = dict(verbs.store.objects)
-    with pytest.raises(NothingToDo, match=f"no learning curve: .*{told}"):
+    with pytest.raises(NothingToDo, match=f"no learning curve: .*{wanted}"):
         verbs.run("learning_curve")
     assert len(verbs.store.objects.keys() - before.keys()) == 1
-    assert told in reason(verbs)
+    assert wanted in reason(verbs)
 
 
 def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs, monkeypatch):
     plan = verbs.decide(trainable="heads")
     monkeypatch.setattr(
-        _curve_trainings, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
+        learning_curve, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
     )
     with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
         verbs.run("learning_curve")
@@ -145,8 +144,8 @@ def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
         jobs.extend(trial.train for trial in asked)
         run_trials(asked, **how)
 
-    monkeypatch.setattr(_curve_trainings, "fetch_inputs", fetched)
-    monkeypatch.setattr(_curve_trainings, "run_trials", watched)
+    monkeypatch.setattr(learning_curve, "fetch_inputs", fetched)
+    monkeypatch.setattr(learning_curve, "run_trials", watched)
     result = verbs.run("learning_curve")
     assert (len(jobs), result.num_clips) == (15, 4)
     assert {len(job.train) for job in jobs} == {1, 2, 4}
