@@ -1,4 +1,4 @@
-"""Configure a step's container for the Docker Engine's API: command, limits, mounts and permissions."""
+"""Configure a step's container for the Docker Engine's API, and follow its log."""
 
 import hashlib
 import json

@@ -20,6 +20,7 @@ from tasks.pipeline.step import ImageKind
 from tasks.settings import KubernetesSettings, RunnerSettings
 
 LOG_SECONDS = 30
+TMP_SIZE = "256Mi"
 
 
 class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
@@ -117,9 +118,6 @@ def _hindrance(pod: k8s.V1Pod) -> str:
     unscheduled = [condition for condition in status.conditions or [] if condition.type == "PodScheduled" and condition.status != "True"]
     said = [f"{one.reason}: {one.message}" for one in (status, *waiting, *unscheduled) if one.reason]
     return "; ".join(said) or f"its phase is {status.phase}"
-
-
-TMP_SIZE = "256Mi"
 
 
 def pod_fields(

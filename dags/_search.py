@@ -13,6 +13,8 @@ from dags._tasks import mapped_step_task, step_task
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.search import contract as search
 
+SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
+
 
 class RetrainWinner(TriggerDagRunOperator):
     """Trigger `retrain` with the winner's options, once per winner.
@@ -51,9 +53,6 @@ class RetrainWinner(TriggerDagRunOperator):
         if not result["starts_retrain"]:
             raise AirflowSkipException("the setting *Retrain the winner* is off")
         return super().execute(context)
-
-
-SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
 
 
 def add_rounds(before: list[BaseOperator], form: Form) -> list[BaseOperator]:

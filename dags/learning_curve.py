@@ -10,8 +10,8 @@ To start it by hand, name the plan of a decision. Under *Details* of `report_wit
 - *Pink, skipped*: there is nothing to draw a curve from; its log and the report say why.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Nothing to do; it retries.
 - *Red, in `learning_curve`*: see the last lines of its log, mend the cause, and clear the task with its downstream task. The report stays as it is until then.
-- *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU, after all that trains, tests and predicts. Without a GPU
-  (`RETAKE_GPU=off`, as `make run` sets it then) it waits for none, and its process yields the cores to all others.
+- *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU, after all that trains, tests and predicts. With `RETAKE_GPU=off`, as
+  `make run` sets it without a GPU, it waits for none, and its process yields the cores to all others.
 
 Safe to rerun at any time, from the start or from any task: finished work is not repeated. Nothing is lost if its run is ended.
 """
@@ -44,7 +44,7 @@ with DAG(
         LEARNING_CURVE,
         FORM,
         plan=PLAN,
-        pool=RunnerSettings().curve_pool,
+        **RunnerSettings().for_curves,
         priority_weight=0,
         weight_rule="absolute",
         execution_timeout=timedelta(hours=12),

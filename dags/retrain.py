@@ -2,7 +2,7 @@
 
 Fine-tunes the network on the latest dataset, tests it against the baseline and the champion, and registers it in MLflow.
 It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on; without a champion, it becomes a provisional one if it is better than guessing. The DAG runs every week and on every new
-dataset, one run at a time, and by hand with a form. Under *Details* of its last task, `decide`, and of `report`, the button *Report* opens the
+dataset, one run at a time, and by hand with a form. Under *Details* of `decide` and of `report`, the button *Report* opens the
 evidence on one page. `learning_curve`, a DAG of its own, then adds whether more labels would help. The button *MLflow run*, there and on other steps, opens the run in MLflow.
 The page `/retake/trigger/?dag=retrain` of this Airflow is the same form, and says how long the store's last training was expected to take.
 

@@ -83,9 +83,9 @@ class RunnerSettings(BaseSettings):
         return "prediction" if self.gpu == "off" else "gpu"
 
     @property
-    def curve_pool(self) -> str:
-        """Name Airflow's pool of learning curves: without GPUs one that no training or prediction waits for."""
-        return "default_pool" if self.gpu == "off" else "gpu"
+    def for_curves(self) -> dict[str, str]:
+        """Name Airflow's pool and queue of learning curves: without GPUs those that no training or prediction waits for."""
+        return {"pool": "default_pool", "queue": "cpu"} if self.gpu == "off" else {"pool": "gpu", "queue": "gpu"}
 
 
 class LabellingSettings(BaseSettings):

@@ -32,7 +32,7 @@ _SECRETS = re.compile(
     r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
 )
 # No bucket has a colon or `@` in its name. The rest of an address may have them, and `?`.
-_S3_LOGIN = re.compile(r"(?i)(?<=\bs3://)(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@")
+_S3_LOGIN = re.compile(r"(?i)(?<=\bs3://)(?:(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@)+")
 
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
 

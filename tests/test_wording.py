@@ -222,6 +222,8 @@ def test_an_address_without_secrets_stays(text):
         ("s3://key:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("--store s3://key:se/cr+et=@bucket/a@b.mp4?c --out x@y", "--store s3://bucket/a@b.mp4?c --out x@y"),
         ("s3://key@bucket/a.mp4", "s3://bucket/a.mp4"),
+        ("s3://key:se@cret@bucket/a.mp4", "s3://bucket/a.mp4"),
+        ("s3://key@x:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("at https://me:pass word@h/a.mp4, or not", "at https://h/a.mp4, or not"),
         ("https://me:8 pass@h/a?b", "https://h/a?…"),
         ("https://me:a?b c@h/x", "https://h/x"),

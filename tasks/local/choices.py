@@ -84,7 +84,7 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
     named = checked.keys() & defaults.keys()
     if checked.get("preset") in PRESETS and named:
         preset = PresetOptions.model_validate({"preset": checked["preset"]}).preset
-        return {**checked, **with_preset(preset, checked, named), "preset": "none"}
+        return {**checked, **_validated(TrainOptions, _picked((TrainOptions,), with_preset(preset, checked, named))), "preset": "none"}
     if any(checked[name] == defaults[name] for name in checked.keys() & defaults.keys() if defaults[name] is not None):
         checked.setdefault("preset", "none")
     return checked

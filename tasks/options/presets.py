@@ -185,7 +185,7 @@ def choose_recipe(
 def _has_own_start(kept: Mapping[str, Any]) -> bool:
     """Check whether options exclude the backbone and the weights of a preset."""
     return bool(
-        kept.keys() & {"checkpoint", "backbone_weights", "fuse", "backbone", "weights"}
+        any(kept.get(name) for name in ("checkpoint", "backbone_weights", "fuse", "backbone", "weights"))
         or kept.get("family") == Family.VIDEO
         or kept.get("modality") in (Modality.FLOW, Modality.SOUND)
     )

@@ -1,4 +1,4 @@
-"""Find and write the results of steps."""
+"""Find and write the results of steps, and read why others failed."""
 
 import logging
 from collections.abc import Mapping

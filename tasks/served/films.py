@@ -186,7 +186,7 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
 def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
     """Read the test input of each network.
 
-    It is snippets uint8 (t, h, w, p), or as `hearing.heard` returns it.
+    It is snippets uint8 (t, h, w, p), or as `clip_files.sound_input` returns it.
     """
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}

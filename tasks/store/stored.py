@@ -1,4 +1,4 @@
-"""Define addresses with the model of the record that is stored there.
+"""Define addresses with the model of the record that is stored there, and check keys and folders.
 
 A folder's places are declared below it.
 """

@@ -1,4 +1,4 @@
-"""Prepare the scores of a run: verdict, a table per target, and clips that some network cannot name or that show nothing."""
+"""Prepare the scores of a run: a table per target, and clips that some network cannot name or that show nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

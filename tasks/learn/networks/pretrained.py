@@ -1,4 +1,4 @@
-"""Build a network of options with pretrained weights, and describe where they come from."""
+"""Build a network with pretrained weights, widen its heads, and describe origin and licence of the weights."""
 
 import logging
 from collections.abc import Mapping

@@ -39,6 +39,9 @@ from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count, percent
 
 COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seconds")
+NUM_DRAWS = 5
+LEAST_URGENT = 19
+"""Niceness: a training or a prediction on the same cores goes first."""
 
 
 def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
@@ -132,11 +135,6 @@ def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
         for name, gain in named.items()
         for suffix, value in (("", gain.gain), ("_low", gain.interval[0]), ("_high", gain.interval[1]))
     }
-
-
-NUM_DRAWS = 5
-LEAST_URGENT = 19
-"""Niceness: a training or a prediction on the same cores goes first."""
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:

@@ -108,7 +108,7 @@ class EvaluateArguments(PlannedArguments):
 class ReportArguments(PlannedArguments):
     """The plan, and whether a learning curve is to come."""
 
-    learning_curve: bool = Field(True, description="Whether the report waits for a learning curve, or says that it is switched off")
+    learning_curve: bool = Field(True, description="Whether a learning curve follows, or says that it is switched off")
 
 
 class DecideArguments(PlannedArguments):

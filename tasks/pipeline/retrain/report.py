@@ -26,7 +26,7 @@ from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.networks.sound_recipe import recipe_needed
-from tasks.pipeline._plans import sounds_of
+from tasks.pipeline._plans import plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
@@ -56,10 +56,10 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """
     place = REPORT.address(arguments)
     decision = decision_of_plan(arguments.plan)
-    has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
     earlier = finished(store, place)
-    if earlier and not (earlier.awaits_curve and has_curve):
+    if earlier and not _lacks_curve(earlier, decision, place, store):
         return earlier
+    has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
     plan = store.read(Output(arguments.plan, PlanResult))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     compared = store.read(decision.compare)
@@ -91,11 +91,12 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
         )
         write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
-        # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
-        tracker.log_artifacts(run_id, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), kept)
-        if earlier:
-            _describe_registered(store, plan)
+        # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
+        if not earlier or plans_of(Run(plan.run_uri), store)[0].decision_uri == plan.decision_uri:
+            tracker.log_artifacts(run_id, Path(folder))
+            if earlier:
+                _describe_registered(store, plan)
     report_url = f"{url}/artifacts/{kept}/report.html"
     result = ReportResult(
         report_uri=place.page,
@@ -110,6 +111,13 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     )
     log.info("the report: %s", result.report_url)
     return finish(store, place, result)
+
+
+def _lacks_curve(earlier: ReportResult, decision: Decision, place: Report, store: Store) -> bool:
+    """Check whether a learning curve, or the reason why there is none, is newer than the report."""
+    if store.exists(decision.learning_curve.uri):
+        return store.read(place.metrics).learning_curve is None
+    return earlier.awaits_curve and store.exists(decision.no_learning_curve.uri)
 
 
 def _describe_registered(store: Store, plan: PlanResult) -> None:

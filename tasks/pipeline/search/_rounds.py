@@ -1,4 +1,4 @@
-"""Read and write the rounds of a search."""
+"""Read and write the rounds of a search, and find the clips that cover its windows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
