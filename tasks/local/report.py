@@ -30,14 +30,14 @@ _ENDINGS: Mapping[str, type[Ending]] = {"compare": CompareResult, "decide": Deci
 """The steps whose results are reported at the end of a run, in this order."""
 
 
-def report(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report; the table is one text of several lines."""
+def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
+    """Yield the lines of the report on runs of the store `store_uri`; the table is one text of several lines."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
         yield from _dataset_lines(api, run)
     yield from _retrain_lines(api, store, followed[-1])
-    yield from _next_lines(api, store, followed)
+    yield from _next_lines(api, store, store_uri, followed)
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
@@ -116,14 +116,14 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
         yield "the learning curve is being drawn, and joins the report; `make status` shows it, `make cancel` ends it"
 
 
-def _next_lines(api: AirflowApi, store: Store, followed: Sequence[FollowedRun]) -> Iterator[str]:
+def _next_lines(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
     last = followed[-1]
     reported, decided = (_result(api, last, step) for step in ("report", "decide"))
     labels = [LabelResult.model_validate(result) for run in followed if (result := _result(api, run, "label"))]
     num_unlabelled = sum(result.num_clips - result.num_labelled for result in labels[-1:])
     if last.lacks_labels:
         yield "nothing was trained: no clip has a label"
-        page = label_url(api.task_page(last.ref, last.tasks[0]), uri=labels[-1].labels_uri.rpartition("/labels/")[0])
+        page = label_url(api.task_page(last.ref, last.tasks[0]), uri=store_uri)
         facts = Facts(num_unlabelled=num_unlabelled, label_url=page)
     elif reported is not None:
         has_champion = decided is not None and DecideResult.model_validate(decided).champion is not None

@@ -167,7 +167,7 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
 def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:
     followed = follow_chain(api, choices, screen)
     screen.close()
-    for line in report(api, open_store(home, servers), followed):
+    for line in report(api, open_store(home, servers), choices.store, followed):
         screen.say(line)
 
 

@@ -93,7 +93,7 @@ def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
     api = Api({"summarise": SUMMARY, "weights": weights_result(chosen="auto: a probe, for no GPU"), **RESULTS})
-    text = "\n".join(report(api, stored(TABLE), [INGESTED, TRAINED]))
+    text = "\n".join(report(api, stored(TABLE), "s3://retake", [INGESTED, TRAINED]))
     for part in (
         "3 video files: 2 different videos, 1 set aside; 9 clips",
         "notes.mp4: no video stream",
@@ -123,13 +123,13 @@ def test_the_counts_of_files_add_up(counts, expected):
 @pytest.mark.parametrize(("state", "is_named"), [("success", True), ("skipped", False)])
 def test_a_learning_curve_that_is_being_drawn_is_named_with_how_to_end_it(state, is_named):
     drawing = run("retrain", weights="success", plan="success", report="success", learning_curve=state)
-    text = "\n".join(report(Api(RESULTS), stored(TABLE), [drawing]))
+    text = "\n".join(report(Api(RESULTS), stored(TABLE), "s3://retake", [drawing]))
     assert ("the learning curve is being drawn, and joins the report; `make status` shows it, `make cancel` ends it" in text) is is_named
 
 
 def test_a_provisional_champion_is_called_so():
     results = RESULTS | {"decide": DECIDED.model_copy(update={"provisional": True})}
-    assert "decision: promoted, provisional champion: 0.60" in "\n".join(report(Api(results), stored(TABLE), [TRAINED]))
+    assert "decision: promoted, provisional champion: 0.60" in "\n".join(report(Api(results), stored(TABLE), "s3://retake", [TRAINED]))
 
 
 def test_clips_without_a_label_and_lines_that_were_refused_are_named():
@@ -153,7 +153,12 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     dataset = some(DatasetResult, num_unlabelled=2, warnings=("1 clip of val or test stay out",))
     built = run("build_dataset", label="success", dataset="success")
     text = list(
-        report(Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}), stored(TABLE), [INGESTED, built, TRAINED])
+        report(
+            Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}),
+            stored(TABLE),
+            "s3://retake",
+            [INGESTED, built, TRAINED],
+        )
     )
     begun = text.index("folders with new words that were read as labels: 1")
     assert text[begun : begun + 11] == [
@@ -173,7 +178,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
 
 def test_without_labels_it_leads_to_the_page_label():
     labels = some(LabelResult, num_clips=22, num_labelled=0, labels_uri="s3://retake/labels/x/labels.json")
-    lines = list(report(Api({"label": labels}), Shelf(), [INGESTED, run("build_dataset", label="success", split="skipped")]))
+    lines = list(report(Api({"label": labels}), Shelf(), "s3://retake", [INGESTED, run("build_dataset", label="success", split="skipped")]))
     assert lines[-3:] == [
         "nothing was trained: no clip has a label",
         "next:",
@@ -185,11 +190,11 @@ def test_of_many_files_the_first_are_named_and_the_rest_counted():
     many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
     found = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
     summary = SUMMARY.model_copy(update=found)
-    lines = list(report(Api({"summarise": summary}), Shelf(), [INGESTED]))
+    lines = list(report(Api({"summarise": summary}), Shelf(), "s3://retake", [INGESTED]))
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` lists all"
     ingest = some(IngestResult, **found)
-    lines = list(report(Api({"ingest": ingest}), Shelf(), [INGESTED]))
+    lines = list(report(Api({"ingest": ingest}), Shelf(), "s3://retake", [INGESTED]))
     assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` lists all")
 
 
@@ -198,7 +203,7 @@ def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
     results = {f"{DECISION_URI}{step}/result.json": result for step, result in RESULTS.items()}
     objects = {**TABLE, **results} if kept else {}
     api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {DECISION_URI}", "Task skipped"])
-    text = "\n".join(report(api, stored(objects), [INGESTED, SKIPPED]))
+    text = "\n".join(report(api, stored(objects), "s3://retake", [INGESTED, SKIPPED]))
     assert f"nothing was trained: trained before: {DECISION_URI}" in text
     assert ("| verb | 0.60 |" in text) == kept
     assert ("no longer in the store" in text) != kept

@@ -170,7 +170,8 @@ def alone(network, seen):
 def unreadable():
     """A network of which no logit is a finite number."""
     network = Network(RGB, seed=2)
-    torch.nn.init.constant_(network.head.fc_noun.bias, float("nan"))
+    for part in (network.head.fc_noun.weight, network.head.fc_noun.bias):
+        torch.nn.init.constant_(part, torch.finfo(torch.float32).max)
     return network
 
 
