@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tasks.data.clips.labelled_clips import Given, label_now
-from tasks.data.clips.labelled_intervals import num_uncut
-from tasks.data.clips.own_classes import number_words
-from tasks.data.labels.agreement import differing, read_twice
+from tasks.data.clips.cutting import num_uncut
+from tasks.data.clips.label_inputs import number_words
+from tasks.data.clips.labelled import Given, label_now
+from tasks.data.labels.ledger import differing, read_twice
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from tasks.data.clips.class_lists import keep_epic_lists
+from tasks.data.clips.label_inputs import keep_epic_lists
 from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable

@@ -14,15 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.data.video.clip_file import frames_per_clip
-from tasks.data.video.cut import cut
-from tasks.data.video.ffmpeg import find_ffmpeg
-from tasks.data.video.fields import FLOW_SUFFIX, iter_fields, num_fields, write_pictures
-from tasks.data.video.frames import read_frames
-from tasks.data.video.memory import undivided
+from tasks.data.video.audio import decode_audio
+from tasks.data.video.child import undivided
+from tasks.data.video.cut import cut, frames_per_clip
+from tasks.data.video.ffmpeg import find_ffmpeg, time_limit
+from tasks.data.video.frames import FLOW_SUFFIX, iter_fields, num_fields, read_frames, write_pictures
 from tasks.data.video.probe import count_frames, probe
-from tasks.data.video.sound import read_sound
-from tasks.data.video.transcode import time_limit
 from tasks.errors import BadCheckpoint, BadInput
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
 from tasks.learn.engines.engine import prepare
@@ -218,7 +215,7 @@ def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
 
 def _sounds(clip: Path, hearing: Mapping[SoundRecipe, Describer]) -> dict[SoundRecipe, Sound]:
     """Decode the sound once, and describe it by each recipe as the step `sound` does."""
-    found = read_sound(clip, sorted({rate for one in hearing.values() for rate in one.rates_hz}))
+    found = decode_audio(clip, sorted({rate for one in hearing.values() for rate in one.rates_hz}))
     return {
         recipe: one.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)
         for recipe, one in hearing.items()

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
+from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut, cut_arguments
 from tasks.data.video.inspection import VideoProbe
-from tasks.data.video.memory import undivided
 from tasks.data.video.probe import probe
 from tasks.options import SegmentOptions
 from tasks.pipeline.ingest_videos import segment

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasks.data.video.fields import iter_fields
 from tasks.data.video.flow import FlowMaker
+from tasks.data.video.frames import iter_fields
 from tasks.learn.inputs.sampling import middle_snippets
 from tasks.options import FlowOptions
 from tests.bench.material import FFMPEG, videos

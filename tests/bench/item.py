@@ -11,7 +11,7 @@ import ffmpeg as arguments_of
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.video.clip_file import CutClip
+from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import iter_frames
 from tasks.learn.inputs.augmentation import augmented
 from tasks.learn.inputs.data import View

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.video.clip_file import CutClip
-from tasks.data.video.cut import cut
+from tasks.data.video.child import undivided
+from tasks.data.video.cut import CutClip, cut
 from tasks.data.video.ffmpeg import find_ffmpeg
-from tasks.data.video.memory import undivided
 from tasks.data.video.probe import probe
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.network import Network

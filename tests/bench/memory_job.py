@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from tasks.data.video.clip_file import CutClip
+from tasks.data.video.cut import CutClip
 from tasks.judge.statistics.scoring import peak_memory_bytes, score_clips
 from tasks.keys import recipe_of
 from tasks.learn.engines.engine import prepare

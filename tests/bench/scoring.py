@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.data.video.clip_file import CutClip
+from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import read_frames
 from tasks.learn.engines.engine import Engine, example_view, prepare
 from tasks.learn.engines.openvino import OpenvinoEngine, compile_graph

@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.data.labels.labels import Labelling, label_clips
-from tasks.data.labels.places import KnownVideos, Places
 from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import LabelledClip
 from tests.data.labels.records import clip_record, video_of
 
 NONE_OWN = OwnClasses()
-NO_VIDEOS = KnownVideos(Places([], {}), {})
+NO_VIDEOS = KnownVideos(VideoIndex([], {}), {})
 
 
 @cache

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from tasks.data.clips.label_log import read_log
+from tasks.data.clips.label_inputs import read_log
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.desk import Desk

@@ -13,8 +13,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from tasks.data.labels.formats.written import activitynet
-from tasks.data.labels.spans import LabelSpan, VideoSpans
+from tasks.data.labels.exported import LabelSpan, VideoSpans
+from tasks.data.labels.formats.video_datasets import write_activitynet
 from tasks.errors import BadInput
 from tasks.predict.files import Cue, PredictionTables, block, opening, shown_intervals, write_intervals
 from tasks.predict.interval_scores import find_intervals, table, when_scores
@@ -94,7 +94,7 @@ def test_the_results_name_videos_as_exported_labels_do(found, tmp_path):
     write_intervals(plan, found(plan, said, said, said), NAMES, VIDEO_NAMES, tmp_path)
     results = json.loads((tmp_path / "intervals.model.json").read_text())["results"]
     labels = [VideoSpans(VIDEO_NAMES[video], "", 30, 24, (LabelSpan(0, 12, "take", "bag"),), ()) for video in VIDEOS]
-    assert list(results) == list(json.loads(activitynet(labels))["database"]) == ["é <1>", "other/é <1>.mp4", VIDEOS[2]]
+    assert list(results) == list(json.loads(write_activitynet(labels))["database"]) == ["é <1>", "other/é <1>.mp4", VIDEOS[2]]
 
 
 def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):

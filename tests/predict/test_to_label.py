@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.places import KnownVideos, Places
 from tasks.data.labels.reading import read_annotations
 from tasks.data.labels.rows import AnnotationFile, ClipRow
+from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.errors import BadInput
 from tasks.predict.to_label import (
     Candidate,
@@ -83,7 +83,7 @@ def test_the_list_is_an_annotation_file_once_it_is_filled_in():
     assert len(lines) == 3
     assert "'=cmd" in lines[1]
     filled = [line.replace("-000008000,,,", "-000008000,put,meat,") for line in lines]
-    read = read_annotations(AnnotationFile("to_label.csv", "\n".join(filled).encode()), KnownVideos(Places([], {}), {}))
+    read = read_annotations(AnnotationFile("to_label.csv", "\n".join(filled).encode()), KnownVideos(VideoIndex([], {}), {}))
     (row,) = read.rows
     assert isinstance(row, ClipRow)
     assert (row.uid, row.verb, row.noun) == ("0123456789ab_000000000-000008000", "put", "meat")

@@ -9,11 +9,11 @@ import pytest
 from mlflow.models import Model
 from pandas import DataFrame
 
-from tasks.data.clips.stored_flow import compute_flow
-from tasks.data.clips.stored_sound import complete_sound
+from tasks.data.clips.audio import complete_sound
+from tasks.data.clips.flow import compute_flow
+from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
-from tasks.data.video.memory import undivided
 from tasks.data.video.probe import probe
 from tasks.errors import BadConfiguration, BadInput, BadVideo
 from tasks.learn.inputs.describe_sound import describer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from tasks.data.split.subsets import SHARES
+from tasks.data.split.folds import SHARES
 from tasks.judge.statistics.learning_curve import MIN_WRONG, extrapolate, reason_not_to
 from tests.simulations.tables import Table, of_each, per_cent
 

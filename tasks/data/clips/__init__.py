@@ -1,4 +1,1 @@
-"""Move files into the store and clips out of it.
-
-Intake, annotation files, cutting, optical flow and decoded frames.
-"""
+"""Move files into the store and clips out of it. Intake, annotation files, cutting, optical flow and decoded frames."""

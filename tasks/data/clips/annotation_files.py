@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tasks.data.clips.intake import Taker
-from tasks.data.clips.label_inputs import SUFFIXES, annotation_objects
-from tasks.data.clips.offers import Offer
+from tasks.data.clips.intake import IncomingFile, Intake
+from tasks.data.clips.label_inputs import ANNOTATION_SUFFIXES, annotation_objects
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadInput, BadLabels
@@ -26,33 +25,33 @@ _KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z]+)", re.DOTALL)
 
 
 def keep_annotations(
-    store: Store, store_uri: str, taker: Taker, offers: Sequence[Offer], known: Mapping[tuple[str, str], SeenFile]
+    store: Store, store_uri: str, intake: Intake, files: Sequence[IncomingFile], known: Mapping[tuple[str, str], SeenFile]
 ) -> list[SeenFile]:
-    """Store every offered annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
+    """Store every annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
 
     A CSV file is kept whatever it holds: the step `label` says what is wrong with it.
 
     A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
     """
     folder = Layout(store_uri).annotations
-    kept = [folder.name_of(found.uri) for found in annotation_objects(store, store_uri)]
+    kept = [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)]
     wanted: dict[str, bytes] = {}
     seen = []
-    for offer in offers:
-        earlier = known.get((offer.name, offer.etag))
-        if earlier and earlier.reason and (_is_csv(offer) or earlier.reason.startswith(NO_LABELS)):
+    for incoming in files:
+        earlier = known.get((incoming.name, incoming.etag))
+        if earlier and earlier.reason and (_is_csv(incoming) or earlier.reason.startswith(NO_LABELS)):
             seen.append(earlier)
             continue
         read: list[tuple[str, bytes]] = []
 
-        def keep(content: bytes, offer: Offer = offer, read: list[tuple[str, bytes]] = read) -> None:
-            if not _is_csv(offer):
-                _require_labels(offer.name, content)
-            name = kept_name(offer.name, content)
+        def keep(content: bytes, incoming: IncomingFile = incoming, read: list[tuple[str, bytes]] = read) -> None:
+            if not _is_csv(incoming):
+                _require_labels(incoming.name, content)
+            name = kept_name(incoming.name, content)
             check_key(folder.file(name))
             read.append((name, content))
 
-        seen.append(taker.take_annotation(offer, keep))
+        seen.append(intake.take_annotation(incoming, keep))
         for name, content in read:
             if earlier and name in kept:
                 continue
@@ -65,7 +64,7 @@ def keep_annotations(
 def write_latest(store: Store, store_uri: str, wanted: Mapping[str, bytes]) -> None:
     """Store annotation files so that they are the latest of their names; `wanted` has them by `kept_name`, in order."""
     folder = Layout(store_uri).annotations
-    _write(store, folder, [folder.name_of(found.uri) for found in annotation_objects(store, store_uri)], wanted)
+    _write(store, folder, [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)], wanted)
 
 
 def _write(store: Store, folder: Folder, kept: Sequence[str], wanted: Mapping[str, bytes]) -> None:
@@ -80,12 +79,12 @@ def _write(store: Store, folder: Folder, kept: Sequence[str], wanted: Mapping[st
 def kept_name(name: str, content: bytes) -> str:
     """Name an annotation file by its content, such as `labels-0123abcd.csv`."""
     path = PurePosixPath(name)
-    suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ".txt"
+    suffix = path.suffix.lower() if path.suffix.lower() in ANNOTATION_SUFFIXES else ".txt"
     return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}"
 
 
-def _is_csv(offer: Offer) -> bool:
-    return offer.name.lower().endswith(".csv")
+def _is_csv(incoming: IncomingFile) -> bool:
+    return incoming.name.lower().endswith(".csv")
 
 
 def _require_labels(name: str, content: bytes) -> None:
@@ -96,10 +95,7 @@ def _require_labels(name: str, content: bytes) -> None:
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Choose the files to upload so that `wanted` are the latest of every stem.
-
-    `kept` is in upload order.
-    """
+    """Choose the files to upload so that `wanted` are the latest of every stem. `kept` is in upload order."""
     kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
     missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
     return [name for name in wanted if name in missing]
@@ -114,8 +110,8 @@ def _rest(kept: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
 
 
 def _by_stem(names: Iterable[str]) -> defaultdict[str, list[str]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    by_stem: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         if match := _KEPT.fullmatch(name):
-            found[match[1] + match[2]].append(name)
-    return found
+            by_stem[match[1] + match[2]].append(name)
+    return by_stem

@@ -1,24 +1,26 @@
-"""Cache decoded frames and optical flow on this machine, as networks need them. Does not import torch."""
+"""Cache decoded frames and optical flow on this machine, as networks need them, also ahead of their use. Does not import torch."""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clip_properties import StoredClip
-from tasks.data.clips.heard_cache import cache_heard, cache_root, leave_out_unheard
-from tasks.data.clips.stored_flow import compute_flow, flow_uri, without_flow
-from tasks.data.clips.stored_sound import MakeDescriber
+from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
+from tasks.data.clips.clips import StoredClip
+from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
 from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, temporary_cache
-from tasks.data.video.fields import num_fields
-from tasks.errors import BadVideo
+from tasks.data.video.frames import num_fields
+from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.clip_files import read_tested, recipe_of
 from tasks.learn.inputs.sampling import frames_in_test, kept_frames
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -33,6 +35,14 @@ ChosenFrames = Callable[[StoredClip, NetworkSpec], tuple[int, ...]]
 
 NUM_NAMED = 5
 """Maximum number of clips listed in an error."""
+
+CHUNK_CLIPS = 32
+"""Most clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
+
+CHUNK_FRAMES = 2048
+"""Most frames of a chunk of several clips, of all networks: about half a gigabyte. All frames of a clip are tens of megabytes."""
+
+NO_FRAMES: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
 
 
 def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
@@ -51,14 +61,14 @@ def cache_test_frames(
     """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
     Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of a video network all frames at its rate, because its views overlap; of sound
-    they are those of `heard_cache`, which takes the `describer`. They are in this machine's cache, or under `root`.
+    they are those of `cache_audio`, which takes the `describer`. They are in this machine's cache, or under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
             them. No clip is skipped, since networks are compared on the same clips.
     """
     if spec.modality.is_heard:
-        return cache_heard(store, clips, spec, root or cache_root(), describer)
+        return cache_audio(store, clips, spec.modality, recipe_of(spec), root or cache_root(), describer)
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
@@ -72,7 +82,7 @@ def num_test_frames(clip: StoredClip, spec: NetworkSpec) -> int:
 def cache_chosen_frames(
     store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, chosen: ChosenFrames, root: Path | None = None
 ) -> dict[str, Path]:
-    """Cache the chosen frames of each clip, (t, h, w, 3); return paths by uid, without clips of which none is chosen.
+    """Cache the chosen frames of each clip, (t, h, w, 3); return paths by uid, without clips that have none.
 
     Raises:
         BadVideo: a clip does not decode.
@@ -94,9 +104,9 @@ def cache_train_frames(
         BadVideo: a clip does not decode, or no clip has flow.
     """
     if spec.modality.is_heard:
-        return leave_out_unheard(clips, cache_heard(store, clips, spec, cache_root(), describer))
+        return leave_out_silent(clips, cache_audio(store, clips, spec.modality, recipe_of(spec), cache_root(), describer))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
-        error, lacking = _without_flow(bad, len(clips)), {one.name for one in bad}
+        error, lacking = _without_flow(bad, len(clips)), {clip.name for clip in bad}
         if len(lacking) == len(clips):
             raise error
         log.warning("skipped in training: %s", error)
@@ -114,10 +124,7 @@ def cache_train_frames(
 def load_few(
     store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, describer: MakeDescriber | None = None
 ) -> list[NDArray[np.uint8]]:
-    """Load the test input of each of these clips into memory, uint8 (t, h, w, p) of frames.
-
-    Raises as `cache_test_frames`.
-    """
+    """Load the test input of each of these clips into memory, uint8 (t, h, w, p) of frames. Raises as `cache_test_frames`."""
     paths = cache_test_frames(store, clips, spec, describer=describer)
     return [read_tested(paths[clip.uid], spec) for clip in clips]
 
@@ -163,10 +170,7 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
-    """Compute missing flow, for example for a champion with other flow options.
-
-    Returns the clips, by uid, for which this fails.
-    """
+    """Compute missing flow, for example for a champion with other flow options. Returns the clips, by uid, for which this fails."""
     missing = without_flow(store, clips, options)
     if not missing:
         return ()
@@ -185,3 +189,111 @@ def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
 def _report(num_done: int, num_all: int) -> None:
     if num_done == num_all or num_done % max(1, num_all // 10) == 0:
         log.info("frames cached for %d of %d clips", num_done, num_all)
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """The paths of a clip's arrays, one for each network; `further` is None for a network that takes no further frames of it."""
+
+    tested: list[Path]
+    further: list[Path | None]
+
+
+Decoded = dict[str, DecodedClip | BadInput]
+"""By uid: a clip's arrays, or the error."""
+
+
+class FramesAhead:
+    """Decode the test snippets of clips in the background, chunk by chunk, in order.
+
+    One chunk is decoded while another is in use. A decoding error affects only its clip, and is raised when that clip is requested.
+
+    Args:
+        store: the store with the clips.
+        clips: the clips, in the order in which they will be requested.
+        specs: the networks' specs, at least one.
+        folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
+            most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
+        describer: describes sound that is missing, as in `cache_test_frames`.
+        further: chooses frames besides those of a test, for `load_further`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clips: Sequence[StoredClip],
+        specs: Sequence[NetworkSpec],
+        folder: Path | None = None,
+        *,
+        describer: MakeDescriber | None = None,
+        further: ChosenFrames = lambda clip, spec: (),
+    ) -> None:
+        self._store = store
+        self._specs = specs
+        self._folder = folder
+        self._describer = describer
+        self._further = further
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+        size = self._chunk_size(clips)
+        self._chunks = [clips[first : first + size] for first in range(0, len(clips), size)]
+        self._places = {clip.uid: number for number, chunk in enumerate(self._chunks) for clip in chunk}
+        self._jobs: list[Future[Decoded]] = []
+        self._start(1)
+
+    def __enter__(self) -> "FramesAhead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._decoder.shutdown(cancel_futures=True)
+        for number in range(len(self._jobs)):
+            self._drop(number)
+
+    def wait(self, clip: StoredClip) -> None:
+        """Wait until the clip is decoded; raise BadInput if it is gone or does not decode."""
+        self._paths(clip)
+
+    def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
+        """Wait for the clip, and load its snippets for each network, uint8 (t, h, w, p); raise as `wait`."""
+        return [read_tested(path, spec) for path, spec in zip(self._paths(clip).tested, self._specs, strict=True)]
+
+    def load_further(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
+        """Wait for the clip, and load its further frames for each network, uint8 (t, h, w, 3), empty where none are chosen."""
+        return [NO_FRAMES if path is None else np.load(path, allow_pickle=False) for path in self._paths(clip).further]
+
+    def _paths(self, clip: StoredClip) -> DecodedClip:
+        number = self._places[clip.uid]
+        self._start(number + 2)
+        if number:
+            self._drop(number - 1)
+        decoded = self._jobs[number].result()[clip.uid]
+        if isinstance(decoded, BadInput):
+            raise decoded
+        return decoded
+
+    def _chunk_size(self, clips: Sequence[StoredClip]) -> int:
+        """Choose how many clips of the greatest length make a chunk."""
+        longest = max(clips, key=lambda clip: clip.num_frames, default=None)
+        if longest is None:
+            return CHUNK_CLIPS
+        num_frames = sum(num_test_frames(longest, spec) + len(self._further(longest, spec)) for spec in self._specs)
+        return max(1, min(CHUNK_CLIPS, CHUNK_FRAMES // max(1, num_frames)))
+
+    def _start(self, num_chunks: int) -> None:
+        for number, chunk in list(enumerate(self._chunks))[len(self._jobs) : num_chunks]:
+            self._jobs.append(self._decoder.submit(self._decode, chunk, self._folder and self._folder / str(number)))
+
+    def _drop(self, number: int) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
+        try:
+            tested = [cache_test_frames(self._store, clips, spec, root, self._describer) for spec in self._specs]
+            further = [cache_chosen_frames(self._store, clips, spec, self._further, root) for spec in self._specs]
+        except BadInput as error:
+            if len(clips) == 1:
+                return {clips[0].uid: error}
+            # Bisect to find the bad clip: decoded clips are cached, so this costs only a few starts of the decoder.
+            middle = len(clips) // 2
+            return self._decode(clips[:middle], root) | self._decode(clips[middle:], root)
+        return {clip.uid: DecodedClip([paths[clip.uid] for paths in tested], [paths.get(clip.uid) for paths in further]) for clip in clips}

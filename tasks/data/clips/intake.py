@@ -1,33 +1,40 @@
-"""Ingest single files into the store; set unusable ones aside with the reason."""
+"""Ingest single files into the store, from the inbox or from given folders, files and addresses.
+
+Unusable ones are set aside with the reason.
+"""
 
 import hashlib
 import logging
 import os
+import re
 import stat
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 from threading import Lock
+from urllib.parse import unquote, urlsplit
 
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
-from tasks.data.clips.offers import Offer
+from tasks.data.clips.label_inputs import ANNOTATION_SUFFIXES, MAX_ANNOTATION_BYTES
 from tasks.data.labels.video_names import name_without_label
-from tasks.data.video.memory import MemoryShares, usable_bytes
+from tasks.data.video.child import MemoryShares, usable_bytes
+from tasks.data.video.inspection import NO_REGULAR_FILE
 from tasks.data.video.probe import probe
-from tasks.data.video.source import NO_REGULAR_FILE
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
+from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile, VideoRecord
 from tasks.store.stored import names_object
-from tasks.wording import plain_reason
+from tasks.wording import plain_reason, without_secrets
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 
 log = logging.getLogger("retake")
 
@@ -43,15 +50,101 @@ CHUNK_BYTES = 1 << 20
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
 """Flags that open a folder above a file. With Linux's `O_PATH` it need not be readable."""
 
-SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+VIDEO_SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
 
 
-class Taker:
+@dataclass(frozen=True)
+class IncomingFile:
+    """A file to ingest.
+
+    `etag` is set for inbox files, to avoid hashing their content twice; `folder`, without links, for local files, which must be inside it.
+    """
+
+    name: str
+    source: str
+    etag: str
+    size_bytes: int
+    folder: Path | None = None
+
+    @property
+    def is_annotation(self) -> bool:
+        """Check whether it may be an annotation file instead of a video."""
+        return self.name.lower().endswith(ANNOTATION_SUFFIXES)
+
+
+def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[IncomingFile]:
+    """Yield the files of `sources`, or of the inbox if there are none. A malformed address is yielded too: it fails alone, later.
+
+    Raises:
+        BadInput: a file or folder does not exist, or is outside the permitted folder.
+    """
+    if not sources:
+        inbox = Layout(store_uri).inbox
+        for listed in store.list(inbox.folder_uri):
+            yield IncomingFile(inbox.name_of(listed.uri), listed.uri, listed.etag, listed.size_bytes)
+    for source in sources:
+        if is_url(source):
+            yield IncomingFile(_name_in(source), source, "", 0)
+        else:
+            yield from _local_files(source)
+
+
+def _name_in(url: str) -> str:
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return without_secrets(url)
+    # Keep control characters percent-encoded: records, tables and the store cannot hold them.
+    plain = path if CONTROL_CHARACTERS.search(unquote(path)) else unquote(path)
+    return PurePosixPath(plain).name or without_secrets(url)
+
+
+def _local_files(source: str) -> Iterator[IncomingFile]:
+    path, root, real_root = _local_path(source)
+    for file in [path] if root != path else sorted(filter(_may_be_file, path.rglob("*"))):
+        relative = file.relative_to(root)
+        if not any(part.startswith(".") for part in relative.parts):
+            name = os.fsencode(relative.as_posix()).decode(errors="replace")
+            yield IncomingFile(name, str(file), "", _size_bytes(file), real_root)
+
+
+def _local_path(source: str) -> tuple[Path, Path, Path]:
+    """Find a file or a folder, and the folder that its names are relative to. The third path is that folder after resolving links."""
+    only = load(MachineSettings).videos_dir
+    try:
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise BadInput(f"{source} does not exist on the machine that runs this step")
+        root = path if path.is_dir() else path.parent
+        real_root = root.resolve()
+        if only and not real_root.is_relative_to(only.resolve()):
+            raise BadInput(f"{source} is not in {only}, the only folder to take files from; put it there, or into inbox/ of the store")
+    except (OSError, RuntimeError) as error:
+        raise BadInput(f"{source!r} cannot be accessed ({error}); name a folder or a file") from error
+    return path, root, real_root
+
+
+def _may_be_file(path: Path) -> bool:
+    """Check whether to try it. Pipes, devices and links to folders are tried too, so that they are reported with a reason."""
+    try:
+        return path.is_symlink() or not path.is_dir()
+    except OSError:
+        return True
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+class Intake:
     """Ingest single files from several threads.
 
     A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `labels`
     is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
-    file matches.
+    file matches. `Unavailable` is raised if the store does not answer, or this machine's disk is full.
     """
 
     def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
@@ -63,53 +156,43 @@ class Taker:
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
         self._shares = MemoryShares(NUM_THREADS, usable_bytes())
 
-    def take_video(self, offer: Offer) -> SeenFile:
-        """Ingest a video; set it aside with the reason if it is unusable.
-
-        Raises:
-            Unavailable: the store does not answer, or this machine's disk is full.
-        """
+    def take_video(self, incoming: IncomingFile) -> SeenFile:
+        """Ingest a video; set it aside with the reason if it is unusable."""
         mib = self._options.max_video_mib
-        return self._take(offer, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
+        return self._take(incoming, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
 
-    def take_annotation(self, offer: Offer, keep: Callable[[bytes], None]) -> SeenFile:
-        """Pass the content of an annotation file to `keep`.
-
-        It is set aside with the reason if it is unreadable.
-
-        Raises:
-            Unavailable: the store does not answer, or this machine's disk is full.
-        """
+    def take_annotation(self, incoming: IncomingFile, keep: Callable[[bytes], None]) -> SeenFile:
+        """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable."""
 
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
-        return self._take(offer, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
+        return self._take(incoming, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
-    def _take(self, offer: Offer, max_bytes: int, too_large: str, use: Callable[[Offer, Path], str | None]) -> SeenFile:
+    def _take(self, incoming: IncomingFile, max_bytes: int, too_large: str, use: Callable[[IncomingFile, Path], str | None]) -> SeenFile:
         try:
-            if offer.size_bytes > max_bytes:
+            if incoming.size_bytes > max_bytes:
                 raise BadInput(too_large)
             with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
                 path = Path(folder) / "source"
-                self._fetch(offer, path, max_bytes, too_large)
+                self._fetch(incoming, path, max_bytes, too_large)
                 size_bytes = path.stat().st_size
                 if size_bytes > max_bytes:
                     raise BadInput(too_large)
-                video = use(offer, path)
+                video = use(incoming, path)
         except (BadInput, OSError) as error:
-            reason = _reason_to_set_aside(offer, error)
-            return SeenFile(name=offer.name, etag=offer.etag, size_bytes=offer.size_bytes, video=None, reason=reason)
-        return SeenFile(name=offer.name, etag=offer.etag, size_bytes=size_bytes, video=video, reason=None)
+            reason = _reason_to_set_aside(incoming, error)
+            return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
+        return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
-    def _fetch(self, offer: Offer, path: Path, max_bytes: int, too_large: str) -> None:
+    def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> None:
         """Make a copy that nobody else changes while it is hashed, probed and uploaded."""
-        if offer.source.startswith("s3://"):
-            self._read_object(offer.source, path)
-        elif is_url(offer.source):
-            self._download(offer.source, path, max_bytes)
+        if incoming.source.startswith("s3://"):
+            self._read_object(incoming.source, path)
+        elif is_url(incoming.source):
+            self._download(incoming.source, path, max_bytes)
         else:
-            check_room(path, offer.size_bytes)
+            check_room(path, incoming.size_bytes)
             with path.open("wb") as file:
-                file.writelines(read_chunks(Path(offer.source), max_bytes=max_bytes, too_large=too_large, folder=offer.folder))
+                file.writelines(read_chunks(Path(incoming.source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
 
     def _download(self, url: str, path: Path, max_bytes: int) -> None:
         try:
@@ -123,11 +206,11 @@ class Taker:
             raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
         self._store.read_file(uri, path)
 
-    def _keep_video(self, offer: Offer, path: Path) -> str:
+    def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
         with path.open("rb") as file:
             video = hashlib.file_digest(file, "sha256").hexdigest()
         with self._locks[video]:
-            self._record(offer.name if self._labels else name_without_label(offer.name, video), video, path)
+            self._record(incoming.name if self._labels else name_without_label(incoming.name, video), video, path)
         return video
 
     def _record(self, name: str, video: str, path: Path) -> None:
@@ -141,36 +224,33 @@ class Taker:
                 self._store.write(place.probe, record.model_copy(update={"names": names}))
             return
         max_seconds = self._options.max_video_minutes * 60
-        found = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
-        source = place.source(SUFFIXES.get(found.container.split(",")[0], ".video"))
+        probed = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
+        source = place.source(VIDEO_SUFFIXES.get(probed.container.split(",")[0], ".video"))
         self._store.write_file(source, path)
         record = VideoRecord(
             video=video,
             uri=source,
             size_bytes=path.stat().st_size,
             names=(name,),
-            has_audio=found.has_audio,
-            **asdict(found),
+            has_audio=probed.has_audio,
+            **asdict(probed),
         )
         if self._labels:
             self._store.write(place.probe, record)
         elif not self._store.create(place.probe, record):
             # An ingest has recorded the same video meanwhile, under a name that may label it.
             return
-        log.info("new video: %s (%.1f s, %dx%d)", name, found.duration_seconds, found.width, found.height)
+        log.info("new video: %s (%.1f s, %dx%d)", name, probed.duration_seconds, probed.width, probed.height)
 
 
-def _reason_to_set_aside(offer: Offer, error: BadInput | OSError) -> str:
-    """Explain why only this file is set aside.
-
-    Errors that would affect all other files, too, are raised.
-    """
+def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> str:
+    """Explain why only this file is set aside. Errors that would affect all other files, too, are raised."""
     if isinstance(error, BadInput):
-        return plain_reason(error, offer.name)
+        return plain_reason(error, incoming.name)
     reason = error.strerror or str(error)
-    if error.errno in FULL or is_url(offer.source):
+    if error.errno in FULL or is_url(incoming.source):
         raise Unavailable(
-            f"{offer.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
+            f"{incoming.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
         ) from error
     return f"the file cannot be read ({reason})"
 
@@ -203,10 +283,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
 
 
 def _open_itself(real: Path) -> int:
-    """Open a file by a path without links.
-
-    No link is followed that takes the place of the file or of a folder above it meanwhile.
-    """
+    """Open a file by a path without links. No link is followed that takes the place of the file or of a folder above it meanwhile."""
     with ExitStack() as above:
         at = None
         for part in (real.anchor, *real.parts[1:-1]):
@@ -215,6 +292,6 @@ def _open_itself(real: Path) -> int:
         return os.open(real.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW, dir_fd=at)
 
 
-def _require_regular(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise BadInput(NO_REGULAR_FILE)

@@ -1,38 +1,55 @@
-"""List the inputs of labelling.
+"""Read what labels are gathered from: ingested videos, annotation files, EPIC's class lists, the store's own classes, the page's log.
 
-Ingested videos with their names, annotation files, and EPIC's class lists.
+An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also kept
+in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
 """
 
+import logging
+import tempfile
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
 
-from tasks.data.clips.class_lists import epic_list_uris
 from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
+from tasks.download import download
+from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
-from tasks.store.layout import Layout, is_probe
+from tasks.store.layout import Layout, is_own_class, is_probe
 from tasks.store.objects import Store, StoredObject
+from tasks.store.records.dataset import ClassRef
+from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.records.video import VideoRecord
+from tasks.wording import quoted
 
 MAX_ANNOTATION_BYTES = 64 << 20
 
 NUM_THREADS = 16
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
+ANNOTATION_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
 """Of files that may hold labels; their content says whether they do."""
 
 BEFORE_ALL = "0001-01-01T00:00:00+00:00"
+
+log = logging.getLogger("retake")
+
+EPIC_ADDRESS = "https://raw.githubusercontent.com/epic-kitchens/epic-kitchens-55-annotations/master/"
+EPIC_HEADERS = {"verb": b"verb_id,", "noun": b"noun_id,"}
+MAX_EPIC_LIST_BYTES = 1 << 20
+
+BLOCK_SIZE = 500
 
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
     listed = store.list(Layout(store_uri).annotations.folder_uri)
-    return sorted((o for o in listed if o.name.lower().endswith(SUFFIXES)), key=lambda o: (o.modified, o.uri))
+    return sorted((o for o in listed if o.name.lower().endswith(ANNOTATION_SUFFIXES)), key=lambda o: (o.modified, o.uri))
 
 
 def last_upload(store: Store, store_uri: str) -> str:
-    """Return the time of the latest annotation file by the store's clock.
-
-    Without files, it is one before all files.
-    """
+    """Return the time of the latest annotation file by the store's clock. Without files, it is one before all files."""
     return max((listed.modified for listed in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
@@ -47,13 +64,13 @@ def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:
 def annotation_files(store: Store, store_uri: str) -> list[tuple[str, AnnotationFile]]:
     """Read the annotation files, in upload order, with their times of upload."""
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(lambda one: (one.modified, annotation_file(store, one)), annotation_objects(store, store_uri)))
+        return list(pool.map(lambda listed: (listed.modified, annotation_file(store, listed)), annotation_objects(store, store_uri)))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List EPIC-KITCHENS-55's class lists in the store."""
-    found = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
-    return [listed for listed in found if listed]
+    lists = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
+    return [listed for listed in lists if listed]
 
 
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -71,3 +88,143 @@ def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
     """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it."""
     objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
     return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})
+
+
+def epic_list_uris(store_uri: str) -> dict[str, str]:
+    """Return the address of each target's list."""
+    return {target: Layout(store_uri).pretrained(_epic_file(target)) for target in EPIC_HEADERS}
+
+
+def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
+    """Download the missing lists, or log a warning; without them, words get ids from the store, not those that EPIC's networks use."""
+    for target, uri in epic_list_uris(store_uri).items():
+        if store.exists(uri):
+            continue
+        with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
+            path = Path(folder) / _epic_file(target)
+            try:
+                download(f"{EPIC_ADDRESS}{path.name}", path, max_bytes=MAX_EPIC_LIST_BYTES, allow_private=allow_private)
+                if not path.read_bytes().startswith(EPIC_HEADERS[target]):
+                    raise BadInput(f"{EPIC_ADDRESS}{path.name} is not a list of classes")
+            except (BadInput, Unavailable) as error:
+                log.warning("%s; or put %s under pretrained/ of the store", error, path.name)
+            else:
+                store.write_file(uri, path)
+
+
+def _epic_file(target: str) -> str:
+    return f"EPIC_{target}_classes.csv"
+
+
+def own_classes(store: Store, store_uri: str) -> OwnClasses:
+    """Read the ids that this store has given."""
+    return OwnClasses(verbs=_ids_given(store, store_uri, "verb"), nouns=_ids_given(store, store_uri, "noun"))
+
+
+def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
+    """Give each of `words` the next free id, or the one that another step has given it meanwhile; `own` has those given before."""
+    return OwnClasses(
+        verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
+        nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),
+    )
+
+
+def _ids_given(store: Store, store_uri: str, target: WordTarget) -> dict[str, int]:
+    uris = [o.uri for o in store.list(Layout(store_uri).own_classes(target)) if is_own_class(o.uri)]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        classes = list(pool.map(lambda uri: store.read(uri, ClassRef), uris))
+    return {ref.name: ref.id for ref in sorted(classes, key=lambda ref: ref.id, reverse=True)}
+
+
+def _numbered(store: Store, store_uri: str, target: WordTarget, given: Mapping[str, int], words: Iterable[str]) -> dict[str, int]:
+    known = dict(given)
+    free = count(max([FIRST_OWN_ID[target] - 1, *known.values()]) + 1)
+    for word in sorted(words):
+        while word not in known:
+            ref = ClassRef(id=next(free), name=word)
+            at = Layout(store_uri).own_class(target, ref.id)
+            if store.create(at, ref):
+                log.info("new %s %s has the id %d", target, quoted(word), ref.id)
+            else:
+                ref = store.read(at)
+            known.setdefault(ref.name, ref.id)
+    return known
+
+
+def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[AnyEntry]:
+    """Read the entries after the first `num_known`."""
+    log, entries, number = Layout(store_uri).label_log, list[AnyEntry](), num_known
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        while True:
+            if number % BLOCK_SIZE == 0:
+                try:
+                    entries += store.read(log.block(number // BLOCK_SIZE)).entries
+                    number = num_known + len(entries)
+                    continue
+                except BadInput:
+                    # It is missing, or damaged: its entries are there one by one.
+                    pass
+            stop = (number // BLOCK_SIZE + 1) * BLOCK_SIZE
+            for entry in _log_entries(store, store_uri, number, stop, pool):
+                entries.append(entry)
+            if num_known + len(entries) < stop:
+                return entries
+            number = stop
+
+
+def _log_entries(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPoolExecutor) -> Iterator[AnyEntry]:
+    """Read single entries until one is missing. The first is read alone, because most often nothing is new."""
+    first = _log_entry(store, store_uri, start)
+    if first is None:
+        return
+    yield first
+    for begin in range(start + 1, stop, NUM_THREADS):
+        for entry in pool.map(lambda number: _log_entry(store, store_uri, number), range(begin, min(stop, begin + NUM_THREADS))):
+            if entry is None:
+                return
+            yield entry
+
+
+def _log_entry(store: Store, store_uri: str, number: int) -> AnyEntry | None:
+    try:
+        return store.read(Layout(store_uri).label_log.entry(number))
+    except MissingObject:
+        return None
+    except BadInput as error:
+        return DamagedEntry(reason=f"{str(error).partition(';')[0]}; it counts for nothing")
+
+
+def count_entries(store: Store, store_uri: str) -> int:
+    """Count the entries of the log, by few requests."""
+    log, number = Layout(store_uri).label_log, 0
+    while store.exists(log.block(number // BLOCK_SIZE).uri) or store.exists(log.entry(number + BLOCK_SIZE - 1).uri):
+        number += BLOCK_SIZE
+    return bisect_left(range(number, number + BLOCK_SIZE), True, key=lambda tried: not store.exists(log.entry(tried).uri)) + number
+
+
+def append_to_log(store: Store, store_uri: str, statement: AnyStatement, num_known: int) -> list[AnyEntry]:
+    """Append a statement, and return all entries after the first `num_known`; the last is the new one.
+
+    If one of the others, which came in meanwhile, has the statement's token, nothing is written.
+    """
+    at, entry = Layout(store_uri).label_log, LogEntry(statement=statement)
+    entries = list[AnyEntry]()
+    while not store.create(at.entry(num_known + len(entries)), entry):
+        others = read_log(store, store_uri, num_known + len(entries))
+        entries += others
+        if any(isinstance(other, LogEntry) and other.statement.token == statement.token for other in others):
+            return entries
+    return [*entries, entry]
+
+
+def write_blocks(store: Store, store_uri: str, entries: Sequence[AnyEntry], first_block: int = 0) -> int:
+    """Write each full block from `first_block` on that is missing, and return the number of full blocks; `entries` are all of the log.
+
+    No block is written of damaged entries, which another version may read.
+    """
+    num_blocks = len(entries) // BLOCK_SIZE
+    for number in range(first_block, num_blocks):
+        block = tuple(entry for entry in entries[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE] if isinstance(entry, LogEntry))
+        if len(block) == BLOCK_SIZE:
+            store.create(Layout(store_uri).label_log.block(number), LogBlock(entries=block))
+    return num_blocks

@@ -1,1 +1,1 @@
-"""Build a dataset from clips and annotation files: vocabulary, labels, split, manifest and figures. Pure functions: no store, no torch."""
+"""Read folders, annotation files and the statements of the page Label, and label clips by them. Pure functions: no store, no torch."""

@@ -1,20 +1,124 @@
-"""Say what people labelled as intervals of videos: theirs as they were written, and labels of clips that no interval says."""
+"""Gather labels as intervals of videos, to hand them to other tools: as they were written, and labels of clips that no interval gives."""
 
+import io
+import json
+import math
+import re
+import zipfile
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
+from xml.etree.ElementTree import Element, indent, tostring
 
+from tasks.csv_table import csv_table
 from tasks.data.labels.intervals import ROUNDING_SECONDS, merged, winners
 from tasks.data.labels.rows import IntervalRow
-from tasks.data.labels.spans import LabelSpan, joined_alike
+from tasks.data.labels.video_names import video_names, without_extension
 from tasks.data.labels.vocabulary import Lexicon
-from tasks.store.records.dataset import LabelledClip
+from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, LabelledClip, action_name
+from tasks.store.records.video import VideoRecord
+from tasks.wording import safe_cell
+
+NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+CSV_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun", "verb_class", "noun_class")
 
 
 @dataclass(frozen=True)
-class StandingIntervals:
+class LabelSpan:
+    """A part of a video with a label; `score` is the probability of a prediction, `origin` the line that labels it."""
+
+    start_seconds: float
+    stop_seconds: float
+    verb: str
+    noun: str
+    verb_class: int | None = None
+    noun_class: int | None = None
+    origin: str | None = None
+    score: float | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the label as one text, which is read as the same verb and noun again."""
+        # A verb of several words alone would be read as a verb and a noun.
+        return f"{self.verb} {NO_OBJECT}" if self.noun == NO_OBJECT and "-" in self.verb else action_name(self.verb, self.noun)
+
+    def frames(self, fps: float) -> tuple[int, int]:
+        """Return the first and the last frame, counted from 1; times are rounded outwards to whole frames."""
+        first = math.floor(round(self.start_seconds * fps, 6))
+        return first + 1, max(first + 1, math.ceil(round(self.stop_seconds * fps, 6)))
+
+
+@dataclass(frozen=True)
+class VideoSpans:
+    """A video under a name that finds it again, with its labels and predictions by time."""
+
+    name: str
+    uri: str
+    fps: float
+    duration_seconds: float
+    labels: tuple[LabelSpan, ...]
+    predictions: tuple[LabelSpan, ...]
+
+    @property
+    def name_without_extension(self) -> str:
+        """Return the name as data sets of videos have it."""
+        return without_extension(self.name)
+
+
+def video_spans(
+    videos: Sequence[VideoRecord], labels: Mapping[str, Sequence[LabelSpan]], predicted: Mapping[str, Sequence[LabelSpan]]
+) -> list[VideoSpans]:
+    """List the videos by name, with labels that begin before the end, by time. Equal predictions in a row are one span."""
+    names = video_names(videos)
+    listed = [
+        VideoSpans(
+            name=names[video.video],
+            uri=video.uri,
+            fps=video.fps,
+            duration_seconds=video.duration_seconds,
+            labels=tuple(
+                sorted(
+                    (span for span in labels.get(video.video, ()) if span.start_seconds < video.duration_seconds),
+                    key=lambda span: (span.start_seconds, span.stop_seconds),
+                )
+            ),
+            predictions=tuple(joined_alike(predicted.get(video.video, ()))),
+        )
+        for video in videos
+    ]
+    return sorted(listed, key=lambda video: video.name)
+
+
+def joined_alike(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
+    """Join spans that follow one another with the same label of the same line; the score is their mean over time."""
+    together: list[LabelSpan] = []
+    for span in sorted(spans, key=lambda span: span.start_seconds):
+        if together and not _continues(together[-1], span):
+            yield _joined(together)
+            together = []
+        together.append(span)
+    if together:
+        yield _joined(together)
+
+
+def _continues(span: LabelSpan, other: LabelSpan) -> bool:
+    same = (span.verb, span.noun, span.origin) == (other.verb, other.noun, other.origin)
+    return same and abs(other.start_seconds - span.stop_seconds) <= ROUNDING_SECONDS
+
+
+def _joined(spans: Sequence[LabelSpan]) -> LabelSpan:
+    first, last = spans[0], spans[-1]
+    seconds = [(span.stop_seconds - span.start_seconds, span.score) for span in spans]
+    known = [(length, score) for length, score in seconds if score is not None]
+    total = sum(length for length, _ in known)
+    score = sum(length * score for length, score in known) / total if total else first.score
+    return replace(first, stop_seconds=last.stop_seconds, score=score)
+
+
+@dataclass(frozen=True)
+class CurrentIntervals:
     """The labelled intervals that hold, by video, and the classes that they name."""
 
     by_video: Mapping[str, Sequence[IntervalRow]]
@@ -31,42 +135,43 @@ class StandingIntervals:
 
 
 def exported_labels(
-    intervals: StandingIntervals, clips: Iterable[LabelledClip], by_interval: Collection[str], min_overlap: float
+    intervals: CurrentIntervals, clips: Iterable[LabelledClip], by_interval: Collection[str], min_overlap: float
 ) -> dict[str, list[LabelSpan]]:
     """List the labels of each video. Clips in a row that one line labels alike are one span.
 
     `clips` are all clips, and `by_interval` the uids of those that an interval labels. Where a whole clip was labelled otherwise than the
-    intervals around it say, it is cut out of them: one file cannot say which came later.
+    intervals around it, it is cut out of them: one file cannot state which came later.
     """
     whole: defaultdict[str, list[LabelledClip]] = defaultdict(list)
-    for one in clips:
-        if one.action and one.clip.uid not in by_interval:
-            whole[one.clip.video].append(one)
-    videos = {*intervals.by_video, *whole}
-    return {
-        video: _of_video(intervals.spans(video), _unsaid(intervals.by_video.get(video, ()), whole[video], min_overlap)) for video in videos
-    }
+    for labelled in clips:
+        if labelled.action and labelled.clip.uid not in by_interval:
+            whole[labelled.clip.video].append(labelled)
+    labels = dict[str, list[LabelSpan]]()
+    for video in {*intervals.by_video, *whole}:
+        other = _otherwise_labelled(whole[video], intervals.by_video.get(video, ()), min_overlap)
+        labels[video] = _of_video(intervals.spans(video), other)
+    return labels
 
 
-def _unsaid(rows: Sequence[IntervalRow], whole: Sequence[LabelledClip], min_overlap: float) -> tuple[list[LabelSpan], list[LabelSpan]]:
-    """List the labels of clips that the intervals do not say: of clips of the grid, and of clips around intervals."""
-    ordered = sorted((one.clip for one in whole), key=lambda clip: clip.start_seconds)
-    said = {clip.uid: (winner.row.verb, winner.row.noun) for clip, winner in winners(ordered, rows, min_overlap)}
-    unsaid = [one for one in whole if said.get(one.clip.uid) != (one.verb, one.noun)]
-    return [_span(one) for one in unsaid if not one.clip.around], [_span(one) for one in unsaid if one.clip.around]
+def _otherwise_labelled(whole: Sequence[LabelledClip], rows: Sequence[IntervalRow], min_overlap: float) -> list[LabelledClip]:
+    """List the clips whose labels the intervals do not give."""
+    ordered = sorted((labelled.clip for labelled in whole), key=lambda clip: clip.start_seconds)
+    by_intervals = {clip.uid: (winner.row.verb, winner.row.noun) for clip, winner in winners(ordered, rows, min_overlap)}
+    return [labelled for labelled in whole if by_intervals.get(labelled.clip.uid) != (labelled.verb, labelled.noun)]
 
 
-def _span(one: LabelledClip) -> LabelSpan:
+def _span(labelled: LabelledClip) -> LabelSpan:
     """Write the label of a clip; a clip with the whole of the interval that it is cut around stands for that."""
-    clip, part = one.clip, one.clip.around
+    clip, part = labelled.clip, labelled.clip.around
     if not part or not _is_within(part.start_seconds, part.stop_seconds, clip.start_seconds, clip.stop_seconds):
         part = None
     start, stop = (part.start_seconds, part.stop_seconds) if part else (clip.start_seconds, clip.stop_seconds)
-    return LabelSpan(start, stop, str(one.verb), str(one.noun), one.verb_class, one.noun_class, one.origin)
+    return LabelSpan(start, stop, str(labelled.verb), str(labelled.noun), labelled.verb_class, labelled.noun_class, labelled.origin)
 
 
-def _of_video(intervals: Sequence[LabelSpan], unsaid: tuple[Sequence[LabelSpan], Sequence[LabelSpan]]) -> list[LabelSpan]:
-    on_grid, around = unsaid
+def _of_video(intervals: Sequence[LabelSpan], clips: Sequence[LabelledClip]) -> list[LabelSpan]:
+    on_grid = [_span(labelled) for labelled in clips if not labelled.clip.around]
+    around = [_span(labelled) for labelled in clips if labelled.clip.around]
     together = list(joined_alike(on_grid))
     by_label: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for span in together:
@@ -122,3 +227,46 @@ def _next(unsaid: list[int], number: int) -> int:
 
 def _is_within(start: float, stop: float, outer_start: float, outer_stop: float) -> bool:
     return start >= outer_start - ROUNDING_SECONDS and stop <= outer_stop + ROUNDING_SECONDS
+
+
+def interval_csv(videos: Sequence[VideoSpans]) -> bytes:
+    """Write Retake's interval file; class ids are EPIC's, because a word of another store has another id."""
+    return csv_table(
+        CSV_COLUMNS,
+        (
+            {
+                "video": safe_cell(video.name),
+                "start_seconds": f"{span.start_seconds:.6f}".rstrip("0").rstrip("."),
+                "stop_seconds": f"{span.stop_seconds:.6f}".rstrip("0").rstrip("."),
+                "verb": span.verb,
+                "noun": "" if span.noun == NO_OBJECT else span.noun,
+                "verb_class": _epic_id(span.verb_class, NUM_EPIC_VERBS),
+                "noun_class": _epic_id(span.noun_class, NUM_EPIC_NOUNS),
+            }
+            for video in videos
+            for span in video.labels
+        ),
+    )
+
+
+def _epic_id(class_id: int | None, num_classes: int) -> int | str:
+    return class_id if class_id is not None and class_id < num_classes else ""
+
+
+def as_json(value: object) -> bytes:
+    """Write JSON as a file has it."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+
+
+def xml_archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
+    """Pack a document for each labelled video into a zip archive. Each has its video's name. Equal documents make equal archives."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for video in videos:
+            if video.labels:
+                root = document(video)
+                indent(root)  # a line for each label, so that a refusal names it
+                text = NOT_IN_XML.sub("\ufffd", tostring(root, encoding="unicode"))
+                content = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+                archive.writestr(zipfile.ZipInfo(f"{video.name}{suffix}"), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()

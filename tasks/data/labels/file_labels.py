@@ -1,27 +1,124 @@
-"""Match the lines of one annotation file to clips."""
+"""Match the lines of one annotation file to clips, name its intervals that match none, and check files against the videos of a store."""
 
 import math
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tasks.data.labels.intervals import winners
-from tasks.data.labels.labelled_rows import LabelFile
-from tasks.data.labels.places import Places
-from tasks.data.labels.problems import Refusals
-from tasks.data.labels.rows import ClipRow, IntervalRow
-from tasks.data.labels.without_clip import without_clip
-from tasks.store.records.dataset import action_name
-from tasks.store.records.video import ClipRecord
-from tasks.wording import quoted
+from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
+from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, read_files
+from tasks.data.labels.page_labels import PAGE
+from tasks.data.labels.reading import Refusals, in_order
+from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow
+from tasks.data.labels.video_names import UID, KnownVideos, VideoIndex
+from tasks.data.labels.vocabulary import OwnClasses
+from tasks.store.records.dataset import Problem, action_name
+from tasks.store.records.video import ClipRecord, VideoRecord
+from tasks.wording import plain_count, quoted, some
+
+TOLERANCE_SECONDS = 1
+"""An interval may end this much after its video: tools round, and a container may be longer than its picture."""
+
+ByVideo = Mapping[str, Sequence[IntervalRow]]
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """How a file was read; `layout` is empty if it cannot be read at all.
+
+    `without_video` counts labels by the name of a video that the store lacks; `remarks` are about labels that are taken in.
+    """
+
+    name: str
+    layout: str
+    num_labels: int
+    without_video: Mapping[str, int]
+    problems: tuple[Problem, ...]
+    num_refused: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LastClips:
+    """The clips that were labelled last, and the share of one that a label must cover."""
+
+    clips: Sequence[ClipRecord]
+    min_overlap: float
+
+
+def check_files(
+    checked: Sequence[AnnotationFile],
+    others: Sequence[AnnotationFile],
+    videos: Sequence[VideoRecord],
+    own: OwnClasses,
+    last: LastClips | None = None,
+) -> list[CheckedFile]:
+    """Read the files as the step `label` would after `others`; each video counts as one clip, however it will be cut.
+
+    With the clips that were labelled `last`, intervals that would label none of them are named.
+    """
+    clips = [_whole(video) for video in videos]
+    names = {video.video: video.names for video in videos}
+    index = VideoIndex(clips, names)
+    # Names are unique here: two files of one name would share their problems.
+    named = [AnnotationFile(f"{number}/{file.name}", file.content) for number, file in enumerate(checked)]
+    read = read_files([*others, *named], own, KnownVideos(index, {video.video: video.fps for video in videos}))
+    results = []
+    for file, numbered in zip(checked, named, strict=True):
+        summary = next((summary for summary in read.summaries if summary.name == numbered.name), None)
+        rows = next((label_file for label_file in read.files if label_file.name == numbered.name), LabelFile(numbered.name, (), False, {}))
+        without_video = Counter(_video(row) for row in rows.rows if not _has_video(row, index, rows))
+        usable = [row for row in rows.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
+        to_label = LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where)
+        labels = labels_of_file(to_label, index, 0)
+        refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
+        unread = [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == numbered.name]
+        remarks = [remark for remark in read.remarks if remark.file == numbered.name]
+        remarks += late_ends(file.name, labels, rows.where, index, TOLERANCE_SECONDS)
+        remarks += _without_clip(to_label, last, names) if last else []
+        results.append(
+            CheckedFile(
+                name=file.name,
+                layout=summary.layout if summary else "",
+                num_labels=(summary.num_rows if summary else 0) - without_video.total() - labels.refused.num,
+                without_video=without_video,
+                problems=in_order([*refused, *unread], [file], {}),
+                num_refused=labels.refused.num + len(unread) + read.num_more.get(numbered.name, 0),
+                remarks=tuple(remark.reason for remark in remarks),
+            )
+        )
+    return results
+
+
+def _without_clip(file: LabelFile, last: LastClips, names: Mapping[str, Sequence[str]]) -> list[Problem]:
+    index = VideoIndex(last.clips, names)
+    unused = labels_of_file(file, index, last.min_overlap).without_clip
+    return intervals_without_clip(file.name, unused, file.where, index, names, last.min_overlap)
+
+
+def _whole(video: VideoRecord) -> ClipRecord:
+    properties = video.model_dump(include={"video", "uri", "size_bytes", "width", "height", "has_audio"})
+    times = {"start_seconds": 0, "stop_seconds": video.duration_seconds, "num_frames": 0}
+    return ClipRecord(uid=video.video, index=0, sha256=video.video, **properties, **times)
+
+
+def _video(row: AnyLabel) -> str:
+    return row.video if isinstance(row, IntervalRow) else row.uid
+
+
+def _has_video(row: AnyLabel, index: VideoIndex, file: LabelFile) -> bool:
+    name = _video(row)
+    return index.finds_clip(name) or index.finds(name, loosely=file.is_of_tool)
 
 
 @dataclass
 class FileLabels:
     """The labels of one file, and its rejected lines.
 
-    It has the line for each clip, the interval of a second label that covers much of the clip, and the line with each video's source.
-    `intervals` are by video, and so are those `without_clip`, which label none.
+    By uid: the line of each clip, and the interval of a second label that covers much of it. By video: the line with its source, its intervals,
+    and those `without_clip`, which label none.
     """
 
     row_by_uid: dict[str, ClipRow | IntervalRow] = field(default_factory=dict)
@@ -32,11 +129,8 @@ class FileLabels:
     without_clip: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
 
-def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileLabels:
-    """Match a file's lines to clips.
-
-    A line about a clip overrides a line about its whole video.
-    """
+def labels_of_file(file: LabelFile, index: VideoIndex, min_overlap: float) -> FileLabels:
+    """Match a file's lines to clips. A line about a clip overrides a line about its whole video."""
     labels = FileLabels()
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: dict[str, tuple[ClipRecord, list[ClipRow]]] = {}
@@ -44,16 +138,16 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
     for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
-                intervals[places.video(row.video, loosely=file.is_of_tool)].append(row)
-            elif clip := places.clip(row.uid):
+                intervals[index.video(row.video, loosely=file.is_of_tool)].append(row)
+            elif clip := index.clip(row.uid):
                 by_clip.setdefault(clip.uid, (clip, []))[1].append(row)
             else:
-                by_video[places.video(row.uid, loosely=file.is_of_tool)].append(row)
+                by_video[index.video(row.uid, loosely=file.is_of_tool)].append(row)
         except ValueError as error:
             labels.refused.add(row.line, str(error))
     for video, about_video in by_video.items():
         if agreed := _agreed(about_video, labels):
-            labels.row_by_uid.update((clip.uid, agreed) for clip in places.clips(video))
+            labels.row_by_uid.update((clip.uid, agreed) for clip in index.clips(video))
             _note_source(agreed, video, labels)
     for clip, about_clip in by_clip.values():
         if agreed := _agreed(about_clip, labels):
@@ -61,15 +155,12 @@ def labels_of_file(file: LabelFile, places: Places, min_overlap: float) -> FileL
             _note_source(agreed, clip.video, labels)
     labels.intervals = dict(intervals)
     for video, of_video in intervals.items():
-        _label_by_intervals(of_video, video, places, min_overlap, labels)
+        _label_by_intervals(of_video, video, index, min_overlap, labels)
     return labels
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose the line to use among lines about the same clip or video.
-
-    None if they contradict each other.
-    """
+    """Choose the line to use among lines about the same clip or video; None if they contradict each other."""
     first = rows[0]
 
     def repetition(row: ClipRow) -> str:
@@ -100,8 +191,8 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
         labels.refused.add(row.line, reason)
 
 
-def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min_overlap: float, labels: FileLabels) -> None:
-    clips = places.clips(video)
+def _label_by_intervals(rows: list[IntervalRow], video: str, index: VideoIndex, min_overlap: float, labels: FileLabels) -> None:
+    clips = index.clips(video)
     # Of clips around intervals alone, the last does not tell where the video ends.
     end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
     for row in rows:
@@ -113,3 +204,97 @@ def _label_by_intervals(rows: list[IntervalRow], video: str, places: Places, min
         labels.row_by_uid[clip.uid] = winner.row
         if winner.second:
             labels.second_by_uid[clip.uid] = winner.second
+
+
+def late_ends(
+    file: str, labels: FileLabels, where: Mapping[int, str], index: VideoIndex, tolerance_seconds: float | None = None
+) -> list[Problem]:
+    """Name the first intervals of a file that end after their video by more than the tolerance.
+
+    Without one it is the longest clip on the grid: a shorter rest of the video may have become no clip.
+    """
+    late: list[tuple[int, str]] = []
+    for video, rows in labels.intervals.items():
+        clips = [clip for clip in index.clips(video) if not clip.around]
+        if not clips:
+            continue
+        end = max(clip.stop_seconds for clip in clips)
+        longest = max(clip.stop_seconds - clip.start_seconds for clip in clips)
+        latest = end + (longest if tolerance_seconds is None else tolerance_seconds)
+        late += [
+            (row.line, f"{_place(row, where)} at {row.stop_seconds:g} s, of {quoted(row.video)} with {end:g} s")
+            for row in rows
+            if row.start_seconds < end and row.stop_seconds > latest
+        ]
+    if not late:
+        return []
+    intervals = f"{plain_count(len(late), 'interval')} {'ends' if len(late) == 1 else 'end'}"
+    reason = f"{intervals} after the video; is the frame rate or the video another? {some([text for _, text in sorted(late)])}"
+    return [Problem(file=file, line=None, reason=reason)]
+
+
+def without_clip(rows: Sequence[IntervalRow], won: Iterable[tuple[ClipRecord, Winner]]) -> list[IntervalRow]:
+    """List the intervals of a video whose label no clip has that they overlap, not even as its second action."""
+    clips: defaultdict[tuple[str, str], list[ClipRecord]] = defaultdict(list)
+    for clip, winner in won:
+        for row in filter(None, (winner.row, winner.second)):
+            clips[row.verb, row.noun].append(clip)
+    parts = {label: merged(own) for label, own in clips.items()}
+    starts = {label: [start for start, _ in own] for label, own in parts.items()}
+
+    def has_clip(row: IntervalRow) -> bool:
+        label = row.verb, row.noun
+        before = bisect_left(starts.get(label, ()), row.stop_seconds - ROUNDING_SECONDS) - 1
+        return before >= 0 and parts[label][before][1] > row.start_seconds + ROUNDING_SECONDS
+
+    return [row for row in rows if not has_clip(row)]
+
+
+def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dict[str, list[IntervalRow]]:
+    """List, by video, the intervals of the page without a part that labels a clip.
+
+    The page's intervals are cut at the clips. Each of `parts` has all parts of a file, and those that label no clip.
+    """
+    by_label: defaultdict[tuple[str, str, str], list[tuple[IntervalRow, bool]]] = defaultdict(list)
+    for all_parts, unused in parts:
+        for video, rows in all_parts.items():
+            lost = set(map(id, unused.get(video, ())))
+            for row in rows:
+                by_label[video, row.verb, row.noun].append((row, id(row) in lost))
+    whole: defaultdict[str, list[IntervalRow]] = defaultdict(list)
+    for (video, _, _), own in by_label.items():
+        own.sort(key=lambda part: (part[0].start_seconds, part[0].stop_seconds))
+        spans = merged(row for row, _ in own)
+        starts = [start for start, _ in spans]
+        used = {bisect_right(starts, row.start_seconds) for row, is_lost in own if not is_lost}
+        whole[video] += [
+            own[0][0]._replace(start_seconds=start, stop_seconds=stop)
+            for place, (start, stop) in enumerate(spans, start=1)
+            if place not in used
+        ]
+    return whole
+
+
+def intervals_without_clip(
+    file: str, unused: ByVideo, where: Mapping[int, str], index: VideoIndex, names: Mapping[str, Sequence[str]], min_overlap: float
+) -> list[Problem]:
+    """Say in one line how many intervals of a file label no clip, name the first, and what to do."""
+    rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda item: item[:2])
+    if not rows:
+        return []
+    is_around = any(clip.around for video in unused for clip in index.clips(video))
+    remedy = "run ingest_videos, which cuts clips around them" if is_around else "cut=both cuts clips around them"
+    intervals = f"{plain_count(len(rows), 'interval')} {'labels' if len(rows) == 1 else 'label'} no clip"
+    texts = [_text(file, row, where, min(names[video])) for _, video, row in rows]
+    why = f"too short for min_overlap={min_overlap:g} of a clip, or less of it than other actions"
+    return [Problem(file=file, line=None, reason=f"{intervals}: {why}; {remedy}, or choose a smaller min_overlap: {some(texts)}")]
+
+
+def _place(row: IntervalRow, where: Mapping[int, str]) -> str:
+    return where.get(row.line) or f"line {row.line}"
+
+
+def _text(file: str, row: IntervalRow, where: Mapping[int, str], name: str) -> str:
+    # Nobody knows the lines of the page's files.
+    place = quoted(name) if file == PAGE else _place(row, where)
+    return f"{place} ({action_name(row.verb, row.noun)} at {row.start_seconds:g}-{row.stop_seconds:g} s)"

@@ -1,16 +1,21 @@
-"""Choose the interval that labels a clip.
+"""Choose the interval that labels a clip, and the clips that no interval touches.
 
 On the grid, the label that covers most of the clip wins. A clip around an interval takes the label of that interval. Intervals may overlap. The
 parts of a clip that intervals of one label cover together count once.
 """
 
+import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
-from tasks.data.labels.rows import IntervalRow
+from tasks.data.labels.rows import FullyLabelledRow, IntervalRow
+from tasks.data.labels.video_names import VideoIndex
+from tasks.store.records.dataset import Problem
+from tasks.store.records.video import ClipRecord
 
 ROUNDING_SECONDS = 1e-6
 
@@ -62,16 +67,13 @@ class Winner(NamedTuple):
     second: IntervalRow | None
 
 
-def overlap_seconds(one: Span, other: Span) -> float:
+def overlap_seconds(span: Span, other: Span) -> float:
     """Compute the overlap of two parts of the same video."""
-    return max(0.0, min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds))
+    return max(0.0, min(span.stop_seconds, other.stop_seconds) - max(span.start_seconds, other.start_seconds))
 
 
 def overlap_finder(spans: Iterable[S]) -> Callable[[Span], Iterator[S]]:
-    """Make a function that yields the spans that overlap a clip of their video.
-
-    It looks only at those that begin at most as long before the clip as the longest of them lasts.
-    """
+    """Make a function that yields the spans that overlap a clip of their video, without looking at all of them."""
     ordered = sorted(spans, key=attrgetter("start_seconds"))
     starts = [span.start_seconds for span in ordered]
     longest_seconds = max((span.stop_seconds - span.start_seconds for span in ordered), default=0.0) + ROUNDING_SECONDS
@@ -114,13 +116,13 @@ def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float)
 
 def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
     """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
-    found: list[tuple[float, float]] = []
-    for start, stop in sorted((one.start_seconds, one.stop_seconds) for one in intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], stop)
+    joined: list[tuple[float, float]] = []
+    for start, stop in sorted((interval.start_seconds, interval.stop_seconds) for interval in intervals):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], stop)
         else:
-            found.append((start, stop))
-    return found
+            joined.append((start, stop))
+    return joined
 
 
 def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:
@@ -223,7 +225,52 @@ def _within(clip: Span, part: Span) -> Around:
     return Around(start, max(start, min(clip.stop_seconds, part.stop_seconds)))
 
 
-def _iou(one: Span, other: Span) -> float:
-    shared = overlap_seconds(one, other)
-    together = one.stop_seconds - one.start_seconds + other.stop_seconds - other.start_seconds - shared
+def _iou(span: Span, other: Span) -> float:
+    shared = overlap_seconds(span, other)
+    together = span.stop_seconds - span.start_seconds + other.stop_seconds - other.start_seconds - shared
     return shared / together if together > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The line that says of a video that it is fully labelled."""
+
+    file: str
+    line: int
+
+
+def fully_labelled(marks: Iterable[tuple[str, FullyLabelledRow]], index: VideoIndex) -> tuple[dict[str, Mark], list[Problem]]:
+    """Find the videos that are fully labelled, and the lines that name no video; a later line overrides an earlier one."""
+    by_video: dict[str, Mark] = {}
+    problems = []
+    for file, row in marks:
+        try:
+            video = index.video(row.video)
+        except ValueError as error:
+            problems.append(Problem(file=file, line=row.line, reason=str(error)))
+            continue
+        by_video.pop(video, None)
+        if row.fully_labelled:
+            by_video[video] = Mark(file, row.line)
+    return by_video, problems
+
+
+def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], known: Set[str], share: float) -> list[ClipRecord]:
+    """Choose a share, from 0 to 1, of a video's clips that no interval touches and that are not among the uids `known`.
+
+    The choice is by the hash of a clip's uid, so it is the same in each run, and a larger share adds to it.
+    """
+    covered = merged(intervals)
+    starts = [start for start, _ in covered]
+
+    def is_touched(clip: ClipRecord) -> bool:
+        before = bisect_left(starts, clip.stop_seconds)
+        return before > 0 and covered[before - 1][1] > clip.start_seconds
+
+    free = [clip for clip in clips if clip.uid not in known and not is_touched(clip)]
+    return [clip for clip in free if place_of(clip.uid) < share]
+
+
+def place_of(text: str) -> float:
+    """Return a number in [0, 1) that is drawn by the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

@@ -1,14 +1,13 @@
-"""Read all annotation files and resolve the names in their labels to classes."""
+"""Read all annotation files, resolve the names in their labels to classes, and find the intervals that hold."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tasks.data.labels.epic_names import learn_epic_55, learn_epic_100
-from tasks.data.labels.formats.found import Found, Said, Videos
-from tasks.data.labels.problems import Refusals, first_problems
-from tasks.data.labels.reading import read_annotations
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
+from tasks.data.labels.intervals import not_replaced
+from tasks.data.labels.reading import Refusals, ToolRows, first_problems, read_annotations, split_text
 from tasks.data.labels.rows import (
     AnnotationFile,
     ClipRow,
@@ -21,7 +20,7 @@ from tasks.data.labels.rows import (
     SameAsRow,
     VerbClassRow,
 )
-from tasks.data.labels.tool_labels import ToolLabels, split_text
+from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses, require_no_object
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import Problem
@@ -31,10 +30,7 @@ AnyLabel = ClipRow | IntervalRow
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A file's labels, with canonical class names as `verb` and `noun`.
-
-    `is_of_tool` marks the file of another tool; `where` says for its items where they are, if lines do not.
-    """
+    """A file's labels with canonical class names; `where` says of items of another tool's file where they are, if lines do not."""
 
     name: str
     rows: tuple[AnyLabel, ...]
@@ -53,9 +49,9 @@ class FileSummary:
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """All files in upload order, with their classes and the first rejected lines.
+    """All files in upload order, with their classes and the first rejected lines; `num_more` counts further ones by file.
 
-    `num_more` counts further rejected lines by file. `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file.
+    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file.
     """
 
     files: tuple[LabelFile, ...]
@@ -70,7 +66,7 @@ class ReadFiles:
 
 @dataclass
 class _File:
-    """A file while names are resolved; `found` are labels of another tool whose text is not yet split."""
+    """A file while names are resolved; `unsplit` are labels of another tool that are one text as yet."""
 
     name: str
     layout: str
@@ -78,7 +74,7 @@ class _File:
     refused: Refusals
     rows: list[AnyLabel] = field(default_factory=list)
     lists: list[Row] = field(default_factory=list)
-    found: deque[Found] = field(default_factory=deque)
+    unsplit: deque[Labelled] = field(default_factory=deque)
     is_of_tool: bool = False
     remarks: tuple[str, ...] = ()
 
@@ -106,10 +102,10 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
             learn_epic_55([(label.noun, label.noun_class) for label in labels if label.noun_class is not None], nouns)
     for file in reversed(readable):
         file.rows = _accepted(file.rows, partial(_learn_label, file.name, verbs, nouns), file.refused)
-    split = [_split(file, verbs, nouns) for file in readable]
-    for file, said in zip(readable, split, strict=True):
-        if file.found:
-            texts: list[AnyLabel] = list(ToolLabels(videos).rows(_said(file.found, said), file.refused))
+    splits = [_split(file, verbs, nouns) for file in readable]
+    for file, split in zip(readable, splits, strict=True):
+        if file.unsplit:
+            texts: list[AnyLabel] = list(ToolRows(videos).rows(_with_split(file.unsplit, split), file.refused))
             file.rows += _accepted(texts, partial(_learn_label, file.name, verbs, nouns), file.refused)
             file.rows.sort(key=lambda row: row.line)
     for file in readable:
@@ -129,14 +125,14 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
 
 def _read(file: AnnotationFile, videos: Videos) -> _File:
     read = read_annotations(file, videos)
-    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.found), remarks=read.remarks)
+    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.labels), remarks=read.remarks)
     for row in read.rows:
         if isinstance(row, AnyLabel):
             taken.rows.append(row)
         else:
             taken.lists.append(row)
-    taken.rows += ToolLabels(videos).rows((item for item in read.found if not item.said.text), taken.refused)
-    taken.found.extend(item for item in read.found if item.said.text)
+    taken.rows += ToolRows(videos).rows((item for item in read.labels if not item.label.text), taken.refused)
+    taken.unsplit.extend(item for item in read.labels if item.label.text)
     return taken
 
 
@@ -151,35 +147,32 @@ def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None
         learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
 
 
-def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> dict[Said, Said]:
+def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, ToolLabel]:
     """Split the text of each label; lines with one that cannot be are refused."""
-    split: dict[Said, Said] = {}
-    reasons: dict[Said, str] = {}
-    for item in of_file.found:
-        if item.said not in split and item.said not in reasons:
+    split: dict[ToolLabel, ToolLabel] = {}
+    reasons: dict[ToolLabel, str] = {}
+    for item in of_file.unsplit:
+        if item.label not in split and item.label not in reasons:
             try:
-                verb, noun = split_text(item.said.text, verbs, nouns)
-                split[item.said] = item.said._replace(verb=verb, noun=noun, text="")
+                verb, noun = split_text(item.label.text, verbs, nouns)
+                split[item.label] = item.label._replace(verb=verb, noun=noun, text="")
             except ValueError as error:
-                reasons[item.said] = str(error)
-        if item.said in reasons:
-            of_file.refused.add(item.line, reasons[item.said])
+                reasons[item.label] = str(error)
+        if item.label in reasons:
+            of_file.refused.add(item.line, reasons[item.label])
     return split
 
 
-def _said(found: deque[Found], split: Mapping[Said, Said]) -> Iterator[Found]:
+def _with_split(unsplit: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -> Iterator[Labelled]:
     """Yield the labels with their texts split, and let go of each: there may be very many."""
-    while found:
-        item = found.popleft()
-        if item.said in split:
-            yield item.saying(split[item.said])
+    while unsplit:
+        item = unsplit.popleft()
+        if item.label in split:
+            yield item.with_label(split[item.label])
 
 
 def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: Refusals) -> list[AnyLabel]:
-    """Apply `change` to each label and keep the rows that it accepts.
-
-    It is called once per label shared by many rows.
-    """
+    """Apply `change` to each label, once where many rows share it, and keep the rows that it accepts."""
     good: list[AnyLabel] = []
     answers: dict[int, LabelRow | str] = {}
     for row in rows:
@@ -221,3 +214,68 @@ def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
     verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
     require_no_object(verb, noun)
     return row if (verb, noun) == (row.verb, row.noun) else row.model_copy(update={"verb": verb, "noun": noun})
+
+
+def learn_epic_100(file: str, rows: Sequence[Epic100ClassRow], verbs: Lexicon, nouns: Lexicon) -> None:
+    """Let each name of a class mean the class that a known name of it means, else the class's key.
+
+    A list does not say whether its classes are verbs or nouns: its file's name does, else the names that are known.
+    """
+    if not rows:
+        return
+    lexicon = _lexicon_of(file, rows, verbs, nouns)
+    for row in rows:
+        names = (row.key, *row.instances)
+        key = next((name for name in names if lexicon.is_known(name)), row.key)
+        for name in names:
+            lexicon.suggest(name, key)
+
+
+def learn_epic_55(names: Iterable[tuple[str, int]], lexicon: Lexicon) -> None:
+    """Let the names that segments give to one class id mean one class.
+
+    It has the name that the id is known by, else the most frequent of them. Segments have the words of narrations, such as `pick-up` for 0.
+    """
+    by_id: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for name, class_id in names:
+        by_id[class_id][name] += 1
+    for class_id, named in sorted(by_id.items()):
+        new = [name for name, _ in sorted(named.items(), key=lambda counted: (-counted[1], counted[0])) if not lexicon.is_known(name)]
+        if lexicon.name_of(class_id) is None and new:
+            lexicon.define(new.pop(0), class_id, "EPIC-KITCHENS-55")
+        if lexicon.name_of(class_id) is not None:
+            for name in named:
+                lexicon.add_synonym(name, class_id)
+
+
+def _lexicon_of(file: str, rows: Sequence[Epic100ClassRow], verbs: Lexicon, nouns: Lexicon) -> Lexicon:
+    plain = file.casefold()
+    if ("verb" in plain) != ("noun" in plain):
+        return verbs if "verb" in plain else nouns
+    return verbs if sum(row.key in verbs for row in rows) >= sum(row.key in nouns for row in rows) else nouns
+
+
+def current_intervals(files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]) -> dict[str, list[IntervalRow]]:
+    """List, by video, the intervals that hold; a later file replaces earlier ones that it covers by half or more."""
+    by_video: dict[str, list[IntervalRow]] = {}
+    for file in files:
+        own: defaultdict[str, list[IntervalRow]] = defaultdict(list)
+        for video, row in interval_rows(file, index, videos):
+            own[video].append(row)
+        for video, rows in own.items():
+            by_video[video] = [*not_replaced(by_video.get(video, ()), rows), *rows]
+    return by_video
+
+
+def interval_rows(file: LabelFile, index: VideoIndex, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
+    """Yield the intervals of a file that lie in these videos, each with its video."""
+    for row in file.rows:
+        if isinstance(row, IntervalRow) and (video := _video(index, row.video, file.is_of_tool)) in videos:
+            yield video, row
+
+
+def _video(index: VideoIndex, name: str, is_of_tool: bool) -> str:
+    try:
+        return index.named(name, loosely=is_of_tool)
+    except ValueError:
+        return ""

@@ -1,26 +1,18 @@
-"""Label clips by folders, then by annotation files in upload order.
-
-Later labels override earlier ones.
-"""
+"""Label clips by folders, then by annotation files in upload order. Later labels override earlier ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from tasks.data.labels.file_labels import FileLabels, labels_of_file
-from tasks.data.labels.folder_labels import FolderLabels, read_folders
-from tasks.data.labels.folders import Certainty
+from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, labels_of_file, late_ends, page_intervals_without_clip
+from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
+from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
-from tasks.data.labels.late_ends import late_ends
-from tasks.data.labels.left_out import left_out
-from tasks.data.labels.near_names import near_names
-from tasks.data.labels.page_files import PAGE
-from tasks.data.labels.places import KnownVideos, Places
-from tasks.data.labels.problems import first_problems, in_order
+from tasks.data.labels.page_labels import PAGE
+from tasks.data.labels.reading import first_problems, in_order
 from tasks.data.labels.rows import AnnotationFile, IntervalRow
-from tasks.data.labels.uncovered import fully_labelled, uncovered
-from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget
-from tasks.data.labels.without_clip import intervals_without_clip, page_intervals_without_clip
+from tasks.data.labels.video_names import KnownVideos, VideoIndex
+from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
 from tasks.store.records.record import SetAside
@@ -33,7 +25,7 @@ class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels, and `without_clip` says of each file which intervals label none; `hints` say so, too.
+    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -91,10 +83,7 @@ class _Label:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        """Check whether the labels differ.
-
-        A folder with only a verb leaves the noun to files.
-        """
+        """Check whether the labels differ. A folder with only a verb leaves the noun to files."""
         return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
@@ -115,48 +104,48 @@ def label_clips(
     *,
     with_page: bool = True,
 ) -> Labelling:
-    """Label all clips for which a folder or an annotation file has a label.
+    """Label all clips that a folder or an annotation file labels.
 
     `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
     are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
-    labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people said more than these files hold,
+    labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people made more statements than these files hold,
     so that something may happen in them. Without the page its labels are read, because its words and videos tell how folders are read, but they
     label no clip.
     """
-    places = Places(clips, names)
-    read = read_files(files, own, KnownVideos(places, fps))
+    index = VideoIndex(clips, names)
+    read = read_files(files, own, KnownVideos(index, fps))
     problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
-    found_by_file = [(file, labels_of_file(file, places, options.min_overlap)) for file in read.files]
+    labels_by_file = [(file, labels_of_file(file, index, options.min_overlap)) for file in read.files]
     video_by_uid = {clip.uid: clip.video for clip in clips}
-    in_files = {video_by_uid[uid] for _, found in found_by_file for uid in found.row_by_uid}
+    in_files = {video_by_uid[uid] for _, of_file in labels_by_file for uid in of_file.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
     by_interval = set[str]()
     remarks = list(read.remarks)
-    for file, found in found_by_file:
+    for file, of_file in labels_by_file:
         if file.name == PAGE and not with_page:
             continue
-        problems += first_problems(file.name, found.refused, num_more, file.where)
-        remarks += late_ends(file.name, found, file.where, places)
-        changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in found.row_by_uid.items()})
-        for uid, row in found.row_by_uid.items():
+        problems += first_problems(file.name, of_file.refused, num_more, file.where)
+        remarks += late_ends(file.name, of_file, file.where, index)
+        changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in of_file.row_by_uid.items()})
+        for uid, row in of_file.row_by_uid.items():
             seconds.pop(uid, None)
             (by_interval.add if isinstance(row, IntervalRow) else by_interval.discard)(uid)
-        seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in found.second_by_uid.items())
-        for video, about in found.source_by_video.items():
+        seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in of_file.second_by_uid.items())
+        for video, about in of_file.source_by_video.items():
             old, new = sources.get(video), _Source(str(about.source), f"{file.name}:{about.line}")
             if old and old.name != new.name:
                 reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
                 changes.append(Problem(file=file.name, line=about.line, reason=reason))
             sources[video] = new
-    unused = _without_clip(found_by_file, places, names, options.min_overlap)
-    videos, unknown = fully_labelled(read.marks, places)
+    unused = _without_clip(labels_by_file, index, names, options.min_overlap)
+    videos, unknown = fully_labelled(read.marks, index)
     problems += unknown
     for video, mark in videos.items() if options.nothing_share else ():
-        rows = (row for _, found in found_by_file for row in found.intervals.get(video, ()))
-        for clip in uncovered(places.clips(video), rows, labels.keys() | touched, options.nothing_share):
+        rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
+        for clip in uncovered(index.clips(video), rows, labels.keys() | touched, options.nothing_share):
             labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
     labelled = tuple(
         _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
@@ -174,15 +163,15 @@ def label_clips(
 
 
 def _without_clip(
-    found_by_file: Sequence[tuple[LabelFile, FileLabels]], places: Places, names: Mapping[str, tuple[str, ...]], min_overlap: float
+    labels_by_file: Sequence[tuple[LabelFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
 ) -> list[Problem]:
     """Name the intervals of each file, and of the page, that label no clip."""
-    of_page = page_intervals_without_clip((found.intervals, found.without_clip) for file, found in found_by_file if file.name == PAGE)
-    unused = [(file.name, found.without_clip, file.where) for file, found in found_by_file if file.name != PAGE]
+    of_page = page_intervals_without_clip((labels.intervals, labels.without_clip) for file, labels in labels_by_file if file.name == PAGE)
+    unused = [(file.name, labels.without_clip, file.where) for file, labels in labels_by_file if file.name != PAGE]
     return [
         problem
         for file, rows, where in [*unused, (PAGE, of_page, {})]
-        for problem in intervals_without_clip(file, rows, where, places, names, min_overlap)
+        for problem in intervals_without_clip(file, rows, where, index, names, min_overlap)
     ]
 
 
@@ -196,10 +185,7 @@ def _of_row(row: AnyLabel, file: str, where: Mapping[int, str]) -> _Label:
 
 
 def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
-    """Put `new_labels` into `labels`.
-
-    Each pair of lines that disagree is reported once, with the number of clips.
-    """
+    """Put `new_labels` into `labels`. Each pair of lines that disagree is reported once, with the number of clips."""
     overruled: Counter[tuple[_Label, _Label]] = Counter()
     for uid, new in new_labels.items():
         old = labels.get(uid)
@@ -254,15 +240,13 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
             is_new = label.certainty >= Certainty.NEW_WORDS
             num_clips[ReadFolder(folder=printable(label.folder), verb=label.verb, noun=label.noun, is_new=is_new, num_clips=0)] += 1
     return tuple(
-        folder.model_copy(update={"num_clips": number}) for folder, number in sorted(num_clips.items(), key=lambda one: one[0].folder)
+        folder.model_copy(update={"num_clips": number})
+        for folder, number in sorted(num_clips.items(), key=lambda counted: counted[0].folder)
     )
 
 
 def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
-    """List the names that a person should check.
-
-    These are names that may mean the same class, and unused ids.
-    """
+    """List the names that a person should check. These are names that may mean the same class, and unused ids."""
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
     num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)

@@ -1,16 +1,37 @@
-"""Read whole annotation files, Retake's own and those of other tools."""
+"""Read whole annotation files, Retake's own and those of other tools, into lines of clips and intervals."""
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
-from tasks.data.labels.formats.found import MAX_ITEMS, Document, Found, Items, Refused, Remark, Said, Videos
-from tasks.data.labels.formats.recognise import Tool, recognise, recognise_list
-from tasks.data.labels.formats.table_rows import TABLES
-from tasks.data.labels.problems import Refusals
-from tasks.data.labels.rows import LAYOUTS, MAX_LABELS, TO_FILL_IN, AnnotationFile, ClipRow, IntervalRow, Row, row_reader
+from pydantic import ValidationError
+
+from tasks.data.labels.folders import FolderReader
+from tasks.data.labels.formats import TABLES, Tool, recognise, recognise_list
+from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Refused, Remark, ToolLabel, Videos
+from tasks.data.labels.rows import (
+    LAYOUTS,
+    MAX_LABELS,
+    MAX_SECONDS,
+    TO_FILL_IN,
+    AnnotationFile,
+    ClipRow,
+    IntervalRow,
+    LabelRow,
+    Row,
+    reason_of,
+    row_reader,
+)
 from tasks.data.labels.tables import Cells, open_table
-from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
+from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH, Lexicon, normal_name
 from tasks.errors import BadLabels
+from tasks.store.records.dataset import NO_OBJECT, Problem
+from tasks.wording import plain_count
+
+MAX_PROBLEMS_A_FILE = 1000
 
 PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
 """Columns of `intervals.csv` and `predictions.csv`, which have the columns of an interval file, too."""
@@ -23,24 +44,69 @@ ALL_LAYOUTS = {
 }
 """In the order in which they are tried: a table of EPIC-KITCHENS has the columns of a file about clips, too."""
 
-
 MAX_LIST_BYTES = 2 << 20
 """Size of a list of classes or of videos. A list has a record for each line; those of EPIC-KITCHENS have 30 kB."""
+
+ROUNDING_SECONDS = 1e-6
+
+
+class Refusals:
+    """The first rejected lines of a file, with reasons, and the number of all. A million reasons would take more memory than the file."""
+
+    def __init__(self) -> None:
+        self.num = 0
+        self._last_line = math.inf
+        self._kept: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter(nsmallest(MAX_PROBLEMS_A_FILE, self._kept))
+
+    def add(self, line: int, reason: str | Callable[[], str]) -> None:
+        """Count a line, and keep it with its reason if it is among the first."""
+        self.num += 1
+        if line > self._last_line:
+            return
+        self._kept.append((line, reason if isinstance(reason, str) else reason()))
+        if len(self._kept) >= 2 * MAX_PROBLEMS_A_FILE:
+            self._kept = list(self)
+            self._last_line = self._kept[-1][0]
+
+
+def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
+    """Record the first rejected lines of a file and count the others. `where` has the places of items that line numbers do not locate."""
+    num_more[file] += max(0, refused.num - MAX_PROBLEMS_A_FILE)
+    return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
+
+
+def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
+    """Sort by file in upload order, then by line.
+
+    Very long lists are truncated, with the number of the rest. `num_more` counts rejected lines by file that are not in `problems`.
+    """
+    order = {file.name: place for place, file in enumerate(files)}
+    by_file: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in sorted(problems, key=lambda p: (order.get(p.file, len(order)), p.file, p.line or 0, p.reason)):
+        by_file[problem.file].append(problem)
+    kept = []
+    for file, own in by_file.items():
+        kept += own[:MAX_PROBLEMS_A_FILE]
+        if num_rest := len(own) - len(own[:MAX_PROBLEMS_A_FILE]) + num_more.get(file, 0):
+            kept.append(Problem(file=file, line=None, reason=f"and {plain_count(num_rest, 'more line')} like these"))
+    return tuple(kept)
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A validated file. `refused` holds line numbers and reasons.
+    """A validated file: its rows, or the `labels` of another tool's file, and the `refused` lines.
 
-    `found` are the labels of another tool's file, and `where` says for its items where they are, if lines do not. `remarks` are about the whole
-    file.
+    `where` says of items where they are, if lines do not; `remarks` are about the whole file.
     """
 
     name: str
     layout: str
     rows: tuple[Row | ClipRow | IntervalRow, ...]
     refused: Refusals
-    found: tuple[Found, ...] = ()
+    labels: tuple[Labelled, ...] = ()
     where: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -79,11 +145,7 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
 
 
 def layout_of(file: AnnotationFile) -> str:
-    """Recognise a file by its content, without reading its lines.
-
-    Raises:
-        BadLabels: it is of no known layout.
-    """
+    """Recognise a file by its content, without reading its lines; raise BadLabels if it is of no known layout."""
     opened = _open(file)
     return opened[0].name if isinstance(opened, tuple) else opened.layout
 
@@ -112,9 +174,9 @@ def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
 
 
 def _of_tool(name: str, layout: str, items: Items, max_items: int = MAX_ITEMS) -> ReadFile:
-    found: list[Found] = []
+    labels: list[Labelled] = []
     refused = Refusals()
-    shared: dict[Said, Said] = {}
+    shared: dict[ToolLabel, ToolLabel] = {}
     where: dict[int, str] = {}
     remarks: list[str] = []
     for number, item in enumerate(items):
@@ -127,12 +189,85 @@ def _of_tool(name: str, layout: str, items: Items, max_items: int = MAX_ITEMS) -
             where[item.line] = item.where
         if isinstance(item, Refused):
             refused.add(item.line, item.reason)
-        elif max(map(len, (*item.video, item.said.verb, item.said.noun, item.said.text))) > MAX_TEXT_LENGTH:
+        elif max(map(len, (*item.video, item.label.verb, item.label.noun, item.label.text))) > MAX_TEXT_LENGTH:
             refused.add(item.line, f"has a label or the name of a video of more than {MAX_TEXT_LENGTH} characters")
         else:
-            found.append(item.saying(shared.setdefault(item.said, item.said)))
+            labels.append(item.with_label(shared.setdefault(item.label, item.label)))
             if len(shared) > MAX_LABELS:
                 raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
-    if not found and not refused.num:
+    if not labels and not refused.num:
         raise BadLabels(f"is {layout} without any label")
-    return ReadFile(name, layout, (), refused, tuple(found), where, tuple(remarks))
+    return ReadFile(name, layout, (), refused, tuple(labels), where, tuple(remarks))
+
+
+class ToolRows:
+    """Makes rows of labels. Equal labels share one record, and lines of one video its name, because there may be a million."""
+
+    def __init__(self, videos: Videos) -> None:
+        self._videos = videos
+        self._labels: dict[ToolLabel, LabelRow | str] = {}
+        self._video: tuple[tuple[str, ...], str] = (), ""
+
+    def rows(self, labels: Iterable[Labelled], refused: Refusals) -> Iterator[ClipRow | IntervalRow]:
+        """Yield a row for each label with verb and noun; unusable ones are added to `refused`."""
+        for item in labels:
+            try:
+                yield self._row(item)
+            except ValueError as error:
+                refused.add(item.line, str(error))
+
+    def _row(self, item: Labelled) -> ClipRow | IntervalRow:
+        label = self._labels.get(item.label) or self._labels.setdefault(item.label, _label(item))
+        if isinstance(label, str):
+            raise ValueError(label)
+        if self._video[0] != item.video:
+            self._video = item.video, self._name(item.video)
+        video = self._video[1]
+        if not video:
+            raise ValueError("the name of its video is empty")
+        start, stop = item.start_seconds, item.stop_seconds
+        if start is None or stop is None:
+            return ClipRow(item.line, label, video, None)
+        # A tool may write a start that rounding has put before the video's first frame.
+        start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
+        if start < 0:
+            raise ValueError(f"its start, {start:g} s, is negative")
+        if stop <= start:
+            raise ValueError(f"its end, {stop:g} s, is not after its start, {start:g} s")
+        if stop > MAX_SECONDS:
+            raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")
+        return IntervalRow(item.line, label, video, start, stop)
+
+    def _name(self, names: tuple[str, ...]) -> str:
+        return names[0] if len(names) == 1 else next((name for name in names if self._videos.finds(name)), names[0])
+
+
+def _label(item: Labelled) -> LabelRow | str:
+    label = item.label
+    ids = {
+        name: "" if class_id is None else str(class_id)
+        for name, class_id in (("verb_class", label.verb_class), ("noun_class", label.noun_class))
+    }
+    try:
+        return LabelRow.model_validate({"line": item.line, "verb": label.verb, "noun": label.noun, **ids})
+    except ValidationError as error:
+        return reason_of(error)
+
+
+def split_text(text: str, verbs: Lexicon, nouns: Lexicon) -> tuple[str, str]:
+    """Read a text such as `put meat` as a verb and a noun.
+
+    Two words are a verb and a noun, unless they are a known verb together. Otherwise a known verb at the start wins, as in folder names; else
+    the first word is the verb. Words are split at spaces and slashes, else at `_`; `-` alone joins the words of one name.
+
+    Raises:
+        ValueError: its verb is left out, or means no class or two.
+    """
+    words = text.replace("/", " ").split()
+    words = [word for word in re.split("_+", words[0]) if word] if len(words) == 1 else words
+    first, *rest = map(normal_name, words or [""])
+    if len(rest) == 1 and not ("-".join([first, *rest]) in verbs and rest[0] not in nouns):
+        return first, rest[0]
+    if known := FolderReader(verbs, nouns).known((" ".join(words),)):
+        return known.verb, known.noun
+    return first, "-".join(rest) or NO_OBJECT

@@ -49,10 +49,10 @@ def _other_name(text: str) -> str:
 def _seconds(text: str) -> float:
     if PLAIN_SECONDS.fullmatch(text):
         return float(text)
-    found = TIME.fullmatch(text)
-    if not found:
+    match = TIME.fullmatch(text)
+    if not match:
         raise ValueError("is negative" if text.startswith("-") else "is not a time; write seconds, mm:ss or hh:mm:ss")
-    hours, minutes, seconds = found[1], found[2], float(found[3].replace(",", "."))
+    hours, minutes, seconds = match[1], match[2], float(match[3].replace(",", "."))
     if minutes is not None and (seconds >= 60 or (hours is not None and int(minutes) >= 60)):
         raise ValueError("is not a time: minutes and seconds must be below 60")
     return seconds + 60 * int(minutes or 0) + 3600 * int(hours or 0)
@@ -247,10 +247,7 @@ TO_FILL_IN = (*LABEL_COLUMNS, "source")
 
 
 def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
-    """Return the reader of the lines of a layout.
-
-    The reader raises a ValueError that names the fault of a line.
-    """
+    """Return the reader of the lines of a layout. The reader raises a ValueError that names the fault of a line."""
     if layout in ("clips", "intervals"):
         return partial(_read_clip if layout == "clips" else _read_interval, _Labels())
     return partial(_validated, MODELS[layout])
@@ -264,10 +261,7 @@ def _validated(model: type[R], line: int, cells: Cells) -> R:
 
 
 class _Labels:
-    """Validates each label of a file once.
-
-    The models take a minute for a million lines.
-    """
+    """Validates each label of a file once. The models take a minute for a million lines."""
 
     def __init__(self) -> None:
         self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}

@@ -26,7 +26,6 @@ MAX_PLAIN_CHARACTERS = 100_000
 CHUNK_BYTES = 1 << 20
 EXCEL_SEPARATOR_LINE = re.compile(r'^"?sep=.?"?$', re.IGNORECASE)
 
-
 Cells = dict[str, str]
 
 
@@ -40,13 +39,7 @@ class Table:
 
 
 def _encoding(content: bytes) -> str:
-    """Find the encoding of a text: UTF-8, UTF-16 or that of Windows (cp1252).
-
-    UTF-16 is known by its byte order mark.
-
-    Raises:
-        BadLabels: it is a workbook, or text in no such encoding.
-    """
+    """Find the encoding of a text: UTF-8, UTF-16 by its byte order mark, or that of Windows (cp1252)."""
     if content.startswith(WORKBOOKS):
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -63,15 +56,15 @@ def _encoding(content: bytes) -> str:
 def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
     """Read a whole table with `open_table`."""
     layout, lines = open_table(content, layouts, layouts)
-    found = list(lines)
-    good = tuple((number, cells) for number, cells in found if isinstance(cells, dict))
-    return Table(layout, good, tuple((number, reason) for number, reason in found if isinstance(reason, str)))
+    parsed = list(lines)
+    good = tuple((number, cells) for number, cells in parsed if isinstance(cells, dict))
+    return Table(layout, good, tuple((number, reason) for number, reason in parsed if isinstance(reason, str)))
 
 
 def open_table(
-    content: bytes, layouts: Mapping[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]
+    content: bytes, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
-    """Match a table's header to the first of `layouts` (name to required columns). Those in `told` are named if none fits.
+    """Match a table's header to the first of `layouts` (name to required columns). Those in `known` are named if none fits.
 
     Returns the layout's name and the lines. Order, case and spaces of the header are free, and so is the delimiter. Every physical line is
     parsed on its own, so that an unclosed quote spoils one line, not the rest of the file. A line is its number with its cells, or with the
@@ -86,7 +79,7 @@ def open_table(
         number, header = next(lines, (0, ""))
     if not number:
         raise BadLabels("is empty")
-    layout, delimiter, columns = _recognise(header, layouts, told)
+    layout, delimiter, columns = _recognise(header, layouts, known)
     return layout, _read_lines(lines, delimiter, columns)
 
 
@@ -120,7 +113,9 @@ def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
             yield number, line.removesuffix("\n")
 
 
-def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], told: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
+def _recognise(
+    header: str, layouts: Mapping[str, tuple[str, ...]], layouts_to_name: Mapping[str, tuple[str, ...]]
+) -> tuple[str, str, list[str]]:
     for delimiter in DELIMITERS:
         try:
             columns = [re.sub(r"[\s-]+", "_", cell.casefold()) for cell in _cells(header, delimiter)]
@@ -134,7 +129,7 @@ def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], told: Mappin
                 if twice:
                     raise BadLabels(f"names the column {quoted(twice[0])} twice")
                 return layout, delimiter, columns
-    known = "; or ".join(",".join(columns) for columns in told.values())
+    known = "; or ".join(",".join(columns) for columns in layouts_to_name.values())
     raise BadLabels(f"begins with {quoted(header)}, which is not a known header; required columns: {known}")
 
 

@@ -1,13 +1,222 @@
-"""Name the videos of a store for other tools, so that labels and predictions that are handed out name them alike."""
+"""Resolve names in annotations to clips and videos, and name videos for other tools, so that all that is handed out names them alike.
 
+A clip is named by uid, a video by content hash, path or file name.
+"""
+
+import re
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import NoReturn
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.metrics import NamedClip
-from tasks.store.records.video import VideoRecord
+from tasks.store.records.video import ClipRecord, VideoRecord
+from tasks.wording import near, quoted, some
+
+EXTENSION = re.compile(r"(?<=[^/])\.[^./]+$")
+UID = re.compile(r"([0-9a-f]{12})_[0-9]+(-[0-9]+)?")
+PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*((?![0-9a-f]{8}-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9]+)?)")
+"""A fast path for ids of videos; a data set may have a million."""
+
+UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+MAX_FOLDERS = 50
+MAX_REMEMBERED = 1 << 14
+MAX_NEAR_MATCHES = 20
+"""Maximum number of rejected lines that suggest similar names. Comparing with thousands of names is slow."""
+
+
+class VideoIndex:
+    """Find videos and clips by the names people use.
+
+    Full relative paths take precedence over path endings, and exact names over names without extension or in other case.
+    """
+
+    def __init__(self, clips: Sequence[ClipRecord], names: Mapping[str, Sequence[str]]) -> None:
+        self._clip_by_uid = {clip.uid: clip for clip in clips}
+        self._clips_by_video: defaultdict[str, list[ClipRecord]] = defaultdict(list)
+        for clip in sorted(clips, key=lambda clip: clip.start_seconds):
+            self._clips_by_video[clip.video].append(clip)
+        self._names = names
+        self._video_by_start = {video[:12]: video for video in names}
+        self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
+        self._found: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._num_near_left = MAX_NEAR_MATCHES
+        self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
+        for video, own in names.items():
+            for name in own:
+                for tier, spelling in _spellings(name):
+                    self._tiers[tier][spelling].add(video)
+        self._ends = {spelling.rpartition("/")[2] for tier in self._tiers for spelling in tier}
+
+    def clip(self, uid: str) -> ClipRecord | None:
+        """Find the clip with this uid, if any."""
+        return self._clip_by_uid.get(uid)
+
+    def clips(self, video: str) -> list[ClipRecord]:
+        """List the clips of a video by time; `video` is a content hash from `video()`."""
+        return self._clips_by_video[video]
+
+    def video(self, name: str, *, loosely: bool = False) -> str:
+        """Resolve `name` to the content hash of a video; `loosely` also tries paths of other machines without their folders.
+
+        Raises:
+            ValueError: it matches no video, several, or one without clips; the message says what to write.
+        """
+        video = self.named(name, loosely=loosely)
+        if video not in self._clips_by_video:
+            raise ValueError(
+                f"{quoted(name)} was ingested but has no clips: it is too short, was set aside, or none of its intervals is cut yet"
+            )
+        return video
+
+    def named(self, name: str, *, loosely: bool = False) -> str:
+        """Resolve `name` as `video()` does, to a video with or without clips."""
+        key = name, loosely
+        if key not in self._found:
+            if len(self._found) >= MAX_REMEMBERED:
+                self._found.clear()
+            try:
+                self._found[key] = self._resolved(name, loosely=loosely) or self._unknown(name), ""
+            except ValueError as error:
+                self._found[key] = "", str(error)
+        video, reason = self._found[key]
+        if reason:
+            raise ValueError(reason)
+        return video
+
+    def finds(self, name: str, *, loosely: bool) -> bool:
+        """Check whether one video or several have this name."""
+        try:
+            return self._resolved(name, loosely=loosely) is not None
+        except ValueError:
+            return True
+
+    def finds_clip(self, uid: str) -> bool:
+        """Check whether this is the uid of a clip of a video, however that is cut."""
+        match = UID.fullmatch(uid)
+        return match is not None and match[1] in self._video_by_start
+
+    def _resolved(self, name: str, *, loosely: bool) -> str | None:
+        if name in self._names:
+            return name
+        if len(name) > MAX_TEXT_LENGTH or self._is_plainly_unknown(name):
+            return None
+        if self._may_end(name) and (video := self._by_spelling(name, self._tiers)):
+            return video
+        if loosely:
+            full, anywhere = self._tiers[:3], self._tiers
+            for plain in tool_spellings(name):
+                parts = plain.split("/")
+                if named := next((part for part in parts if part in self._names), None):
+                    return named
+                if not self._may_end(plain):
+                    continue
+                endings = ["/".join(parts[depth:]) for depth in range(min(len(parts), MAX_FOLDERS))]
+                for ending, tiers in [(plain, anywhere), *((ending, full) for ending in endings), (parts[-1], anywhere)]:
+                    if ending and (video := self._by_spelling(ending, tiers)):
+                        return video
+        return None
+
+    def _is_plainly_unknown(self, name: str) -> bool:
+        """Check quickly whether a name has usual characters only, ends as no video's name does, and has no content hash as a folder."""
+        plain = PLAIN.fullmatch(name)
+        return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
+
+    def _may_end(self, name: str) -> bool:
+        """Check whether any video's name ends as this one does. This takes less time than trying all that the name may mean."""
+        end = _slashed(name).rpartition("/")[2]
+        return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
+
+    def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
+        for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
+            videos = tier.get(spelling, set())
+            if len(videos) > 1:
+                paths = [quoted(path) for path in sorted(min(self._names[video]) for video in videos)]
+                raise ValueError(f"{quoted(name)} matches {len(videos)} videos: {some(paths)}; write more of the path")
+            if videos:
+                return next(iter(videos))
+        return None
+
+    def _unknown(self, name: str) -> NoReturn:
+        if (uid := UID.fullmatch(name)) and (own := self._video_by_start.get(uid[1])):
+            raise ValueError(
+                f"{quoted(name)} is not a clip of {quoted(min(self._names[own]))} under the current cutting options; "
+                "label that time by video,start_seconds,stop_seconds,verb,noun"
+            )
+        raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
+
+    def _near(self, name: str) -> str:
+        if self._num_near_left <= 0:
+            return ""
+        self._num_near_left -= 1
+        return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
+
+
+class KnownVideos:
+    """Answers what the readers of other tools' files ask about videos. `fps` has frame rates by content hash."""
+
+    def __init__(self, index: VideoIndex, fps: Mapping[str, float]) -> None:
+        self._index = index
+        self._fps = fps
+
+    def fps(self, names: Sequence[str]) -> float:
+        """Return the frame rate of the video with one of these names."""
+        # What a name means is remembered; whether it means anything is not.
+        name = names[0] if len(names) == 1 else next((name for name in names if self.finds(name)), names[0])
+        return self._fps[self._index.named(name, loosely=True)]
+
+    def finds(self, name: str) -> bool:
+        """Check whether a video has this name."""
+        return self._index.finds(name, loosely=True)
+
+
+def tool_spellings(name: str) -> Iterator[str]:
+    """Yield the paths that another tool's address of a video may mean, the most likely first.
+
+    The path of an address is decoded, the file that Label Studio serves from a disk is found in `?d=`, and the eight digits that it puts
+    before the name of an upload are removed.
+    """
+    path = _path_in(name.strip().replace("\\", "/"))
+    for plain in dict.fromkeys((path, unquote(path))):
+        plain = UPLOAD_FOLDER.sub("", plain).lstrip("/")
+        yield plain
+        folder, slash, file = plain.rpartition("/")
+        if UPLOAD_PREFIX.match(file):
+            yield f"{folder}{slash}{UPLOAD_PREFIX.sub('', file)}"
+
+
+def _path_in(address: str) -> str:
+    """Return the path of an address; anything else is a path itself."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    if parts.path.endswith("/local-files/") and (files := parse_qs(parts.query).get("d")):
+        return files[0]
+    return parts.path if "://" in address or (parts.query and address.startswith("/data/")) else address
+
+
+def _spellings(name: str) -> Iterator[tuple[int, str]]:
+    """Yield all spellings of a video's name with their tiers; lower tiers take precedence."""
+    yield 0, _slashed(name)
+    parts = _folded(name).split("/")
+    for depth in range(len(parts)):
+        end = "/".join(parts[depth:])
+        yield (1 if depth == 0 else 3), end
+        yield (2 if depth == 0 else 4), EXTENSION.sub("", end)
+
+
+def _slashed(name: str) -> str:
+    return str(PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")).strip()))
+
+
+def _folded(name: str) -> str:
+    return _slashed(name).casefold()
 
 
 def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:

@@ -1,14 +1,17 @@
-"""Look up class names: EPIC-KITCHENS-55's ids, the store's own ids, synonyms, and names left out."""
+"""Look up class names: EPIC-KITCHENS-55's ids, the store's own ids, synonyms, names left out, and names that may mean the same class."""
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import combinations, islice
 from typing import Literal
 
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
-from tasks.wording import quoted, some
+from tasks.wording import plain_count, quoted, some
 
 WordTarget = Literal["verb", "noun"]
 
@@ -26,12 +29,18 @@ MAX_TEXT_LENGTH = 1024
 LEFT_OUT = "-"
 """The value of `same_as` that leaves a name out."""
 
+ALIKE = 0.85
+"""Similarity from which two names are reported; `turn-on` and `turn-off` have 0.8. Names that differ only in digits are never reported."""
+MIN_ALIKE_LENGTH = 3
+MAX_COMPARED = 500
+MAX_COMPARED_CLOSELY = 2000
+MAX_REPORTED = 100
+PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
+
 
 @lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
-    """Normalise a class name: lower case, words joined by `-`.
-
-    An action is then two words.
+    """Normalise a class name: lower case, words joined by `-`; an action is then two words.
 
     Raises:
         ValueError: it is longer than any label.
@@ -46,10 +55,7 @@ def normal_name(text: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """Check that a text is short when it is normalised.
-
-    It is normalised part by part, because the whole may take milliseconds.
-    """
+    """Check part by part that a text is short when it is normalised, because the whole may take milliseconds."""
     length, size = 0, MAX_NAME_LENGTH
     for start in range(0, 0 if text.isascii() else len(text), size):
         length += len(unicodedata.normalize("NFKC", text[start : start + size]))
@@ -75,11 +81,7 @@ def class_name(text: str) -> str:
 
 
 def require_no_object(verb: str, noun: str) -> None:
-    """Refuse an object of the verb `nothing`.
-
-    Raises:
-        ValueError: there is one; the message says what to do.
-    """
+    """Refuse an object of the verb `nothing` by a ValueError that says what to do."""
     if verb == NOTHING and noun != NO_OBJECT:
         raise ValueError(f"{quoted(verb)} means that nothing happens, so it has no object: leave {quoted(noun)} out, or use another verb")
 
@@ -132,10 +134,7 @@ class Lexicon:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Check whether EPIC or an annotation file has the name.
-
-        A store id alone may come from a folder.
-        """
+        """Check whether EPIC or an annotation file has the name. A store id alone may come from a folder."""
         if self.why_left_out(name):
             return False
         return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
@@ -148,10 +147,10 @@ class Lexicon:
         """
         known_id, known_name = self._id_by_name.get(name), self._name_by_id.get(class_id)
         if known_id is not None and known_id != class_id:
-            raise ValueError(f"{self.target}_class of {quoted(name)} is {known_id}{self._said(name)}, not {class_id}")
+            raise ValueError(f"{self.target}_class of {quoted(name)} is {known_id}{self._stated_in(name)}, not {class_id}")
         if known_name is not None and known_name != name:
             raise ValueError(
-                f"{self.target}_class {class_id} is {quoted(known_name)}{self._said(known_name)}, not {quoted(name)}; "
+                f"{self.target}_class {class_id} is {quoted(known_name)}{self._stated_in(known_name)}, not {quoted(name)}; "
                 f"write {quoted(known_name)}, or its own id"
             )
         self._mentioned.add(name)
@@ -181,9 +180,7 @@ class Lexicon:
         self._mentioned |= {name, same_as}
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Record a label's name, and its id if it has one.
-
-        The id of a synonym or merged name is ignored.
+        """Record a label's name, and its id if it has one; that of a synonym or merged name is ignored.
 
         Raises:
             ValueError: as in `define`; or the id is beyond EPIC's and is not the one that the store gave this name.
@@ -202,9 +199,7 @@ class Lexicon:
             self.define(name, class_id, where)
 
     def merge(self, name: str, same_as: str, where: str) -> None:
-        """Merge `name` into the class `same_as`, or leave it out.
-
-        Later lines override earlier ones; merging a name into itself undoes a merge.
+        """Merge `name` into the class `same_as`, or leave it out; a later line overrides, and a name merged into itself is free again.
 
         Raises:
             ValueError: `same_as` is itself merged over very many names.
@@ -243,17 +238,11 @@ class Lexicon:
         return name
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a class by its canonical name.
-
-        None if the store has not given one yet.
-        """
+        """Return the id of a class by its canonical name; None if the store has not given one yet."""
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """Yield remarks on ids in files that came too late.
-
-        The store had numbered these `used` classes before.
-        """
+        """Yield remarks on ids in files that came too late. The store had numbered these `used` classes before."""
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
             yield f"{self.target}s that keep the store's id, given before a file had one: {some(kept)}"
@@ -263,10 +252,7 @@ class Lexicon:
             yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
     def _merged(self, name: str) -> str:
-        """Return the last of the names into which this one was merged.
-
-        Each name on the way is looked up once.
-        """
+        """Return the last of the names into which this one was merged. Each name on the way is looked up once."""
         passed = []
         while name in self._same_as and name not in self._last:
             passed.append(name)
@@ -287,7 +273,45 @@ class Lexicon:
         return self._name_by_id[only]
 
     def _called(self, name: str) -> str:
-        return " or ".join(quoted(self._name_by_id[one]) for one in sorted(self._ids_by_synonym[name]))
+        return " or ".join(quoted(self._name_by_id[class_id]) for class_id in sorted(self._ids_by_synonym[name]))
 
-    def _said(self, name: str) -> str:
+    def _stated_in(self, name: str) -> str:
         return f" ({self._where[name]})" if name in self._where else ""
+
+
+def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
+    """Report pairs of similar names, unless both have EPIC ids. Only the most frequent names are compared if there are very many."""
+    num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
+    compared = sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED]
+    epic = {name for name in compared if (class_id := names.id_of(name)) is not None and class_id < num_epic}
+    for first, second in islice(near_pairs(compared, epic), MAX_REPORTED):
+        yield (
+            f"{quoted(first)} {plain_count(num_clips[first], 'clip')}, {quoted(second)} {plain_count(num_clips[second], 'clip')}: "
+            "the same class? Say so in classes.csv"
+        )
+
+
+def near_pairs(names: Iterable[str], apart: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield pairs of similar names; those of `apart` are no pair of one another."""
+    letters = {name: Counter(name) for name in names}
+    without_digits = {name: re.sub(r"\d+", "", name) for name in letters}
+    num_left = MAX_COMPARED_CLOSELY
+    for first, second in combinations(sorted(letters), 2):
+        if without_digits[first] == without_digits[second] or (first in apart and second in apart):
+            continue
+        if _have_equal_words(first, second):
+            yield first, second
+        elif num_left and min(len(first), len(second)) >= MIN_ALIKE_LENGTH:
+            length = len(first) + len(second)
+            # The letters that two names share limit how similar they can be, and are quicker to count.
+            if 2 * min(len(first), len(second)) >= ALIKE * length and 2 * (letters[first] & letters[second]).total() >= ALIKE * length:
+                num_left -= 1
+                if SequenceMatcher(None, first, second, autojunk=False).ratio() >= ALIKE:
+                    yield first, second
+
+
+def _have_equal_words(first: str, second: str) -> bool:
+    shorter, longer = sorted((first, second), key=len)
+    if any(longer.endswith(plural) and longer.removesuffix(plural) + singular == shorter for plural, singular in PLURALS):
+        return True
+    return len(first) == len(second) and sorted(re.split("[-:]", first)) == sorted(re.split("[-:]", second))

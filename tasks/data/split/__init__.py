@@ -1,1 +1,1 @@
-"""Divide videos among train, val and test, and write the manifest."""
+"""Divide videos among train, val and test, write the manifest, and divide training clips into folds."""

@@ -1,9 +1,11 @@
-"""Divide the training clips of a dataset into folds by source video, for cross-validation."""
+"""Divide the training clips of a dataset: into folds by source video for cross-validation, into shares for a learning curve."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence, Set
 
+import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tasks.data.split.manifest import is_counted
@@ -12,6 +14,8 @@ from tasks.store.records.dataset import Manifest
 
 RARE = ""
 """Stratum of the clips of rare actions."""
+
+SHARES = (0.1, 0.2, 0.5, 1.0)
 
 
 def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
@@ -55,11 +59,7 @@ def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
 
 
 def _with_actions(folds: list[Manifest]) -> list[Manifest]:
-    """Return the folds, if trials can be scored on each.
-
-    Raises:
-        BadDataset: nothing happens in any validation clip of a fold.
-    """
+    """Return the folds; raise BadDataset if nothing happens in any validation clip of one, so that no trial can be scored on it."""
     for number, fold in enumerate(folds, 1):
         if not any(clip.split == "val" and clip.has_action for clip in fold.clips):
             raise BadDataset(f"nothing happens in any validation clip of fold {number}; choose fewer folds, or label more actions")
@@ -72,3 +72,31 @@ def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
         clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in manifest.clips if clip.split == "train"
     )
     return manifest.model_copy(update={"clips": tuple(clip for clip in divided if is_counted(manifest.segment, clip.around, clip.split))})
+
+
+def subset_sizes(num_clips: int, shares: Sequence[float] = SHARES) -> list[int]:
+    """Count the clips of each share, rounded, at least one; equal counts are listed once."""
+    return sorted({max(1, math.floor(share * num_clips + 0.5)) for share in shares})
+
+
+def random_orders(sources: Sequence[str], num_draws: int, seed: int) -> list[list[int]]:
+    """Draw orders of the clips, as lists of n indices, in which the clips of a source video follow one another.
+
+    The first n clips of an order are a subset of n clips: whole source videos, and only the last may be cut. So the subsets of one order
+    are nested. Videos, and the clips within a video, are in random order; with a single video, subsets are random clips of it.
+
+    Args:
+        sources: (n,) the source video of each clip.
+        num_draws: number of orders.
+        seed: of the draws.
+    """
+    clips_of: dict[str, list[int]] = {}
+    for index, source in enumerate(sources):
+        clips_of.setdefault(source, []).append(index)
+    names = sorted(clips_of)
+    orders = []
+    for draw in range(num_draws):
+        rng = np.random.default_rng([seed, draw])
+        drawn = [rng.permutation(clips_of[names[number]]) for number in rng.permutation(len(names))]
+        orders.append([int(clip) for clips in drawn for clip in clips])
+    return orders

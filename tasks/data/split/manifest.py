@@ -1,9 +1,8 @@
-"""Write a dataset's manifest for training, and one CSV per split.
+"""Write a dataset's manifest for training, and one CSV per split; count its clips, source videos and classes."""
 
-The CSV files have the original experiment's header.
-"""
-
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 from tasks.csv_table import csv_table
 from tasks.data.split.split import SplitAssignment
@@ -11,7 +10,8 @@ from tasks.errors import BadDataset
 from tasks.keys import content_key
 from tasks.options import SegmentOptions, SplitOptions
 from tasks.store.records.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
-from tasks.store.records.record import SplitName
+from tasks.store.records.metrics import LabelCount, SplitSize
+from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
 
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
@@ -39,11 +39,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
 
 
 def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:
-    """List the labelled clips that are not excluded and count in their split.
-
-    Raises:
-        BadDataset: val would have none.
-    """
+    """List the labelled clips that are not excluded and count in their split; raise BadDataset if val has none."""
     excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
     chosen = (clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded)
     kept = [clip for clip in chosen if is_counted(labels.segment, clip.clip.around, splits[clip.source])]
@@ -53,15 +49,12 @@ def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[Labell
 
 
 def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitName) -> bool:
-    """Check whether a clip counts in its split.
-
-    Where both the grid and intervals are cut, val and test have clips of the grid alone, as a prediction has.
-    """
+    """Check whether a clip counts in its split: of grid and intervals, val and test have the grid alone, as a prediction has."""
     return segment.cut != "both" or around is None or split == "train"
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; what is said of labels beside it makes no new dataset."""
+    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels beside it make no new dataset."""
     return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip"}))
 
 
@@ -80,3 +73,69 @@ def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:
 
 def _used(classes: Iterable[ClassRef], ids: set[int]) -> tuple[ClassRef, ...]:
     return tuple(ref for ref in classes if ref.id in ids)
+
+
+def num_clips(manifest: Manifest) -> dict[SplitName, int]:
+    """Count clips per split."""
+    counted = Counter(clip.split for clip in manifest.clips)
+    return {split: counted[split] for split in SPLITS}
+
+
+def num_sources(manifest: Manifest) -> dict[SplitName, int]:
+    """Count source videos per split."""
+    counted = Counter(split for split, _ in {(clip.split, clip.source) for clip in manifest.clips})
+    return {split: counted[split] for split in SPLITS}
+
+
+def class_counts(manifest: Manifest, target: Target) -> dict[str, dict[SplitName, int]]:
+    """Count clips per class and split, largest class first."""
+    total = Counter(str(getattr(clip, target)) for clip in manifest.clips)
+    by_split = Counter((getattr(clip, target), clip.split) for clip in manifest.clips)
+    return {name: {split: by_split[name, split] for split in SPLITS} for name, _ in _most_frequent_first(total)}
+
+
+def num_classes(manifest: Manifest) -> dict[Target, int]:
+    """Count classes of actions per target, over all splits."""
+    acting = [clip for clip in manifest.clips if clip.has_action]
+    return {target: len({getattr(clip, target) for clip in acting}) for target in manifest.vocabulary.targets}
+
+
+def num_nothing(manifest: Manifest) -> dict[SplitName, int]:
+    """Count the clips in which nothing happens per split; empty if there are none."""
+    counted = Counter(clip.split for clip in manifest.clips if not clip.has_action)
+    return {split: counted[split] for split in SPLITS} if counted else {}
+
+
+def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
+    """Count clips, source videos and classes of actions of each non-empty split, in the order train, val, test."""
+    clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
+    return tuple(
+        SplitSize(
+            split=split,
+            num_clips=len(own),
+            num_sources=len({clip.source for clip in own}),
+            num_verbs=len({clip.verb_class for clip in own if clip.has_action}),
+            num_nouns=len({clip.noun_class for clip in own if clip.has_action}),
+            num_actions=len({(clip.verb_class, clip.noun_class) for clip in own if clip.has_action}),
+            num_nothing=sum(not clip.has_action for clip in own),
+        )
+        for split, own in clips_of_split
+        if own
+    )
+
+
+def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
+    """Count the clips per class, target and split, most frequent first. Classes without clips in a split are left out."""
+    counts = []
+    for target, split in product(targets, SPLITS):
+        own = [(getattr(clip, target), clip.source) for clip in clips if clip.split == split]
+        num_sources = Counter(name for name, _ in set(own))
+        counts += [
+            LabelCount(target=target, split=split, name=name, num_clips=number, num_sources=num_sources[name])
+            for name, number in _most_frequent_first(Counter(name for name, _ in own))
+        ]
+    return tuple(counts)
+
+
+def _most_frequent_first(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))

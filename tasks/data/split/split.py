@@ -1,13 +1,16 @@
-"""Split sources into train, val and test.
+"""Split sources into train, val and test, and keep the permanent splits in `datasets/split.csv`.
 
 Videos never move, sources are never divided, and train has all classes.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeGuard
 
-from tasks.data.split.dealing import deal
-from tasks.errors import BadDataset
+from tasks.csv_table import csv_table
+from tasks.data.labels.tables import read_table
+from tasks.data.split.stratify import stratify
+from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
@@ -17,6 +20,8 @@ ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_LISTED = 5
 IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
+
+COLUMNS = ("source", "split")
 
 
 class SplitAssignment(Record):
@@ -59,7 +64,7 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
         "val": options.val_share,
         "test": options.test_share,
     }
-    splits = fixed | deal(counts, fixed, shares, options.split_seed)
+    splits = fixed | stratify(counts, fixed, shares, options.split_seed)
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught) for clip in labelled}
@@ -96,23 +101,20 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """Find the fixed split of each source.
-
-    It is its videos' split; if those differ, its own if it is among them.
-    """
+    """Find the fixed split of each source: that of its videos; if those differ, its own if it is among them."""
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     for clip in labelled:
         of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)
     all_videos = {video for videos in of_videos.values() for video in videos}
     fixed = {}
     for source, videos in of_videos.items():
-        found = {split for split in videos.values() if split}
+        splits_of_videos = {split for split in videos.values() if split}
         # A source may be named like another video's hash; then the row in split.csv is the video's.
         own = None if source in all_videos else kept.get(source)
-        if own and (own in found or not found):
+        if own and (own in splits_of_videos or not splits_of_videos):
             fixed[source] = own
-        elif found:
-            fixed[source] = min(found, key=SPLITS.index)
+        elif splits_of_videos:
+            fixed[source] = min(splits_of_videos, key=SPLITS.index)
     return fixed
 
 
@@ -129,20 +131,14 @@ def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: Spl
 
 
 def _idle_test(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
-    """List the clips of a test split in which no action happens at all.
-
-    It would decide on nothing.
-    """
+    """List the clips of a test split that would decide on nothing, because no action happens in it at all."""
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 
 
 def _idle_warnings(idle: Collection[str]) -> list[str]:
-    return (
-        [f"{plain_count(len(idle), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"]
-        if idle
-        else []
-    )
+    warning = f"{plain_count(len(idle), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"
+    return [warning] if idle else []
 
 
 def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:
@@ -203,3 +199,36 @@ def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught:
     if num_strays:
         warnings.append(f"{plain_count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
     return warnings
+
+
+def read_split_csv(content: bytes) -> dict[str, SplitName]:
+    """Read the split of each source name and video hash, in the file's order.
+
+    Raises:
+        BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.
+    """
+    try:
+        table = read_table(content, {"splits": COLUMNS})
+    except BadLabels as error:
+        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
+    for line, reason in table.refused:
+        raise BadDataset(f"split.csv line {line} {reason}; correct that line")
+    splits: dict[str, SplitName] = {}
+    for line, cells in table.lines:
+        source, split = cells["source"], cells["split"]
+        if not source or not _is_split(split):
+            raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
+        if source in splits:
+            raise BadDataset(f"split.csv line {line} repeats {quoted(source)}; keep only one line")
+        splits[source] = split
+    return splits
+
+
+def _is_split(text: str) -> TypeGuard[SplitName]:
+    return text in SPLITS
+
+
+def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
+    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted."""
+    new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
+    return csv_table(COLUMNS, ({"source": source, "split": split} for source, split in {**kept, **new}.items()))

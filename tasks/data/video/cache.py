@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.video.fields import FLOW_SUFFIX, iter_fields
-from tasks.data.video.frames import iter_frames, scaled_size
+from tasks.data.video.frames import FLOW_SUFFIX, iter_fields, iter_frames, scaled_size
 from tasks.disk import shortage, work_folder
 from tasks.errors import BadVideo, Unavailable
 from tasks.keys import frames_made_by
@@ -31,10 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 class BadEntry(BadVideo):
-    """An item's file does not decode, or does not match the item.
-
-    `key` is the item's.
-    """
+    """An item's file does not decode, or does not match the item. `key` is the item's."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
@@ -45,7 +41,7 @@ class BadEntry(BadVideo):
 class CacheItem:
     """Frames of a clip, or fields of its optical flow.
 
-    Fields if `flow` names a flow recipe. `key` identifies the file for `fetch`; a flow file is in the format of `tasks.data.video.fields`, at
+    Fields if `flow` names a flow recipe. `key` identifies the file for `fetch`; a flow file is in the format of `tasks.data.video.frames`, at
     the cache's short side. `sha256`, `width` and `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of
     a short clip.
     """
@@ -105,10 +101,7 @@ def cache_frames(
 
 
 def temporary_cache(root: Path) -> AbstractContextManager[Path]:
-    """Create a separate cache under `root`, removed at the end.
-
-    If this process is killed, a later one removes it.
-    """
+    """Create a separate cache under `root`, removed at the end. If this process is killed, a later one removes it."""
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)
 

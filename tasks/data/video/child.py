@@ -1,6 +1,6 @@
-"""Run a program on an untrusted file as a limited child process.
+"""Run programs on untrusted files as limited child processes, and divide the memory among them.
 
-Minimal environment, limited memory and time, killed with this process.
+A child has a minimal environment, limited memory and time, and is killed with this process.
 """
 
 import os
@@ -8,18 +8,104 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from threading import Event, Timer
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import Event, Lock, Semaphore, Timer
 from typing import IO, TypeVar
 
-from tasks.errors import Unavailable
+from tasks.errors import OutOfMemory, Unavailable
 
 T = TypeVar("T")
+
+MAX_BYTES = 8 << 30
+"""Maximum per child, on any machine."""
+
+STEP_BYTES = 512 << 20
+"""Part of a container's memory that is reserved for the step itself."""
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 GUARD = Path(__file__).with_name("guard.py")
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that a child gets. A process that parses untrusted files must not see the store's keys."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory limit of one child; scarce if it may be too little and the child would get more alone."""
+
+    size_bytes: int
+    is_scarce: bool
+
+    def enough_at(self, enough_bytes: int) -> "Memory":
+        """Return the same limit, not scarce if it is at least `enough_bytes`."""
+        return Memory(self.size_bytes, self.is_scarce and self.size_bytes < enough_bytes)
+
+
+class MemoryShares:
+    """Gives each of `num_at_once` videos an equal share of memory. A video that needs more is retried alone with all of it."""
+
+    def __init__(self, num_at_once: int, all_bytes: int) -> None:
+        self._num_at_once = num_at_once
+        self.all_bytes = all_bytes
+        self._slots = Semaphore(num_at_once)
+        self._alone = Lock()
+
+    def run(self, work: Callable[[Memory], T]) -> T:
+        """Call `work` with a share of memory; retry it alone with all memory if needed.
+
+        Raises:
+            OutOfMemory: all memory is not enough either.
+        """
+        if self._num_at_once > 1:
+            try:
+                with self._slots:
+                    return work(Memory(self.all_bytes // self._num_at_once, is_scarce=True))
+            except OutOfMemory:
+                pass
+        with self._alone, ExitStack() as slots:
+            for _ in range(self._num_at_once):
+                slots.enter_context(self._slots)
+            return work(Memory(self.all_bytes, is_scarce=False))
+
+
+def undivided() -> Memory:
+    """Return the whole memory, for a child that runs alone."""
+    return Memory(usable_bytes(), is_scarce=False)
+
+
+def usable_bytes() -> int:
+    """Return the memory for all children: a container's limit minus the step's share, else half of the machine's."""
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit_bytes = min(_cgroup_limits(), default=machine_bytes)
+    if limit_bytes >= machine_bytes:
+        return min(MAX_BYTES, machine_bytes // 2)
+    return min(MAX_BYTES, max(limit_bytes // 2, limit_bytes - STEP_BYTES))
+
+
+def _cgroup_limits() -> list[int]:
+    """List the memory limits of this process's cgroup, of v1 or v2, and its parents."""
+    limits = []
+    for line in OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, name = CGROUPS, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = CGROUPS / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        # Inside a container its cgroup is mounted as the root, whatever path is listed.
+        for folder in (PurePosixPath(path), *PurePosixPath(path).parents):
+            try:
+                limit = (root / folder.relative_to("/") / name).read_text().strip()
+            except OSError:
+                continue
+            if limit != "max":
+                limits.append(int(limit))
+    return limits
 
 
 def child_environment() -> dict[str, str]:
@@ -36,9 +122,7 @@ def run_child(
     read: Callable[[IO[str]], T],
     variables: Mapping[str, str],
 ) -> tuple[int | None, T]:
-    """Run a program in `folder`, `read` its output, and wait for it.
-
-    The output is stdout and stderr.
+    """Run a program in `folder`, `read` its stdout and stderr, and wait for it.
 
     Returns:
         Its exit status, negative for a signal and None if it exceeded the time limit; and the result of `read`.

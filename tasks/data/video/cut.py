@@ -1,35 +1,125 @@
-"""Cut a video into clips of equal length and constant frame rate.
+"""Cut a video, or the parts of it that show labelled intervals, into clips of constant frame rate.
 
-This takes one pass of ffmpeg.
+A whole video takes one pass of ffmpeg. Each part is a run of its own, so the time grows with the labelled time and not with the video.
 """
 
+import hashlib
+import math
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
 
+import av
 import ffmpeg as arguments_of
+from ffmpeg.nodes import FilterableStream
 
-from tasks.data.video.clip_file import CutResult, examine, frames_per_clip, is_kept
-from tasks.data.video.ffmpeg import Log
-from tasks.data.video.inspection import VideoProbe
-from tasks.data.video.memory import Memory
-from tasks.data.video.transcode import (
+from tasks.data.video.child import Memory
+from tasks.data.video.ffmpeg import (
     AAC_DELAY_SAMPLES,
-    ENOUGH_BYTES,
-    ENOUGH_BYTES_PER_PIXEL,
     SAMPLE_RATE,
+    Log,
     convert,
     encoding,
     input_of,
     picture,
 )
-from tasks.errors import BadVideo
+from tasks.data.video.inspection import VideoProbe
+from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 
 MAX_OVERRUN_SECONDS = 60
 """Maximum time beyond the duration in the header. A bogus timestamp must not produce hours of still frames."""
-
 MIN_LOSS_SECONDS = 0.5
+LEAD_SECONDS, LEAD_FACTOR = 1, 4
+"""Reading begins this long before a part, and longer and longer where decoding then begins after the part's first frame. MPEG-TS and MPEG-PS have no index: a seek ends at any packet, and the first picture that decodes is the next key frame."""
+
+AFTER_A_SEEK = {"noaccurate_seek": None, "dts_delta_threshold": 1e6}
+"""The first frame may show a picture from before the seek, which ffmpeg would leave out, or take for a jump of the clock from 10 s on (Ogg)."""
+
+EXPECTED_LEAD_SECONDS = 16
+"""For the time limit. It is so wide that a longer lead, for the few videos that need one, fits into it."""
+
+
+@dataclass(frozen=True)
+class CutClip:
+    """One clip on disk, and its interval of the video."""
+
+    path: Path
+    index: int
+    start_seconds: float
+    stop_seconds: float
+    num_frames: int
+    has_audio: bool
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class CutResult:
+    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people."""
+
+    clips: tuple[CutClip, ...]
+    dropped_seconds: float
+    warnings: tuple[str, ...]
+
+
+def frames_per_clip(options: SegmentOptions) -> int:
+    """Return the number of frames of a full clip."""
+    return round(options.clip_seconds * options.fps)
+
+
+def is_kept(num_frames: int, options: SegmentOptions) -> bool:
+    """Check whether a clip of `num_frames` is full, or is a long enough rest."""
+    return num_frames >= min(frames_per_clip(options), round(options.min_clip_seconds * options.fps, 6))
+
+
+def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -> CutClip:
+    """Describe a clip on disk that begins at frame `start_frame` of the video."""
+    num_frames, width, height, has_audio = _read_properties(file)
+    with file.open("rb") as data:
+        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+    return CutClip(
+        path=file,
+        index=index,
+        start_seconds=start_frame / options.fps,
+        stop_seconds=(start_frame + num_frames) / options.fps,
+        num_frames=num_frames,
+        has_audio=has_audio,
+        size_bytes=file.stat().st_size,
+        sha256=sha256,
+        width=width,
+        height=height,
+    )
+
+
+def _read_properties(file: Path) -> tuple[int, int, int, bool]:
+    """Read a clip's number of frames, width, height, and whether it has sound. Without frames, ffmpeg writes no video stream."""
+    with av.open(str(file)) as container:
+        if not container.streams.video:
+            return 0, 0, 0, False
+        video = container.streams.video[0]
+        num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
+        return num_packets[video.index], video.width, video.height, any(num_packets[audio.index] for audio in container.streams.audio)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for clips, which is removed on failure."""
+    clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
+    try:
+        yield clips_folder
+    except BaseException:
+        shutil.rmtree(clips_folder)
+        raise
 
 
 def cut(
@@ -46,37 +136,25 @@ def cut(
         OutOfMemory: cutting exceeds the memory limit, or ffmpeg crashes; if memory is scarce, also for any lost or damaged frame.
         Unavailable: the disk is full.
     """
-    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
-    clips_folder = Path(tempfile.mkdtemp(prefix="clips-", dir=folder))
-    try:
-        return _cut(path, clips_folder, options, source, ffmpeg, time_limit_seconds, memory)
-    except BaseException:
-        shutil.rmtree(clips_folder)
-        raise
-
-
-def _cut(
-    path: Path, folder: Path, options: SegmentOptions, source: VideoProbe, ffmpeg: Path, time_limit_seconds: float, memory: Memory
-) -> CutResult:
-    warnings, log = convert(
-        path, folder, source, lambda audio_index: cut_arguments(path, source, options, audio_index), ffmpeg, time_limit_seconds, memory
-    )
-    files = sorted(folder.iterdir(), key=lambda file: int(file.stem))
-    clips = [examine(file, index, index * frames_per_clip(options), options) for index, file in enumerate(files)]
-    if not clips:
-        raise BadVideo(f"{path.name}: nothing of it decodes")
-    for clip in clips:
-        if clip.num_frames > frames_per_clip(options) or (clip.num_frames < frames_per_clip(options) and clip is not clips[-1]):
-            raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {frames_per_clip(options)}")
-    total_seconds = clips[-1].stop_seconds
-    warnings += _losses(path.name, source, log, total_seconds)
-    dropped_seconds = 0.0
-    if not is_kept(clips[-1].num_frames, options):
-        rest = clips.pop()
-        rest.path.unlink()
-        dropped_seconds = rest.num_frames / options.fps
-    if not clips:
-        raise BadVideo(f"{path.name}: {total_seconds:.2f} s long, shorter than the minimum of {options.min_clip_seconds:g} s per clip")
+    num_frames, dropped_seconds = frames_per_clip(options), 0.0
+    with _new_folder(folder) as clips_folder:
+        arguments = partial(cut_arguments, path, source, options)
+        warnings, log = convert(path, clips_folder, source, arguments, ffmpeg, time_limit_seconds, memory)
+        files = sorted(clips_folder.iterdir(), key=lambda file: int(file.stem))
+        clips = [examine(file, index, index * num_frames, options) for index, file in enumerate(files)]
+        if not clips:
+            raise BadVideo(f"{path.name}: nothing of it decodes")
+        for clip in clips:
+            if clip.num_frames > num_frames or (clip.num_frames < num_frames and clip is not clips[-1]):
+                raise BadVideo(f"{path.name}: clip {clip.index} came out with {clip.num_frames} frames instead of {num_frames}")
+        total_seconds = clips[-1].stop_seconds
+        warnings += _losses(path.name, source, log, total_seconds)
+        if not is_kept(clips[-1].num_frames, options):
+            rest = clips.pop()
+            rest.path.unlink()
+            dropped_seconds = rest.num_frames / options.fps
+        if not clips:
+            raise BadVideo(f"{path.name}: {total_seconds:.2f} s long, shorter than the minimum of {options.min_clip_seconds:g} s per clip")
     return CutResult(tuple(clips), dropped_seconds, tuple(warnings))
 
 
@@ -87,8 +165,7 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     if audio_index is not None:
         # Silence fills gaps and a late start. Without space for the encoder's delay before the first sample, the muxer would shift the
         # picture. Endless padding with `shortest` makes the sound end with the picture.
-        audio = file[str(audio_index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=AAC_DELAY_SAMPLES, **{"async": 1})
-        streams.append(audio.filter("apad"))
+        streams.append(_audio(file, audio_index, AAC_DELAY_SAMPLES).filter("apad"))
     num_frames = frames_per_clip(options)
     output = arguments_of.output(
         *streams,
@@ -106,6 +183,10 @@ def cut_arguments(path: Path, source: VideoProbe, options: SegmentOptions, audio
     return list(arguments_of.get_args(output))
 
 
+def _audio(file: FilterableStream, index: int, first_pts: int) -> FilterableStream:
+    return file[str(index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=first_pts, **{"async": 1})
+
+
 def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> list[str]:
     header_seconds = source.duration_seconds
     num_bad = log.num_decode_errors.get(source.video_index, 0) + log.num_corrupt_frames
@@ -121,3 +202,150 @@ def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> li
     if total_seconds - header_seconds > MAX_OVERRUN_SECONDS - 1:
         losses.append(f"{name}: far longer than the {header_seconds:.1f} s in its header; the rest is left out")
     return losses
+
+
+class FrameSpan(NamedTuple):
+    """A part of a video, in frames of the clips' constant rate, and the interval in seconds that it was chosen for."""
+
+    start_frame: int
+    num_frames: int
+    interval: tuple[float, float]
+
+
+def interval_spans(intervals: Sequence[tuple[float, float]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
+    """List the parts of a video that show its labelled intervals, by time.
+
+    A part has the length of a clip, or that of a shorter video. An interval that fits has its middle in the middle of its part, as far as
+    the video allows; a longer one is covered by parts at equal distances, from its start to its end. Of equal parts, that of the longest
+    interval remains. All times are in seconds; a part of an interval beyond the video is ignored.
+    """
+    num_video_frames = int(video_seconds * options.fps + 1e-6)
+    num_frames = min(round(options.clip_seconds * options.fps), num_video_frames)
+    spans: dict[int, FrameSpan] = {}
+    for interval in sorted(intervals, key=lambda interval: (interval[0] - interval[1], interval)):
+        start, stop = (min(max(0.0, seconds * options.fps), num_video_frames) for seconds in interval)
+        if stop > start and num_frames:
+            for start_frame in _starts(start, stop, num_frames, num_video_frames):
+                spans.setdefault(start_frame, FrameSpan(start_frame, num_frames, interval))
+    return [spans[start_frame] for start_frame in sorted(spans)]
+
+
+def _starts(start: float, stop: float, num_frames: int, num_video_frames: int) -> list[int]:
+    """List the first frames of the parts that show one interval, given in frames."""
+    num_parts = math.ceil((stop - start) / num_frames - 1e-6)
+    if num_parts <= 1:
+        first = round((start + stop - num_frames) / 2)
+        return [min(max(0, first), num_video_frames - num_frames)]
+    step = (stop - start - num_frames) / (num_parts - 1)
+    return [min(round(start + number * step), num_video_frames - num_frames) for number in range(num_parts)]
+
+
+def cut_spans(
+    path: Path,
+    source: VideoProbe,
+    folder: Path,
+    options: SegmentOptions,
+    *,
+    spans: Sequence[FrameSpan],
+    ffmpeg: Path,
+    time_limit_seconds: float,
+    memory: Memory,
+) -> CutResult:
+    """Cut these parts of the video `path`, probed as `source`, into clips in a new folder under `folder`.
+
+    A clip shows the same frames at the same times as those of `cut`. `index` counts `spans`. A part that does not decode,
+    or is shorter than `min_clip_seconds`, is left out with a warning.
+
+    Raises:
+        BadVideo: no part decodes, or cutting exceeds the time limit.
+        OutOfMemory, Unavailable: as `cut`.
+    """
+    stop = monotonic() + time_limit_seconds
+    clips, warnings, lead_seconds = list[CutClip](), list[str](), LEAD_SECONDS
+    with _new_folder(folder) as clips_folder:
+        for index, span in enumerate(spans):
+            if monotonic() >= stop:
+                raise BadVideo(f"{path.name}: cutting took longer than {time_limit_seconds:g} s and was stopped")
+            of_span = clips_folder / f"{index:04d}"
+            of_span.mkdir()
+            try:
+                lead_seconds, own_warnings = _cut_span(path, source, span, of_span, options, ffmpeg, stop, memory, lead_seconds)
+                clips.append(_examine_span(path.name, span, index, of_span, options))
+                warnings += own_warnings
+            except OutOfMemory:
+                raise
+            except BadVideo as error:
+                warnings.append(str(error))
+        if spans and not clips:
+            raise BadVideo(warnings[0])
+    return CutResult(tuple(clips), 0, tuple(dict.fromkeys(warnings)))
+
+
+def _cut_span(
+    path: Path,
+    source: VideoProbe,
+    span: FrameSpan,
+    folder: Path,
+    options: SegmentOptions,
+    ffmpeg: Path,
+    stop: float,
+    memory: Memory,
+    lead_seconds: int,
+) -> tuple[int, list[str]]:
+    """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and warnings."""
+    while True:
+        # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
+        seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
+        arguments = partial(span_arguments, path, source, span, options, seek_seconds)
+        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory)
+        key_seconds = math.inf if log.first_key_seconds is None else log.first_key_seconds
+        if not seek_seconds or seek_seconds + key_seconds <= span.start_frame / options.fps:
+            return lead_seconds, warnings
+        for clip in folder.iterdir():
+            clip.unlink()
+        lead_seconds *= LEAD_FACTOR
+
+
+def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
+    start_seconds, stop_seconds = span.start_frame / options.fps, (span.start_frame + span.num_frames) / options.fps
+    files = list(folder.iterdir())
+    clip = examine(files[0], index, span.start_frame, options) if files else None
+    if clip is None or not clip.num_frames:
+        raise BadVideo(f"{name}: nothing of {start_seconds:.2f} to {stop_seconds:.2f} s decodes")
+    if not is_kept(clip.num_frames, options):
+        interval = f"{start_seconds:.2f} to {clip.stop_seconds:.2f} s"
+        raise BadVideo(f"{name}: {interval} is shorter than the minimum of {options.min_clip_seconds:g} s per clip")
+    return clip
+
+
+def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
+    """Return the duration that cutting these parts decodes, unless key frames are far apart."""
+    return sum(span.num_frames / options.fps + 1 + EXPECTED_LEAD_SECONDS for span in spans)
+
+
+def span_arguments(
+    path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, seek_seconds: int, audio_index: int | None
+) -> list[str]:
+    """Build ffmpeg's argument list; it writes clip.mp4 into its working folder."""
+    num_lead_frames = span.start_frame - seek_seconds * options.fps
+    # FLV leaves out frames even when it seeks zero.
+    file = input_of(path, ss=seek_seconds, **AFTER_A_SEEK) if seek_seconds else input_of(path)
+    video = picture(file[str(source.video_index)].filter("showinfo", checksum=0), source, options)
+    part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
+    streams = [part.filter("setpts", "PTS-STARTPTS")]
+    if audio_index is not None:
+        # As on the grid, silence fills gaps, and the encoder's delay has its place before the first sample.
+        num_lead_samples = round(num_lead_frames * SAMPLE_RATE / options.fps)
+        audio = _audio(file, audio_index, num_lead_samples + AAC_DELAY_SAMPLES)
+        streams.append(audio.filter("asetpts", f"PTS-{num_lead_samples}").filter("apad"))
+    output = arguments_of.output(
+        *streams,
+        "clip.mp4",
+        **encoding(options, has_audio=audio_index is not None),
+        # Where nothing decodes, the padding would have no end.
+        t=span.num_frames / options.fps,
+        f="mp4",
+        movflags="+faststart",
+        **{"frames:v": span.num_frames},
+    )
+    return list(arguments_of.get_args(output))

@@ -1,23 +1,24 @@
-"""Run ffmpeg as a limited child process, and explain its errors.
-
-The explanations are in plain words.
-"""
+"""Convert videos to the pictures and sound of clips by ffmpeg, as a limited child process, and explain its errors."""
 
 import re
 import shutil
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic
 
+import ffmpeg as arguments_of
 import imageio_ffmpeg
+from ffmpeg.nodes import FilterableStream
 
-from tasks.data.video.child import child_environment, run_child
-from tasks.data.video.memory import Memory
+from tasks.data.video.child import Memory, child_environment, run_child
+from tasks.data.video.inspection import FORMATS, MAX_PIXELS, PROTOCOLS, VideoProbe, url
 from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
+from tasks.options import SegmentOptions
 
 MAX_ALLOC_BYTES = 1 << 29
 NUM_LINES_KEPT = 20
@@ -44,13 +45,40 @@ REASONS = (
     (re.compile(r"Output file .* does not contain any stream|received no packets", re.I), "nothing of it decodes"),
 )
 
+NUM_ENCODER_THREADS = 2
+"""Fixed, because x264's output depends on it. The decoder has one thread, because with more its output on damaged data varies."""
+
+PRESET = "veryfast"
+
+SECONDS_PER_VIDEO_SECOND = 10
+
+SAMPLE_RATE = 48_000
+
+ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
+"""Memory that is enough for any video.
+
+For threads, 120 MB on 16 cores, and for the 16 pictures of 6 bytes per pixel that H.264 and HEVC keep.
+"""
+
+AAC_DELAY_SAMPLES = 1024
+
+TONE_MAPPING = (
+    ("zscale", {"transfer": "linear", "npl": 203}),
+    ("format", {"pix_fmts": "gbrpf32le"}),
+    ("tonemap", {"tonemap": "mobius"}),
+    ("zscale", {"primaries": "bt709", "transfer": "bt709", "matrix": "170m", "range": "limited"}),
+)
+"""PQ or HLG to SDR; reference white is 203 cd/m2 (ITU-R BT.2408)."""
+
+SCALER = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+
 
 @dataclass(frozen=True)
 class Log:
-    """ffmpeg's last errors, and the counts of each input stream.
+    """ffmpeg's last errors, and the packets and decode errors of each input stream.
 
-    Numbers of packets and of decode errors. `lacked_memory` tells whether any allocation failed, even for a single frame.
-    `first_key_seconds` is when the first key frame is shown that the filter showinfo saw.
+    `lacked_memory` tells whether any allocation failed, even for a single frame; `first_key_seconds` when the first key frame is shown that the
+    filter showinfo saw.
     """
 
     errors: tuple[str, ...]
@@ -76,10 +104,10 @@ def find_ffmpeg(configured: Path | None) -> Path:
         BadConfiguration: the configured binary does not exist, or no ffmpeg is found.
     """
     if configured is not None:
-        found = shutil.which(configured.expanduser())
-        if found is None:
+        program = shutil.which(configured.expanduser())
+        if program is None:
             raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is not a program; correct it or unset it")
-        return Path(found)
+        return Path(program)
     if bundled := sorted(BUNDLED.glob("ffmpeg-*")):
         return bundled[0]
     if system := shutil.which("ffmpeg"):
@@ -107,16 +135,14 @@ def ffmpeg_version(ffmpeg: Path) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise BadConfiguration(f"{ffmpeg} does not start: {error}; name another ffmpeg in RETAKE_FFMPEG") from error
-    found = VERSION.match(done.stdout)
-    if found is None:
+    match = VERSION.match(done.stdout)
+    if match is None:
         raise BadConfiguration(f"{ffmpeg} does not report a version like ffmpeg; name another ffmpeg in RETAKE_FFMPEG")
-    return found[1]
+    return match[1]
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
-    """Run ffmpeg in `folder` and wait for it to end.
-
-    `name` is the video's name in errors.
+    """Run ffmpeg in `folder` and wait for it to end; `name` is the video's name in errors.
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
@@ -159,12 +185,12 @@ def read_log(lines: Iterable[str]) -> Log:
             errors.append(re.sub(r"^(\[[^\]]*\] )+", "", line).strip())
         elif "corrupt decoded frame" in line:
             num_corrupt_frames += 1
-        elif found := STATISTICS.search(line):
-            index = int(found[1])
-            num_packets[index] = int(found[2])
-            num_decode_errors[index] = int(found[4] or 0)
-        elif first_key_seconds is None and (found := KEY_FRAME.search(line)):
-            first_key_seconds = float(found[1])
+        elif match := STATISTICS.search(line):
+            index = int(match[1])
+            num_packets[index] = int(match[2])
+            num_decode_errors[index] = int(match[4] or 0)
+        elif first_key_seconds is None and (match := KEY_FRAME.search(line)):
+            first_key_seconds = float(match[1])
     return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory, first_key_seconds)
 
 
@@ -175,3 +201,89 @@ def reason(status: int, errors: Sequence[str]) -> str:
         return f"ffmpeg was killed by {signal.Signals(-status).name}; the file may be damaged, or memory too small"
     plain = next((words for pattern, words in REASONS if any(pattern.search(line) for line in errors)), "ffmpeg cannot convert it")
     return f"{plain} (ffmpeg: {message[:200]})"
+
+
+def time_limit(decoded_seconds: float) -> float:
+    """Return how many seconds ffmpeg may take to decode so many; at least two minutes."""
+    return max(120, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
+
+
+def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Return the even width and height of a clip, scaled down to `short_side`, never up."""
+    scale = min(1.0, short_side / min(width, height))
+    return int(width * scale / 2 + 1e-6) * 2, int(height * scale / 2 + 1e-6) * 2
+
+
+def input_of(path: Path, **seek: float | None) -> FilterableStream:
+    """Open a video with the limits that hold for files of strangers."""
+    return arguments_of.input(
+        url(path), protocol_whitelist=PROTOCOLS, format_whitelist=",".join(FORMATS), max_pixels=MAX_PIXELS, threads=1, **seek
+    )
+
+
+def picture(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
+    """Scale the pictures, convert their colours, and resample them to a constant rate from time zero."""
+    width, height = clip_size(source.width, source.height, options.short_side)
+    matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
+    video = video.filter("scale", width, height, flags=SCALER, **matrix)
+    for name, settings in TONE_MAPPING if source.is_hdr else ():
+        video = video.filter(name, **settings)
+    video = video.filter("format", pix_fmts="yuv420p").filter("setparams", range="tv", colorspace="smpte170m").filter("setsar", 1)
+    # The fps filter comes last, and colour tags are set by a filter instead of an output option: fps fills a time gap with references to
+    # one picture, and a conversion after it would copy each of them in memory.
+    return video.filter("fps", fps=options.fps, start_time=0)
+
+
+def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int | None]:
+    """Return ffmpeg's options for pictures, sound and metadata of a clip."""
+    sound: dict[str, str | int | None] = {}
+    if has_audio:
+        sound = {"c:a": "aac", "b:a": "128k", "ac": 2, "ar": SAMPLE_RATE, "flags:a": "+bitexact", "shortest": None}
+    return {
+        "c:v": "libx264",
+        "threads:v": NUM_ENCODER_THREADS,
+        "flags:v": "+bitexact",
+        "preset": PRESET,
+        "crf": options.crf,
+        "bf": 0,
+        "g": options.gop_frames,
+        "keyint_min": options.gop_frames,
+        "sc_threshold": 0,
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "fflags": "+bitexact",
+        "max_error_rate": 1,
+        **sound,
+    }
+
+
+def convert(
+    path: Path,
+    folder: Path,
+    source: VideoProbe,
+    arguments: Callable[[int | None], list[str]],
+    ffmpeg: Path,
+    time_limit_seconds: float,
+    memory: Memory,
+) -> tuple[list[str], Log]:
+    """Run ffmpeg with the arguments for the index of its sound, and again without sound if it fails with it."""
+    stop = monotonic() + time_limit_seconds
+    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
+
+    def run(audio_index: int | None) -> Log:
+        return run_ffmpeg(
+            arguments(audio_index), ffmpeg=ffmpeg, folder=folder, time_limit_seconds=stop - monotonic(), memory=memory, name=path.name
+        )
+
+    try:
+        log = run(source.audio_index)
+    except BadVideo as error:
+        if memory.is_scarce and isinstance(error, OutOfMemory):
+            raise
+        if source.audio_index is None or monotonic() >= stop:
+            raise
+        for clip in folder.iterdir():
+            clip.unlink()
+        return [f"{path.name}: its sound does not decode and is left out"], run(None)
+    num_silent = log.num_decode_errors.get(source.audio_index, 0) if source.audio_index is not None else 0
+    return [f"{path.name}: {num_silent} packets of its sound do not decode and are silent"] if num_silent else [], log

@@ -20,8 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.video.fields import write_pictures
-from tasks.data.video.frames import iter_frames
+from tasks.data.video.frames import iter_frames, write_pictures
 from tasks.options import FlowOptions
 
 Picture = NDArray[np.uint8]
@@ -86,10 +85,7 @@ class FlowMaker:
 
 
 def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Clip flow in pixels to the bound, and quantise it to 8 bits.
-
-    Minus the bound becomes 0, plus the bound 255, no motion 128.
-    """
+    """Clip flow in pixels to the bound, and quantise it to 8 bits. Minus the bound becomes 0, plus the bound 255, no motion 128."""
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
 

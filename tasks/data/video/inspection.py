@@ -1,4 +1,4 @@
-"""Probe a video file in a separate process, which the file may crash or overload.
+"""Open an untrusted video file with whitelists and limits; probe it in a separate process, which it may crash or overload.
 
 Run as `python -m tasks.data.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON. Decodes
 at most the first frame.
@@ -6,6 +6,7 @@ at most the first frame.
 
 import json
 import math
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,8 +20,26 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from tasks.data.video.source import AUDIO_FORMATS, MAX_PIXELS, MIN_SIDE_PIXELS, MORE_MEMORY, open_video
 from tasks.errors import BadVideo, OutOfMemory
+
+FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
+"""Demuxers that read only one file; this excludes playlists and scripts (hls, dash, concat, …)."""
+
+AUDIO_FORMATS = ("mp3", "flac", "wav", "aac")
+"""Opened only to report that a sound file is not a video. Never passed to ffmpeg."""
+
+FORMAT_NAMES = "mp4, mov, mkv, webm, avi, ts, mpg, flv, wmv, ogv or mxf"
+
+MAX_PIXELS = 8192 * 4352
+"""Maximum size of a frame: 8K."""
+
+MIN_SIDE_PIXELS = 32
+
+PROTOCOLS = "file"
+
+MORE_MEMORY = "reading it takes more memory than one video may take; its index may be damaged"
+
+NO_REGULAR_FILE = "not a regular file but a device, a pipe or a folder"
 
 READY = "ready"
 """First line of stdout: the process has started. Later failures are caused by the file."""
@@ -29,6 +48,60 @@ MAX_PACKETS_BEFORE_A_FRAME = 300
 
 HDR_TRANSFERS = (16, 18)
 """SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG), as numbered in ITU-T H.273."""
+
+
+def url(path: Path) -> str:
+    """Return a file's URL for ffmpeg, in which dashes and colons have no special meaning."""
+    return f"file:{path.absolute()}"
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open `path` for demuxing and decoding.
+
+    Raises:
+        BadVideo: it is not a regular file, or is empty, truncated, or in an unsupported format.
+        OutOfMemory: its header requires more memory than this process may use.
+        FileNotFoundError: the file does not exist.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BadVideo(f"{path.name}: {NO_REGULAR_FILE}")
+    if status.st_size == 0:
+        raise BadVideo(f"{path.name}: the file is empty")
+    try:
+        return av.open(
+            url(path),
+            container_options={"protocol_whitelist": PROTOCOLS, "format_whitelist": ",".join(FORMATS + AUDIO_FORMATS)},
+            options={"max_pixels": str(MAX_PIXELS)},
+            metadata_errors="replace",
+        )
+    except MemoryError as error:
+        raise OutOfMemory(f"{path.name}: {MORE_MEMORY}") from error
+    except av.error.FFmpegError as error:
+        raise BadVideo(f"{path.name}: {_why_closed(path)}") from error
+
+
+def _why_closed(path: Path) -> str:
+    boxes = list(_mp4_boxes(path))
+    if boxes[:1] == [b"ftyp"] and b"moov" not in boxes:
+        return "no index (moov): the recording or the copy was cut off; repair it or record it again"
+    return f"damaged, or not a video in a supported format ({FORMAT_NAMES})"
+
+
+def _mp4_boxes(path: Path) -> Iterator[bytes]:
+    """Yield the types of the top-level boxes of an ISO base media file. Source: ISO/IEC 14496-12, 4.2."""
+    size_bytes, start = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while start + 8 <= size_bytes:
+            file.seek(start)
+            header = file.read(16)
+            box_bytes = int.from_bytes(header[:4], "big")
+            if box_bytes == 1:
+                box_bytes = int.from_bytes(header[8:16], "big")
+            yield header[4:8]
+            if box_bytes < 8:
+                return
+            start += box_bytes
 
 
 class Undecoded(BadVideo):
@@ -77,12 +150,7 @@ def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
 
 
 def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
-    """Probe `path` in this process; see `tasks.data.video.probe.probe`.
-
-    Raises:
-        BadVideo: see there.
-        MemoryError: there is not enough memory.
-    """
+    """Probe `path` in this process, as `tasks.data.video.probe.probe` does in a child; a MemoryError says that it needs more."""
     with open_video(path) as container:
         stream = _video_stream(path, container)
         audio = container.streams.best("audio", related=stream)

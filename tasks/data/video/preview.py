@@ -21,8 +21,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.data.video.sound import read_sound
-from tasks.data.video.source import open_video
+from tasks.data.video.audio import decode_audio
+from tasks.data.video.inspection import open_video
 from tasks.errors import BadVideo, Unavailable
 
 FONT_PIXELS = 15
@@ -79,7 +79,7 @@ def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
                     number += 1
             if track:
                 wanted = round(number * SOUND_RATE_HZ / fps) - num_samples
-                _encode_sound(film, track, read_sound(clip.path, (SOUND_RATE_HZ,)).samples[SOUND_RATE_HZ], wanted, num_samples)
+                _encode_sound(film, track, decode_audio(clip.path, (SOUND_RATE_HZ,)).samples[SOUND_RATE_HZ], wanted, num_samples)
                 num_samples += wanted
         if stream is None:
             raise BadVideo(f"{path.name}: there are no clips to show")
@@ -89,10 +89,7 @@ def _write(clips: Iterable[Captioned], path: Path, fps: int) -> None:
 
 
 def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
-    """Draw lines of text as (h, w, 3) with an even h.
-
-    Each is truncated to the width.
-    """
+    """Draw lines of text as (h, w, 3) with an even h. Each is truncated to the width."""
     height = (len(lines) * LINE_PIXELS + MARGIN_PIXELS + 1) // 2 * 2
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)

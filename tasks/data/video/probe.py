@@ -8,9 +8,8 @@ import av
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.data.video import inspection
-from tasks.data.video.child import run_child
+from tasks.data.video.child import Memory, run_child
 from tasks.data.video.inspection import READY, VideoProbe
-from tasks.data.video.memory import Memory
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 
 MAX_BYTES = 2 << 30
@@ -30,10 +29,7 @@ ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in
 
 
 class Answer(BaseModel):
-    """A child's answer: exactly one field.
-
-    It is validated strictly, because the file may have taken over the child.
-    """
+    """A child's answer: exactly one field, validated strictly, because the file may have taken over the child."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

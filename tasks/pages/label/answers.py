@@ -11,9 +11,8 @@ from typing import Any, Self
 
 from tasks.data.clips.label_inputs import last_upload
 from tasks.data.labels.intervals import Span
-from tasks.data.labels.near_names import near_pairs
-from tasks.data.labels.statements import Ledger
-from tasks.data.labels.vocabulary import NOUNS, VERBS
+from tasks.data.labels.ledger import Ledger
+from tasks.data.labels.vocabulary import NOUNS, VERBS, near_pairs
 from tasks.errors import MissingObject, NotThere
 from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery

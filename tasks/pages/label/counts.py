@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.clips import PageClip
 from tasks.pages.label.desk import View
 from tasks.pages.label.queue import Covering, in_conflict, label_of

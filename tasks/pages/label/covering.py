@@ -5,8 +5,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, winners
+from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.rows import IntervalRow, LabelRow
-from tasks.data.labels.statements import Ledger
 from tasks.options import LabelOptions
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.queue import Covering, Known, Words, in_conflict

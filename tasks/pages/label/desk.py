@@ -17,12 +17,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.data.clips.label_inputs import inputs_digest
-from tasks.data.clips.label_log import BLOCK_SIZE, append, read_log, write_blocks
-from tasks.data.clips.labelled_clips import label_now
-from tasks.data.labels.agreement import read_twice
+from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, read_log, write_blocks
+from tasks.data.clips.labelled import label_now
 from tasks.data.labels.labels import Labelling
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger, read_twice
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
@@ -196,7 +194,7 @@ class Desk:
             if self._ledger.find(statement.token) is None:
                 if problem := self._ledger.problem(statement):
                     raise NotThere(f"this {problem}")
-                self._take(append(self.store, self.store_uri, statement, len(self._entries)))
+                self._take(append_to_log(self.store, self.store_uri, statement, len(self._entries)))
             return self._ledger.number(self._ledger.find(statement.token) or statement)
 
     def _take(self, entries: list[AnyEntry]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.data.clips.label_inputs import annotation_objects, probe_objects
-from tasks.data.labels.page_files import PAGE
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger
+from tasks.data.labels.page_labels import PAGE
 from tasks.pages.label.clips import Cut
 from tasks.pages.label.queue import FOLDER, Known, Words, renamed
 from tasks.store.layout import Layout

@@ -7,8 +7,8 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Literal, TypeVar
 
-from tasks.data.labels.statements import Ledger
-from tasks.data.labels.uncovered import place_of
+from tasks.data.labels.intervals import place_of
+from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.suggestions import SuggestedInterval, Suggestion
 from tasks.store.records.labelling import ClipStatement, Reading, Statement

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut
 from tasks.pages.label.covering import conflict_of

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_seconds
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.covering import conflict_of
 from tasks.pages.label.desk import View

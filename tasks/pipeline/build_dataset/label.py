@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tasks.data.clips.label_inputs import inputs_digest
-from tasks.data.clips.label_log import count_entries
+from tasks.data.clips.label_inputs import count_entries, inputs_digest
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._labelling import label_store

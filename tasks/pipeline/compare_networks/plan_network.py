@@ -1,6 +1,6 @@
 """Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
 
-from tasks.data.split.statistics import num_clips
+from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration
 from tasks.judge.gate.gate import deciding_split
 from tasks.keys import content_key

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
-from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.statistics.answers import answers_of

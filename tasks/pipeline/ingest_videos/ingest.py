@@ -5,14 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tasks.data.clips.annotation_files import keep_annotations
 from tasks.data.clips.clips import find_cut
-from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import NUM_THREADS, Taker
-from tasks.data.clips.label_inputs import annotation_objects, inputs_digest, probe_objects
-from tasks.data.clips.label_log import count_entries, read_log
-from tasks.data.clips.labelled_clips import given_labels
-from tasks.data.clips.labelled_intervals import intervals_to_cut, num_uncut
-from tasks.data.clips.offers import offers
-from tasks.data.labels.new_labels import num_new_labels
+from tasks.data.clips.cutting import batch_size, num_uncut
+from tasks.data.clips.intake import NUM_THREADS, Intake, incoming_files
+from tasks.data.clips.label_inputs import annotation_objects, count_entries, inputs_digest, probe_objects, read_log
+from tasks.data.clips.labelled import given_labels, intervals_to_cut
+from tasks.data.labels.ledger import num_new_labels
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
@@ -34,14 +31,14 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
         NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
     """
     store.ensure_bucket(arguments.store)
-    found = list(offers(arguments.sources, arguments.store, store))
+    found = list(incoming_files(arguments.sources, arguments.store, store))
     videos, tables = [o for o in found if not o.is_annotation], [o for o in found if o.is_annotation]
     earlier = _earlier_inventory(arguments, store)
     known = {(file.name, file.etag): file for file in earlier.files if file.etag}
-    taker = Taker(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
-    seen_tables = keep_annotations(store, arguments.store, taker, tables, known)
+    intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
+    seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        seen = list(pool.map(lambda offer: known.get((offer.name, offer.etag)) or taker.take_video(offer), videos))
+        seen = list(pool.map(lambda incoming: known.get((incoming.name, incoming.etag)) or intake.take_video(incoming), videos))
     inventory = Inventory(files=(*seen, *seen_tables))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))

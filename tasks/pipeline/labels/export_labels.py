@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tasks.data.clips.label_inputs import probe_objects
-from tasks.data.clips.labelled_clips import label_now
-from tasks.data.clips.labelled_intervals import intervals_to_export
-from tasks.data.labels.exported import exported_labels
-from tasks.data.labels.formats.written import WRITERS
-from tasks.data.labels.spans import LabelSpan, video_spans
+from tasks.data.clips.labelled import intervals_to_export, label_now
+from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
+from tasks.data.labels.formats import WRITERS
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pages.label.suggestions import latest_prediction
 from tasks.pipeline._labelling import latest_labels

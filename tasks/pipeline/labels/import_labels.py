@@ -5,9 +5,15 @@ from pathlib import Path
 
 from tasks.data.clips.annotation_files import kept_name, write_latest
 from tasks.data.clips.intake import read_chunks
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, annotation_file, annotation_objects, epic_list_objects, probe_objects
-from tasks.data.clips.own_classes import own_classes
-from tasks.data.labels.checked_files import CheckedFile, LastClips, check_files
+from tasks.data.clips.label_inputs import (
+    MAX_ANNOTATION_BYTES,
+    annotation_file,
+    annotation_objects,
+    epic_list_objects,
+    own_classes,
+    probe_objects,
+)
+from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput, BadLabels

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.csv_table import csv_table
-from tasks.data.split.subsets import random_orders, subset_sizes
+from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
 from tasks.judge.report.sections import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.prefetch import FramesAhead
-from tasks.data.clips.stored_flow import shortness
+from tasks.data.clips.flow import shortness
+from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.video.preview import Captioned, write_film
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clip_properties import StoredClip
+from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits

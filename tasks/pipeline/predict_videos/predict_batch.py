@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.data.clips.cutting import cut_video
 from tasks.data.clips.frame_cache import passing_frames
-from tasks.data.video.memory import MemoryShares, usable_bytes
+from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.errors import BadCheckpoint, BadInput, MissingObject
 from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu

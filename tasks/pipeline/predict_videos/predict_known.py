@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import passing_frames
-from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.clips.frame_cache import FramesAhead, passing_frames
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key

@@ -5,13 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import Taker
+from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
 from tasks.data.clips.label_inputs import video_records
-from tasks.data.clips.labelled_clips import label_now
-from tasks.data.clips.labelled_intervals import PredictedVideos, labelled_intervals
-from tasks.data.clips.offers import Offer, offers
+from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.split.split_file import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, cutting_key, recipe_of
 from tasks.learn.inputs.sampling import window_grid
@@ -237,22 +235,22 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
 
 def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside], list[AnnotationFile]]:
     bad: list[SetAside] = []
-    found: list[Offer] = []
+    found: list[IncomingFile] = []
     for source in arguments.videos:
         try:
-            found += offers([source], arguments.store, store)
+            found += incoming_files([source], arguments.store, store)
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
-    taker = Taker(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
+    intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        seen = list(pool.map(taker.take_video, (offer for offer in found if not offer.is_annotation)))
+        seen = list(pool.map(intake.take_video, (incoming for incoming in found if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []
     # Without a stride there is nothing to score against them, and a prediction labels nothing.
-    for offer in found if arguments.stride_seconds is not None else ():
-        if offer.is_annotation:
+    for incoming in found if arguments.stride_seconds is not None else ():
+        if incoming.is_annotation:
             contents: list[bytes] = []
-            seen.append(taker.take_annotation(offer, contents.append))
-            beside += [AnnotationFile(offer.name, content) for content in contents]
+            seen.append(intake.take_annotation(incoming, contents.append))
+            beside += [AnnotationFile(incoming.name, content) for content in contents]
     bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
     names = {file.video: file.name for file in reversed(seen) if file.video}
     return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad, beside

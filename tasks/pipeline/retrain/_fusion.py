@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import load_few
-from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.data.clips.clip_properties import SeenClip
-from tasks.data.clips.clips import find_cut
+from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
 from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
@@ -32,7 +31,7 @@ class Needs:
 
     flows: tuple[FlowOptions, ...]
     sounds: tuple[str, ...]
-    clips: Callable[[], Sequence[SeenClip]]
+    clips: Callable[[], Sequence[StoredClip]]
 
 
 def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
@@ -82,7 +81,7 @@ def _named(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[SeenClip]:
+def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[StoredClip]:
     return store.read(Dataset(dataset_uri).manifest).clips
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.data.clips.frame_cache import load_few
-from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
 from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread, trained_classes

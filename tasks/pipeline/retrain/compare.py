@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.data.split.statistics import label_counts
+from tasks.data.split.manifest import label_counts
 from tasks.errors import MissingObject
 from tasks.judge.gate.champion import kept_decisions
 from tasks.judge.gate.gate import Decided, attempt_of, contenders, deciding_split, judge

@@ -2,7 +2,7 @@
 
 import os
 
-from tasks.data.clips.stored_flow import compute_flow, shortness, without_flow
+from tasks.data.clips.flow import compute_flow, shortness, without_flow
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load

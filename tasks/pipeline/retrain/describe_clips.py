@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tasks.data.clips.clip_properties import SeenClip
-from tasks.data.clips.stored_sound import describe_sound, read_notes, without_sound
+from tasks.data.clips.audio import describe_sound, read_notes, without_sound
+from tasks.data.clips.clips import StoredClip
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.sound_recipe import recipe_needed
@@ -54,7 +54,7 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     return finish(store, SOUND.address(arguments), result)
 
 
-def _result(clips: Sequence[SeenClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:
+def _result(clips: Sequence[StoredClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:
     """Count the clips in which there is nothing to hear, and those in which somebody speaks; log both."""
     heard = [note for note in notes if note]
     states = Counter(note.state for note in heard)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
-from tasks.data.clips.prefetch import FramesAhead
+from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure

@@ -2,7 +2,7 @@
 
 import math
 
-from tasks.data.clips.stored_flow import without_flow
+from tasks.data.clips.flow import without_flow
 from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.pipeline._step import finish, log

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tasks.data.split.statistics import num_clips
+from tasks.data.split.manifest import num_clips
 from tasks.errors import NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.data.clips.audio import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
-from tasks.data.clips.heard_cache import spectrograms
 from tasks.data.labels.video_names import named_clips
-from tasks.data.split.statistics import label_counts, split_sizes
+from tasks.data.split.manifest import label_counts, split_sizes
 from tasks.errors import MissingObject
 from tasks.judge.gate.gate import contenders
 from tasks.judge.report.card import approval_question, model_card

@@ -6,8 +6,7 @@ The clips lie beside those of the dataset, and their dataset has the same splits
 from collections.abc import Sequence
 
 from tasks.data.clips.cutting import cut_videos
-from tasks.data.clips.labelled_clips import given_labels
-from tasks.data.clips.labelled_intervals import intervals_to_cut
+from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.split.folds import same_folds
 from tasks.data.split.manifest import build_manifest, dataset_digest, is_counted
 from tasks.data.split.split import assign_splits

@@ -7,8 +7,8 @@ import pytest
 
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.cutting import cut_video
+from tasks.data.video.child import MemoryShares
 from tasks.data.video.ffmpeg import ffmpeg_version
-from tasks.data.video.memory import MemoryShares
 from tasks.errors import BadInput
 from tasks.keys import clip_recipe_of, recipe_of
 from tasks.options import SegmentOptions

@@ -7,14 +7,12 @@ import pytest
 
 from tasks.data.clips import cutting
 from tasks.data.clips.clips import find_cut
-from tasks.data.clips.label_log import append, count_entries
-from tasks.data.clips.labelled_clips import label_now
-from tasks.data.clips.labelled_intervals import intervals_to_export
-from tasks.data.labels.exported import exported_labels
-from tasks.data.labels.formats.written import WRITERS
-from tasks.data.labels.spans import video_spans
+from tasks.data.clips.label_inputs import append_to_log, count_entries
+from tasks.data.clips.labelled import intervals_to_export, label_now
+from tasks.data.labels.exported import exported_labels, video_spans
+from tasks.data.labels.formats import WRITERS
 from tasks.data.split.manifest import dataset_digest
-from tasks.data.video.transcode import SECONDS_PER_VIDEO_SECOND
+from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
 from tasks.errors import BadInput, NothingToDo
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
@@ -99,7 +97,7 @@ def labelled(store, cut):
 def say(store, log):
     """Append what is new of a log."""
     for number in range(count_entries(store, STORE), len(log.entries)):
-        append(store, STORE, log.entries[number].statement, number)
+        append_to_log(store, STORE, log.entries[number].statement, number)
 
 
 def options(cut):

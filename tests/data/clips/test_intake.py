@@ -7,9 +7,8 @@ import pytest
 
 from tasks.data.clips.annotation_files import keep_annotations, to_write
 from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import Taker
+from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
-from tasks.data.clips.offers import Offer, offers
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.store.objects import to_json
@@ -27,7 +26,7 @@ MALFORMED = [
 
 
 def offers_of(*sources):
-    return list(offers(sources, "s3://retake", None))
+    return list(incoming_files(sources, "s3://retake", None))
 
 
 class Meanwhile(Shelf):
@@ -46,7 +45,7 @@ class Meanwhile(Shelf):
 @pytest.fixture
 def taker():
     def make(store=None, *, labels=True, **options):
-        return Taker(store, "s3://retake", IngestOptions(**options), allow_private=True, labels=labels)
+        return Intake(store, "s3://retake", IngestOptions(**options), allow_private=True, labels=labels)
 
     return make
 
@@ -137,7 +136,7 @@ def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypat
 def test_an_annotation_file_whose_name_no_store_accepts_costs_itself(taker, tmp_path, name, told):
     shelf = Shelf()
     (tmp_path / "labels.csv").write_text("uid,verb,noun")
-    offered = [Offer(own, str(tmp_path / "labels.csv"), "", 13) for own in (name, "good.csv", "a" * 242 + ".csv")]
+    offered = [IncomingFile(own, str(tmp_path / "labels.csv"), "", 13) for own in (name, "good.csv", "a" * 242 + ".csv")]
     bad, *good = keep_annotations(shelf, "s3://retake", taker(shelf), offered, {})
     assert re.search(told, bad.reason)
     assert [seen.reason for seen in good] == [None, None]
@@ -163,7 +162,7 @@ def test_a_file_of_an_address_has_a_name_that_can_be_written(url, name):
 @pytest.mark.parametrize("first", [True, False])
 def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_same_time(taker, tmp_path, film_of, first):
     (tmp_path / "v.mp4").write_bytes(film_of(1))
-    offer = Offer("put bag/v.mp4", str(tmp_path / "v.mp4"), "", len(film_of(1)))
+    offer = IncomingFile("put bag/v.mp4", str(tmp_path / "v.mp4"), "", len(film_of(1)))
     store = Meanwhile(lambda: taker(store, labels=not first).take_video(offer))
     seen = taker(store, labels=first).take_video(offer)
     record = store.read(f"s3://retake/videos/{seen.video}/probe.json", VideoRecord)
@@ -171,7 +170,7 @@ def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_sa
 
 
 def test_a_file_that_vanished_or_does_not_read_costs_itself(taker, tmp_path):
-    gone, broken = Offer("a.mp4", str(tmp_path / "a.mp4"), "", 9), Offer("b.mp4", "/proc/self/mem", "", 9)
+    gone, broken = IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", 9), IncomingFile("b.mp4", "/proc/self/mem", "", 9)
     assert taker().take_video(gone).reason == "the file cannot be read (No such file or directory)"
     assert taker().take_video(broken).reason == "the file cannot be read (Input/output error)"
     assert "cannot be read" in taker().take_annotation(gone, pytest.fail).reason
@@ -203,19 +202,19 @@ class Failing:
 )
 def test_a_full_disk_and_refused_keys_are_no_reason_to_set_a_file_aside(taker, error, raised, told):
     with pytest.raises(raised, match=told):
-        taker(Failing(error)).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
+        taker(Failing(error)).take_video(IncomingFile("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
 
 
 def test_a_store_that_is_down_is_no_reason_to_set_a_local_file_aside(taker, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"video")
     with pytest.raises(Unavailable):
-        taker(Failing(Unavailable("the object store does not answer"))).take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", 5))
+        taker(Failing(Unavailable("the object store does not answer"))).take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", 5))
 
 
 def test_an_object_that_is_too_large_is_not_downloaded(taker):
-    seen = taker(max_video_mib=1).take_video(Offer("a.mp4", "s3://retake/inbox/a.mp4", "e", (1 << 20) + 1))
+    seen = taker(max_video_mib=1).take_video(IncomingFile("a.mp4", "s3://retake/inbox/a.mp4", "e", (1 << 20) + 1))
     assert seen.reason == "larger than 1 MiB; raise max_video_mib to take it"
-    seen = taker().take_annotation(Offer("a.csv", "s3://retake/inbox/a.csv", "e", MAX_ANNOTATION_BYTES + 1), pytest.fail)
+    seen = taker().take_annotation(IncomingFile("a.csv", "s3://retake/inbox/a.csv", "e", MAX_ANNOTATION_BYTES + 1), pytest.fail)
     assert "more than 64 MiB" in seen.reason
 
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.data.clips import label_log
-from tasks.data.clips.label_log import append, count_entries, read_log, write_blocks
+from tasks.data.clips import label_inputs
+from tasks.data.clips.label_inputs import append_to_log, count_entries, read_log, write_blocks
 from tasks.store.objects import to_json
 from tasks.store.records.labelling import LogEntry, Withdrawal
 from tests.pipeline.shelf import Shelf
@@ -16,7 +16,7 @@ STORE = "s3://retake"
 @pytest.fixture
 def store(monkeypatch):
     """An empty log of small blocks."""
-    monkeypatch.setattr(label_log, "BLOCK_SIZE", 8)
+    monkeypatch.setattr(label_inputs, "BLOCK_SIZE", 8)
     return Shelf()
 
 
@@ -34,7 +34,7 @@ def test_people_who_write_at_once_lose_nothing(store):
     def write(by):
         known = 0
         for number in range(12):
-            known += len(append(store, STORE, said(by, number), known))
+            known += len(append_to_log(store, STORE, said(by, number), known))
 
     with ThreadPoolExecutor(len(people)) as pool:
         list(pool.map(write, people))
@@ -45,8 +45,8 @@ def test_people_who_write_at_once_lose_nothing(store):
 
 
 def test_a_statement_sent_again_is_written_once(store):
-    append(store, STORE, said("anna", 0), 0)
-    again = append(store, STORE, said("anna", 0), 0)
+    append_to_log(store, STORE, said("anna", 0), 0)
+    again = append_to_log(store, STORE, said("anna", 0), 0)
     assert tokens(again) == tokens(read_log(store, STORE)) == ["anna-000000"]
 
 
@@ -54,7 +54,7 @@ def test_a_statement_sent_again_is_written_once(store):
 def test_a_log_is_counted_and_read_in_parts_with_and_without_blocks(store, number):
     entries = []
     for i in range(number):
-        entries += append(store, STORE, said("anna", i), i)
+        entries += append_to_log(store, STORE, said("anna", i), i)
     for blocks in (0, write_blocks(store, STORE, entries)):
         assert blocks in (0, number // 8)
         assert count_entries(store, STORE) == number
@@ -67,7 +67,7 @@ def test_a_log_is_counted_and_read_in_parts_with_and_without_blocks(store, numbe
 def test_a_damaged_entry_is_named_and_costs_no_other(store, damage):
     entries = []
     for number in range(9):
-        entries += append(store, STORE, said("anna", number), number)
+        entries += append_to_log(store, STORE, said("anna", number), number)
     store.write_bytes(f"{STORE}/label_log/00000003.json", damage)
     store.write_bytes(f"{STORE}/label_log/blocks/000000.json", b"{}")
     read = read_log(store, STORE)

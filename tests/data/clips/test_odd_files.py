@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.data.clips import intake
-from tasks.data.clips.intake import Taker, read_chunks
-from tasks.data.clips.offers import Offer, offers
+from tasks.data.clips.intake import IncomingFile, Intake, incoming_files, read_chunks
 from tasks.data.video import probe
 from tasks.errors import BadInput
 from tasks.options import IngestOptions
@@ -95,8 +94,8 @@ def test_a_link_that_takes_the_place_of_a_file_or_folder_is_not_followed(swap, t
     taker.symlink_to(tmp_path / "secret" / swapped.removeprefix("films").lstrip("/"))
     swap(tmp_path / swapped, taker)
     read = []
-    (offer,) = (offer for offer in offers([str(tmp_path / "films")], STORE, shelf) if offer.name == "day/a.mp4")
-    seen = Taker(shelf, STORE, IngestOptions(), allow_private=False).take_annotation(offer, read.append)
+    (offer,) = (offer for offer in incoming_files([str(tmp_path / "films")], STORE, shelf) if offer.name == "day/a.mp4")
+    seen = Intake(shelf, STORE, IngestOptions(), allow_private=False).take_annotation(offer, read.append)
     assert seen.reason.startswith("the file cannot be read")
     assert not read
 
@@ -104,14 +103,14 @@ def test_a_link_that_takes_the_place_of_a_file_or_folder_is_not_followed(swap, t
 def test_a_video_that_changes_while_it_is_taken_is_stored_as_it_was_hashed(film_of, tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(film_of(1))
     shelf, write_file = Shelf(), Shelf.write_file
-    (offer,) = offers([str(tmp_path / "a.mp4")], STORE, shelf)
+    (offer,) = incoming_files([str(tmp_path / "a.mp4")], STORE, shelf)
 
     def written(self, uri, path):
         (tmp_path / "a.mp4").write_bytes(b"changed")
         write_file(self, uri, path)
 
     monkeypatch.setattr(Shelf, "write_file", written)
-    seen = Taker(shelf, STORE, IngestOptions(), allow_private=False).take_video(offer)
+    seen = Intake(shelf, STORE, IngestOptions(), allow_private=False).take_video(offer)
     assert shelf.objects[f"{STORE}/videos/{seen.video}/source.mp4"] == film_of(1)
 
 
@@ -131,6 +130,6 @@ def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, tmp_path
     (tmp_path / "a.mp4").write_bytes(film_of(3))
     monkeypatch.setattr(probe, "START_SECONDS", start_seconds)
     monkeypatch.setattr(probe, "BYTES_PER_SECOND", 1 << 40)
-    taker = Taker(Shelf(), STORE, IngestOptions(), allow_private=False)
-    seen = taker.take_video(Offer("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
+    taker = Intake(Shelf(), STORE, IngestOptions(), allow_private=False)
+    seen = taker.take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)

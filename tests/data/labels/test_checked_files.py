@@ -2,7 +2,7 @@
 
 import json
 
-from tasks.data.labels.checked_files import LastClips, check_files
+from tasks.data.labels.file_labels import LastClips, check_files
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tests.data.labels.records import video_of, video_record

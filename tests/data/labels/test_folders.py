@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.folder_labels import read_folders
+from tasks.data.labels.folders import read_folders
 from tasks.data.labels.vocabulary import NOUNS, VERBS, Lexicon
 from tasks.store.records.dataset import NO_OBJECT, action_name
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.data.labels.exported import StandingIntervals, exported_labels
+from tasks.data.labels.exported import CurrentIntervals, exported_labels
 from tasks.data.labels.intervals import Around, not_replaced, winners
 from tasks.data.labels.reading import ReadFile, read_annotations
 from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelRow
@@ -151,8 +151,8 @@ def test_very_many_intervals_in_overlapping_clips_take_no_time_for_each_pair():
 def exported(rows, answers, make):
     """What is exported of the intervals of a video, beside the answers about its clips."""
     clips = [make.labelled("a", f"put {noun}", index) for index, noun in answers.items()]
-    standing = StandingIntervals({clips[0].clip.video: rows} if clips else {}, Lexicon("verb", {}), Lexicon("noun", {}))
-    found = exported_labels(standing, clips, (), 0.25)
+    current = CurrentIntervals({clips[0].clip.video: rows} if clips else {}, Lexicon("verb", {}), Lexicon("noun", {}))
+    found = exported_labels(current, clips, (), 0.25)
     return [(one.start_seconds, one.stop_seconds, one.noun) for spans in found.values() for one in spans if not one.origin]
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks.data.labels.near_names import near_names
-from tasks.data.labels.vocabulary import NOUNS, Lexicon, OwnClasses
+from tasks.data.labels.vocabulary import NOUNS, Lexicon, OwnClasses, near_names
 from tasks.store.records.dataset import NO_OBJECT
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"

@@ -1,17 +1,99 @@
-"""Files that look like labels and are none."""
+"""Tables as people and Excel write them, and files that look like labels and are none."""
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.tables import read_table
 from tasks.errors import BadLabels
 from tasks.predict import files
 from tests.data.labels.formats.told import actions, reasons
 
+LAYOUTS = {"clips": ("uid", "verb", "noun")}
+PLAIN = "uid,verb,noun\na.mp4,put,meat\n"
+
 CELLS = {"video": "a.mp4", "uid": "a.mp4", "start_seconds": "0", "stop_seconds": "8", "verb": "put", "noun": "meat"}
 TABLES = {"intervals": files.INTERVAL_COLUMNS, "predictions": files.SCHEMA.names}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("utf-16"),
+        b"\xfe\xff" + PLAIN.encode("utf-16-be"),
+        PLAIN.replace(",", ";").encode(),
+        PLAIN.replace(",", "\t").encode("utf-16"),
+        PLAIN.replace("\n", "\r\n").encode(),
+        PLAIN.replace("\n", "\r").encode(),
+        b"sep=;\r\nuid;verb;noun\r\na.mp4;put;meat",
+        b"\n\n UID , Verb,NOUN \n\n a.mp4 ,put , meat\n,,\n\n",
+        b'"uid","verb","noun"\n"a.mp4" , "put","meat"',
+        b"uid,verb,noun,,\na.mp4,put,meat,,,,\n",
+    ],
+)
+def test_spellings_of_one_table(content):
+    ((_, cells),) = read_table(content, LAYOUTS).lines
+    assert {name: cells[name] for name in LAYOUTS["clips"]} == {"uid": "a.mp4", "verb": "put", "noun": "meat"}
+
+
+def test_order_of_columns_and_line_numbers_are_those_of_the_file():
+    table = read_table(b"noun,comment,verb,uid\n\nmeat,x,put,a.mp4\nbag,y,take,b.mp4\n", LAYOUTS)
+    assert [(line, cells["uid"], cells["noun"]) for line, cells in table.lines] == [(3, "a.mp4", "meat"), (4, "b.mp4", "bag")]
+
+
+def test_windows_text_and_quoted_commas():
+    ((_, cells),) = read_table('uid,verb,noun\n"Küche, hinten.mp4",put,meat\n'.encode("cp1252"), LAYOUTS).lines
+    assert cells["uid"] == "Küche, hinten.mp4"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('"a.mp4,put,meat', "unclosed quote"),
+        ("a.mp4,put,meat,extra", "4 cells where the header has 3"),
+        ("a.mp4;put;meat", "one cell where the header has 3"),
+        ("a\0.mp4,put,meat", "control characters"),
+        ("a" * 200_000 + ",put,meat", "field larger"),
+    ],
+)
+def test_a_bad_line_costs_itself(line, reason):
+    table = read_table(f"uid,verb,noun\n{line}\nb.mp4,put,bag\n".encode(), LAYOUTS)
+    assert [number for number, _ in table.lines] == [3]
+    ((number, told),) = table.refused
+    assert number == 2
+    assert reason in told
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"\n , \n"[:2], "is empty"),
+        (b"name,label\nx,y\n", "not a known header"),
+        (b"uid,verb,noun,Verb\n", "'verb' twice"),
+        (b"PK\x03\x04rest", "Excel workbook"),
+        (b"\x00\x01\x02\x03" * 50, "not a known header"),
+        (b"\x81\x8d" * 50, "neither UTF-8"),
+        (b"uid,verb,noun" + b"," * 200, "203 columns"),
+    ],
+)
+def test_a_file_that_is_no_table(content, reason):
+    with pytest.raises(BadLabels, match=reason):
+        read_table(content, LAYOUTS)
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_are_read_or_refused(content, with_header):
+    try:
+        read_table(b"uid,verb,noun\n" * with_header + content, LAYOUTS)
+    except BadLabels as error:
+        assert str(error).isprintable()
 
 
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)

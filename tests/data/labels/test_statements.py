@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.labels.labels import label_clips
-from tasks.data.labels.page_files import PAGE, with_page_labels
+from tasks.data.labels.ledger import Ledger
+from tasks.data.labels.page_labels import PAGE, PageLabel, clipped_intervals, page_labels, touched_clips, with_page_labels
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.labels.statements import Ledger, PageLabel, page_labels, page_parts, touched_clips
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NO_OBJECT
@@ -83,7 +83,7 @@ class Writer:
 
     def files(self, clips=CLIPS, min_overlap: float = 0.25):
         ledger = Ledger.of(self.entries)
-        return with_page_labels([], page_labels(ledger, clips, min_overlap), page_parts(ledger, clips), ledger.merges)
+        return with_page_labels([], page_labels(ledger, clips, min_overlap), clipped_intervals(ledger, clips), ledger.merges)
 
     def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
         """What the build makes of the log alone."""
@@ -335,5 +335,5 @@ def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
     begun = time.process_time()
     ledger = Ledger.of(log.entries)
     assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
-    assert len(page_parts(ledger, clips)) == 2 * len(clips) - 1
+    assert len(clipped_intervals(ledger, clips)) == 2 * len(clips) - 1
     assert time.process_time() - begun < 20

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.uncovered import place_of, uncovered
+from tasks.data.labels.intervals import place_of, uncovered
 from tasks.data.split.manifest import dataset_digest
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NOTHING, Manifest

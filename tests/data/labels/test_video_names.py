@@ -1,11 +1,64 @@
-"""Names of videos in what is handed out to other tools."""
+"""Names of videos: as other tools write them, and in what is handed out to other tools."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.video_names import name_without_label, video_names, without_extension
+from tasks.data.labels.video_names import VideoIndex, name_without_label, video_names, without_extension
 from tests.data.labels.records import video_record
+
+
+@pytest.fixture(scope="module")
+def places(make):
+    def of(*names):
+        name_of = {make.clip(name).video: name for name in names}
+        return VideoIndex([make.clip(name) for name in names], {video: (name,) for video, name in name_of.items()}), name_of
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("/home/x/films/kitchen/a.mp4", "kitchen/a.mp4"),
+        ("s3://bucket/garden/a.mp4", "garden/a.mp4"),
+        ("https://host/any/c%20d.mp4?token=%2Fa.mp4", "c d.mp4"),
+        ("/elsewhere/c d", "c d.mp4"),
+        ("D:\\films\\garden\\A.MP4", "garden/a.mp4"),
+        ("/data/local-files/?d=films/garden/a.mp4", "garden/a.mp4"),
+        ("../videos/c d.mp4", "c d.mp4"),
+        ("cam:1.mp4", None),
+        ("/x/a.mp4", "matches 2 videos"),
+        ("http://[::1/a.mp4", "matches 2 videos"),
+        ("/", None),
+        ("..", None),
+        ("", None),
+    ],
+)
+def test_a_path_of_another_machine(places, written, meant):
+    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "1.mp4")
+    if meant in name_of.values():
+        assert name_of[known.video(written, loosely=True)] == meant
+    else:
+        with pytest.raises(ValueError, match=meant or "matches no ingested video"):
+            known.video(written, loosely=True)
+
+
+def test_retakes_own_files_need_a_name_that_fits_and_the_address_of_a_stored_video_has_its_hash(places):
+    known, name_of = places("kitchen/a.mp4")
+    with pytest.raises(ValueError, match="matches no ingested video"):
+        known.video("/home/x/kitchen/a.mp4")
+    (video,) = name_of
+    assert known.video(f"s3://retake/videos/{video}/source.mp4", loosely=True) == video
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_name_or_refused(places, text):
+    known, _ = places("kitchen/a.mp4", "a b.mp4")
+    try:
+        known.video(text, loosely=True)
+    except ValueError as error:
+        assert "video" in str(error)
 
 
 def recorded(number, *names):

@@ -5,7 +5,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.page_files import PAGE
+from tasks.data.labels.page_labels import PAGE
 
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 

@@ -1,3 +1,5 @@
+"""Sources are split as asked, and never again; `split.csv` remembers it."""
+
 import csv
 import time
 from collections import Counter
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.split import SplitAssignment, assign_splits
+from tasks.data.split.split import SplitAssignment, assign_splits, read_split_csv, write_split_csv
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, LabelledClip
@@ -279,3 +281,33 @@ def test_ten_thousand_sources_take_seconds(clips_of):
     sizes = {split: len(own) for split, own in used(clips, result).items()}
     assert sizes["val"] == pytest.approx(20_000 * 23 / 102, abs=3)
     assert sizes["test"] == pytest.approx(2000, abs=3)
+
+
+def test_old_lines_keep_their_order_and_new_ones_follow_sorted():
+    kept = read_split_csv(b"source,split\nz,val\na,train\n")
+    written = write_split_csv(kept, {"a": "train", "z": "val", "kitchen, 2": "test", "b": "train"})
+    assert written == b'source,split\nz,val\na,train\nb,train\n"kitchen, 2",test\n'
+    assert list(read_split_csv(written)) == ["z", "a", "b", "kitchen, 2"]
+    assert write_split_csv(read_split_csv(written), {}) == written
+
+
+def test_what_excel_makes_of_it_is_read():
+    assert read_split_csv("\ufeffsource;split\r\nz;val\r\n".encode()) == {"z": "val"}
+    assert read_split_csv(b"source,split\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "split.csv is empty"),
+        (b"video,split\na,val\n", "not a known header"),
+        (b"source,split\na,val\nb,vall\n", "line 3: 'b' has the split 'vall'; write one of train, val, test"),
+        (b"source,split\na,val\nb,\n", "line 3: 'b' has the split ''"),
+        (b"source,split\na,val\nb;val\n", "line 3 has one cell where the header has 2"),
+        (b"source,split\n,val\n", "line 2: ''"),
+        (b"source,split\na,val\na,train\n", "line 3 repeats 'a'"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_line(content, message):
+    with pytest.raises(BadDataset, match=message):
+        read_split_csv(content)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.data.video.clip_file import CutClip, CutResult
-from tasks.data.video.cut import cut
-from tasks.data.video.memory import undivided
+from tasks.data.video.child import undivided
+from tasks.data.video.cut import CutClip, CutResult, cut
 from tasks.data.video.probe import probe
 from tasks.options import SegmentOptions
 

@@ -8,10 +8,9 @@ import pytest
 
 from tasks.data.video import cache
 from tasks.data.video.cache import CacheItem, Progress, cache_frames
-from tasks.data.video.clip_file import CutClip
-from tasks.data.video.fields import iter_fields
+from tasks.data.video.cut import CutClip
 from tasks.data.video.flow import FlowMaker
-from tasks.data.video.frames import read_frames
+from tasks.data.video.frames import iter_fields, read_frames
 from tasks.disk import WORK_PREFIX
 from tasks.errors import BadVideo, Unavailable
 from tasks.keys import flow_recipe_of, frames_made_by

@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.data.video.clip_file import CutClip, CutResult, frames_per_clip, is_kept
-from tasks.data.video.cut import cut, cut_arguments
-from tasks.data.video.ffmpeg import run_ffmpeg
+from tasks.data.video.child import Memory, undivided
+from tasks.data.video.cut import CutClip, CutResult, cut, cut_arguments, frames_per_clip, is_kept
+from tasks.data.video.ffmpeg import clip_size, run_ffmpeg
 from tasks.data.video.frames import read_frames
-from tasks.data.video.memory import Memory, undivided
 from tasks.data.video.probe import probe
-from tasks.data.video.transcode import clip_size
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 from tests.data.video.test_probe import REFUSED

@@ -10,8 +10,8 @@ import imageio_ffmpeg
 import pytest
 
 from tasks.data.video import child, ffmpeg
+from tasks.data.video.child import Memory, undivided
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
-from tasks.data.video.memory import Memory, undivided
 from tasks.errors import BadConfiguration, BadVideo, Unavailable
 
 
@@ -76,7 +76,7 @@ def test_it_dies_with_the_step_that_runs_it(tmp_path: Path):
     os.mkfifo(tmp_path / "pid")
     program = script(tmp_path / "slow", f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
     code = (
-        "import sys; from pathlib import Path; from tasks.data.video.ffmpeg import run_ffmpeg; from tasks.data.video.memory import Memory, undivided; program = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from tasks.data.video.ffmpeg import run_ffmpeg; from tasks.data.video.child import Memory, undivided; program = Path(sys.argv[1]); "
         "run_ffmpeg([], ffmpeg=program, folder=program.parent, time_limit_seconds=60, memory=undivided(), name='party.mp4')"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(program)]) as step:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.data.video.fields import iter_fields, num_fields
 from tasks.data.video.flow import FlowMaker, quantise
-from tasks.data.video.frames import read_frames
+from tasks.data.video.frames import iter_fields, num_fields, read_frames
 from tasks.errors import BadVideo
 from tasks.learn.inputs.crops import mirrored
 from tasks.options import FlowOptions, Modality

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.data.video.clip_file import CutClip
+from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import iter_frames, read_frames, scaled_size
 from tasks.errors import BadVideo
 from tests.data.video.hostile import blank

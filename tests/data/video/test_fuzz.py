@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.cut import cut
-from tasks.data.video.memory import MemoryShares, usable_bytes
 from tasks.data.video.probe import START_SECONDS, probe
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions

@@ -4,10 +4,10 @@ import av
 import numpy as np
 import pytest
 
-from tasks.data.video.memory import undivided
+from tasks.data.video.audio import decode_audio
+from tasks.data.video.child import undivided
 from tasks.data.video.preview import Captioned, caption, write_film
 from tasks.data.video.probe import probe
-from tasks.data.video.sound import read_sound
 from tasks.errors import BadVideo, Unavailable
 
 HOSTILE = "put'meat\\:%{eif:1}\n[in];drawtext=text=x,\x00 é ж <b>"
@@ -70,7 +70,7 @@ def test_the_film_has_the_sound_of_its_clips_in_step_with_the_picture(tmp_path, 
     ]
     film = film_of(tmp_path, clips, *[("a",)] * 3)
     assert len(decoded(film)) == 99
-    heard = read_sound(film, (48_000,))
+    heard = decode_audio(film, (48_000,))
     assert heard.seconds == pytest.approx(3.3, abs=0.01)
     within = [heard.samples[48_000][round(first * 48_000) :][:24_000] for first in (0.3, 1.4, 2.5)]
     spectra = [np.abs(np.fft.rfft(part * np.hanning(len(part)))) for part in within]

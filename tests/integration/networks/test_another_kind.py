@@ -7,8 +7,8 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from tasks.data.clips.stored_flow import flow_uri
-from tasks.data.clips.stored_sound import sound_uri
+from tasks.data.clips.audio import sound_uri
+from tasks.data.clips.flow import flow_uri
 from tasks.keys import flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network

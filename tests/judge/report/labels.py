@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from tasks.data.split.subsets import SHARES
+from tasks.data.split.folds import SHARES
 from tasks.judge.statistics.learning_curve import learning_curve
 from tasks.store.records.curves import LearningCurveResult
 from tasks.store.records.record import TARGETS

@@ -11,7 +11,7 @@ from fastapi import Cookie, HTTPException
 from starlette.testclient import TestClient
 
 from tasks.data.clips.clips import clip_uid
-from tasks.data.clips.label_log import write_blocks
+from tasks.data.clips.label_inputs import write_blocks
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.desk import Desk

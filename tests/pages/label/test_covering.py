@@ -5,7 +5,7 @@ import time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.statements import Ledger, key_of
+from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.counts import counts_of

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips.class_lists import epic_list_uris
-from tasks.data.clips.label_log import append
+from tasks.data.clips.label_inputs import append_to_log, epic_list_uris
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
@@ -149,7 +148,7 @@ def test_an_answer_over_the_label_of_a_folder(folder, verbs):
     uid, clip = next(iter(desk._view.cut.clips.items()))
     said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
     said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-    append(shelf, "s3://retake", ClipStatement(**said), 0)
+    append_to_log(shelf, "s3://retake", ClipStatement(**said), 0)
     label.run(LabelArguments(store="s3://retake"), shelf)
     desk = Desk(shelf, "s3://retake")
     known = []

@@ -11,7 +11,7 @@ from httpx import ASGITransport, AsyncClient
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 
-from tasks.data.clips.label_log import read_log
+from tasks.data.clips.label_inputs import read_log
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import make_app

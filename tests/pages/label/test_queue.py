@@ -6,7 +6,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.statements import Ledger, key_of
+from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.queue import (

@@ -1,6 +1,6 @@
 """Which labels a person sees in *Review*."""
 
-from tasks.data.labels.statements import Ledger
+from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut
 from tasks.pages.label.desk import View

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks.data.split.split import assign_splits
-from tasks.data.split.split_file import read_split_csv
+from tasks.data.split.split import assign_splits, read_split_csv
 from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline import _datasets
 from tasks.pipeline.build_dataset import split

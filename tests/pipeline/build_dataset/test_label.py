@@ -6,9 +6,7 @@ from threading import Barrier
 
 import pytest
 
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, inputs_digest
-from tasks.data.clips.label_log import append
-from tasks.data.clips.own_classes import number_words, own_classes
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, append_to_log, inputs_digest, number_words, own_classes
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
@@ -135,5 +133,5 @@ def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure
         token="0" * 32, by="a", at="2026-11-27T12:00:00.000Z", video=clip.video, uid=clip.uid, start_seconds=clip.start_seconds,
         stop_seconds=clip.stop_seconds, answer="unsure",
     )  # fmt: skip
-    append(store, STORE, unsure, 0)
+    append_to_log(store, STORE, unsure, 0)
     assert label.run(chosen, store).num_labelled == 5

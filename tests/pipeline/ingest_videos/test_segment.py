@@ -7,8 +7,7 @@ import pytest
 
 from tasks.data.clips import cutting
 from tasks.data.clips.cutting import num_at_once
-from tasks.data.video.clip_file import CutClip, CutResult
-from tasks.data.video.cut import cut
+from tasks.data.video.cut import CutClip, CutResult, cut
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.data.video.inspection import VideoProbe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable

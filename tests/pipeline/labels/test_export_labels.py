@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tasks.data.clips.label_log import append
-from tasks.data.clips.labelled_intervals import PredictedVideos, labelled_intervals
+from tasks.data.clips.label_inputs import append_to_log
+from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
 from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
@@ -132,7 +132,7 @@ def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gather
         ),
     )
     for statement in said:
-        append(shelf, ROOT, statement, 0)
+        append_to_log(shelf, ROOT, statement, 0)
     assert told(shelf, tmp_path / "labels.csv") == [
         ("quiet.mp4", 0.2, 0.3, "take", "bag"),
         ("seen.mp4", 0.9, 7.5, "take", "bag"),

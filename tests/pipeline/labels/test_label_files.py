@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tasks.data.clips.labelled_clips import given_labels
-from tasks.data.clips.labelled_intervals import intervals_to_export
+from tasks.data.clips.labelled import given_labels, intervals_to_export
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile

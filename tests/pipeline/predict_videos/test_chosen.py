@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips.label_log import append
+from tasks.data.clips.label_inputs import append_to_log
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
@@ -165,7 +165,7 @@ def test_labels_count_from_the_moment_they_are_given(shelf):
 
     def said(verb):
         log.clip(clip, verb, "meat")
-        append(shelf, store, log.entries[-1].statement, len(log.entries) - 1)
+        append_to_log(shelf, store, log.entries[-1].statement, len(log.entries) - 1)
         return actions()
 
     assert said("put") == ["put meat", None]

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tasks.data.split.split_file import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored

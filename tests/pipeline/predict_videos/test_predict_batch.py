@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.clips.stored_flow import compute_flow, flow_uri
-from tasks.data.video.fields import iter_fields, num_fields
-from tasks.data.video.frames import iter_frames
+from tasks.data.clips.flow import compute_flow, flow_uri
+from tasks.data.video.frames import iter_fields, iter_frames, num_fields
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.learn.inputs.crops import Normalise, cut_views

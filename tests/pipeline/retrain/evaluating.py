@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from tasks.data.clips import frame_cache, prefetch
+from tasks.data.clips import frame_cache
 from tasks.errors import Unavailable
 from tasks.judge.statistics.scoring import score_clips
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
@@ -131,7 +131,6 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
     monkeypatch.setattr(_ready, "make_scorer", made_once)
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
-    monkeypatch.setattr(prefetch, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, *_: frames(store, clips, spec))
 

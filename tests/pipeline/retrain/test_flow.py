@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
+from tasks.data.clips.flow import flow_uri
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.data.clips.stored_flow import flow_uri
-from tasks.data.video.fields import iter_fields
+from tasks.data.video.frames import iter_fields
 from tasks.errors import BadVideo, NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.learn.inputs.clip_files import read_tested

@@ -1,8 +1,6 @@
 """Read BORIS's aggregated events, CSV or TSV: behaviours with modifiers, in seconds."""
 
-from collections.abc import Iterator
-
-from tasks.data.labels.formats.found import Found, Items, Refused, Said, Videos, number
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, number
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
@@ -11,18 +9,8 @@ MEDIA = ("media_file_name", "media_file")
 NO_MODIFIERS = ("", "None", "none", "NA", "nan")
 
 
-def read(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
+def read(line: int, cells: Cells, videos: Videos) -> Labelled:
     """Read the behaviour as the verb and its first modifier as the noun; without one, the behaviour may be both."""
-    for line, cells in lines:
-        try:
-            if isinstance(cells, str):
-                raise ValueError(cells)
-            yield _found(line, cells, videos)
-        except ValueError as error:
-            yield Refused(line, "", str(error))
-
-
-def _found(line: int, cells: Cells, videos: Videos) -> Found:
     behavior = cells["behavior"]
     if not behavior:
         raise ValueError("has no behavior")
@@ -32,11 +20,9 @@ def _found(line: int, cells: Cells, videos: Videos) -> Found:
     offset = cells.get("time_offset_(s)", "")
     if offset not in ("", "NA") and number(offset, "Time offset (s)"):
         raise ValueError(f"its observation has a time offset of {offset} s; set it to 0 and export again")
-    return Found(line, "", (_media(cells, videos),), start, stop, _said(behavior, _modifier(cells)))
-
-
-def _said(behavior: str, modifier: str) -> Said:
-    return Said(verb=behavior, noun=modifier) if modifier else Said(text=behavior)
+    modifier = _modifier(cells)
+    label = ToolLabel(verb=behavior, noun=modifier) if modifier else ToolLabel(text=behavior)
+    return Labelled(line, "", (_media(cells, videos),), start, stop, label)
 
 
 def _modifier(cells: Cells) -> str:
@@ -46,11 +32,7 @@ def _modifier(cells: Cells) -> str:
 
 
 def _media(cells: Cells, videos: Videos) -> str:
-    """Find the video of an event.
-
-    Raises:
-        ValueError: there is none, or several, over which the times run on.
-    """
+    """Find the video of an event; refuse none, and several, over which the times run on."""
     name = next((cells[column] for column in MEDIA if cells.get(column)), "")
     if not name:
         raise ValueError("names no media file")

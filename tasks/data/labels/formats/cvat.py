@@ -4,15 +4,17 @@ Frames count from 0 in the video file, also where a job or a frame filter has on
 one before it in its subset ends. There is no frame rate in the file: it is the video's own.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from xml.etree.ElementTree import Element, SubElement
 
+from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats.documents import Node, elements
-from tasks.data.labels.formats.found import Document, Found, Items, Refused, Said, Videos, frame, part_of
-from tasks.data.labels.formats.tiers import said_of
+from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, ToolLabel, Videos, frame, label_of, part_of
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted
 
@@ -38,11 +40,7 @@ class _Task:
     offset: int | None = 0
 
     def own_frame(self, number: int) -> int:
-        """Return a frame of the file as the video counts it.
-
-        Raises:
-            ValueError: it is not of this video.
-        """
+        """Return a frame of the file as the video counts it; raise a ValueError if it is not of this video."""
         if self.offset is None:
             raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
         if number < self.offset:
@@ -50,17 +48,10 @@ class _Task:
         return number - self.offset
 
 
-@dataclass
-class _Tags:
-    """The frames with one label, by line."""
-
-    frames: dict[int, int] = field(default_factory=dict)
-
-
 def read(document: Document, videos: Videos) -> Items:
     """Read tracks as the times in which they are visible, and tags as runs of frames."""
     tasks: dict[str, _Task] = {}
-    tags: defaultdict[str, defaultdict[Said, _Tags]] = defaultdict(lambda: defaultdict(_Tags))
+    tags: defaultdict[str, defaultdict[ToolLabel, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     is_named = False
     for node in elements(document.content, WANTED, ATTRIBUTES):
         if node.tag == "meta":
@@ -74,7 +65,7 @@ def read(document: Document, videos: Videos) -> Items:
         else:
             yield from _note_tags(node, tags)
     for task_id, of_task in tags.items():
-        first_line = min(line for one in of_task.values() for line in one.frames.values())
+        first_line = min(line for frames in of_task.values() for line in frames.values())
         try:
             task = _task_of(task_id, tasks)
             yield from _of_tags(task, of_task, videos)
@@ -86,9 +77,9 @@ def _tasks(meta: Node) -> dict[str, _Task]:
     """List the tasks by id, or the job, in the order in which a project counts their frames."""
     nodes = [*meta.below("task"), *meta.below("job")] or [meta]
     of_meta = next((child.text for child in meta.named("source")), "")
-    found: dict[str, _Task] = {}
+    tasks: dict[str, _Task] = {}
     offsets: defaultdict[str, int | None] = defaultdict(int)
-    for texts in sorted(({child.tag: child.text for child in one.children} for one in nodes), key=lambda texts: _count(texts, "id") or 0):
+    for texts in sorted(({child.tag: child.text for child in node.children} for node in nodes), key=lambda texts: _count(texts, "id") or 0):
         step = STEP.search(texts.get("frame_filter", ""))
         task = _Task(
             texts.get("source", "") or (of_meta if len(nodes) == 1 else ""),
@@ -96,12 +87,12 @@ def _tasks(meta: Node) -> dict[str, _Task]:
             max(1, int(step[1])) if step else 1,
             offsets[subset := texts.get("subset", "")],
         )
-        found.setdefault(texts.get("id", ""), task)
+        tasks.setdefault(texts.get("id", ""), task)
         size = _count(texts, "size")
         offsets[subset] = (
             None if task.offset is None or size is None else task.offset + (_count(texts, "start_frame") or 0) + task.step * size
         )
-    return found
+    return tasks
 
 
 def _count(texts: Mapping[str, str], name: str) -> int | None:
@@ -110,11 +101,7 @@ def _count(texts: Mapping[str, str], name: str) -> int | None:
 
 
 def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
-    """Find the video of a file without a <source> by the file's own name, such as `a.xml` or `a.mp4.zip`.
-
-    Raises:
-        BadLabels: not exactly one video has that name.
-    """
+    """Find the video of a file without a <source> by the file's own name, such as `a.xml` or `a.mp4.zip`."""
     stem = PurePosixPath(name).stem
     for own in (stem, KEPT.sub("", stem)) if len(tasks) < 2 else ():
         if videos.finds(own):
@@ -127,11 +114,7 @@ def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
 
 
 def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
-    """Find the video of a track or an image.
-
-    Raises:
-        ValueError: the file names no video for it.
-    """
+    """Find the video of a track or an image; raise a ValueError if the file names none for it."""
     task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
     if task is None:
         raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")
@@ -150,36 +133,36 @@ def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
         return
     if not intervals:
         yield Refused(track.line, "", f"track {quoted(track.attributes.get('label', ''))} is visible in no frame")
-    for start, stop, line, said in intervals:
-        yield Found(line, "", (task.source,), start / fps, stop / fps, said)
+    for start, stop, line, label in intervals:
+        yield Labelled(line, "", (task.source,), start / fps, stop / fps, label)
 
 
-def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, Said]]:
+def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, ToolLabel]]:
     """Yield the times in which a track is visible with the same attributes: from a frame to the one that ends it."""
     shapes = [(task.own_frame(frame(shape.attributes["frame"], "frame")), shape) for shape in track.children if "frame" in shape.attributes]
-    opened: tuple[int, int, Said] | None = None
+    opened: tuple[int, int, ToolLabel] | None = None
     last = 0
     for number, shape in sorted(shapes, key=lambda pair: pair[0]):
-        said = None if shape.attributes.get("outside") == "1" else _said(track.attributes.get("label", ""), shape)
-        if opened and opened[2] != said:
+        label = None if shape.attributes.get("outside") == "1" else _label(track.attributes.get("label", ""), shape)
+        if opened and opened[2] != label:
             yield opened[0], number, opened[1], opened[2]
             opened = None
-        if said and not opened:
-            opened = number, shape.line, said
+        if label and not opened:
+            opened = number, shape.line, label
         last = number
     if opened:
         yield opened[0], max(last + task.step, (task.stop_frame or 0) + 1), opened[1], opened[2]
 
 
-def _said(label: str, node: Node) -> Said:
+def _label(label: str, node: Node) -> ToolLabel:
     parts = {"text": label}
     for attribute in node.named("attribute"):
         if (part := part_of(attribute.attributes.get("name", ""))) and attribute.text:
             parts[part] = attribute.text
-    return said_of(parts)
+    return label_of(parts)
 
 
-def _note_tags(image: Node, tags: Mapping[str, Mapping[Said, _Tags]]) -> Items:
+def _note_tags(image: Node, tags: Mapping[str, Mapping[ToolLabel, dict[int, int]]]) -> Items:
     name = FRAME_NAME.fullmatch(image.attributes.get("name", ""))
     for node in image.children:
         if node.tag != "tag":
@@ -190,24 +173,53 @@ def _note_tags(image: Node, tags: Mapping[str, Mapping[Said, _Tags]]) -> Items:
         except ValueError as error:
             yield Refused(node.line, "", str(error))
             continue
-        tags[image.attributes.get("task_id", "")][_said(node.attributes.get("label", ""), node)].frames.setdefault(number, node.line)
+        tags[image.attributes.get("task_id", "")][_label(node.attributes.get("label", ""), node)].setdefault(number, node.line)
 
 
-def _of_tags(task: _Task, tags: Mapping[Said, _Tags], videos: Videos) -> Items:
+def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: Videos) -> Items:
     """Yield runs of frames with equal tags as intervals. Where frame 0 alone has tags, they are about the whole video."""
-    own = {said: {task.own_frame(number): line for number, line in sorted(one.frames.items())} for said, one in tags.items()}
+    own = {label: {task.own_frame(number): line for number, line in sorted(frames.items())} for label, frames in tags.items()}
     is_whole = {number for frames in own.values() for number in frames} == {0}
-    for said, frames in own.items():
+    for label, frames in own.items():
         if is_whole:
-            yield Found(frames[0], "", (task.source,), None, None, said)
+            yield Labelled(frames[0], "", (task.source,), None, None, label)
             continue
         fps = videos.fps((task.source,))
-        start = previous = None
+        runs: list[tuple[int, int]] = []
         for number in frames:
-            if start is None or previous is None or number > previous + task.step:
-                if start is not None and previous is not None:
-                    yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
-                start = number
-            previous = number
-        if start is not None and previous is not None:
-            yield Found(frames[start], "", (task.source,), start / fps, (previous + task.step) / fps, said)
+            goes_on = runs and number <= runs[-1][1] + task.step
+            runs[-1:] = [(runs[-1][0], number)] if goes_on else [*runs[-1:], (number, number)]
+        for first, last in runs:
+            yield Labelled(frames[first], "", (task.source,), first / fps, (last + task.step) / fps, label)
+
+
+def write(videos: Sequence[VideoSpans]) -> bytes:
+    """Write CVAT for video's XML for each video. A label is a track, whose box fills the corner of the picture."""
+    return xml_archive(videos, ".xml", _document)
+
+
+def _document(video: VideoSpans) -> Element:
+    size = max(1, math.ceil(round(video.duration_seconds * video.fps, 6)))
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    task = SubElement(SubElement(root, "meta"), "task")
+    facts = {"name": video.name, "size": size, "mode": "interpolation", "start_frame": 0, "stop_frame": size - 1, "frame_filter": ""}
+    for name, value in facts.items():
+        SubElement(task, name).text = str(value)
+    labels = SubElement(task, "labels")
+    for text in sorted({span.text for span in video.labels}):
+        label = SubElement(labels, "label")
+        SubElement(label, "name").text = text
+        SubElement(label, "attributes")
+    SubElement(task, "source").text = video.name
+    for number, span in enumerate(video.labels):
+        track = SubElement(root, "track", id=str(number), label=span.text, source="manual")
+        first, last = span.frames(video.fps)
+        # CVAT knows no frame behind the last: a track that lasts so long has no end.
+        for number_of_frame, outside in ((min(first, size) - 1, 0), (last, 1)):
+            if number_of_frame < size:
+                corner = {"xtl": "0", "ytl": "0", "xbr": "9", "ybr": "9", "z_order": "0"}
+                SubElement(
+                    track, "box", {"frame": str(number_of_frame), "keyframe": "1", "outside": str(outside), "occluded": "0", **corner}
+                )
+    return root

@@ -36,11 +36,7 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
 
 
 def parse_json(content: bytes) -> object:
-    """Parse JSON without NaN, within limits of depth and number.
-
-    Raises:
-        BadLabels: it is no JSON, or beyond a limit.
-    """
+    """Parse JSON without NaN; raise BadLabels if it is none, or beyond a limit of depth or number."""
     if content.count(b"{") + content.count(b"[") > MAX_JSON_NODES or content.count(b",") > MAX_JSON_VALUES:
         raise BadLabels(
             f"is JSON of more than {MAX_JSON_NODES} lists and objects, or {MAX_JSON_VALUES} values; split it into several files"
@@ -83,23 +79,19 @@ class Node:
 
 
 def root_tag(content: bytes) -> str:
-    """Return the tag of the outermost element.
-
-    Raises:
-        BadLabels: it is no XML, or has a DTD.
-    """
-    found: list[str] = []
+    """Return the tag of the outermost element; raise BadLabels if it is no XML, or has a DTD."""
+    tags: list[str] = []
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _refuse_doctype
-    parser.StartElementHandler = lambda tag, _: found.append(tag) if not found else None
+    parser.StartElementHandler = lambda tag, _: tags.append(tag) if not tags else None
     try:
         for start in range(0, len(content), CHUNK_BYTES):
             parser.Parse(content[start : start + CHUNK_BYTES], False)
-            if found:
-                return found[0]
+            if tags:
+                return tags[0]
     except XML_ERRORS as error:
-        if found:
-            return found[0]
+        if tags:
+            return tags[0]
         raise BadLabels(f"is not XML: {error}") from None
     raise BadLabels("is not XML: it has no element")
 
@@ -196,12 +188,12 @@ def from_zip(content: bytes, name: str) -> bytes:
             names = archive.namelist()
             if any(entry.startswith(("xl/", "[Content_Types]")) for entry in names):
                 raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
-            found = [entry for entry in archive.infolist() if PurePosixPath(entry.filename).name == name]
-            if len(found) != 1:
-                raise BadLabels(f"is an archive with {len(found)} files {name}; give it one, or the files without an archive")
-            if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            entries = [entry for entry in archive.infolist() if PurePosixPath(entry.filename).name == name]
+            if len(entries) != 1:
+                raise BadLabels(f"is an archive with {len(entries)} files {name}; give it one, or the files without an archive")
+            if entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BadLabels("is an archive in an unusual compression; pack it as a plain zip")
-            with archive.open(found[0]) as file:
+            with archive.open(entries[0]) as file:
                 inside = file.read(MAX_UNPACKED_BYTES + 1)
     except ZIP_ERRORS as error:
         raise BadLabels(f"is a damaged archive or Excel workbook ({str(error)[:100]}); save a workbook as 'CSV UTF-8'") from None

@@ -2,11 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from mimetypes import guess_type
+from pathlib import PurePosixPath
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement
 
+from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats.documents import Node, elements
-from tasks.data.labels.formats.found import Document, Found, Items, Refused, Videos, number, part_of
-from tasks.data.labels.formats.tiers import Piece, joined
+from tasks.data.labels.formats.items import Document, Items, Piece, Refused, Videos, joined, number, part_of
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 
@@ -26,13 +30,13 @@ ATTRIBUTES = [
     "TIME_SLOT_REF2",
 ]
 MAX_REFERENCES = 20
+EAF_SCHEMAS = "http://www.mpi.nl/tools/elan/"
+EAF_DATE = "1970-01-01T00:00:00Z"
+"""Equal labels are equal files."""
 
 
 def read(document: Document, videos: Videos) -> Items:
-    """Read the tiers that are called verb, noun, action or label, or the only tier.
-
-    A tier may have the name of a person behind `@`: verbs and nouns are joined person by person.
-    """
+    """Read the tiers that are called verb, noun, action or label, or the only tier; behind `@` may be a person, who has tiers of their own."""
     (root,) = elements(document.content, (ROOT,), ATTRIBUTES)
     cameras = _cameras(root, videos)
     times = _Times(root)
@@ -42,8 +46,8 @@ def read(document: Document, videos: Videos) -> Items:
         name, _, person = tier.attributes.get("TIER_ID", "").partition("@")
         part = part_of(name) or ("text" if len(tiers) == 1 else "")
         if not part:
-            told = f"tier {quoted(name)} is not called verb, noun, action or label: {plain_count(len(tier.children), 'annotation')}"
-            yield Refused(tier.line, "", told + _better_name(name, person))
+            reason = f"tier {quoted(name)} is not called verb, noun, action or label: {plain_count(len(tier.children), 'annotation')}"
+            yield Refused(tier.line, "", reason + _better_name(name, person))
             continue
         for annotation in (inner for outer in tier.named("ANNOTATION") for inner in outer.children):
             value = next((child.text for child in annotation.named("ANNOTATION_VALUE")), "")
@@ -56,12 +60,7 @@ def read(document: Document, videos: Videos) -> Items:
                 continue
             pieces[person].append(Piece(annotation.line, "", start, stop, {part: value}))
     for of_person in pieces.values():
-        for item in joined(of_person):
-            if isinstance(item, Refused):
-                yield item
-                continue
-            for names, origin in cameras:
-                yield Found(item.line, "", names, item.start_seconds + origin, item.stop_seconds + origin, item.said)
+        yield from joined(of_person, cameras)
 
 
 def _better_name(name: str, person: str) -> str:
@@ -107,18 +106,50 @@ class _Times:
 
 
 def _cameras(root: Node, videos: Videos) -> list[tuple[tuple[str, ...], float]]:
-    """List the videos with the seconds that each began before the time line.
-
-    Those that the store lacks are left out, unless it lacks all.
-    """
-    found = []
+    """List the videos that the store has, or the first, with the seconds that each began before the time line."""
+    cameras = []
     for media in root.below("MEDIA_DESCRIPTOR"):
         names = tuple(name for key in ("MEDIA_URL", "RELATIVE_MEDIA_URL") if (name := media.attributes.get(key, "").strip()))
         if names and not media.attributes.get("MIME_TYPE", "").startswith("audio"):
             try:
-                found.append((names, number(media.attributes.get("TIME_ORIGIN") or 0, "TIME_ORIGIN") / 1000))
+                cameras.append((names, number(media.attributes.get("TIME_ORIGIN") or 0, "TIME_ORIGIN") / 1000))
             except ValueError as error:
                 raise BadLabels(f"is of ELAN, and {error}") from None
-    if not found:
+    if not cameras:
         raise BadLabels("is of ELAN, but names no video in a MEDIA_DESCRIPTOR")
-    return [camera for camera in found if any(map(videos.finds, camera[0]))] or found[:1]
+    return [camera for camera in cameras if any(map(videos.finds, camera[0]))] or cameras[:1]
+
+
+def write(videos: Sequence[VideoSpans]) -> bytes:
+    """Write ELAN's .eaf for each video, with tiers for labels at the same time."""
+    return xml_archive(videos, ".eaf", _document)
+
+
+def _document(video: VideoSpans) -> Element:
+    schema = {"xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance", "xsi:noNamespaceSchemaLocation": f"{EAF_SCHEMAS}EAFv3.0.xsd"}
+    root = Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Retake", "DATE": EAF_DATE, "FORMAT": "3.0", "VERSION": "3.0", **schema})
+    header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    kind, path = guess_type(video.name)[0] or "video/mp4", quote(video.name)
+    SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=f"file:///{path}", MIME_TYPE=kind, RELATIVE_MEDIA_URL=f"./{PurePosixPath(path).name}")
+    order = SubElement(root, "TIME_ORDER")
+    times = [(_millis(span.start_seconds), max(_millis(span.stop_seconds), _millis(span.start_seconds) + 1)) for span in video.labels]
+    # ELAN wants the slots by time, and one for each end of each annotation.
+    ends = sorted((millis, index, side) for index, of_span in enumerate(times) for side, millis in enumerate(of_span))
+    slots = {(index, side): f"ts{place}" for place, (_, index, side) in enumerate(ends, start=1)}
+    for millis, index, side in ends:
+        SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slots[index, side], TIME_VALUE=str(millis))
+    tiers: list[tuple[Element, int]] = []
+    for index, (span, (start, stop)) in enumerate(zip(video.labels, times, strict=True)):
+        place = next((place for place, (_, end) in enumerate(tiers) if end <= start), len(tiers))
+        name = f"action@{place + 1}" if place else "action"
+        tier = tiers[place][0] if place < len(tiers) else SubElement(root, "TIER", LINGUISTIC_TYPE_REF="default-lt", TIER_ID=name)
+        tiers[place : place + 1] = [(tier, stop)]
+        refs = {"TIME_SLOT_REF1": slots[index, 0], "TIME_SLOT_REF2": slots[index, 1]}
+        annotation = SubElement(SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{index + 1}", **refs})
+        SubElement(annotation, "ANNOTATION_VALUE").text = span.text
+    SubElement(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true")
+    return root
+
+
+def _millis(seconds: float) -> int:
+    return round(1000 * seconds)

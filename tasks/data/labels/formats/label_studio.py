@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
 from tasks.data.labels.formats.documents import parse_json
-from tasks.data.labels.formats.found import Document, Found, Items, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
-from tasks.data.labels.formats.studio_regions import About, Region, labels_of_regions
+from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
+from tasks.data.labels.formats.label_studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 
@@ -20,6 +21,8 @@ NOT_READ = ("taxonomy", "labels")
 """Keys of values that hold labels in another way: paths in a tree, and seconds of a sound or a series."""
 
 OF_EXPORT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
+CONTROL, VIDEO = "action", "video"
+"""Names in the labelling interface that written tasks are for."""
 
 
 def is_json(parsed: object) -> bool:
@@ -57,7 +60,7 @@ def read_json(document: Document, _: Videos) -> Items:
 
 
 def _of_annotations(annotations: Sequence[object], about: "About", where: str, counter: "_Counter") -> Items:
-    is_true = [isinstance(one, dict) and one.get("ground_truth") is True for one in annotations]
+    is_true = [isinstance(annotation, dict) and annotation.get("ground_truth") is True for annotation in annotations]
     for number, annotation in enumerate(annotations, start=1):
         place = f"{where}, annotation {number}" if len(annotations) > 1 else where
         try:
@@ -163,11 +166,7 @@ def _inside(place: str, part: str) -> str:
 
 
 def with_frame_rate(content: bytes, fps: float) -> bytes:
-    """State a frame rate in each task of an export that states none.
-
-    Raises:
-        BadLabels: it is no JSON of Label Studio.
-    """
+    """State a frame rate in each task of an export without one; raise BadLabels if it is no JSON of Label Studio."""
     if content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] not in (b"{", b"["):
         raise BadLabels("is no JSON of Label Studio; export JSON, or add a column 'fps' to its CSV")
     parsed = parse_json(content)
@@ -206,8 +205,8 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
     given = value.get("choices", value.get("text"))
     other = next((key for key in NOT_READ if key in value), "")
     if other or (given is None and part_of(control)):
-        told = f"{other}, not timelinelabels or choices" if other else "neither timelinelabels nor choices"
-        raise ValueError(f"{quoted(control)} has {told}; use TimelineLabels or Choices")
+        kind = f"{other}, not timelinelabels or choices" if other else "neither timelinelabels nor choices"
+        raise ValueError(f"{quoted(control)} has {kind}; use TimelineLabels or Choices")
     if given is None or not part_of(control):
         return None
     names = tuple(text(name, "label") for name in sequence([given] if isinstance(given, str) else given, "choices"))
@@ -219,10 +218,10 @@ def _video(data: Mapping[str, object]) -> tuple[str, ...]:
     if isinstance(named := data.get("video"), str) and named.strip():
         other = data.get("name")
         return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
-    found = [value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _is_video(value)]
-    if len(found) != 1:
-        raise ValueError("has no video in its data" if not found else f"has {len(found)} videos in its data; name one of them 'video'")
-    return (found[0].strip(),)
+    videos = [value for name, value in data.items() if name not in OF_EXPORT and isinstance(value, str) and _is_video(value)]
+    if len(videos) != 1:
+        raise ValueError("has no video in its data" if not videos else f"has {len(videos)} videos in its data; name one of them 'video'")
+    return (videos[0].strip(),)
 
 
 def _is_video(value: str) -> bool:
@@ -244,7 +243,7 @@ class _Rates:
         """Yield the items of a task, and count the labels whose times rest on the default rate."""
         is_stated = _stated_rate(data) is not None
         for item in items:
-            self._num_labels += isinstance(item, Found) and item.start_seconds is not None and not is_stated
+            self._num_labels += isinstance(item, Labelled) and item.start_seconds is not None and not is_stated
             yield item
 
     def remarks(self) -> Iterator[Remark]:
@@ -255,3 +254,36 @@ class _Rates:
 
 def _stated_rate(data: Mapping[str, object]) -> float | None:
     return next((rate(data[name], name) for name in RATE_NAMES if data.get(name) not in (None, "")), None)
+
+
+def write(videos: Sequence[VideoSpans]) -> bytes:
+    """Write Label Studio's tasks: labels as annotations, predictions as pre-annotations with their scores.
+
+    Each task states the frame rate of its video as `fps`. Ranges are rounded outwards to whole frames.
+    """
+    return as_json([_task(number, video) for number, video in enumerate(videos, start=1)])
+
+
+def _task(number: int, video: VideoSpans) -> dict[str, object]:
+    annotations = [{"id": number, "result": _results(video.labels, video, f"l{number}-")}] if video.labels else []
+    predictions = []
+    if video.predictions:
+        scores = [span.score for span in video.predictions if span.score is not None]
+        results = _results(video.predictions, video, f"p{number}-")
+        predictions = [{"model_version": "Retake", "score": round(sum(scores) / max(1, len(scores)), 6), "result": results}]
+    data = {VIDEO: video.uri, "name": video.name, "fps": video.fps}
+    return {"id": number, "data": data, "annotations": annotations, "predictions": predictions}
+
+
+def _results(spans: Sequence[LabelSpan], video: VideoSpans, prefix: str) -> list[dict[str, object]]:
+    return [
+        {
+            "id": f"{prefix}{number}",
+            "from_name": CONTROL,
+            "to_name": VIDEO,
+            "type": "timelinelabels",
+            "value": {"ranges": [dict(zip(("start", "end"), span.frames(video.fps), strict=True))], "timelinelabels": [span.text]},
+            **({} if span.score is None else {"score": round(span.score, 6)}),
+        }
+        for number, span in enumerate(spans, start=1)
+    ]

@@ -6,8 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 
 from tasks.data.labels.formats.documents import parse_json
-from tasks.data.labels.formats.found import Document, Found, Items, Refused, Said, Videos, mapping, number, part_of, sequence, text
-from tasks.data.labels.formats.tiers import said_of
+from tasks.data.labels.formats.items import (
+    Document,
+    Items,
+    Labelled,
+    Refused,
+    ToolLabel,
+    Videos,
+    label_of,
+    mapping,
+    number,
+    part_of,
+    sequence,
+    text,
+)
 from tasks.data.labels.tables import MAX_LINE_CHARACTERS, filled_lines
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
@@ -59,7 +71,7 @@ def read_csv(document: Document, videos: Videos) -> Items:
                 yield Refused(line, "", str(error))
 
 
-def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, object], videos: Videos) -> Iterator[Found]:
+def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, object], videos: Videos) -> Iterator[Labelled]:
     files = tuple(text(name, "file") for name in sequence(_json(cells["file_list"], "file_list"), "file_list"))
     if "temporal_coordinates" in cells:
         times = sequence(_json(cells["temporal_coordinates"], "temporal_coordinates"), "temporal_coordinates")
@@ -74,10 +86,10 @@ def read_project(document: Document, videos: Videos) -> Items:
     """Read the project file, as it is saved."""
     project = mapping(document.parsed, "project")
     files_of = cache(partial(_files, project, videos))
-    for line, (key, one) in enumerate(_part(project, "metadata").items(), start=1):
+    for line, (key, item) in enumerate(_part(project, "metadata").items(), start=1):
         where = f"metadata {printable(key[:40])}"
         try:
-            of_one = mapping(one, "metadata")
+            of_one = mapping(item, "metadata")
             shape = sequence(of_one.get("xy", []), "xy")
             times, values = sequence(of_one.get("z"), "z"), mapping(of_one.get("av"), "av")
             yield from _found(line, where, files_of(str(of_one.get("vid"))), times, shape, values, _part(project, "attribute"))
@@ -119,7 +131,7 @@ def _found(
     shape: Sequence[object],
     values: Mapping[str, object],
     attributes: Mapping[str, object],
-) -> Iterator[Found]:
+) -> Iterator[Labelled]:
     if not files:
         raise ValueError("names no file")
     if shape:
@@ -129,17 +141,13 @@ def _found(
             "is a still, without a range of time" if len(times) == 1 else f"has {len(times)} times instead of a start and an end"
         )
     start, stop = (number(times[0], "start"), number(times[1], "end")) if times else (None, None)
-    for said in _said(values, attributes):
+    for label in _label(values, attributes):
         for file in files:
-            yield Found(line, where, (file,), start, stop, said)
+            yield Labelled(line, where, (file,), start, stop, label)
 
 
-def _said(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[Said]:
-    """Read the values by the names of their attributes.
-
-    Raises:
-        ValueError: none of them is a label.
-    """
+def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[ToolLabel]:
+    """Read the values by the names of their attributes; raise a ValueError if none is a label."""
     named = {name: chosen for key, value in values.items() for name, chosen in [_named(key, value, attributes)] if chosen}
     parts = {part_of(name): chosen for name, chosen in named.items() if part_of(name)}
     if not parts and len(named) == 1:
@@ -150,7 +158,7 @@ def _said(values: Mapping[str, object], attributes: Mapping[str, object]) -> lis
         raise ValueError("has a noun without a verb")
     several = next((part for part in ("text", "verb") if len(parts.get(part, ())) > 1), "")
     choices = parts[several] if several else ("",)
-    return [said_of({part: (one if part == several else chosen[0]) for part, chosen in parts.items()}) for one in choices]
+    return [label_of({part: (choice if part == several else chosen[0]) for part, chosen in parts.items()}) for choice in choices]
 
 
 def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
@@ -163,5 +171,5 @@ def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[s
     if not isinstance(attribute, dict):
         return key, () if value.strip() in NO_LABELS else (value.strip(),)
     options = attribute.get("options")
-    chosen = [value] if not isinstance(options, dict) or not options else [str(options.get(one, one)) for one in value.split(",")]
-    return str(attribute.get("aname", key)), tuple(one.strip() for one in chosen if one.strip() not in NO_LABELS)
+    chosen = [value] if not isinstance(options, dict) or not options else [str(options.get(option, option)) for option in value.split(",")]
+    return str(attribute.get("aname", key)), tuple(option.strip() for option in chosen if option.strip() not in NO_LABELS)

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.data.split.statistics import class_counts
+from tasks.data.split.manifest import class_counts
 from tasks.judge.report.figures.drawing import TEXT_COLOUR, new_figure, png, short, styled
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import Confusion

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.formats import documents, tiers
+from tasks.data.labels.formats import documents, items
 from tests.data.labels.formats.told import actions
 
 GOOD = {"z.csv": "uid,verb,noun\na,put,meat\n"}
@@ -86,8 +86,8 @@ def test_a_zip_bomb_is_not_unpacked(label):
 
 
 def test_of_very_many_pieces_that_all_overlap_few_are_compared(label, monkeypatch):
-    num_pieces, num_compared, overlap = 2000, itertools.count(), tiers._overlap
-    monkeypatch.setattr(tiers, "_overlap", lambda one, other: (next(num_compared), overlap(one, other))[1])
+    num_pieces, num_compared, overlap = 2000, itertools.count(), items._overlap
+    monkeypatch.setattr(items, "_overlap", lambda one, other: (next(num_compared), overlap(one, other))[1])
     timeline = [{"ranges": [{"start": 1, "end": 200_000}], "timelinelabels": ["put"]}]
     words = {"verb": timeline * num_pieces, "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces}
     item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1, **words}

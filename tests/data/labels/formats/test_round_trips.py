@@ -10,13 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.exported import StandingIntervals, exported_labels
-from tasks.data.labels.formats.written import WRITERS
-from tasks.data.labels.labelled_rows import read_files
-from tasks.data.labels.places import KnownVideos, Places
+from tasks.data.labels.exported import CurrentIntervals, LabelSpan, exported_labels, video_spans
+from tasks.data.labels.formats import WRITERS
+from tasks.data.labels.labelled_rows import current_intervals, read_files
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.labels.spans import LabelSpan, video_spans
-from tasks.data.labels.standing import standing_intervals
+from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell
 from tests.data.labels.formats.told import actions
@@ -58,10 +56,10 @@ answers = st.lists(spoken(st.integers(0, NUM_CLIPS - 1)), max_size=6)
 def standing(written, files, fps):
     """What the intervals of all files say, as the store gathers them."""
     names = {clip.clip.video: clip.names for clip in written.clips}
-    places = Places((), names)
+    places = VideoIndex((), names)
     given = [AnnotationFile(name, text if isinstance(text, bytes) else text.encode()) for name, text in files.items()]
     read = read_files(given, OwnClasses(), KnownVideos(places, dict.fromkeys(names, fps)))
-    return StandingIntervals(standing_intervals(read.files, places, names.keys()), read.verbs, read.nouns)
+    return CurrentIntervals(current_intervals(read.files, places, names.keys()), read.verbs, read.nouns)
 
 
 def exported(written, files, fps, name, min_overlap):

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.data.labels.formats.found import MAX_ITEMS
-from tasks.data.labels.formats.kinetics import MAX_LINES
+from tasks.data.labels.formats.items import MAX_ITEMS
+from tasks.data.labels.formats.video_datasets import MAX_KINETICS_LINES
 from tasks.data.labels.labels import label_clips
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
@@ -86,7 +86,7 @@ WORST: dict[str, Callable[[int], bytes]] = {
     "merged names backwards": lambda s: filled(min(s, 2 << 20), MERGES, lambda i: f"verb,v{i},v{i + 1}\n"),
     "synonyms": lambda s: filled(min(s, 2 << 20), "id,key,instances\n", lambda i: f"3,c{i},\"{['x' + str(n) for n in range(i, i + 2000)]}\"\n"),
     "list": lambda s: filled(s, "a.mp4 put meat\n" * 20, lambda i: f"a{i}.mp4 put{i % 49_999} m\n", most=MAX_ITEMS - 20),
-    "Kinetics": lambda s: filled(s, "label,youtube_id,time_start,time_end\n", lambda i: f"put {i % 49_999},x/{i},0,8\n", most=MAX_LINES - 9),
+    "Kinetics": lambda s: filled(s, "label,youtube_id,time_start,time_end\n", lambda i: f"put {i % 49_999},x/{i},0,8\n", most=MAX_KINETICS_LINES - 9),
     "HACS": lambda s: filled(s, "classname,youtube_id,subset,start,end,label\n", lambda i: f"x {i % 49_999},-{i},t,0,8,1\n", most=MAX_ITEMS - 9),
     "EPIC": lambda s: filled(
         s, "video_id,start_timestamp,stop_timestamp,verb,noun,uid\n", lambda i: f"a/{i},00:00:00,00:00:08,p,n{i % 49_999},b/{i}\n", most=MAX_ITEMS - 9

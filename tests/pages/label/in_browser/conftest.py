@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tasks.data.clips.cutting import SHARE_BYTES, cut_video
-from tasks.data.video.memory import MemoryShares
+from tasks.data.video.child import MemoryShares
 from tasks.store.records.video import ClipsFile
 from tests.pages.label.in_browser import shop
 from tests.pages.label.page import STORE, PageStore, list_clips, suggest

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tasks.data.clips.label_log import read_log
+from tasks.data.clips.label_inputs import read_log
 from tests.pages.label.in_browser.shop import press
 from tests.pages.label.page import STORE
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tasks.data.clips.label_log import read_log
-from tasks.data.labels.statements import Ledger
+from tasks.data.clips.label_inputs import read_log
+from tasks.data.labels.ledger import Ledger
 from tests.pages.label.page import STORE
 
 TO = "\N{EN DASH}"

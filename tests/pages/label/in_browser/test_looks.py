@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tasks.data.clips.label_log import append
+from tasks.data.clips.label_inputs import append_to_log
 from tasks.store.records.labelling import ClipStatement
 from tests.judge.report.test_in_browser import CONTRAST
 from tests.pages.label.in_browser import shop
@@ -146,7 +146,7 @@ def test_keys_reach_the_page_in_the_frame_of_airflow_and_links_lead_out_of_it(vi
 def test_hostile_names_are_text_everywhere(visit, store, cuts):
     span = {name: getattr(cuts[0].clips[0], name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
     said = {"token": "00000000-0001", "by": HOSTILE, "at": "2026-01-01T00:00:00Z", "answer": "action", "verb": HOSTILE, "noun": HOSTILE}
-    append(store, STORE, ClipStatement(**span, **said), 0)
+    append_to_log(store, STORE, ClipStatement(**span, **said), 0)
     suggest(store, cuts, (("<b>put</b>", '"><script>alert(1)</script>'), ("take", HOSTILE.replace(" ", "-"))))
     page = visit()
     expect(page.locator("#suggestions button").first).to_contain_text('<b>put</b> "><script>alert(1)</script>')

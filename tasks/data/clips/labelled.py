@@ -1,0 +1,224 @@
+"""Gather the labels of clips, and the labelled intervals, that a store has now: of folders, annotation files and the page Label."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from tasks.data.clips.clips import find_cut
+from tasks.data.clips.label_inputs import (
+    annotation_file,
+    annotation_files,
+    epic_list_objects,
+    own_classes,
+    probe_objects,
+    read_log,
+    video_records,
+)
+from tasks.data.labels.exported import CurrentIntervals
+from tasks.data.labels.labelled_rows import LabelFile, ReadFiles, current_intervals, interval_rows, read_files
+from tasks.data.labels.labels import Labelling, label_clips
+from tasks.data.labels.ledger import Ledger
+from tasks.data.labels.page_labels import clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import KnownVideos, VideoIndex
+from tasks.data.labels.vocabulary import OwnClasses
+from tasks.errors import BadInput
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.store.objects import Store, StoredObject
+from tasks.store.records.dataset import NOTHING
+from tasks.store.records.prediction import KnownInterval
+from tasks.store.records.video import ClipRecord, ClipsFile, Interval, VideoRecord
+from tasks.wording import count
+
+log = logging.getLogger("retake")
+
+NUM_THREADS = 16
+
+NUM_LOGGED = 5
+BESIDE = "beside the videos: "
+"""Before the names of files that came with the videos: a file of the store may have the same name."""
+
+KnownByVideo = dict[str, set[KnownInterval]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """All that labels are gathered from: EPIC's class lists, files with their times of upload, and the page's statements."""
+
+    lists: Sequence[AnnotationFile]
+    uploaded: Sequence[tuple[str, AnnotationFile]]
+    by_hand: Ledger
+
+
+@dataclass(frozen=True)
+class LabelledStore:
+    """The labels of all clips of one recipe, and their inputs: the videos with their clips, what people gave, and the ids so far."""
+
+    labelling: Labelling
+    cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
+    given: Given
+    own: OwnClasses
+
+
+def given_labels(store: Store, store_uri: str) -> Given:
+    """Read all files and statements that labels are gathered from. There may be many files."""
+    lists = [annotation_file(store, listed) for listed in epic_list_objects(store, store_uri)]
+    return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
+
+
+def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:
+    """Label every clip that was cut with `segment`.
+
+    Nothing is written, and words without an id keep none. Without the page, folders and files alone label.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        videos = list(pool.map(partial(_read, store, store_uri, segment), probe_objects(store, store_uri)))
+    cut = [(record, files) for record, files in videos if files]
+    clips = [clip for _, files in cut for clip in _clips(files)]
+    if not cut:
+        raise BadInput(f"no clips in {store_uri} cut by this recipe; run ingest_videos with the same cutting options first")
+    if segment.cut == "intervals" and not clips:
+        raise BadInput(f"no labelled interval in {store_uri} is cut; label intervals and run ingest_videos, or choose cut=grid")
+    given = given_labels(store, store_uri)
+    by_hand = given.by_hand
+    of_page = page_labels(by_hand, clips, options.min_overlap), clipped_intervals(by_hand, clips), by_hand.merges
+    files = [*given.lists, *with_page_labels(given.uploaded, *of_page)]
+    own = own_classes(store, store_uri)
+    labelling = label_clips(
+        clips,
+        {record.video: record.names for record, _ in cut},
+        files,
+        options,
+        own,
+        {record.video: record.fps for record, _ in cut},
+        touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
+        with_page=with_page,
+    )
+    log.info("%s, %d labelled; %s", count(len(labelling.clips), "clip"), labelling.num_labelled, count(len(files), "annotation file"))
+    return LabelledStore(labelling, cut, given, own)
+
+
+def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:
+    record = store.read(probe.uri, VideoRecord)
+    return record, [file for part in segment.parts if (file := find_cut(store, store_uri, record.video, part))]
+
+
+def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
+    """List the clips of a video by time; where two show the same, that of the grid."""
+    clips = {clip.uid: clip for file in reversed(files) for clip in file.clips}
+    return sorted(clips.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
+
+
+@dataclass(frozen=True)
+class PredictedVideos:
+    """Videos to predict, by content hash with the name each was given by, and the annotation files that came with them."""
+
+    names: Mapping[str, str]
+    beside: tuple[AnnotationFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
+
+    files: Sequence[AnnotationFile]
+    own: OwnClasses
+    names: Mapping[str, Sequence[str]]
+    rates: Mapping[str, float]
+
+    def read(self, names: Mapping[str, Sequence[str]], beside: Iterable[AnnotationFile] = ()) -> tuple[VideoIndex, ReadFiles]:
+        index = VideoIndex((), names)
+        return index, read_files([*self.files, *beside], self.own, KnownVideos(index, self.rates))
+
+
+def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> tuple[KnownInterval, ...]:
+    """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
+
+    Those of the labelling page count as a file of the time of the latest of them. Files that came with the videos count as the latest; they name
+    videos as these were given, and only these. Intervals in which nothing happens, lines that name no video, and classes without an id are left
+    out; the step `label` lists what is wrong with a line of the store's files.
+    """
+    stored = _stored(store, store_uri, given_labels(store, store_uri))
+    index, read = stored.read(stored.names)
+    by_video, num_unknown = _known_intervals(read, read.files, index, videos.names.keys())
+    if videos.beside:
+        more, number = _beside(stored, videos)
+        by_video, num_unknown = by_video | more, num_unknown + number
+    if num_unknown:
+        log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
+    intervals = (interval for own in by_video.values() for interval in own)
+    return tuple(sorted(intervals, key=lambda interval: (interval.video, interval.start_seconds, interval.stop_seconds)))
+
+
+def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
+    """List, by video, the labelled intervals of all files that clips can be cut around.
+
+    Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too.
+    """
+    stored = _stored(store, store_uri, given)
+    index, read = stored.read(stored.names)
+    by_video = current_intervals(read.files, index, videos)
+    return {
+        video: tuple(
+            Interval(start_seconds=start, stop_seconds=stop)
+            for start, stop in sorted({(row.start_seconds, row.stop_seconds) for row in rows})
+        )
+        for video, rows in by_video.items()
+    }
+
+
+def intervals_to_export(store: Store, store_uri: str, given: Given) -> CurrentIntervals:
+    """List the labelled intervals of all files and of the page that hold, as `intervals_to_cut` does, with their labels."""
+    stored = _stored(store, store_uri, given)
+    index, read = stored.read(stored.names)
+    return CurrentIntervals(current_intervals(read.files, index, stored.names.keys()), read.verbs, read.nouns)
+
+
+def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
+    records = video_records(store, store_uri)
+    files = [*given.lists, *with_page_intervals(given.uploaded, given.by_hand)]
+    names, rates = {record.video: record.names for record in records}, {record.video: record.fps for record in records}
+    return _Stored(files, own_classes(store, store_uri), names, rates)
+
+
+def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, int]:
+    """Find what the files that came with the videos label, and log what is wrong with them, which no other step does."""
+    names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
+    index, read = stored.read(names, [AnnotationFile(f"{BESIDE}{file.name}", file.content) for file in videos.beside])
+    problems = [problem for problem in read.problems if problem.file.startswith(BESIDE)]
+    for problem in problems[:NUM_LOGGED]:
+        log.warning("not scored against: %s: %s", problem.place, problem.reason)
+    if len(problems) > NUM_LOGGED:
+        log.warning("and %d more such lines or files", len(problems) - NUM_LOGGED)
+    files = [file for file in read.files if file.name.startswith(BESIDE)]
+    for file in files:
+        if not any(interval_rows(file, index, videos.names.keys())):
+            log.warning("no line of %s names one of these videos", file.name.removeprefix(BESIDE))
+    return _known_intervals(read, files, index, videos.names.keys())
+
+
+def _known_intervals(read: ReadFiles, files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]) -> tuple[KnownByVideo, int]:
+    """Find the intervals of the latest of `files` by video, and count those whose classes have no id."""
+    by_video: KnownByVideo = {}
+    num_unknown = 0
+    for file in files:
+        own: KnownByVideo = {}
+        for video, row in interval_rows(file, index, videos):
+            if row.verb == NOTHING:
+                own.setdefault(video, set())
+                continue
+            verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
+            if verb is None or noun is None:
+                num_unknown += 1
+            else:
+                interval = KnownInterval(
+                    video=video, start_seconds=row.start_seconds, stop_seconds=row.stop_seconds, verb_class=verb, noun_class=noun
+                )
+                own.setdefault(video, set()).add(interval)
+        by_video |= own
+    return by_video, num_unknown

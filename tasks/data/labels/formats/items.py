@@ -1,0 +1,215 @@
+"""Define what the readers of other tools' files give: labels in seconds, and refused items with reasons.
+
+Verbs and nouns that a tool keeps apart, in tiers or controls of their own, are joined by their times. The functions that read a value raise
+a ValueError that names it.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from tasks.data.labels.tables import Cells
+from tasks.wording import quoted
+
+MAX_ITEMS = 450_000
+VERB_NAMES = ("verb", "verbs")
+NOUN_NAMES = ("noun", "nouns", "object")
+TEXT_NAMES = ("action", "actions", "label", "labels", "activity", "activities", "narration")
+"""Names of tiers, attributes and controls that hold a label. Others, such as `quality`, do not."""
+
+MAX_COMPARED = 100
+
+
+class ToolLabel(NamedTuple):
+    """A label as a tool has it: a verb and a noun, or one text with both."""
+
+    verb: str = ""
+    noun: str = ""
+    text: str = ""
+    verb_class: int | None = None
+    noun_class: int | None = None
+
+
+class Labelled(NamedTuple):
+    """A label of a part of a video, or of the whole video if it has no times.
+
+    `line` is a line of the file, or the number of an item; `where` is the item's path where lines say nothing. `video` may have several
+    spellings, the most likely first.
+    """
+
+    line: int
+    where: str
+    video: tuple[str, ...]
+    start_seconds: float | None
+    stop_seconds: float | None
+    label: ToolLabel
+
+    def with_label(self, label: ToolLabel) -> "Labelled":
+        """Return this with another label, in less time than `_replace`."""
+        return self if label is self.label else Labelled(*self[:5], label)
+
+
+class Refused(NamedTuple):
+    """An item that cannot be used, and the reason."""
+
+    line: int
+    where: str
+    reason: str
+
+
+class Remark(NamedTuple):
+    """What a person should know about how the whole file was read."""
+
+    text: str
+
+
+class Videos(Protocol):
+    """What a reader may ask about the videos of the store."""
+
+    def fps(self, names: Sequence[str]) -> float:
+        """Return the frame rate of the video with one of these names; raise a ValueError if none or several have it."""
+
+    def finds(self, name: str) -> bool:
+        """Check whether a video has this name."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file of a tool, parsed as far as recognising it takes."""
+
+    name: str
+    content: bytes
+    parsed: object = None
+
+
+Items = Iterator[Labelled | Refused | Remark]
+Read = Callable[[Document, Videos], Items]
+ReadLines = Callable[[Iterator[tuple[int, Cells | str]], Videos], Items]
+
+
+def line_by_line(read: Callable[[int, Cells, Videos], Labelled]) -> ReadLines:
+    """Make a reader of tables from a reader of single lines, which refuses a line by a ValueError."""
+
+    def read_lines(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
+        for line, cells in lines:
+            try:
+                if isinstance(cells, str):
+                    raise ValueError(cells)
+                yield read(line, cells, videos)
+            except ValueError as error:
+                yield Refused(line, "", str(error))
+
+    return read_lines
+
+
+def number(value: object, name: str) -> float:
+    """Read a finite number, also one that is written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{name} {quoted(str(value))} is not a number")
+    try:
+        parsed = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} {quoted(str(value)[:100])} is not a number") from None
+    if not math.isfinite(parsed):
+        raise ValueError(f"{name} {quoted(str(value))} is not a number")
+    return parsed
+
+
+def frame(value: object, name: str) -> int:
+    """Read the number of a frame."""
+    parsed = number(value, name)
+    if parsed < 0 or parsed != int(parsed):
+        raise ValueError(f"{name} {parsed:g} is not the number of a frame")
+    return int(parsed)
+
+
+def rate(value: object, name: str) -> float:
+    """Read a frame rate."""
+    parsed = number(value, name)
+    if not 0.1 <= parsed <= 1000:
+        raise ValueError(f"{name} {parsed:g} is not a frame rate")
+    return parsed
+
+
+def text(value: object, name: str) -> str:
+    """Read a text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} {quoted(str(value))} is not a text" if value not in (None, "") else f"has no {name}")
+    return value.strip()
+
+
+def mapping(value: object, name: str) -> Mapping[str, object]:
+    """Read an object of JSON."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object" if value is not None else f"has no {name}")
+    return value
+
+
+def sequence(value: object, name: str) -> Sequence[object]:
+    """Read a list of JSON."""
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is not a list" if value is not None else f"has no {name}")
+    return value
+
+
+@lru_cache(maxsize=64)
+def part_of(name: str) -> str:
+    """Name the part of a label, `verb`, `noun` or `text`, that a tier, an attribute or a control with this name holds; empty if none."""
+    plain = name.strip().casefold()
+    parts = {"verb": VERB_NAMES, "noun": NOUN_NAMES, "text": TEXT_NAMES}
+    return next((part for part, names in parts.items() if plain in names), "")
+
+
+class Piece(NamedTuple):
+    """A part of a label with its time; `parts` has a `verb`, a `noun`, a `text`, or several of them."""
+
+    line: int
+    where: str
+    start_seconds: float
+    stop_seconds: float
+    parts: Mapping[str, str]
+
+
+def joined(pieces: Sequence[Piece], videos: Sequence[tuple[tuple[str, ...], float]]) -> Iterator[Labelled | Refused]:
+    """Give each verb without a noun the noun that overlaps it most, of two equal ones the earlier.
+
+    Of nouns that begin before its end, the latest hundred are compared. A noun that no verb takes is refused. A label is of each of `videos`,
+    names with the seconds that are added to its times.
+    """
+    nouns = sorted((piece for piece in pieces if piece.parts.keys() == {"noun"}), key=lambda piece: piece.start_seconds)
+    starts = [noun.start_seconds for noun in nouns]
+    longest = max((noun.stop_seconds - noun.start_seconds for noun in nouns), default=0.0)
+    taken: set[int] = set()
+    for piece in pieces:
+        if piece.parts.keys() == {"noun"}:
+            continue
+        parts = dict(piece.parts)
+        if "verb" in parts and "noun" not in parts and nouns:
+            last = bisect_left(starts, piece.stop_seconds)
+            first = max(bisect_left(starts, piece.start_seconds - longest), last - MAX_COMPARED)
+            overlaps = [(_overlap(piece, nouns[place]), -place) for place in range(first, last)]
+            most, place = max(overlaps, default=(0.0, 0))
+            if most > 0:
+                parts["noun"] = nouns[-place].parts["noun"]
+                taken.add(-place)
+        for video, seconds in videos:
+            start, stop = piece.start_seconds + seconds, piece.stop_seconds + seconds
+            yield Labelled(piece.line, piece.where, video, start, stop, label_of(parts))
+    for place, noun in enumerate(nouns):
+        if place not in taken:
+            yield Refused(noun.line, noun.where, f"noun {quoted(noun.parts['noun'])} has no verb at its time")
+
+
+def label_of(parts: Mapping[str, str]) -> ToolLabel:
+    """Make a label of parts; a `verb` wins over a `text`."""
+    if "verb" in parts:
+        return ToolLabel(verb=parts["verb"], noun=parts.get("noun", ""))
+    # A text with a noun of its own is a verb, such as the label `put` with the attribute `noun`.
+    return ToolLabel(verb=parts["text"], noun=parts["noun"]) if "noun" in parts else ToolLabel(text=parts["text"])
+
+
+def _overlap(piece: Piece, other: Piece) -> float:
+    return min(piece.stop_seconds, other.stop_seconds) - max(piece.start_seconds, other.start_seconds)

@@ -1,0 +1,283 @@
+"""Keep the statements of the labelling page that hold, compare those of two readers, and count the new ones."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from tasks.data.labels.intervals import Span, longest_first
+from tasks.data.labels.vocabulary import WordTarget, end_of_merges
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, Disagreement, action_name
+from tasks.store.records.labelling import (
+    AnyEntry,
+    AnyStatement,
+    ClassMerge,
+    ClipStatement,
+    DamagedEntry,
+    IntervalStatement,
+    Statement,
+    Withdrawal,
+)
+
+ClipKey = tuple[str, float, float]
+"""Video, start and end in seconds: a clip, however it was cut."""
+
+Words = tuple[str, str]
+
+
+class ClipSpan(Span, Protocol):
+    """A clip: a part of a video."""
+
+    @property
+    def uid(self) -> str:
+        """Return the uid of the clip."""
+
+    @property
+    def video(self) -> str:
+        """Return the hash of its video."""
+
+
+def key_of(clip: ClipSpan | ClipStatement) -> ClipKey:
+    """Return the part of a video that a clip shows."""
+    return clip.video, round(clip.start_seconds, 3), round(clip.stop_seconds, 3)
+
+
+def words_of(statement: ClipStatement | IntervalStatement) -> Words | None:
+    """Return verb and noun of a statement; None if the person was unsure."""
+    if isinstance(statement, ClipStatement) and statement.answer != "action":
+        return (NOTHING, NO_OBJECT) if statement.answer == "nothing" else None
+    return str(statement.verb), str(statement.noun)
+
+
+@dataclass
+class Ledger:
+    """All statements of the log so far, in order, and which of them hold."""
+
+    num_entries: int = 0
+    _number_by_token: dict[str, int] = field(default_factory=dict)
+    _by_token: dict[str, AnyStatement] = field(default_factory=dict)
+    _withdrawn: set[str] = field(default_factory=set)
+    _replaced: set[str] | None = None
+    _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
+    _by_video: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
+    _merges: list[ClassMerge] = field(default_factory=list)
+    _in_effect: dict[tuple[WordTarget, str], ClassMerge] | None = None
+    _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    num_renames: int = 0
+    """Statements that were ever made about names of classes."""
+    problems: list[str] = field(default_factory=list)
+    """Entries that cannot be read, and references to statements that nobody had made. They count for nothing."""
+
+    @classmethod
+    def of(cls, entries: Sequence[AnyEntry]) -> "Ledger":
+        """Read a whole log."""
+        ledger = cls()
+        ledger.add(entries)
+        return ledger
+
+    def add(self, entries: Sequence[AnyEntry]) -> None:
+        """Add the next entries of the log. A token that is known already adds nothing."""
+        self._in_effect = self._replaced = None
+        for entry in entries:
+            self.num_entries += 1
+            if isinstance(entry, DamagedEntry):
+                self.problems.append(entry.reason)
+                continue
+            statement = entry.statement
+            if statement.token in self._by_token:
+                continue
+            # A merge that cannot be has no effect.
+            if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
+                self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
+                if not isinstance(statement, IntervalStatement):
+                    continue
+                statement = statement.model_copy(update={"replaces": None})
+            self._number_by_token[statement.token] = self.num_entries
+            self._by_token[statement.token] = statement
+            match statement:
+                case ClipStatement():
+                    self._by_clip[key_of(statement)].append(statement)
+                case IntervalStatement():
+                    self._by_video[statement.video].append(statement)
+                    self._num_changes[statement.video] += 1
+                case Withdrawal():
+                    self._withdraw(statement)
+                case ClassMerge():
+                    self._merges.append(statement)
+                    self.num_renames += 1
+
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        token: str | None = withdrawal.withdrawn
+        while token and token not in self._withdrawn:
+            self._withdrawn.add(token)
+            before = self._by_token.get(token)
+            if isinstance(before, IntervalStatement):
+                self._num_changes[before.video] += 1
+            self.num_renames += isinstance(before, ClassMerge)
+            token = before.replaces if isinstance(before, IntervalStatement) and not withdrawal.undo else None
+
+    def holds(self, statement: Statement) -> bool:
+        """Check whether nobody has taken the statement back, and no interval that holds replaces it."""
+        return statement.token not in self._withdrawn and statement.token not in self._replaced_by_others()
+
+    def _replaced_by_others(self) -> set[str]:
+        """List the tokens of intervals that others replace, directly or not; one that was taken back replaces nothing."""
+        if self._replaced is None:
+            self._replaced = set()
+            for intervals in self._by_video.values():
+                for interval in intervals:
+                    token = interval.replaces if interval.token not in self._withdrawn else None
+                    while token and token not in self._replaced:
+                        self._replaced.add(token)
+                        before = self._by_token.get(token)
+                        token = before.replaces if isinstance(before, IntervalStatement) else None
+        return self._replaced
+
+    def problem(self, statement: AnyStatement) -> str | None:
+        """Say why a statement cannot be made now; None if it can."""
+        match statement:
+            case Withdrawal() if statement.withdrawn not in self._by_token:
+                return "takes back what nobody has said"
+            case IntervalStatement() if statement.replaces:
+                before = self._by_token.get(statement.replaces)
+                if not isinstance(before, IntervalStatement) or before.video != statement.video:
+                    return "replaces an interval that this video does not have"
+            case ClassMerge():
+                try:
+                    self._end_of_merges(statement)
+                except ValueError as error:
+                    return f"merges into a name that cannot be: {error}"
+        return None
+
+    def find(self, token: str) -> AnyStatement | None:
+        """Find a statement by its token."""
+        return self._by_token.get(token)
+
+    def number(self, statement: Statement) -> int:
+        """Return the place of a statement in the log."""
+        return self._number_by_token[statement.token]
+
+    def about(self, key: ClipKey) -> list[ClipStatement]:
+        """List the statements about a clip that hold, the latest last."""
+        return [statement for statement in self._by_clip.get(key, ()) if self.holds(statement)]
+
+    def clips(self) -> Iterator[tuple[ClipKey, list[ClipStatement]]]:
+        """Yield each clip with its statements that hold."""
+        for key in self._by_clip:
+            if statements := self.about(key):
+                yield key, statements
+
+    @property
+    def videos(self) -> list[str]:
+        """List the videos with intervals, whether they hold or not."""
+        return sorted(self._by_video)
+
+    def intervals(self, video: str) -> list[IntervalStatement]:
+        """List the intervals of a video that hold, by time, the longest first of those that begin together."""
+        intervals = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
+        return sorted(intervals, key=lambda interval: (*longest_first(interval), self.number(interval)))
+
+    def words(self, statement: ClipStatement | IntervalStatement) -> Words | None:
+        """Return verb and noun of a statement by the names that they were merged into; None if the person was unsure."""
+        words = words_of(statement)
+        return (self.merged("verb", words[0]), self.merged("noun", words[1])) if words else None
+
+    def merged(self, target: WordTarget, name: str) -> str:
+        """Follow the merges of a name to the name that is left."""
+        merges = self._merges_in_effect()
+        while (merge := merges.get((target, name))) and merge.same_as != name:
+            name = merge.same_as
+        return name
+
+    @property
+    def merges(self) -> list[ClassMerge]:
+        """List the merges in effect, in order: of those that hold, a later one overrides an earlier one of its name, or one that it reverses."""
+        return list(self._merges_in_effect().values())
+
+    def _merges_in_effect(self) -> dict[tuple[WordTarget, str], ClassMerge]:
+        """Apply the merges in order, as `Lexicon.merge` does: there is no circle."""
+        if self._in_effect is None:
+            merges = self._in_effect = {}
+            for merge in filter(self.holds, self._merges):
+                try:
+                    last = self._end_of_merges(merge)
+                except ValueError:
+                    continue
+                merges.pop((merge.target, merge.name), None)
+                if last == merge.name:
+                    merges.pop((merge.target, merge.same_as), None)
+                merges[merge.target, merge.name] = merge
+        return self._in_effect
+
+    def _end_of_merges(self, merge: ClassMerge) -> str:
+        def merged_into(name: str) -> str | None:
+            before = self._merges_in_effect().get((merge.target, name))
+            return before.same_as if before and before.same_as != name else None
+
+        return end_of_merges(merge.same_as, merge.name, merged_into)
+
+    def num_changes(self, video: str) -> int:
+        """Count the statements that were ever made about the intervals of a video."""
+        return self._num_changes.get(video, 0)
+
+
+class Pair(NamedTuple):
+    """The answers of two people about a clip, the first reader's first; neither had seen the other's."""
+
+    video: str
+    first: str
+    second: str
+    uid: str
+
+
+def read_twice(ledger: Ledger) -> list[Pair]:
+    """List the clips with a blind second reading, unless a reader was unsure.
+
+    A reader may mend an answer while blind: the first reader until the second one has answered, the second until their answer is saved, and
+    again if they go back to the clip as they had it, which marks the answer as a second reading. The last such answer of each counts. An answer
+    that was given later, when the page shows both, or was taken back, is no reading.
+    """
+    pairs = []
+    for (video, _, _), statements in ledger.clips():
+        words = [ledger.words(statement) for statement in _blind(statements)]
+        answers = [action_name(*own) for own in words if own]
+        if len(answers) == 2:
+            pairs.append(Pair(video, answers[0], answers[1], statements[-1].uid))
+    return pairs
+
+
+def differing(pairs: Sequence[Pair]) -> tuple[Disagreement, ...]:
+    """List the clips to which two people give different answers."""
+    return tuple(Disagreement(uid=pair.uid, first=pair.first, second=pair.second) for pair in pairs if pair.first != pair.second)
+
+
+def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
+    """Return the first and the second reader's blind answer about a clip; nothing without a second reader."""
+    reader = statements[0].by
+    read = next((number for number, statement in enumerate(statements) if statement.reading == "second" and statement.by != reader), None)
+    if read is None:
+        return ()
+    first = [statement for statement in statements[:read] if statement.by == reader]
+    second = [statement for statement in statements if statement.by == statements[read].by and statement.reading == "second"]
+    return first[-1], second[-1]
+
+
+def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
+    """Count clips and intervals of the log whose label its first `num_built` entries do not give.
+
+    A label that was taken back, that a person is unsure of, or that was only renamed is not new. Labels of files are not looked at.
+    """
+    now = Ledger.of(entries)
+    labels, built = _labels(now, now), _labels(Ledger.of(entries[:num_built]), now)
+    return sum(built.get(part) != words for part, words in labels.items())
+
+
+def _labels(ledger: Ledger, names: Ledger) -> Mapping[Hashable, Words]:
+    """Return the words of each clip and interval that is labelled, by the names that `names` merges them into."""
+    clips = {key: statements[-1] for key, statements in ledger.clips()}
+    words: dict[Hashable, Words | None] = {key: names.words(statement) for key, statement in clips.items()}
+    for interval in (statement for video in ledger.videos for statement in ledger.intervals(video)):
+        # Two actions may share their time, so an interval with another label is another one.
+        named = names.words(interval)
+        words["interval", interval.video, interval.start_seconds, interval.stop_seconds, named] = named
+    return {part: named for part, named in words.items() if named}

@@ -1,0 +1,171 @@
+"""Turn the statements of the labelling page into labels of clips, and put these between the annotation files, by time.
+
+The latest statement about a clip wins. The intervals of a clip that hold label it together, by what covers most of it.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.csv_table import csv_table
+from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
+from tasks.data.labels.ledger import ClipSpan, Ledger, words_of
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.tables import Cells
+from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
+from tasks.store.records.video import ClipRecord
+from tasks.wording import safe_cell
+
+PAGE = "the page Label"
+"""The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""
+
+Placed = tuple[datetime, Cells]
+"""A row of a file, and its place among the uploads."""
+
+
+@dataclass(frozen=True)
+class PageLabel:
+    """The label of a clip by its latest statement; `number` is the statement's place in the log, `place` that among files."""
+
+    uid: str
+    verb: str
+    noun: str
+    place: datetime
+    number: int
+
+
+@dataclass(frozen=True)
+class ClippedInterval:
+    """The part of an interval in one clip; `place` and `number` are those of the latest there, as all label the clip together."""
+
+    uid: str
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    verb: str
+    noun: str
+    place: datetime
+    number: int
+
+
+def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> list[PageLabel]:
+    """Label each clip by the latest statement that covers `min_overlap` of it.
+
+    A person who is unsure labels nothing. A clip around an interval is labelled by a statement about the whole of it alone.
+    """
+    statements = {video: overlap_finder(about) for video, about in _by_video(ledger).items()}
+    labels = []
+    for clip in clips:
+        share = min_overlap if clip.around is None else 1
+        demanded = max(share * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
+        near = statements[clip.video](clip) if clip.video in statements else ()
+        about = [statement for statement in near if overlap_seconds(clip, statement) >= demanded]
+        latest = max(about, key=ledger.number, default=None)
+        words = words_of(latest) if latest else None
+        if latest and words:
+            labels.append(PageLabel(clip.uid, *words, latest.place, ledger.number(latest)))
+    return labels
+
+
+def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[ClippedInterval]:
+    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
+    intervals = {video: overlap_finder(ledger.intervals(video)) for video in ledger.videos}
+    parts = []
+    for clip in clips:
+        near = intervals[clip.video](clip) if clip.video in intervals else ()
+        inside = [interval for interval in near if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
+        latest = max(inside, key=ledger.number, default=None)
+        if latest:
+            parts += [
+                ClippedInterval(
+                    uid=clip.uid,
+                    video=clip.video,
+                    start_seconds=max(clip.start_seconds, interval.start_seconds),
+                    stop_seconds=min(clip.stop_seconds, interval.stop_seconds),
+                    verb=interval.verb,
+                    noun=interval.noun,
+                    place=latest.place,
+                    number=ledger.number(latest),
+                )
+                for interval in inside
+            ]
+    return parts
+
+
+def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
+    """List the clips that a statement overlaps at all, such as one that a person is unsure of."""
+    statements = _by_video(ledger)
+    find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
+    return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
+
+
+def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
+    by_video: defaultdict[str, list[ClipStatement]] = defaultdict(list)
+    for (video, _, _), statements in ledger.clips():
+        by_video[video].append(statements[-1])
+    return by_video
+
+
+def with_page_labels(
+    uploaded: Sequence[tuple[str, AnnotationFile]],
+    labels: Sequence[PageLabel],
+    parts: Sequence[ClippedInterval],
+    merges: Sequence[ClassMerge],
+) -> list[AnnotationFile]:
+    """Write the page's labels as annotation files between those that were uploaded before and after them.
+
+    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then
+    those intervals of a clip that are later than its label. Merged classes come last; they hold for all files.
+    """
+    number_by_uid = {label.uid: label.number for label in labels}
+    early, late = list[Placed](), list[Placed]()
+    for part in parts:
+        (late if part.number > number_by_uid.get(part.uid, part.number) else early).append((part.place, _interval_row(part)))
+    of_clips = [(label.place, {"uid": label.uid, "verb": label.verb, "noun": label.noun}) for label in labels]
+    return _between(uploaded, (early, of_clips, late), merges)
+
+
+def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnnotationFile]:
+    """Write the intervals of the page that hold between the uploads, those of a video at the time of its latest; merged classes come last."""
+    of_videos = filter(None, map(ledger.intervals, ledger.videos))
+    latest = ((max(interval.place for interval in own), own) for own in of_videos)
+    placed = [(place, _interval_row(interval)) for place, own in latest for interval in own]
+    return _between(uploaded, (placed,), ledger.merges)
+
+
+def merge_file(merges: Sequence[ClassMerge]) -> list[AnnotationFile]:
+    """Write the merged names as an annotation file; none without merges."""
+    return _file([{"target": merge.target, "name": merge.name, "same_as": merge.same_as} for merge in merges])
+
+
+def _interval_row(interval: IntervalStatement | ClippedInterval) -> Cells:
+    return {
+        "video": safe_cell(interval.video),
+        "start_seconds": f"{interval.start_seconds:.6f}",
+        "stop_seconds": f"{interval.stop_seconds:.6f}",
+        "verb": interval.verb,
+        "noun": interval.noun,
+    }
+
+
+def _between(
+    uploaded: Sequence[tuple[str, AnnotationFile]], kinds: Sequence[Sequence[Placed]], merges: Sequence[ClassMerge]
+) -> list[AnnotationFile]:
+    """Write the rows of each kind into files between the uploads, by their places in time, and the merges behind all."""
+    times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
+    rows: defaultdict[tuple[int, int], list[Cells]] = defaultdict(list)
+    for kind, placed in enumerate(kinds):
+        for place, row in placed:
+            rows[bisect_right(times, place), kind].append(row)
+    files = list[AnnotationFile]()
+    for number in range(len(uploaded) + 1):
+        for kind in range(len(kinds)):
+            files += _file(rows[number, kind])
+        files += [uploaded[number][1]] if number < len(uploaded) else []
+    return [*files, *merge_file(merges)]
+
+
+def _file(rows: Sequence[Cells]) -> list[AnnotationFile]:
+    return [AnnotationFile(PAGE, csv_table(tuple(rows[0]), rows))] if rows else []

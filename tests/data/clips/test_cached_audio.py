@@ -1,0 +1,166 @@
+"""The sound of real clips, as networks that hear get it from the store."""
+
+import logging
+
+import numpy as np
+import pytest
+from pandas import DataFrame
+
+from tasks.data.clips.audio import complete_sound, sound_uri, spectrograms
+from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, load_few
+from tasks.errors import BadConfiguration, BadVideo
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.inputs.data import View
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.sound_recipe import EFFECTS, PackagedWeights
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.training.job import joint_spec
+from tasks.options import Head, Modality, SegmentOptions, TrainOptions
+from tasks.served import films as served
+from tasks.served.films import Clip, FilmModel
+from tasks.store.records.inputs import SoundRecipe
+from tests.pipeline.shelf import Shelf
+from tests.served.test_films import SERVED as OF_SECONDS
+
+RECIPE = SoundRecipe(network=None, speech=None)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=4, num_verbs=3, num_nouns=2)
+SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=2, num_verbs=3, num_nouns=2)
+SEES = NetworkSpec(backbone="test_resnet", num_segments=1, num_verbs=3, num_nouns=2)
+TRACKS = {
+    "low": "aevalsrc=sin(2*PI*(200+100*t)*t):d=4",
+    "high": "sine=frequency=6000:duration=4",
+    "silent": "anullsrc=duration=4",
+    "mute": None,
+}
+SERVED = OF_SECONDS.model_copy(update={"segment": SegmentOptions(), "crops": 10})
+CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
+
+
+@pytest.fixture(scope="module")
+def films(sounding):
+    """Four seconds of picture with each of these tracks."""
+    return {name: sounding(4, track) for name, track in TRACKS.items()}
+
+
+@pytest.fixture
+def shelf(films, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
+    return Shelf(films["low"].read_bytes())
+
+
+@pytest.fixture
+def clips(shelf, films):
+    """A clip with each track, in the order of `TRACKS`."""
+    found = [clip.model_copy(update={"num_frames": 120}) for clip in shelf.clips("a" * 64, len(TRACKS))]
+    for clip, film in zip(found, films.values(), strict=True):
+        shelf.write_file(clip.uri, film)
+    return found
+
+
+def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, clips):
+    low, high, silent, mute = load_few(shelf, clips, SPECTROGRAM, describer)
+    assert low.shape == (2, 224, 224, 1)
+    loudest = [picture[0, :, 112, 0].argmax() for picture in (low, high)]
+    assert loudest[0] > 160
+    assert loudest[1] < 80
+    assert not silent.any()
+    assert not mute.any()
+    features = load_few(shelf, clips, SOUND, describer)
+    assert [one.shape for one in features] == [(4, 256)] * 4
+    assert [bool(one.any()) for one in features] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alone(shelf, clips, spec, caplog):
+    caplog.set_level(logging.WARNING)
+    low, high, silent, mute = (clip.uid for clip in clips)
+    assert list(cache_train_frames(shelf, clips, spec, TrainOptions(), describer)) == [low, high]
+    assert f"2 of 4 training clips have nothing to hear and are left out: {silent}, {mute}" in caplog.text
+    assert list(cache_test_frames(shelf, clips, spec, describer=describer)) == [low, high, silent, mute]
+    with pytest.raises(BadVideo, match="no training clip has sound"):
+        cache_train_frames(shelf, clips[2:], spec, TrainOptions(), describer)
+
+
+def decoded_anew(shelf, clip, spec):
+    for path in cache_test_frames(shelf, [clip], spec, describer=describer).values():
+        path.unlink()
+    return load_few(shelf, [clip], spec, describer)[0]
+
+
+def test_a_spectrogram_does_not_depend_on_the_networks_that_are_installed(shelf, clips, monkeypatch, tmp_path):
+    (expected,) = load_few(shelf, clips[:1], SPECTROGRAM, describer)
+    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path / "no-weights" if self is EFFECTS else None)
+    before = dict(shelf.objects)
+    assert np.array_equal(decoded_anew(shelf, clips[0], SPECTROGRAM), expected)
+    assert shelf.objects == before
+
+
+def test_a_damaged_description_is_made_again(shelf, clips):
+    (expected,) = load_few(shelf, clips[:1], SOUND, describer)
+    shelf.write_bytes(sound_uri(clips[0].uri, RECIPE), b"no sound")
+    assert np.array_equal(decoded_anew(shelf, clips[0], SOUND), expected)
+
+
+def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
+    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions(), describer)
+    views = [View(paths[clips[0].uid], seed=3, number=number).images(SOUND) for number in range(4)]
+    assert len({view.numpy().tobytes() for view in views}) > 1
+
+
+def test_a_clip_that_is_no_video_is_named(shelf, clips):
+    shelf.write_bytes(clips[1].uri, b"no video")
+    with pytest.raises(BadVideo, match=f"1 of 4 clips cannot be read: {clips[1].uid}"):
+        cache_test_frames(shelf, clips, SOUND, describer=describer)
+    with FramesAhead(shelf, clips, [SOUND, SPECTROGRAM], describer=describer) as ahead:
+        assert [len(ahead.load(clip)) for clip in (clips[0], clips[2])] == [2, 2]
+        with pytest.raises(BadVideo, match=clips[1].uid):
+            ahead.load(clips[1])
+
+
+def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
+    with pytest.raises(BadConfiguration, match="the sound of 4 clips is not described in the store"):
+        spectrograms(shelf, clips)
+    complete_sound(shelf, clips, RECIPE, describer)
+    found = spectrograms(shelf, clips)
+    assert [bool(levels.any()) for levels in found.values()] == [True, True, False, False]
+    assert found[clips[0].uid].shape == (801, 128)
+
+
+@pytest.mark.parametrize("head", [None, Head.LSTM])
+def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path, head):
+    specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
+    weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
+
+    def networks():
+        return tuple(Network(spec, seed) for seed, spec in enumerate(specs))
+
+    joint = None
+    if head:
+        options = TrainOptions(head=head, trainable="heads", fuse=["a", "b", "c"], join="features")
+        joint = Network(joint_spec(networks(), options, num_verbs=3, num_nouns=2)).eval()
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights, joint)
+    model = FilmModel(Saved(networks(), weights, CLASSES, joint), SERVED)
+    for number in (0, 2, 3):
+        expected = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])
+        answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
+        for own, logits in zip(answer, expected, strict=True):
+            assert own == pytest.approx(logits.numpy(), abs=1e-5)
+
+
+def test_a_registered_fusion_decodes_a_sound_once_and_loads_once_what_describes_it(films, monkeypatch):
+    calls = []
+
+    def counted(name):
+        function = getattr(served, name)
+        return lambda *arguments: calls.append(name) or function(*arguments)
+
+    for name in ("describer", "decode_audio"):
+        monkeypatch.setattr(served, name, counted(name))
+    specs = [SOUND, SPECTROGRAM, SPECTROGRAM.model_copy(update={"num_segments": 1})]
+    model = FilmModel(Saved(tuple(map(Network, specs)), (HeadWeights(1, 1),) * 3, CLASSES), SERVED)
+    model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
+    assert calls == ["describer", "decode_audio", "decode_audio"]

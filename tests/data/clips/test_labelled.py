@@ -1,0 +1,136 @@
+import hashlib
+import json
+
+import pytest
+
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
+from tasks.data.labels.rows import AnnotationFile
+from tasks.store.layout import Layout
+from tasks.store.records.labelling import ClassMerge, IntervalStatement, LogEntry
+from tests.pipeline.shelf import Shelf, grown, recorded, taken_in
+
+ROOT = "s3://retake"
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+
+
+def video(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+@pytest.fixture
+def shelf():
+    made = Shelf()
+    taken_in(made, ["a.mp4", "b.mp4"])
+    return made
+
+
+def annotate(shelf, number, lines):
+    shelf.write_bytes(f"{ROOT}/annotations/{number}.csv", f"{HEADER}{lines}".encode())
+
+
+def listed(shelf, *names, **beside):
+    files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
+    found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files))
+    return [(one.video, one.start_seconds, one.stop_seconds, one.verb_class, one.noun_class) for one in found]
+
+
+def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf):
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,0:01,0:02.5,take,bag\n")
+    annotate(shelf, 2, "a,8,9,put,meat\na.mp4,2,12.5,move,sauce\na.mp4,8,9,put,meat\n")
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 2, 12.5, 9, 41), (video("a.mp4"), 8, 9, 1, 26)]
+    assert listed(shelf, "b.mp4") == [(video("b.mp4"), 1, 2.5, 0, 20)]
+
+
+def test_a_file_that_is_too_large_is_not_read(shelf, monkeypatch):
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\n")
+    annotate(shelf, 2, "a.mp4,4,8,take,bag\n")
+    grown(shelf, f"{ROOT}/annotations/2.csv", MAX_ANNOTATION_BYTES + 1, monkeypatch)
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 0, 4, 1, 26)]
+
+
+def test_lines_that_name_no_known_video_or_class_are_left_out(shelf, caplog):
+    lines = "c.mp4,0,4,put,meat\na.mp4,4,0,put,meat\na.mp4,0,4,whisk,meat\na.mp4,4,8,put,sauce\n"
+    annotate(shelf, 1, lines)
+    shelf.write_bytes(f"{ROOT}/annotations/2.csv", b"no table")
+    assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 1, 41)]
+    assert "1 labelled interval left out: a class has no id yet" in caplog.text
+
+
+def say(shelf, *statements):
+    for number, statement in enumerate(statements):
+        shelf.write(Layout(ROOT).label_log.entry(number), LogEntry(statement=statement))
+
+
+def on_page(number, at, **more):
+    return IntervalStatement(token=f"statement-{number}", by="anna", at=f"2026-11-27T{at}:00.000Z", video=video("a.mp4"), **more)
+
+
+@pytest.mark.parametrize(("uploaded", "is_of_page"), [("10:30", True), ("11:30", False)])
+def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_latest_of_them(shelf, uploaded, is_of_page):
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,take,bag\n")
+    shelf.written[f"{ROOT}/annotations/1.csv"] = f"2026-11-27 {uploaded}:00+00:00"
+    say(
+        shelf,
+        on_page(0, "10:00", start_seconds=0, stop_seconds=3.5, verb="put", noun="bag"),
+        on_page(1, "10:01", start_seconds=1, stop_seconds=3.5, verb="put", noun="bag", replaces="statement-0"),
+        on_page(2, "11:00", start_seconds=5, stop_seconds=6, verb="put", noun="bag"),
+    )
+    page = [(video("a.mp4"), 1, 3.5, 1, 20), (video("a.mp4"), 5, 6, 1, 20)]
+    file = [(video("a.mp4"), 0, 4, 1, 26)]
+    assert listed(shelf, "a.mp4", "b.mp4") == sorted([*(page if is_of_page else file), (video("b.mp4"), 1, 2, 0, 20)])
+
+
+def test_classes_merged_on_the_page_hold_for_intervals_of_files_and_of_the_page(shelf, caplog):
+    annotate(shelf, 1, "b.mp4,0,4,lay,meat\nb.mp4,4,6,idle,\n")
+
+    def merged(number, name, same_as):
+        return ClassMerge(token=f"statement-{number}", by="anna", at="2026-11-27T12:00:00.000Z", target="verb", name=name, same_as=same_as)
+
+    say(
+        shelf,
+        on_page(0, "10:00", start_seconds=0, stop_seconds=3, verb="lay", noun="bag"),
+        merged(1, "lay", "put"),
+        merged(2, "idle", "nothing"),
+    )
+    assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video("a.mp4"), 0, 3, 1, 20), (video("b.mp4"), 0, 4, 1, 26)])
+    assert not caplog.messages
+
+
+def test_labels_of_another_tool_are_read_though_nothing_is_cut():
+    shelf = Shelf()
+    shelf.write(f"{ROOT}/videos/{video('a.mp4')}/probe.json", recorded(video("a.mp4"), "a.mp4"))
+    database = {"database": {"a": {"subset": "training", "duration": 30, "annotations": [{"label": "put meat", "segment": [1.5, 9]}]}}}
+    shelf.write_bytes(f"{ROOT}/annotations/1.json", json.dumps(database).encode())
+    assert listed(shelf, "a.mp4") == [(video("a.mp4"), 1.5, 9, 1, 26)]
+
+
+def test_intervals_in_which_nothing_happens_are_none_of_an_action(shelf, caplog):
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,put,meat\n")
+    annotate(shelf, 2, "a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n")
+    assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 0, 20)]
+    assert not caplog.messages
+
+
+def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf):
+    taken_in(shelf, ["film-0123456789ab.mp4"])
+    annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,0,4,put,meat\n")
+    own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
+    files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
+    videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
+    found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos)}
+    assert found == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
+    assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
+
+
+def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
+    taken_in(shelf, ["c-0123456789ab.mp4"])
+    annotate(shelf, 1, "c.mp4,0,4,put,meat\n")
+    assert labelled_intervals(shelf, ROOT, PredictedVideos({video("c-0123456789ab.mp4"): "c.mp4"})) == ()
+
+
+def test_what_is_wrong_with_a_file_beside_the_videos_is_told(shelf, caplog):
+    assert listed(shelf, "a.mp4", one="a.mp4,4,0,put,meat\n" * 8, two="z.mp4,0,4,put,meat\n") == []
+    assert "not scored against: beside the videos: one.csv line 2: " in caplog.text
+    assert "and 3 more such lines or files" in caplog.text
+    assert "no line of two.csv names one of these videos" in caplog.text

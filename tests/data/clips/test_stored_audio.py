@@ -1,0 +1,130 @@
+"""Sound is described once per clip, whatever its track is like."""
+
+import weakref
+
+import numpy as np
+import pytest
+
+from tasks.data.clips import audio
+from tasks.data.clips.audio import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
+from tasks.errors import BadConfiguration, BadVideo, MissingObject
+from tasks.learn.inputs.describe_sound import describer
+from tasks.store.records.inputs import SoundRecipe, SoundState
+from tests.pipeline.shelf import Shelf
+
+RECIPE = SoundRecipe(network=None, speech=None)
+TRACKS = {
+    "a tone": "sine=f=440:r=48000:d=2",
+    "silence": "anullsrc=r=48000:d=2",
+    "8 kHz": "sine=f=440:r=8000:d=2",
+    "5.1 at 96 kHz": "sine=f=440:r=96000:d=2,pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0",
+    "short": "sine=f=440:r=48000:d=1",
+    "none": None,
+}
+
+
+@pytest.fixture(scope="module")
+def films(sounding):
+    """Clips of two seconds, by their sound."""
+    return {name: sounding(2, track).read_bytes() for name, track in TRACKS.items()}
+
+
+@pytest.fixture
+def shelf(films):
+    return Shelf(films["a tone"])
+
+
+@pytest.fixture
+def clips(shelf, films):
+    found = dict(zip(TRACKS, shelf.clips("a" * 64, len(TRACKS)), strict=True))
+    for name, clip in found.items():
+        shelf.objects[clip.uri] = films[name]
+    return found
+
+
+def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips, caplog):
+    caplog.set_level("INFO", "retake")
+    assert describe_sound(shelf, list(clips.values()), describer(RECIPE)).set_aside == ()
+    sounds = {name: read_stored(shelf, clip, RECIPE) for name, clip in clips.items()}
+    assert {name: sound.state for name, sound in sounds.items()} == {
+        **dict.fromkeys(TRACKS, SoundState.HEARD),
+        "silence": SoundState.SILENT,
+        "none": SoundState.NO_TRACK,
+    }
+    assert {name: sound.reason for name, sound in sounds.items() if sound.reason} == {
+        "silence": "its sound is silence",
+        "short": "its sound ends 1.0 s before the picture; behind is silence",
+        "none": "it has no sound track",
+    }
+    for sound in sounds.values():
+        assert sound.log_mel.shape == (401, 128)
+        assert sound.features.shape == (8, 256)
+    loudest = {name: sound.log_mel[100].argmax() for name, sound in sounds.items() if sound.is_heard}
+    assert len(set(loudest.values())) == 1
+    for name, clip in clips.items():
+        assert f"{clip.uid}: {sounds[name].reason or 'heard'}" in caplog.text
+
+
+def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_bytes(shelf, clips):
+    some = [clips["a tone"], clips["none"]]
+    complete_sound(shelf, some, RECIPE, describer)
+    assert without_sound(shelf, list(clips.values()), RECIPE) == [clip for clip in clips.values() if clip not in some]
+    uri = sound_uri(some[0].uri, RECIPE)
+    first = shelf.objects.pop(uri)
+    shelf.objects.pop(some[1].uri)
+    complete_sound(shelf, some, RECIPE, describer)
+    assert shelf.objects[uri] == first
+    note = note_of(some[0], RECIPE).uri
+    kept = shelf.objects.pop(note)
+    complete_sound(shelf, some, RECIPE, describer)
+    assert shelf.objects[note] == kept
+
+
+def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
+    made, most, write = [], [], audio.write_sound
+
+    def count_alive(path, sound):
+        made.append(weakref.ref(sound))
+        most.append(sum(one() is not None for one in made))
+        write(path, sound)
+
+    monkeypatch.setattr(audio, "write_sound", count_alive)
+    assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE), describer(RECIPE)).num_clips == len(made)
+    assert max(most) <= CLIPS_AT_ONCE
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_the_others_are_described(shelf, clips):
+    shelf.objects[clips["silence"].uri] = b"no video"
+    del shelf.objects[clips["short"].uri]
+    some = [clips[name] for name in ("a tone", "silence", "short")]
+    found = describe_sound(shelf, some, describer(RECIPE))
+    assert found.num_clips == 1
+    reasons = {one.name: one.reason for one in found.set_aside}
+    assert reasons[clips["short"].uid] == "the clip is not in the store"
+    assert reasons[clips["silence"].uid].startswith("damaged, or not a video")
+    with pytest.raises(BadVideo, match=r"2 of 3 clips cannot be read: .* cut their videos again"):
+        complete_sound(shelf, some, RECIPE, describer)
+
+
+def test_damaged_descriptions_and_missing_ones_are_told_apart(shelf, clips):
+    clip = clips["a tone"]
+    with pytest.raises(MissingObject):
+        read_stored(shelf, clip, RECIPE)
+    shelf.objects[sound_uri(clip.uri, RECIPE)] = b"no archive"
+    with pytest.raises(BadVideo, match="not a stored sound"):
+        read_stored(shelf, clip, RECIPE)
+
+
+def test_descriptions_do_not_depend_on_the_clips_beside_them_and_those_of_another_recipe_lie_apart(shelf, clips):
+    describe_sound(shelf, list(clips.values()), describer(RECIPE))
+    together = read_stored(shelf, clips["8 kHz"], RECIPE)
+    describe_sound(shelf, [clips["8 kHz"]], describer(RECIPE))
+    assert np.array_equal(read_stored(shelf, clips["8 kHz"], RECIPE).features, together.features)
+    assert without_sound(shelf, [clips["8 kHz"]], SoundRecipe(network=None, speech="a")) == [clips["8 kHz"]]
+
+
+def test_a_step_that_describes_no_sound_says_which_one_does(shelf, clips):
+    with pytest.raises(BadConfiguration, match="the sound of 2 clips is not described in the store; run the step `sound` again"):
+        complete_sound(shelf, [clips["a tone"], clips["none"]], RECIPE, None)
+    complete_sound(shelf, [clips["a tone"]], RECIPE, describer)
+    complete_sound(shelf, [clips["a tone"]], RECIPE, None)
