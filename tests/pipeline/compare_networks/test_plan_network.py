@@ -36,6 +36,10 @@ def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(ben
     assert question.startswith("`family=TSN`: to train: at most 1 epoch")
     assert question.endswith("That is more than 2 h.")
     assert bench.run("plan_network", **planned, max_hours=1000).question == ""
+    before = dict(bench.store.objects)
+    with pytest.raises(BadConfiguration, match="same training as `family=TSN`"):
+        bench.run("plan_network", **planned | {"name": "family=TSN weights=imagenet"})
+    assert bench.store.objects == before, "the plan is that of the network which has the training"
 
 
 @pytest.mark.parametrize(
