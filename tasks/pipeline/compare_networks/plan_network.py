@@ -58,10 +58,11 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     )
     log.info("%s", expected.line)
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)
+    # `tabulate` reads here which training it is, also where another name has claimed it.
+    finish(store, PLAN_NETWORK.address(arguments), plan)
     _claim(Claims(arguments.claims).of(training.run_key), arguments.name, store)
-    finish(store, decision.plan, plan)
-    # Later steps read the plan here: another comparison of the same network must not change it.
-    return finish(store, PLAN_NETWORK.address(arguments), plan)
+    # Later steps read the plan here: another name of the same training must not change it.
+    return finish(store, decision.plan, plan)
 
 
 def _claim(uri: str, name: str, store: Store) -> None:

@@ -3,8 +3,10 @@
 import pytest
 
 from tasks.errors import BadConfiguration
+from tasks.pipeline.compare_networks.contract import PLAN_NETWORK
 from tasks.store.layout import Dataset
 from tasks.store.records.training import BatchTime
+from tasks.store.runs import Decision
 from tasks.store.stored import Output
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import dataset_clip, manifest_of, weights_result
@@ -32,14 +34,18 @@ def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(ben
         "backbone": "test_resnet",
         "epochs": 1,
     }
-    question = bench.run("plan_network", **planned).question
-    assert question.startswith("`family=TSN`: to train: at most 1 epoch")
-    assert question.endswith("That is more than 2 h.")
+    plan = bench.run("plan_network", **planned)
+    assert plan.question.startswith("`family=TSN`: to train: at most 1 epoch")
+    assert plan.question.endswith("That is more than 2 h.")
     assert bench.run("plan_network", **planned, max_hours=1000).question == ""
-    before = dict(bench.store.objects)
+
+    same = planned | {"name": "family=TSN weights=imagenet", "weights": "imagenet"}
     with pytest.raises(BadConfiguration, match="same training as `family=TSN`"):
-        bench.run("plan_network", **planned | {"name": "family=TSN weights=imagenet"})
-    assert bench.store.objects == before, "the plan is that of the network which has the training"
+        bench.run("plan_network", **same)
+    kept = bench.store.read(Decision(plan.decision_uri).plan)
+    assert kept.question == "", "the plan is that of the network which has the training"
+    others = bench.store.read(PLAN_NETWORK.address(PLAN_NETWORK.arguments(store=STORE, **same)))
+    assert others.run_key == plan.run_key, "the table shows both names as one"
 
 
 @pytest.mark.parametrize(
