@@ -26,8 +26,8 @@ class Served(Record):
     """How a registered model answers films, as its training found it.
 
     `segment` is how its clips were cut, `crops` the crops per frame that its temperatures were fitted with. Intervals are reported from
-    `threshold` on, those of any probability without one, and none if `reports` is False. `actions` are the pairs of verb and noun of its
-    training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
+    `threshold` on, those of any probability without one, and none if `reports` is False. `actions` are the pairs of verb and noun that may
+    be answered, those of its training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
     """
 
     segment: KeptSegmentOptions

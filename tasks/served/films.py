@@ -78,8 +78,7 @@ class FilmModel:
 
         Returns:
             One row per interval, without gaps: `video`, `start` and `stop` in seconds, `verb` and `noun`, and the `probability` of both.
-            `reported` tells whether a prediction by Retake would list the interval, and `known` whether training clips showed this verb
-            with this noun. Films that cannot be read are left out with a warning.
+            `reported` tells whether a prediction by Retake would list the interval. Films that cannot be read are left out with a warning.
 
         Raises:
             BadInput: there is no film that can be read; the message names the first.
@@ -121,7 +120,7 @@ class FilmModel:
         clips = list(self._clips(film, folder))
         verbs, nouns = zip(*(self.logits(clip, folder) for clip in clips), strict=True)
         starts, stops = (np.array([getattr(clip, end) for clip in clips]) for end in ("start_seconds", "stop_seconds"))
-        likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature)
+        likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature, served.actions)
         found = intervals(starts, stops, likely)
         listed = reported((one for one in found if classes.verbs[one.verb_class] != NOTHING), served.threshold) if served.reports else ()
         for one in found:
@@ -133,7 +132,6 @@ class FilmModel:
                 "noun": classes.nouns[one.noun_class],
                 "probability": one.probability,
                 "reported": one in listed,
-                "known": (one.verb_class, one.noun_class) in served.actions,
             }
 
     def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:

@@ -29,7 +29,6 @@ ANSWERS = {
     "noun": DataType.string,
     "probability": DataType.double,
     "reported": DataType.boolean,
-    "known": DataType.boolean,
 }
 """Columns of the answer to films, and their types."""
 
