@@ -81,11 +81,10 @@ class AskOperator(HITLOperator):
     Args:
         form: the DAG's options.
         plan: id of the task whose result is a `PlanResult`; in a mapped group, of the same index.
-        key: of the XCom that has the result.
     """
 
-    def __init__(self, *, form: Form, plan: str, key: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
-        result = f"ti.xcom_pull(task_ids='{plan}', key='{key}', map_indexes=ti.map_index)"
+    def __init__(self, *, form: Form, plan: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        result = f"ti.xcom_pull(task_ids='{plan}', map_indexes=ti.map_index)"
         question = {
             "subject": "Start this training?",
             "body": f"{{{{ {result}['question'] }}}}",
@@ -96,11 +95,10 @@ class AskOperator(HITLOperator):
         super().__init__(**{"queue": "cpu", **kwargs, **question})
         self.form = form
         self.plan = plan
-        self.key = key
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask, and wait for the answer, if the plan has a question."""
-        plan = context["ti"].xcom_pull(task_ids=self.plan, key=self.key, map_indexes=context["ti"].map_index)
+        plan = context["ti"].xcom_pull(task_ids=self.plan, map_indexes=context["ti"].map_index)
         if not plan["question"]:
             return None
         if given_options(context, self.form)["preset"] == "auto":

@@ -62,7 +62,6 @@ def network(mapped: dict[str, str], form: Form) -> None:
         task_id="ask",
         form=form,
         plan=f"{GROUP}.plan",
-        key="return_value",
         map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}",
     )
     train = step_task(
@@ -74,7 +73,6 @@ def network(mapped: dict[str, str], form: Form) -> None:
     evaluate = step_task(
         retrain.EVALUATE,
         plan=planned,
-        model="fine-tuned",
         execution_timeout=timedelta(hours=12),
         **common,
     )

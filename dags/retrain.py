@@ -37,7 +37,7 @@ from dags._assets import DATASET, MODEL
 from dags._curve import DrawCurve
 from dags._form import Form
 from dags._inputs import flow_tasks, sound_task
-from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
+from dags._tasks import TASK_DEFAULTS, step_task
 from tasks.options import forms
 from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
@@ -47,7 +47,7 @@ FORM = Form(
     options=forms.RETRAIN,
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
 )
-PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan', key='result')['decision_uri'] }}").plan.folder_uri
+PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri
 WEIGHTS = Layout("{store}").weights("{key}").folder_uri
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
@@ -71,10 +71,9 @@ with DAG(
             FORM,
             passes=("preset", "dataset", "max_hours", "force_token", "decide_token"),
             weights_result=WEIGHTS,
-            returns="networks",
             execution_timeout=HALF_HOUR,
         )
-        ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan", key="result")
+        ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan")
         use_auto = UseAuto(task_id="use_auto", trigger_dag_id="retrain", form=FORM, question="prepare.ask", trigger_rule="all_skipped")
         flows, flow = flow_tasks(FORM, plan=PLAN)
         sound = sound_task(FORM, plan=PLAN)
@@ -86,15 +85,7 @@ with DAG(
         trigger_rule="none_failed_min_one_success",  # `flow` and `sound` are skipped if they are not needed, `plan` if nothing is to be trained
         execution_timeout=timedelta(days=3),
     )
-    evaluate = mapped_step_task(
-        retrain.EVALUATE,
-        FORM,
-        over=plan.output,
-        plan=PLAN,
-        model="{{ task.mapped.model }}",
-        map_index_template="{{ task.mapped.model }}",
-        execution_timeout=timedelta(hours=12),
-    )
+    evaluate = step_task(retrain.EVALUATE, FORM, plan=PLAN, execution_timeout=timedelta(days=2))
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
         compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
         report = step_task(retrain.REPORT, FORM, passes=("learning_curve",), plan=PLAN, execution_timeout=HOUR)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import logging
 import os
 import platform
@@ -93,6 +94,19 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, MAX_INT)
+
+
+def return_freed_memory() -> None:
+    """Return what is unused to the kernel, in spite of `keep_freed_memory`, and measure the peak of memory anew from here on.
+
+    Does nothing that the C library, the kernel or its permissions do not allow.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 @contextlib.contextmanager

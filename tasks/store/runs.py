@@ -112,6 +112,7 @@ class Decision:
     folder_uri: str
 
     plan = output("plan/", PlanResult)
+    evaluate = output("evaluate/", EvaluateResults)
     learning_curve = output("learning_curve/", LearningCurveResult)
     no_learning_curve = record("learning_curve/skipped.json", NoLearningCurve)
     compare = Below("compare/", Comparing)
@@ -122,10 +123,6 @@ class Decision:
     def key(self) -> str:
         """Return the key of the gate, the champion and the evaluation options."""
         return last_name(self.folder_uri)
-
-    def evaluate(self, network: str) -> Output[EvaluateResults]:
-        """Return the list of a network's scores."""
-        return Output(f"{self.folder_uri}evaluate/{network}/", EvaluateResults)
 
 
 @dataclass(frozen=True)

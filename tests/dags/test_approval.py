@@ -84,8 +84,8 @@ def planned(asking):
     def make(question, preset="none"):
         dag, ask = asking
         plan = {"question": question, "gate": {"approval_hours": 5}}
-        results = {(ask.plan, ask.key, 2): plan}
-        instance = SimpleNamespace(id="ti", map_index=2, xcom_pull=lambda task_ids, key, map_indexes: results[task_ids, key, map_indexes])
+        results = {(ask.plan, 2): plan}
+        instance = SimpleNamespace(id="ti", map_index=2, xcom_pull=lambda task_ids, map_indexes: results[task_ids, map_indexes])
         params = defaults(dag.FORM) | {"preset": preset}
         return {"ti": instance, "task_instance": instance, "params": params, "triggering_asset_events": {}}
 

@@ -195,7 +195,7 @@ CHAINS = {
         "prepare.ask prepare.sound train",
         *("publish.report learning_curve", "publish.register learning_curve"),
         "publish.register publish.approve publish.decide",
-        *("prepare.ask prepare.use_auto", "prepare.ask train", "prepare.plan evaluate", "publish.register publish.decide"),
+        *("prepare.ask prepare.use_auto", "prepare.ask train", "publish.register publish.decide"),
     ],
     "learning_curve": ["learning_curve report_with_curve"],
     "compare_networks": [

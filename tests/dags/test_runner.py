@@ -255,16 +255,16 @@ def test_there_is_a_runner_for_each_choice():
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
     operator = operator_of(runner)
-    fixed = {"step": "evaluate", "form": FORM, "image": "trainer", "gpu": True, "inputs": {"model": "{{ task.mapped.model }}"}}
+    fixed = {"step": "predict_batch", "form": FORM, "image": "trainer", "gpu": True, "inputs": {"batch": "{{ task.mapped.uri }}"}}
     with DAG("a_dag") as dag:
-        over = operator(task_id="over", step="plan", form=FORM, returns="evaluations")
+        over = operator(task_id="over", step="predict_plan", form=FORM, returns="batches")
         mapped = operator.partial(task_id="mapped", **fixed).expand(mapped=over.output)
     assert (over.queue, mapped.queue) == ("cpu", "gpu")
     assert over.task_id in mapped.upstream_task_ids
-    task = mapped.unmap({"mapped": {"model": "baseline"}})
+    task = mapped.unmap({"mapped": {"uri": "u"}})
     task.render_template_fields({"task": task})
-    assert task.inputs == {"model": "baseline"}
-    assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "evaluate")
+    assert task.inputs == {"batch": "u"}
+    assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "predict_batch")
     shown = DagSerialization.to_dict(dag)["dag"]["tasks"]
     assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("mapped", "overlay", "inputs")}
 

@@ -36,7 +36,7 @@ ADDRESSES = {
     ("sound", PREDICTION.replace("plan", "prediction", 1)): "predictions/p/sound/",
     ("train", PLAN): "runs/r/train/",
     ("train", PLAN.rstrip("/")): "runs/r/train/",
-    ("evaluate", PLAN, "--model=champion"): "runs/r/decisions/d/evaluate/champion/",
+    ("evaluate", PLAN): "runs/r/decisions/d/evaluate/",
     ("learning_curve", PLAN): "runs/r/decisions/d/learning_curve/",
     ("compare", PLAN): "runs/r/decisions/d/compare/",
     ("report", PLAN, "--no-learning-curve"): "runs/r/decisions/d/report/",

@@ -80,7 +80,7 @@ def planned(monkeypatch):
     [
         ("plan", (f"--weights-result={ROOT}/w/", "--dataset=s3://retake/datasets/x/")),
         ("train", ()),
-        ("evaluate", ("--model=baseline",)),
+        ("evaluate", ()),
         ("learning_curve", ()),
         ("compare", ()),
         ("report", ()),

@@ -144,11 +144,12 @@ def score_clips(
     known: Callable[[DatasetClip], tuple[Logits, Logits] | None] = lambda clip: None,
     wait: Callable[[DatasetClip], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
+    by: str = "",
 ) -> tuple[ScoredClips, Timings]:
     """Compute the logits of one split's clips, and combine them with the true classes.
 
     Args:
-        clips, load, score, wait, clock: see `compute_logits`.
+        clips, load, score, wait, clock, by: see `compute_logits`.
         known: returns a clip's logits if they need not be computed, else None; not called for the first `NUM_TIMED_CLIPS`, which are timed.
 
     Raises:
@@ -160,8 +161,8 @@ def score_clips(
     for i, answer in answers.items():
         require_finite(clips[i], *answer)
     if answers:
-        log.info("%d of %d clips: logits computed from cached features", len(answers), len(clips))
-    verb_logits, noun_logits, timings = compute_logits([clips[i] for i in missing], load, score, wait=wait, clock=clock)
+        log.info("%d of %d clips%s: logits computed from cached features", len(answers), len(clips), by)
+    verb_logits, noun_logits, timings = compute_logits([clips[i] for i in missing], load, score, wait=wait, clock=clock, by=by)
     answers.update(zip(missing, zip(verb_logits, noun_logits, strict=True), strict=True))
     return ScoredClips(
         uids=tuple(clip.uid for clip in clips),
@@ -180,6 +181,7 @@ def compute_logits(
     *,
     wait: Callable[[C], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
+    by: str = "",
 ) -> tuple[Logits, Logits, Timings]:
     """Score every clip, prefetching the next ones.
 
@@ -189,6 +191,7 @@ def compute_logits(
         load: loads a clip's inputs; called in a separate thread, one clip at a time.
         score: computes verb logits (v,) and noun logits (o,) from the inputs; returns them on the CPU, so that the GPU has finished.
         wait: blocks until a clip can be loaded; called before `load` in the same thread, and not part of the loading time.
+        by: the network in lines of progress, such as ` with the baseline`.
 
     Returns:
         (n, v) verb logits, (n, o) noun logits, and the timings.
@@ -208,7 +211,7 @@ def compute_logits(
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
 
     started = scored = clock()
-    for i, one in enumerate(each_scored(clips, load, score, wait=wait, clock=clock)):
+    for i, one in enumerate(each_scored(clips, load, score, wait=wait, clock=clock, by=by)):
         verb_logits[i], noun_logits[i] = one.answer
         loading_seconds[i], inference_seconds[i], scored = one.loading_seconds, one.inference_seconds, one.scored
         require_finite(one.clip, *one.answer)
@@ -233,6 +236,7 @@ def each_scored(
     *,
     wait: Callable[[C], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
+    by: str = "",
 ) -> Generator[Scored[C, A]]:
     """Yield each scored clip while the next ones are prefetched; see `compute_logits` for arguments, memory and progress."""
 
@@ -251,7 +255,7 @@ def each_scored(
             done = i + 1
             if done * 10 // len(clips) > i * 10 // len(clips) or scored - last_report >= SECONDS_BETWEEN_REPORTS:
                 last_report = scored
-                log.info("%d/%d clips scored, %.0f s left", done, len(clips), (scored - started) / done * (len(clips) - done))
+                log.info("%d/%d clips scored%s, %.0f s left", done, len(clips), by, (scored - started) / done * (len(clips) - done))
 
 
 def require_finite(clip: HasUid, *logits: Logits) -> None:

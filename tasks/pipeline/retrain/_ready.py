@@ -71,14 +71,17 @@ class Ready:
             log.warning("%d of %d clips have nothing to hear: %s", len(unheard), len(uids), some(unheard))
         return unheard
 
-    def score_all(self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary) -> tuple[ScoredClips, Timings]:
-        """Score clips in order, and give the nouns that the network cannot predict."""
+    def score_all(
+        self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary, by: str = ""
+    ) -> tuple[ScoredClips, Timings]:
+        """Score clips in order, and give the nouns that the network cannot predict; `by` names it in the log."""
         scored, timings = score_clips(
             clips,
             lambda clip: (clip, ahead.load(clip)),
             lambda loaded: self.score(*loaded),
             known=self.known,
             wait=ahead.wait,
+            by=by,
         )
         return with_nouns_given(scored, vocabulary, self.classes.given_noun), timings
 

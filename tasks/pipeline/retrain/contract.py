@@ -15,7 +15,6 @@ from tasks.store.predictions import Prediction
 from tasks.store.records.decision import RollbackResult
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
 from tasks.store.records.inputs import FlowResult, FlowsResult, SoundResult
-from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
@@ -97,12 +96,6 @@ class PlannedArguments(StepArguments):
     """A plan to follow."""
 
     plan: TrainingPlanUri
-
-
-class EvaluateArguments(PlannedArguments):
-    """One of the networks that the plan scores."""
-
-    model: ModelRole = Field(description="The network of the plan to score")
 
 
 class ReportArguments(PlannedArguments):
@@ -197,11 +190,11 @@ TRAIN = Step(
 )
 EVALUATE = Step(
     name="evaluate",
-    summary="score one network on its splits",
+    summary="score the networks of a plan on their splits",
     module="retrain.evaluate",
-    arguments=EvaluateArguments,
+    arguments=PlannedArguments,
     result=EvaluateResults,
-    address=lambda arguments: decision_of_plan(arguments.plan).evaluate(arguments.model),
+    address=lambda arguments: decision_of_plan(arguments.plan).evaluate,
     also_in=("compare_networks",),
     image="trainer",
     gpu=True,

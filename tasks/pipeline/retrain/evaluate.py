@@ -1,4 +1,4 @@
-"""Score one network on its splits by the test protocol.
+"""Score the networks of a plan, one after the other, by the test protocol.
 
 Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mistakes.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
-from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
@@ -27,20 +27,20 @@ from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.shared import SharedFeatures
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.training.cached_heads import fit_beside
 from tasks.options import FEW_CLIPS, Head
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.retrain._one_engine import Choice, choice_beside, scored_otherwise
+from tasks.pipeline.retrain._one_engine import Choice, next_scoring
 from tasks.pipeline.retrain._ready import make_ready
-from tasks.pipeline.retrain.contract import EVALUATE, EvaluateArguments
+from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, EvaluateResult, EvaluateResults
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.store.records.record import IN_WORDS, ModelRole
 from tasks.store.records.training import Evaluation, NoProbe, PlanResult, ProbeAnswers
 from tasks.store.runs import Run, Scores
@@ -52,35 +52,34 @@ NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
 
 
-def run(arguments: EvaluateArguments, store: Store) -> EvaluateResults:
-    """Score the network on each of its splits that has no result yet.
+def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
+    """Score each network of the plan on each of its splits that has no result yet.
 
     Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that another engine scored than all can use are
     then scored again.
 
     Raises:
-        BadConfiguration: the plan does not score this network.
+        RetakeError: a network cannot be scored; the message names it, and its kind says whether a retry helps.
     """
     plan = store.read(Output(arguments.plan, PlanResult))
-    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == arguments.model]
-    if not planned:
-        raise BadConfiguration(f"the plan does not score --model {arguments.model}, but {', '.join(one.model for one in plan.networks)}")
-    if missing := [evaluation for evaluation in planned if not finished(store, Scores(evaluation.out))]:
-        _score(plan, missing, choice_beside(plan, arguments.model, store), store)
-    uris = tuple(Scores(one.out).uri for one in planned)
-    result = finish(store, EVALUATE.address(arguments), EvaluateResults(model=arguments.model, result_uris=uris))
-    # After the commit mark: of two evaluations at once, the one that ends last sees the other.
-    while again := scored_otherwise(plan, store):
-        log.warning("scoring %s again by %s: %s", IN_WORDS[again.evaluations[0].model], again.choice.engine, again.choice.reason)
-        _score(plan, again.evaluations, again.choice, store)
-    return result
-
-
-def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> None:
-    """Make one network ready for all its splits, and score the `missing` ones."""
-    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     keep_to_one_gpu()
     keep_freed_memory()
+    used = {evaluation: result.engine for evaluation in plan.evaluations if (result := finished(store, Scores(evaluation.out)))}
+    while scoring := next_scoring(plan, used):
+        network = IN_WORDS[scoring.evaluations[0].model]
+        log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
+        try:
+            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring.evaluations, scoring.choice, store))
+        except RetakeError as error:
+            error.args = (f"{network}: {error}",)
+            raise
+        return_freed_memory()
+    return finish(store, EVALUATE.address(arguments), EvaluateResults(result_uris=tuple(Scores(one.out).uri for one in plan.evaluations)))
+
+
+def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:
+    """Make one network ready for all its splits, score the `missing` ones, and return its engine."""
+    planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
@@ -102,7 +101,9 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
         peak: int | None = None
         with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
             for evaluation in missing:
-                scored, timings = ready.score_all(clips[evaluation.split], ahead, manifest.vocabulary)
+                scored, timings = ready.score_all(
+                    clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"
+                )
                 acting = [clip for clip in clips[evaluation.split] if clip.has_action]
                 # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or peak_memory_bytes()
@@ -124,6 +125,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                 )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         ready.close()
+    return ready.engine
 
 
 def _evidence(

@@ -115,8 +115,8 @@ class EvaluateResult(Record):
 
     `crops` are those that were asked for, the same for all networks of a comparison; `own_crops` are the network's own, fewer if it has one
     view, and None in older results. `num_flops` counts floating-point operations of convolutions and matrix products per clip with these, a
-    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process after the network's first split; it
-    scores only this network, unless one is scored again by another's engine. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are
+    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process from the network's start to the end of its first
+    split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are
     none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was
     not trained on them. Their clips count as wrong in all metrics. In the clips `unheard`, by their uids, a network of sound had nothing to
     hear: alone it answered by its biases, in a fusion it did not count.
@@ -152,9 +152,8 @@ class EvaluateResult(Record):
 
 
 class EvaluateResults(Record):
-    """Addresses of one network's `EvaluateResult`s, in the order of the plan's evaluations."""
+    """Addresses of a plan's `EvaluateResult`s, in the order of its evaluations."""
 
-    model: ModelRole
     result_uris: tuple[str, ...]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Modality, TrainOptions, Weights
 from tasks.store.records.record import ModelRole, Record, SplitName, Target
@@ -65,10 +65,6 @@ def _only_network(data: dict[str, Any]) -> str:
     return f"TSN {data['backbone']} rgb"
 
 
-def _scored_networks(data: dict[str, Any]) -> tuple["ScoredNetwork", ...]:
-    return tuple(ScoredNetwork(model=model) for model in dict.fromkeys(evaluation.model for evaluation in data["evaluations"]))
-
-
 class BatchTime(Record):
     """Measured time of a training batch of `num_clips` clips.
 
@@ -114,15 +110,6 @@ class Evaluation(Record):
     out: str
 
 
-class ScoredNetwork(Record):
-    """One network to score on all of its planned splits.
-
-    It is the argument of one mapped task.
-    """
-
-    model: ModelRole
-
-
 class Champion(Record):
     """The registered version that the fine-tuned network must beat.
 
@@ -144,7 +131,7 @@ class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
-    another champion mean another decision on the same training. `networks` are the distinct networks of `evaluations`. Without a `previous`
+    another champion mean another decision on the same training. Without a `previous`
     version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known; `question` is put to a person before it
     starts, and is empty if it may start at once.
     """
@@ -168,7 +155,12 @@ class PlanResult(Record):
     estimate: str = ""
     expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
-    networks: tuple[ScoredNetwork, ...] = Field(default_factory=_scored_networks)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_networks(cls, data: object) -> object:
+        """Drop what older records list besides: the distinct networks of `evaluations`."""
+        return {name: value for name, value in data.items() if name != "networks"} if isinstance(data, dict) else data
 
 
 class Epoch(Record):

@@ -52,17 +52,22 @@ def fill(form: Locator, name: str, value: object) -> None:
     field.press("Enter" if choices.count() else "Tab")
 
 
-def test_the_grid_has_every_step_of_the_run_and_names_mapped_ones(browser, page, trained):
+def test_the_grid_has_every_step_of_the_run(browser, page, trained):
     browser.airflow(trained)
     for group in ("prepare", "publish"):
         page.locator(f"a[href='/dags/retrain/tasks/group/{group}']").get_by_label("Toggle group").click()
-    for task in ("prepare.weights", "prepare.plan", "train", "publish.compare", "publish.report", "publish.register", "publish.decide"):
+    for task in (
+        "prepare.weights",
+        "prepare.plan",
+        "train",
+        "evaluate",
+        "publish.compare",
+        "publish.report",
+        "publish.register",
+        "publish.decide",
+    ):
         expect(page.locator(f"a[href='{trained}/tasks/{task}']").first).to_be_visible()
     browser.keep("grid")
-    expect(page.locator(f"a[href='{trained}/tasks/evaluate/mapped']").first).to_be_visible()
-    browser.airflow(f"{trained}/tasks/evaluate/mapped")
-    for name in ("baseline", "fine-tuned"):
-        expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
 
 def test_the_form_refuses_a_wrong_value(browser, page, kitchen: Kitchen):

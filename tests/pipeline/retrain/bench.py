@@ -77,7 +77,7 @@ class TrainingBench(Bench):
         """Test the trained network alone, on val alone, and return its answers."""
         (val,) = (one for one in self.plan.evaluations if (one.model, one.split) == ("fine-tuned", "val"))
         self.change(evaluations=(val,))
-        self.run("evaluate", model="fine-tuned")
+        self.run("evaluate")
         uri = self.store.read(f"{val.out}result.json", EvaluateResult).predictions_uri
         return from_parquet(self.store.read_bytes(uri), uri)
 
@@ -92,8 +92,7 @@ class TrainingBench(Bench):
 
     def evaluate(self):
         """Test every network of the plan, and return the results by network and split."""
-        for network in self.plan.networks:
-            self.run("evaluate", model=network.model)
+        self.run("evaluate")
         return {(one.model, one.split): self.store.read(f"{one.out}result.json", EvaluateResult) for one in self.plan.evaluations}
 
     def report(self):

@@ -16,10 +16,11 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import EvaluateOptions
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
-from tasks.pipeline.retrain.contract import EvaluateArguments
+from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.training import PlanResult
 from tasks.store.runs import Evaluations
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
@@ -116,7 +117,7 @@ def shelf(tmp_path):
 
 @pytest.fixture
 def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
-    """Run the step on noise in place of decoded clips; gives its result and the run in MLflow."""
+    """Run the step on noise in place of decoded clips, on all networks of the plan or on this one; gives the results and the run in MLflow."""
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
 
     def frames(store, clips, spec, root=None, describer=None):
@@ -134,9 +135,16 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
     monkeypatch.setattr(_training, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_train_frames", lambda store, clips, spec, *_: frames(store, clips, spec))
 
-    def run(model):
-        arguments = EvaluateArguments(store="s3://retake", plan=f"{RUN}decisions/d/plan/", model=model)
-        results = [shelf.read(uri, EvaluateResult) for uri in evaluate.run(arguments, shelf).result_uris]
-        return {result.split: result for result in results}, mlflow.named("0123")
+    def run(model=None):
+        place = f"{RUN}decisions/d/plan/"
+        plan = shelf.read(f"{place}result.json", PlanResult)
+        of_model = tuple(one for one in plan.evaluations if model in (None, one.model))
+        shelf.write(f"{place}result.json", plan.model_copy(update={"evaluations": of_model}))
+        try:
+            result = evaluate.run(PlannedArguments(store="s3://retake", plan=place), shelf)
+        finally:
+            shelf.write(f"{place}result.json", plan)
+        results = [shelf.read(uri, EvaluateResult) for uri in result.result_uris]
+        return {result.split if model else (result.model, result.split): result for result in results}, mlflow.named("0123")
 
     return run

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.errors import BadConfiguration, Unavailable
+from tasks.errors import BadCheckpoint, Unavailable
 from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
@@ -52,7 +52,7 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert seen.uri == f"{RUN}fine-tuned/val/activations/{seen.uid}-{seen.target}.png"
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in run.artifacts
-    assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/fine-tuned/result.json"
+    assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/result.json"
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_hiccup_of_the_comparison_is_retried(score, shelf, few_clips, monkeypa
         raise Unavailable("the store is away")
 
     monkeypatch.setattr(_training, "cache_train_frames", hiccup)
-    with pytest.raises(Unavailable, match="the store is away"):
+    with pytest.raises(Unavailable, match=r"^the fine-tuned network: the store is away"):
         score("fine-tuned")
     assert not [uri for uri in shelf.objects if uri.startswith(f"{RUN}fine-tuned/val/")]
     monkeypatch.setattr(_training, "cache_train_frames", fetch)
@@ -140,7 +140,7 @@ def test_the_new_network_leaves_a_fingerprint_of_every_clip_of_a_split_and_no_ot
 
 def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, scorings):
     scorings.killed_at = 2
-    with pytest.raises(Unavailable, match="killed"):
+    with pytest.raises(Unavailable, match="the baseline: killed"):
         score("baseline")
     before = shelf.objects[f"{RUN}baseline/train/result.json"]
     results, _ = score("baseline")
@@ -151,17 +151,27 @@ def test_a_retry_scores_what_has_no_result_and_nothing_twice(score, shelf, scori
     assert len(scorings) == 3, "nothing was left to do"
 
 
-@pytest.mark.parametrize("role", ["champion", "previous"])
-def test_an_earlier_version_gets_the_engine_of_the_others_though_it_is_scored_on_fewer_clips(score, shelf, role):
-    shelf.plan(**{role: Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256)}, crops=1)
-    results, _ = score(role)
-    assert {split: result.engine.name for split, result in results.items()} == {"val": "openvino"}
-    assert results["val"].num_clips < OPENVINO_FROM_CLIPS
+def test_earlier_versions_get_the_engine_of_the_others_though_they_are_scored_on_fewer_clips(score, shelf, caplog):
+    earlier = Champion(version=1, checkpoint_uri=CHECKPOINT, checkpoint_sha256=shelf.sha256)
+    caplog.set_level("INFO")
+    shelf.plan(earlier, earlier, crops=1)
+    results, _ = score()
+    assert {result.engine.name for result in results.values()} == {"openvino"}
+    assert results["champion", "val"].num_clips < OPENVINO_FROM_CLIPS
+    scored = [line for line in caplog.messages if line.startswith("scoring ")]
+    assert scored == [f"scoring the {network}" for network in ("baseline", "fine-tuned network", "champion", "previous version")]
+    assert f"{NUM_VAL}/{NUM_VAL} clips scored with the champion, 0 s left" in caplog.messages
 
 
-def test_a_network_that_the_plan_does_not_score_is_refused(score):
-    with pytest.raises(BadConfiguration, match="does not score --model champion, but baseline, fine-tuned"):
-        score("champion")
+def test_a_network_that_cannot_be_scored_is_named_and_what_was_scored_before_it_stays(score, shelf, scorings):
+    shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, "0" * 64))
+    with pytest.raises(BadCheckpoint, match=r"^the fine-tuned network: s3://.* is not the file that was recorded"):
+        score()
+    assert scorings == ["train", "val"]
+    assert not shelf.exists(f"{RUN}decisions/d/evaluate/result.json")
+    shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, shelf.sha256))
+    score()
+    assert scorings == ["train", "val"] * 2
 
 
 def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf, monkeypatch):
