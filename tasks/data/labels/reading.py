@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
@@ -78,12 +78,12 @@ def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: 
     return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
 
-def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
-    """Sort by file in upload order, then by line.
+def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
+    """Sort by file in upload order, which `files` names, then by line.
 
     Very long lists are truncated, with the number of the rest. `num_more` counts rejected lines by file that are not in `problems`.
     """
-    order = {file.name: place for place, file in enumerate(files)}
+    order = {file: place for place, file in enumerate(files)}
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)
     for problem in sorted(problems, key=lambda p: (order.get(p.file, len(order)), p.file, p.line or 0, p.reason)):
         by_file[problem.file].append(problem)
