@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tasks.data.clips.intake import IncomingFile, Intake
-from tasks.data.clips.label_inputs import ANNOTATION_SUFFIXES, annotation_objects
+from tasks.data.clips.label_inputs import annotation_objects
+from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadInput, BadLabels
@@ -21,7 +22,7 @@ TICK_SECONDS = 1.1
 """Minimum gap between uploads. The store's times are whole seconds, and files of the same second are ordered by name."""
 
 NO_LABELS = "no annotation file: "
-_KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z]+)", re.DOTALL)
+_KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z0-9]+)", re.DOTALL)
 
 
 def keep_annotations(
@@ -79,7 +80,7 @@ def _write(store: Store, folder: Folder, kept: Sequence[str], wanted: Mapping[st
 def kept_name(name: str, content: bytes) -> str:
     """Name an annotation file by its content, such as `labels-0123abcd.csv`."""
     path = PurePosixPath(name)
-    suffix = path.suffix.lower() if path.suffix.lower() in ANNOTATION_SUFFIXES else ".txt"
+    suffix = path.suffix.lower() if path.suffix.lower() in formats().suffixes else ".txt"
     return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}"
 
 

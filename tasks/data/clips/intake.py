@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
-from tasks.data.clips.label_inputs import ANNOTATION_SUFFIXES, MAX_ANNOTATION_BYTES
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.labels.formats import formats
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.inspection import NO_REGULAR_FILE
@@ -69,7 +70,7 @@ class IncomingFile:
     @property
     def is_annotation(self) -> bool:
         """Check whether it may be an annotation file instead of a video."""
-        return self.name.lower().endswith(ANNOTATION_SUFFIXES)
+        return self.name.lower().endswith(formats().suffixes)
 
 
 def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[IncomingFile]:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.download import download
@@ -28,9 +29,6 @@ MAX_ANNOTATION_BYTES = 64 << 20
 
 NUM_THREADS = 16
 
-ANNOTATION_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".eaf", ".zip")
-"""Of files that may hold labels; their content says whether they do."""
-
 BEFORE_ALL = "0001-01-01T00:00:00+00:00"
 
 log = logging.getLogger("retake")
@@ -45,7 +43,7 @@ BLOCK_SIZE = 500
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
     listed = store.list(Layout(store_uri).annotations.folder_uri)
-    return sorted((o for o in listed if o.name.lower().endswith(ANNOTATION_SUFFIXES)), key=lambda o: (o.modified, o.uri))
+    return sorted((o for o in listed if o.name.lower().endswith(formats().suffixes)), key=lambda o: (o.modified, o.uri))
 
 
 def last_upload(store: Store, store_uri: str) -> str:

@@ -20,7 +20,7 @@ from tasks.data.labels.exported import CurrentIntervals
 from tasks.data.labels.labelled_rows import LabelFile, ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.labels import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
-from tasks.data.labels.page_labels import clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
+from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
@@ -126,7 +126,7 @@ class PredictedVideos:
 class _Stored:
     """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
 
-    files: Sequence[AnnotationFile]
+    files: Sequence[AnyFile]
     own: OwnClasses
     names: Mapping[str, Sequence[str]]
     rates: Mapping[str, float]

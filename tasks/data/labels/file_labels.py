@@ -84,7 +84,7 @@ def check_files(
                 layout=summary.layout if summary else "",
                 num_labels=(summary.num_rows if summary else 0) - without_video.total() - labels.refused.num,
                 without_video=without_video,
-                problems=in_order([*refused, *unread], [file], {}),
+                problems=in_order([*refused, *unread], [file.name], {}),
                 num_refused=labels.refused.num + len(unread) + read.num_more.get(numbered.name, 0),
                 remarks=tuple(remark.reason for remark in remarks),
             )

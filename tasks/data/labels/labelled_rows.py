@@ -7,9 +7,9 @@ from functools import partial
 
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
 from tasks.data.labels.intervals import not_replaced
+from tasks.data.labels.page_labels import AnyFile, PageFile
 from tasks.data.labels.reading import Refusals, ToolRows, first_problems, read_annotations, split_text
 from tasks.data.labels.rows import (
-    AnnotationFile,
     ClipRow,
     Epic100ClassRow,
     FullyLabelledRow,
@@ -79,7 +79,7 @@ class _File:
     remarks: tuple[str, ...] = ()
 
 
-def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos) -> ReadFiles:
+def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> ReadFiles:
     """Read all files, then resolve names, so that ids apply across files.
 
     Ids come from `own`, then from the shipped EPIC names, then from EPIC's lists, then from the labels' id columns, latest file first, so that
@@ -123,8 +123,8 @@ def read_files(files: Sequence[AnnotationFile], own: OwnClasses, videos: Videos)
     )
 
 
-def _read(file: AnnotationFile, videos: Videos) -> _File:
-    read = read_annotations(file, videos)
+def _read(file: AnyFile, videos: Videos) -> _File:
+    read = file.read() if isinstance(file, PageFile) else read_annotations(file, videos)
     taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.labels), remarks=read.remarks)
     for row in read.rows:
         if isinstance(row, AnyLabel):

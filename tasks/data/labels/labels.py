@@ -8,9 +8,9 @@ from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, la
 from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
 from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
-from tasks.data.labels.page_labels import PAGE
+from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import first_problems, in_order
-from tasks.data.labels.rows import AnnotationFile, IntervalRow
+from tasks.data.labels.rows import IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
@@ -96,7 +96,7 @@ class _Source:
 def label_clips(
     clips: Sequence[ClipRecord],
     names: Mapping[str, tuple[str, ...]],
-    files: Sequence[AnnotationFile],
+    files: Sequence[AnyFile],
     options: LabelOptions,
     own: OwnClasses,
     fps: Mapping[str, float],
@@ -150,10 +150,11 @@ def label_clips(
     labelled = tuple(
         _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
     )
+    order = [file.name for file in files]
     return Labelling(
         clips=labelled,
-        problems=in_order(problems, files, num_more),
-        changes=in_order(changes, files, {}),
+        problems=in_order(problems, order, num_more),
+        changes=in_order(changes, order, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
         hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),

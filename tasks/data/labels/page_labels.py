@@ -9,20 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.csv_table import csv_table
+from pydantic import ValidationError
+
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
-from tasks.data.labels.ledger import ClipSpan, Ledger, words_of
-from tasks.data.labels.rows import AnnotationFile
-from tasks.data.labels.tables import Cells
+from tasks.data.labels.ledger import ClipSpan, Ledger, Words, words_of
+from tasks.data.labels.reading import ReadFile, Refusals
+from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow, Row, SameAsRow, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
-from tasks.wording import safe_cell
 
 PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""
 
-Placed = tuple[datetime, Cells]
-"""A row of a file, and its place among the uploads."""
+NUM_DECIMALS = 6
+"""Of seconds, as clips that were cut around intervals have them."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,53 @@ def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
     return by_video
 
 
+@dataclass(frozen=True)
+class PageFile:
+    """What the page states between two uploads, where it counts as an annotation file."""
+
+    statements: Sequence[PageLabel | ClippedInterval | IntervalStatement | ClassMerge]
+    name: str = PAGE
+
+    def read(self) -> ReadFile:
+        """Make rows of the statements; one whose words are no names, or that has no time, is refused."""
+        rows: list[Row | ClipRow | IntervalRow] = []
+        refused, labels = Refusals(), dict[Words, LabelRow]()
+        for number, statement in enumerate(self.statements, start=1):
+            try:
+                rows.append(_row(number, statement, labels))
+            except ValueError as error:
+                refused.add(number, reason_of(error) if isinstance(error, ValidationError) else str(error))
+        return ReadFile(self.name, "statements", tuple(rows), refused)
+
+
+AnyFile = AnnotationFile | PageFile
+Placed = tuple[datetime, PageLabel | ClippedInterval | IntervalStatement]
+"""A statement, and its place among the uploads."""
+
+
+def _row(
+    number: int, statement: PageLabel | ClippedInterval | IntervalStatement | ClassMerge, labels: dict[Words, LabelRow]
+) -> Row | ClipRow | IntervalRow:
+    if isinstance(statement, ClassMerge):
+        return SameAsRow(line=number, target=statement.target, name=statement.name, same_as=statement.same_as)
+    words = statement.verb, statement.noun
+    # There may be very many, so equal labels are shared.
+    label = labels.get(words) or labels.setdefault(words, LabelRow(line=number, verb=words[0], noun=words[1]))
+    if isinstance(statement, PageLabel):
+        return ClipRow(number, label, statement.uid, None)
+    start, stop = round(statement.start_seconds, NUM_DECIMALS), round(statement.stop_seconds, NUM_DECIMALS)
+    if stop <= start:
+        raise ValueError(f"stop_seconds {stop:g} is not after start_seconds {start:g}")
+    return IntervalRow(number, label, statement.video, start, stop)
+
+
 def with_page_labels(
     uploaded: Sequence[tuple[str, AnnotationFile]],
     labels: Sequence[PageLabel],
     parts: Sequence[ClippedInterval],
     merges: Sequence[ClassMerge],
-) -> list[AnnotationFile]:
-    """Write the page's labels as annotation files between those that were uploaded before and after them.
+) -> list[AnyFile]:
+    """Put the page's labels between the annotation files that were uploaded before and after them.
 
     `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then
     those intervals of a clip that are later than its label. Merged classes come last; they hold for all files.
@@ -122,50 +162,28 @@ def with_page_labels(
     number_by_uid = {label.uid: label.number for label in labels}
     early, late = list[Placed](), list[Placed]()
     for part in parts:
-        (late if part.number > number_by_uid.get(part.uid, part.number) else early).append((part.place, _interval_row(part)))
-    of_clips = [(label.place, {"uid": label.uid, "verb": label.verb, "noun": label.noun}) for label in labels]
-    return _between(uploaded, (early, of_clips, late), merges)
+        (late if part.number > number_by_uid.get(part.uid, part.number) else early).append((part.place, part))
+    return _between(uploaded, (early, [(label.place, label) for label in labels], late), merges)
 
 
-def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnnotationFile]:
-    """Write the intervals of the page that hold between the uploads, those of a video at the time of its latest; merged classes come last."""
+def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnyFile]:
+    """Put the intervals of the page that hold between the uploads, those of a video at the time of its latest; merged classes come last."""
     of_videos = filter(None, map(ledger.intervals, ledger.videos))
     latest = ((max(interval.place for interval in own), own) for own in of_videos)
-    placed = [(place, _interval_row(interval)) for place, own in latest for interval in own]
-    return _between(uploaded, (placed,), ledger.merges)
-
-
-def merge_file(merges: Sequence[ClassMerge]) -> list[AnnotationFile]:
-    """Write the merged names as an annotation file; none without merges."""
-    return _file([{"target": merge.target, "name": merge.name, "same_as": merge.same_as} for merge in merges])
-
-
-def _interval_row(interval: IntervalStatement | ClippedInterval) -> Cells:
-    return {
-        "video": safe_cell(interval.video),
-        "start_seconds": f"{interval.start_seconds:.6f}",
-        "stop_seconds": f"{interval.stop_seconds:.6f}",
-        "verb": interval.verb,
-        "noun": interval.noun,
-    }
+    return _between(uploaded, ([(place, interval) for place, own in latest for interval in own],), ledger.merges)
 
 
 def _between(
     uploaded: Sequence[tuple[str, AnnotationFile]], kinds: Sequence[Sequence[Placed]], merges: Sequence[ClassMerge]
-) -> list[AnnotationFile]:
-    """Write the rows of each kind into files between the uploads, by their places in time, and the merges behind all."""
+) -> list[AnyFile]:
+    """Put the statements of each kind between the uploads, by their places in time, and the merges behind all."""
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
-    rows: defaultdict[tuple[int, int], list[Cells]] = defaultdict(list)
+    stated: defaultdict[tuple[int, int], list[PageLabel | ClippedInterval | IntervalStatement]] = defaultdict(list)
     for kind, placed in enumerate(kinds):
-        for place, row in placed:
-            rows[bisect_right(times, place), kind].append(row)
-    files = list[AnnotationFile]()
+        for place, statement in placed:
+            stated[bisect_right(times, place), kind].append(statement)
+    files = list[AnyFile]()
     for number in range(len(uploaded) + 1):
-        for kind in range(len(kinds)):
-            files += _file(rows[number, kind])
+        files += [PageFile(stated[number, kind]) for kind in range(len(kinds)) if (number, kind) in stated]
         files += [uploaded[number][1]] if number < len(uploaded) else []
-    return [*files, *merge_file(merges)]
-
-
-def _file(rows: Sequence[Cells]) -> list[AnnotationFile]:
-    return [AnnotationFile(PAGE, csv_table(tuple(rows[0]), rows))] if rows else []
+    return [*files, PageFile(merges)] if merges else files

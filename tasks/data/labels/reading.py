@@ -3,15 +3,15 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from pydantic import ValidationError
 
 from tasks.data.labels.folders import FolderReader
-from tasks.data.labels.formats import TABLES, Tool, recognise, recognise_list
-from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Refused, Remark, ToolLabel, Videos
+from tasks.data.labels.formats import formats, recognise
+from tasks.data.labels.formats.items import MAX_ITEMS, Document, DocumentFormat, Items, Labelled, Refused, Remark, ToolLabel, Videos
 from tasks.data.labels.rows import (
     LAYOUTS,
     MAX_LABELS,
@@ -32,17 +32,6 @@ from tasks.store.records.dataset import NO_OBJECT, Problem
 from tasks.wording import plain_count
 
 MAX_PROBLEMS_A_FILE = 1000
-
-PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
-"""Columns of `intervals.csv` and `predictions.csv`, which have the columns of an interval file, too."""
-
-ALL_LAYOUTS = {
-    "predictions": PREDICTIONS,
-    "intervals": LAYOUTS["intervals"],
-    **{name: table.columns for name, table in TABLES.items()},
-    **LAYOUTS,
-}
-"""In the order in which they are tried: a table of EPIC-KITCHENS has the columns of a file about clips, too."""
 
 MAX_LIST_BYTES = 2 << 20
 """Size of a list of classes or of videos. A list has a record for each line; those of EPIC-KITCHENS have 30 kB."""
@@ -78,12 +67,12 @@ def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: 
     return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
 
-def in_order(problems: Iterable[Problem], files: Sequence[AnnotationFile], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
-    """Sort by file in upload order, then by line.
+def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
+    """Sort by file in upload order, which `files` names, then by line.
 
     Very long lists are truncated, with the number of the rest. `num_more` counts rejected lines by file that are not in `problems`.
     """
-    order = {file.name: place for place, file in enumerate(files)}
+    order = {file: place for place, file in enumerate(files)}
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)
     for problem in sorted(problems, key=lambda p: (order.get(p.file, len(order)), p.file, p.line or 0, p.reason)):
         by_file[problem.file].append(problem)
@@ -121,8 +110,7 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
     if isinstance(opened, tuple):
         tool, document = opened
         return _of_tool(file.name, tool.name, tool.read(document, videos))
-    if opened.layout in TABLES:
-        table = TABLES[opened.layout]
+    if table := formats().tables.get(opened.layout):
         return _of_tool(file.name, opened.layout, table.read(opened.lines, videos), table.max_items)
     if opened.layout not in ("clips", "intervals") and len(file.content) > MAX_LIST_BYTES:
         raise BadLabels(f"is a list ({opened.layout}) of more than {MAX_LIST_BYTES >> 20} MiB; split it into several files")
@@ -156,18 +144,12 @@ class _Table:
     lines: Iterator[tuple[int, Cells | str]]
 
 
-def _open(file: AnnotationFile) -> tuple[Tool, Document] | _Table:
+def _open(file: AnnotationFile) -> tuple[DocumentFormat, Document] | _Table:
     if file.unread:
         raise BadLabels(file.unread)
     if recognised := recognise(file.name, file.content):
         return recognised
-    try:
-        table = _Table(*open_table(file.content, ALL_LAYOUTS, LAYOUTS))
-    except BadLabels:
-        # A list without a header is tried last: its first line would do for one.
-        if listed := recognise_list(file.name, file.content):
-            return listed
-        raise
+    table = _Table(*open_table(file.content, formats().layouts, LAYOUTS))
     if table.layout == "predictions":
         raise BadLabels("holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'")
     return table
@@ -232,7 +214,7 @@ class ToolRows:
         start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
         if start < 0:
             raise ValueError(f"its start, {start:g} s, is negative")
-        if stop <= start:
+        if not stop > start:  # also of what is no number
             raise ValueError(f"its end, {stop:g} s, is not after its start, {start:g} s")
         if stop > MAX_SECONDS:
             raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")

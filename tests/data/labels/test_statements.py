@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.labels import label_clips
 from tasks.data.labels.ledger import Ledger
-from tasks.data.labels.page_labels import PAGE, PageLabel, clipped_intervals, page_labels, touched_clips, with_page_labels
+from tasks.data.labels.page_labels import (
+    PAGE,
+    PageLabel,
+    clipped_intervals,
+    page_labels,
+    touched_clips,
+    with_page_intervals,
+    with_page_labels,
+)
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
@@ -246,6 +255,17 @@ def test_an_impossible_statement_is_named_and_costs_no_other(log, impossible, st
     ledger = Ledger.of(log.entries)
     assert [one.start_seconds for one in ledger.intervals(VIDEO)] == [*starts, 16]
     assert len(ledger.problems) == 1
+
+
+def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those_of_microseconds(log):
+    log.interval(1 / 3, 2 / 3, *PUT)
+    log.interval(4, 4 + 1e-9, *TAKE)
+    log.interval(8, 16, "=put", "meat")
+    log.merge("verb", "take", "grab")
+    read = read_files(with_page_intervals([], Ledger.of(log.entries)), OwnClasses(), ...)
+    assert [(row.start_seconds, row.stop_seconds, row.verb) for file in read.files for row in file.rows] == [(0.333333, 0.666667, "put")]
+    assert [(problem.file, problem.line) for problem in read.problems] == [(PAGE, 2), (PAGE, 3)]
+    assert read.verbs.find("take", None) == "grab"
 
 
 def test_names_that_are_one_class_count_together(log):

@@ -1,100 +1,150 @@
-"""List the formats of other tools, and recognise their files by content."""
+"""Find the formats of other tools, here and in plugins, and recognise files by their content.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple
+A module of this folder lists its formats as `FORMATS`; a plugin is such a format, or a tuple of several.
+"""
 
-from tasks.data.labels.exported import VideoSpans, interval_csv
-from tasks.data.labels.formats import boris, cvat, elan, epic, label_studio, via, video_datasets
+import logging
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from tasks.data.labels.exported import interval_csv
+from tasks.data.labels.formats import video_datasets
 from tasks.data.labels.formats.documents import ZIP, from_zip, parse_json, root_tag
-from tasks.data.labels.formats.items import MAX_ITEMS, Document, Read, ReadLines, line_by_line
-from tasks.errors import BadLabels
+from tasks.data.labels.formats.items import AnyFormat, Document, DocumentFormat, Items, Labelled, Refused, Remark, TableFormat, Writer
+from tasks.data.labels.rows import LAYOUTS
+from tasks.errors import BadConfiguration, BadLabels, RetakeError
+from tasks.plugins import LABEL_FORMATS, described, load
 from tasks.wording import quoted
 
-
-@dataclass(frozen=True)
-class Tool:
-    """A format, as people call it, and its reader."""
-
-    name: str
-    read: Read
-
-
-class TableFormat(NamedTuple):
-    """A table's required columns, in lower case with `_` for spaces, its reader, and how many items that reads in time."""
-
-    columns: tuple[str, ...]
-    read: ReadLines
-    max_items: int = MAX_ITEMS
-
-
-JSON_FORMATS: tuple[tuple[Callable[[object], bool], Tool], ...] = (
-    (label_studio.is_json, Tool("Label Studio JSON", label_studio.read_json)),
-    (label_studio.is_json_min, Tool("Label Studio JSON-MIN", label_studio.read_json_min)),
-    (via.is_project, Tool("VIA 3 project", via.read_project)),
-    (video_datasets.is_activitynet, Tool("ActivityNet or HACS JSON", video_datasets.read_activitynet)),
-    (video_datasets.is_fiftyone, Tool("FiftyOne temporal detections", video_datasets.read_fiftyone)),
-)
-XML_FORMATS: Mapping[str, Tool] = {
-    "annotations": Tool("CVAT XML", cvat.read),
-    elan.ROOT: Tool("ELAN", elan.read),
-}
-"""By the tag of the outermost element."""
+log = logging.getLogger("retake")
+T = TypeVar("T")
 
 ARCHIVED = "annotations.xml"
 """The file that is read in a zip archive, which is CVAT's."""
 
-TABLES: Mapping[str, TableFormat] = {
-    "Label Studio CSV": TableFormat(("annotation_id", "annotator"), label_studio.read_table),
-    "EPIC-KITCHENS-100": TableFormat(epic.EPIC_100, line_by_line(partial(epic.read, has_ids=False))),
-    "EPIC-KITCHENS-55": TableFormat(epic.EPIC_55, line_by_line(partial(epic.read, has_ids=True))),
-    "BORIS": TableFormat(boris.COLUMNS, line_by_line(boris.read)),
-    "HACS clips": TableFormat(video_datasets.HACS_CLIPS, line_by_line(video_datasets.read_hacs_clip)),
-    "Kinetics": TableFormat(video_datasets.KINETICS, line_by_line(video_datasets.read_kinetics), video_datasets.MAX_KINETICS_LINES),
-}
-"""By the format's name; of two that fit, the first is taken."""
-
-WRITERS: Mapping[str, tuple[str, Callable[[Sequence[VideoSpans]], bytes]]] = {
-    "label-studio": (".json", label_studio.write),
-    "cvat": (".zip", cvat.write),
-    "elan": (".zip", elan.write),
-    "fiftyone": (".json", video_datasets.write_fiftyone),
-    "epic": (".csv", epic.write),
-    "activitynet": (".json", video_datasets.write_activitynet),
-    "csv": (".csv", interval_csv),
-}
-"""By name: the suffix of the file, and the writer."""
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".zip")
 
 
-def recognise(name: str, content: bytes) -> tuple[Tool, Document] | None:
-    """Recognise JSON, XML and archives; None if it may be a table.
+PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
+"""Columns of `intervals.csv` and `predictions.csv`, which have the columns of an interval file, too."""
+
+
+@dataclass(frozen=True)
+class Formats:
+    """All formats by name; `layouts` are the required columns of all tables, in the order in which they are tried."""
+
+    documents: dict[str, DocumentFormat] = field(default_factory=dict)
+    tables: dict[str, TableFormat] = field(default_factory=dict)
+    writers: dict[str, Writer] = field(default_factory=dict)
+    layouts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """List the endings of files that may hold labels; their content says whether they do."""
+        return (*SUFFIXES, *(suffix for document in self.documents.values() for suffix in document.suffixes))
+
+    def add(self, each: AnyFormat) -> None:
+        """Add a format; raise a ValueError if its name is taken."""
+        if each.name in (self.writers if isinstance(each, Writer) else {**self.documents, **self.layouts}):
+            raise ValueError(f"there is a format {quoted(each.name)} already")
+        if isinstance(each, TableFormat):
+            self.tables[each.name], self.layouts[each.name] = each, each.columns
+        elif isinstance(each, Writer):
+            self.writers[each.name] = each
+        else:
+            self.documents[each.name] = each
+
+
+@cache
+def formats() -> Formats:
+    """List the formats of this folder and those of plugins, which never take a file from ours; a broken plugin is logged and left out."""
+    known = Formats()
+    # A table of EPIC-KITCHENS has the columns of a file about clips, too.
+    known.layouts.update(predictions=PREDICTIONS, intervals=LAYOUTS["intervals"])
+    modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    own: list[AnyFormat] = [each for module in modules for each in getattr(module, "FORMATS", ())]
+    for each in sorted([*own, Writer("csv", ".csv", interval_csv)], key=lambda each: not (isinstance(each, TableFormat) and each.is_first)):
+        known.add(each)
+    known.layouts.update(LAYOUTS)
+    for entry in entry_points(group=LABEL_FORMATS):
+        try:
+            loaded = load(entry, (DocumentFormat, TableFormat, Writer, tuple))
+            for each in loaded if isinstance(loaded, tuple) else (loaded,):
+                if not isinstance(each, AnyFormat):
+                    raise ValueError(f"{type(each).__name__} is no format")
+                known.add(_guarded(entry, each))
+        except (BadConfiguration, ValueError) as error:
+            log.warning("%s is left out: %s", described(entry), error)
+    return known
+
+
+def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
+    """Recognise JSON, XML, archives and text without a header; None if it may be a table.
 
     Raises:
         BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.
     """
-    document = Document(name, content)
+    document, known = Document(name, content), formats().documents.values()
     if content.startswith(ZIP):
         document = replace(document, content=from_zip(content, ARCHIVED))
     start = document.content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
     if start == b"<":
         tag = root_tag(document.content)
-        if tag not in XML_FORMATS:
-            raise BadLabels(f"is XML of no known tool: its outermost element is {quoted(tag)}, not {' or '.join(XML_FORMATS)}")
-        return XML_FORMATS[tag], document
+        roots = {each.xml_root: each for each in known if each.xml_root}
+        if tag not in roots:
+            raise BadLabels(f"is XML of no known tool: its outermost element is {quoted(tag)}, not {' or '.join(roots)}")
+        return roots[tag], document
     if start in (b"{", b"["):
         parsed = parse_json(document.content)
-        for is_format, tool in JSON_FORMATS:
-            if is_format(parsed):
-                return tool, replace(document, parsed=parsed)
+        of_json = [(each, each.is_json) for each in known if each.is_json]
+        for each, is_json in of_json:
+            if is_json(parsed):
+                return each, replace(document, parsed=parsed)
         if video_datasets.is_results(parsed):
             raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
-        raise BadLabels(f"is JSON of no known tool; known are {', '.join(tool.name for _, tool in JSON_FORMATS)}")
-    return (Tool("VIA 3 CSV", via.read_csv), document) if via.is_csv(content) else None
+        raise BadLabels(f"is JSON of no known tool; known are {', '.join(each.name for each, _ in of_json)}")
+    return next(((each, document) for each in known if each.is_text and each.is_text(content)), None)
 
 
-def recognise_list(name: str, content: bytes) -> tuple[Tool, Document] | None:
-    """Recognise a list that has no header; None if it is none."""
-    return (
-        (Tool("list of videos and labels", video_datasets.read_list), Document(name, content)) if video_datasets.is_list(content) else None
+def _guarded(entry: EntryPoint, plugin: AnyFormat) -> AnyFormat:
+    """Let a plugin that fails refuse a file in its own name, and recognise none."""
+    if isinstance(plugin, Writer):
+        return replace(plugin, write=partial(_named, entry, plugin.write))
+    if isinstance(plugin, TableFormat):
+        return replace(plugin, read=partial(_items, entry, plugin.read))
+    return replace(
+        plugin,
+        read=partial(_items, entry, plugin.read),
+        is_json=plugin.is_json and partial(_knows, entry, plugin.is_json),
+        is_text=plugin.is_text and partial(_knows, entry, plugin.is_text),
     )
+
+
+def _named(entry: EntryPoint, call: Callable[..., T], *given: object) -> T:
+    try:
+        return call(*given)
+    except RetakeError:
+        raise
+    except Exception as error:
+        raise BadLabels(f"is not for {described(entry)}, which failed: {type(error).__name__}: {error}") from error
+
+
+def _knows(entry: EntryPoint, is_known: Callable[[T], bool], content: T) -> bool:
+    try:
+        return bool(_named(entry, is_known, content))
+    except BadLabels as error:
+        log.warning("a file %s", error)
+        return False
+
+
+def _items(entry: EntryPoint, read: Callable[..., Items], *given: object) -> Items:
+    items = _named(entry, lambda: iter(read(*given)))
+    while (item := _named(entry, next, items, None)) is not None:
+        if not isinstance(item, Labelled | Refused | Remark):
+            raise BadLabels(f"is not for {described(entry)}, which gave a {type(item).__name__}")
+        yield item

@@ -1,6 +1,6 @@
 """Read BORIS's aggregated events, CSV or TSV: behaviours with modifiers, in seconds."""
 
-from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, number
+from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, line_by_line, number
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
@@ -42,3 +42,6 @@ def _media(cells: Cells, videos: Videos) -> str:
             f"its observation has {len(several)} media files, over which its times run on; give each an observation of its own"
         )
     return name
+
+
+FORMATS = (TableFormat("BORIS", COLUMNS, line_by_line(read)),)

@@ -14,7 +14,19 @@ from xml.etree.ElementTree import Element, SubElement
 
 from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats.documents import Node, elements
-from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, ToolLabel, Videos, frame, label_of, part_of
+from tasks.data.labels.formats.items import (
+    Document,
+    DocumentFormat,
+    Items,
+    Labelled,
+    Refused,
+    ToolLabel,
+    Videos,
+    Writer,
+    frame,
+    label_of,
+    part_of,
+)
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted
 
@@ -223,3 +235,9 @@ def _document(video: VideoSpans) -> Element:
                     track, "box", {"frame": str(number_of_frame), "keyframe": "1", "outside": str(outside), "occluded": "0", **corner}
                 )
     return root
+
+
+FORMATS = (
+    DocumentFormat("CVAT XML", read, xml_root="annotations"),
+    Writer("cvat", ".zip", write),
+)

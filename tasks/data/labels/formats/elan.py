@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats.documents import Node, elements
-from tasks.data.labels.formats.items import Document, Items, Piece, Refused, Videos, joined, number, part_of
+from tasks.data.labels.formats.items import Document, DocumentFormat, Items, Piece, Refused, Videos, Writer, joined, number, part_of
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 
@@ -153,3 +153,9 @@ def _document(video: VideoSpans) -> Element:
 
 def _millis(seconds: float) -> int:
     return round(1000 * seconds)
+
+
+FORMATS = (
+    DocumentFormat("ELAN", read, xml_root=ROOT, suffixes=(".eaf",)),
+    Writer("elan", ".zip", write),
+)

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from tasks.csv_table import csv_table
 from tasks.data.labels.exported import VideoSpans
-from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
+from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, Writer, line_by_line
 from tasks.data.labels.tables import Cells
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import quoted, safe_cell
@@ -87,3 +88,10 @@ def _timestamp(seconds: float) -> str:
     minutes, rest = divmod(micros, 60_000_000)
     whole, fraction = divmod(rest, 1_000_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{whole:02}.{f'{fraction:06}'.rstrip('0').ljust(2, '0')}"
+
+
+FORMATS = (
+    TableFormat("EPIC-KITCHENS-100", EPIC_100, line_by_line(partial(read, has_ids=False))),
+    TableFormat("EPIC-KITCHENS-55", EPIC_55, line_by_line(partial(read, has_ids=True))),
+    Writer("epic", ".csv", write),
+)

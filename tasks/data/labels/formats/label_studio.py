@@ -9,7 +9,22 @@ from dataclasses import dataclass
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
 from tasks.data.labels.formats.documents import parse_json
-from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
+from tasks.data.labels.formats.items import (
+    Document,
+    DocumentFormat,
+    Items,
+    Labelled,
+    Refused,
+    Remark,
+    TableFormat,
+    Videos,
+    Writer,
+    mapping,
+    part_of,
+    rate,
+    sequence,
+    text,
+)
 from tasks.data.labels.formats.label_studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
@@ -287,3 +302,11 @@ def _results(spans: Sequence[LabelSpan], video: VideoSpans, prefix: str) -> list
         }
         for number, span in enumerate(spans, start=1)
     ]
+
+
+FORMATS = (
+    DocumentFormat("Label Studio JSON", read_json, is_json=is_json),
+    DocumentFormat("Label Studio JSON-MIN", read_json_min, is_json=is_json_min),
+    TableFormat("Label Studio CSV", ("annotation_id", "annotator"), read_table, is_first=True),
+    Writer("label-studio", ".json", write),
+)

@@ -8,6 +8,7 @@ from functools import cache, partial
 from tasks.data.labels.formats.documents import parse_json
 from tasks.data.labels.formats.items import (
     Document,
+    DocumentFormat,
     Items,
     Labelled,
     Refused,
@@ -173,3 +174,9 @@ def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[s
     options = attribute.get("options")
     chosen = [value] if not isinstance(options, dict) or not options else [str(options.get(option, option)) for option in value.split(",")]
     return str(attribute.get("aname", key)), tuple(option.strip() for option in chosen if option.strip() not in NO_LABELS)
+
+
+FORMATS = (
+    DocumentFormat("VIA 3 project", read_project, is_json=is_project),
+    DocumentFormat("VIA 3 CSV", read_csv, is_text=is_csv),
+)

@@ -5,7 +5,23 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from tasks.data.labels.exported import VideoSpans, as_json
-from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, ToolLabel, Videos, frame, mapping, number, sequence, text
+from tasks.data.labels.formats.items import (
+    Document,
+    DocumentFormat,
+    Items,
+    Labelled,
+    Refused,
+    TableFormat,
+    ToolLabel,
+    Videos,
+    Writer,
+    frame,
+    line_by_line,
+    mapping,
+    number,
+    sequence,
+    text,
+)
 from tasks.data.labels.formats.label_studio import VIDEO_SUFFIXES
 from tasks.data.labels.tables import Cells, filled_lines
 from tasks.wording import printable, quoted
@@ -171,3 +187,14 @@ def write_fiftyone(videos: Sequence[VideoSpans]) -> bytes:
         if video.labels
     }
     return as_json({"classes": classes, "labels": labels})
+
+
+FORMATS = (
+    DocumentFormat("ActivityNet or HACS JSON", read_activitynet, is_json=is_activitynet),
+    DocumentFormat("FiftyOne temporal detections", read_fiftyone, is_json=is_fiftyone),
+    DocumentFormat("list of videos and labels", read_list, is_text=is_list),
+    TableFormat("HACS clips", HACS_CLIPS, line_by_line(read_hacs_clip)),
+    TableFormat("Kinetics", KINETICS, line_by_line(read_kinetics), MAX_KINETICS_LINES),
+    Writer("activitynet", ".json", write_activitynet),
+    Writer("fiftyone", ".json", write_fiftyone),
+)

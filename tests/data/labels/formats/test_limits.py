@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tasks.data.labels.exported import LabelSpan, video_spans
-from tasks.data.labels.formats import WRITERS
+from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadLabels
@@ -59,8 +59,8 @@ def valid() -> list[bytes]:
     spans = video_spans(
         [record("a.mp4", "0" * 64, 25)], {"0" * 64: [LabelSpan(0, 8, "put", "meat"), LabelSpan(8, 16, "take-off", "bag")]}, {}
     )
-    written = [content for name, (_, write) in WRITERS.items() for content in files_of(name, write(spans)).values()]
-    archives = [write(spans) for suffix, write in WRITERS.values() if suffix == ".zip"]
+    written = [content for name, writer in formats().writers.items() for content in files_of(name, writer.write(spans)).values()]
+    archives = [writer.write(spans) for writer in formats().writers.values() if writer.suffix == ".zip"]
     texts = [
         "uid,verb,noun,source\na.mp4,put,meat,kitchen\na.mp4,put,meat,\n",
         "target,name,same_as\nverb,lay,put\nnoun,steak,meat\nnoun,tray,-\n",

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.data.labels.exported import CurrentIntervals, LabelSpan, exported_labels, video_spans
-from tasks.data.labels.formats import WRITERS
+from tasks.data.labels.formats import formats
 from tasks.data.labels.labelled_rows import current_intervals, read_files
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
@@ -66,12 +66,12 @@ def exported(written, files, fps, name, min_overlap):
     """Write what people labelled in a format; `written` are its clips."""
     labels = exported_labels(standing(written, files, fps), written.clips, written.by_interval, min_overlap)
     videos = [record("|".join(clip.names), clip.clip.video, fps) for clip in written.clips if clip.clip.index == 0]
-    return WRITERS[name][1](video_spans(videos, labels, {}))
+    return formats().writers[name].write(video_spans(videos, labels, {}))
 
 
 def files_of(name, content):
     """The file that was written, or those in an archive, as people take them in."""
-    suffix = WRITERS[name][0]
+    suffix = formats().writers[name].suffix
     if suffix != ".zip":
         return {f"exported{suffix}": content}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -87,7 +87,7 @@ def told(intervals):
     }
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", formats().writers)
 @settings(max_examples=25)
 @example(rows=[(5, 0, 8, "take-off", ""), (2, 8, 8, "turn-on", "on")], fps=25, is_known=False)
 @example(
@@ -117,7 +117,7 @@ def test_intervals_come_back_exactly_whatever_clips_they_label(label, name, rows
     assert found.changes == ()
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", formats().writers)
 @settings(max_examples=25)
 @example(rows=[(0, 3.2, 20.4, "put", "meat")], answers=[(0, 1, "take", "bag")], fps=30000 / 1001)
 @example(rows=[(0, 0.4, 10, "put", "meat"), (0, 10, 10, "put", "meat")], answers=[(0, 1, "take", "bag")], fps=25)
@@ -168,7 +168,7 @@ def test_predictions_are_pre_annotations_of_label_studio_with_scores_and_no_labe
     (clip, _) = label({"a.mp4": 2}).clips
     guesses = [LabelSpan(0, 8, "put", "meat", score=0.5), LabelSpan(8, 16, "put", "meat", score=0.7)]
     videos = video_spans([record("a.mp4", clip.clip.video, 25)], {}, {clip.clip.video: guesses})
-    content = WRITERS["label-studio"][1](videos)
+    content = formats().writers["label-studio"].write(videos)
     (task,) = json.loads(content)
     (prediction,) = task["predictions"]
     assert prediction["score"] == pytest.approx(0.6)
@@ -191,7 +191,7 @@ def test_a_video_called_like_a_formula_is_none_in_a_table_and_gets_its_labels_ba
 
 def test_an_export_for_epic_has_its_columns():
     spans = video_spans([record("P01_01.MP4", "0" * 64, 50)], {}, {})
-    (line,) = WRITERS["epic"][1](spans).decode().splitlines()
+    (line,) = formats().writers["epic"].write(spans).decode().splitlines()
     assert (
         line
         == "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
@@ -201,13 +201,13 @@ def test_an_export_for_epic_has_its_columns():
 def test_a_document_of_elan_names_the_film_beside_it():
     records = [record("a/film.mp4", "0" * 64, 25), record("b/film.mp4", "1" * 64, 25)]
     spans = video_spans(records, {"0" * 64: [LabelSpan(0, 8, "put", "meat")]}, {})
-    (file,) = files_of("elan", WRITERS["elan"][1](spans)).values()
+    (file,) = files_of("elan", formats().writers["elan"].write(spans)).values()
     assert re.findall('MEDIA_URL="(.+?)"', file.decode()) == ["file:///a/film.mp4", "./film.mp4"]
 
 
 def test_labels_at_the_same_time_are_in_tiers_of_their_own_for_elan_where_none_may_overlap():
     labels = {"0" * 64: [LabelSpan(0, 8, "put", "meat"), LabelSpan(4, 12, "take", "bag"), LabelSpan(8, 9, "wash", "cup")]}
-    (file,) = files_of("elan", WRITERS["elan"][1](video_spans([record("a.mp4", "0" * 64, 25)], labels, {}))).values()
+    (file,) = files_of("elan", formats().writers["elan"].write(video_spans([record("a.mp4", "0" * 64, 25)], labels, {}))).values()
     tiers = re.findall(r'TIER_ID="(.+?)"(.*?)</TIER>', file.decode(), re.DOTALL)
     assert {name: re.findall("VALUE>(.+?)<", tier) for name, tier in tiers} == {
         "action": ["put meat", "wash cup"],
