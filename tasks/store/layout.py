@@ -9,19 +9,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from tasks.store.comparisons import AskedComparison, ComparisonTable
-from tasks.store.predictions import Prediction
+from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
 from tasks.store.records.comparison import TabulateResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.store.records.decision import ChampionMove, DecisionRecord
-from tasks.store.records.inputs import SoundNote
+from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult, WeightsResult
-from tasks.store.records.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
+from tasks.store.records.video import (
+    Batch,
+    ClipsFile,
+    IngestResult,
+    Inventory,
+    SegmentResult,
+    SetAsideFile,
+    SoundNote,
+    SummaryResult,
+    VideoRecord,
+)
 from tasks.store.runs import Run
-from tasks.store.searches import AskedSearch
 from tasks.store.stored import Below, Folder, Output, Stored, as_folder, file, last_name, output, record
 
 

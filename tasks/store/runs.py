@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple, Self
 
 from tasks.store.records.curves import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
-from tasks.store.records.inputs import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
+from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")

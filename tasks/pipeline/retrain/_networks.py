@@ -10,7 +10,7 @@ from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_o
 from tasks.pipeline._step import log
 from tasks.pipeline._trained import find_trained
 from tasks.pipeline.retrain.contract import NetworksArguments
-from tasks.store.comparisons import Configurations
+from tasks.store.experiments import Configurations
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
