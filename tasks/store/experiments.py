@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from tasks.store.records.comparison import Comparison, ConfigureResult, TabulateResult
-from tasks.store.records.prediction import (
+from tasks.store.records.experiments import (
+    Comparison,
+    ConfigureResult,
     KnownClipsResult,
     KnownLabels,
     PredictBatchResult,
     PredictionBatch,
     PredictPlanResult,
     PredictReportResult,
+    TabulateResult,
 )
 from tasks.store.records.search import (
     GatherResult,
@@ -27,7 +29,17 @@ from tasks.store.records.search import (
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.records.video import SegmentResult, SoundResult
 from tasks.store.runs import Flows
-from tasks.store.stored import Below, Output, Stored, file, output, record
+from tasks.store.stored import (
+    Below,
+    Output,
+    file,
+    keyed,
+    made,
+    numbered,
+    output,
+    record,
+    stored,
+)
 
 
 @dataclass(frozen=True)
@@ -75,22 +87,12 @@ class Prediction:
     known = output("known/", KnownClipsResult)
     """Features of a sample of the model's training clips."""
     report = Below("report/", PredictionReport)
-
-    def batch(self, number: int) -> Stored[PredictionBatch]:
-        """Return the videos of one mapped task."""
-        return Stored(f"{self.folder_uri}batches/{number:04d}.json", PredictionBatch)
-
-    def predicted(self, number: int) -> PredictedBatch:
-        """Return the output of the mapped task that predicts a batch."""
-        return PredictedBatch(f"{self.folder_uri}batches/{number:04d}/")
-
-    def scored(self, video: str) -> PredictedClips:
-        """Find the predictions of a video."""
-        return PredictedClips(f"{self.folder_uri}scored/{video}/")
-
-    def preview(self, video: str) -> str:
-        """Return the address of a video with the predictions drawn in."""
-        return f"{self.folder_uri}previews/{video}.mp4"
+    batch = numbered("batches/{number:04d}.json", stored(PredictionBatch))
+    """The videos of one mapped task."""
+    predicted = numbered("batches/{number:04d}/", PredictedBatch)
+    scored = keyed("scored/{video}/", PredictedClips)
+    preview = keyed("previews/{video}.mp4", str)
+    """A video with the predictions drawn in."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,8 @@ class Claims:
 
     folder_uri: str
 
-    def of(self, run_key: str) -> str:
-        """Return the address of the name of the configuration that has this training."""
-        return f"{self.folder_uri}{run_key}"
+    of = keyed("{run_key}", str)
+    """The name of the configuration that has this training."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,8 @@ class Configurations(Output[ConfigureResult]):
     sound = output("sound/", SoundResult)
     table = output("table/", TabulateResult)
     """The result of `tabulate`, which says where the table lies."""
-
-    def network(self, key: str) -> Configured:
-        """Find a configuration by the key of its options."""
-        return Configured(f"{self.place_uri}{key}/")
+    network = keyed("{key}/", Configured)
+    """A configuration by the key of its options."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +148,8 @@ class AskedComparison(Output[ConfigureResult]):
 
     model: type[ConfigureResult] = ConfigureResult
 
-    def on(self, digest: str) -> Configurations:
-        """Find the configurations of the form on one dataset."""
-        return Configurations(f"{self.place_uri}{digest}/")
+    on = keyed("{digest}/", Configurations)
+    """The configurations of the form on one dataset."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +158,8 @@ class TrainedTrials(Output[TrialsResult]):
 
     model: type[TrialsResult] = TrialsResult
 
-    def trial(self, number: int) -> Stored[ScoredTrial]:
-        """Return the address of a trial, written as soon as it is scored."""
-        return Stored(self.file(f"trial-{number}.json"), ScoredTrial)
+    trial = numbered("trial-{number:d}.json", stored(ScoredTrial))
+    """A trial, written as soon as it is scored."""
 
 
 @dataclass(frozen=True)
@@ -182,14 +179,9 @@ class SearchRound:
 
     suggest = output("suggest/", SuggestResult)
     gather = Below("gather/", GatheredTrials)
-
-    def batch(self, key: str) -> Stored[TrialBatch]:
-        """Return the trials of one mapped task; the key is a hash of them."""
-        return Stored(f"{self.folder_uri}batches/{key}.json", TrialBatch)
-
-    def trials(self, key: str) -> TrainedTrials:
-        """Return the output of the mapped task that trains a batch."""
-        return TrainedTrials(f"{self.folder_uri}trials/{key}/")
+    batch = keyed("batches/{key}.json", stored(TrialBatch))
+    """The trials of one mapped task; the key is a hash of them."""
+    trials = keyed("trials/{key}/", TrainedTrials)
 
 
 @dataclass(frozen=True)
@@ -215,31 +207,21 @@ class SearchPlan(Output[SearchPlanResult]):
     report = Below("report/", SearchReport)
     recut = output("recut/", RecutResult)
     """The datasets of other clip lengths."""
+    fold = keyed("folds/{digest}/", str)
+    """A fold, a dataset of its own."""
+    weights = keyed("weights/{key}/", made(WeightsResult))
+    """The weights that trials of one network start from."""
+    claim = keyed("claims/{run_key}", str)
+    """The mark that this search trains a run."""
+    latency = keyed("latency/{key}.json", stored(NetworkLatency))
+    """The latency of one network, measured once."""
+    round = numbered("rounds/{number:d}/", SearchRound)
+    """A round, counted from 1."""
 
     @property
     def store_uri(self) -> str:
         """Return the store that the search lies in."""
         return self.place_uri.rpartition("/searches/")[0]
-
-    def fold(self, digest: str) -> str:
-        """Return the folder of a fold, a dataset of its own."""
-        return f"{self.place_uri}folds/{digest}/"
-
-    def weights(self, key: str) -> Output[WeightsResult]:
-        """Return the weights that trials of one network start from."""
-        return Output(f"{self.place_uri}weights/{key}/", WeightsResult)
-
-    def claim(self, run_key: str) -> str:
-        """Return the address of the mark that this search trains a run."""
-        return f"{self.place_uri}claims/{run_key}"
-
-    def latency(self, key: str) -> Stored[NetworkLatency]:
-        """Return the latency of one network, measured once."""
-        return Stored(f"{self.place_uri}latency/{key}.json", NetworkLatency)
-
-    def round(self, number: int) -> SearchRound:
-        """Give a round, counted from 1."""
-        return SearchRound(f"{self.place_uri}rounds/{number}/")
 
 
 @dataclass(frozen=True)
@@ -248,6 +230,5 @@ class AskedSearch(Output[SearchPlanResult]):
 
     model: type[SearchPlanResult] = SearchPlanResult
 
-    def on(self, digest: str) -> SearchPlan:
-        """Find the search of the form on one dataset."""
-        return SearchPlan(f"{self.place_uri}{digest}/")
+    on = keyed("{digest}/", SearchPlan)
+    """The search of the form on one dataset."""

@@ -7,8 +7,7 @@ from contextlib import contextmanager, nullcontext
 from tasks.options import Family, Head, Modality
 from tasks.settings import MachineSettings, load
 from tasks.store.experiments import SearchPlan
-from tasks.store.records.comparison import Comparison
-from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.records.experiments import Comparison, PredictPlanResult
 from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run

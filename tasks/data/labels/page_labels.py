@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.csv_table import csv_table
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
 from tasks.data.labels.ledger import ClipSpan, Ledger, words_of
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.tables import Cells
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
-from tasks.wording import safe_cell
+from tasks.wording import csv_table, safe_cell
 
 PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""

@@ -10,7 +10,7 @@ from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, Reg
 from tasks.pipeline.step import ClaimsUri, FolderUri, OutArguments, Step, StepArguments
 from tasks.store.derived import configurations_of_claims
 from tasks.store.experiments import AskedComparison, Configurations
-from tasks.store.records.comparison import ConfigureResult, TabulateResult
+from tasks.store.records.experiments import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
 from tasks.store.stored import Output
 

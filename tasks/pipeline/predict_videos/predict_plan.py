@@ -22,7 +22,7 @@ from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelledClip, Manifest
-from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import BatchRef
 from tasks.tracking import Registry

@@ -25,7 +25,7 @@ from tasks.store.derived import prediction_of_plan
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.prediction import (
+from tasks.store.records.experiments import (
     KnownClipsResult,
     KnownInterval,
     PredictBatchResult,

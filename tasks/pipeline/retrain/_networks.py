@@ -13,7 +13,7 @@ from tasks.pipeline.retrain.contract import NetworksArguments
 from tasks.store.experiments import Configurations
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
+from tasks.store.records.experiments import PredictionBatch, PredictPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.store.stored import Output
