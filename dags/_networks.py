@@ -8,7 +8,7 @@ from dags._form import Form
 from dags._tasks import step_task
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.retrain import contract as retrain
-from tasks.store.comparisons import Configured
+from tasks.store.experiments import Configured
 from tasks.store.runs import Decision
 
 GROUP = "network"

@@ -39,7 +39,7 @@ from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.settings import RunnerSettings
-from tasks.store.predictions import Prediction
+from tasks.store.experiments import Prediction
 
 FORM = Form(
     options=(PredictOptions, EvaluateOptions),

@@ -3,9 +3,11 @@
 Shares are between 0 and 1.
 """
 
+import csv
+import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -239,3 +241,16 @@ def _rounded(value: float) -> float:
 
 def _counted(number: str, noun: str) -> str:
     return f"{number} {noun}" if number == "1" else f"{number} {noun}s"
+
+
+def csv_table(columns: Collection[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Write rows by column as UTF-8, with a header; a missing cell is empty.
+
+    Raises:
+        ValueError: a row has another column.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,6 +1,9 @@
 """The documentation against the repository."""
 
+import ast
 import re
+from fnmatch import fnmatchcase
+from functools import cache
 
 import pytest
 
@@ -8,6 +11,7 @@ from tasks.local.home import REPOSITORY
 
 FOLDERS = ("dags", "docker", "docs", "tasks", "tests")
 PAGES = [*sorted(REPOSITORY.glob("docs/*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md"]
+ROOMS = sorted(path.parent.name for path in REPOSITORY.glob("tasks/*/__init__.py"))
 PLACES = [f"/{path.relative_to(REPOSITORY)}/" for folder in FOLDERS for path in (REPOSITORY / folder, *(REPOSITORY / folder).rglob("*"))]
 
 
@@ -33,3 +37,23 @@ def test_the_paths_that_a_page_names_exist(page):
 def test_a_path_is_told_from_other_code():
     text = "`tests/x/test_y.py`, `make test ARGS=tests/local`, `jobs/z.py`, `dags/NAME.py`, `python -m tasks plan`, `videos/abc/probe.json`, `tasks/`"
     assert paths_in(text) == {"tests/x/test_y.py", "tests/local", "jobs/z.py", "tasks/"}
+
+
+@cache
+def imports() -> set[tuple[str, str]]:
+    """List the modules that each module imports."""
+    files = [path.relative_to(REPOSITORY) for folder in ("tasks", "dags", "docker") for path in (REPOSITORY / folder).rglob("*.py")]
+    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): ast.parse((REPOSITORY / path).read_text()) for path in files}
+    nodes = [(name, node) for name, tree in modules.items() for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [(importer, node.module, f"{node.module}.{alias.name}") for importer, node in nodes for alias in node.names]
+    return {(importer, name if name in modules else module or "") for importer, module, name in names}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_names_the_modules_that_other_rooms_import(room):
+    own = f"tasks.{room}."
+    imported = {name.removeprefix(own) for importer, name in imports() if name.startswith(own) and not f"{importer}.".startswith(own)}
+    docstring = ast.get_docstring(ast.parse((REPOSITORY / "tasks" / room / "__init__.py").read_text())) or ""
+    named = re.findall(r"`([\w.*]+)`", docstring.partition("Other rooms import ")[2])
+    assert {name for name in imported if not any(fnmatchcase(name, pattern) for pattern in named)} == set()
+    assert [pattern for pattern in named if not any(fnmatchcase(name, pattern) for name in imported)] == []

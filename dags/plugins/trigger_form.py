@@ -17,7 +17,7 @@ def _application() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from airflow.sdk import conf
 
-    from tasks.pages.trigger_form.app import make_app
+    from tasks.pages.trigger_form import make_app
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     return make_app(get_user, lambda address: f"{base}/api/v2/auth/login?{urlencode({'next': address})}")

@@ -6,5 +6,11 @@
 - `training/`: from a job to the best checkpoint; trials of a search; probes.
 - `gpus`, `hardware`: the machine. `gpus` does not import torch.
 
-Each folder imports only those before it. The rest of the program imports what their docstrings name, `gpus` and `hardware`.
+Each folder imports only those before it.
+
+Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engines.pytorch`, `engines.scorer`, `engines.shared`, `gpus`,
+`hardware`, `inputs.clip_files`, `inputs.crops`, `inputs.data`, `inputs.describe_sound`, `inputs.sampling`, `networks.backbones`,
+`networks.checkpoints`, `networks.heads`, `networks.network`, `networks.pretrained`, `networks.sound_recipe`, `networks.spec`,
+`training.cached_heads`, `training.costs`, `training.epochs`, `training.fit`, `training.job`, `training.processes`, `training.progress`,
+`training.trials`.
 """

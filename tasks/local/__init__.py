@@ -1,4 +1,4 @@
-"""Run object store, MLflow and Airflow as local processes: `make run`.
+"""Run object store, MLflow and Airflow as local processes, and the sample videos through them: `make run`.
 
-The sample videos pass through them.
+`__main__` has the commands, `run` the chain, `servers` and `supervise` the servers; nothing else imports this room.
 """

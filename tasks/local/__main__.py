@@ -9,11 +9,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
-from tasks.local import people, processes, stack, supervise
+from tasks.local import processes, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
-from tasks.local.home import Credentials, Home
+from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
 from tasks.local.progress import screen_for
-from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
+from tasks.local.run import (
+    ENV_FILE,
+    cancel,
+    end_tracked,
+    find_stack,
+    ingest_folder,
+    ingest_into_stack,
+    open_store,
+    ready_airflow,
+    run,
+    say_where,
+    state_of,
+)
 from tasks.local.servers import step_environment
 
 
@@ -77,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = command.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("add", help="let a person log in, or change their role; print the password")
     action.add_argument("name")
-    action.add_argument("--role", choices=people.ROLES, default="labeller", help="labeller: labels and starts DAGs; viewer: looks")
+    action.add_argument("--role", choices=ROLES, default="labeller", help="labeller: labels and starts DAGs; viewer: looks")
     action.set_defaults(command=_add_person)
     action = actions.add_parser("remove", help="lock a person out")
     action.add_argument("name")
@@ -93,14 +105,14 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
-    found = stack.find() if arguments.into != "local" else None
+    found = find_stack() if arguments.into != "local" else None
     if found is None and arguments.into == "stack":
         raise BadConfiguration("the stack in containers is not up; `make up` starts it")
     if found is None:
-        if stack.ENV_FILE.exists() and arguments.into == "auto":
-            _say(f"the stack of {stack.ENV_FILE} is not up; ingesting into the local servers")
+        if ENV_FILE.exists() and arguments.into == "auto":
+            _say(f"the stack of {ENV_FILE} is not up; ingesting into the local servers")
         return ingest_folder(home, arguments.videos, arguments.set)
-    return stack.ingest_folder(found, arguments.videos, arguments.set)
+    return ingest_into_stack(found, arguments.videos, arguments.set)
 
 
 def _say(line: str) -> None:
@@ -139,7 +151,7 @@ def _interrupted(home: Home) -> list[RunRef]:
 def _cancel(home: Home, arguments: argparse.Namespace) -> int:
     with ExitStack() as opened:
         api = opened.enter_context(_local_airflow(home)) if arguments.of != "stack" else None
-        if api is None and arguments.of != "local" and (in_containers := stack.find()):
+        if api is None and arguments.of != "local" and (in_containers := find_stack()):
             api = opened.enter_context(in_containers.airflow())
         if api is None:
             raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
@@ -153,8 +165,8 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> int:
 
 def _add_person(home: Home, arguments: argparse.Namespace) -> int:
     with home.lock():
-        person = people.add(home, arguments.name, arguments.role)
-        password = person.password if sys.stdout.isatty() else f"in {people.people_file(home)}"
+        person = add_person(home, arguments.name, arguments.role)
+        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}"
         _say(f"{arguments.name}, {person.role}: password {password}")
         _take_in(home)
     return 0
@@ -162,13 +174,13 @@ def _add_person(home: Home, arguments: argparse.Namespace) -> int:
 
 def _remove_person(home: Home, arguments: argparse.Namespace) -> int:
     with home.lock():
-        people.remove(home, arguments.name)
+        remove_person(home, arguments.name)
         _take_in(home)
     return 0
 
 
 def _list_people(home: Home, _: argparse.Namespace) -> int:
-    for name, person in people.people(home).items():
+    for name, person in people(home).items():
         _say(f"{name}: {person.role}")
     return 0
 
@@ -213,7 +225,7 @@ def _status(home: Home, _: argparse.Namespace) -> int:
     if not unhealthy:
         say_where(home, servers, screen_for(sys.stdout))
     with _local_airflow(home) as api:
-        for line in state_of(api, open_store(home, servers), people.people(home)) if api and "store" not in unhealthy else ():
+        for line in state_of(api, open_store(home, servers), people(home)) if api and "store" not in unhealthy else ():
             _say(line)
     return 1 if unhealthy else 0
 

@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.local.airflow_settings import USER
+from tasks.local.home import ADMINISTRATOR
 
 _PAGE = 100
 
@@ -229,7 +229,7 @@ class AirflowApi:
 
     def _login(self) -> None:
         self._client.headers.pop("Authorization", None)
-        reply = self._client.post("/auth/token", json={"username": USER, "password": self._password})
+        reply = self._client.post("/auth/token", json={"username": ADMINISTRATOR, "password": self._password})
         if reply.status_code == 401:
             raise BadConfiguration(f"Airflow at {self._client.base_url} refuses the generated password; `make stop`, then `make run`")
         reply.raise_for_status()

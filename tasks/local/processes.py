@@ -1,7 +1,11 @@
-"""Start and stop server processes that outlive their command, identified by pid and creation time."""
+"""Choose TCP ports on loopback, and start and stop server processes that outlive their command.
+
+A process is identified by pid and creation time.
+"""
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +13,45 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.errors import BadConfiguration
 from tasks.local.home import Home, write_private
+
+LOOPBACK = "127.0.0.1"
+_SEARCHED = 200
+
+
+def is_free(port: int) -> bool:
+    """Check whether a server can listen on `port` now. Lingering closed connections do not block it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def choose_ports(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[str, int]:
+    """Choose a distinct free port per name, none of `avoid`.
+
+    It is the wanted one, or the next above it.
+
+    Raises:
+        BadConfiguration: none of the next 200 is free.
+    """
+    taken = set(avoid)
+    chosen: dict[str, int] = {}
+    for name, first in wanted.items():
+        candidates = range(first, min(first + _SEARCHED, 65536))
+        port = next((p for p in candidates if p not in taken and is_free(p)), None)
+        if port is None:
+            raise BadConfiguration(
+                f"no free port for {name} from {first} to {candidates.stop - 1}; set RETAKE_PORT_OFFSET to move all ports"
+            )
+        taken.add(port)
+        chosen[name] = port
+    return chosen
+
 
 MARK = "RETAKE_SERVER"
 """Environment variable of every server. Its child processes inherit it, whatever session or parent they have."""

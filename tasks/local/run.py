@@ -1,8 +1,10 @@
-"""Start the servers, run and show the DAG chain, and report its result.
+"""Run the DAG chain on the local servers, and ingest a folder there or into the stack in containers.
 
-`make run` calls it.
+`make run` and `make ingest-folder` call it.
 """
 
+import hashlib
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,22 +12,25 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from tasks.errors import BadInput
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.gpus import num_gpus
-from tasks.local import airflow_settings, supervise
-from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
+from tasks.local import supervise
+from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef, is_healthy
 from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
 from tasks.local.follow import POLL_SECONDS, follow_chain, shown, wait_for_dags
-from tasks.local.home import REPOSITORY, Credentials, Home
-from tasks.local.people import Person
+from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
-from tasks.local.servers import SAMPLE_STORE, Server, store_settings
-from tasks.settings import MlflowSettings
+from tasks.local.servers import SAMPLE_STORE, Server, passwords_file, store_settings
+from tasks.settings import MlflowSettings, StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.decision import ChampionMove
+from tasks.store.records.evaluation import ChampionMove
 from tasks.store.runs import Decision
+from tasks.store.stored import Folder, bucket_uri
 from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"
@@ -145,7 +150,7 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
                 f"{uri}: champion of {decision.model_name} is version {decision.champion_after}{', provisional' if decision.provisional else ''}"
                 + (f"; the latest is version {newer}" if newer != decision.champion_after else "")
             )
-    yield f"users: {', '.join([airflow_settings.USER, *(f'{name} ({person.role})' for name, person in known.items())])}"
+    yield f"users: {', '.join([ADMINISTRATOR, *(f'{name} ({person.role})' for name, person in known.items())])}"
 
 
 def _run_line(api: AirflowApi, run: ActiveRun) -> str:
@@ -160,7 +165,7 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     """Print the addresses and the login of the UIs; the password only on a terminal."""
     address = {server.name: server.address for server in servers}
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
-    screen.say(f"Airflow  {address['airflow']}  user {airflow_settings.USER}, {password}in {airflow_settings.passwords_file(home)}")
+    screen.say(f"Airflow  {address['airflow']}  user {ADMINISTRATOR}, {password}in {passwords_file(home)}")
     screen.say(f"MLflow   {address['mlflow']}  no password: it listens on this machine only")
 
 
@@ -174,3 +179,141 @@ def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choi
 def open_store(home: Home, servers: Sequence[Server]) -> Store:
     """Open the local object store."""
     return Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
+
+
+ENV_FILE = REPOSITORY / ".env"
+STACK_STORE = "minio:9000"
+"""The address of the stack's own store inside its network. On this machine it is at its published port."""
+
+
+class StackSettings(BaseSettings):
+    """The stack's settings in `.env`; the environment overrides the file, as in Compose."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
+
+    bind: str = Field("127.0.0.1", description="address that the ports are published on")
+    airflow_port: int = 8080
+    airflow_password: SecretStr
+    mlflow_port: int = 5000
+    bucket: str = "retake"
+    store_port: int = 9000
+    store_endpoint: str = STACK_STORE
+    store_secure: bool = False
+    store_region: str = "us-east-1"
+    store_steps_access_key: SecretStr
+    store_steps_secret_key: SecretStr
+
+    @property
+    def host(self) -> str:
+        """Return the host of its ports on this machine."""
+        return "127.0.0.1" if self.bind in ("", "0.0.0.0") else self.bind  # noqa: S104 - compared, not listened on
+
+    @property
+    def airflow_address(self) -> str:
+        """Return the address of its Airflow."""
+        return f"http://{self.host}:{self.airflow_port}"
+
+    @property
+    def store_address(self) -> str:
+        """Return host:port of its store."""
+        return f"{self.host}:{self.store_port}" if self.store_endpoint == STACK_STORE else self.store_endpoint
+
+    def airflow(self) -> AirflowApi:
+        """Make a client of its Airflow."""
+        return AirflowApi(self.airflow_address, self.airflow_password.get_secret_value())
+
+    def store(self) -> Store:
+        """Open its store, with the keys of steps."""
+        return Store.from_settings(
+            StoreSettings(
+                endpoint=self.store_address,
+                access_key=self.store_steps_access_key,
+                secret_key=self.store_steps_secret_key,
+                secure=self.store_secure,
+                region=self.store_region,
+            )
+        )
+
+
+def find_stack() -> StackSettings | None:
+    """Find the stack: `.env` exists and its Airflow accepts the password.
+
+    `make run` may use the same port.
+    """
+    if not ENV_FILE.exists():
+        return None
+    settings = load(StackSettings)
+    if not is_healthy(settings.airflow_address):
+        return None
+    with settings.airflow() as api:
+        try:
+            api.dag_ids()
+        except BadConfiguration:
+            return None
+    return settings
+
+
+def ingest_into_stack(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
+    """Upload one folder to the store's inbox and ingest it.
+
+    Raises:
+        RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
+    """
+    options = parse(pairs)
+    folder = check_folder(videos)
+    store_uri = bucket_uri(stack.bucket)
+    place = Layout(store_uri).uploaded(folder.name)
+    screen = screen_for(sys.stdout)
+    num_uploaded, num_kept = upload(stack.store(), folder, place, screen)
+    screen.say(f"{count(num_kept, 'file')} in {place.folder_uri}, {num_uploaded:,} of them new")
+    with stack.airflow() as api:
+        wait_for_dags(api)
+        code = shown(screen, lambda: follow_ingest(api, Choices(store=store_uri, sources=[], options=options), screen))
+    screen.say(f"Airflow  {stack.airflow_address}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
+    screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
+    return code
+
+
+def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
+    """Upload every file of `folder` to its path in `place`, and skip those already there.
+
+    A file that cannot be uploaded is reported and left out.
+
+    Returns:
+        Number of uploaded files, and of all files there.
+    """
+    files = sorted(
+        path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)) and (path.is_symlink() or not path.is_dir())
+    )
+    present = {found.uri: found.etag for found in store.list(place.folder_uri)}
+    num_uploaded = num_kept = 0
+    for number, path in enumerate(files, 1):
+        name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
+        uri = place.file(name)
+        try:
+            _check_file(path, folder)
+            if present.get(uri) != _md5(path):
+                store.write_file(uri, path)
+                num_uploaded += 1
+                screen.say(f"uploaded {number} of {len(files)}: {name}")
+            num_kept += 1
+        except (BadInput, OSError) as error:
+            screen.say(f"left out: {name}: {error}")
+    return num_uploaded, num_kept
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _check_file(path: Path, folder: Path) -> None:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"a link that leads out of {folder}; copy its target there")
+    if not path.is_file():
+        raise BadInput("a device, a pipe or a folder, not a regular file")
+
+
+def _md5(path: Path) -> str:
+    """Compute the ETag of a one-part upload; larger files are always uploaded again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()

@@ -10,8 +10,7 @@ from pathlib import Path
 from tasks.errors import Unavailable
 from tasks.local import processes, warm
 from tasks.local.home import Credentials, Home
-from tasks.local.ports import choose, is_free
-from tasks.local.processes import Record
+from tasks.local.processes import Record, choose_ports, is_free
 from tasks.local.servers import STOPS, TITLES, WANTED_PORTS, Server, all_servers
 
 Announce = Callable[[str], None]
@@ -108,7 +107,7 @@ def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> di
     avoid = {port for own in ports.values() for port in own.values()}
     for name, wanted in WANTED_PORTS.items():
         if name not in ports:
-            ports[name] = choose({key: port + _offset() for key, port in wanted.items()}, avoid)
+            ports[name] = choose_ports({key: port + _offset() for key, port in wanted.items()}, avoid)
             avoid |= set(ports[name].values())
     return ports
 

@@ -1,6 +1,8 @@
-"""Declare the options of each step.
+"""Declare the options of each step, a file per topic.
 
 The command line and Airflow's trigger forms are made from these models.
+
+Other rooms import the names of this file, and `base`, `forms`, `recipe`, `search`, `training`.
 """
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri

@@ -1,1 +1,6 @@
-"""Serve the pages that Airflow shows."""
+"""Serve the pages that Airflow shows: `label/`, and `trigger_form/`; `web` has what they share.
+
+Airflow's plugins import them at the first request.
+
+Other rooms import `label.app`, `label.clips`, `label.desk`, `trigger_form`.
+"""

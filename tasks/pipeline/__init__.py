@@ -1,4 +1,6 @@
-"""Run the steps: read the store, call other packages, write outputs.
+"""Run the steps: read the store, call the other rooms, write outputs, `result.json` last.
 
-`result.json` is written last.
+A folder for each DAG has `contract.py`, what its steps take and give, and a file for each step; files that begin with `_` are shared.
+
+Other rooms import `commands`, `step` and `*.contract`, which are light.
 """

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from tasks.data.split.manifest import dataset_digest, split_csv
 from tasks.judge.report.figures.pictures import histograms
 from tasks.pipeline._step import log
+from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import SPLITS
-from tasks.store.searches import SearchPlan
 
 
 def write_dataset(dataset: Dataset, manifest: Manifest, store: Store, *, has_figures: bool = True) -> None:

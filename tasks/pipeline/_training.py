@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.csv_table import csv_table
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
@@ -35,6 +34,7 @@ from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Epoch, PlanResult, TrainResult
 from tasks.store.runs import Training
 from tasks.tracking import Tracker, tracked_run
+from tasks.wording import csv_table
 
 FOLDER_PREFIX = "retake-train-"
 

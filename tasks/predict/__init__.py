@@ -1,4 +1,7 @@
-"""Compare two networks' predictions for clips without labels.
+"""Write what networks predict for clips: tables, tracks, intervals, and the page that compares two networks.
 
-How sure they are, where they agree, and which clips a person should label.
+It says how sure they are, where they agree, and which clips a person should label.
+
+Other rooms import `agreement`, `files`, `gathering`, `interval_scores`, `intervals`, `names`, `page`, `probabilities`, `scored`,
+`to_label`.
 """

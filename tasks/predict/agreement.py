@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.csv_table import csv_table
 from tasks.judge.statistics.answers import Answers, Ids, verb_and_noun
 from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion, confusion_of, wrong_cells
@@ -20,9 +19,9 @@ from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.evaluation import TargetMetrics
-from tasks.store.records.prediction import KnownLabel, PredictorRole
+from tasks.store.records.experiments import KnownLabel, PredictorRole
 from tasks.store.records.record import Target
-from tasks.wording import plain_cell, stretch
+from tasks.wording import csv_table, plain_cell, stretch
 
 Named = Mapping[tuple[int, int], int]
 """Clips by pair of top-1 class ids: the model's, the other network's."""

@@ -16,7 +16,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.csv_table import csv_table
 from tasks.data.labels.video_names import without_extension
 from tasks.judge.statistics.answers import NUM_RANKS, verb_and_noun
 from tasks.predict.interval_scores import FoundIntervals
@@ -25,9 +24,9 @@ from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import ScoredVideoClips
 from tasks.predict.timeline import ShownInterval
-from tasks.store.records.prediction import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.experiments import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, Target
-from tasks.wording import percent, plain_cell
+from tasks.wording import csv_table, percent, plain_cell
 
 NUM_DECIMALS = 6
 SCHEMA = pa.schema(

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.csv_table import csv_table
 from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores
 from tasks.predict.intervals import Interval, intervals, reported
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Distributions
 from tasks.predict.scored import ScoredVideoClips, likely_by, read_scored
-from tasks.store.records.prediction import KnownInterval, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.experiments import KnownInterval, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import Target
-from tasks.wording import plain_cell
+from tasks.wording import csv_table, plain_cell
 
 COLUMNS = (
     "videos",

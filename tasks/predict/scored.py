@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import Logits
 from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
-from tasks.store.records.prediction import Predictor, PredictorRole
+from tasks.store.records.experiments import Predictor, PredictorRole
 from tasks.store.records.record import Target
 from tasks.store.records.video import ClipRecord
 

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from tasks.csv_table import csv_table
 from tasks.errors import BadInput
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.wording import percent, plain_cell
+from tasks.wording import csv_table, percent, plain_cell
 
 Features = NDArray[np.float32]
 

@@ -1,8 +1,8 @@
-"""Load a registered model from its own files.
+"""Load a registered model from its own files, on a user's machine, without store or settings.
 
-This room runs on a user's machine, without store or settings.
+MLflow starts here. `films`, which needs other packages, is imported last, so that a missing one is named.
 
-MLflow starts here. What needs other packages is imported last, so that a missing one is named.
+Other rooms import the names of this file.
 """
 
 from pathlib import Path

@@ -36,7 +36,7 @@ from tasks.predict.intervals import intervals, reported
 from tasks.predict.probabilities import distributions
 from tasks.served import Served
 from tasks.store.records.dataset import NOTHING
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,6 @@
-"""Read and write the object store by `objects`, at addresses that `layout` defines."""
+"""Read and write the object store by `objects`, at addresses that `layout` and the files beside it define.
+
+`records/` has the models of what lies there.
+
+Other rooms import `layout`, `runs`, `experiments`, `derived`, `stored`, `objects` and `records.*`.
+"""

@@ -5,13 +5,10 @@ Each function takes addresses of one form only, so that no step writes beside an
 
 import re
 
-from tasks.store.comparisons import Configurations
+from tasks.store.experiments import Configurations, PredictedBatch, Prediction, SearchPlan, SearchRound, TrainedTrials
 from tasks.store.layout import Ingest
-from tasks.store.predictions import PredictedBatch, Prediction
-from tasks.store.records.inputs import FlowResult
-from tasks.store.records.video import SegmentResult
+from tasks.store.records.video import FlowResult, SegmentResult
 from tasks.store.runs import Decision, Flows, Run
-from tasks.store.searches import SearchPlan, SearchRound, TrainedTrials
 from tasks.store.stored import Output, as_folder
 
 _PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")

@@ -9,20 +9,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from tasks.store.comparisons import AskedComparison, ComparisonTable
-from tasks.store.predictions import Prediction
-from tasks.store.records.comparison import TabulateResult
+from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.store.records.decision import ChampionMove, DecisionRecord
-from tasks.store.records.inputs import SoundNote
+from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.experiments import PredictPlanResult, TabulateResult
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
-from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult, WeightsResult
-from tasks.store.records.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
+from tasks.store.records.video import (
+    Batch,
+    ClipsFile,
+    IngestResult,
+    Inventory,
+    SegmentResult,
+    SetAsideFile,
+    SoundNote,
+    SummaryResult,
+    VideoRecord,
+)
 from tasks.store.runs import Run
-from tasks.store.searches import AskedSearch
-from tasks.store.stored import Below, Folder, Output, Stored, as_folder, file, last_name, output, record
+from tasks.store.stored import (
+    Below,
+    Folder,
+    Output,
+    Stored,
+    as_folder,
+    file,
+    keyed,
+    last_name,
+    made,
+    numbered,
+    output,
+    record,
+    stored,
+)
 
 
 @dataclass(frozen=True)
@@ -31,22 +51,13 @@ class LabelLog:
 
     folder_uri: str
 
-    def entry(self, number: int) -> Stored[LogEntry]:
-        """Find one statement."""
-        return Stored(f"{self.folder_uri}{number:08d}.json", LogEntry)
-
-    def block(self, number: int) -> Stored[LogBlock]:
-        """`label_log/blocks/<number>.json`: find many statements in one object."""
-        return Stored(f"{self.folder_uri}blocks/{number:06d}.json", LogBlock)
-
-    @property
-    def leases(self) -> str:
-        """`label_log/lent/`: return the folder of the clips that people have before them."""
-        return f"{self.folder_uri}lent/"
-
-    def lease(self, person: str) -> Stored[Lease]:
-        """`label_log/lent/<person>.json`: find the clips that a person has before them; `person` is a hash of the name."""
-        return Stored(f"{self.leases}{person}.json", Lease)
+    entry = numbered("{number:08d}.json", stored(LogEntry))
+    block = numbered("blocks/{number:06d}.json", stored(LogBlock))
+    """Many statements in one object."""
+    leases = file("lent/")
+    """The clips that people have before them."""
+    lease = keyed("lent/{person}.json", stored(Lease))
+    """The clips that a person has before them; `person` is a hash of the name."""
 
 
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
@@ -60,10 +71,8 @@ class Video:
 
     probe = record("probe.json", VideoRecord)
     """Written last."""
-
-    def source(self, suffix: str) -> str:
-        """Return the address of the file itself."""
-        return f"{self.folder_uri}source{suffix}"
+    source = keyed("source{suffix}", str)
+    """The file itself."""
 
 
 @dataclass(frozen=True)
@@ -132,15 +141,13 @@ class Ingest(Output[IngestResult]):
     model: type[IngestResult] = IngestResult
 
     summary = Below("summary/", Summary)
+    batch = numbered("batches/{number:04d}.json", stored(Batch))
+    """The videos of one mapped task."""
 
     @property
     def inventory(self) -> Stored[Inventory]:
         """Return the list of all files that the ingest looked at."""
         return Stored(f"{self.place_uri.rstrip('/')}/inventory.json", Inventory)
-
-    def batch(self, number: int) -> Stored[Batch]:
-        """Return the videos of one mapped task."""
-        return Stored(f"{self.place_uri}batches/{number:04d}.json", Batch)
 
     def segment(self, recipe: str, number: int) -> Output[SegmentResult]:
         """Return the output of the mapped task that cuts a batch."""
@@ -167,6 +174,8 @@ class Dataset:
     manifest = record("manifest.json", Manifest)
     """Written last."""
     figures = file("figures/")
+    figure = keyed("figures/{name}.png", str)
+    """A histogram."""
 
     @classmethod
     def at(cls, uri: str) -> Self:
@@ -184,10 +193,6 @@ class Dataset:
     def table(self, split: SplitName) -> str:
         """Return the address of the CSV file of a split."""
         return f"{self.folder_uri}{split}.csv"
-
-    def figure(self, name: str) -> str:
-        """Return the address of a histogram."""
-        return f"{self.figures}{name}.png"
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,42 @@ class Layout:
     predictions = file("predictions/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")
+    uploaded = keyed("inbox/{name}/", Folder)
+    """A folder that was uploaded to the inbox as a whole."""
+    video = keyed("videos/{video}/", Video)
+    """A video by its hash."""
+    clips_of = keyed("clips/{video}/", str)
+    """All clips of a video, with any recipe."""
+    ingest = keyed("ingests/{key}/", Ingest)
+    labels = keyed("labels/{recipe}/", Labels)
+    dataset = keyed("datasets/{digest}/", Dataset)
+    pretrained = keyed("pretrained/{name}", str)
+    """A published file."""
+    network = keyed("pretrained/networks/{sha256}.ckpt", str)
+    """A network that trainings start from."""
+    backbone_weights = keyed("pretrained/backbones/{sha256}", str)
+    """A user's own weights of a backbone."""
+    weights = keyed("pretrained/choices/{key}/", made(WeightsResult))
+    """The weights that a form selects."""
+    latest_plan = output("plans/latest/", PlanResult)
+    """The plan that was made last."""
+    plan = keyed("plans/{key}/", made(PlanResult))
+    """The plan of a form."""
+    run = keyed("runs/{key}/", Run)
+    champions = file("champions/")
+    """All models that have had a champion."""
+    champion_moves = keyed("champions/{model_name}/", str)
+    decision = keyed("decisions/{key}.json", stored(DecisionRecord))
+    comparison = keyed("comparisons/{key}/", AskedComparison)
+    """The comparison that a form asks for."""
+    compared_versions = keyed("comparisons/versions/{key}/", made(TabulateResult))
+    """The result of a form that compares two versions, which says where the table lies."""
+    prediction = keyed("predictions/{key}/", Prediction)
+    """A prediction by all that it depends on."""
+    prediction_plan = keyed("predictions/choices/{key}/", made(PredictPlanResult))
+    """The prediction plan of a form."""
+    search = keyed("searches/{key}/", AskedSearch)
+    """The search that a form asks for."""
 
     @property
     def folder_uri(self) -> str:
@@ -220,18 +261,6 @@ class Layout:
     def holds(self, uri: str) -> bool:
         """Check whether an address is one of this store."""
         return uri.startswith(self.folder_uri)
-
-    def uploaded(self, name: str) -> Folder:
-        """`inbox/<folder>/`: find a folder that was uploaded to the inbox as a whole."""
-        return Folder(f"{self.inbox.folder_uri}{name}/")
-
-    def video(self, video: str) -> Video:
-        """Find a video by its hash."""
-        return Video(f"{self.videos}{video}/")
-
-    def clips_of(self, video: str) -> str:
-        """`clips/<video>/`: return the folder of all clips of a video, with any recipe."""
-        return f"{self.store_uri}/clips/{video}/"
 
     def clips(self, video: str, recipe: str) -> Clips:
         """Find the clips of a video that were cut with one recipe."""
@@ -245,87 +274,13 @@ class Layout:
         """`classes/<target>s/<number>.json`: find one of the store's own classes."""
         return Stored(f"{self.own_classes(target)}{number}.json", ClassRef)
 
-    def ingest(self, key: str) -> Ingest:
-        """Find an ingest by the key of its choices."""
-        return Ingest(f"{self.store_uri}/ingests/{key}/")
-
-    def labels(self, recipe: str) -> Labels:
-        """Find the labels of the clips cut with one recipe."""
-        return Labels(f"{self.store_uri}/labels/{recipe}/")
-
-    def dataset(self, digest: str) -> Dataset:
-        """Find a dataset by its content."""
-        return Dataset(f"{self.latest_dataset.folder_uri}{digest}/")
-
-    def pretrained(self, name: str) -> str:
-        """`pretrained/<name>`: return the address of a published file."""
-        return f"{self.store_uri}/pretrained/{name}"
-
-    def network(self, sha256: str) -> str:
-        """`pretrained/networks/<sha256>.ckpt`: return the address of a network that trainings start from."""
-        return self.pretrained(f"networks/{sha256}.ckpt")
-
-    def backbone_weights(self, sha256: str) -> str:
-        """`pretrained/backbones/<sha256>`: return the address of a user's own weights of a backbone."""
-        return self.pretrained(f"backbones/{sha256}")
-
-    def weights(self, key: str) -> Output[WeightsResult]:
-        """`pretrained/choices/<key>/`: find the weights that a form selects."""
-        return Output(self.pretrained(f"choices/{key}/"), WeightsResult)
-
-    @property
-    def latest_plan(self) -> Output[PlanResult]:
-        """`plans/latest/`: the plan that was made last."""
-        return self.plan("latest")
-
-    def plan(self, key: str) -> Output[PlanResult]:
-        """`plans/<key>/`: find the plan of a form."""
-        return Output(f"{self.store_uri}/plans/{key}/", PlanResult)
-
-    def run(self, key: str) -> Run:
-        """Find a training by its key."""
-        return Run(f"{self.store_uri}/runs/{key}/")
-
-    @property
-    def champions(self) -> str:
-        """`champions/`: return the folder of all models that have had a champion."""
-        return f"{self.store_uri}/champions/"
-
-    def champion_moves(self, model_name: str) -> str:
-        """`champions/<model name>/`: return the folder of the champion's moves."""
-        return f"{self.champions}{model_name}/"
-
     def champion_move(self, model_name: str, number: int) -> Stored[ChampionMove]:
         """`champions/<model name>/<number>.json`: find a move of the champion."""
         return Stored(f"{self.champion_moves(model_name)}{number:06d}.json", ChampionMove)
 
-    def decision(self, key: str) -> Stored[DecisionRecord]:
-        """`decisions/<key>.json`: find a decision."""
-        return Stored(f"{self.decisions}{key}.json", DecisionRecord)
-
-    def comparison(self, key: str) -> AskedComparison:
-        """`comparisons/<key>/`: find the comparison that a form asks for."""
-        return AskedComparison(f"{self.store_uri}/comparisons/{key}/")
-
     def comparison_table(self, digest: str, key: str) -> ComparisonTable:
         """`comparisons/<digest>/tables/<key>/`: find the table of the same networks on the same dataset."""
         return ComparisonTable(f"{self.store_uri}/comparisons/{digest}/tables/{key}/")
-
-    def compared_versions(self, key: str) -> Output[TabulateResult]:
-        """`comparisons/versions/<key>/`: find the result of a form that compares two versions, which says where the table lies."""
-        return Output(f"{self.store_uri}/comparisons/versions/{key}/", TabulateResult)
-
-    def prediction(self, key: str) -> Prediction:
-        """`predictions/<key>/`: find a prediction by all that it depends on."""
-        return Prediction(f"{self.predictions}{key}/")
-
-    def prediction_plan(self, key: str) -> Output[PredictPlanResult]:
-        """`predictions/choices/<key>/`: find the prediction plan of a form."""
-        return Output(f"{self.predictions}choices/{key}/", PredictPlanResult)
-
-    def search(self, key: str) -> AskedSearch:
-        """`searches/<key>/`: find the search that a form asks for."""
-        return AskedSearch(f"{self.store_uri}/searches/{key}/")
 
 
 def is_probe(uri: str) -> bool:

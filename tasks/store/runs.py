@@ -6,12 +6,23 @@ from typing import Literal, NamedTuple, Self
 
 from tasks.store.records.curves import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
-from tasks.store.records.inputs import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
-from tasks.store.stored import Below, Output, Stored, file, last_name, output, record
+from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
+from tasks.store.stored import (
+    Below,
+    Output,
+    Stored,
+    file,
+    keyed,
+    last_name,
+    numbered,
+    output,
+    record,
+    stored,
+)
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")
 _DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
@@ -44,10 +55,8 @@ class Training(Output[TrainResult]):
     answers = file("answers.parquet")
     """The answers of a long training's kept heads on val. One row per kept head and clip."""
     fusion = record("fusion.json", Fusion)
-
-    def heads(self, number: int) -> str:
-        """Return the address of the heads after `number` epochs of a long training."""
-        return self.file(f"heads/{number:06d}.pt")
+    heads = numbered("heads/{number:06d}.pt", str)
+    """The heads after `number` epochs of a long training."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,15 @@ class Run:
     """The trainings on shares of the clips."""
     decisions = file("decisions/")
     comparisons = file("comparisons/")
+    evaluations = keyed("evaluate/{key}/", Evaluations)
+    """The evaluations with the options that `key` names."""
+    validation = numbered("validation/{crops:d}-crops.json", stored(TrialScore))
+    """The scores on val, for searches."""
+    known = keyed("known/{key}.npy", str)
+    """The backbone features of a sample of training clips."""
+    decision = keyed("decisions/{key}/", Decision)
+    comparison = keyed("comparisons/{key}/", Decision)
+    """The plan of the training in a comparison of networks, which decides nothing."""
 
     @property
     def store_uri(self) -> str:
@@ -150,35 +168,9 @@ class Run:
         """Return the key of the dataset, the options and all other inputs."""
         return last_name(self.folder_uri)
 
-    def evaluations(self, key: str) -> Evaluations:
-        """Find the evaluations with the options that `key` names."""
-        return Evaluations(f"{self.folder_uri}evaluate/{key}/")
-
-    def validation(self, crops: int) -> Stored[TrialScore]:
-        """Find the training's curve and its answers on its validation clips.
-
-        They are stored by the number of test crops.
-        """
-        return Stored(f"{self.folder_uri}validation/{crops}-crops.json", TrialScore)
-
     def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
         """Find the answers on the validation clips of another dataset, whose clips have another length."""
         return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
-
-    def known(self, key: str) -> str:
-        """Return the address of the backbone features of a sample of training clips."""
-        return f"{self.folder_uri}known/{key}.npy"
-
-    def decision(self, key: str) -> Decision:
-        """Find a decision on the training."""
-        return Decision(f"{self.decisions}{key}/")
-
-    def comparison(self, key: str) -> Decision:
-        """`runs/<run key>/comparisons/<key>/`: find the plan of the training in a comparison of networks.
-
-        Such a comparison decides nothing.
-        """
-        return Decision(f"{self.comparisons}{key}/")
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:

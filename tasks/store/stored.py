@@ -14,6 +14,9 @@ from tasks.errors import BadConfiguration, BadInput
 
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P")
+K = TypeVar("K", str, int)
+FIELD = re.compile(r"\{(\w+):?(\w*)\}")
+"""The key or the number in a template, and its format."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,49 @@ class Below(Generic[P]):
         return self if owner is None else self._make(f"{owner.folder_uri}{self._name}")
 
 
+class Keyed(Generic[K, P]):
+    """An attribute that finds a place below the folder of its owner by the key or the number that its name holds.
+
+    For example `run = keyed("runs/{key}/", Run)`, so that `layout.run("0123")` is a `Run`.
+    """
+
+    def __init__(self, template: str, make: Callable[[str], P]) -> None:
+        self.template = template
+        self._make = make
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> "Keyed[K, P]": ...
+
+    @overload
+    def __get__(self, owner: HasFolder, kind: type) -> Callable[[K], P]: ...
+
+    def __get__(self, owner: HasFolder | None, kind: type) -> "Keyed[K, P] | Callable[[K], P]":
+        if owner is None:
+            return self
+        before, _, spec, after = FIELD.split(self.template)
+        return lambda key: self._make(f"{owner.folder_uri}{before}{format(key, spec)}{after}")
+
+
+def keyed(template: str, make: Callable[[str], P]) -> Keyed[str, P]:
+    """Declare places by a key, such as `{key}` in the template of their name."""
+    return Keyed(template, make)
+
+
+def numbered(template: str, make: Callable[[str], P]) -> Keyed[int, P]:
+    """Declare places by a number, such as `{number:04d}`."""
+    return Keyed(template, make)
+
+
+def stored(model: type[M]) -> Callable[[str], Stored[M]]:
+    """Make records of this model, for places that are declared by a key or a number."""
+    return lambda uri: Stored(uri, model)
+
+
+def made(model: type[M]) -> Callable[[str], Output[M]]:
+    """Make folders of steps with this commit mark, likewise."""
+    return lambda uri: Output(uri, model)
+
+
 def file(name: str) -> Below[str]:
     """Declare a file, or a folder that is only listed, by its address."""
     return Below(name, str)
@@ -110,12 +156,12 @@ def file(name: str) -> Below[str]:
 
 def record(name: str, model: type[M]) -> Below[Stored[M]]:
     """Declare a record."""
-    return Below(name, lambda uri: Stored(uri, model))
+    return Below(name, stored(model))
 
 
 def output(name: str, model: type[M]) -> Below[Output[M]]:
     """Declare the folder of a step, by the model of its commit mark."""
-    return Below(name, lambda uri: Output(uri, model))
+    return Below(name, made(model))
 
 
 def last_name(folder: str) -> str:

@@ -1,4 +1,7 @@
-"""Access MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`."""
+"""Access MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`.
+
+Other rooms import the names of this file.
+"""
 
 import os
 

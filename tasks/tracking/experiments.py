@@ -6,15 +6,13 @@ from contextlib import contextmanager, nullcontext
 
 from tasks.options import Family, Head, Modality
 from tasks.settings import MachineSettings, load
-from tasks.store.records.comparison import Comparison
-from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.experiments import SearchPlan
+from tasks.store.records.experiments import Comparison, PredictPlanResult
 from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
-from tasks.store.searches import SearchPlan
 from tasks.store.stored import without_scheme
-from tasks.tracking.connection import AIRFLOW_RUN_TAG
-from tasks.tracking.runs import Tracker
+from tasks.tracking.runs import AIRFLOW_RUN_TAG, Tracker
 from tasks.wording import count
 
 

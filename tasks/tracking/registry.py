@@ -10,8 +10,8 @@ from mlflow.exceptions import RestException
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
-from tasks.tracking.connection import RUN_KEY_TAG, answering, connect
 from tasks.tracking.flavours import FilmModel
+from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

@@ -1,4 +1,7 @@
-"""Log to MLflow runs: parameters, metrics, datasets and artifacts."""
+"""Log to MLflow runs: parameters, metrics, datasets and artifacts.
+
+Errors of MLflow are translated for steps.
+"""
 
 import io
 import time
@@ -9,17 +12,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import httpx
 import mlflow
 import pandas as pd
+import requests
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, RunStatus
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from tasks.errors import Terminated, Unavailable
+from tasks.errors import BadConfiguration, Terminated, Unavailable
 from tasks.settings import MlflowSettings
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import Epoch
-from tasks.tracking.connection import AIRFLOW_RUN_TAG, RUN_KEY_TAG, answering, connect
+
+NUM_PINGS = 3
+RUN_KEY_TAG = "retake.run_key"
+AIRFLOW_RUN_TAG = "retake.airflow_run"
+
+
+def connect(settings: MlflowSettings) -> mlflow.MlflowClient:
+    """Check that the server answers, and create a client.
+
+    Raises:
+        Unavailable: the server does not answer.
+        BadConfiguration: the server refuses this host name.
+    """
+    _ping(settings.uri)
+    mlflow.set_tracking_uri(settings.uri)
+    mlflow.set_registry_uri(settings.uri)
+    return mlflow.MlflowClient()
+
+
+def _ping(address: str) -> None:
+    for number in range(1, NUM_PINGS + 1):
+        try:
+            answer = httpx.get(f"{address.rstrip('/')}/health", timeout=10, trust_env=False)
+        except httpx.TransportError as error:
+            if number == NUM_PINGS:
+                raise Unavailable(
+                    f"MLflow at {address} does not answer ({type(error).__name__}); start it (`make run` does) or check RETAKE_MLFLOW_URI"
+                ) from error
+            time.sleep(number)
+            continue
+        if answer.status_code == 403:
+            raise BadConfiguration(f"MLflow at {address} refuses this host name; add it to the server's --allowed-hosts")
+        if answer.is_success:
+            return
+    raise Unavailable(f"MLflow at {address} is not healthy")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Translate MLflow's errors: `Unavailable` if a retry may help, `BadConfiguration` if access is refused."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
+            raise BadConfiguration(
+                f"MLflow denies access: {_first_line(error)}; check MLFLOW_TRACKING_USERNAME, its permissions, and MLFLOW_TRACKING_PASSWORD"
+            ) from None
+        if isinstance(error, RestException) and error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
+            raise
+        raise _unavailable(error) from error
+    except requests.RequestException as error:  # artifact uploads raise it unwrapped
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"MLflow does not answer: {_first_line(error)}; check RETAKE_MLFLOW_URI")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
+
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""

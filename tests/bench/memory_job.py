@@ -28,7 +28,7 @@ from tasks.predict.to_label import table as to_label_table
 from tasks.predict.to_label import to_bytes
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.prediction import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
+from tasks.store.records.experiments import KnownClipsResult, PredictedVideo, PredictionBatch, Predictor, PredictPlanResult, ScoredVideo
 from tasks.store.records.video import ClipRecord, ClipsFile
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, NUM_NOUNS, NUM_VERBS, cut_up, drawn, network, noise

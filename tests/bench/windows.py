@@ -13,7 +13,7 @@ from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
 from tasks.pipeline.predict_videos._ready import Ready, make_ready
 from tasks.store.objects import Store
-from tasks.store.records.prediction import PredictedVideo
+from tasks.store.records.experiments import PredictedVideo
 from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Row, alternate, processor_seconds

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tasks.local.progress import PlainScreen
-from tasks.local.stack import upload
+from tasks.local.run import upload
 from tasks.store.layout import Layout
 from tests.containers.job import QUICK
 from tests.containers.stack import STACK_SECONDS

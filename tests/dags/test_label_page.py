@@ -51,7 +51,7 @@ class Blocker:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocker())
-import tasks.pages.label.app, tasks.pages.trigger_form.app
+import tasks.pages.label.app, tasks.pages.trigger_form
 """
 
 

@@ -27,7 +27,7 @@ from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.options import Head, Modality, TrainOptions
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, tiny
 
 CLASSES = ClassNames(verbs=("pour", "cut"), nouns=("cup", "pan"))

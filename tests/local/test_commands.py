@@ -10,15 +10,14 @@ import pytest
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
-from tasks.local import people, stack, supervise
 from tasks.local import run as run_module
+from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
-from tasks.local.home import Credentials
+from tasks.local.home import Credentials, add_person
 from tasks.local.supervise import State
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.decision import ChampionMove, DecisionRecord
-from tasks.store.records.evaluation import DecideResult
+from tasks.store.records.evaluation import ChampionMove, DecideResult, DecisionRecord
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision
 from tests.pipeline.shelf import Shelf
@@ -93,7 +92,7 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
     store.write(Layout("s3://retake").latest_plan, plan)
     store.write(Decision(plan.decision_uri).decide, some(DecideResult, model_name="retake-tsn", version=4))
     monkeypatch.setattr(commands, "open_store", lambda *_: store)
-    people.add(home, "anna", "labeller")
+    add_person(home, "anna", "labeller")
     assert commands.main(["status"]) == 0
     assert capsys.readouterr().out.splitlines()[-5:] == [
         "retrain: running for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
@@ -164,7 +163,7 @@ def test_cancel_ends_each_run_once_and_those_that_follow_it_and_then_what_is_lef
 
 def test_cancel_takes_the_stack_where_no_local_airflow_answers_or_a_person_says_so(servers, monkeypatch, capsys):
     of_stack = SimpleNamespace(airflow=lambda: AirflowApi("http://stack", "password"))
-    monkeypatch.setattr(stack, "find", lambda: of_stack)
+    monkeypatch.setattr(commands, "find_stack", lambda: of_stack)
     at_work(monkeypatch)
     addresses = []
     for running, argument in (("airflow", "auto"), ("airflow", "stack"), ("", "auto")):
@@ -181,7 +180,7 @@ def test_a_home_that_cannot_be_written_is_named(monkeypatch, capsys):
 
 
 def test_cancel_without_airflow_says_that_no_run_is_at_work(servers, monkeypatch, capsys):
-    monkeypatch.setattr(stack, "find", lambda: None)
+    monkeypatch.setattr(commands, "find_stack", lambda: None)
     servers(running="", healthy="")
     assert commands.main(["cancel"])
     assert "no Airflow answers" in capsys.readouterr().err

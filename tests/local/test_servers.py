@@ -12,10 +12,10 @@ import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import __main__ as commands
-from tasks.local import airflow_settings, follow, people, processes, servers, stack, supervise
+from tasks.local import follow, processes, servers, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.choices import CHAIN, Choices
-from tasks.local.home import Credentials, Home
+from tasks.local.home import Credentials, Home, add_person, people
 from tasks.local.progress import PlainScreen
 from tasks.local.run import ready_airflow
 from tasks.store.objects import Store
@@ -71,10 +71,10 @@ def local(tmp_path_factory):
     announced: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
-        patch.setattr(airflow_settings, "DAGS", dags)
+        patch.setattr(servers, "DAGS", dags)
         patch.setattr(servers, "code_version", lambda: "tested")  # a commit in the middle would restart Airflow
         try:
-            people.add(home, "anna", "labeller")
+            add_person(home, "anna", "labeller")
             supervise.up(home, announced.append)
             yield home, announced
         finally:
@@ -144,7 +144,7 @@ def test_mlflow_keeps_artifacts_in_the_store_and_refuses_another_host_name(home)
 
 def test_a_person_who_was_added_logs_in(home):
     running, _ = up(home)
-    login = {"username": "anna", "password": people.people(home)["anna"].password}
+    login = {"username": "anna", "password": people(home)["anna"].password}
     assert httpx.post(f"{running['airflow'].address}/auth/token", json=login, trust_env=False).status_code == 201
 
 
@@ -178,7 +178,7 @@ def test_a_winner_is_retrained_once_also_if_the_task_that_started_it_is_cleared(
 
 def test_cancel_ends_a_run_with_its_process(home, monkeypatch):
     monkeypatch.setenv("RETAKE_HOME", str(home.root))
-    monkeypatch.setattr(stack, "find", lambda: pytest.fail("a stack that a person runs was looked for"))
+    monkeypatch.setattr(commands, "find_stack", lambda: pytest.fail("a stack that a person runs was looked for"))
     running, _ = up(home)
     worker = home.root / "airflow" / "worker.pid"
     with ready_airflow(home, list(running.values())) as api:
@@ -217,7 +217,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(home, tmp_path, mon
 
 
 def test_no_secret_is_in_a_file_that_others_can_read(home):
-    passwords = (*Credentials.load(home).model_dump().values(), people.people(home)["anna"].password)
+    passwords = (*Credentials.load(home).model_dump().values(), people(home)["anna"].password)
     secrets = [password.encode() for password in passwords]
     assert not home.root.stat().st_mode & 0o077
     texts = [path for path in home.root.rglob("*") if path.is_file() and path.suffix in {".json", ".log", ".py", ".cfg"}]

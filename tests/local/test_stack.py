@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tasks.local.progress import PlainScreen
-from tasks.local.stack import StackSettings, upload
+from tasks.local.run import StackSettings, upload
 from tasks.store.stored import Folder, check_key
 from tests.pipeline.shelf import Shelf
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.local.home import REPOSITORY
-from tasks.store import comparisons, derived, layout, predictions, runs
+from tasks.store import derived, experiments, layout, runs
 from tasks.store.layout import Clips, Dataset, Layout, is_own_class, is_probe
 from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
 from tasks.store.stored import Output
@@ -49,7 +49,7 @@ def test_the_layout_knows_what_a_whole_run_leaves():
 
 
 def test_docstrings_name_places_that_are_made():
-    modules = (layout, runs, comparisons, predictions)
+    modules = (layout, runs, experiments)
     classes = [one for module in modules for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
     members = [member for one in classes for member in (one, *vars(one).values())]
     texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]

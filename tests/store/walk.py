@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 
 from tasks.store.layout import Layout, flow_of_clip, sound_note_of_clip, sound_of_clip
-from tasks.store.stored import Below, Folder, Stored
+from tasks.store.stored import FIELD, Below, Folder, Keyed, Stored
 
 ROOT = "s3://store"
 LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "model", "name_of", "place_uri", "recipe", "store_uri", "uri"}
@@ -34,6 +34,9 @@ def _below(place: object) -> Iterator[tuple[str, str]]:
             continue
         if isinstance(member, (property, Below)):
             yield from _below(getattr(place, name))
+        elif isinstance(member, Keyed):
+            _, key, spec, _ = FIELD.split(member.template)
+            yield from _below(getattr(place, name)(3 if spec else f"<{key}>"))
         elif inspect.isfunction(member):
             hints = typing.get_type_hints(member)
             arguments = {name: 3 if kind is int else f"<{name}>" for name, kind in hints.items() if name != "return"}

@@ -8,7 +8,7 @@ from tasks import __main__ as command
 from tasks.errors import BadInput, Terminated
 from tasks.settings import MlflowSettings, load
 from tasks.tracking import Tracker, end_all, end_left_behind, end_trainings
-from tasks.tracking.connection import AIRFLOW_RUN_TAG
+from tasks.tracking.runs import AIRFLOW_RUN_TAG
 from tests.pipeline.mlflow_in_memory import mlflow
 
 __all__ = ["mlflow"]

@@ -26,8 +26,8 @@ from tasks.options import Modality
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
-from tasks.store.records.inputs import SoundNote, SoundRecipe, SoundState
 from tasks.store.records.record import SetAside
+from tasks.store.records.video import SoundNote, SoundRecipe, SoundState
 from tasks.store.stored import Stored
 from tasks.wording import count, some
 

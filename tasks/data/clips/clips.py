@@ -15,9 +15,8 @@ from tasks.options import SegmentOptions
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.inputs import FlowClip
 from tasks.store.records.record import SetAside
-from tasks.store.records.video import ClipRecord, ClipsFile
+from tasks.store.records.video import ClipRecord, ClipsFile, FlowClip
 from tasks.wording import plain_reason
 
 log = logging.getLogger("retake")

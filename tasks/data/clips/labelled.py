@@ -28,7 +28,7 @@ from tasks.errors import BadInput
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import NOTHING
-from tasks.store.records.prediction import KnownInterval
+from tasks.store.records.experiments import KnownInterval
 from tasks.store.records.video import ClipRecord, ClipsFile, Interval, VideoRecord
 from tasks.wording import count
 

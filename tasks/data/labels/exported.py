@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from xml.etree.ElementTree import Element, indent, tostring
 
-from tasks.csv_table import csv_table
 from tasks.data.labels.intervals import ROUNDING_SECONDS, merged, winners
 from tasks.data.labels.rows import IntervalRow
 from tasks.data.labels.video_names import video_names, without_extension
 from tasks.data.labels.vocabulary import Lexicon
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, LabelledClip, action_name
 from tasks.store.records.video import VideoRecord
-from tasks.wording import safe_cell
+from tasks.wording import csv_table, safe_cell
 
 NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 CSV_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun", "verb_class", "noun_class")

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-from tasks.csv_table import csv_table
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
 from tasks.keys import content_key
@@ -13,6 +12,7 @@ from tasks.store.records.dataset import ClassRef, DatasetClip, LabelledClip, Lab
 from tasks.store.records.metrics import LabelCount, SplitSize
 from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
+from tasks.wording import csv_table
 
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 

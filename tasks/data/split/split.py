@@ -7,14 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeGuard
 
-from tasks.csv_table import csv_table
 from tasks.data.labels.tables import read_table
 from tasks.data.split.stratify import stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import plain_count, quoted
+from tasks.wording import csv_table, plain_count, quoted
 
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""

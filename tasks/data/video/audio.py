@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tasks.data.video.inspection import open_video
 from tasks.errors import BadVideo
-from tasks.store.records.inputs import SoundState
+from tasks.store.records.video import SoundState
 
 MAX_GAP_SECONDS = 0.03
 """Smaller steps between the times of frames are rounding."""

@@ -4,16 +4,15 @@ Each move is a numbered object under `champions/<model>/` that can be created on
 the first gets the next number. The decision is recorded after the move; if the process dies in between, a later one completes it.
 """
 
-from tasks.csv_table import csv_table
 from tasks.errors import BadInput, Unavailable
 from tasks.keys import content_key
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.decision import ChampionMove, DecisionRecord
+from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.record import now_utc
 from tasks.store.stored import Stored
 from tasks.tracking import CHAMPION, PROVISIONAL_TAG, RegisteredVersion, Registry, Tracker
-from tasks.wording import plain_cell
+from tasks.wording import csv_table, plain_cell
 
 NUM_TRIES = 10
 

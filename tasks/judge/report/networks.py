@@ -6,7 +6,6 @@ The first network is the reference of significant differences.
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tasks.csv_table import csv_table
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
 from tasks.judge.report.class_tables import matrix_groups
@@ -16,10 +15,10 @@ from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_
 from tasks.judge.report.templating import leaning, machine_rows, rendered
 from tasks.judge.statistics.paired import LEVEL, holm
 from tasks.options import Modality
-from tasks.store.records.comparison import ComparedNetwork, Comparison
 from tasks.store.records.evaluation import PairedDifference
+from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.record import ModelRole, Target
-from tasks.wording import count, listed, percent, plain_cell
+from tasks.wording import count, csv_table, listed, percent, plain_cell
 
 FLOW_COST = (
     "Neither includes optical flow, which is computed once per clip: for 8 seconds of video TV-L1 takes minutes of one core, DIS seconds."

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from tasks.csv_table import csv_table
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
 from tasks.judge.report.page import settings_of
 from tasks.judge.report.templating import frame_script, rendered
@@ -25,7 +24,7 @@ from tasks.judge.search.trials import (
 from tasks.options import SearchOptions
 from tasks.settings import in_airflow
 from tasks.store.records.search import Cutting, ScoredTrial, Search
-from tasks.wording import count, duration, listed, percent, percent_interval, plain_cell
+from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell
 
 NUM_SHOWN = 30
 """Number of trials that are shown; the others are collapsed."""

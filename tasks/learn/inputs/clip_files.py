@@ -20,7 +20,7 @@ from tasks.learn.inputs.sampling import evaluation_snippets, joined, middle_snip
 from tasks.learn.networks.sound_recipe import NUM_MELS, SPECTRA_ALONE, num_features
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality
-from tasks.store.records.inputs import SoundRecipe, SoundState
+from tasks.store.records.video import SoundRecipe, SoundState
 
 SOUND_SUFFIX = ".npz"
 PICTURE_SPECTRA = 400

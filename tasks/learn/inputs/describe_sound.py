@@ -27,7 +27,7 @@ from tasks.learn.networks.sound_recipe import (
     num_spectra,
     window_starts,
 )
-from tasks.store.records.inputs import SoundRecipe, SoundState
+from tasks.store.records.video import SoundRecipe, SoundState
 
 Samples = Mapping[int, NDArray[np.float32]]
 """float32 (n,) of the whole clip, by rate in Hz."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key, installed
 from tasks.options import AUTO_BACKBONE, SOUND_FEATURES, Modality
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 
 SPECTRUM_RATE_HZ = 24_000
 NUM_MELS = 128

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
 
 MAX_SEGMENTS = 64

@@ -17,12 +17,11 @@ from tasks.errors import MissingObject, NotThere
 from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.counts import Counts, counts_of
-from tasks.pages.label.covering import Coverings, conflict_of
 from tasks.pages.label.desk import Desk, View
-from tasks.pages.label.lent import Lent
+from tasks.pages.label.labels import Coverings, conflict_of
 from tasks.pages.label.queue import (
     Covering,
+    Leases,
     Reader,
     Wanted,
     filtered,
@@ -33,8 +32,7 @@ from tasks.pages.label.queue import (
     second_readings,
     suggested_to,
 )
-from tasks.pages.label.review import reviewed
-from tasks.pages.label.videos import answered, described, hidden_of, span, touches, unread_of
+from tasks.pages.label.views import Counts, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
 from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
 from tasks.store.records.record import SplitName, now_utc
@@ -54,7 +52,7 @@ class Answers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._coverings = Coverings()
-        self._lent = Lent(desk.store, desk.store_uri)
+        self._leases = Leases(desk.store, desk.store_uri)
         self._counted: dict[str, tuple[View, int, Counts]] = {}
         self._recipe = ""
 
@@ -129,12 +127,12 @@ class Answers:
         if not reader.may_label or wanted.show == "labelled":
             return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
         mine = skip & view.cut.clips.keys()
-        with self._lent.turn:
+        with self._leases.turn:
             # Written first, they tell the time of the store.
-            self._lent.lend(mine, reader.name)
-            chosen = self._next(view, reader, wanted, skip, limit, after, self._lent.to_others(reader.name))
+            self._leases.lease(mine, reader.name)
+            chosen = self._next(view, reader, wanted, skip, limit, after, self._leases.to_others(reader.name))
             if more := {clip["uid"] for clip in chosen if clip["reading"] == "first"}:
-                self._lent.lend(mine | more, reader.name)
+                self._leases.lease(mine | more, reader.name)
         return {"clips": chosen}
 
     def clip(self, reader: Reader, uid: str) -> Json:
@@ -249,13 +247,13 @@ class Answers:
         raise NotThere("there is no such clip; reload the page")
 
     def _next(
-        self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, lent: set[str]
+        self, view: View, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None, leased: set[str]
     ) -> list[Json]:
         def look(ledger: Ledger) -> list[Json]:
             covering = self._coverings.of(view.cut, ledger)
             closed = self._closed(view, ledger, reader)
             readings = (
-                (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, lent, covering, closed) if uid not in skip
+                (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, leased, covering, closed) if uid not in skip
             )
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(readings, limit)]
 
@@ -336,12 +334,12 @@ def _wanted(
     reader: Reader,
     wanted: Wanted,
     after: str | None,
-    lent: set[str],
+    leased: set[str],
     covering: Callable[[PageClip], Covering | None],
     closed: Callable[[PageClip], bool],
 ) -> Iterator[tuple[str, Reading]]:
     if wanted == Wanted():
-        first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), lent)
+        first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
         return mixed(first, second_readings(view.cut, ledger, reader))
     order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
     return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)

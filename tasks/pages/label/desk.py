@@ -25,10 +25,9 @@ from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavail
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions
-from tasks.pages.label.clips import ClipFiles, Cut, of_use
-from tasks.pages.label.file_labels import FileLabel, Uploads, file_labels, known_labels, unread_files
+from tasks.pages.label.clips import ClipFiles, Cut, Suggestions, latest_prediction, of_use, read_suggestions
+from tasks.pages.label.labels import FileLabel, Uploads, file_labels, known_labels, unread_files
 from tasks.pages.label.queue import Known, diverse
-from tasks.pages.label.suggestions import Suggestions, latest_prediction, read_suggestions
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, LabelsFile

@@ -1,17 +1,22 @@
-"""Order the clips to label, and choose those that a second person reads."""
+"""Order the clips to label, choose those that a second person reads, and lease clips to people who label at once."""
 
+import hashlib
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from operator import attrgetter
 from typing import Literal, TypeVar
 
 from tasks.data.labels.intervals import place_of
 from tasks.data.labels.ledger import Ledger
-from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.suggestions import SuggestedInterval, Suggestion
-from tasks.store.records.labelling import ClipStatement, Reading, Statement
+from tasks.errors import BadInput
+from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval, Suggestion
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.labelling import ClipStatement, Lease, Reading, Statement
+from tasks.store.stored import Stored
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
 
@@ -141,11 +146,11 @@ def second_readings(cut: Cut, ledger: Ledger, reader: Reader) -> Iterator[str]:
     return (uid for uid, clip in cut.clips.items() if reader.is_second(uid, ledger.about(clip.key)))
 
 
-def others_last(uids: Iterable[str], lent: Collection[str]) -> Iterator[str]:
-    """Yield clips, those that are lent to others last."""
+def others_last(uids: Iterable[str], leased: Collection[str]) -> Iterator[str]:
+    """Yield clips, those that are leased to others last."""
     others = []
     for uid in uids:
-        if uid in lent:
+        if uid in leased:
             others.append(uid)
         else:
             yield uid
@@ -255,3 +260,43 @@ def _fits(
 
 def _is_named(name: str, words: Words | None, best: Suggestion | None) -> bool:
     return any(name in (one.verb, one.noun, f"{one.verb} {one.noun}") for one in (words, None if words else best) if one)
+
+
+LEASE_SECONDS = 180
+NUM_PEOPLE = 50
+"""The leases that are read; more people at once may get the same clips."""
+
+
+class Leases:
+    """Reads and writes which clips are leased to whom. Hold `turn` from reading to writing."""
+
+    def __init__(self, store: Store, store_uri: str) -> None:
+        self.turn = threading.Lock()
+        self._store = store
+        self._log = Layout(store_uri).label_log
+
+    def to_others(self, person: str) -> set[str]:
+        """List the clips that others have had before them in the last minutes.
+
+        These minutes end with the latest lease, such as this person's.
+        """
+        written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
+        latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
+        # A listing may come without a lease that was written just now.
+        written.pop(self._lease(person).uri, None)
+        leases = [uri for uri, modified in written.items() if latest - modified < timedelta(seconds=LEASE_SECONDS)]
+        return {uid for uri in leases[:NUM_PEOPLE] for uid in self._uids(uri)}
+
+    def lease(self, uids: Iterable[str], person: str) -> None:
+        """Lease clips to a person, in place of those that they had."""
+        self._store.write(self._lease(person), Lease(by=person, uids=tuple(uids)))
+
+    def _lease(self, person: str) -> Stored[Lease]:
+        # A name may have any letters, an address may not.
+        return self._log.lease(hashlib.sha256(person.encode()).hexdigest()[:16])
+
+    def _uids(self, uri: str) -> tuple[str, ...]:
+        try:
+            return self._store.read(uri, Lease).uids
+        except BadInput:
+            return ()

@@ -12,11 +12,11 @@ from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._step import finish, log, write_files
 from tasks.settings import MlflowSettings, load
-from tasks.store.comparisons import ComparisonTable
+from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json
-from tasks.store.records.comparison import ComparedNetwork, Comparison, TabulateResult
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.experiments import ComparedNetwork, Comparison, TabulateResult
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.tracking import Tracker, comparison_run
 from tasks.wording import count

@@ -9,7 +9,7 @@ from tasks.pipeline._plans import find_dataset, plan_training
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
 from tasks.pipeline.retrain._estimate import estimate, question
-from tasks.store.comparisons import Claims
+from tasks.store.experiments import Claims
 from tasks.store.objects import Store
 from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Evaluation, PlanResult, WeightsResult

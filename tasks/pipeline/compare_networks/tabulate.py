@@ -9,10 +9,10 @@ from tasks.pipeline._step import Failure, finish, finished, log, parse_failures
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.comparisons import Claims, Configurations, Configured
+from tasks.store.experiments import Claims, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
+from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.runs import Run, Scores
 from tasks.tracking import Tracker, end_trainings

@@ -29,9 +29,9 @@ from tasks.pipeline.retrain._ready import Ready, make_ready
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.comparison import Comparison, TabulateResult
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.experiments import Comparison, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Run, run_holding

@@ -11,14 +11,14 @@ from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.pages.label.suggestions import latest_prediction
+from tasks.pages.label.clips import latest_prediction
 from tasks.pipeline._labelling import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.settings import RunnerSettings, load
+from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.records.dataset import NO_OBJECT, LabelsFile
 from tasks.store.records.labelling import LabelsExportResult
 from tasks.store.records.video import VideoRecord

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.csv_table import csv_table
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
 from tasks.judge.report.sections import curve_answer
@@ -36,7 +35,7 @@ from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
-from tasks.wording import count, percent
+from tasks.wording import count, csv_table, percent
 
 COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seconds")
 NUM_DRAWS = 5

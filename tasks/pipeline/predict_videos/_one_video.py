@@ -24,9 +24,9 @@ from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import ScoredWriter, Window, answered, read_scored
 from tasks.predict.to_label import Features, distances_to_nearest
+from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
-from tasks.store.predictions import Prediction
-from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.experiments import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
 from tasks.wording import count, percent, plain_reason

@@ -9,7 +9,7 @@ from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
 from tasks.store.layout import Layout
-from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
+from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.stored import Output
 

@@ -16,9 +16,9 @@ from tasks.pipeline.predict_videos.contract import (
 )
 from tasks.predict.files import file_stem
 from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
-from tasks.store.predictions import PredictedBatch, Prediction
-from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
+from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
 from tasks.tracking import Reference, Registry
 
 WRITTEN = ".retake-prediction.json"

@@ -18,11 +18,11 @@ from tasks.pipeline._step import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.predictions import Prediction
 from tasks.store.records.dataset import LabelledClip, Manifest
-from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import BatchRef
 from tasks.tracking import Registry

@@ -22,10 +22,10 @@ from tasks.predict.page import Differing, PageInputs, PredictionProvenance, Show
 from tasks.predict.to_label import table
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import prediction_of_plan
+from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
-from tasks.store.predictions import PredictedBatch, Prediction
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.prediction import (
+from tasks.store.records.experiments import (
     KnownClipsResult,
     KnownInterval,
     PredictBatchResult,

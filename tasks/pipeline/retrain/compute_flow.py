@@ -7,8 +7,8 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.inputs import FlowBatch, FlowResult
 from tasks.store.records.record import SetAside
+from tasks.store.records.video import FlowBatch, FlowResult
 
 
 def run(arguments: FlowArguments, store: Store) -> FlowResult:

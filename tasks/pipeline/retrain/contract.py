@@ -8,14 +8,12 @@ from pydantic import Field, model_validator
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, Preset, RegisterOptions, StoreUri, TrainOptions
 from tasks.pipeline.step import Command, FlowBatchUri, FolderUri, OutArguments, PredictionPlanUri, Step, StepArguments, TrainingPlanUri
-from tasks.store.comparisons import Configurations
 from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
+from tasks.store.experiments import Configurations, Prediction
 from tasks.store.layout import Layout
-from tasks.store.predictions import Prediction
-from tasks.store.records.decision import RollbackResult
-from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult
-from tasks.store.records.inputs import FlowResult, FlowsResult, SoundResult
+from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
+from tasks.store.records.video import FlowResult, FlowsResult, SoundResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
 

@@ -8,8 +8,7 @@ from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.decision import ChampionMove, DecisionRecord
-from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult
+from tasks.store.records.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Run

@@ -12,8 +12,8 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
 from tasks.store.objects import Store
-from tasks.store.records.inputs import SoundNote, SoundRecipe, SoundResult, SoundState
 from tasks.store.records.record import SetAside
+from tasks.store.records.video import SoundNote, SoundRecipe, SoundResult, SoundState
 from tasks.wording import count
 
 

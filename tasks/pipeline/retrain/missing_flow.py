@@ -9,8 +9,7 @@ from tasks.pipeline._step import finish, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import FLOWS, FlowsArguments
 from tasks.store.objects import Store
-from tasks.store.records.inputs import FlowBatch, FlowClip, FlowsResult
-from tasks.store.records.video import BatchRef
+from tasks.store.records.video import BatchRef, FlowBatch, FlowClip, FlowsResult
 
 MAX_BATCHES = 256
 CLIPS_A_BATCH = 16

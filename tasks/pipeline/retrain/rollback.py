@@ -5,7 +5,7 @@ from tasks.pipeline._step import log
 from tasks.pipeline.retrain.contract import RollbackArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.decision import RollbackResult
+from tasks.store.records.evaluation import RollbackResult
 from tasks.tracking import Registry, Tracker
 
 

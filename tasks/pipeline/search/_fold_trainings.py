@@ -32,6 +32,7 @@ from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, covering_clips, score_at
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
@@ -40,7 +41,6 @@ from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, 
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
 from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run, Training
-from tasks.store.searches import SearchPlan
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 

@@ -12,6 +12,7 @@ from tasks.keys import content_key
 from tasks.options import SegmentOptions
 from tasks.pipeline._step import finished, log
 from tasks.store.derived import trials_of_batch
+from tasks.store.experiments import SearchPlan, SearchRound
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
@@ -19,7 +20,6 @@ from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
 from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run
-from tasks.store.searches import SearchPlan, SearchRound
 from tasks.store.stored import Output, Stored
 
 NO_REASON = "it left no result; the log of its task says why"

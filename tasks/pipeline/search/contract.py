@@ -7,9 +7,9 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.step import Command, SearchUri, Step, StepArguments, TrialBatchUri
 from tasks.store.derived import search_at, trials_of_batch
+from tasks.store.experiments import AskedSearch
 from tasks.store.layout import Layout
 from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
-from tasks.store.searches import AskedSearch
 
 
 class SearchPlanArguments(StepArguments, PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):

@@ -18,12 +18,12 @@ from tasks.pipeline._labelling import label_store
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.search._rounds import Data, covering_clips
 from tasks.pipeline.search.contract import RECUT, SearchedArguments
+from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, LabelsFile, Manifest
 from tasks.store.records.record import SPLITS
 from tasks.store.records.search import Cutting, RecutDataset, RecutResult, SearchPlanResult
-from tasks.store.searches import SearchPlan
 from tasks.wording import quoted, some
 
 

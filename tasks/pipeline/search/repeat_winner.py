@@ -7,9 +7,9 @@ from tasks.options import Head
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
+from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
 from tasks.store.records.search import SuggestResult, Trial
-from tasks.store.searches import SearchPlan
 
 NUM_SEEDS = 3
 SEEDS_ROUND = 0

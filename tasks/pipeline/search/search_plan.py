@@ -13,11 +13,11 @@ from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
+from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.search import Cutting, SearchPlanResult
-from tasks.store.searches import SearchPlan
 
 
 def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:

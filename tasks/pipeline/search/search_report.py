@@ -18,11 +18,11 @@ from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.search._rounds import Data, all_trials, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
 from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
 from tasks.store.records.training import Epoch
-from tasks.store.searches import SearchPlan, SearchReport
 from tasks.tracking import Tracker, search_run
 
 

@@ -10,10 +10,10 @@ from tasks.judge.search.trials import num_hours
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments
+from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
-from tasks.store.searches import SearchPlan
 
 
 def run(arguments: RoundArguments, store: Store) -> SuggestResult:

@@ -14,9 +14,9 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.settings import MachineSettings, load
+from tasks.store.experiments import SearchPlan, TrainedTrials
 from tasks.store.objects import Store
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialsResult
-from tasks.store.searches import SearchPlan, TrainedTrials
 from tasks.wording import duration, percent
 
 

@@ -22,7 +22,7 @@ from tasks.learn.training.job import joint_spec
 from tasks.options import Head, Modality, SegmentOptions, TrainOptions
 from tasks.served import films as served
 from tasks.served.films import Clip, FilmModel
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import Shelf
 from tests.served.test_films import SERVED as OF_SECONDS
 

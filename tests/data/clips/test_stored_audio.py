@@ -9,7 +9,7 @@ from tasks.data.clips import audio
 from tasks.data.clips.audio import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.errors import BadConfiguration, BadVideo, MissingObject
 from tasks.learn.inputs.describe_sound import describer
-from tasks.store.records.inputs import SoundRecipe, SoundState
+from tasks.store.records.video import SoundRecipe, SoundState
 from tests.pipeline.shelf import Shelf
 
 RECIPE = SoundRecipe(network=None, speech=None)

@@ -7,7 +7,7 @@ import pytest
 from tasks.data.video.audio import decode_audio
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
-from tasks.store.records.inputs import SoundState
+from tasks.store.records.video import SoundState
 
 PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
 ENCODED = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p")

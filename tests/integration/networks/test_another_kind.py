@@ -19,10 +19,10 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.store.layout import Dataset
 from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
-from tasks.store.records.inputs import FlowResult
+from tasks.store.records.experiments import PredictBatchResult, PredictPlanResult
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.prediction import PredictBatchResult, PredictPlanResult
 from tasks.store.records.training import PlanResult
+from tasks.store.records.video import FlowResult
 from tasks.tracking.flavours import ANSWERS
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE

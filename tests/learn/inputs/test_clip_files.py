@@ -41,7 +41,7 @@ from tasks.learn.training.job import TrainJob
 from tasks.learn.training.module import ActionModule
 from tasks.learn.training.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Modality, TrainOptions
-from tasks.store.records.inputs import SoundRecipe, SoundState
+from tasks.store.records.video import SoundRecipe, SoundState
 from tests.learn.tiny import CLASSES, outspoken, snippets_of, tiny
 
 SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)

@@ -17,7 +17,7 @@ from tasks.learn.networks.sound_recipe import (
     sound_recipe_of,
     window_starts,
 )
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 
 PLAIN = SoundRecipe(network=None, speech=None)
 

@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
-from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.counts import counts_of
-from tasks.pages.label.covering import MIN_OVERLAP, Coverings, covered
+from tasks.pages.label.clips import Cut, PageClip, Suggestions
 from tasks.pages.label.desk import View
+from tasks.pages.label.labels import MIN_OVERLAP, Coverings, covered
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
-from tasks.pages.label.suggestions import Suggestions
+from tasks.pages.label.views import counts_of
 from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
 
 

@@ -16,7 +16,7 @@ from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import make_app
 from tasks.pages.label.desk import Desk
-from tasks.pages.label.lent import LENT_SECONDS
+from tasks.pages.label.queue import LEASE_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.predict.files import INTERVAL_COLUMNS
@@ -458,7 +458,7 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
     assert len(mine | more) == 8
     assert {clip["uid"] for clip in Visitor(store, "cleo").queue()} == mine | more
-    store.now += timedelta(seconds=LENT_SECONDS)
+    store.now += timedelta(seconds=LEASE_SECONDS)
     assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == mine, "hers are the first, and she has gone"
     listed = store.list
     monkeypatch.setattr(store, "list", lambda prefix: [] if "/lent/" in prefix else listed(prefix))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
-from tasks.pages.label.clips import Cut, PageClip
+from tasks.pages.label.clips import Cut, PageClip, Suggestion
 from tasks.pages.label.queue import (
     Covering,
     Known,
@@ -26,7 +26,6 @@ from tasks.pages.label.queue import (
     people_differ,
     second_readings,
 )
-from tasks.pages.label.suggestions import Suggestion
 from tests.data.labels.test_statements import Span, Writer
 
 

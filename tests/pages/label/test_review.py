@@ -2,11 +2,10 @@
 
 from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.asked import ReviewQuery
-from tasks.pages.label.clips import Cut
+from tasks.pages.label.clips import Cut, Suggestions
 from tasks.pages.label.desk import View
 from tasks.pages.label.queue import Reader
-from tasks.pages.label.review import reviewed
-from tasks.pages.label.suggestions import Suggestions
+from tasks.pages.label.views import reviewed
 from tests.data.labels.test_statements import CLIPS, VIDEO
 from tests.pages.label.test_covering import CUT
 from tests.pages.label.test_queue import Writer, cut_of

@@ -1,6 +1,6 @@
 """What the tables of a prediction suggest."""
 
-from tasks.pages.label.suggestions import SuggestedInterval, predicted_intervals
+from tasks.pages.label.clips import SuggestedInterval, predicted_intervals
 from tasks.predict.files import INTERVAL_COLUMNS
 from tasks.store.records.dataset import NO_OBJECT
 

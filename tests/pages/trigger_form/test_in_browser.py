@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
 from dags.retrain import FORM
-from tasks.pages.trigger_form.app import make_app
+from tasks.pages.trigger_form import make_app
 from tests.http_servers import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

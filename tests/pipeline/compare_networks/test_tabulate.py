@@ -6,7 +6,7 @@ from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline.compare_networks import tabulate
 from tasks.pipeline.compare_networks.contract import TabulateArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.records.comparison import Configuration, ConfigureResult
+from tasks.store.records.experiments import Configuration, ConfigureResult
 from tasks.tracking import Tracker, tracked_run
 from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.shelf import Shelf, plan_result

@@ -13,9 +13,9 @@ from tasks.options import TrainOptions, Weights
 from tasks.pipeline.compare_versions.compare_versions import unseen
 from tasks.pipeline.retrain import _ready
 from tasks.store.layout import Layout
-from tasks.store.records.comparison import Comparison
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.evaluation import ReportResult
+from tasks.store.records.experiments import Comparison
 from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
 from tests.pipeline.in_process import STORE, Bench

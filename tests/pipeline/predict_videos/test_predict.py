@@ -13,7 +13,7 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
-from tasks.store.records.prediction import KnownLabels
+from tasks.store.records.experiments import KnownLabels
 from tasks.store.records.training import PlanResult
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow

@@ -4,7 +4,7 @@ import json
 import logging
 
 from tasks.pipeline.predict_videos.predict import WRITTEN, _copy
-from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.records.experiments import PredictPlanResult
 from tests.pipeline.shelf import Shelf
 
 PREDICTION = "s3://retake/predictions/0123456789abcdef/"

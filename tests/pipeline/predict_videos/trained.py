@@ -16,7 +16,7 @@ from tasks.options import EvaluateOptions
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.records.experiments import PredictPlanResult
 from tasks.store.runs import Evaluations
 from tests.pipeline.in_process import STORE
 from tests.pipeline.shelf import RUN, filmed, plan_result, train_result

@@ -1,5 +1,5 @@
 from tasks.pipeline.retrain.compare import attempt_in_store
-from tasks.store.records.decision import DecisionRecord
+from tasks.store.records.evaluation import DecisionRecord
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, plan_result
 from tests.records import some
 

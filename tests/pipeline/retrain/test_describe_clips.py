@@ -10,8 +10,8 @@ from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.inputs import SoundNote, SoundRecipe, SoundState
 from tasks.store.records.training import Champion
+from tasks.store.records.video import SoundNote, SoundRecipe, SoundState
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
 
 RECIPE = SoundRecipe(network=None, speech=None)

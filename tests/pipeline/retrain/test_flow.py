@@ -17,8 +17,8 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain import compute_flow, missing_flow
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments
-from tasks.store.records.inputs import FlowBatch, FlowClip
 from tasks.store.records.training import Champion
+from tasks.store.records.video import FlowBatch, FlowClip
 from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, manifest_of, plan_result
 
 ROOT = "s3://retake"

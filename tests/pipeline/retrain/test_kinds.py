@@ -15,9 +15,9 @@ from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.networks.checkpoints import HeadWeights, load
 from tasks.predict.probabilities import distributions
 from tasks.served import HOW, Served
-from tasks.store.comparisons import Configurations, Configured
+from tasks.store.experiments import Configurations, Configured
 from tasks.store.layout import Dataset
-from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult
+from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult
 from tasks.store.records.metrics import Metrics
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.pipeline.in_process import STORE

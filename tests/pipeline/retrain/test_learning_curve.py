@@ -19,7 +19,7 @@ from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
-from tasks.tracking.connection import AIRFLOW_RUN_TAG
+from tasks.tracking.runs import AIRFLOW_RUN_TAG
 
 pytestmark = pytest.mark.slow
 RETRAINED = "http://airflow/dags/retrain/runs/r"

@@ -15,7 +15,7 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import complexity
 from tasks.options import Modality
 from tasks.pipeline.retrain._ready import Ready
-from tasks.store.records.inputs import SoundRecipe
+from tasks.store.records.video import SoundRecipe
 
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 NUMBERS = {"num_segments": 2, "num_verbs": 5, "num_nouns": 4}

@@ -8,8 +8,8 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
-from tasks.store.records.inputs import SoundRecipe
 from tasks.store.records.training import Member
+from tasks.store.records.video import SoundRecipe
 from tasks.tracking import run_title
 from tests.pipeline.shelf import plan_result
 from tests.records import some

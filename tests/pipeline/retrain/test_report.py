@@ -18,10 +18,10 @@ from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, RegisterResult
-from tasks.store.records.inputs import SoundRecipe, SoundResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, Evaluation
-from tasks.tracking.connection import RUN_KEY_TAG
+from tasks.store.records.video import SoundRecipe, SoundResult
+from tasks.tracking.runs import RUN_KEY_TAG
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 from tests.records import some

@@ -11,8 +11,8 @@ from tasks.judge.gate.verdict import verdict_on
 from tasks.keys import recipe_of
 from tasks.learn.networks.checkpoints import load
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.store.records.experiments import KnownLabels, PredictedVideo, PredictionBatch
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.prediction import KnownLabels, PredictedVideo, PredictionBatch
 from tasks.store.records.record import VERB_ALONE
 from tasks.store.records.video import BatchRef
 from tasks.tracking.flavours import TENSORS

@@ -13,8 +13,8 @@ from tasks.pipeline._weights import candidates
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
 from tasks.store.layout import Layout
-from tasks.store.records.inputs import SoundRecipe
 from tasks.store.records.training import TrainResult
+from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result
 

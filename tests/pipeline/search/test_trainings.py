@@ -11,9 +11,9 @@ from tasks.data.clips.clips import clip_uid
 from tasks.errors import BadDataset
 from tasks.judge.search.space import cutting_of
 from tasks.store.derived import trials_of_batch
+from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.records.search import Cutting, ScoredTrial, Search, TrialBatch, TrialsResult
-from tasks.store.searches import SearchPlan
 from tests.pipeline.in_process import STORE
 
 pytestmark = pytest.mark.slow

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from tasks.csv_table import csv_table
 from tasks.data.labels.exported import VideoSpans
 from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, Writer, line_by_line
 from tasks.data.labels.tables import Cells
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
-from tasks.wording import quoted, safe_cell
+from tasks.wording import csv_table, quoted, safe_cell
 
 EPIC_55 = ("video_id", "start_timestamp", "stop_timestamp", "verb", "noun")
 EPIC_100 = ("narration_id", *EPIC_55)

@@ -8,7 +8,7 @@ from matplotlib.ticker import MultipleLocator
 from tasks.judge.gate.verdict import deciding_results
 from tasks.judge.report.figures import drawing
 from tasks.judge.report.figures.drawing import Chart, Look
-from tasks.store.records.comparison import ComparedNetwork, Comparison
+from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.metrics import Calibration, Metrics
 from tasks.store.records.record import MODELS, TARGETS, ModelRole, Target
 from tasks.wording import count, duration, percent, percent_interval, quantity

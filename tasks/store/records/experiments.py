@@ -1,13 +1,153 @@
-"""Define the results of a prediction's steps."""
+"""Define the results of comparisons of networks and of predictions."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, FlowOptions, PredictOptions
-from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.record import KeptSegmentOptions, Record, SetAside
+from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
+from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
+from tasks.store.records.metrics import ConfusionCounts, NamedClip
+from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target
 from tasks.store.records.video import BatchRef
+
+SCHEMA_VERSION = 1
+
+
+class Configuration(Record):
+    """One network to compare, as the arguments of a mapped task group.
+
+    `options` is the complete `TrainOptions` as a JSON object; `out` is the address of its plan; under `claims` each training belongs to one
+    configuration.
+    """
+
+    name: str
+    options: str
+    dataset: str
+    out: str
+    claims: str
+
+
+class ConfigureResult(Record):
+    """The networks of a comparison, the reference first; stored under `configured_uri` for the later steps."""
+
+    dataset_uri: str
+    configured_uri: str
+    configurations: tuple[Configuration, ...]
+
+
+class ComparedNetwork(Record):
+    """A trained and tested network, named by its first configuration.
+
+    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its own.
+
+    `differences` are its top-1 minus the reference's; the reference has none. `num_parameters` and `num_flops` are None if they were not
+    counted.
+    """
+
+    name: str
+    others: tuple[str, ...]
+    network: str
+    family: str
+    backbone: str
+    modality: Modality | None
+    num_segments: int | None
+    members: tuple[Modality, ...] = ()
+    weights: str
+    run_key: str
+    run_uri: str
+    mlflow_run_url: str
+    verb: TargetMetrics
+    noun: TargetMetrics
+    action: TargetMetrics
+    loss: float | None
+    num_parameters: int | None
+    num_flops: int | None
+    latency: Latency
+    peak_memory_bytes: int
+    engine: EngineUsed
+    hardware: dict[str, str | int]
+    trained_on: dict[str, str | int]
+    training_seconds: float
+    num_epochs: int
+    differences: tuple[PairedDifference, ...]
+    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
+
+    @property
+    def inputs(self) -> tuple[Modality, ...]:
+        """List the inputs of the network, or of the members of a fusion."""
+        return self.members or ((self.modality,) if self.modality else ())
+
+
+class FailedConfiguration(Record):
+    """A configuration without a result, with the failed step and the reason if known."""
+
+    name: str
+    step: str | None
+    reason: str
+
+
+class DifferingClip(Record):
+    """A clip that two networks answer differently, with the label and both answers."""
+
+    uid: str
+    label: str
+    first: str
+    second: str
+
+    @property
+    def is_decided(self) -> bool:
+        """Check whether one of the two is right."""
+        return self.label in (self.first, self.second)
+
+
+class Comparison(Record):
+    """All numbers of a comparison.
+
+    Shares are between 0 and 1; differences are network minus reference on the same clips. The last fields are of two registered versions on
+    clips that are `unseen`: that neither was trained on. Their `confusions` call the first `previous`, and the second `fine-tuned`.
+    """
+
+    schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
+    created: str = Field(description="UTC, ISO 8601")
+    dataset_uri: str
+    dataset_digest: str
+    split: SplitName | Literal["unseen"]
+    num_clips: int
+    num_sources: int
+    targets: tuple[Target, ...] = Field(TARGETS, description="reported targets; the last one decides")
+    train: TrainOptions = Field(description="options of the first network; the names of the others tell how they differ")
+    evaluate: EvaluateOptions
+    reference: str | None = Field(description="name of the configuration that the others are compared to; None if it failed")
+    networks: tuple[ComparedNetwork, ...]
+    failed: tuple[FailedConfiguration, ...]
+    selection: str = Field("", exclude_if=lambda words: not words, description="how many clips are left, and why")
+    caution: str = Field("", exclude_if=lambda words: not words, description="a warning where they are few")
+    confusions: tuple[ConfusionCounts, ...] = Field((), exclude_if=lambda confusions: not confusions)
+    differing: tuple[DifferingClip, ...] = Field((), exclude_if=lambda clips: not clips, description="those that one gets right come first")
+    clips: tuple[NamedClip, ...] = Field(
+        (), exclude_if=lambda clips: not clips, description="film and time of each clip that is named by its uid"
+    )
+    airflow_run: str = Field("", exclude_if=lambda url: not url)
+
+    @property
+    def named_uids(self) -> set[str]:
+        """Collect the uids of all clips that are named."""
+        wrong = (uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids)
+        return {*wrong, *(clip.uid for clip in self.differing)}
+
+
+class TabulateResult(Record):
+    """Addresses of a comparison's page and tables, and of the MLflow run with them."""
+
+    report_uri: str
+    table_uri: str
+    comparison_uri: str
+    num_networks: int
+    num_failed: int
+    verdict: str
+    report_url: str
+    mlflow_run_url: str
+
 
 PredictorRole = Literal["model", "against"]
 """The requested network, and the one that it is compared with."""

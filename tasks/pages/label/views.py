@@ -1,0 +1,307 @@
+"""Describe labels for the views of the page: counts, a video for *Intervals*, and the list of *Review*."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Literal
+
+from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_seconds
+from tasks.data.labels.ledger import Ledger
+from tasks.pages.label.asked import ReviewQuery
+from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval
+from tasks.pages.label.desk import View
+from tasks.pages.label.labels import FileLabel, conflict_of, of_file
+from tasks.pages.label.queue import Covering, Known, Reader, in_conflict, label_of, people_differ, renamed, suggested_to
+from tasks.store.records.dataset import NO_OBJECT, NOTHING
+from tasks.store.records.labelling import ClipStatement, IntervalStatement
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of clips at one state of the log."""
+
+    num_clips: int
+    num_unsure: int
+    num_conflicts: int
+    num_new: int
+    """Clips that were labelled here since the last build."""
+    by_action: Counter[tuple[str, str]]
+    by_video: Counter[str]
+    by_person: Counter[str]
+    names: tuple[tuple[str, ...], tuple[str, ...]]
+    """Verbs and nouns in use, also those without a clip."""
+
+    def totals(self, person: str) -> Json:
+        """Say how much is done, and how much of it by this person."""
+        num_labelled = self.by_action.total()
+        return {
+            "num_clips": self.num_clips,
+            "num_labelled": num_labelled,
+            "num_nothing": self.by_action[NOTHING, NO_OBJECT],
+            "num_unsure": self.num_unsure,
+            "num_conflicts": self.num_conflicts,
+            "num_remaining": self.num_clips - num_labelled - self.num_unsure,
+            "num_mine": self.by_person[person],
+        }
+
+    def named(self, part: Literal[0, 1]) -> list[Json]:
+        """List verbs or nouns with their number of clips, the most frequent first; names without a clip come last."""
+        numbers: Counter[str] = Counter(dict.fromkeys(self.names[part], 0))
+        for words, number in self.by_action.items():
+            numbers[words[part]] += number
+        left_out = (NOTHING, NO_OBJECT)
+        return [
+            {"name": name, "num_clips": number}
+            for name, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+            if name not in left_out
+        ]
+
+
+def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Covering | None]) -> Counts:
+    """Count the clips of a view."""
+    by_action: Counter[tuple[str, str]] = Counter()
+    by_video: Counter[str] = Counter()
+    by_person: Counter[str] = Counter()
+    num_unsure = num_conflicts = num_new = 0
+    for uid, clip in view.cut.clips.items():
+        about, known, interval = ledger.about(clip.key), view.known.get(uid), covering(clip)
+        if not about and not known and not interval:
+            continue
+        words = label_of(ledger, about, known, interval)
+        num_conflicts += in_conflict(ledger, about, interval, known)
+        by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
+        if words:
+            is_said = bool(about) and ledger.words(about[-1]) is not None
+            num_new += max(ledger.number(about[-1]) if is_said else 0, interval.number if interval else 0) > view.num_built
+            by_action[words.verb, words.noun] += 1
+            by_video[clip.video] += 1
+        else:
+            num_unsure += 1
+    return Counts(len(view.cut.clips), num_unsure, num_conflicts, num_new, by_action, by_video, by_person, _names(view, ledger))
+
+
+def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    # An interval may be too short to label a clip.
+    said = [ledger.words(one) for video in ledger.videos for one in ledger.intervals(video)]
+    verbs, nouns = {words[0] for words in said if words}, {words[1] for words in said if words}
+    verbs |= {ledger.merged("verb", name) for name in view.verbs}
+    nouns |= {ledger.merged("noun", name) for name in view.nouns}
+    return tuple(sorted(verbs)), tuple(sorted(nouns))
+
+
+def described(
+    view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
+) -> Json:
+    """Describe a video.
+
+    Of clips that this person is to read as the second, neither labels of others nor suggestions.
+    """
+    clips = view.cut.by_video[video]
+    said = answered(cuts, ledger, video)
+    unread = unread_of(said, reader)
+    read = [(clip, about) for clip, about in said if about[-1].by == reader.name or not touches(clip, unread)]
+    intervals, files = ledger.intervals(video), view.of_files.get(video, ())
+    hidden = hidden_of(intervals, unread, reader)
+    shown = [one for one in intervals if one not in hidden]
+    shown_files = [one for one in files if not touches(one, unread)]
+    labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, one) for one in shown_files)]
+    conflicts = (
+        conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)) for clip, about in read if not touches(clip, hidden)
+    )
+    return {
+        "video": video,
+        "name": view.cut.names[video],
+        "duration_seconds": clips[-1].stop_seconds,
+        "clips": [{"uid": clip.uid, **span(clip), "num_frames": clip.num_frames} for clip in clips],
+        "intervals": [_interval(ledger, one) for one in shown],
+        "labels": sorted(labels, key=lambda one: (one["start_seconds"], one["stop_seconds"])),
+        "conflicts": [one for one in conflicts if one],
+        "num_hidden": len(hidden) + len(files) - len(shown_files) + len(said) - len(read),
+        "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not touches(one, unread)],
+    }
+
+
+def span(clip: PageClip) -> Json:
+    """Return where a clip lies in its video."""
+    return {"start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+
+
+def answered(cuts: Sequence[Cut], ledger: Ledger, video: str) -> list[tuple[PageClip, list[ClipStatement]]]:
+    """List the clips of a video that have answers, however they were cut, with these."""
+    clips = {clip.key: clip for cut in cuts for clip in cut.by_video.get(video, ())}
+    return [(clip, about) for key, clip in clips.items() if (about := ledger.about(key))]
+
+
+def unread_of(said: Sequence[tuple[PageClip, Sequence[ClipStatement]]], reader: Reader) -> list[PageClip]:
+    """List the clips that a person is to read as the second."""
+    return [clip for clip, about in said if reader.is_second(clip.uid, about)]
+
+
+def hidden_of(intervals: Sequence[IntervalStatement], unread: Sequence[Span], reader: Reader) -> list[IntervalStatement]:
+    """List the intervals of others that would tell of a clip to read."""
+    return [one for one in intervals if one.by != reader.name and touches(one, unread)]
+
+
+def touches(one: Span, others: Sequence[Span]) -> bool:
+    """Check whether a part of a video overlaps any of these parts of it."""
+    return any(overlap_seconds(one, other) > ROUNDING_SECONDS for other in others)
+
+
+def _interval(ledger: Ledger, one: IntervalStatement) -> Json:
+    verb, noun = ledger.words(one) or (None, None)
+    return {**one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
+
+
+def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
+    verb, noun = ledger.words(last) or (None, None)
+    return {"kind": "clip", "uid": clip.uid, **span(clip), "answer": last.answer, "verb": verb, "noun": noun, "by": last.by, "at": last.at}
+
+
+def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
+    """Return the intervals of the prediction.
+
+    Of a video without any, its clips, consecutive ones of the same action as one.
+    """
+    if video in view.suggestions.intervals:
+        return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
+    found: list[SuggestedInterval] = []
+    for clip in view.cut.by_video[video]:
+        for best in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ())[:1]):
+            one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
+            last = found[-1] if found else None
+            if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
+                found[-1] = replace(last, stop_seconds=one.stop_seconds, probability=max(last.probability, one.probability))
+            else:
+                found.append(one)
+    return found
+
+
+Said = Sequence[ClipStatement] | Sequence[IntervalStatement]
+"""What holds about a clip, the latest last, or one interval."""
+ROWS_PER_PAGE = 50
+
+
+def reviewed(
+    view: View, cuts: Sequence[Cut], ledger: Ledger, query: ReviewQuery, reader: Reader, covering: Callable[[str], Covering | None]
+) -> Json:
+    """List a page of labels of clips, intervals and files, the latest first.
+
+    Labels by others of clips that the person reads as the second are left out.
+
+    `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
+    """
+    clips = [standing for _, standing in ledger.clips()]
+    intervals = [one for video in ledger.videos for one in ledger.intervals(video)]
+    unread = defaultdict[str, list[ClipStatement]](list)
+    for standing in clips:
+        last = standing[-1]
+        if reader.is_second(last.uid, standing) and any(last.uid in cut.clips for cut in cuts):
+            unread[last.video].append(last)
+    everything: list[Said] = [*clips, *([one] for one in intervals)]
+    seen = [one for one in everything if one[-1].by == reader.name or not touches(one[-1], unread[one[-1].video])]
+    files = [one for of_video in view.of_files.values() for one in of_video]
+    seen_files = [one for one in files if not touches(one, unread[one.video])]
+    hidden = {video: hidden_of(ledger.intervals(video), of_video, reader) for video, of_video in unread.items()}
+    closed = {standing[-1].uid for standing in clips if touches(standing[-1], hidden.get(standing[-1].video, ()))}
+
+    def interval_of(uid: str) -> Covering | None:
+        return None if uid in closed else covering(uid)
+
+    found: list[tuple[datetime, int, Said | FileLabel]] = [
+        (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
+        for standing in seen
+        if _fits(ledger, query, standing, interval_of, view.known)
+    ]
+    found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
+    found.sort(key=itemgetter(0, 1), reverse=True)
+    shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
+    return {
+        "rows": [
+            _row_of_file(ledger, view.cut.names, one)
+            if isinstance(one, FileLabel)
+            else _row(ledger, view.cut.names, one, interval_of, view.known)
+            for one in shown
+        ],
+        "num_rows": len(found),
+        "num_hidden": len(clips) + len(intervals) + len(files) - len(seen) - len(seen_files),
+        "rows_per_page": ROWS_PER_PAGE,
+        "people": sorted({one.by for standing in clips for one in standing} | {one.by for one in intervals}),
+    }
+
+
+def _time(at: str) -> datetime:
+    return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
+
+
+def _is_wanted(ledger: Ledger, query: ReviewQuery, one: FileLabel) -> bool:
+    words = renamed(ledger, one.words)
+    named = (words.verb, words.noun, f"{words.verb} {words.noun}")
+    return (
+        query.show in ("all", "files") and not query.by and query.video in (None, "", one.video) and (not query.name or query.name in named)
+    )
+
+
+def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Json:
+    return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "conflict": None, "statements": []}
+
+
+def _fits(
+    ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+) -> bool:
+    return (
+        (not query.video or standing[-1].video == query.video)
+        and (not query.by or any(one.by == query.by for one in standing))
+        and (not query.name or query.name in _words(ledger, standing[-1]))
+        and _is_shown(ledger, query.show, standing, covering, known)
+    )
+
+
+def _row(
+    ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+) -> Json:
+    last, about = standing[-1], _of_clip(standing)
+    interval = covering(about[-1].uid) if about else None
+    verb, noun = ledger.words(last) or (None, None)
+    is_action = isinstance(last, IntervalStatement) or last.answer == "action"
+    return {
+        **({} if isinstance(last, ClipStatement) else {"answer": "action", "reading": "first"}),
+        **last.model_dump(mode="json"),
+        **({"verb": verb, "noun": noun} if is_action else {}),
+        "name": names.get(last.video, last.video[:12]),
+        "is_conflict": people_differ(ledger, about),
+        "conflict": conflict_of(ledger, about, interval, known.get(about[-1].uid) if about else None),
+        "over": interval.token if interval else None,
+        "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
+    }
+
+
+def _of_clip(standing: Said) -> Sequence[ClipStatement]:
+    return [one for one in standing if isinstance(one, ClipStatement)]
+
+
+def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tuple[str, ...]:
+    words = ledger.words(statement)
+    return (*words, " ".join(words)) if words else ()
+
+
+def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]) -> bool:
+    about = _of_clip(standing)
+    match show:
+        case "files":
+            return False
+        case "intervals":
+            return not about
+        case "conflicts":
+            return people_differ(ledger, about) or bool(
+                about and in_conflict(ledger, about, covering(about[-1].uid), known.get(about[-1].uid))
+            )
+        case "unsure":
+            return bool(about) and about[-1].answer == "unsure"
+        case "second":
+            return any(one.reading == "second" for one in about)
+        case _:
+            return True

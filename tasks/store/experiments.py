@@ -1,0 +1,234 @@
+"""Lay out the store's comparisons of networks, predictions and searches; `layout` has the rest."""
+
+from dataclasses import dataclass
+
+from tasks.store.records.experiments import (
+    Comparison,
+    ConfigureResult,
+    KnownClipsResult,
+    KnownLabels,
+    PredictBatchResult,
+    PredictionBatch,
+    PredictPlanResult,
+    PredictReportResult,
+    TabulateResult,
+)
+from tasks.store.records.search import (
+    GatherResult,
+    NetworkLatency,
+    RecutResult,
+    ScoredTrial,
+    Search,
+    SearchPlanResult,
+    SearchReportResult,
+    SuggestResult,
+    TrialBatch,
+    TrialList,
+    TrialsResult,
+)
+from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.records.video import SegmentResult, SoundResult
+from tasks.store.runs import Flows
+from tasks.store.stored import (
+    Below,
+    Output,
+    file,
+    keyed,
+    made,
+    numbered,
+    output,
+    record,
+    stored,
+)
+
+
+@dataclass(frozen=True)
+class PredictedBatch(Output[PredictBatchResult]):
+    """`predictions/<key>/batches/<number>/`: the predictions of one mapped task."""
+
+    model: type[PredictBatchResult] = PredictBatchResult
+
+    cut = output("cut/", SegmentResult)
+
+
+@dataclass(frozen=True)
+class PredictedClips(Output[PredictBatchResult]):
+    """`predictions/<key>/scored/<video>/`: the predictions of one video."""
+
+    model: type[PredictBatchResult] = PredictBatchResult
+
+    clips = file("clips.parquet")
+    windows = file("windows.parquet")
+
+
+@dataclass(frozen=True)
+class PredictionReport(Output[PredictReportResult]):
+    """`predictions/<key>/report/`: the page, tables, tracks and the to-label list."""
+
+    model: type[PredictReportResult] = PredictReportResult
+
+    page = file("report.html")
+    table = file("predictions.csv")
+    to_label = file("to_label.csv")
+    intervals = file("intervals.csv")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`predictions/<key>/`: the same videos by the same networks."""
+
+    folder_uri: str
+
+    plan = output("plan/", PredictPlanResult)
+    labels = record("labels.json", KnownLabels)
+    """The labels at the time that the prediction was planned."""
+    flows = Below("flows/", Flows)
+    sound = output("sound/", SoundResult)
+    known = output("known/", KnownClipsResult)
+    """Features of a sample of the model's training clips."""
+    report = Below("report/", PredictionReport)
+    batch = numbered("batches/{number:04d}.json", stored(PredictionBatch))
+    """The videos of one mapped task."""
+    predicted = numbered("batches/{number:04d}/", PredictedBatch)
+    scored = keyed("scored/{video}/", PredictedClips)
+    preview = keyed("previews/{video}.mp4", str)
+    """A video with the predictions drawn in."""
+
+
+@dataclass(frozen=True)
+class Configured:
+    """`comparisons/<key>/<digest>/<options>/`: the weights and the plan of one configuration."""
+
+    folder_uri: str
+
+    weights = output("weights/", WeightsResult)
+    plan = output("plan/", PlanResult)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """`comparisons/<key>/<digest>/claims/`: the one configuration of each training."""
+
+    folder_uri: str
+
+    of = keyed("{run_key}", str)
+    """The name of the configuration that has this training."""
+
+
+@dataclass(frozen=True)
+class Configurations(Output[ConfigureResult]):
+    """`comparisons/<key>/<digest>/`: the configurations of a form on one dataset."""
+
+    model: type[ConfigureResult] = ConfigureResult
+
+    claims = Below("claims/", Claims)
+    flows = Below("flows/", Flows)
+    sound = output("sound/", SoundResult)
+    table = output("table/", TabulateResult)
+    """The result of `tabulate`, which says where the table lies."""
+    network = keyed("{key}/", Configured)
+    """A configuration by the key of its options."""
+
+
+@dataclass(frozen=True)
+class ComparisonTable(Output[TabulateResult]):
+    """`comparisons/<digest>/tables/<key>/`: the page and the table of several networks."""
+
+    model: type[TabulateResult] = TabulateResult
+
+    page = file("report.html")
+    csv = file("networks.csv")
+    numbers = record("networks.json", Comparison)
+    schema = file("networks.schema.json")
+
+
+@dataclass(frozen=True)
+class AskedComparison(Output[ConfigureResult]):
+    """`comparisons/<key>/`: the configurations of a form, as they were last read."""
+
+    model: type[ConfigureResult] = ConfigureResult
+
+    on = keyed("{digest}/", Configurations)
+    """The configurations of the form on one dataset."""
+
+
+@dataclass(frozen=True)
+class TrainedTrials(Output[TrialsResult]):
+    """`searches/<key>/<digest>/rounds/<number>/trials/<key>/`: the trials that one mapped task trained."""
+
+    model: type[TrialsResult] = TrialsResult
+
+    trial = numbered("trial-{number:d}.json", stored(ScoredTrial))
+    """A trial, written as soon as it is scored."""
+
+
+@dataclass(frozen=True)
+class GatheredTrials(Output[GatherResult]):
+    """`searches/<key>/<digest>/rounds/<number>/gather/`: all trials up to this round."""
+
+    model: type[GatherResult] = GatherResult
+
+    trials = record("trials.json", TrialList)
+
+
+@dataclass(frozen=True)
+class SearchRound:
+    """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained together."""
+
+    folder_uri: str
+
+    suggest = output("suggest/", SuggestResult)
+    gather = Below("gather/", GatheredTrials)
+    batch = keyed("batches/{key}.json", stored(TrialBatch))
+    """The trials of one mapped task; the key is a hash of them."""
+    trials = keyed("trials/{key}/", TrainedTrials)
+
+
+@dataclass(frozen=True)
+class SearchReport(Output[SearchReportResult]):
+    """`searches/<key>/<digest>/report/`: the page and the table of all trials."""
+
+    model: type[SearchReportResult] = SearchReportResult
+
+    page = file("report.html")
+    csv = file("trials.csv")
+    numbers = record("search.json", Search)
+    schema = file("search.schema.json")
+
+
+@dataclass(frozen=True)
+class SearchPlan(Output[SearchPlanResult]):
+    """`searches/<key>/<digest>/`: a search on one dataset, and the plan of its rounds."""
+
+    model: type[SearchPlanResult] = SearchPlanResult
+
+    seeds = Below("rounds/seeds/", SearchRound)
+    """The round that trains the winner again under new seeds."""
+    report = Below("report/", SearchReport)
+    recut = output("recut/", RecutResult)
+    """The datasets of other clip lengths."""
+    fold = keyed("folds/{digest}/", str)
+    """A fold, a dataset of its own."""
+    weights = keyed("weights/{key}/", made(WeightsResult))
+    """The weights that trials of one network start from."""
+    claim = keyed("claims/{run_key}", str)
+    """The mark that this search trains a run."""
+    latency = keyed("latency/{key}.json", stored(NetworkLatency))
+    """The latency of one network, measured once."""
+    round = numbered("rounds/{number:d}/", SearchRound)
+    """A round, counted from 1."""
+
+    @property
+    def store_uri(self) -> str:
+        """Return the store that the search lies in."""
+        return self.place_uri.rpartition("/searches/")[0]
+
+
+@dataclass(frozen=True)
+class AskedSearch(Output[SearchPlanResult]):
+    """`searches/<key>/`: the search that a form asks for, on its last dataset."""
+
+    model: type[SearchPlanResult] = SearchPlanResult
+
+    on = keyed("{digest}/", SearchPlan)
+    """The search of the form on one dataset."""
