@@ -16,7 +16,7 @@ from tasks.predict.scored import read_scored
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
 from tasks.store.records.prediction import KnownLabels
 from tasks.store.records.training import PlanResult
-from tasks.wording import stretch
+from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow
 from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
@@ -133,27 +133,13 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
 
-def test_a_person_reads_the_likeliest_actions_what_was_left_out_and_where_the_page_is(bench, report, predict, folder):
-    first, *clips, damaged, short, page = in_words(report, bench.store)
-    assert first == "retake-tsn version 1 reports 4 clips of 2 videos; the likeliest:"
-    best = [row for row in table(bench.store, report.table_uri) if (row["network"], row["rank"]) == ("retake-tsn version 1", "1")]
-    best.sort(key=lambda row: -float(row["action_probability"]))
-    assert [line.partition(": ")[2].partition(",")[0] for line in clips] == [row["action"] for row in best]
-    assert clips[0].startswith(f"  {best[0]['video']} {stretch(float(best[0]['start_seconds']), float(best[0]['stop_seconds']))}: ")
-    assert [line.partition(".mp4: ")[0] for line in (damaged, short)] == ["left out: words", "left out: one frame"]
-    assert page == f"the page: {report.report_url}"
-    result = predict(folder, stride_seconds=2, interval_precision=0.5)
-    first, *intervals = in_words(result, bench.store)
-    assert first.startswith(f"retake-tsn version 1 reports {result.num_intervals} interval")
-    assert sum(line.startswith("  ") for line in intervals) == min(result.num_intervals, 5)
-
-
 def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, folder, tmp_path):
     result = predict(folder, stride_seconds=2, interval_precision=0.5, to=tmp_path)
     plan = plan_of(bench, result)
     assert plan.key != plan_of(bench, report).key
     rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
+    assert f"reports {count(result.num_intervals, 'interval')} of 2 videos" in in_words(result, bench.store)[0]
     for role, network in plan.predictors.items():
         own = [row for row in rows if row["network"] == network.label]
         assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
