@@ -61,11 +61,14 @@ def _ending_at_sigterm() -> Iterator[None]:
 
 
 def _run(command: Command, arguments: Options) -> str:
-    """Run the step, and return its result as one line of JSON."""
+    """Run the step, and return its result as one line of JSON; for a terminal in words, if its module has some."""
     module = _module(command)
     from tasks.store.objects import Store, to_json  # here alone, so that help and a wrong command line do not wait for the S3 client
 
-    result: BaseModel = module.run(arguments, Store.from_settings(load(StoreSettings)))
+    store = Store.from_settings(load(StoreSettings))
+    result: BaseModel = module.run(arguments, store)
+    if sys.stdout.isatty() and hasattr(module, "in_words"):
+        return "".join(f"{printable(without_secrets(line))}\n" for line in module.in_words(result, store))
     return to_json(result).decode()
 
 

@@ -1,6 +1,7 @@
 """Parse the command line: `python -m tasks STEP --…`, one sub-command a step; some have names of two words.
 
-The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a runner whether a retry can help (tasks/errors.py).
+The last line on stdout is the step's result as JSON, but predict ends a terminal's output in words; logs go to stderr; the exit code tells a
+runner whether a retry can help (tasks/errors.py).
 """
 
 import argparse

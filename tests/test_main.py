@@ -3,14 +3,18 @@
 import logging
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from tasks import __main__ as program
 from tasks.__main__ import _Printable, main
 from tasks.command_line import parse
 from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
 from tasks.pipeline.commands import COMMANDS
+from tasks.store import objects
+from tasks.store.objects import Store
 from tests.pipeline.light import HEAVY
 
 PLAN = "s3://retake/runs/r/decisions/d/plan/"
@@ -115,6 +119,19 @@ def test_a_command_may_have_a_name_of_two_words():
     assert [str(file) for file in arguments.files] == ["a.json", "b c.xml"]
     with pytest.raises(BadConfiguration, match="invalid choice: 'labels'"):
         parse(["labels", "--store=s3://retake"])
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_prediction_ends_in_words_on_a_terminal_and_in_json_elsewhere(is_terminal, monkeypatch, capsys):
+    module = SimpleNamespace(run=lambda arguments, store: None, in_words=lambda result, store: ["a\nb", "http://me:geheim@h/x"])
+    monkeypatch.setattr(program, "_module", lambda command: module)
+    monkeypatch.setattr(Store, "from_settings", lambda settings: None)
+    monkeypatch.setattr(objects, "to_json", lambda result: b'{"num_videos":1}\n')
+    for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"):
+        monkeypatch.setenv(f"RETAKE_STORE_{name}", "x")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert main(["predict"]) == 0
+    assert capsys.readouterr().out == ("a\N{REPLACEMENT CHARACTER}b\nhttp://h/x\n" if is_terminal else '{"num_videos":1}\n')
 
 
 def test_what_a_person_predicts_with_is_in_the_help(help_of):

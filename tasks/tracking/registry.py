@@ -1,5 +1,6 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,8 @@ from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger("retake")
 
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
@@ -215,11 +218,13 @@ class Registry:
             self._ensure_model(model_name, store_uri)
             logged = self._logged_model(run_id)
             if logged is None:
+                log.info("logging the model to MLflow%s", ", with a tensor module that is tried on an example" if model.tensors else "")
                 with mlflow.start_run(run_id=run_id):
                     model.log(card.requirements, card.metadata)
                 logged = self._logged_model(run_id)
             if logged is None:
                 raise Unavailable(f"MLflow does not have the model that was logged to run {run_id}; try again")
+            log.info("creating the version of %s", model_name)
             made = self._client.create_model_version(
                 model_name,
                 source=logged.model_uri,

@@ -1,6 +1,9 @@
 """Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
+import csv
+import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.errors import BadConfiguration
@@ -20,6 +23,7 @@ from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
 from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
 from tasks.tracking import Reference, Registry
+from tasks.wording import MAX_LISTED, count, percent, stretch
 
 WRITTEN = ".retake-prediction.json"
 """Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
@@ -43,6 +47,32 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
     if arguments.to:
         _copy(plan, arguments.to.expanduser(), store)
     return result
+
+
+def in_words(result: PredictReportResult, store: Store) -> list[str]:
+    """Say what a prediction answered, what it left out, and where its page is."""
+    by_clip = _rows(store, result.table_uri)
+    rows = by_clip if result.intervals_uri is None else _rows(store, result.intervals_uri)
+    network = by_clip[0]["network"]
+    # A clip has a row for each rank, an interval has one.
+    answers = [(_probability(row), row) for row in rows if row["network"] == network and row.get("rank", "1") == "1"]
+    answered = count(len(answers), "clip" if result.intervals_uri is None else "interval")
+    lines = [f"{network} reports {answered} of {count(result.num_videos, 'video')}{'; the likeliest:' if answers else ''}"]
+    for probability, row in sorted(answers, key=lambda answer: -answer[0])[:MAX_LISTED]:
+        when = stretch(float(row["start_seconds"]), float(row["stop_seconds"]))
+        lines.append(f"  {row['video']} {when}: {row.get('action') or row['verb']}, {percent(probability)}")
+    lines += [f"left out: {reason}" for reason in (*(f"{bad.name}: {bad.reason}" for bad in result.first_set_aside), *result.missing)]
+    if more := result.num_set_aside - len(result.first_set_aside):
+        lines.append(f"left out: {more:,} more; the page lists them")
+    return [*lines, f"the page: {result.report_url}"]
+
+
+def _rows(store: Store, table_uri: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(store.read_bytes(table_uri).decode())))
+
+
+def _probability(row: Mapping[str, str]) -> float:
+    return float(row.get("probability") or row.get("action_probability") or row["verb_probability"])
 
 
 def _make_folder(folder: Path) -> None:

@@ -69,6 +69,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         raise BadInput(f"no video could be predicted: {'; '.join(f'{bad.name}: {bad.reason}' for bad in set_aside[:NUM_FIRST])}")
     known_labels = store.read(Prediction(plan.prediction_uri).labels)
     labels = {label.uid: label for label in known_labels.labels}
+    log.info("writing tables, tracks and page of %s", count(len(videos), "video"))
     tracker = Tracker.from_settings(load(MlflowSettings))
     with prediction_run(tracker, plan, len(videos)) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)

@@ -26,6 +26,7 @@ from tasks.store.records.record import SPLITS
 from tasks.store.records.training import PlanResult
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
+from tasks.wording import count
 
 
 def run(arguments: PlannedArguments, store: Store) -> CompareResult:
@@ -41,6 +42,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     ours, theirs = contenders(results)
     scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
+    log.info("resampling the answers to %s", count(len(scored["fine-tuned"].uids), "clip"))
     found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     here = [result for result in results if result.split == ours.split]
     nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)

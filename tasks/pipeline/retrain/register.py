@@ -79,6 +79,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
+        log.info("making the model that takes films from %s", saved.title)
         model = _model(saved, Path(folder), _served(plan, manifest, store))
         card = _card(plan, manifest, trained, saved, version_description(store, plan), has_tensors=model.tensors is not None)
         number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, model, card)

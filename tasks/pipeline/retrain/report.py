@@ -82,6 +82,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
             airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
             no_curve=_why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
+        log.info("drawing the page, with the frames of %d mistakes", len(metrics.mistakes))
         inputs = ReportInputs(
             metrics=metrics,
             sheets=_sheets(store, plan, manifest, metrics.mistakes),
@@ -91,6 +92,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
         )
         write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
+        log.info("handing it to MLflow")
         tracker.log_artifacts(run_id, Path(folder), kept)
         # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
         if not earlier or plans_of(Run(plan.run_uri), store)[0].decision_uri == plan.decision_uri:

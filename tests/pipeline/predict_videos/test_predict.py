@@ -10,11 +10,13 @@ import pytest
 
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
 from tasks.store.records.experiments import KnownLabels
 from tasks.store.records.training import PlanResult
+from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow
 from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
@@ -137,6 +139,7 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     assert plan.key != plan_of(bench, report).key
     rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
+    assert f"reports {count(result.num_intervals, 'interval')} of 2 videos" in in_words(result, bench.store)[0]
     for role, network in plan.predictors.items():
         own = [row for row in rows if row["network"] == network.label]
         assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}

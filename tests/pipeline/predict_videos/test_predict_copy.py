@@ -1,13 +1,59 @@
-"""Where a prediction's files are copied to: nothing of the store leads out of the folder that a person named."""
+"""How the command ends: its last words, and its files, of which nothing leads out of the folder that a person named."""
 
 import json
 import logging
 
-from tasks.pipeline.predict_videos.predict import WRITTEN, _copy
+import pytest
+from tasks.store.predictions import Prediction
+from tasks.store.records.prediction import PredictReportResult
+
+from tasks.pipeline.predict_videos.predict import WRITTEN, _copy, in_words
 from tasks.store.records.experiments import PredictPlanResult
+from tasks.store.records.record import SetAside
 from tests.pipeline.shelf import Shelf
 
 PREDICTION = "s3://retake/predictions/0123456789abcdef/"
+
+
+@pytest.mark.parametrize(
+    ("intervals", "words"),
+    [
+        (
+            None,
+            [
+                "v2 reports 2 clips of 1 video; the likeliest:",
+                "  a.mp4 0:08\N{EN DASH}0:16: put bag, 75.0 %",
+                "  a.mp4 0:00\N{EN DASH}0:08: take cup, 50.0 %",
+            ],
+        ),
+        (
+            "a.mp4,v2,62,3723.5,take cup,0.9\n",
+            ["v2 reports 1 interval of 1 video; the likeliest:", "  a.mp4 1:02\N{EN DASH}1:02:03.5: take cup, 90.0 %"],
+        ),
+        ("a.mp4,baseline,0,1,take cup,0.9\n", ["v2 reports 0 intervals of 1 video"]),
+    ],
+)
+def test_a_person_reads_the_likeliest_actions_what_was_left_out_and_where_the_page_is(intervals, words):
+    shelf, report = Shelf(), Prediction(PREDICTION).report
+    rows = (
+        "a.mp4,v2,1,0,8,take cup,0.5",
+        "a.mp4,v2,2,0,8,put cup,0.4",
+        "a.mp4,baseline,1,0,8,put pan,1",
+        "a.mp4,v2,1,8,16,put bag,0.75",
+    )
+    shelf.write_bytes(report.table, "\n".join(("video,network,rank,start_seconds,stop_seconds,action,action_probability", *rows)).encode())
+    shelf.write_bytes(report.intervals, f"video,network,start_seconds,stop_seconds,action,probability\n{intervals or ''}".encode())
+    result = PredictReportResult.model_construct(
+        num_videos=1,
+        num_set_aside=3,
+        first_set_aside=(SetAside(name="b.mp4", reason="damaged"),),
+        missing=("version 1: its heads are untrained",),
+        table_uri=report.table,
+        intervals_uri=intervals and report.intervals,
+        report_url="http://m/report.html",
+    )
+    left_out = ["b.mp4: damaged", "version 1: its heads are untrained", "2 more; the page lists them"]
+    assert in_words(result, shelf) == [*words, *(f"left out: {reason}" for reason in left_out), "the page: http://m/report.html"]
 
 
 def test_no_key_leads_out_of_the_folder(tmp_path, caplog):
