@@ -213,6 +213,7 @@ class Layout:
     split_file = file("datasets/split.csv")
     """The split of each source and each video."""
     all_labels = file("labels/")
+    ingests = file("ingests/")
     predictions = file("predictions/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")

@@ -52,7 +52,7 @@ def keep_annotations(
             check_key(folder.file(name))
             read.append((name, content))
 
-        seen.append(intake.take_annotation(incoming, keep))
+        seen.append(intake.take_annotation(incoming, keep).model_copy(update={"kept_as": "".join(name for name, _ in read)}))
         for name, content in read:
             if earlier and name in kept:
                 continue

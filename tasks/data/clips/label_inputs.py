@@ -22,7 +22,7 @@ from tasks.store.layout import Layout, is_own_class, is_probe
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
-from tasks.store.records.video import VideoRecord
+from tasks.store.records.video import Inventory, VideoRecord
 from tasks.wording import quoted
 
 MAX_ANNOTATION_BYTES = 64 << 20
@@ -51,18 +51,36 @@ def last_upload(store: Store, store_uri: str) -> str:
     return max((listed.modified for listed in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
-def annotation_file(store: Store, listed: StoredObject) -> AnnotationFile:
+def annotation_file(store: Store, listed: StoredObject, beside: frozenset[str] = frozenset()) -> AnnotationFile:
     """Read a listed annotation file, unless it is too large: S3 clients put files past the intake's limit."""
     if listed.size_bytes > MAX_ANNOTATION_BYTES:
         too_large = f"is larger than {MAX_ANNOTATION_BYTES >> 20} MiB and was not read; split it into several files"
         return AnnotationFile(listed.name, b"", unread=too_large)
-    return AnnotationFile(listed.name, store.read_bytes(listed.uri))
+    return AnnotationFile(listed.name, store.read_bytes(listed.uri), beside=beside)
 
 
 def annotation_files(store: Store, store_uri: str) -> list[tuple[str, AnnotationFile]]:
     """Read the annotation files, in upload order, with their times of upload."""
+    beside = _videos_beside(store, store_uri)
+
+    def read(listed: StoredObject) -> tuple[str, AnnotationFile]:
+        return listed.modified, annotation_file(store, listed, beside.get(listed.name, frozenset()))
+
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(lambda listed: (listed.modified, annotation_file(store, listed)), annotation_objects(store, store_uri)))
+        return list(pool.map(read, annotation_objects(store, store_uri)))
+
+
+def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
+    """Find the videos of the latest ingest that saw each annotation file, by its name under `annotations/`."""
+    at = Layout(store_uri)
+    inventories = [at.ingest(folder.rstrip("/").rpartition("/")[2]).inventory for folder in store.folders(at.ingests)]
+    listed = [stat for inventory in inventories if (stat := store.stat(inventory.uri))]
+    beside: dict[str, frozenset[str]] = {}
+    for stat in sorted(listed, key=lambda stat: (stat.modified, stat.uri)):
+        files = store.read(stat.uri, Inventory).files
+        videos = frozenset(file.video for file in files if file.video)
+        beside.update((file.kept_as, videos) for file in files if file.kept_as)
+    return beside
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:

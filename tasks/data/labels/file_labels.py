@@ -131,7 +131,7 @@ class FileLabels:
 
 def labels_of_file(file: LabelFile, index: VideoIndex, min_overlap: float) -> FileLabels:
     """Match a file's lines to clips. A line about a clip overrides a line about its whole video."""
-    labels = FileLabels()
+    labels, index = FileLabels(), index.beside(file.beside)
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: dict[str, tuple[ClipRecord, list[ClipRow]]] = {}
     intervals: defaultdict[str, list[IntervalRow]] = defaultdict(list)

@@ -239,13 +239,15 @@ class Mark:
     line: int
 
 
-def fully_labelled(marks: Iterable[tuple[str, FullyLabelledRow]], index: VideoIndex) -> tuple[dict[str, Mark], list[Problem]]:
+def fully_labelled(
+    marks: Iterable[tuple[str, frozenset[str], FullyLabelledRow]], index: VideoIndex
+) -> tuple[dict[str, Mark], list[Problem]]:
     """Find the videos that are fully labelled, and the lines that name no video; a later line overrides an earlier one."""
     by_video: dict[str, Mark] = {}
     problems = []
-    for file, row in marks:
+    for file, beside, row in marks:
         try:
-            video = index.video(row.video)
+            video = index.beside(beside).video(row.video)
         except ValueError as error:
             problems.append(Problem(file=file, line=row.line, reason=str(error)))
             continue

@@ -30,12 +30,16 @@ AnyLabel = ClipRow | IntervalRow
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A file's labels with canonical class names; `where` says of items of another tool's file where they are, if lines do not."""
+    """A file's labels with canonical class names; `where` says of items of another tool's file where they are, if lines do not.
+
+    `beside` are the videos that came with it.
+    """
 
     name: str
     rows: tuple[AnyLabel, ...]
     is_of_tool: bool
     where: Mapping[int, str]
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,12 @@ class FileSummary:
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines; `num_more` counts further ones by file.
 
-    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file.
+    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file and the videos
+    beside it.
     """
 
     files: tuple[LabelFile, ...]
-    marks: tuple[tuple[str, FullyLabelledRow], ...]
+    marks: tuple[tuple[str, frozenset[str], FullyLabelledRow], ...]
     verbs: Lexicon
     nouns: Lexicon
     problems: tuple[Problem, ...]
@@ -77,6 +82,7 @@ class _File:
     unsplit: deque[Labelled] = field(default_factory=deque)
     is_of_tool: bool = False
     remarks: tuple[str, ...] = ()
+    beside: frozenset[str] = frozenset()
 
 
 def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> ReadFiles:
@@ -105,15 +111,15 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
     splits = [_split(file, verbs, nouns) for file in readable]
     for file, split in zip(readable, splits, strict=True):
         if file.unsplit:
-            texts: list[AnyLabel] = list(ToolRows(videos).rows(_with_split(file.unsplit, split), file.refused))
+            texts: list[AnyLabel] = list(ToolRows(videos.beside(file.beside)).rows(_with_split(file.unsplit, split), file.refused))
             file.rows += _accepted(texts, partial(_learn_label, file.name, verbs, nouns), file.refused)
             file.rows.sort(key=lambda row: row.line)
     for file in readable:
         file.rows = _accepted(file.rows, partial(_by_own_names, verbs, nouns), file.refused)
         problems += first_problems(file.name, file.refused, num_more, file.where)
     return ReadFiles(
-        files=tuple(LabelFile(file.name, tuple(file.rows), file.is_of_tool, file.where) for file in readable if file.rows),
-        marks=tuple((file.name, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledRow)),
+        files=tuple(LabelFile(file.name, tuple(file.rows), file.is_of_tool, file.where, file.beside) for file in readable if file.rows),
+        marks=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledRow)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),
@@ -124,8 +130,10 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
 
 
 def _read(file: AnyFile, videos: Videos) -> _File:
+    beside = frozenset[str]() if isinstance(file, PageFile) else file.beside
+    videos = videos.beside(beside)
     read = file.read() if isinstance(file, PageFile) else read_annotations(file, videos)
-    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.labels), remarks=read.remarks)
+    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.labels), remarks=read.remarks, beside=beside)
     for row in read.rows:
         if isinstance(row, AnyLabel):
             taken.rows.append(row)
@@ -269,6 +277,7 @@ def current_intervals(files: Iterable[LabelFile], index: VideoIndex, videos: Col
 
 def interval_rows(file: LabelFile, index: VideoIndex, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
     """Yield the intervals of a file that lie in these videos, each with its video."""
+    index = index.beside(file.beside)
     for row in file.rows:
         if isinstance(row, IntervalRow) and (video := _video(index, row.video, file.is_of_tool)) in videos:
             yield video, row

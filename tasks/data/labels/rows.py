@@ -31,11 +31,15 @@ SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*"
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """An annotation file as a person uploaded it; `unread` says why it was not read, if it was not."""
+    """An annotation file as a person uploaded it; `unread` says why it was not read, if it was not.
+
+    `beside` are the content hashes of the videos that came with it: where several videos have the same name, the file means one of these.
+    """
 
     name: str
     content: bytes
     unread: str = ""
+    beside: frozenset[str] = frozenset()
 
 
 def _noun_name(text: str) -> str:

@@ -7,8 +7,9 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import PurePosixPath
-from typing import NoReturn
+from typing import NoReturn, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
@@ -52,6 +53,15 @@ class VideoIndex:
                 for tier, spelling in _spellings(name):
                     self._tiers[tier][spelling].add(video)
         self._ends = {spelling.rpartition("/")[2] for tier in self._tiers for spelling in tier}
+        self._beside: frozenset[str] = frozenset()
+
+    def beside(self, videos: frozenset[str]) -> Self:
+        """Return an index that prefers these videos, by content hash, where several have a name."""
+        if videos == self._beside:
+            return self
+        index = copy(self)
+        index._beside, index._found = videos, {}
+        return index
 
     def clip(self, uid: str) -> ClipRecord | None:
         """Find the clip with this uid, if any."""
@@ -135,9 +145,13 @@ class VideoIndex:
     def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
         for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
             videos = tier.get(spelling, set())
+            if len(videos) > 1 and len(here := videos & self._beside) == 1:
+                videos = here
             if len(videos) > 1:
                 paths = [quoted(path) for path in sorted(min(self._names[video]) for video in videos)]
-                raise ValueError(f"{quoted(name)} matches {len(videos)} videos: {some(paths)}; write more of the path")
+                is_one_path = len(set(paths)) == 1
+                mend = "write their content hashes, or give the file together with its videos" if is_one_path else "write more of the path"
+                raise ValueError(f"{quoted(name)} matches {len(videos)} videos: {some(paths)}; {mend}")
             if videos:
                 return next(iter(videos))
         return None
@@ -173,6 +187,10 @@ class KnownVideos:
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
         return self._index.finds(name, loosely=True)
+
+    def beside(self, videos: frozenset[str]) -> Self:
+        """Prefer these videos where several have a name."""
+        return type(self)(self._index.beside(videos), self._fps)
 
 
 def tool_spellings(name: str) -> Iterator[str]:

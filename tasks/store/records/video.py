@@ -66,7 +66,7 @@ class Batch(Record):
 class SeenFile(Record):
     """A file as an ingest last saw it.
 
-    A usable annotation file has neither `video` nor `reason`.
+    A usable annotation file has neither `video` nor `reason`; `kept_as` is its name under `annotations/`, empty in older inventories.
     """
 
     name: str
@@ -74,6 +74,7 @@ class SeenFile(Record):
     size_bytes: int
     video: str | None
     reason: str | None
+    kept_as: str = Field("", exclude_if=lambda name: not name)
 
 
 class Inventory(Record):

@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.data.clips.labelled import given_labels, intervals_to_export
 from tasks.errors import NothingToDo
+from tasks.pipeline._checkpoints import file_sha256
+from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
 from tests.http_servers import served
 from tests.pipeline.in_process import RECIPE, STORE, Bench
@@ -181,6 +184,31 @@ def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp
         assert list(store.list(f"{STORE}/annotations/")) == before
     assert latest[0] == latest[2] != latest[1]
     assert len(store.kept()) == 2
+
+
+def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_same_names(bench, store, video, tmp_path):
+    hashes = {}
+    for number, (day, noun) in enumerate({"monday": "meat", "tuesday": "bag", "wednesday": ""}.items()):
+        folder = tmp_path / day
+        folder.mkdir()
+        (folder / "a.mp4").write_bytes(video + number * b"\0\0\0\x08free")
+        hashes[day] = file_sha256(folder / "a.mp4")
+        if noun:
+            (folder / "labels.csv").write_text(f"{HEADER}a.mp4,put,{noun},,,\n")
+            (folder / "parts.csv").write_text("video,start_seconds,stop_seconds,verb,noun\na.mp4,0,1,put," + noun + "\n")
+        for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{day}/").batches:
+            bench.run("segment", batch=batch.uri)
+    bench.run("label")
+    labels = store.read(f"{bench.labels}labels.json", LabelsFile)
+    assert labels.problems == ()
+    assert {labelled.clip.video: labelled.noun for labelled in labels.clips} == {
+        hashes["monday"]: "meat",
+        hashes["tuesday"]: "bag",
+        hashes["wednesday"]: None,
+    }
+    by_video = intervals_to_export(store, STORE, given_labels(store, STORE)).by_video
+    nouns = {video: {row.label.noun for row in rows} for video, rows in by_video.items()}
+    assert nouns == {hashes["monday"]: {"meat"}, hashes["tuesday"]: {"bag"}}
 
 
 def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):

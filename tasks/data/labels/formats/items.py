@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from tasks.data.labels.exported import VideoSpans
 from tasks.data.labels.tables import Cells
@@ -75,6 +75,9 @@ class Videos(Protocol):
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
+
+    def beside(self, videos: frozenset[str]) -> Self:
+        """Prefer these videos where several have a name."""
 
 
 @dataclass(frozen=True)
