@@ -6,7 +6,7 @@ The command line and Airflow's trigger forms are made from these models.
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
-from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
+from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
     FEW_CLIPS,
@@ -39,6 +39,7 @@ __all__ = [
     "STORE_URI_PATTERN",
     "THOROUGH",
     "ComparisonOptions",
+    "Consensus",
     "CurveOptions",
     "Cut",
     "EvaluateOptions",
