@@ -8,7 +8,7 @@ Other rooms import the names of this file, and `base`, `forms`, `recipe`, `searc
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
-from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Family, FlowOptions, Head, Interpolation, Modality
+from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
     FEW_CLIPS,
@@ -41,6 +41,7 @@ __all__ = [
     "STORE_URI_PATTERN",
     "THOROUGH",
     "ComparisonOptions",
+    "Consensus",
     "CurveOptions",
     "Cut",
     "EvaluateOptions",

@@ -32,6 +32,17 @@ class Head(StrEnum):
     TCN = "tcn"
 
 
+class Consensus(StrEnum):
+    """How a clip's segments are combined into one prediction: by a family, or by the `Head` of the same name in its place."""
+
+    AVERAGE = "average"
+    RELATION = "relation"
+    MULTISCALE_RELATION = "multiscale-relation"
+    ATTENTIVE = "attentive"
+    LSTM = "lstm"
+    TCN = "tcn"
+
+
 class Modality(StrEnum):
     """The input of a network."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
+from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
@@ -144,9 +145,9 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
     chosen = plan.train.model_dump(mode="json", include={"fuse"} if is_averaged else None, exclude={"checkpoint"})
     tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
-        if any(clip.split == split for clip in manifest.clips):
-            uri = Dataset(plan.dataset_uri).table(split)
-            tracker.log_dataset(run_id, store.read_bytes(uri), split=split, source=uri, digest=plan.dataset_digest)
+        if rows := split_rows(manifest, split):
+            source = Dataset(plan.dataset_uri).table(split)
+            tracker.log_dataset(run_id, rows, split=split, source=source, digest=plan.dataset_digest)
     with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
         for found in store.list(Dataset(plan.dataset_uri).figures):
             store.read_file(found.uri, Path(name) / found.name)

@@ -202,16 +202,19 @@ def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) ->
 def write_intervals(
     plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
 ) -> None:
-    """Write `intervals.csv`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
+    """Write `intervals.csv` and `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
 
     `not_reported.csv` has the others. `video_names` are those that exported labels have.
     """
     columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
+    schema = pa.schema([SCHEMA.field(column) if column in SCHEMA.names else pa.field(column, pa.float64()) for column in columns])
     for name, of_videos in (
         ("intervals", [film.reported for film in found]),
         ("not_reported", [film.not_reported for film in found]),
     ):
         rows = [row for one, by_role in zip(found, of_videos, strict=True) for row in _rows(plan, one.video, by_role, names)]
+        if name == "intervals":
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{name}.parquet", compression="zstd")
         (folder / f"{name}.csv").write_bytes(csv_table(columns, ({column: plain_cell(row[column]) for column in columns} for row in rows)))
     (folder / "tracks").mkdir(exist_ok=True)
     for film in found:

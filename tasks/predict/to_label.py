@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from tasks.errors import BadInput
+from tasks.judge.statistics.scores_file import encode
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.wording import csv_table, percent, plain_cell
 
@@ -43,6 +45,8 @@ COLUMNS = (
     "score",
 )
 """The columns of an annotation file to fill in, and others that the ingest ignores."""
+
+SCHEMA = pa.schema([("uid", pa.string()), ("reason", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,11 @@ def table(listed: Iterable[ToLabel]) -> bytes:
     )
     # Annotation files are read line by line, so a quote must never stay open at the end of a line.
     return csv_table(COLUMNS, ({name: _cell(value) for name, value in row.items()} for row in rows))
+
+
+def parquet(listed: Sequence[ToLabel]) -> bytes:
+    """Write the clips of the list and their reasons for the page Label."""
+    return encode(pa.table({"uid": [each.clip.uid for each in listed], "reason": [each.reason for each in listed]}, schema=SCHEMA))
 
 
 def chosen(

@@ -69,8 +69,11 @@ class PredictionReport(Output[PredictReportResult]):
 
     page = file("report.html")
     table = file("predictions.csv")
+    table_rows = file("predictions.parquet")
     to_label = file("to_label.csv")
+    to_label_rows = file("to_label.parquet")
     intervals = file("intervals.csv")
+    intervals_rows = file("intervals.parquet")
 
 
 @dataclass(frozen=True)

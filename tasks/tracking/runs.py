@@ -3,7 +3,6 @@
 Errors of MLflow are translated for steps.
 """
 
-import io
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -215,12 +214,12 @@ class Tracker:
         with answering():
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
-    def log_dataset(self, run_id: str, table: bytes, *, split: SplitName, source: str, digest: str) -> None:
-        """Log one split, a CSV file, as an input of the run."""
+    def log_dataset(self, run_id: str, rows: Sequence[Mapping[str, object]], *, split: SplitName, source: str, digest: str) -> None:
+        """Log the clips of one split, of which `source` is a table, as an input of the run."""
         with answering(), warnings.catch_warnings():
             # Class ids are never missing, so MLflow's advice to use floats does not apply.
             warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
-            dataset = from_pandas(pd.read_csv(io.BytesIO(table)), source=source, name=split, digest=digest)
+            dataset = from_pandas(pd.DataFrame(rows), source=source, name=split, digest=digest)
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", CONTEXTS[split])])
             self._client.log_inputs(run_id, datasets=[entity])
 

@@ -20,13 +20,13 @@ from tasks.learn.inputs.features import FeatureCache
 from tasks.learn.networks.checkpoints import load, save_joined
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import ClassNames, Consensus, NetworkSpec
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.cached_heads import score_heads
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.options import Head, Modality, TrainOptions
+from tasks.options import Consensus, Head, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, tiny
 

@@ -13,12 +13,11 @@ from tasks.learn.inputs.data import ClipDataset, ClipKey
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import Consensus
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.module import ActionModule, HeadModule, Learner
 from tasks.learn.training.recipe import CrossEntropies
-from tasks.options import ORIGINAL, Modality, TrainOptions
+from tasks.options import ORIGINAL, Consensus, Modality, TrainOptions
 from tests.learn.tiny import HEADS, job, kept_job, outspoken, tiny
 
 ORIGINAL_CHOICES = ORIGINAL.model_dump(include={"dropout", "batch_norm", "validation_crops", "train_frames", "crop", "mirror"})

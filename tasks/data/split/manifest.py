@@ -60,9 +60,12 @@ def dataset_digest(manifest: Manifest) -> str:
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
     """Write `train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, one line per clip."""
-    return csv_table(
-        CSV_COLUMNS, ({column: getattr(clip, column) for column in CSV_COLUMNS} for clip in manifest.clips if clip.split == split)
-    )
+    return csv_table(CSV_COLUMNS, split_rows(manifest, split))
+
+
+def split_rows(manifest: Manifest, split: SplitName) -> list[dict[str, object]]:
+    """List the clips of a split by these columns."""
+    return [{column: getattr(clip, column) for column in CSV_COLUMNS} for clip in manifest.clips if clip.split == split]
 
 
 def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:

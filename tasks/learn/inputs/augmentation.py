@@ -15,16 +15,9 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from tasks.learn.inputs.crops import Frames, centre_offset, mirrored, scaled
-from tasks.learn.networks.spec import CROP_PIXELS
+from tasks.learn.networks.spec import CROP_PIXELS, SNIPPETS
 from tasks.options import Modality, RecipeOptions
 from tasks.video_networks import VideoNetwork
-
-SCALES: dict[Modality, tuple[float, ...]] = {
-    Modality.RGB: (1, 0.875, 0.75, 0.66),
-    Modality.FLOW: (1, 0.875, 0.75),
-    Modality.RGB_DIFFERENCE: (1, 0.875, 0.75),
-}
-"""Side lengths of a multi-scale crop, relative to the frame's short side."""
 
 CLOSE_PIXELS = 3
 """A side within this distance of the crop size is snapped to it, to avoid resizing by a pixel or two."""
@@ -126,7 +119,7 @@ def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality, vid
     """Crop uint8 (t, p, h, w) to (t, p, 224, 224), or to a video network's size."""
     pixels = video.crop_pixels if video else CROP_PIXELS
     if augmentation.crop == "multi-scale":
-        places = multiscale_places(planes.shape[-1], planes.shape[-2], SCALES[modality], pixels)
+        places = multiscale_places(planes.shape[-1], planes.shape[-2], SNIPPETS[modality].crop_scales, pixels)
         place = places[int(torch.randint(len(places), (1,)))]
         cut: Tensor = functional.resized_crop(planes, place.y, place.x, place.height, place.width, [pixels, pixels], antialias=True)
         return cut

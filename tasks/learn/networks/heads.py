@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from tasks.errors import BadConfiguration
-from tasks.learn.networks.spec import Consensus, NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options import Consensus
 
 NUM_RELATION_FEATURES = 256
 MAX_RELATED_SEGMENTS = 16

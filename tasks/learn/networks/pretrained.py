@@ -13,9 +13,9 @@ from tasks.learn.networks.backbone_file import fill_backbone, load_backbone
 from tasks.learn.networks.checkpoints import EPIC_BACKBONES, load_epic
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.sound_recipe import recipe_named
-from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES, Consensus, NetworkSpec
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
-from tasks.options import Family, FlowOptions, Modality, TrainOptions, Weights
+from tasks.options import Consensus, Family, FlowOptions, Modality, TrainOptions, Weights
 from tasks.store.records.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS
 

@@ -7,12 +7,11 @@ The specification is stored with every checkpoint and result.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.options import Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
+from tasks.options import Consensus, Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
 from tasks.store.records.video import SoundRecipe
 from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
@@ -58,27 +57,19 @@ class SnippetFormat:
     arrange: Literal["as they are", "reversed", "differences", "reversed differences", "video"]
 
 
-class Consensus(StrEnum):
-    """How a clip's segments are combined into one prediction."""
-
-    AVERAGE = "average"
-    RELATION = "relation"
-    MULTISCALE_RELATION = "multiscale-relation"
-    ATTENTIVE = "attentive"
-    LSTM = "lstm"
-    TCN = "tcn"
-
-
 @dataclass(frozen=True)
 class Snippet:
     """A network's input for one segment: consecutive frames of the clip or of its flow, and the backbone's channels after normalisation.
 
-    `frame_planes` are 8-bit planes per frame: red, green and blue, or x and y.
+    `frame_planes` are 8-bit planes per frame: red, green and blue, or x and y. `in_words` is for people who fill a tensor by hand.
+    `crop_scales` are side lengths of a multi-scale crop, relative to the frame's short side.
     """
 
     num_frames: int
     frame_planes: int
     num_channels: int
+    in_words: str = ""
+    crop_scales: tuple[float, ...] = (1, 0.875, 0.75)
 
     @property
     def num_planes(self) -> int:
@@ -87,11 +78,11 @@ class Snippet:
 
 
 SNIPPETS: Mapping[Modality, Snippet] = {
-    Modality.RGB: Snippet(num_frames=1, frame_planes=3, num_channels=3),
-    Modality.FLOW: Snippet(num_frames=5, frame_planes=2, num_channels=10),
-    Modality.RGB_DIFFERENCE: Snippet(num_frames=6, frame_planes=3, num_channels=15),
-    Modality.SPECTROGRAM: Snippet(num_frames=1, frame_planes=1, num_channels=1),
-    Modality.SOUND: Snippet(num_frames=1, frame_planes=1, num_channels=1),
+    Modality.RGB: Snippet(1, frame_planes=3, num_channels=3, in_words="one RGB frame each", crop_scales=(1, 0.875, 0.75, 0.66)),
+    Modality.FLOW: Snippet(5, frame_planes=2, num_channels=10, in_words="5 flow frames in a row each, x and y by turns, 8 bit"),
+    Modality.RGB_DIFFERENCE: Snippet(6, frame_planes=3, num_channels=15, in_words="6 RGB frames in a row each"),
+    Modality.SPECTROGRAM: Snippet(1, frame_planes=1, num_channels=1),
+    Modality.SOUND: Snippet(1, frame_planes=1, num_channels=1),
 }
 """TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, one grey picture, or the
 features of one window.
@@ -108,11 +99,7 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
 """Parts of each family: the consensus over segments, or over views, and whether the backbone has temporal shift."""
 
 
-CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {
-    Head.ATTENTIVE: Consensus.ATTENTIVE,
-    Head.LSTM: Consensus.LSTM,
-    Head.TCN: Consensus.TCN,
-}
+CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {head: Consensus[head.name] for head in Head if head.name in Consensus.__members__}
 """Consensus that a head puts in the place of the family's."""
 
 
@@ -242,7 +229,7 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
     mean, std = (values[::-1] if reverse else values for values in (image.mean, image.std))
     if modality is Modality.RGB_DIFFERENCE:
         return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed differences" if reverse else "differences")
-    return SnippetFormat(image.scale, mean, std, "reversed" if reverse else "as they are")
+    return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed" if reverse else "as they are")
 
 
 class ClassNames(BaseModel):

@@ -3,16 +3,18 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
 
 from tasks.data.labels.ledger import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
-from tasks.store.experiments import Prediction
+from tasks.store.experiments import Prediction, PredictionReport
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT
@@ -178,44 +180,49 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
     """
     report = Prediction(folder).report
     try:
-        network, by_clip = predicted(store.read_bytes(report.table))
-        reasons = to_label(store.read_bytes(report.to_label))
-        table = store.read_bytes(report.intervals) if store.exists(report.intervals) else b""
-        return Suggestions(folder, network, by_clip, reasons, predicted_intervals(table, network))
+        network, by_clip = _predicted(store, report)
+        reasons = {row["uid"]: row["reason"] for row in rows_of(store, report.to_label_rows, report.to_label, ("uid", "reason"))}
+        return Suggestions(folder, network, by_clip, reasons, _intervals(store, report, network))
     except (LookupError, ValueError) as error:
         raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
 
 
-def predicted(table: bytes) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
-    """Read the best actions of each clip by the first network of `predictions.csv`, and the name of the network."""
-    rows = csv.reader(io.StringIO(table.decode()))
-    columns = {name: place for place, name in enumerate(next(rows, ()))}
-    if not columns:
-        return None, {}
-    uid, network, rank = (columns[name] for name in ("uid", "network", "rank"))
-    action = columns.get("action", columns["verb"])
-    probability = columns.get("action_probability", columns["verb_probability"])
+def rows_of(store: Store, parquet: str, table: str, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """Read the columns of a table that it has; predictions of earlier versions have lists and intervals as CSV alone."""
+    if not store.exists(parquet):
+        return csv.DictReader(io.StringIO(store.read_bytes(table).decode()))
+    file = pq.ParquetFile(io.BytesIO(store.read_bytes(parquet)))
+    batches = file.iter_batches(columns=[name for name in file.schema_arrow.names if name in columns])
+    return (row for batch in batches for row in batch.to_pylist())
+
+
+def action_of(row: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Return verb, noun and probability of a row of answers; networks without nouns give verbs alone."""
+    target = "action" if "action" in row else "verb"
+    verb, _, noun = str(row[target]).partition(" ")
+    return verb, noun or NO_OBJECT, float(row[f"{target}_probability" if f"{target}_probability" in row else "probability"])
+
+
+def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
+    """Read the best actions of each clip by the first network, and the name of the network."""
+    columns = ("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability")
     first: str | None = None
     by_clip: defaultdict[str, tuple[Suggestion, ...]] = defaultdict(tuple)
-    for row in filter(None, rows):
-        first = first or row[network]
-        if row[network] == first and int(row[rank]) <= NUM_SUGGESTED:
-            verb, _, noun = row[action].partition(" ")
-            by_clip[row[uid]] += (Suggestion(verb, noun or NO_OBJECT, float(row[probability])),)
+    for row in rows_of(store, report.table_rows, report.table, columns):
+        first = first or row["network"]
+        if row["network"] == first and int(row["rank"]) <= NUM_SUGGESTED:
+            by_clip[row["uid"]] += (Suggestion(*action_of(row)),)
     return first, by_clip
 
 
-def to_label(table: bytes) -> dict[str, str]:
-    """Read the clips of `to_label.csv` in order, each with its reason."""
-    return {row["uid"]: row["reason"] for row in csv.DictReader(io.StringIO(table.decode()))}
-
-
-def predicted_intervals(table: bytes, network: str | None) -> dict[str, tuple[SuggestedInterval, ...]]:
-    """Read the intervals of each video by a network of `intervals.csv`."""
+def _intervals(store: Store, report: PredictionReport, network: str | None) -> dict[str, tuple[SuggestedInterval, ...]]:
+    """Read the intervals of each video by a network; a prediction without a stride has none."""
+    if not store.exists(report.intervals):
+        return {}
+    columns = ("video_sha256", "network", "start_seconds", "stop_seconds", "verb", "noun", "probability")
     by_video: defaultdict[str, list[SuggestedInterval]] = defaultdict(list)
-    for row in csv.DictReader(io.StringIO(table.decode())):
+    for row in rows_of(store, report.intervals_rows, report.intervals, columns):
         if row["network"] == network:
-            start, stop, probability = float(row["start_seconds"]), float(row["stop_seconds"]), float(row["probability"])
-            interval = SuggestedInterval(row["verb"], row.get("noun") or NO_OBJECT, probability, start, stop)
-            by_video[row["video_sha256"]].append(interval)
-    return {video: tuple(sorted(found, key=lambda one: (one.start_seconds, one.stop_seconds))) for video, found in by_video.items()}
+            start, stop, probability = (float(row[name]) for name in ("start_seconds", "stop_seconds", "probability"))
+            by_video[row["video_sha256"]].append(SuggestedInterval(row["verb"], row.get("noun") or NO_OBJECT, probability, start, stop))
+    return {video: tuple(sorted(own, key=lambda part: (part.start_seconds, part.stop_seconds))) for video, own in by_video.items()}

@@ -1,17 +1,16 @@
 """Hand out labels at a shell: `python -m tasks labels export --format=label-studio`."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tasks.data.clips.label_inputs import probe_objects
 from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.pages.label.clips import latest_prediction
+from tasks.pages.label.clips import action_of, latest_prediction, rows_of
 from tasks.pipeline._labelling import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
@@ -19,11 +18,12 @@ from tasks.settings import RunnerSettings, load
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import NO_OBJECT, LabelsFile
+from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import LabelsExportResult
 from tasks.store.records.video import VideoRecord
 
 WITH_PREDICTIONS = "label-studio"
+SPAN = ("start_seconds", "stop_seconds")
 
 
 def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
@@ -78,11 +78,26 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
 
 
 def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read what the first network said of each video: its intervals if the video has windows, else its best action of each clip."""
-    table = store.read_bytes(prediction.report.table)
-    if not store.exists(prediction.report.intervals):
-        return predicted_spans(table)
-    return predicted_spans(table, store.read_bytes(prediction.report.intervals), _with_windows(store, prediction))
+    """Read what the first network said of each video: its intervals if the video has windows, else its best action of each clip.
+
+    A video with windows in which nothing was found has nothing.
+    """
+    report = prediction.report
+    with_windows = _with_windows(store, prediction) if store.exists(report.intervals) else frozenset()
+    network = ""
+    spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
+    columns = ("video_sha256", "network", "rank", *SPAN, "action", "action_probability", "verb", "verb_probability")
+    for row in rows_of(store, report.table_rows, report.table, columns):
+        network = network or row["network"]
+        if row["network"] == network and int(row["rank"]) == 1 and row["video_sha256"] not in with_windows:
+            spans[row["video_sha256"]].append(_span(row))
+    if with_windows:
+        for row in rows_of(
+            store, report.intervals_rows, report.intervals, ("video_sha256", "network", *SPAN, "action", "verb", "probability")
+        ):
+            if row["network"] == network and row["video_sha256"] in with_windows:
+                spans[row["video_sha256"]].append(_span(row))
+    return spans
 
 
 def _with_windows(store: Store, prediction: Prediction) -> frozenset[str]:
@@ -91,26 +106,6 @@ def _with_windows(store: Store, prediction: Prediction) -> frozenset[str]:
     return frozenset(video.video for batch in found for video in batch.videos if video.windows_uri)
 
 
-def predicted_spans(table: bytes, intervals: bytes = b"", with_intervals: Collection[str] = ()) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read what the first network of `predictions.csv` said, by video: in clips its best action, or its rows of `intervals.csv`.
-
-    `with_intervals` are the videos of which `intervals` tell all: if they tell nothing of one, nothing was found in it.
-    """
-    rows = list(_rows(table))
-    network = rows[0]["network"] if rows else ""
-    spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
-    best = [row for row in rows if row["rank"] == "1" and row["video_sha256"] not in with_intervals]
-    told = [row for row in _rows(intervals) if row["video_sha256"] in with_intervals]
-    for score, row in [*(("action_probability", row) for row in best), *(("probability", row) for row in told)]:
-        if row["network"] == network:
-            spans[row["video_sha256"]].append(_span(row, float(row.get(score) or row["verb_probability"])))
-    return spans
-
-
-def _rows(table: bytes) -> Iterator[dict[str, str]]:
-    return csv.DictReader(io.StringIO(table.decode()))
-
-
-def _span(row: Mapping[str, str], score: float) -> LabelSpan:
-    verb, _, noun = (row.get("action") or row["verb"]).partition(" ")
-    return LabelSpan(float(row["start_seconds"]), float(row["stop_seconds"]), verb, noun or NO_OBJECT, score=score)
+def _span(row: Mapping[str, Any]) -> LabelSpan:
+    verb, noun, score = action_of(row)
+    return LabelSpan(float(row["start_seconds"]), float(row["stop_seconds"]), verb, noun, score=score)

@@ -19,7 +19,7 @@ from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_inter
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
-from tasks.predict.to_label import table
+from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import prediction_of_plan
 from tasks.store.experiments import PredictedBatch, Prediction
@@ -83,6 +83,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         if when:
             (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
+        (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
         inputs = _page_inputs(plan, gathered, found, known_labels.intervals, when, names, batches, set_aside, known, url, store)

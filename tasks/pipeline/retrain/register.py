@@ -11,7 +11,7 @@ from tasks.learn.networks.backbones import BACKBONES, plugin_package
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.sound_recipe import SPEECH
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
-from tasks.options import Modality, PredictOptions
+from tasks.options import PredictOptions
 from tasks.pipeline._checkpoints import CHECKPOINT, fetch_network
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import fitted
@@ -204,11 +204,6 @@ def _snippets_in_words(spec: NetworkSpec, fps: int) -> str:
             f"{spec.num_segments} views of {video.num_frames} RGB frames in a row each, of every frame in {video.frame_stride}{window} at {fps} "
             f"frames per second; of these n frames, view i begins at i * (n - {video.num_frames}) // {max(1, spec.num_segments - 1)}"
         )
-    planes = {
-        Modality.RGB: "one RGB frame each",
-        Modality.FLOW: f"{snippet.num_frames} flow frames in a row each, x and y by turns, 8 bit",
-        Modality.RGB_DIFFERENCE: f"{snippet.num_frames} RGB frames in a row each",
-    }
     last = snippet.num_frames - 1
     first = f"int(tick / 2 + tick * i) with tick = (number of frames - {last}) / {spec.num_segments}"
     if spec.sampling_window < 1:
@@ -216,4 +211,4 @@ def _snippets_in_words(spec: NetworkSpec, fps: int) -> str:
             f"start + int(tick / 2 + tick * i) with tick = (length - {last}) / {spec.num_segments}, start = (number of frames - length) // 2 "
             f"and length = max({snippet.num_frames}, round({spec.sampling_window!r} * number of frames))"
         )
-    return f"{spec.num_segments} snippets, {planes[spec.modality]}, which begin at {first}"
+    return f"{spec.num_segments} snippets, {snippet.in_words}, which begin at {first}"

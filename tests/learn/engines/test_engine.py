@@ -10,8 +10,8 @@ from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Normalise, cut_crops, cut_views
 from tasks.learn.networks.heads import HEADS, Logits
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import Consensus, NetworkSpec
-from tasks.options import Modality
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options import Consensus, Modality
 from tests.learn.tiny import outspoken, snippets_of, tiny
 
 FRAMES = snippets_of(tiny())

@@ -14,9 +14,9 @@ from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.inputs.crops import cut_views
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save_fusion
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import ClassNames, Consensus, NetworkSpec
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.logit_mean import mean_logits
-from tasks.options import Family, Modality
+from tasks.options import Consensus, Family, Modality
 from tests.learn.tiny import CLASSES, network_of, snippets_of
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,7 @@ from tasks.learn.engines.choice import Job
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
-from tasks.learn.networks.spec import Consensus
-from tasks.options import Family, Modality
+from tasks.options import Consensus, Family, Modality
 from tasks.store.records.evaluation import EngineUsed
 from tests.learn.tiny import CLASSES, network_of, snippets_of, tiny
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional
 
-from tasks.learn.inputs.augmentation import SCALES, Augmentation, augmented, multiscale_places
+from tasks.learn.inputs.augmentation import Augmentation, augmented, multiscale_places
 from tasks.learn.inputs.crops import mirrored
+from tasks.learn.networks.spec import SNIPPETS
 from tasks.options import Modality, TrainOptions
 
 MULTI_SCALE = Augmentation("multi-scale")
@@ -50,7 +51,7 @@ def test_half_of_the_augmented_flow_is_mirrored_with_its_motion(augmentation):
 @pytest.mark.parametrize("modality", [Modality.RGB, Modality.FLOW, Modality.RGB_DIFFERENCE])
 def test_multi_scale_crops_have_tsns_sizes_and_places(modality):
     """As GroupMultiScaleCrop of TSN's code draws them from a frame of 340x256."""
-    places = multiscale_places(340, 256, SCALES[modality])
+    places = multiscale_places(340, 256, SNIPPETS[modality].crop_scales)
     sides = (256, 224, 192, 168) if modality is Modality.RGB else (256, 224, 192)
     near = {pair for pair in product(sides, repeat=2) if abs(sides.index(pair[0]) - sides.index(pair[1])) <= 1}
     counts = Counter((place.width, place.height) for place in places)
@@ -64,7 +65,7 @@ def test_multi_scale_crops_have_tsns_sizes_and_places(modality):
 
 @given(SIDES, SIDES)
 def test_every_multi_scale_crop_lies_inside_the_frame(width, height):
-    for place in multiscale_places(width, height, SCALES[Modality.RGB]):
+    for place in multiscale_places(width, height, SNIPPETS[Modality.RGB].crop_scales):
         assert 0 <= place.x <= width - place.width
         assert 0 <= place.y <= height - place.height
 
@@ -82,7 +83,7 @@ def test_what_is_drawn_is_one_of_these_places_scaled_to_a_crop_or_its_mirror_ima
     planes = torch.from_numpy(frames).permute(0, 3, 1, 2)
     scaled = [
         functional.resized_crop(planes, p.y, p.x, p.height, p.width, [224, 224], antialias=True)
-        for p in multiscale_places(300, 256, SCALES[modality])
+        for p in multiscale_places(300, 256, SNIPPETS[modality].crop_scales)
     ]
     legal = [crop for cut in scaled for crop in (cut, mirror_image(cut, modality))]
     drawn = []

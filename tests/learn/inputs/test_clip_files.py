@@ -34,13 +34,13 @@ from tasks.learn.networks.backbone_file import fill_backbone
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.sound_recipe import NUM_MELS, num_spectra, num_windows
-from tasks.learn.networks.spec import Consensus, NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.module import ActionModule
 from tasks.learn.training.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
-from tasks.options import Modality, TrainOptions
+from tasks.options import Consensus, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe, SoundState
 from tests.learn.tiny import CLASSES, outspoken, snippets_of, tiny
 

@@ -7,7 +7,8 @@ import torch
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import ClassNames, Consensus
+from tasks.learn.networks.spec import ClassNames
+from tasks.options import Consensus
 from tests.learn.tiny import assert_resumes, kept_job, tiny
 
 CLASSES = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))

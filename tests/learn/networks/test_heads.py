@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration
 from tasks.learn.networks.heads import HEADS, MultiscaleRelation
-from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, Consensus, NetworkSpec
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, NetworkSpec
+from tasks.options import Consensus
 from tests.learn.tiny import tiny
 
 NUM_FEATURES, NUM_SEGMENTS = 16, 5

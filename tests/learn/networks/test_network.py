@@ -8,8 +8,8 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.inputs.crops import Normalise
 from tasks.learn.networks.backbones import find
 from tasks.learn.networks.network import Network, TemporalShift, give_patches, patch_shape, synchronise_norms, weights_sha256
-from tasks.learn.networks.spec import Consensus, NetworkSpec
-from tasks.options import Family, Modality
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options import Consensus, Family, Modality
 from tests.learn.tiny import tiny, with_branches
 
 

@@ -7,10 +7,10 @@ import torch
 
 from tasks.errors import BadConfiguration
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import Consensus, NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training import costs
 from tasks.learn.training.costs import clip_seconds, complexity
-from tasks.options import Family, Modality
+from tasks.options import Consensus, Family, Modality
 from tests.learn.inputs.test_clip_files import SOUND, SPECTROGRAM
 from tests.learn.tiny import tiny
 

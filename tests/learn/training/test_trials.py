@@ -16,7 +16,6 @@ from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.networks.backbones import find
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network, weights_sha256
-from tasks.learn.networks.spec import Consensus
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.trials import (
     ScoredClip,
@@ -28,6 +27,7 @@ from tasks.learn.training.trials import (
     score_network,
     train_heads,
 )
+from tasks.options import Consensus
 from tasks.store.records.dataset import NOTHING
 from tests.learn.tiny import RICH, assert_same_files, job, kept_job, learnt, scores, tiny
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tasks.errors import RetakeError
 from tasks.learn.inputs.data import CachedClip
-from tasks.learn.networks.spec import Consensus
 from tasks.learn.training.epochs import EpochFiles
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.processes import is_first_process, process_rank
+from tasks.options import Consensus
 from tests.learn.tiny import EXACT, HEADS, RICH, job, tiny
 
 SAME = RICH | {"optimizer": "sgd", "learning_rate": 0.05, "sampler": "balanced", "crop": "multi-scale", "color_jitter": 0.2}

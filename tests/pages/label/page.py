@@ -1,17 +1,17 @@
 """A store in memory with clips to label, and the page on it for people who are known by a cookie."""
 
-import csv
 import hashlib
-import io
 from collections.abc import Sequence
 from itertools import count
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import Cookie, HTTPException
 from starlette.testclient import TestClient
 
 from tasks.data.clips.clips import clip_uid
 from tasks.data.clips.label_inputs import write_blocks
+from tasks.judge.statistics.scores_file import encode
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.desk import Desk
@@ -67,22 +67,18 @@ def _listed(store: Store, films: Sequence[str], name: str, num_clips: int, optio
 
 def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str, str]] = ACTIONS, store_uri: str = STORE) -> None:
     """Write the tables of a prediction: each clip with two suggestions, the first two clips of each video to be labelled first."""
-    table, to_label = io.StringIO(), io.StringIO()
-    rows = csv.writer(table)
-    rows.writerow(("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability"))
-    listed = csv.writer(to_label)
-    listed.writerow(("uid", "reason"))
+    rows, listed = [], []
     for of_video in cuts:
         for number, clip in enumerate(of_video.clips):
             for rank in (1, 2):
                 verb, noun = actions[(number // 4 + rank - 1) % len(actions)]
-                probability = 0.9 / rank - 0.01 * (number % 10)
-                rows.writerow((clip.uid, "champion", rank, verb, probability, f"{verb} {noun}", probability))
+                likely = dict.fromkeys(("verb_probability", "action_probability"), 0.9 / rank - 0.01 * (number % 10))
+                rows.append({"uid": clip.uid, "network": "champion", "rank": rank, "verb": verb, "action": f"{verb} {noun}"} | likely)
             if number < 2:
-                listed.writerow((clip.uid, "the model is unsure: put meat 38 %, take bag 35 %"))
+                listed.append({"uid": clip.uid, "reason": "the model is unsure: put meat 38 %, take bag 35 %"})
     report = Layout(store_uri).prediction("test").report
-    store.write_bytes(report.table, table.getvalue().encode())
-    store.write_bytes(report.to_label, to_label.getvalue().encode())
+    store.write_bytes(report.table_rows, encode(pa.Table.from_pylist(rows)))
+    store.write_bytes(report.to_label_rows, encode(pa.Table.from_pylist(listed)))
     store.write_bytes(report.uri, b"{}")
 
 

@@ -63,7 +63,8 @@ def shelf(tmp_path):
         FoundIntervals(scored("quiet.mp4"), ((0, 8),), {}, {"model": (), "against": others}),
     ]
     write_intervals(plan, found, NAMES, {sha(name): name for name in FILMS}, tmp_path)
-    made.intervals = (tmp_path / "intervals.csv").read_bytes()
+    report = prediction.report
+    made.intervals = {uri: (tmp_path / uri.rpartition("/")[2]).read_bytes() for uri in (report.intervals, report.intervals_rows)}
     return made
 
 
@@ -89,7 +90,7 @@ def test_a_prediction_without_intervals_gives_its_clips(shelf, tmp_path):
 
 
 def test_a_video_with_windows_gives_the_reported_intervals_of_the_first_network_or_none(shelf, tmp_path):
-    shelf.write_bytes(Layout(ROOT).prediction(KEY).report.intervals, shelf.intervals)
+    shelf.objects |= shelf.intervals
     assert said(exported(shelf, tmp_path / "tasks.json")) == {
         "seen.mp4": [("take bag", 76, 126, 0.75), ("put meat", 127, 225, 0.625)],
         "quiet.mp4": [],
@@ -98,7 +99,7 @@ def test_a_video_with_windows_gives_the_reported_intervals_of_the_first_network_
 
 
 def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_prediction(shelf, tmp_path):
-    shelf.write_bytes(Layout(ROOT).prediction(KEY).report.intervals, shelf.intervals)
+    shelf.objects |= shelf.intervals
     tasks = exported(shelf, tmp_path / "tasks.json")
     for task in tasks:
         task["annotations"] = [{"id": 1, "result": one["result"]} for one in task.pop("predictions")]

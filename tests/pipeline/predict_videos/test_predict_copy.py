@@ -4,11 +4,10 @@ import json
 import logging
 
 import pytest
-from tasks.store.predictions import Prediction
-from tasks.store.records.prediction import PredictReportResult
 
 from tasks.pipeline.predict_videos.predict import WRITTEN, _copy, in_words
-from tasks.store.records.experiments import PredictPlanResult
+from tasks.store.experiments import Prediction
+from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside
 from tests.pipeline.shelf import Shelf
 
