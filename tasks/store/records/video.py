@@ -64,10 +64,7 @@ class Batch(Record):
 
 
 class SeenFile(Record):
-    """A file as an ingest last saw it.
-
-    A usable annotation file has neither `video` nor `reason`.
-    """
+    """A file as an ingest last saw it. A usable annotation file has neither `video` nor `reason`."""
 
     name: str
     etag: str
@@ -111,10 +108,7 @@ class TakenFiles(Record):
 
 
 class IngestResult(TakenFiles):
-    """Counts of an ingest, and the batches to cut.
-
-    The inventory lists every file that was set aside, annotation files included.
-    """
+    """Counts of an ingest, and the batches to cut; the inventory lists all files set aside."""
 
     num_annotations: int
     num_set_aside: int
@@ -240,7 +234,7 @@ class FlowResult(Record):
 
 
 MIN_SPEECH_SHARE = 0.1
-"""From here on somebody is said to speak in a clip. In the sample films, in which nobody speaks, the detector hears up to 0.056 of a clip."""
+"""From here on somebody counts as speaking in a clip. In the sample films, in which nobody speaks, the detector hears up to 0.056 of a clip."""
 
 
 class SoundState(StrEnum):
