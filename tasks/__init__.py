@@ -1,4 +1,1 @@
-"""Implement the steps of Retake, and the packages that they use.
-
-Knows nothing of Airflow.
-"""
+"""Implement the steps of Retake, and the packages that they use. Knows nothing of Airflow."""

@@ -83,10 +83,7 @@ def _module(command: Command) -> types.ModuleType:
 
 
 class _Printable(logging.Formatter):
-    """Formats messages for a terminal and for logs.
-
-    Names and addresses of people's files are among them.
-    """
+    """Formats messages for a terminal and for logs. Names and addresses of people's files are among them."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(without_secrets(super().format(record)), kept="\n\t")

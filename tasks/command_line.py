@@ -22,10 +22,7 @@ from tasks.pipeline.step import Command
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends a wrong command line with the exit code that every runner knows.
-
-    argparse would use an exit code of its own.
-    """
+    """Ends a wrong command line with the exit code that every runner knows."""
 
     def error(self, message: str) -> NoReturn:
         raise BadConfiguration(f"{message}; see {self.prog} --help")
@@ -82,10 +79,7 @@ def _help(field: FieldInfo) -> str:
 
 
 def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
-    """Classify a field by how it is spelled on a command line.
-
-    Numbers are distinguished from text so that a Literal of numbers matches.
-    """
+    """Classify a field by its spelling on a command line; numbers differ from text, for a Literal of numbers."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if annotation is bool:

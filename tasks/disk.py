@@ -1,7 +1,4 @@
-"""Keep temporary files in a folder that is removed with its process.
-
-Full disks are reported.
-"""
+"""Keep temporary files in a folder that is removed with its process. Full disks are reported."""
 
 import errno
 import fcntl
@@ -20,10 +17,7 @@ WORK_PREFIX = "retake-work-"
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
-    """Describe needed and free space if the disk has too little.
-
-    None if it has enough.
-    """
+    """Describe needed and free space if the disk has too little. None if it has enough."""
     free_bytes = shutil.disk_usage(folder).free
     return f"{size(need_bytes)} are needed and {size(free_bytes)} are free" if need_bytes > free_bytes else None
 
@@ -44,10 +38,7 @@ def no_room(path: Path, need_bytes: int) -> OSError:
 
 
 def full_disk(error: BaseException | None) -> OSError | None:
-    """Find a full-disk error in an exception's chain.
-
-    torch replaces it with its own error.
-    """
+    """Find a full-disk error in an exception's chain. torch replaces it with its own error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error
@@ -74,8 +65,8 @@ def own_temporary_folder() -> Iterator[None]:
     except RetakeError:
         raise
     except Exception as error:
-        if found := full_disk(error):
-            raise _unavailable(found, root) from error
+        if full := full_disk(error):
+            raise _unavailable(full, root) from error
         raise
     finally:
         tempfile.tempdir = root
@@ -87,10 +78,7 @@ def own_temporary_folder() -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """Create a folder under `root` that is removed at the end.
-
-    If this process is killed, the next call removes it.
-    """
+    """Create a folder under `root`, removed at the end, or by the next call if this process is killed."""
     _remove_abandoned(root)
     folder, lock = _locked_folder(root)
     try:

@@ -1,7 +1,4 @@
-"""Download from untrusted http(s) URLs, with limits on size and time.
-
-Private networks cannot be accessed.
-"""
+"""Download from untrusted http(s) URLs, with limits on size and time. Private networks cannot be accessed."""
 
 import asyncio
 import ipaddress
@@ -102,10 +99,7 @@ async def _send(client: httpx.AsyncClient, url: str, allow_private: bool) -> htt
 
 
 async def _check_location(response: httpx.Response) -> None:
-    """Check a redirect before httpx parses it.
-
-    httpx's error would be retried as a server failure.
-    """
+    """Check a redirect before httpx parses it. httpx's error would be retried as a server failure."""
     if response.has_redirect_location:
         location = response.headers["location"]
         try:
@@ -121,11 +115,11 @@ async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bo
         raise BadInput(f"{url}: only http and https addresses are downloaded")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise Unavailable(f"the name {parts.hostname} cannot be resolved ({error.strerror})") from error
-    address = str(found[0][4][0])
-    if not allow_private and not all(_is_public(str(info[4][0])) for info in found):
+    address = str(infos[0][4][0])
+    if not allow_private and not all(_is_public(str(info[4][0])) for info in infos):
         raise BadInput(f"{url}: {parts.hostname} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true to allow it")
     asked = httpx.URL(url)
     headers, extensions = {"host": asked.netloc.decode()}, {"sni_hostname": asked.raw_host.decode()}
@@ -133,13 +127,13 @@ async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bo
 
 
 def _is_public(address: str) -> bool:
-    found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        carried = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in NAT64 else found.ipv4_mapped or found.sixtofour
-        if carried is None and found not in GLOBAL_UNICAST:
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        carried = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.ipv4_mapped or ip.sixtofour
+        if carried is None and ip not in GLOBAL_UNICAST:
             return False
-        found = carried or found
-    return found.is_global and not found.is_multicast
+        ip = carried or ip
+    return ip.is_global and not ip.is_multicast
 
 
 def _check(response: httpx.Response, url: str, max_bytes: int) -> None:
@@ -173,10 +167,7 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """Return a gzip decompressor, or None if the content is not encoded.
-
-    Some servers only send gzip.
-    """
+    """Return a gzip decompressor, or None if the content is not encoded. Some servers only send gzip."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None

@@ -1,7 +1,4 @@
-"""Define an exception per kind of failure.
-
-The exit code tells a runner whether to retry.
-"""
+"""Define an exception per kind of failure. The exit code tells a runner whether to retry."""
 
 from typing import ClassVar
 
@@ -31,10 +28,7 @@ class BadVideo(BadInput):
 
 
 class OutOfMemory(BadVideo):
-    """Reading a video exceeded its memory limit or crashed.
-
-    It may succeed alone, with more memory.
-    """
+    """Reading a video exceeded its memory limit or crashed. It may succeed alone, with more memory."""
 
 
 class BadLabels(BadInput):
@@ -46,10 +40,7 @@ class BadDataset(BadInput):
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint is missing, misnamed, of wrong shapes, or would run code.
-
-    It is misnamed if its hash does not match its name.
-    """
+    """A checkpoint is missing, of wrong shapes, would run code, or its hash does not match its name."""
 
 
 class MissingObject(BadInput):
@@ -57,10 +48,7 @@ class MissingObject(BadInput):
 
 
 class NotThere(RetakeError):
-    """The labelling page has no such clip, video or statement.
-
-    A person asked for it; nothing is wrong with the store.
-    """
+    """The labelling page has no such clip, video or statement."""
 
 
 class Unavailable(RetakeError):

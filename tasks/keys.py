@@ -113,10 +113,7 @@ def recipe_of(options: SegmentOptions) -> str:
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
-    """Compute the key of clips cut with `options` by this ffmpeg version.
-
-    Other versions write different bytes.
-    """
+    """Compute the key of clips cut with `options` by this ffmpeg version. Other versions write different bytes."""
     return content_key({"segment": cutting_key(options), "ffmpeg": ffmpeg_version})
 
 

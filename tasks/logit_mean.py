@@ -16,7 +16,7 @@ def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.
 
     If only some networks have an output for a class, these determine its odds against all classes with lower ids.
     """
-    fewest, *more = sorted({one.shape[-1] for one in logits})
+    fewest, *more = sorted({network.shape[-1] for network in logits})
     mean = _pooled(logits, weights, fewest)
     for size in more:
         pooled, known = _pooled(logits, weights, size), mean.shape[-1]
@@ -30,7 +30,7 @@ def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.floa
 
     If all of their weights are 0, they count equally.
     """
-    having = [i for i, one in enumerate(logits) if one.shape[-1] >= size]
+    having = [i for i, network in enumerate(logits) if network.shape[-1] >= size]
     shares = np.asarray(weights, np.float64)[having]
     if not shares.any():
         shares = np.ones(len(having))

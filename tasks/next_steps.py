@@ -1,7 +1,4 @@
-"""List next steps by one table of rules over a run's facts.
-
-The end of `make run`, the report and the page of a prediction show them.
-"""
+"""List next steps for people, by one table of rules over a run's facts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,7 +45,9 @@ class NextStep:
 
 
 def _rare(facts: Facts) -> str:
-    named = [f"{quoted(one.name)} ({count(one.num_clips, 'clip')} of {count(one.num_sources, 'video')})" for one in facts.rare[:MAX_NAMED]]
+    named = [
+        f"{quoted(rare.name)} ({count(rare.num_clips, 'clip')} of {count(rare.num_sources, 'video')})" for rare in facts.rare[:MAX_NAMED]
+    ]
     more = len(facts.rare) - len(named)
     return f"Bring more films of {listed([*named, count(more, 'more class')] if more else named)}"
 
@@ -83,7 +82,7 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
         lambda facts: facts.predict_url,
     ),
 )
-"""Whether a rule holds, its sentence, and the address where it is done; in the order in which they are told."""
+"""Whether a rule holds, its sentence, and the address where it is done; in the order in which they are shown."""
 
 
 def next_steps(facts: Facts) -> Iterator[NextStep]:

@@ -174,10 +174,7 @@ def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:
-    """Make the address of a page in the Airflow of a run.
-
-    Empty if it is not known.
-    """
+    """Make the address of a page in the Airflow of a run; empty if it is not known."""
     base, dags, _ = (airflow_url or "").partition("/dags/")
     return base + path if dags and urlsplit(base).scheme in ("http", "https") else ""
 

@@ -64,10 +64,7 @@ def count(number: int, noun: str) -> str:
 
 
 def plain_count(number: int, noun: str) -> str:
-    """Format a count without separators: `12000 clips`.
-
-    Datasets' digests cover this form, so it must never change.
-    """
+    """Format a count without separators: `12000 clips`. Datasets' digests cover this form, so it must never change."""
     return _counted(str(number), noun)
 
 
@@ -77,10 +74,7 @@ def crops_in_words(crops: int) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Format a position in a video: `0:08`, `1:02:03`.
-
-    It has a decimal unless it is a whole second.
-    """
+    """Format a position in a video: `0:08`, `1:02:03`, `0:08.5`."""
     whole, tenth = divmod(round(10 * seconds), 10)
     hours, minutes = divmod(whole // 60, 60)
     place = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
@@ -118,10 +112,7 @@ def roughly(number: int) -> str:
 
 
 def quantity(number: int) -> str:
-    """Format a large number to three digits, such as `24.5 million` or `655 billion`.
-
-    Small ones are left as they are.
-    """
+    """Format a large number to three digits, such as `24.5 million` or `655 billion`."""
     for unit, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million")):
         # A number that rounds up to 1000 of a unit is written in the next unit.
         if number >= 0.9995 * unit:
@@ -138,10 +129,7 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration, from `18 ms` and `1.85 s` to `3 h 05 min`.
-
-    In between: `41 s`, `2 min 08 s`.
-    """
+    """Format a duration: `18 ms`, `1.85 s`, `41 s`, `2 min 08 s`, `3 h 05 min`."""
     if 0 < seconds < 0.9995:
         return f"{1000 * seconds:.{0 if seconds >= 0.00995 else 2}f} ms"
     if seconds < 9.995 and seconds % 1:
@@ -159,10 +147,7 @@ def quoted(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Remove users, passwords and queries from the addresses in a text.
-
-    Queries may hold signatures and tokens.
-    """
+    """Remove users, passwords and queries from the addresses in a text. Queries may hold signatures and tokens."""
     if "://" not in text:
         return text
     return _S3_LOGIN.sub("", _SECRETS.sub(lambda address: f"://{address['place'] or ''}{'?…' if address['secret'] else ''}", text))
@@ -176,10 +161,7 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """Suggest up to three close matches of `text`.
-
-    For example ` (near: 'a', 'b')`; an empty string without any.
-    """
+    """Suggest up to three close matches of `text`: ` (near: 'a', 'b')`, or an empty string."""
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
 
@@ -190,10 +172,7 @@ def some(texts: Sequence[str]) -> str:
 
 
 def plain_reason(text: object, name: str = "") -> str:
-    """Remove the internal file name at the start of an error message.
-
-    People see the video's own name next to the reason.
-    """
+    """Remove the internal file name at the start of an error message."""
     return re.sub(rf"^(source(\.\w+)?|{re.escape(PurePosixPath(name).name)}): ", "", str(text))
 
 
@@ -206,10 +185,7 @@ def plain_cell(value: object) -> object:
 
 
 def safe_cell(text: str) -> str:
-    """Put an apostrophe before each part that a spreadsheet would calculate.
-
-    `text_of_cell` removes it.
-    """
+    """Put an apostrophe before each part that a spreadsheet would calculate. `text_of_cell` removes it."""
     return _MAYBE_QUOTED.sub(r"\1'", text)
 
 
@@ -224,9 +200,9 @@ def markdown_text(text: str) -> str:
     It cannot become a link, picture, HTML, table cell, emphasis, code, list or heading. Addresses get a word joiner, so that no renderer
     turns them into links. HTML is written as entities, because some renderers ignore a backslash before it.
     """
-    line = re.sub("[&<>]", lambda found: _ENTITIES[found[0]], " ".join(text.split()))
+    line = re.sub("[&<>]", lambda match: _ENTITIES[match[0]], " ".join(text.split()))
     line = _OPENERS.sub(r"\1\\\2", _SPECIALS.sub(r"\\\g<0>", line))
-    return _ADDRESSES.sub(lambda found: WORD_JOINER + WORD_JOINER.join(found[0]) + WORD_JOINER, line)
+    return _ADDRESSES.sub(lambda match: WORD_JOINER + WORD_JOINER.join(match[0]) + WORD_JOINER, line)
 
 
 def listed(parts: list[str]) -> str:

@@ -105,14 +105,14 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
-    found = find_stack() if arguments.into != "local" else None
-    if found is None and arguments.into == "stack":
+    in_containers = find_stack() if arguments.into != "local" else None
+    if in_containers is None and arguments.into == "stack":
         raise BadConfiguration("the stack in containers is not up; `make up` starts it")
-    if found is None:
+    if in_containers is None:
         if ENV_FILE.exists() and arguments.into == "auto":
             _say(f"the stack of {ENV_FILE} is not up; ingesting into the local servers")
         return ingest_folder(home, arguments.videos, arguments.set)
-    return ingest_into_stack(found, arguments.videos, arguments.set)
+    return ingest_into_stack(in_containers, arguments.videos, arguments.set)
 
 
 def _say(line: str) -> None:

@@ -132,12 +132,12 @@ class AirflowApi:
 
     def tasks(self, run: RunRef) -> list[Task]:
         """List every task instance of the run, mapped ones separately."""
-        found: list[Task] = []
+        tasks: list[Task] = []
         while True:
-            page = self._get(f"{_path(run)}/taskInstances", limit=_PAGE, offset=len(found))
-            found += [Task.model_validate(t) for t in page["task_instances"]]
-            if not page["task_instances"] or len(found) >= page["total_entries"]:
-                return found
+            page = self._get(f"{_path(run)}/taskInstances", limit=_PAGE, offset=len(tasks))
+            tasks += [Task.model_validate(t) for t in page["task_instances"]]
+            if not page["task_instances"] or len(tasks) >= page["total_entries"]:
+                return tasks
 
     def num_asset_events(self, run: RunRef) -> int:
         """Count the assets that the run has updated."""
@@ -162,8 +162,8 @@ class AirflowApi:
     def runs_at_work(self, dag_id: str = "~") -> list[ActiveRun]:
         """List the same with their states and times."""
         query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
-        found = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
-        return [ActiveRun.model_validate(run) for run in found]
+        runs = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
+        return [ActiveRun.model_validate(run) for run in runs]
 
     def end(self, run: RunRef) -> None:
         """End a run: its tasks at work are killed and failed, the others skipped. One that was deleted is left out."""

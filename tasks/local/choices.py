@@ -19,7 +19,7 @@ SAMPLE_OPTIONS: dict[str, object] = {
 }
 """Options for the sample videos, without downloads and fast on two cores.
 
-They are the same on every machine. The split is dealt by the hashes of the files; this seed leaves the films of val that the figures in the docs
+They are the same on every machine. The split is assigned by the hashes of the files; this seed leaves the films of val that the figures in the docs
 are of.
 
 Their model has its own name, so that it never competes with a model for your videos.
@@ -70,7 +70,7 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
         given[key.strip().replace("-", "_")] = _value(text.strip())
     known = sorted({name for model in _MODELS for name in model.model_fields} - _NOT_CHOSEN)
     if unknown := sorted(given.keys() - set(known)):
-        near = [name for one in unknown for name in get_close_matches(one, known, n=1)]
+        near = [name for name in unknown for name in get_close_matches(name, known, n=1)]
         hint = f"did you mean {' and '.join(near)}? " if near else ""
         raise BadConfiguration(f"--set: unknown options {', '.join(unknown)}; {hint}known are {', '.join(known)}")
     if given.get("head") == Head.PROBE:

@@ -142,7 +142,8 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
         run = FollowedRun(ref, tuple(_in_order(_patiently(lambda: api.tasks(ref)))))
         running = [task for task in run.tasks if task.state == "running"]
         lines = _patiently(partial(api.log_lines, ref, running[-1])) if running else []
-        screen.show([*earlier, *_rows(run)], _progress_line(lines))
+        # The runner's command line is no progress.
+        screen.show([*earlier, *_rows(run)], lines[-1] if lines and not lines[-1].startswith("python -m tasks ") else "")
         for task in run.tasks:
             key = (task.task_id, task.map_index, task.try_number)
             if task.state == "up_for_retry" and key not in announced:
@@ -154,11 +155,6 @@ def _shown_to_its_end(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequ
         if state in ("success", "failed"):
             return run, state
         time.sleep(POLL_SECONDS)
-
-
-def _progress_line(lines: Sequence[str]) -> str:
-    """Return the last line of the step's log, without the runner's command line."""
-    return lines[-1] if lines and not lines[-1].startswith("python -m tasks ") else ""
 
 
 def _patiently(ask: Callable[[], T]) -> T:

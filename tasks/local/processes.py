@@ -1,7 +1,4 @@
-"""Choose TCP ports on loopback, and start and stop server processes that outlive their command.
-
-A process is identified by pid and creation time.
-"""
+"""Choose TCP ports on loopback, and start and stop server processes that outlive their command."""
 
 import os
 import signal
@@ -141,18 +138,18 @@ def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: fl
     Returns whether anything ran.
     """
     record = read_record(home, name)
-    found = members(home, name)
+    running = members(home, name)
     if record is not None and is_running(record):
         leader = psutil.Process(record.pid)
-        found |= {leader, *leader.children(recursive=True)}
+        running |= {leader, *leader.children(recursive=True)}
         _signal([leader], leader_signal)
     else:
-        _signal(found, signal.SIGTERM)
-    remaining = _wait(found, grace_seconds) | members(home, name)  # with processes started during the grace
+        _signal(running, signal.SIGTERM)
+    remaining = _wait(running, grace_seconds) | members(home, name)  # with processes started during the grace
     _signal(remaining, signal.SIGKILL)
     _wait(remaining, 5)
     record_file(home, name).unlink(missing_ok=True)
-    return bool(found)
+    return bool(running)
 
 
 def _mark(home: Home, name: str) -> str:
@@ -161,14 +158,14 @@ def _mark(home: Home, name: str) -> str:
 
 def members(home: Home, name: str) -> set[psutil.Process]:
     """Find all processes of this user that carry the mark of server `name`."""
-    found = set()
+    marked = set()
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(MARK) == _mark(home, name):
-                found.add(process)
+                marked.add(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue
-    return found
+    return marked
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

@@ -35,13 +35,14 @@ def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[Fol
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
-        yield from _dataset_lines(api, run)
+        if (dataset := _result(api, run, "dataset")) is not None:
+            yield from DatasetResult.model_validate(dataset).warnings
     yield from _retrain_lines(api, store, followed[-1])
     yield from _next_lines(api, store, store_uri, followed)
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    """Run `ingest_videos` to its end, and say how to go on; errors as of `follow_run`."""
+    """Run `ingest_videos` to its end, and say how to go on; errors are those of `follow_run`."""
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
     for line in ingested(api, run, choices.store):
@@ -49,7 +50,7 @@ def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
 
 
 def ingested(api: AirflowApi, run: FollowedRun, store_uri: str) -> Iterator[str]:
-    """Yield the lines of an ingest alone, of which the last names the page Label."""
+    """Yield the lines of an ingest alone; the last names the page Label."""
     yield from list(_ingest_lines(api, run)) or ["nothing new"]
     url = label_url(api.task_page(run.ref, run.tasks[0]), uri=store_uri)
     num_new = IngestOptions().min_new_labels
@@ -57,12 +58,11 @@ def ingested(api: AirflowApi, run: FollowedRun, store_uri: str) -> Iterator[str]
 
 
 def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
-    summary = _result(api, run, "summarise")
-    if summary is not None:
-        found = SummaryResult.model_validate(summary)
-        yield f"{found.in_words}; {count(found.num_clips, 'clip')}"
-        yield from _listed("set aside", found.num_set_aside, found.first_set_aside, "summarise")
-        yield from _listed("warnings", found.num_warnings, found.first_warnings, "summarise")
+    if (summary := _result(api, run, "summarise")) is not None:
+        summed = SummaryResult.model_validate(summary)
+        yield f"{summed.in_words}; {count(summed.num_clips, 'clip')}"
+        yield from _listed("set aside", summed.num_set_aside, summed.first_set_aside, "summarise")
+        yield from _listed("warnings", summed.num_warnings, summed.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:
         yield "no new video"
         taken = IngestResult.model_validate(ingest)
@@ -73,25 +73,19 @@ def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     labels = _result(api, run, "label")
     if labels is None:
         return
-    found = LabelResult.model_validate(labels)
+    labelled = LabelResult.model_validate(labels)
     new = [
         SetAside(name=f"{folder.folder}/", reason=f"{folder.reading}, {count(folder.num_clips, 'clip')}")
-        for folder in found.first_new_folders
+        for folder in labelled.first_new_folders
     ]
-    yield from _listed("folders with new words that were read as labels", found.num_new_folders, new, "label")
-    yield from found.first_hints
-    first = [SetAside(name=problem.place, reason=problem.reason) for problem in found.first_problems]
-    yield from _listed("labels rejected", found.num_problems, first, "label")
-    if found.num_labelled < found.num_clips:
-        yield f"{found.num_clips - found.num_labelled} of {found.num_clips} clips have no label and are left out"
-        yield from _items(found.num_left_out, found.first_left_out, "label")
+    yield from _listed("folders with new words that were read as labels", labelled.num_new_folders, new, "label")
+    yield from labelled.first_hints
+    first = [SetAside(name=problem.place, reason=problem.reason) for problem in labelled.first_problems]
+    yield from _listed("labels rejected", labelled.num_problems, first, "label")
+    if labelled.num_labelled < labelled.num_clips:
+        yield f"{labelled.num_clips - labelled.num_labelled} of {labelled.num_clips} clips have no label and are left out"
+        yield from _items(labelled.num_left_out, labelled.first_left_out, "label")
         yield REMEDY
-
-
-def _dataset_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
-    dataset = _result(api, run, "dataset")
-    if dataset is not None:
-        yield from DatasetResult.model_validate(dataset).warnings
 
 
 def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[str]:
@@ -103,8 +97,8 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
             (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
         )
         yield f"nothing was trained: {note.removeprefix('NothingToDo: ')}"
-        if found := find_decision(note):
-            yield from _earlier(store, found)
+        if decision := find_decision(note):
+            yield from _earlier(store, decision)
         return
     weights = _result(api, run, "weights")
     if weights is not None and weights.get("chosen"):

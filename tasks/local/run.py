@@ -120,10 +120,7 @@ def cancel(api: AirflowApi, screen: Screen) -> None:
 
 
 def end_tracked(mlflow: str, airflow: str) -> None:
-    """End the runs of MLflow that steps of this Airflow left at work.
-
-    Those that had time to ended their own.
-    """
+    """End the runs of MLflow that steps of this Airflow left at work."""
     from tasks.tracking import Tracker, end_all  # here alone: MLflow takes seconds to import
 
     end_all(Tracker.from_settings(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
@@ -236,10 +233,7 @@ class StackSettings(BaseSettings):
 
 
 def find_stack() -> StackSettings | None:
-    """Find the stack: `.env` exists and its Airflow accepts the password.
-
-    `make run` may use the same port.
-    """
+    """Find the stack: its Airflow, not one of `make run` on the same port, accepts the password."""
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
@@ -282,10 +276,9 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
     Returns:
         Number of uploaded files, and of all files there.
     """
-    files = sorted(
-        path for path in folder.rglob("*") if not _is_hidden(path.relative_to(folder)) and (path.is_symlink() or not path.is_dir())
-    )
-    present = {found.uri: found.etag for found in store.list(place.folder_uri)}
+    paths = ((path, any(part.startswith(".") for part in path.relative_to(folder).parts)) for path in folder.rglob("*"))
+    files = sorted(path for path, is_hidden in paths if not is_hidden and (path.is_symlink() or not path.is_dir()))
+    present = {listed.uri: listed.etag for listed in store.list(place.folder_uri)}
     num_uploaded = num_kept = 0
     for number, path in enumerate(files, 1):
         name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
@@ -300,10 +293,6 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
         except (BadInput, OSError) as error:
             screen.say(f"left out: {name}: {error}")
     return num_uploaded, num_kept
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _check_file(path: Path, folder: Path) -> None:

@@ -154,6 +154,6 @@ def _was_well(home: Home, server: Server) -> Path:
     return home.folder("servers") / f"{server.name}.was-well"
 
 
-def _complaint(home: Home, server: Server, what: str) -> str:
+def _complaint(home: Home, server: Server, trouble: str) -> str:
     log = processes.log_file(home, server.name)
-    return f"{server.title} {what}; the end of {log}:\n{processes.tail(log)}"
+    return f"{server.title} {trouble}; the end of {log}:\n{processes.tail(log)}"

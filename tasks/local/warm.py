@@ -98,10 +98,7 @@ def stop(home: Home) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a program atomically, and only if it changed.
-
-    A step may start at any time.
-    """
+    """Write a program atomically, and only if it changed. A step may start at any time."""
     if path.exists() and path.read_text() == text:
         return
     new = path.with_suffix(".new")
@@ -133,8 +130,8 @@ def _serve(home: Home, sources: Path, modules: Sequence[str]) -> Request:
                         listener.close()  # new clients run the step themselves
                     elif request := _accept(listener, running, selector):
                         return replace(request, environment={**left_behind, **request.environment})
-                elif one := running.get(key.data):
-                    _look_after(one, key.fd, running, selector)
+                elif step := running.get(key.data):
+                    _look_after(step, key.fd, running, selector)
             if listener.fileno() < 0 and not running:
                 break
     os._exit(0)
@@ -186,8 +183,8 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
             os._exit(1)
         os.setpgid(0, 0)
         selector.close()
-        for one in (listener, client, *(other.client for other in running.values())):
-            one.close()
+        for inherited in (listener, client, *(other.client for other in running.values())):
+            inherited.close()
         for other in running.values():
             os.close(other.ended)
         return request

@@ -1,7 +1,5 @@
 """Answer films and clips: cut, score, and merge what is predicted into intervals."""
 
-# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, n: frames of a clip
-
 import logging
 import math
 import tempfile
@@ -78,7 +76,8 @@ class FilmModel:
 
         Returns:
             One row per interval, without gaps: `video`, `start` and `stop` in seconds, `verb` and `noun`, and the `probability` of both.
-            `reported` tells whether a prediction by Retake would list the interval. Films that cannot be read are left out with a warning.
+            `reported` is whether a prediction by Retake would list the interval, and `known` whether training clips showed this verb
+            with this noun. Films that cannot be read are left out with a warning.
 
         Raises:
             BadInput: there is no film that can be read; the message names the first.
@@ -109,8 +108,8 @@ class FilmModel:
             BadInput: the clip does not decode.
             BadCheckpoint: the logits are not finite.
         """
-        verb, noun = (one.numpy() for one in self._scorer.score(_snippets(clip, self._specs, self._hearing, folder)))
-        if not all(np.isfinite(one).all() for one in (verb, noun)):
+        verb, noun = (logits.numpy() for logits in self._scorer.score(_snippets(clip, self._specs, self._hearing, folder)))
+        if not all(np.isfinite(logits).all() for logits in (verb, noun)):
             raise BadCheckpoint(f"{clip.path.name}: the network's logits are not finite")
         given = self._classes.given_noun
         return verb, noun if given is None else one_hot_logits(np.array([given]), len(noun))[0]
@@ -121,17 +120,21 @@ class FilmModel:
         verbs, nouns = zip(*(self.logits(clip, folder) for clip in clips), strict=True)
         starts, stops = (np.array([getattr(clip, end) for clip in clips]) for end in ("start_seconds", "stop_seconds"))
         likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature, served.actions)
-        found = intervals(starts, stops, likely)
-        listed = reported((one for one in found if classes.verbs[one.verb_class] != NOTHING), served.threshold) if served.reports else ()
-        for one in found:
+        predicted = intervals(starts, stops, likely)
+        listed = (
+            reported((interval for interval in predicted if classes.verbs[interval.verb_class] != NOTHING), served.threshold)
+            if served.reports
+            else ()
+        )
+        for interval in predicted:
             yield {
                 "video": name,
-                "start": one.start_seconds,
-                "stop": one.stop_seconds,
-                "verb": classes.verbs[one.verb_class],
-                "noun": classes.nouns[one.noun_class],
-                "probability": one.probability,
-                "reported": one in listed,
+                "start": interval.start_seconds,
+                "stop": interval.stop_seconds,
+                "verb": classes.verbs[interval.verb_class],
+                "noun": classes.nouns[interval.noun_class],
+                "probability": interval.probability,
+                "reported": interval in listed,
             }
 
     def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
@@ -159,10 +162,10 @@ class FilmModel:
             yield Clip(path, 0, num_frames / segment.fps, num_frames)
             return
         limit = time_limit(source.duration_seconds)
-        found = cut(path, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=limit, memory=undivided())
-        for warning in found.warnings:
+        pieces = cut(path, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=limit, memory=undivided())
+        for warning in pieces.warnings:
             log.warning("%s", warning)
-        yield from (Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames) for clip in found.clips)
+        yield from (Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames) for clip in pieces.clips)
 
 
 def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
@@ -179,10 +182,7 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
 
 
 def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
-    """Read the test input of each network.
-
-    It is snippets uint8 (t, h, w, p), or as `clip_files.sound_input` returns it.
-    """
+    """Read the test input of each network: snippets uint8 (t, h, w, p), or as `sound_input` returns it."""
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}
     return [
@@ -213,8 +213,8 @@ def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
 
 def _sounds(clip: Path, hearing: Mapping[SoundRecipe, Describer]) -> dict[SoundRecipe, Sound]:
     """Decode the sound once, and describe it by each recipe as the step `sound` does."""
-    found = decode_audio(clip, sorted({rate for one in hearing.values() for rate in one.rates_hz}))
+    sound = decode_audio(clip, sorted({rate for recipe_describer in hearing.values() for rate in recipe_describer.rates_hz}))
     return {
-        recipe: one.describe(found.samples, seconds=found.seconds, state=found.state, reason=found.reason)
-        for recipe, one in hearing.items()
+        recipe: recipe_describer.describe(sound.samples, seconds=sound.seconds, state=sound.state, reason=sound.reason)
+        for recipe, recipe_describer in hearing.items()
     }

@@ -82,7 +82,7 @@ def _plan_parts(uri: str) -> tuple[str, ...]:
 
 
 def _parts(pattern: re.Pattern[str], uri: str, form: str) -> tuple[str, ...]:
-    found = pattern.fullmatch(uri)
-    if found is None:
+    match = pattern.fullmatch(uri)
+    if match is None:
         raise ValueError(f"{uri} does not have the form s3://…/{form}")
-    return found.groups()
+    return match.groups()

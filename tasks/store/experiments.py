@@ -29,17 +29,7 @@ from tasks.store.records.search import (
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.records.video import SegmentResult, SoundResult
 from tasks.store.runs import Flows
-from tasks.store.stored import (
-    Below,
-    Output,
-    file,
-    keyed,
-    made,
-    numbered,
-    output,
-    record,
-    stored,
-)
+from tasks.store.stored import Below, Output, file, keyed, made, numbered, output, record, stored
 
 
 @dataclass(frozen=True)

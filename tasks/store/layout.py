@@ -28,21 +28,7 @@ from tasks.store.records.video import (
     VideoRecord,
 )
 from tasks.store.runs import Run
-from tasks.store.stored import (
-    Below,
-    Folder,
-    Output,
-    Stored,
-    as_folder,
-    file,
-    keyed,
-    last_name,
-    made,
-    numbered,
-    output,
-    record,
-    stored,
-)
+from tasks.store.stored import Below, Folder, Output, Stored, as_folder, file, keyed, last_name, made, numbered, output, record, stored
 
 
 @dataclass(frozen=True)
@@ -77,10 +63,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Clips(Stored[ClipsFile]):
-    """`clips/<video>/<recipe>/`: the clips of a video cut with one recipe.
-
-    `clips.json` is written last.
-    """
+    """`clips/<video>/<recipe>/`: the clips of a video cut with one recipe. `clips.json` is written last."""
 
     model: type[ClipsFile] = ClipsFile
 
@@ -179,10 +162,7 @@ class Dataset:
 
     @classmethod
     def at(cls, uri: str) -> Self:
-        """Read an address as a person writes it.
-
-        The slash at the end may be missing.
-        """
+        """Read an address as a person writes it. The slash at the end may be missing."""
         return cls(as_folder(uri))
 
     @property
@@ -197,10 +177,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole store: the bucket, or a prefix in it.
-
-    Its address has no slash at the end.
-    """
+    """A whole store: the bucket, or a prefix in it, without a slash at the end."""
 
     store_uri: str
 

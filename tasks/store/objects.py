@@ -78,10 +78,7 @@ class Store:
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, read_seconds: float = 300, num_retries: int = 4) -> Self:
-        """Connect lazily; a few quick retries bridge a server that is just restarting.
-
-        `read_seconds` is the longest wait for an answer.
-        """
+        """Connect lazily; quick retries bridge a server that restarts. `read_seconds` is the longest wait for an answer."""
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=read_seconds),
             maxsize=16,
@@ -117,28 +114,28 @@ class Store:
         """Return the object as a listing would show it, or None."""
         bucket, key = split_uri(uri)
         try:
-            found = self._client.stat_object(bucket_name=bucket, object_name=key)
+            stat = self._client.stat_object(bucket_name=bucket, object_name=key)
         except S3Error as error:
             if error.code in _MISSING:
                 return None
             self._fail(error, uri)
         except _FAILURES as error:
             self._fail(error, uri)
-        return _stored(uri, found)
+        return _stored(uri, stat)
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """List the objects under a prefix, by key; none if there is no bucket."""
-        return (_stored(uri, found) for uri, found in self._listed(prefix_uri, recursive=True) if not found.is_dir)
+        return (_stored(uri, listed) for uri, listed in self._listed(prefix_uri, recursive=True) if not listed.is_dir)
 
     def folders(self, folder_uri: str) -> tuple[str, ...]:
         """List the folders directly under `folder_uri`, in order, with their final slashes."""
-        return tuple(sorted(uri for uri, found in self._listed(folder_uri, recursive=False) if found.is_dir and uri != folder_uri))
+        return tuple(sorted(uri for uri, listed in self._listed(folder_uri, recursive=False) if listed.is_dir and uri != folder_uri))
 
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
         bucket, prefix = split_uri(prefix_uri)
         try:
-            for found in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
-                yield f"s3://{bucket}/{found.object_name}", found
+            for listed in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
+                yield f"s3://{bucket}/{listed.object_name}", listed
         except S3Error as error:
             if error.code != "NoSuchBucket":
                 self._fail(error, prefix_uri)
@@ -230,8 +227,8 @@ class Store:
                 raise
             for part in path.parent.glob(f"{escape(path.name)}.*.part.minio"):
                 part.unlink()
-            found = self.stat(uri)
-            raise no_room(path, found.size_bytes if found else 0) from error
+            listed = self.stat(uri)
+            raise no_room(path, listed.size_bytes if listed else 0) from error
 
     def write_file(self, uri: str, path: Path) -> None:
         """Upload a file, in parts if it is large."""
@@ -301,8 +298,8 @@ class Store:
         )
 
 
-def _stored(uri: str, found: ListedObject) -> StoredObject:
-    return StoredObject(uri, (found.etag or "").strip('"'), found.size or 0, str(found.last_modified))
+def _stored(uri: str, listed: ListedObject) -> StoredObject:
+    return StoredObject(uri, (listed.etag or "").strip('"'), listed.size or 0, str(listed.last_modified))
 
 
 def _content_type(key: str) -> str:

@@ -11,18 +11,7 @@ from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
-from tasks.store.stored import (
-    Below,
-    Output,
-    Stored,
-    file,
-    keyed,
-    last_name,
-    numbered,
-    output,
-    record,
-    stored,
-)
+from tasks.store.stored import Below, Output, Stored, file, keyed, last_name, numbered, output, record, stored
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")
 _DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
@@ -174,19 +163,13 @@ class Run:
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:
-    """Find a training in the store of `uri`, else in `otherwise`.
-
-    `otherwise` is used if `uri` is below no run.
-    """
-    root, found, _ = uri.rpartition("/runs/")
-    return Run(f"{root if found else otherwise}/runs/{key}/")
+    """Find a training in the store of `uri`, in `otherwise` if that is below no run."""
+    root, separator, _ = uri.rpartition("/runs/")
+    return Run(f"{root if separator else otherwise}/runs/{key}/")
 
 
 class NamedRun(NamedTuple):
-    """A training as people name it in options.
-
-    Without a store, it lies in their own.
-    """
+    """A training as people name it in options. Without a store, it lies in their own."""
 
     store: str | None
     key: str
@@ -194,17 +177,14 @@ class NamedRun(NamedTuple):
 
 def parse_run(text: str) -> NamedRun | None:
     """Read `runs/<run key>/`, with or without a store before it; None for any other text."""
-    found = _RUN.fullmatch(text)
-    return NamedRun(found[1], found[2]) if found else None
+    match = _RUN.fullmatch(text)
+    return NamedRun(match[1], match[2]) if match else None
 
 
 def run_holding(uri: str) -> Run | None:
-    """Find the training that an object in a store belongs to.
-
-    None for any other object.
-    """
-    found = _RUN.match(uri)
-    return Run(f"{found[1]}/runs/{found[2]}/") if found and found[1] else None
+    """Find the training that an object in a store belongs to. None for any other object."""
+    match = _RUN.match(uri)
+    return Run(f"{match[1]}/runs/{match[2]}/") if match and match[1] else None
 
 
 def run_name(key: str) -> str:
@@ -213,15 +193,12 @@ def run_name(key: str) -> str:
 
 
 def deciding(uri: str, step: Literal["plan", "decide"]) -> Decision | None:
-    """Find the decision whose `step` has its commit mark at `uri`.
-
-    None for any other object.
-    """
+    """Find the decision whose `step` has its commit mark at `uri`. None for any other object."""
     mark = f"/{step}/result.json"
     return Decision(f"{uri.removesuffix(mark)}/") if uri.endswith(mark) else None
 
 
 def find_decision(text: str) -> Decision | None:
     """Find the first address of a decision in a text, such as a log line."""
-    found = _DECISION.search(text)
-    return Decision(found.group()) if found else None
+    match = _DECISION.search(text)
+    return Decision(match.group()) if match else None

@@ -1,7 +1,4 @@
-"""Define addresses with the model of the record that is stored there, and check keys and folders.
-
-A folder's places are declared below it.
-"""
+"""Define addresses with the model of the record that is stored there, and check keys and folders."""
 
 import re
 from collections.abc import Callable
@@ -49,15 +46,12 @@ class Folder:
 
 @dataclass(frozen=True)
 class Output(Stored[M]):
-    """The folder of a step, with a slash at the end.
-
-    Its record is the commit mark.
-    """
+    """The folder of a step, with a slash at the end. Its record is the commit mark."""
 
     @property
     def uri(self) -> str:
         """Return the address of the commit mark."""
-        return mark_of(self.place_uri)
+        return f"{self.place_uri.rstrip('/')}/result.json"
 
     @property
     def folder_uri(self) -> str:
@@ -73,11 +67,6 @@ class Output(Stored[M]):
         return Folder(self.place_uri).name_of(uri)
 
 
-def mark_of(folder: str) -> str:
-    """Return the address of the commit mark of a step that writes to a folder."""
-    return f"{folder.rstrip('/')}/result.json"
-
-
 class HasFolder(Protocol):
     """Anything with the address of a folder, which ends with a slash."""
 
@@ -87,10 +76,7 @@ class HasFolder(Protocol):
 
 
 class Below(Generic[P]):
-    """An attribute that is a place below the folder of its owner.
-
-    For example `train = Below("train/", Training)`.
-    """
+    """An attribute that is a place below its owner's folder: `train = Below("train/", Training)`."""
 
     def __init__(self, name: str, make: Callable[[str], P]) -> None:
         self._name = name
@@ -217,8 +203,8 @@ def check_key(uri: str) -> None:
         BadConfiguration: it is no address.
     """
     _, key = split_uri(uri)
-    if found := UNSTORABLE_CHARACTERS.search(key):
-        raise BadInput(f"its name holds {found[0]!r}, which no object store can list; rename the file ({uri!r})")
+    if unstorable := UNSTORABLE_CHARACTERS.search(key):
+        raise BadInput(f"its name holds {unstorable[0]!r}, which no object store can list; rename the file ({uri!r})")
     # Servers that store objects as files treat a backslash as a slash.
     for name in key.replace("\\", "/").split("/"):
         if name in (".", ".."):

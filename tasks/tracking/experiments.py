@@ -35,10 +35,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) 
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
-    """Name a training for people, such as `v3 · probe lite0 · 55 clips`.
-
-    The version is left out until one is registered.
-    """
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`; without a version until one is registered."""
     train, members = plan.train, plan.weights.members
     kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
     modality = [train.modality] if train.modality is not Modality.RGB else []
@@ -48,10 +45,7 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
 
 
 def _short(backbone: str) -> str:
-    """Shorten the name of a backbone, such as `tf_efficientnet_lite0.in1k`.
-
-    It begins with the last part that is a word with a number.
-    """
+    """Shorten the name of a backbone: from its last part that is a word with a number."""
     parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
     begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
     return "_".join(parts[begins[-1] :] if begins else parts)
@@ -77,10 +71,7 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 @contextmanager
 def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -> Iterator[str]:
-    """Yield the id of the run of a prediction of `num_videos`, in the store's experiment for predictions.
-
-    Finished when the block ends.
-    """
+    """Yield the id of a prediction's run, in the store's experiment for predictions; finish it at the end."""
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
         "retake.model": plan.model.label,
@@ -95,10 +86,7 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -
 
 @contextmanager
 def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
-    """Yield the id of the search's run, in the store's experiment for searches.
-
-    Its trials are child runs.
-    """
+    """Yield the id of the search's run, in the store's experiment for searches."""
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
         "retake.dataset_uri": plan.dataset_uri,
@@ -119,10 +107,7 @@ def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
 
 
 def end_left_behind(tracker: Tracker) -> None:
-    """End as killed the runs that earlier Airflow runs left at work.
-
-    They are of the same DAG, which has one run at a time.
-    """
+    """End as killed the runs that earlier Airflow runs of this DAG left at work."""
     if own := load(MachineSettings).airflow_url:
         of_dag = own.rpartition("/")[0] + "/"
         tracker.end_left(lambda _, by: "KILLED" if by.startswith(of_dag) and by != own else None)

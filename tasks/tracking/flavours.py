@@ -1,7 +1,4 @@
-"""Log models that take films and return intervals to MLflow.
-
-A tensor module lies beside a model that has one.
-"""
+"""Log models that take films and return intervals, with their tensor modules, to MLflow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

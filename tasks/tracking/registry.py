@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 import mlflow
@@ -49,10 +50,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model, with its checkpoint.
-
-    A `provisional` champion has not passed the gate.
-    """
+    """A version of a registered model, with its checkpoint. A `provisional` champion has not passed the gate."""
 
     version: int
     run_id: str
@@ -75,10 +73,7 @@ class VersionCard:
 
 
 class Registry:
-    """The registered models of one MLflow server.
-
-    Every method raises `Unavailable` when the server does not answer.
-    """
+    """The registered models of one MLflow server. Every method raises `Unavailable` when the server does not answer."""
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._client = connect(settings)
@@ -106,13 +101,10 @@ class Registry:
             )
 
     def kept_by(self, model_name: str) -> str | None:
-        """Find the store that keeps the decisions on a model.
-
-        None if no run has claimed it.
-        """
+        """Find the store that keeps the decisions on a model. None if no run has claimed it."""
         with answering():
-            found = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
-        return found[0].tags.get(STORE_TAG) if found else None
+            models = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
+        return models[0].tags.get(STORE_TAG) if models else None
 
     def champion(self, model_name: str) -> RegisteredVersion | None:
         """Find the version that the alias `champion` points to, if any.
@@ -124,30 +116,26 @@ class Registry:
             if not self._exists(model_name):
                 return None
             try:
-                found = self._client.get_model_version_by_alias(model_name, CHAMPION)
+                version = self._client.get_model_version_by_alias(model_name, CHAMPION)
             except RestException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
-        if not _can_be_scored(found):
+        if not _can_be_scored(version):
             raise BadConfiguration(
-                f"{model_name} version {found.version} is champion, but Retake did not register it and cannot evaluate it; "
+                f"{model_name} version {version.version} is champion, but Retake did not register it and cannot evaluate it; "
                 f"remove the alias {CHAMPION}, or set its tags {CHECKPOINT_TAG} and {CHECKPOINT_HASH_TAG}"
             )
-        return _registered(found)
+        return _registered(version)
 
     def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
-        """Find the latest version before that of `run_key`, or the latest if that has none.
-
-        Skip those registered by hand.
-        """
+        """Find the latest version of Retake's before that of `run_key`, or the latest if that has none."""
         with answering():
-            found = [one for one in self._client.search_model_versions(f"name = '{model_name}'") if _can_be_scored(one)]
-        versions = {one.run_key: one for one in sorted(map(_registered, found), key=lambda one: one.version)}
-        own = versions.pop(run_key, None)
-        return max(
-            (one for one in versions.values() if own is None or one.version < own.version), key=lambda one: one.version, default=None
-        )
+            known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
+        by_run = {version.run_key: version for version in sorted(map(_registered, known), key=attrgetter("version"))}
+        own = by_run.pop(run_key, None)
+        earlier = (version for version in by_run.values() if own is None or version.version < own.version)
+        return max(earlier, key=attrgetter("version"), default=None)
 
     def version(self, model_name: str, number: int) -> RegisteredVersion:
         """Find a version that Retake registered.
@@ -157,14 +145,14 @@ class Registry:
         """
         with answering():
             try:
-                found = self._client.get_model_version(model_name, str(number))
+                version = self._client.get_model_version(model_name, str(number))
             except RestException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
                 raise
-        if not _can_be_scored(found):
+        if not _can_be_scored(version):
             raise BadInput(f"{model_name} version {number} was not registered by Retake, so its checkpoint is unknown")
-        return _registered(found)
+        return _registered(version)
 
     def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
         """Resolve `models:/NAME@ALIAS` or `models:/NAME/VERSION` to name and version.
@@ -176,10 +164,10 @@ class Registry:
         name = parsed.name
         with answering():
             if not self._exists(name):
-                known = ", ".join(found.name for found in self._client.search_registered_models(max_results=20)) or "none"
+                known = ", ".join(model.name for model in self._client.search_registered_models(max_results=20)) or "none"
                 raise BadInput(f"{reference}: there is no registered model {name}; MLflow has: {known}")
             aliases: dict[str, str] = {key: str(value) for key, value in self._client.get_registered_model(name).aliases.items()}
-            numbers = sorted(int(found.version) for found in self._client.search_model_versions(f"name = '{name}'"))
+            numbers = sorted(int(version.version) for version in self._client.search_model_versions(f"name = '{name}'"))
         wanted = aliases.get(parsed.alias) if parsed.alias else parsed.version
         if wanted is None or int(wanted) not in numbers:
             versions = ", ".join(map(str, numbers)) or "none"
@@ -262,10 +250,7 @@ class Registry:
             return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
 
     def _exists(self, model_name: str) -> bool:
-        """Search for the model.
-
-        On a server with passwords a get fails alike for missing and for forbidden models.
-        """
+        """Search for the model: with passwords, a get fails alike for missing and for forbidden models."""
         return bool(self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1))
 
     def _ensure_model(self, model_name: str, store_uri: str) -> None:
@@ -278,16 +263,16 @@ class Registry:
                 raise
 
     def _version_of(self, model_name: str, run_key: str) -> int | None:
-        found: list[ModelVersion] = self._client.search_model_versions(
+        versions: list[ModelVersion] = self._client.search_model_versions(
             f"name = '{model_name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1
         )
-        return int(found[0].version) if found else None
+        return int(versions[0].version) if versions else None
 
     def _logged_model(self, run_id: str) -> "LoggedModel | None":
         """Find the run's completely logged model, from this or an interrupted try."""
         experiment_id = self._client.get_run(run_id).info.experiment_id
-        found = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
-        return next((model for model in found if model.status == LoggedModelStatus.READY), None)
+        models = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        return next((model for model in models if model.status == LoggedModelStatus.READY), None)
 
 
 def _can_be_scored(version: "ModelVersion") -> bool:

@@ -1,7 +1,4 @@
-"""Log to MLflow runs: parameters, metrics, datasets and artifacts.
-
-Errors of MLflow are translated for steps.
-"""
+"""Log to MLflow runs: parameters, metrics, datasets and artifacts. Errors of MLflow are translated for steps."""
 
 import time
 import warnings
@@ -123,13 +120,10 @@ class Tracker:
         return cls(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
-        """Find or create the run with this key, and return its id.
-
-        Retries continue one run. A new run is called by its key unless it gets a name.
-        """
+        """Find or create the run with this key, called `name` or by its key, and return its id."""
         with answering():
-            found = self._client.get_experiment_by_name(experiment)
-            experiment_id = found.experiment_id if found else self._client.create_experiment(experiment)
+            known = self._client.get_experiment_by_name(experiment)
+            experiment_id = known.experiment_id if known else self._client.create_experiment(experiment)
             runs = self._client.search_runs([experiment_id], filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
             if runs:
                 run_id: str = runs[0].info.run_id
@@ -142,10 +136,7 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Mark the run as running inside the block.
-
-        It is killed if the block is ended from outside, and failed if the block fails.
-        """
+        """Mark the run as running inside the block, killed if ended from outside, failed if it fails."""
         self._set_status(run_id, "RUNNING")
         try:
             yield
@@ -224,16 +215,15 @@ class Tracker:
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epochs(self, run_id: str, epochs: Sequence[Epoch]) -> None:
-        """Log losses and accuracies with the epoch as step.
-
-        Epochs that an earlier try has logged are skipped.
-        """
+        """Log losses and accuracies by epoch, except those that an earlier try has logged."""
         now_ms = int(time.time() * 1000)
         with answering():
             logged = {metric.step for metric in self._client.get_metric_history(run_id, "train_loss")} if epochs else set()
             new = [epoch for epoch in epochs if epoch.epoch not in logged]
             for start in range(0, len(new), EPOCHS_AT_ONCE):
-                values = [(one.epoch, one.model_dump(exclude={"epoch"}, exclude_none=True)) for one in new[start : start + EPOCHS_AT_ONCE]]
+                values = [
+                    (epoch.epoch, epoch.model_dump(exclude={"epoch"}, exclude_none=True)) for epoch in new[start : start + EPOCHS_AT_ONCE]
+                ]
                 metrics = [mlflow.entities.Metric(name, value, now_ms, step) for step, named in values for name, value in named.items()]
                 self._client.log_batch(run_id, metrics=metrics)
 
@@ -246,10 +236,10 @@ class Tracker:
         now_ms = int(time.time() * 1000)
         with answering():
             experiment_id = self._client.get_run(run_id).info.experiment_id
-            found = self._client.search_runs(
+            earlier = self._client.search_runs(
                 [experiment_id], filter_string=f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'", max_results=MAX_CHILDREN
             )
-            known = {run.info.run_name: run for run in found}
+            known = {run.info.run_name: run for run in earlier}
             for name, child in children.items():
                 run = known.get(name)
                 if run and any(run.data.params.get(key, str(value)) != str(value) for key, value in child.params.items()):

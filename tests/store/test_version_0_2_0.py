@@ -17,7 +17,7 @@ from tasks.store.records.record import Record
 from tests.pipeline.in_process import Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.shelf import Shelf
-from tests.store.walk import addresses
+from tests.store.test_layout import addresses
 
 WRITTEN = Path(__file__).parent / "version_0_2_0.zip"
 STORE = "s3://retake-sample"

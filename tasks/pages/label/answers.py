@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict
 from functools import cache, lru_cache
@@ -63,10 +63,7 @@ class Answers:
         return other
 
     def build(self) -> Json:
-        """Count the clips of a build, and describe the last training's plan.
-
-        A new dataset is planned anew.
-        """
+        """Count the clips of a build, and describe the last training's plan."""
         view = self._desk.view_of(self._recipe)
         counts = self._counts(view) if view else None
         plan = self._desk.last_plan()
@@ -82,10 +79,7 @@ class Answers:
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
-        """Describe who asks, the clips to label, and how many are labelled.
-
-        Only the version if the page knows that.
-        """
+        """Describe who asks, the clips, and how many are labelled; only the version if the page knows it."""
         view = self._desk.view_of(self._recipe)
         about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
@@ -128,7 +122,7 @@ class Answers:
             return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
         mine = skip & view.cut.clips.keys()
         with self._leases.turn:
-            # Written first, they tell the time of the store.
+            # Written first, the lease has the time of the store.
             self._leases.lease(mine, reader.name)
             chosen = self._next(view, reader, wanted, skip, limit, after, self._leases.to_others(reader.name))
             if more := {clip["uid"] for clip in chosen if clip["reading"] == "first"}:
@@ -154,10 +148,7 @@ class Answers:
             raise NotThere("the film of this clip is gone; reload the page") from None
 
     def video(self, reader: Reader, video: str) -> Json:
-        """Describe a video: clips, labels of any origin, and suggested actions.
-
-        Of clips that this person is to read as the second, neither labels of others nor suggestions are told.
-        """
+        """Describe a video as this person may see it: clips, labels of any origin, and suggested actions."""
         view = self._view()
         if video not in view.cut.by_video:
             raise NotThere("there is no such video")
@@ -174,20 +165,17 @@ class Answers:
         """List the classes in use, merged names, and names that are alike."""
         view = self._view()
         counts = self._counts(view)
-        merges = self._desk.read(lambda ledger: [one.model_dump(mode="json") for one in ledger.merges])
+        merges = self._desk.read(lambda ledger: [merge.model_dump(mode="json") for merge in ledger.merges])
         named = {"verb": counts.named(0), "noun": counts.named(1)}
         near = [
             {"target": target, "names": pair}
             for target, classes in named.items()
-            for pair in _near(tuple(sorted(one["name"] for one in classes[:MAX_COMPARED])))
+            for pair in _near(tuple(sorted(named_class["name"] for named_class in classes[:MAX_COMPARED])))
         ]
         return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 
     def write(self, asked: AskedStatement, reader: Reader) -> Json:
-        """Append a statement of this person, and list the conflicts it leaves.
-
-        In a conflict an interval contradicts the answer about a clip.
-        """
+        """Append a statement of this person, and list the conflicts of answers and intervals that it leaves."""
         view = self._view()
         statement = self._statement(view, asked, reader.name)
         number = self._desk.write(statement)
@@ -197,16 +185,13 @@ class Answers:
     def _conflicts(self, view: View, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
         if not isinstance(statement, ClipStatement | IntervalStatement):
             return []
-        said = answered(self._desk.cuts, ledger, statement.video)
+        with_answers = answered(self._desk.cuts, ledger, statement.video)
         secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
-        shown = [(clip, about) for clip, about in said if touches(statement, [clip]) and not touches(clip, secret)]
-        return [one for clip, about in shown if (one := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
+        shown = [(clip, about) for clip, about in with_answers if touches(statement, [clip]) and not touches(clip, secret)]
+        return [conflict for clip, about in shown if (conflict := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
-        """List the clips of a video that a person reads as the second.
-
-        The intervals that would tell of them come with them.
-        """
+        """List the clips of a video that a person reads as the second, and the intervals that would reveal them."""
         unread = unread_of(answered(self._desk.cuts, ledger, video), reader)
         return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
@@ -221,11 +206,8 @@ class Answers:
         def look(ledger: Ledger) -> Counts:
             last = self._counted.get(view.cut.recipe)
             if last is None or last[0] is not view or last[1] != ledger.num_entries:
-                last = self._counted[view.cut.recipe] = (
-                    view,
-                    ledger.num_entries,
-                    counts_of(view, ledger, self._coverings.of(view.cut, ledger)),
-                )
+                counts = counts_of(view, ledger, self._coverings.of(view.cut, ledger))
+                last = self._counted[view.cut.recipe] = view, ledger.num_entries, counts
             return last[2]
 
         return self._desk.read(look)
@@ -237,10 +219,7 @@ class Answers:
         return view
 
     def _found(self, uid: str) -> tuple[Cut, PageClip]:
-        """Find a clip, however it was cut.
-
-        A link may lead to it, or an answer arrive when the person has gone on to another cut.
-        """
+        """Find a clip, however it was cut: a link, or an answer that arrives late, may name any."""
         for cut in (self._view().cut, *self._desk.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]
@@ -252,18 +231,19 @@ class Answers:
         def look(ledger: Ledger) -> list[Json]:
             covering = self._coverings.of(view.cut, ledger)
             closed = self._closed(view, ledger, reader)
-            readings = (
-                (uid, reading) for uid, reading in _wanted(view, ledger, reader, wanted, after, leased, covering, closed) if uid not in skip
-            )
-            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in islice(readings, limit)]
+            if wanted == Wanted():
+                first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
+                readings = mixed(first, second_readings(view.cut, ledger, reader))
+            else:
+                order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
+                readings = filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)
+            shown = islice(((uid, reading) for uid, reading in readings if uid not in skip), limit)
+            return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in shown]
 
         return self._desk.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
-        """Make the function that checks whether a clip is closed to a person.
-
-        Labels of a closed clip would tell of one that the person is to read as the second.
-        """
+        """Make the function that checks whether a clip's labels would reveal another that the person is to read."""
 
         @cache
         def secret(video: str) -> list[Span]:
@@ -290,7 +270,7 @@ class Answers:
             "reason": None if reading == "second" else view.suggestions.reasons.get(clip.uid),
             "suggestions": []
             if reading == "second"
-            else [asdict(one) for one in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
+            else [asdict(suggestion) for suggestion in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
             "label": asdict(label) if label else None,
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
@@ -299,12 +279,8 @@ class Answers:
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
-        fields = {
-            **asked.model_dump(exclude={"uid"}),
-            "by": me,
-            "at": now_utc(),
-            "after": last_upload(self._desk.store, self._desk.store_uri),
-        }
+        after = last_upload(self._desk.store, self._desk.store_uri)
+        fields = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc(), "after": after}
         match asked:
             case AskedClip():
                 _, clip = self._found(asked.uid)
@@ -326,23 +302,6 @@ def _cut_name(cut: Cut) -> str:
 @lru_cache(maxsize=16)
 def _near(names: tuple[str, ...]) -> list[tuple[str, str]]:
     return list(near_pairs(names))
-
-
-def _wanted(
-    view: View,
-    ledger: Ledger,
-    reader: Reader,
-    wanted: Wanted,
-    after: str | None,
-    leased: set[str],
-    covering: Callable[[PageClip], Covering | None],
-    closed: Callable[[PageClip], bool],
-) -> Iterator[tuple[str, Reading]]:
-    if wanted == Wanted():
-        first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
-        return mixed(first, second_readings(view.cut, ledger, reader))
-    order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
-    return filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:

@@ -101,8 +101,8 @@ def _of_store(
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
         """Read the clips as soon as a person asks for anything: Airflow's navigation shows the page's icon before anybody opens the page."""
-        for one in (desk, *others):
-            one.begin()
+        for store_desk in (desk, *others):
+            store_desk.begin()
 
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(with_headers)
@@ -123,10 +123,7 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
-    """Lead a stranger who follows a link to the login.
-
-    A script that is open to all does so, because only the browser knows the hash.
-    """
+    """Lead a stranger who follows a link to the login, by a script, for only the browser knows the hash."""
     if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
         return file_response(STATIC / "login.html", error.status_code)
     return JSONResponse({"detail": error.detail}, error.status_code)
@@ -137,10 +134,7 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
 
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
-        """Show the page, or go to that of the store in which `store` lies.
-
-        Without an address, it is the page of a store that has clips.
-        """
+        """Show the page of the store in which `store` lies, or, without an address, of one that has clips."""
         holding = [
             (len(candidate.store_uri), number)
             for number, candidate in enumerate((desk, *others))

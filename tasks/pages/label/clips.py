@@ -41,10 +41,7 @@ class PageClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """All clips that were cut with the same options, by video and by time.
-
-    `names` are the names of the videos for people.
-    """
+    """All clips that were cut with the same options, by video and by time; `names` are for people."""
 
     recipe: str
     options: SegmentOptions
@@ -79,9 +76,9 @@ class ClipFiles:
         """Find all cuts, by the key of their options."""
         videos = [folder.rstrip("/").rpartition("/")[2] for folder in self._store.folders(self._layout.videos)]
         with ThreadPoolExecutor(NUM_THREADS) as pool:
-            found = list(pool.map(self._of_video, videos))
+            by_folder = list(pool.map(self._of_video, videos))
         files: dict[str, dict[str, _OfVideo]] = {}
-        for file in (file for files in found for file in files):
+        for file in (file for files in by_folder for file in files):
             of_cut = files.setdefault(recipe_of(file.options), {})
             if file.video not in of_cut or file.recipe < of_cut[file.video].recipe:
                 of_cut[file.video] = file
@@ -164,12 +161,12 @@ class Suggestions:
 def latest_prediction(store: Store, store_uri: str) -> str | None:
     """Find the folder of the prediction whose report was written last."""
     layout = Layout(store_uri)
-    found = [
+    reports = [
         (listed.modified, folder)
         for folder in store.folders(layout.predictions)
         if (listed := store.stat(Prediction(folder).report.uri)) is not None
     ]
-    return max(found)[1] if found else None
+    return max(reports)[1] if reports else None
 
 
 def read_suggestions(store: Store, folder: str) -> Suggestions:

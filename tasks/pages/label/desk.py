@@ -25,9 +25,9 @@ from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavail
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions
-from tasks.pages.label.clips import ClipFiles, Cut, Suggestions, latest_prediction, of_use, read_suggestions
+from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, latest_prediction, of_use, read_suggestions
 from tasks.pages.label.labels import FileLabel, Uploads, file_labels, known_labels, unread_files
-from tasks.pages.label.queue import Known, diverse
+from tasks.pages.label.queue import Known, Words, diverse
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, LabelsFile
@@ -49,10 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class View:
-    """Holds the clips, and their suggestions and labels from outside the log.
-
-    `known` are the labels of files and folders by uid.
-    """
+    """The clips, their suggestions, and by uid the labels that are `known` from files and folders."""
 
     cut: Cut
     suggestions: Suggestions
@@ -228,7 +225,7 @@ class Desk:
         if cut := of_use(cuts):
             before = self._views
             view = self._view_of(cut, before.get(cut.recipe))
-            others = {recipe: self._view_of(cuts[recipe], one) for recipe, one in before.items() if recipe in cuts and recipe != cut.recipe}
+            others = {recipe: self._view_of(cuts[recipe], old) for recipe, old in before.items() if recipe in cuts and recipe != cut.recipe}
             self._cuts, self._views, self._view = cuts, {**others, cut.recipe: view}, view
         self._viewed_at = self._now()
 
@@ -252,10 +249,7 @@ class Desk:
             return Suggestions(folder)
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
-        """Find the labels that a build would give now without the page's statements.
-
-        In the first view, they are those of the last build.
-        """
+        """Find the labels that a build would give now without the page's statements; at first those of the last build."""
         layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
@@ -284,10 +278,7 @@ class Desk:
         return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
 
     def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
-        """Read the labels of a build, and the number of statements that it read.
-
-        None if there are no labels that can be read.
-        """
+        """Read the labels of a build, None if they cannot be read, and the number of its statements."""
         if not self.store.exists(labels.uri):
             return None, 0
         try:
@@ -305,6 +296,9 @@ def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str
 
 
 def _names(known: Mapping[str, Known], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    verbs = {one.words.verb for one in known.values()} | {one.verb for some in suggestions.by_clip.values() for one in some}
-    nouns = {one.words.noun for one in known.values()} | {one.noun for some in suggestions.by_clip.values() for one in some}
+    named: list[Words | Suggestion] = [
+        *(label.words for label in known.values()),
+        *(best for suggested in suggestions.by_clip.values() for best in suggested),
+    ]
+    verbs, nouns = {words.verb for words in named}, {words.noun for words in named}
     return tuple(sorted(verbs)), tuple(sorted(nouns - {NO_OBJECT}))

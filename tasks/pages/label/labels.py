@@ -27,10 +27,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FileLabel:
-    """A label by a folder or a line of a file.
-
-    It lies over the clips in a row that it labels.
-    """
+    """A label by a folder or a line of a file, over the clips in a row that it labels."""
 
     video: str
     start_seconds: float
@@ -41,10 +38,7 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Times at which annotation files and videos came to the store.
-
-    Files are found by name, records of videos by address.
-    """
+    """Times at which annotation files, by name, and records of videos, by address, came to the store."""
 
     store_uri: str
     files: Mapping[str, str]
@@ -53,14 +47,11 @@ class Uploads:
     @classmethod
     def of(cls, store: Store, store_uri: str) -> "Uploads":
         """List them."""
-        files = {one.name: one.modified for one in annotation_objects(store, store_uri)}
-        return cls(store_uri, files, {one.uri: one.modified for one in probe_objects(store, store_uri)})
+        files = {file.name: file.modified for file in annotation_objects(store, store_uri)}
+        return cls(store_uri, files, {probe.uri: probe.modified for probe in probe_objects(store, store_uri)})
 
     def since(self, origin: str, video: str) -> str:
-        """Find out when a label came: with its file, or its folder with the video.
-
-        Empty if the file has gone.
-        """
+        """Find out when a label came: with its file, or its folder with the video; empty if it has gone."""
         if origin.startswith(FOLDER):
             return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
@@ -77,10 +68,7 @@ def known_labels(clips: Iterable[LabelledClip], uploads: Uploads) -> dict[str, K
 
 
 def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Name the files that cannot be read, and those with unusable lines.
-
-    Lines are only counted: their reasons may tell what a second reader is not to know.
-    """
+    """Name unreadable files, and count unusable lines: their reasons may reveal answers to a second reader."""
     num_lines = Counter(problem.file for problem in problems if problem.line is not None)
     return (
         *(f"{problem.file}: {problem.reason}" for problem in problems if problem.line is None),
@@ -93,25 +81,25 @@ def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
 
 def file_labels(cut: Cut, known: Mapping[str, Known]) -> dict[str, list[FileLabel]]:
     """List the labels of each video by time."""
-    found: dict[str, list[FileLabel]] = {}
+    by_video: dict[str, list[FileLabel]] = {}
     for clip in cut.clips.values():
         if clip.uid not in known:
             continue
-        own, words = found.setdefault(clip.video, []), known[clip.uid].words
+        own, words = by_video.setdefault(clip.video, []), known[clip.uid].words
         last = own[-1] if own else None
         if last and (last.words, last.stop_seconds) == (words, clip.start_seconds):
             own[-1] = replace(last, stop_seconds=clip.stop_seconds, uids=(*last.uids, clip.uid))
         else:
             own.append(FileLabel(clip.video, clip.start_seconds, clip.stop_seconds, words, (clip.uid,)))
-    return found
+    return by_video
 
 
-def of_file(ledger: Ledger, one: FileLabel) -> Json:
+def of_file(ledger: Ledger, label: FileLabel) -> Json:
     """Describe a label for the page, where it can be answered over."""
-    words = renamed(ledger, one.words)
-    span = {"video": one.video, "start_seconds": one.start_seconds, "stop_seconds": one.stop_seconds}
+    words = renamed(ledger, label.words)
+    span = {"video": label.video, "start_seconds": label.start_seconds, "stop_seconds": label.stop_seconds}
     about = {"answer": "action", "verb": words.verb, "noun": words.noun, "by": words.origin, "at": words.at}
-    return {"kind": "file", "uid": one.uids[0], **span, **about}
+    return {"kind": "file", "uid": label.uids[0], **span, **about}
 
 
 MIN_OVERLAP = LabelOptions().min_overlap
@@ -120,7 +108,7 @@ _State = tuple[int, int]
 
 
 class Coverings:
-    """Keeps what labels the clips of each video, until something new is said about its intervals or a class is renamed."""
+    """Keeps what labels the clips of each video, until its intervals change or a class is renamed."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[Sequence[PageClip], _State, Mapping[str, Covering]]] = {}
@@ -147,10 +135,7 @@ class Coverings:
 
 
 def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None, known: Known | None) -> Json | None:
-    """Describe the answer about a clip and the intervals in it that say otherwise.
-
-    None if somebody, or a later file, chose between them.
-    """
+    """Describe an answer and the intervals that contradict it; None if somebody, or a later file, chose."""
     if not interval or not in_conflict(ledger, about, interval, known):
         return None
     last = about[-1]
@@ -184,20 +169,20 @@ def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
 
 def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, tuple[int, str]]:
     """Find the latest interval in each clip: its place in the log, and its token."""
-    found: dict[str, tuple[int, str]] = {}
-    waiting = [one for one in reversed(intervals) if one.stop_seconds - one.start_seconds > ROUNDING_SECONDS]
+    latest: dict[str, tuple[int, str]] = {}
+    waiting = [interval for interval in reversed(intervals) if interval.stop_seconds - interval.start_seconds > ROUNDING_SECONDS]
     begun: list[tuple[int, str, float]] = []
     for clip in clips:
         while waiting and clip.stop_seconds - waiting[-1].start_seconds > ROUNDING_SECONDS:
-            one = waiting.pop()
-            heappush(begun, (-ledger.number(one), one.token, one.stop_seconds))
+            interval = waiting.pop()
+            heappush(begun, (-ledger.number(interval), interval.token, interval.stop_seconds))
         while begun and begun[0][2] - clip.start_seconds <= ROUNDING_SECONDS:
             heappop(begun)
         if begun:
-            found[clip.uid] = -begun[0][0], begun[0][1]
-    return found
+            latest[clip.uid] = -begun[0][0], begun[0][1]
+    return latest
 
 
 def _label(number: int, words: tuple[str, str]) -> LabelRow:
-    # The words of the log were checked when they were said.
+    # The words of the log were checked when they were written.
     return LabelRow.model_construct(line=number, verb=words[0], noun=words[1])

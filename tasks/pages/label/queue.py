@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -28,10 +29,7 @@ SECOND_READ_EVERY = 10
 
 @dataclass(frozen=True)
 class Words:
-    """A label by words, where it comes from, and since when it is there.
-
-    `at` is empty if nobody can tell.
-    """
+    """A label by words, its origin, and since when it is there, empty if that is unknown."""
 
     verb: str
     noun: str
@@ -56,10 +54,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The label of a clip by the intervals in it.
-
-    `number` is the place of the latest of them in the log, and `token` its token.
-    """
+    """The label of a clip by its intervals; `number` is the latest one's place in the log."""
 
     words: Words
     number: int
@@ -84,7 +79,7 @@ class Reader:
     second_share: float
 
     def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
-        """Check whether this person is to read a clip that one other has answered: until then they see nothing that was said of it."""
+        """Check whether this person is to read a clip that one other has answered: until then they see no answer to it."""
         readers = {statement.by for statement in about}
         return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
 
@@ -114,10 +109,7 @@ def people_differ(ledger: Ledger, statements: Sequence[ClipStatement]) -> bool:
 
 
 def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Covering | None, known: Known | None) -> bool:
-    """Check whether the latest answer about a clip contradicts its intervals.
-
-    There is no conflict if somebody who knew both has chosen, or if a later file wins.
-    """
+    """Check whether the latest answer contradicts the clip's intervals, and nobody who knew both, and no later file, chose."""
     words = ledger.words(about[-1]) if about else None
     if not words or not covering or words == (covering.words.verb, covering.words.noun):
         return False
@@ -182,7 +174,7 @@ def filtered(
     """Yield the clips that fit a filter, in order.
 
     For its second reader, a clip has neither label nor suggestion. Of a clip that is `closed`, only the reader's own answers count: its
-    labels would tell of a clip to read.
+    labels would reveal a clip to read.
     """
     for uid in order:
         clip = cut.clips.get(uid)
@@ -221,15 +213,11 @@ def renamed(ledger: Ledger, words: W) -> W:
 
 
 def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """List suggestions by today's names, best first.
-
-    Of those that are the same by now, the best.
-    """
-    found: dict[tuple[str, str], Suggestion] = {}
-    for one in suggestions:
-        today = renamed(ledger, one)
-        found.setdefault((today.verb, today.noun), today)
-    return list(found.values())
+    """List suggestions by today's names, best first. Of those that are the same by now, the best."""
+    best: dict[tuple[str, str], Suggestion] = {}
+    for suggestion in (renamed(ledger, suggestion) for suggestion in suggestions):
+        best.setdefault((suggestion.verb, suggestion.noun), suggestion)
+    return list(best.values())
 
 
 def _fits(
@@ -259,7 +247,7 @@ def _fits(
 
 
 def _is_named(name: str, words: Words | None, best: Suggestion | None) -> bool:
-    return any(name in (one.verb, one.noun, f"{one.verb} {one.noun}") for one in (words, None if words else best) if one)
+    return any(name in (action.verb, action.noun, f"{action.verb} {action.noun}") for action in (words, None if words else best) if action)
 
 
 LEASE_SECONDS = 180
@@ -276,16 +264,17 @@ class Leases:
         self._log = Layout(store_uri).label_log
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them in the last minutes.
-
-        These minutes end with the latest lease, such as this person's.
-        """
+        """List the clips that others have had before them in the minutes before the latest lease."""
         written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
         latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
         # A listing may come without a lease that was written just now.
         written.pop(self._lease(person).uri, None)
         leases = [uri for uri, modified in written.items() if latest - modified < timedelta(seconds=LEASE_SECONDS)]
-        return {uid for uri in leases[:NUM_PEOPLE] for uid in self._uids(uri)}
+        uids = set[str]()
+        for uri in leases[:NUM_PEOPLE]:
+            with suppress(BadInput):
+                uids.update(self._store.read(uri, Lease).uids)
+        return uids
 
     def lease(self, uids: Iterable[str], person: str) -> None:
         """Lease clips to a person, in place of those that they had."""
@@ -294,9 +283,3 @@ class Leases:
     def _lease(self, person: str) -> Stored[Lease]:
         # A name may have any letters, an address may not.
         return self._log.lease(hashlib.sha256(person.encode()).hexdigest()[:16])
-
-    def _uids(self, uri: str) -> tuple[str, ...]:
-        try:
-            return self._store.read(uri, Lease).uids
-        except BadInput:
-            return ()

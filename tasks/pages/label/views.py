@@ -73,10 +73,10 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
             continue
         words = label_of(ledger, about, known, interval)
         num_conflicts += in_conflict(ledger, about, interval, known)
-        by_person.update({one.by for one in about} | ({interval.words.origin} if interval else set()))
+        by_person.update({statement.by for statement in about} | ({interval.words.origin} if interval else set()))
         if words:
-            is_said = bool(about) and ledger.words(about[-1]) is not None
-            num_new += max(ledger.number(about[-1]) if is_said else 0, interval.number if interval else 0) > view.num_built
+            is_answered = bool(about) and ledger.words(about[-1]) is not None
+            num_new += max(ledger.number(about[-1]) if is_answered else 0, interval.number if interval else 0) > view.num_built
             by_action[words.verb, words.noun] += 1
             by_video[clip.video] += 1
         else:
@@ -86,8 +86,8 @@ def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Coverin
 
 def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:
     # An interval may be too short to label a clip.
-    said = [ledger.words(one) for video in ledger.videos for one in ledger.intervals(video)]
-    verbs, nouns = {words[0] for words in said if words}, {words[1] for words in said if words}
+    marked = [ledger.words(interval) for video in ledger.videos for interval in ledger.intervals(video)]
+    verbs, nouns = {words[0] for words in marked if words}, {words[1] for words in marked if words}
     verbs |= {ledger.merged("verb", name) for name in view.verbs}
     nouns |= {ledger.merged("noun", name) for name in view.nouns}
     return tuple(sorted(verbs)), tuple(sorted(nouns))
@@ -96,19 +96,16 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video.
-
-    Of clips that this person is to read as the second, neither labels of others nor suggestions.
-    """
+    """Describe a video, without labels by others and suggestions of clips to read as the second."""
     clips = view.cut.by_video[video]
-    said = answered(cuts, ledger, video)
-    unread = unread_of(said, reader)
-    read = [(clip, about) for clip, about in said if about[-1].by == reader.name or not touches(clip, unread)]
+    with_answers = answered(cuts, ledger, video)
+    unread = unread_of(with_answers, reader)
+    read = [(clip, about) for clip, about in with_answers if about[-1].by == reader.name or not touches(clip, unread)]
     intervals, files = ledger.intervals(video), view.of_files.get(video, ())
     hidden = hidden_of(intervals, unread, reader)
-    shown = [one for one in intervals if one not in hidden]
-    shown_files = [one for one in files if not touches(one, unread)]
-    labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, one) for one in shown_files)]
+    shown = [interval for interval in intervals if interval not in hidden]
+    shown_files = [label for label in files if not touches(label, unread)]
+    labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, label) for label in shown_files)]
     conflicts = (
         conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)) for clip, about in read if not touches(clip, hidden)
     )
@@ -117,11 +114,11 @@ def described(
         "name": view.cut.names[video],
         "duration_seconds": clips[-1].stop_seconds,
         "clips": [{"uid": clip.uid, **span(clip), "num_frames": clip.num_frames} for clip in clips],
-        "intervals": [_interval(ledger, one) for one in shown],
-        "labels": sorted(labels, key=lambda one: (one["start_seconds"], one["stop_seconds"])),
-        "conflicts": [one for one in conflicts if one],
-        "num_hidden": len(hidden) + len(files) - len(shown_files) + len(said) - len(read),
-        "predicted": [asdict(one) for one in _predicted(view, ledger, video) if not touches(one, unread)],
+        "intervals": [_interval(ledger, interval) for interval in shown],
+        "labels": sorted(labels, key=lambda label: (label["start_seconds"], label["stop_seconds"])),
+        "conflicts": [conflict for conflict in conflicts if conflict],
+        "num_hidden": len(hidden) + len(files) - len(shown_files) + len(with_answers) - len(read),
+        "predicted": [asdict(suggestion) for suggestion in _predicted(view, ledger, video) if not touches(suggestion, unread)],
     }
 
 
@@ -136,24 +133,24 @@ def answered(cuts: Sequence[Cut], ledger: Ledger, video: str) -> list[tuple[Page
     return [(clip, about) for key, clip in clips.items() if (about := ledger.about(key))]
 
 
-def unread_of(said: Sequence[tuple[PageClip, Sequence[ClipStatement]]], reader: Reader) -> list[PageClip]:
+def unread_of(with_answers: Sequence[tuple[PageClip, Sequence[ClipStatement]]], reader: Reader) -> list[PageClip]:
     """List the clips that a person is to read as the second."""
-    return [clip for clip, about in said if reader.is_second(clip.uid, about)]
+    return [clip for clip, about in with_answers if reader.is_second(clip.uid, about)]
 
 
 def hidden_of(intervals: Sequence[IntervalStatement], unread: Sequence[Span], reader: Reader) -> list[IntervalStatement]:
-    """List the intervals of others that would tell of a clip to read."""
-    return [one for one in intervals if one.by != reader.name and touches(one, unread)]
+    """List the intervals of others that would reveal a clip to read."""
+    return [interval for interval in intervals if interval.by != reader.name and touches(interval, unread)]
 
 
-def touches(one: Span, others: Sequence[Span]) -> bool:
+def touches(part: Span, others: Sequence[Span]) -> bool:
     """Check whether a part of a video overlaps any of these parts of it."""
-    return any(overlap_seconds(one, other) > ROUNDING_SECONDS for other in others)
+    return any(overlap_seconds(part, other) > ROUNDING_SECONDS for other in others)
 
 
-def _interval(ledger: Ledger, one: IntervalStatement) -> Json:
-    verb, noun = ledger.words(one) or (None, None)
-    return {**one.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
+def _interval(ledger: Ledger, interval: IntervalStatement) -> Json:
+    verb, noun = ledger.words(interval) or (None, None)
+    return {**interval.model_dump(mode="json", include={"token", "start_seconds", "stop_seconds", "by", "at"}), "verb": verb, "noun": noun}
 
 
 def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
@@ -162,27 +159,25 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
 
 
 def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the intervals of the prediction.
-
-    Of a video without any, its clips, consecutive ones of the same action as one.
-    """
+    """Return the predicted intervals, or, without any, clips, consecutive ones of an action as one."""
     if video in view.suggestions.intervals:
-        return [renamed(ledger, one) for one in view.suggestions.intervals[video]]
-    found: list[SuggestedInterval] = []
+        return [renamed(ledger, interval) for interval in view.suggestions.intervals[video]]
+    merged: list[SuggestedInterval] = []
     for clip in view.cut.by_video[video]:
         for best in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ())[:1]):
-            one = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
-            last = found[-1] if found else None
-            if last and (last.verb, last.noun, last.stop_seconds) == (one.verb, one.noun, one.start_seconds):
-                found[-1] = replace(last, stop_seconds=one.stop_seconds, probability=max(last.probability, one.probability))
+            interval = SuggestedInterval(best.verb, best.noun, best.probability, clip.start_seconds, clip.stop_seconds)
+            last = merged[-1] if merged else None
+            if last and (last.verb, last.noun, last.stop_seconds) == (interval.verb, interval.noun, interval.start_seconds):
+                merged[-1] = replace(last, stop_seconds=interval.stop_seconds, probability=max(last.probability, interval.probability))
             else:
-                found.append(one)
-    return found
+                merged.append(interval)
+    return merged
 
 
-Said = Sequence[ClipStatement] | Sequence[IntervalStatement]
+Statements = Sequence[ClipStatement] | Sequence[IntervalStatement]
 """What holds about a clip, the latest last, or one interval."""
 ROWS_PER_PAGE = 50
+ROW_OF_FILE: Json = {"reading": "first", "is_conflict": False, "conflict": None, "statements": []}
 
 
 def reviewed(
@@ -194,42 +189,46 @@ def reviewed(
 
     `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
     """
-    clips = [standing for _, standing in ledger.clips()]
-    intervals = [one for video in ledger.videos for one in ledger.intervals(video)]
+    clips = [statements for _, statements in ledger.clips()]
+    intervals = [interval for video in ledger.videos for interval in ledger.intervals(video)]
     unread = defaultdict[str, list[ClipStatement]](list)
-    for standing in clips:
-        last = standing[-1]
-        if reader.is_second(last.uid, standing) and any(last.uid in cut.clips for cut in cuts):
+    for statements in clips:
+        last = statements[-1]
+        if reader.is_second(last.uid, statements) and any(last.uid in cut.clips for cut in cuts):
             unread[last.video].append(last)
-    everything: list[Said] = [*clips, *([one] for one in intervals)]
-    seen = [one for one in everything if one[-1].by == reader.name or not touches(one[-1], unread[one[-1].video])]
-    files = [one for of_video in view.of_files.values() for one in of_video]
-    seen_files = [one for one in files if not touches(one, unread[one.video])]
+    everything: list[Statements] = [*clips, *([interval] for interval in intervals)]
+    seen = [
+        statements
+        for statements in everything
+        if statements[-1].by == reader.name or not touches(statements[-1], unread[statements[-1].video])
+    ]
+    files = [label for of_video in view.of_files.values() for label in of_video]
+    seen_files = [label for label in files if not touches(label, unread[label.video])]
     hidden = {video: hidden_of(ledger.intervals(video), of_video, reader) for video, of_video in unread.items()}
-    closed = {standing[-1].uid for standing in clips if touches(standing[-1], hidden.get(standing[-1].video, ()))}
+    closed = {statements[-1].uid for statements in clips if touches(statements[-1], hidden.get(statements[-1].video, ()))}
 
     def interval_of(uid: str) -> Covering | None:
         return None if uid in closed else covering(uid)
 
-    found: list[tuple[datetime, int, Said | FileLabel]] = [
-        (datetime.fromisoformat(standing[-1].at), ledger.number(standing[-1]), standing)
-        for standing in seen
-        if _fits(ledger, query, standing, interval_of, view.known)
+    rows: list[tuple[datetime, int, Statements | FileLabel]] = [
+        (datetime.fromisoformat(statements[-1].at), ledger.number(statements[-1]), statements)
+        for statements in seen
+        if _fits(ledger, query, statements, interval_of, view.known)
     ]
-    found += [(_time(one.words.at), 0, one) for one in seen_files if _is_wanted(ledger, query, one)]
-    found.sort(key=itemgetter(0, 1), reverse=True)
-    shown = [one for _, _, one in found[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
+    rows += [(_time(label.words.at), 0, label) for label in seen_files if _is_wanted(ledger, query, label)]
+    rows.sort(key=itemgetter(0, 1), reverse=True)
+    shown = [row for _, _, row in rows[query.page * ROWS_PER_PAGE : (query.page + 1) * ROWS_PER_PAGE]]
     return {
         "rows": [
-            _row_of_file(ledger, view.cut.names, one)
-            if isinstance(one, FileLabel)
-            else _row(ledger, view.cut.names, one, interval_of, view.known)
-            for one in shown
+            {**of_file(ledger, row), "name": view.cut.names[row.video], **ROW_OF_FILE}
+            if isinstance(row, FileLabel)
+            else _row(ledger, view.cut.names, row, interval_of, view.known)
+            for row in shown
         ],
-        "num_rows": len(found),
+        "num_rows": len(rows),
         "num_hidden": len(clips) + len(intervals) + len(files) - len(seen) - len(seen_files),
         "rows_per_page": ROWS_PER_PAGE,
-        "people": sorted({one.by for standing in clips for one in standing} | {one.by for one in intervals}),
+        "people": sorted({statement.by for statements in everything for statement in statements}),
     }
 
 
@@ -237,33 +236,33 @@ def _time(at: str) -> datetime:
     return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
 
 
-def _is_wanted(ledger: Ledger, query: ReviewQuery, one: FileLabel) -> bool:
-    words = renamed(ledger, one.words)
+def _is_wanted(ledger: Ledger, query: ReviewQuery, label: FileLabel) -> bool:
+    words = renamed(ledger, label.words)
     named = (words.verb, words.noun, f"{words.verb} {words.noun}")
     return (
-        query.show in ("all", "files") and not query.by and query.video in (None, "", one.video) and (not query.name or query.name in named)
+        query.show in ("all", "files")
+        and not query.by
+        and query.video in (None, "", label.video)
+        and (not query.name or query.name in named)
     )
 
 
-def _row_of_file(ledger: Ledger, names: Mapping[str, str], one: FileLabel) -> Json:
-    return {**of_file(ledger, one), "name": names[one.video], "reading": "first", "is_conflict": False, "conflict": None, "statements": []}
-
-
 def _fits(
-    ledger: Ledger, query: ReviewQuery, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+    ledger: Ledger, query: ReviewQuery, statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
 ) -> bool:
+    words = ledger.words(statements[-1]) or ()
     return (
-        (not query.video or standing[-1].video == query.video)
-        and (not query.by or any(one.by == query.by for one in standing))
-        and (not query.name or query.name in _words(ledger, standing[-1]))
-        and _is_shown(ledger, query.show, standing, covering, known)
+        (not query.video or statements[-1].video == query.video)
+        and (not query.by or any(statement.by == query.by for statement in statements))
+        and (not query.name or query.name in (*words, " ".join(words)))
+        and _is_shown(ledger, query.show, statements, covering, known)
     )
 
 
 def _row(
-    ledger: Ledger, names: Mapping[str, str], standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+    ledger: Ledger, names: Mapping[str, str], statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
 ) -> Json:
-    last, about = standing[-1], _of_clip(standing)
+    last, about = statements[-1], _of_clip(statements)
     interval = covering(about[-1].uid) if about else None
     verb, noun = ledger.words(last) or (None, None)
     is_action = isinstance(last, IntervalStatement) or last.answer == "action"
@@ -275,21 +274,21 @@ def _row(
         "is_conflict": people_differ(ledger, about),
         "conflict": conflict_of(ledger, about, interval, known.get(about[-1].uid) if about else None),
         "over": interval.token if interval else None,
-        "statements": [one.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"}) for one in standing],
+        "statements": [
+            statement.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"})
+            for statement in statements
+        ],
     }
 
 
-def _of_clip(standing: Said) -> Sequence[ClipStatement]:
-    return [one for one in standing if isinstance(one, ClipStatement)]
+def _of_clip(statements: Statements) -> Sequence[ClipStatement]:
+    return [statement for statement in statements if isinstance(statement, ClipStatement)]
 
 
-def _words(ledger: Ledger, statement: ClipStatement | IntervalStatement) -> tuple[str, ...]:
-    words = ledger.words(statement)
-    return (*words, " ".join(words)) if words else ()
-
-
-def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str], Covering | None], known: Mapping[str, Known]) -> bool:
-    about = _of_clip(standing)
+def _is_shown(
+    ledger: Ledger, show: str, statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
+) -> bool:
+    about = _of_clip(statements)
     match show:
         case "files":
             return False
@@ -302,6 +301,6 @@ def _is_shown(ledger: Ledger, show: str, standing: Said, covering: Callable[[str
         case "unsure":
             return bool(about) and about[-1].answer == "unsure"
         case "second":
-            return any(one.reading == "second" for one in about)
+            return any(statement.reading == "second" for statement in about)
         case _:
             return True

@@ -28,10 +28,7 @@ def make_app(person: Callable[..., object], login: Callable[[str], str]) -> Fast
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
-        """Lead a stranger who follows a link to the login.
-
-        From there the way leads back to this server, whatever host the request names.
-        """
+        """Lead a stranger to the login, and back to this server, whatever host the request names."""
         if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(login(f"{request.url.path}?{request.url.query}"))
         return JSONResponse({"detail": error.detail}, error.status_code)

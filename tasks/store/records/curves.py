@@ -110,10 +110,7 @@ class NoLearningCurve(Record):
 
 
 class KeptScore(Record):
-    """The heads' error on val after one epoch, counted from 0.
-
-    It has a 95 % interval over source videos; the mean loss is in nats.
-    """
+    """The heads' error on val after one epoch, from 0, with a 95 % interval over sources; loss in nats."""
 
     epoch: int
     error: float

@@ -35,10 +35,7 @@ class Problem(Record):
 
 
 class ClassRef(Record):
-    """A class id and its name.
-
-    Ids from EPIC-KITCHENS-55's number of classes on are the store's.
-    """
+    """A class id and its name. Ids from EPIC-KITCHENS-55's number of classes on are the store's."""
 
     id: int
     name: str
@@ -77,10 +74,7 @@ class Vocabulary(Record):
 
 
 def action_name(verb: str, noun: str) -> str:
-    """Return the action's name, such as `put meat`.
-
-    Only the verb if there is no object.
-    """
+    """Return the action's name, such as `put meat`. Only the verb if there is no object."""
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
@@ -107,10 +101,7 @@ class LabelledClip(Record):
 
 
 class ReadFolder(Record):
-    """A folder name that labels clips, and its interpretation.
-
-    `is_new` means that no class list or annotation file has its verb.
-    """
+    """A folder name as it labels clips; `is_new`: no class list or annotation file has its verb."""
 
     folder: str
     verb: str
@@ -170,7 +161,7 @@ class LabelsFile(Record):
     folders: tuple[ReadFolder, ...] = ()
     left_out: tuple[SetAside, ...] = ()
     hints: tuple[str, ...] = ()
-    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
 
@@ -257,7 +248,7 @@ class Manifest(Record):
     clips: tuple[DatasetClip, ...]
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
-    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
     @property

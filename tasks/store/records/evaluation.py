@@ -287,10 +287,7 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version.
-
-    `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions.
-    """
+    """The decision on a registered version. `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions."""
 
     promoted: bool
     champion_before: int | None
@@ -303,10 +300,7 @@ class DecideResult(RegisterResult):
 
 
 class DecisionRecord(Record):
-    """A line of `decisions.csv`: a version's decision, with time (UTC), person and reason.
-
-    `provisional` means that after it the version is champion without having passed the gate.
-    """
+    """A line of `decisions.csv`, time in UTC; a `provisional` champion has not passed the gate."""
 
     time: str
     model_name: str

@@ -227,7 +227,7 @@ class PredictPlanResult(Record):
     """Plan of a prediction: its videos, networks and cutting options.
 
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
-    if it is unknown, the latter also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
+    if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
     model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
     video is its own source. `trained_on` are the videos that are predicted although the model was trained on them.
     """

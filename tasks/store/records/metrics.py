@@ -44,10 +44,7 @@ class Calibration(Record):
 
 
 class ClassChange(Record):
-    """One class of one target under both models on the deciding split.
-
-    `is_worse` means a lower F1.
-    """
+    """One class of one target under both models on the deciding split. `is_worse` means a lower F1."""
 
     target: Target
     name: str
@@ -86,10 +83,7 @@ class Mistake(Record):
 
 
 class NearDuplicate(Record):
-    """Two clips of different splits that look alike.
-
-    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes.
-    """
+    """Two clips of different splits that look alike; `distance` is of 64-bit hashes, the mean over frames."""
 
     uid: str
     split: SplitName
@@ -118,7 +112,7 @@ class TwoActions(Record):
 class DataChecks(Record):
     """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
 
-    `two_actions` are the clips of which two labels of one file each cover at least `min_overlap`. They harm no score, but one clip has one
+    `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
     `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
     label no clip.
@@ -130,7 +124,7 @@ class DataChecks(Record):
     label_conflicts: tuple[LabelConflict, ...]
     with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
     two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
-    agreement: Agreement | None = Field(None, exclude_if=lambda found: found is None)
+    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
 
     @property
@@ -140,10 +134,7 @@ class DataChecks(Record):
 
 
 class Cell(Record):
-    """Wrongly predicted clips of one cell of a confusion matrix, by uid.
-
-    The largest loss comes first. `num_clips` counts those not listed, too.
-    """
+    """Wrong clips of one cell of a confusion matrix: all counted, those of the largest loss listed."""
 
     row: int
     column: int
@@ -168,10 +159,7 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Number of clips of one class in one split, and of their source videos.
-
-    None in records of older versions.
-    """
+    """Numbers of clips and, except in older records, of source videos of one class in one split."""
 
     target: Target
     split: SplitName
@@ -181,10 +169,7 @@ class LabelCount(Record):
 
 
 class SplitSize(Record):
-    """Size of a split.
-
-    The `num_nothing` clips in which nothing happens are among `num_clips`, and no class of the others.
-    """
+    """Size of a split; `num_nothing`, clips in which nothing happens, are among `num_clips` alone."""
 
     split: SplitName
     num_clips: int
@@ -222,10 +207,7 @@ class Provenance(Record):
 
 
 class Metrics(Record):
-    """All numbers of a report.
-
-    Shares are between 0 and 1; differences are fine-tuned minus baseline or champion.
-    """
+    """All numbers of a report: shares from 0 to 1, differences fine-tuned minus baseline or champion."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")

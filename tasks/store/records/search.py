@@ -51,10 +51,7 @@ class Cutting(NamedTuple):
 
 
 class RecutDataset(Record):
-    """The dataset of another way of cutting: the same videos in the same splits and folds, cut and labelled again.
-
-    With a `failure` there is none, and it is the reason.
-    """
+    """The same videos in the same splits and folds, cut in another way, or the reason of a `failure`."""
 
     clip_seconds: float
     cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
@@ -75,7 +72,7 @@ class RecutResult(Record):
 
     def of(self, cutting: Cutting) -> RecutDataset:
         """Find the dataset that was cut in this way."""
-        return next(one for one in self.lengths if one.cutting == cutting)
+        return next(length for length in self.lengths if length.cutting == cutting)
 
 
 class Trial(Record):
@@ -106,10 +103,7 @@ class TrialBatchRef(Record):
 
 
 class SuggestResult(Record):
-    """The trials of one round, in batches of one task each.
-
-    `inputs_digest` is that of the earlier trials that they follow from.
-    """
+    """The trials of one round, in batches of one task each; `inputs_digest` is of the earlier trials."""
 
     round: int
     inputs_digest: str
@@ -182,10 +176,7 @@ class TrialList(Record):
 
 
 class GatherResult(Record):
-    """The end of a round: how many trials there are so far, and the best one.
-
-    `inputs_digest` is that of the trials before this round, as its suggestions have it.
-    """
+    """The trials so far, the best one, and `inputs_digest` of those before this round."""
 
     round: int
     inputs_digest: str
@@ -243,10 +234,7 @@ class Search(Record):
 
 
 class SearchReportResult(Record):
-    """Addresses of a search's page and tables.
-
-    The winner's options, and the MLflow run with them, are included.
-    """
+    """Addresses of a search's page and tables and its MLflow run, and the winner's options."""
 
     key: str
     inputs_digest: str

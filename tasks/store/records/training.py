@@ -11,7 +11,7 @@ from tasks.store.records.record import ModelRole, Record, SplitName, Target
 class Member(Record):
     """One network of a fusion.
 
-    `name` is as the person wrote it, `run_key` that of its training, and `sound` as of a `Champion`.
+    `name` is as the person wrote it, `run_key` that of its training, and `sound` as in `Champion`.
     """
 
     name: str
@@ -66,10 +66,7 @@ def _only_network(data: dict[str, Any]) -> str:
 
 
 class BatchTime(Record):
-    """Measured time of a training batch of `num_clips` clips.
-
-    `forward_seconds` is that of its forward pass with the views of a validation.
-    """
+    """Measured seconds of a training batch, and of its forward pass with the views of a validation."""
 
     num_clips: int
     seconds: float
@@ -230,10 +227,7 @@ class NoProbe(Record):
 
 
 class ProbeDifference(Record):
-    """Difference in top-1 between the trained network and the probe on the same clips.
-
-    It is the network's minus the probe's; interval and p-value as in `PairedDifference`.
-    """
+    """The trained network's top-1 minus the probe's on the same clips, as in `PairedDifference`."""
 
     target: Target
     network_top1: float

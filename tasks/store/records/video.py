@@ -112,10 +112,7 @@ class TakenFiles(Record):
 
 
 class IngestResult(TakenFiles):
-    """Counts of an ingest, and the batches to cut.
-
-    The inventory lists every file that was set aside, annotation files included.
-    """
+    """Counts of an ingest, and the batches to cut; the inventory lists all files set aside."""
 
     num_annotations: int
     num_set_aside: int
@@ -241,7 +238,7 @@ class FlowResult(Record):
 
 
 MIN_SPEECH_SHARE = 0.1
-"""From here on somebody is said to speak in a clip. In the sample films, in which nobody speaks, the detector hears up to 0.056 of a clip."""
+"""From here on somebody counts as speaking in a clip. In the sample films, in which nobody speaks, the detector hears up to 0.056 of a clip."""
 
 
 class SoundState(StrEnum):

@@ -1,4 +1,4 @@
-"""Which intervals of the page label the clips of the page."""
+"""Which labels, intervals and numbers a person sees of the clips of the page."""
 
 import time
 
@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
+from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, Suggestions
 from tasks.pages.label.desk import View
 from tasks.pages.label.labels import MIN_OVERLAP, Coverings, covered
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
-from tasks.pages.label.views import counts_of
+from tasks.pages.label.views import counts_of, reviewed
 from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
+from tests.pages.label.test_queue import cut_of
 
 
 def on_page(clip: Span) -> PageClip:
@@ -119,3 +121,52 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
         CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False
     )
     assert [uid for uid, _ in found] == [CLIPS[0].uid, CLIPS[1].uid]
+
+
+def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
+    labelled, log = cut_of(1), Writer()
+    (clip,) = labelled.clips.values()
+    log.clip(clip, "put", "meat", by="anna")
+    shown = Cut("other", labelled.options, {}, {})
+
+    def seen(*cuts: Cut) -> tuple[int, int]:
+        view = View(shown, Suggestions(), {}, ())
+        found = reviewed(view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None)
+        return found["num_rows"], found["num_hidden"]
+
+    assert seen(shown, labelled) == (0, 1)
+    assert seen(shown) == (1, 0), "nobody can read it any more"
+
+
+BEN = Reader("ben", may_label=True, second_share=1)
+
+
+def found(log: Writer, reader: Reader = BEN, **query):
+    rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader, lambda uid: None)
+    return [(row["kind"], row["verb"], row["start_seconds"]) for row in rows["rows"]], rows["num_hidden"]
+
+
+def test_intervals_are_listed_by_time_of_the_log_and_found_as_clips_are():
+    log, reader = Writer(), Reader("anna", may_label=True, second_share=1)
+    first = log.interval(0, 12, "whisk", "egg")
+    log.clip(CLIPS[2], "put", "meat")
+    second = log.interval(14, 15, "salt", "egg")
+    assert found(log, reader)[0] == [("interval", "salt", 14), ("clip", "put", 16), ("interval", "whisk", 0)]
+    assert found(log, reader, show="intervals", name="whisk egg")[0] == [("interval", "whisk", 0)]
+    assert found(log, reader, by="anna", video=VIDEO, name="egg")[0] == [("interval", "salt", 14), ("interval", "whisk", 0)]
+    assert found(log, reader, by="ben")[0] == found(log, reader, show="conflicts")[0] == found(log, reader, show="unsure")[0] == []
+    log.merge("verb", "whisk", "beat")
+    log.withdraw(second)
+    assert found(log, reader, show="intervals")[0] == [("interval", "beat", 0)]
+    log.withdraw(first)
+    assert found(log, reader, show="intervals")[0] == []
+
+
+def test_a_second_reader_sees_no_interval_that_touches_the_clip():
+    log = Writer()
+    log.clip(CLIPS[0], "put", "meat")
+    log.interval(7, 12, "whisk", "egg")
+    log.interval(8, 12, "salt", "egg")
+    assert found(log) == ([("interval", "salt", 8)], 2)
+    log.clip(CLIPS[0], "put", "meat", by="ben")
+    assert found(log)[1] == 0

@@ -1,0 +1,12 @@
+"""The logic of the pages' scripts, in Node."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.node import run_node_tests
+
+
+@pytest.mark.parametrize("page", ["label", "trigger_form"])
+def test_scripts(page):
+    run_node_tests(Path(__file__).parent / page / "node")
