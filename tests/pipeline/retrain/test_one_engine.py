@@ -71,7 +71,7 @@ def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engin
     assert used["fine-tuned", "val"].fallback_reason.startswith("openvino")
     assert used["baseline", "val"].fallback_reason == (
         "one engine scores all networks of a run, of which "
-        f"the baseline by {before['val'].engine.label} and the fine-tuned network by pytorch float32 so far"
+        f"the baseline by {before['val'].engine.label} and the new network by pytorch float32 so far"
     )
     again = answers(shelf, "baseline")
     assert run.data.metrics["baseline/val/fps"] != logged["baseline/val/fps"], "the run shows how quick this engine is"
@@ -158,7 +158,7 @@ def test_what_a_machine_with_a_gpu_scored_is_scored_again_by_one_without(score, 
         shelf.write(f"{RUN}baseline/{split}/result.json", result.model_copy(update={"engine": on_gpu}))
     score("fine-tuned")
     assert labels(shelf) == {"pytorch float32"}
-    assert "the baseline by cuda bfloat16 and the fine-tuned network by openvino" in engines(shelf)["baseline", "val"].fallback_reason
+    assert "the baseline by cuda bfloat16 and the new network by openvino" in engines(shelf)["baseline", "val"].fallback_reason
 
 
 def test_an_engine_that_was_asked_for_is_that_of_each_network_alone(score, shelf, fragile):
