@@ -54,7 +54,7 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
-        f"{_outcome(ours, difference)}: on {sample} the fine-tuned network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
+        f"{_outcome(ours, difference)}: on {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
         f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours)}."
     )
 

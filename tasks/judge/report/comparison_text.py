@@ -19,7 +19,7 @@ from tasks.judge.report.scores import (
 )
 from tasks.judge.report.templating import leaning
 from tasks.store.records.evaluation import EvaluateResult, NameableClips, PairedDifference, TargetMetrics
-from tasks.store.records.record import MODELS, SplitName, Target
+from tasks.store.records.record import IN_TABLES, MODELS, SplitName, Target
 from tasks.wording import count, crops_in_words, markdown_text, p_value, percent, percent_interval, signed
 
 SPLIT_ORDER: tuple[SplitName, ...] = ("test", "val", "train")
@@ -71,9 +71,7 @@ def markdown(
         BadInput: neither test nor val was scored with both networks.
     """
     ours, _ = contenders(results)
-    names: dict[str, str] = {model: model for model in MODELS} | (
-        {"previous": f"version {previous_version} (previous)"} if previous_version else {}
-    )
+    names = IN_TABLES | ({"previous": f"version {previous_version} (previous)"} if previous_version else {})
     deciding = ours.split
     parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
     if caution := leaning(deciding):
@@ -121,7 +119,7 @@ def text(
         ]
         for result in split_results:
             scores = [_top1(getattr(result, target), width=5) for target in result.targets]
-            lines.append(_text_row(result.model, scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
+            lines.append(_text_row(IN_TABLES[result.model], scores) + f"{_loss(result, 2):>6}{result.latency.fps:>8.2f}")
         if first.split == deciding:
             lines += _text_differences(differences, first.targets)
         lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip()]
@@ -163,7 +161,7 @@ def _target_table(
 
 
 def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
-    table = nothing_table((result.model, result.nothing) for result in results)
+    table = nothing_table((IN_TABLES[result.model], result.nothing) for result in results)
     if table is None:
         return []
     lines = (f"  {label:<15}{recognised} recognised; false alarms {alarms}" for label, recognised, alarms in table.rows)

@@ -15,7 +15,7 @@ from tasks.store.records.evaluation import (
     UnnamedClips,
 )
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.record import IN_WORDS, TARGETS, ModelRole, Target
+from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
 from tasks.wording import count, listed, markdown_text, percent, percent_interval, quoted, roughly, signed
 
 MAX_CLASSES_NAMED = 5
@@ -77,7 +77,9 @@ def label_of(role: ModelRole, metrics: Metrics) -> str:
         return f"version {metrics.previous_version} (previous)"
     if role == "champion" and metrics.champion_version is not None:
         return f"champion (version {metrics.champion_version}{', provisional' if metrics.champion_is_provisional else ''})"
-    return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else role
+    if role == "fine-tuned" and metrics.version is not None:
+        return f"version {metrics.version} (new)"
+    return "baseline (untrained heads)" if role == "baseline" and metrics.baseline_is_chance else IN_TABLES[role]
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
@@ -103,8 +105,8 @@ def target_table(
 
 
 def difference_label(opponent: str) -> str:
-    """Name the row of a difference: `champion → fine-tuned`."""
-    return f"{opponent} → fine-tuned"
+    """Name the row of a difference: `champion → new network`."""
+    return f"{opponent} → {IN_TABLES['fine-tuned']}"
 
 
 def difference_row(found: PairedDifference) -> DifferenceRow:

@@ -114,7 +114,7 @@ def leaning(split: SplitName) -> str:
     if split != "val":
         return ""
     return (
-        "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the fine-tuned network. "
+        "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the new network. "
         "A test split (test_share) has no such bias."
     )
 

@@ -153,7 +153,7 @@ def _metrics(
     no_curve: str,
 ) -> Metrics:
     trained = store.read(Run(plan.run_uri).train)
-    decision = Decision(plan.decision_uri)
+    registered, decision = Run(plan.run_uri).register, Decision(plan.decision_uri)
     curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
     ours, theirs = contenders(results)
     built = Layout(Run(plan.run_uri).store_uri).latest_dataset
@@ -165,6 +165,7 @@ def _metrics(
         deciding_split=compared.split,
         baseline=plan.weights.description,
         baseline_is_chance=plan.weights.is_chance,
+        version=store.read(registered).version if store.exists(registered.uri) else None,
         champion_version=compared.champion_version,
         champion_is_provisional=plan.champion is not None and plan.champion.provisional,
         previous_version=plan.previous.version if plan.previous else None,

@@ -216,6 +216,9 @@ class Metrics(Record):
     deciding_split: SplitName
     baseline: str
     baseline_is_chance: bool
+    version: int | None = Field(
+        None, exclude_if=lambda number: number is None, description="the network's own version, if it was registered when this was written"
+    )
     champion_version: int | None
     champion_is_provisional: bool = Field(False, description="the champion has not passed the gate")
     previous_version: int | None = Field(None, description="the version before this one, if it is not the champion; it decides nothing")

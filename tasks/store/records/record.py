@@ -15,9 +15,10 @@ MODELS: tuple[ModelRole, ...] = ("baseline", "previous", "champion", "fine-tuned
 IN_WORDS: dict[str, str] = {
     "baseline": "the baseline",
     "champion": "the champion",
-    "fine-tuned": "the fine-tuned network",
+    "fine-tuned": "the new network",
     "previous": "the previous version",
 }
+IN_TABLES: dict[str, str] = {"baseline": "baseline", "champion": "champion", "fine-tuned": "new network", "previous": "previous"}
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 TARGETS: tuple[Target, ...] = ("verb", "noun", "action")
 VERB_ALONE: tuple[Target, ...] = ("verb",)

@@ -30,7 +30,7 @@ def test_the_run_shows_every_step_and_ends_with_the_table_and_where_to_look(kitc
     for step in STEPS:
         assert re.search(rf"^\d+:\d\d  \w+  {step}( \[.+\])?: success", said, re.MULTILINE), step
     assert "60 clips" in said
-    assert re.search(r"fine-tuned +\d", said)
+    assert re.search(r"new network +\d", said)
     assert all(kitchen.addresses[name] in said for name in ("airflow", "mlflow"))
     assert kitchen.airflow_password not in said
     assert "\x1b" not in said

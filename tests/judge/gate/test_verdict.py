@@ -19,7 +19,7 @@ def verdict(scored):
 
 def test_a_sure_gain(verdict):
     assert verdict(15, 5, (0.021, 0.18)) == (
-        "Better than the champion: on 100 test clips of 10 source videos the fine-tuned network classifies 50.0 % of the actions correctly, "
+        "Better than the champion: on 100 test clips of 10 source videos the new network classifies 50.0 % of the actions correctly, "
         "10.0 points more than the champion (40.0 %; 95 % confidence interval of the difference [2.1, 18.0]); "
         "always predicting 'common action' gives less, 10.0 %."
     )

@@ -33,7 +33,7 @@ def test_the_tables_hold_every_score_and_difference(make_inputs):
         for m in (r.verb, r.noun, r.action):
             assert f"| {percent(m.top1)} | {percent_interval(m.top1_interval)} | {percent(m.top5)} | {percent(m.recall_macro)} |" in card
     for d in metrics.differences:
-        assert f"| {d.target} | {d.opponent} → fine-tuned | {signed(d.difference)} | {percent_interval(d.interval)}" in card
+        assert f"| {d.target} | {d.opponent} → new network | {signed(d.difference)} | {percent_interval(d.interval)}" in card
 
 
 def test_tables_have_no_gaps_and_as_many_cells_as_their_head(make_inputs):

@@ -54,27 +54,27 @@ def test_the_version_before_is_named_by_its_number_where_there_is_room():
     found = compared(mixed())
     page = markdown(found.results, found.differences, found.judgement, BASELINE, previous_version=12)
     assert page.count("| version 12 (previous) |") == 4
-    assert "| previous → fine-tuned |" in page
+    assert "| previous → new network |" in page
     assert "\n  over previous " in page_of(found, text)
 
 
 def test_the_originals_three_tables(comparison):
     _, (verbs, verb_rows), (_, noun_rows), (_, action_rows), (_, speed_rows) = tables(page_of(comparison))
     assert verbs[0] == "Verbs, 3 classes"
-    assert list(verb_rows) == ["baseline", "fine-tuned", "baseline → fine-tuned", "majority class: move"]
-    assert verb_rows["fine-tuned"][0].startswith("43.5 % [")
-    assert verb_rows["fine-tuned"][2:4] == ["42.5 %", "43.5 %"]
-    assert noun_rows["fine-tuned"][2:4] == ["49.9 %", "47.8 %"]
+    assert list(verb_rows) == ["baseline", "new network", "baseline → new network", "majority class: move"]
+    assert verb_rows["new network"][0].startswith("43.5 % [")
+    assert verb_rows["new network"][2:4] == ["42.5 %", "43.5 %"]
+    assert noun_rows["new network"][2:4] == ["49.9 %", "47.8 %"]
     assert noun_rows["majority class: meat"][0] == "65.2 %"
-    assert action_rows["fine-tuned"][2:4] == ["18.7 %", "30.4 %"]
+    assert action_rows["new network"][2:4] == ["18.7 %", "30.4 %"]
     assert action_rows["baseline"][0].startswith("0.0 % [0.0, ")
-    assert speed_rows["fine-tuned"][-1] == "5.20"
+    assert speed_rows["new network"][-1] == "5.20"
 
 
 def test_the_difference_has_a_row_with_interval_and_test(comparison):
     (difference,) = (d for d in comparison.differences if d.target == "action")
     low, high = (100 * limit for limit in difference.interval)
-    verb_row, noun_row, row = (rows["baseline → fine-tuned"] for _, rows in tables(page_of(comparison))[1:4])
+    verb_row, noun_row, row = (rows["baseline → new network"] for _, rows in tables(page_of(comparison))[1:4])
     assert (verb_row[0][:6], noun_row[0][:6]) == ("+30.4 ", "+47.8 ")
     assert "p = 0.065" in verb_row[0]
     assert row == [f"+30.4 [{low:.1f}, {high:.1f}], p = 0.016", "+30.4", "+18.7", "+30.4", row[4], row[5]]
@@ -121,8 +121,8 @@ def test_every_split_has_its_tables_unseen_clips_first():
     assert page.index("## Test") < page.index("## Val") < page.index("## Train")
     assert len(tables(page)) == 13
     verbs_of = [rows for header, rows in tables(page) if header[0].startswith("Verbs")]
-    assert list(verbs_of[0])[:5] == ["baseline", "champion", "fine-tuned", "champion → fine-tuned", "baseline → fine-tuned"]
-    assert "baseline → fine-tuned" not in verbs_of[1]
+    assert list(verbs_of[0])[:5] == ["baseline", "champion", "new network", "champion → new network", "baseline → new network"]
+    assert "baseline → new network" not in verbs_of[1]
     headings = [line.partition(":")[0] for line in page_of(comparison, text).splitlines() if line.endswith("crops") and line[0] != " "]
     assert headings == ["test", "val", "train"]
 

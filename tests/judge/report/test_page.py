@@ -10,7 +10,7 @@ from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.store.records.evaluation import RuleOutcome
 from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
-from tasks.store.records.record import MODELS, TARGETS
+from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.judge.report.conftest import CASES
@@ -60,7 +60,7 @@ def test_every_score_is_the_metrics_own(case):
         differences = [d for d in metrics.differences if d.target == target]
         assert len(rows) == len(networks) + 1 + len(differences)
         for row, d in zip(rows[len(networks) + 1 :], differences, strict=True):
-            assert row[:3] == [f"{d.opponent} → fine-tuned", signed(d.difference), percent_interval(d.interval)]
+            assert row[:3] == [f"{d.opponent} → new network", signed(d.difference), percent_interval(d.interval)]
             assert row[4].startswith(f"McNemar {p_value(d.mcnemar_p)} · {d.num_gained:,} gained, {d.num_lost:,} lost")
             low, high = d.interval
             assert ("too small to tell" in row[4] or "not enough to tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
@@ -79,7 +79,7 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
     inputs, html = case
     for target, rows in cells(html).items():
         for row in rows:
-            role = next((r for r in inputs.metrics.results if row[0].startswith(r.model) and "→" not in row[0]), None)
+            role = next((r for r in inputs.metrics.results if row[0].startswith(IN_TABLES[r.model]) and "→" not in row[0]), None)
             if role is not None:
                 m = getattr(role, target)
                 assert ("▼" in row[0] and "always predicting" in row[0]) == (m.top1 <= m.majority_top1)
@@ -91,7 +91,7 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
 def test_the_original_experiment_is_told_plainly(page_of):
     html = page_of("original")
     rows = cells(html)
-    assert rows["noun"][1][0] == "fine-tuned ▼ below always predicting 'meat' (65.2 %)"
+    assert rows["noun"][1][0] == "new network ▼ below always predicting 'meat' (65.2 %)"
     assert rows["noun"][1][1] == "47.8 %"
     assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html
     assert "23 clips of 3 source videos" in html

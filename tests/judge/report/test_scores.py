@@ -44,7 +44,7 @@ def test_page_and_card_have_a_row_for_each_network_and_the_checks_count_the_clip
     assert text.count(RECOGNISED) == text.count(ALARMS) == len(metrics.results)
     assert CAPTION in text
     assert "Clips in which nothing happens 24 clips" in text
-    assert f"| fine-tuned | {RECOGNISED} | {ALARMS} |" in model_card(metrics)
+    assert f"| new network | {RECOGNISED} | {ALARMS} |" in model_card(metrics)
 
 
 def test_tables_have_them():
@@ -52,8 +52,8 @@ def test_tables_have_them():
     table = markdown(found.results, found.differences, found.judgement, "none")
     lines = text(found.results, found.differences, found.judgement, "none").splitlines()
     assert f"| {CAPTION} | recognised [95 % interval] | false alarms [95 % interval] |" in table
-    assert f"| fine-tuned | {RECOGNISED} | {ALARMS} |" in table
-    assert f"  fine-tuned     {RECOGNISED} recognised; false alarms {ALARMS}" in lines
+    assert f"| new network | {RECOGNISED} | {ALARMS} |" in table
+    assert f"  new network    {RECOGNISED} recognised; false alarms {ALARMS}" in lines
     assert max(map(len, lines)) <= 100
 
 
@@ -100,7 +100,7 @@ def run_with_unnamed(make_inputs):
 SENTENCES = (
     "150 of 400 test clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'.",
     "On the 250 clips of 9 source videos that every network can name, actions right: 40.0 % by the baseline, 50.0 % by the champion and "
-    "60.0 % by the fine-tuned network; in points +12.5 [5.0, 20.0] over the baseline and +12.5 [5.0, 20.0] over the champion. "
+    "60.0 % by the new network; in points +12.5 [5.0, 20.0] over the baseline and +12.5 [5.0, 20.0] over the champion. "
     "The gate decides on all clips.",
 )
 
@@ -113,7 +113,7 @@ def test_the_first_screen_says_it_and_has_both_comparisons_side_by_side(run_with
     table = re.search(r'<table class="nameable">(.*?)</table>', scores.partition("</section>")[0], re.S)[1]
     rows = rows_of(table)
     assert " | ".join(row[0] for row in rows[1:]) == (
-        "baseline | champion (version 3) | fine-tuned | baseline → fine-tuned | champion → fine-tuned"
+        "baseline | champion (version 3) | new network | baseline → new network | champion → new network"
     )
     tuned = run_with_unnamed.results[-1]
     assert rows[3][1:4] == [f"{100 * tuned.verb.top1:.1f} %", "60.0 %", "[50.0, 70.0]"]
@@ -134,8 +134,8 @@ def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):
     first = lines.index("| actions, top-1 | all clips | 250 clips that every network can name | 95 % CI |")
     assert lines[first - 1] == ""
     found = run_with_unnamed.results[-1].action
-    assert f"| fine-tuned | {percent(found.top1)} | 60.0 % | [50.0, 70.0] |" in lines[first + 2 : first + 7]
-    assert lines[first + 6].startswith("| champion → fine-tuned | ")
+    assert f"| new network | {percent(found.top1)} | 60.0 % | [50.0, 70.0] |" in lines[first + 2 : first + 7]
+    assert lines[first + 6].startswith("| champion → new network | ")
     assert lines[first + 7] == ""
     assert len(card) < 5000
 

@@ -85,6 +85,8 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     assert f"it is switched off; to have it here, start the DAG learning_curve with Plan {verbs.plan.decision_uri}plan/" in verbs.page(
         switched_off
     )
+    # As a report that was written before it could await a curve.
+    verbs.store.write(f"{verbs.plan.decision_uri}report/result.json", switched_off.model_copy(update={"awaits_curve": False}))
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/learning_curve/runs/c")
     result = verbs.run("learning_curve")
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)

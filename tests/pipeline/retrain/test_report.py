@@ -19,7 +19,7 @@ from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, RegisterResult
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.training import Epoch, Evaluation
+from tasks.store.records.training import Epoch, Evaluation, PlanResult
 from tasks.store.records.video import SoundRecipe, SoundResult
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
@@ -27,6 +27,7 @@ from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_res
 from tests.records import some
 
 DECISION = f"{RUN}decisions/9f86/"
+NAMES = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
 AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
 
 
@@ -64,7 +65,9 @@ def reported(shelf, folder, mlflow=None):
         patch.setattr(report, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
+        before = dict(shelf.written)
         assert report.run(arguments, shelf) == result
+        assert shelf.written == before, "a second run writes nothing"
     return result, mlflow.named("0123")
 
 
@@ -122,9 +125,8 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
 
 def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(written):
     result, objects, run = written
-    names = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
-    assert run.artifacts.keys() == names | {f"decisions/9f86/{name}" for name in names}
-    assert all(run.artifacts[name] == run.artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in names)
+    assert run.artifacts.keys() == NAMES | {f"decisions/9f86/{name}" for name in NAMES}
+    assert all(run.artifacts[name] == run.artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in NAMES)
     assert result.report_url == f"{URI}/#/experiments/1/runs/{run.info.run_id}/artifacts/decisions/9f86/report.html"
 
 
@@ -186,8 +188,25 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
     assert (again.awaits_curve, again.report_url) == (False, result.report_url)
     page = shelf.objects[result.report_uri]
     assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
+    assert ("version 1</h1>" in page.decode(), "Version 1 (new) against the baseline" in page.decode()) == (True, True)
+    assert "New network against the baseline" in objects[result.report_uri].decode(), "it had no version then"
     assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
     assert shelf.objects[result.card_uri].decode().endswith(version.description)
+
+
+def test_a_late_curve_of_an_older_decision_leaves_what_the_latest_one_wrote_into_run_and_registry(written, tmp_path):
+    shelf, mlflow = Shelf(), MlflowInMemory()
+    shelf.objects |= written[1]
+    plan = shelf.read(f"{DECISION}plan/result.json", PlanResult)
+    for decision_uri in (DECISION, f"{RUN}decisions/later/"):
+        shelf.write(f"{decision_uri}plan/result.json", plan.model_copy(update={"decision_uri": decision_uri}))
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="r"))
+    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
+    mlflow.create_registered_model("m")
+    version = mlflow.create_model_version("m", "s", "r", {}, description="of the latest")
+    _, run = reported(shelf, tmp_path, mlflow)
+    assert run.artifacts.keys() == {f"decisions/9f86/{name}" for name in NAMES}
+    assert version.description == "of the latest"
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "RUNNING"])

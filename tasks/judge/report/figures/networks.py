@@ -10,7 +10,7 @@ from tasks.judge.report.figures import drawing
 from tasks.judge.report.figures.drawing import Chart, Look
 from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.metrics import Calibration, Metrics
-from tasks.store.records.record import MODELS, TARGETS, ModelRole, Target
+from tasks.store.records.record import IN_TABLES, MODELS, TARGETS, ModelRole, Target
 from tasks.wording import count, duration, percent, percent_interval, quantity
 
 RELIABILITY_SIZE = (330, 350)
@@ -61,9 +61,9 @@ def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Ca
             areas = [max(MIN_MARK_AREA, MAX_MARK_AREA * b.num_clips / most) for b in filled]
             gid = f"bins-{role}"
             axes.scatter(x, y, areas, color=colour, marker=marker, edgecolors=drawing.PAGE, linewidths=1, clip_on=False, zorder=3, gid=gid)
-            handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=role))
+            handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=IN_TABLES[role]))
             spoken[gid] = [
-                f"{role}: {count(b.num_clips, 'clip')}, mean confidence {percent(b.mean_confidence)}, accuracy {percent(b.accuracy)}"
+                f"{IN_TABLES[role]}: {count(b.num_clips, 'clip')}, mean confidence {percent(b.mean_confidence)}, accuracy {percent(b.accuracy)}"
                 for b in filled
             ]
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence, %", ylabel="accuracy, %")

@@ -67,8 +67,8 @@ def test_what_is_drawn_stays_within_its_drawing(number):
 
 def test_a_bin_tells_its_numbers_and_an_empty_one_is_not_drawn():
     chart = reliability_chart("verb", [calibration("fine-tuned", *BINS)])
-    assert words_of(chart.svg)[1] == ["fine-tuned: 4 clips, mean confidence 100.0 %, accuracy 75.0 %"]
-    assert {"fine-tuned", "perfectly calibrated", "confidence, %", "accuracy, %"} <= set(words_of(chart.svg)[0])
+    assert words_of(chart.svg)[1] == ["new network: 4 clips, mean confidence 100.0 %, accuracy 75.0 %"]
+    assert {"new network", "perfectly calibrated", "confidence, %", "accuracy, %"} <= set(words_of(chart.svg)[0])
     assert "no clips" in reliability_chart("verb", [calibration("baseline", BINS[0])]).svg
 
 
