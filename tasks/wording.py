@@ -28,13 +28,18 @@ _ADDRESSES = re.compile(r":?//|@|(?<=\w)\.(?=[^\W\d])")
 _PORT = r"\d{1,5}/(?:[^\s@?#]|(?<=/)@)*+(?!@)"
 # A password with a space, if the colon ends neither the address nor a sentence.
 _SPACED = r"[^\s/?#:\['\",]*:(?=[^\s\d'\"),.;\]}]|\d+[^\s\d/?#'\"),.;:\]}]|\d+ \S+@)[^\n@]{0,200}@"
+# Any login with a space whose host has a path: up to the last `@` of the line, or before the next address.
+_BEFORE_PATH = rf"[^\s/?#:\[]*:(?!{_PORT})(?:(?!://)\S){{0,200}}+ (?:(?!://)[^\n]){{0,400}}@(?=[\w.\-\[\]:]+/)"
 _SECRETS = re.compile(
-    rf"(?i)(?<!\bs3)://(?:(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
+    rf"(?i)(?<!\bs3)://(?:{_BEFORE_PATH}(?P<host>[^\s?#]*)|(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
     rf"(?:[^\s/?#:\[]*:(?!{_PORT})[^\s?#]*@|[^\s/?#]*@|{_SPACED}(?:[^\s?#]*@)?)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
     r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
 )
 # No bucket has a colon or `@` in its name. The rest of an address may have them, and `?`.
-_S3_LOGIN = re.compile(r"(?i)(?<=\bs3://)(?:(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@)+")
+_S3_LOGIN = re.compile(
+    r"(?i)(?<=\bs3://)(?:[^\s/:]*:\S(?:(?!://)[^\n]){0,400}@(?=[a-z\d][\w.-]*/)|"
+    r"(?:(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@)+)"
+)
 
 _LINE_ENDS = re.compile(r"\s*[\t\n\r]\s*")
 
@@ -150,7 +155,11 @@ def without_secrets(text: str) -> str:
     """Remove users, passwords and queries from the addresses in a text. Queries may hold signatures and tokens."""
     if "://" not in text:
         return text
-    return _S3_LOGIN.sub("", _SECRETS.sub(lambda address: f"://{address['place'] or ''}{'?…' if address['secret'] else ''}", text))
+
+    def written(address: re.Match[str]) -> str:
+        return f"://{address['host'] or address['place'] or ''}{'?…' if address['secret'] else ''}"
+
+    return _S3_LOGIN.sub("", _SECRETS.sub(written, text))
 
 
 def printable(text: str, kept: str = "") -> str:

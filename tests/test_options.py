@@ -105,6 +105,7 @@ FREE = {"backbone": "auto", "weights": "auto"}
         ({"trainable": "last-stage"}, CPU, (LIGHT, {"trainable": "last-stage"})),
         ({"backbone": "resnet50"}, CPU, (LIGHT, PROBE | FREE | {"backbone": "resnet50"})),
         ({"checkpoint": "models:/a@champion"}, CPU, (LIGHT, PROBE | FREE | {"checkpoint": "models:/a@champion"})),
+        ({"checkpoint": None}, CPU | {"named": ["checkpoint"]}, (LIGHT, PROBE)),
         ({"label_noise": 0.2}, CPU, (LIGHT, PROBE | {"label_noise": 0.2})),
         ({"trainable": "all"}, CPU | {"named": ["trainable"]}, (LIGHT, {"trainable": "all"})),
         ({}, CPU | {"varied": ["learning_rate"]}, (LIGHT, {})),

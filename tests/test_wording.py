@@ -191,6 +191,9 @@ def test_an_address_is_written_without_what_opens_it(place, login, query, token,
         (without_secrets, 10_000 * "://b:x "),
         (without_secrets, 10_000 * "s3://b:x "),
         (without_secrets, 10_000 * "://b:1/@"),
+        (without_secrets, 10_000 * "://b:x y@"),
+        (without_secrets, f"://b:{40_000 * 'x '}"),
+        (without_secrets, 10_000 * "s3://b:"),
         (safe_cell, "a" + 16_000 * "\t" + "b"),
         (text_of_cell, "a" + 32_000 * "\t" + "b'"),
     ],
@@ -231,3 +234,24 @@ def test_an_address_without_secrets_stays(text):
 )
 def test_a_login_is_removed(text, expected):
     assert without_secrets(text) == expected
+
+
+PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30)
+
+
+@given(
+    user=st.sampled_from(["me", "me@h.example", "1"]),
+    # Digits and a path are a port, `//` begins another address, and so may a space after the colon where the scheme is s3.
+    typed=(PRINTABLE | st.text("1 2@a:/'", min_size=1, max_size=12)).filter(lambda text: not re.match(r"\d{1,5}/|/?/| |.*:/", text)),
+    place=st.sampled_from(["https://{}h.example/a.mp4", "http://{}[::1]:80/a.mp4", "s3://{}bucket/a.mp4"]),
+    around=st.sampled_from(["{}", "{}: too large", "'{}' is bad; see models:/m@champion"]),
+)
+@example(user="me", typed="12 34", place="https://{}h.example/a.mp4", around="{}")
+@example(user="me", typed="1 2 3", place="https://{}h.example/a.mp4", around="{}")
+@example(user="me", typed="a b@c d", place="https://{}h.example/a.mp4", around="{}")
+@example(user="me", typed="'a b", place="https://{}h.example/a.mp4", around="{}")
+@example(user="me", typed="1@ @", place="s3://{}bucket/a.mp4", around="{}")
+def test_no_password_of_printable_characters_is_written(user, typed, place, around):
+    written = without_secrets(around.format(place.format(f"{user}:{typed}@")))
+    hidden = f"{place.partition('{')[0]}?…"
+    assert written in {around.format(place.format("")), around.format(hidden)}

@@ -154,13 +154,16 @@ def test_only_training_and_testing_wait_for_the_gpu():
     assert {task.task_id for task in TASKS if task.pool == "gpu"} == GPU_TASKS
 
 
-@pytest.mark.parametrize(("gpu", "pool", "of_curves"), [("auto", "gpu", "gpu"), ("off", "prediction", "default_pool")])
+@pytest.mark.parametrize(
+    ("gpu", "pool", "of_curves"),
+    [("auto", "gpu", ("gpu", "gpu")), ("required", "gpu", ("gpu", "gpu")), ("off", "prediction", ("default_pool", "cpu"))],
+)
 def test_without_a_gpu_no_prediction_waits_behind_a_training_and_neither_behind_a_curve(gpu, pool, of_curves, monkeypatch):
     monkeypatch.setenv("RETAKE_GPU", gpu)
     tasks = run_path(predict_videos.__file__)["dag"].tasks
     assert {task.task_id: task.pool for task in tasks if task.pool != "default_pool"} == {"known": pool, "predict": pool}
     curve = run_path(learning_curve.__file__)["dag"].get_task("learning_curve")
-    assert (curve.pool, curve.weight_rule, curve.priority_weight) == (of_curves, "absolute", 0)
+    assert ((curve.pool, curve.queue), curve.weight_rule, curve.priority_weight) == (of_curves, "absolute", 0)
 
 
 def test_what_needs_torch_has_the_image_with_torch():
