@@ -7,10 +7,9 @@ import sys
 import pytest
 
 from tasks.__main__ import _Printable, main
-from tasks.command_line import parse
 from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
-from tasks.pipeline.commands import COMMANDS
+from tasks.pipeline.commands import COMMANDS, parse
 from tests.pipeline.light import HEAVY
 
 PLAN = "s3://retake/runs/r/decisions/d/plan/"
