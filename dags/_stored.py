@@ -8,9 +8,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from tasks.command_line import parse
 from tasks.errors import BadConfiguration, MissingObject, Unavailable
-from tasks.pipeline.commands import STEPS
+from tasks.pipeline.commands import STEPS, parse
 from tasks.settings import StoreSettings, load
 
 

@@ -11,10 +11,10 @@ from importlib import import_module
 
 from pydantic import BaseModel
 
-from tasks.command_line import parse
 from tasks.disk import own_temporary_folder
 from tasks.errors import RetakeError, Terminated
 from tasks.options import Options
+from tasks.pipeline.commands import parse
 from tasks.pipeline.step import Command
 from tasks.settings import StoreSettings, load
 from tasks.wording import printable, without_secrets

@@ -68,9 +68,6 @@ class BadConfiguration(RetakeError):
 
 
 class NothingToDo(RetakeError):
-    """The work is already done, or there is no input yet.
-
-    The runner skips the task and shows the message.
-    """
+    """The work is already done, or there is no input yet. The runner skips the task and shows the message."""
 
     exit_code = 99

@@ -76,10 +76,7 @@ class RunnerSettings(BaseSettings):
 
     @property
     def prediction_pool(self) -> str:
-        """Name Airflow's pool of predictions.
-
-        Without GPUs they have one of their own, so that none waits behind a training.
-        """
+        """Name Airflow's pool of predictions. Without GPUs they have one of their own, so that none waits behind a training."""
         return "prediction" if self.gpu == "off" else "gpu"
 
     @property

@@ -1,7 +1,4 @@
-"""Format numbers and names for people, the same way in every table, sentence and tag.
-
-Shares are between 0 and 1.
-"""
+"""Format numbers and names for people, the same way in every table, sentence and tag. Shares are between 0 and 1."""
 
 import csv
 import io

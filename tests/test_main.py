@@ -9,10 +9,9 @@ import pytest
 
 from tasks import __main__ as program
 from tasks.__main__ import _Printable, main
-from tasks.command_line import parse
 from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
-from tasks.pipeline.commands import COMMANDS
+from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store import objects
 from tasks.store.objects import Store
 from tests.pipeline.light import HEAVY

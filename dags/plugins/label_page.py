@@ -30,7 +30,7 @@ def _application() -> "FastAPI":
     from fastapi import Depends
 
     from tasks.pages.label.app import Person, make_app
-    from tasks.pages.label.desk import Desk
+    from tasks.pages.label.page_data import PageData
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
     from tasks.store.objects import Store
 
@@ -43,7 +43,7 @@ def _application() -> "FastAPI":
     # A store that hangs must not occupy the threads of Airflow's API server.
     settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
     uris = dict.fromkeys((load(RunnerSettings).store_uri, *settings.stores))
-    return make_app([Desk(store, uri) for uri in uris], person, settings.second_share)
+    return make_app([PageData(store, uri) for uri in uris], person, settings.second_share)
 
 
 def _made() -> "FastAPI":

@@ -91,10 +91,7 @@ def _offset() -> int:
 
 
 def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:
-    """Choose the ports of the servers.
-
-    Those of running servers; else the last ones, once free; else the wanted or next free ones.
-    """
+    """Choose the ports of the servers. Those of running servers; else the last ones, once free; else the wanted or next free ones."""
     ports: dict[str, dict[str, int]] = {}
     for name, record in records.items():
         if record is None or record.ports.keys() != WANTED_PORTS[name].keys():

@@ -70,10 +70,7 @@ def write_program(home: Home, python: str) -> Path:
 
 
 def is_of_use() -> bool:
-    """Check whether steps are forked here.
-
-    Not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set.
-    """
+    """Check whether steps are forked here. Not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set."""
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 

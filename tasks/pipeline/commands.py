@@ -1,8 +1,21 @@
-"""List the sub-commands of `python -m tasks` by their names."""
+"""Parse the command line: `python -m tasks STEP --…`, one sub-command a step; some have names of two words.
 
-from collections.abc import Mapping
-from typing import Any
+The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a runner whether a retry can help (tasks/errors.py).
+"""
 
+import argparse
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NoReturn
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from tasks.errors import BadConfiguration
+from tasks.options import Options
+from tasks.options.base import refusals
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
@@ -32,3 +45,73 @@ COMMANDS: Mapping[str, Command] = {
 }
 STEPS: Mapping[str, Step[Any, Any]] = {name: command for name, command in COMMANDS.items() if isinstance(command, Step)}
 """Commands that DAGs run."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends a wrong command line with the exit code that every runner knows."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadConfiguration(f"{message}; see {self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> tuple[Command, Options]:
+    """Find the command that a command line names, and validate its arguments.
+
+    Raises:
+        BadConfiguration: there is no such command, or it does not take these arguments.
+        SystemExit: help was requested, and printed.
+    """
+    parser = _Parser(prog="python -m tasks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "step", choices=COMMANDS, metavar="STEP", help="; ".join(f"{name}: {command.summary}" for name, command in COMMANDS.items())
+    )
+    num_words = 2 if " ".join(argv[:2]) in COMMANDS else 1
+    command = COMMANDS[parser.parse_args([" ".join(argv[:num_words])] if argv else []).step]
+    options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
+    for name, field in command.arguments.model_fields.items():
+        if metavar := command.positional.get(name):
+            options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
+        else:
+            _add(options, name, field)
+    return command, _validated(command, vars(options.parse_args(argv[num_words:])))
+
+
+def _validated(command: Command, values: dict[str, object]) -> Options:
+    try:
+        return command.arguments.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, command.arguments)
+        )
+        raise BadConfiguration(f"{command.name}: {problems}") from None
+
+
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    flag, text = f"--{name.replace('_', '-')}", _help(field)
+    kind, of = _kind(field.annotation)
+    if kind == "bool":
+        parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
+    elif kind == "list":
+        parser.add_argument(flag, dest=name, action="append", help=text)
+    else:
+        parser.add_argument(flag, dest=name, type=of, required=field.is_required(), help=text, metavar=name.upper())
+
+
+def _help(field: FieldInfo) -> str:
+    text = ". ".join(filter(None, (field.title, field.description))).replace("%", "%%")
+    if not field.is_required():
+        text += f" (default: {field.get_default(call_default_factory=True, validated_data={})})"
+    return text
+
+
+def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
+    """Classify a field by its spelling on a command line; numbers differ from text, for a Literal of numbers."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    if annotation is bool:
+        return "bool", bool
+    if typing.get_origin(annotation) in (list, tuple):
+        return "list", str
+    if typing.get_origin(annotation) is Literal and isinstance(typing.get_args(annotation)[0], int):
+        return "scalar", int
+    return "scalar", str

@@ -138,10 +138,7 @@ class FilmModel:
             }
 
     def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
-        """Cut a film as the training's films were cut.
-
-        A clip of the same frame rate is taken as it is.
-        """
+        """Cut a film as the training's films were cut. A clip of the same frame rate is taken as it is."""
         segment = self._served.segment
         if isinstance(film, np.ndarray):
             if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):

@@ -4,6 +4,9 @@ Other rooms import the names of this file.
 """
 
 import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 # MLflow's default of seven retries takes minutes, and the runner retries whole steps. Set before mlflow is imported, which reads them.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -11,19 +14,18 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from tasks.tracking.experiments import (
-    comparison_run,
-    end_all,
-    end_left_behind,
-    end_trainings,
-    prediction_run,
-    run_title,
-    search_run,
-    tracked_run,
-)
+from tasks.options import Family, Head, Modality
+from tasks.settings import MachineSettings, load
+from tasks.store.experiments import SearchPlan
+from tasks.store.records.experiments import Comparison, PredictPlanResult
+from tasks.store.records.search import SearchPlanResult
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Run
+from tasks.store.stored import without_scheme
 from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, PROVISIONAL_TAG, Reference, RegisteredVersion, Registry, VersionCard
-from tasks.tracking.runs import ChildRun, Tracker
+from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker
+from tasks.wording import count
 
 __all__ = [
     "CHALLENGER",
@@ -46,3 +48,120 @@ __all__ = [
     "search_run",
     "tracked_run",
 ]
+
+
+@contextmanager
+def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) -> Iterator[str]:
+    """Yield the id of the plan's run.
+
+    It shows as running inside the block, and as killed or failed if the block is ended or fails. A step beside those that decide, for which
+    nothing waits, leaves the status as it is.
+    """
+    tags = {
+        "retake.dataset_digest": plan.dataset_digest,
+        "retake.dataset_uri": plan.dataset_uri,
+        "retake.run_uri": plan.run_uri,
+        "retake.weights": plan.weights.description,
+        "retake.weights_sha256": plan.weights.sha256,
+    }
+    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan), is_beside=is_beside) as run_id:
+        yield run_id
+
+
+def run_title(plan: PlanResult, version: int | None = None) -> str:
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`; without a version until one is registered."""
+    train, members = plan.train, plan.weights.members
+    kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
+    modality = [train.modality] if train.modality is not Modality.RGB else []
+    network = f"fusion of {count(len(members), 'network')}" if members else " ".join([*kind, _short(train.backbone), *modality])
+    clips = count(plan.num_train_clips, "clip") if plan.num_train_clips else None
+    return " · ".join(filter(None, (f"v{version}" if version else None, network, clips)))
+
+
+def _short(backbone: str) -> str:
+    """Shorten the name of a backbone: from its last part that is a word with a number."""
+    parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
+    begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
+    return "_".join(parts[begins[-1] :] if begins else parts)
+
+
+@contextmanager
+def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Comparison, trained: Sequence[str]) -> Iterator[str]:
+    """Yield the id of the comparison's run, likewise. Tags link to it from the run of each network in `trained`."""
+    tags = {
+        "retake.dataset_digest": comparison.dataset_digest,
+        "retake.dataset_uri": comparison.dataset_uri,
+        "retake.compares": ", ".join(network.run_key for network in comparison.networks),
+    }
+    name = f"{count(len(comparison.networks), 'network')} · {count(comparison.num_clips, f'{comparison.split} clip')}"
+    with _at_work(tracker, _experiment(store_uri), f"comparison-{key}", tags, name) as run_id:
+        for network in trained:
+            tracker.set_tags(network, {f"retake.comparison.{key}": tracker.run_url(run_id)})
+        yield run_id
+
+
+@contextmanager
+def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -> Iterator[str]:
+    """Yield the id of a prediction's run, in the store's experiment for predictions; finish it at the end."""
+    tags = {
+        "retake.prediction_uri": plan.prediction_uri,
+        "retake.model": plan.model.label,
+        "retake.model_sha256": plan.model.checkpoint_sha256,
+        "retake.against": plan.against.label if plan.against else "none",
+    }
+    name = f"{plan.model.label} · {count(num_videos, 'video')}"
+    with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags, name) as run_id:
+        yield run_id
+        tracker.finish(run_id)
+
+
+@contextmanager
+def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
+    """Yield the id of the search's run, in the store's experiment for searches."""
+    tags = {
+        "retake.dataset_digest": plan.dataset_digest,
+        "retake.dataset_uri": plan.dataset_uri,
+        "retake.search_uri": plan.search_uri,
+    }
+    name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
+    with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
+        yield run_id
+
+
+def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
+    """End the trainings of this Airflow run that nobody writes to. Those in `trained` have finished, others failed."""
+    if own := load(MachineSettings).airflow_url:
+        tracker.end_left(lambda run_id, by: None if by != own else "FINISHED" if run_id in trained else "FAILED")
+
+
+def end_left_behind(tracker: Tracker) -> None:
+    """End as killed the runs that earlier Airflow runs of this DAG left at work."""
+    if own := load(MachineSettings).airflow_url:
+        of_dag = own.rpartition("/")[0] + "/"
+        tracker.end_left(lambda _, by: "KILLED" if by.startswith(of_dag) and by != own else None)
+
+
+def end_all(tracker: Tracker, airflow: str) -> None:
+    """End as killed all runs that an idle Airflow has left."""
+    tracker.end_left(lambda _, by: "KILLED" if by.startswith(f"{airflow}/dags/") else None)
+
+
+@contextmanager
+def _at_work(
+    tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None, *, is_beside: bool = False
+) -> Iterator[str]:
+    """Find or create a run, and show it as running inside the block.
+
+    A run that `is_beside` others is not shown as running, and stays with the Airflow run that wrote to it. A new run is named `name`, else by its key.
+    """
+    machine = load(MachineSettings)
+    by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
+    end_left_behind(tracker)
+    run_id = tracker.ensure_run(experiment, key, {**tags, **({} if is_beside else by)}, name)
+    with nullcontext() if is_beside else tracker.running(run_id):
+        yield run_id
+
+
+def _experiment(store_uri: str) -> str:
+    """Name the MLflow experiment of a store."""
+    return without_scheme(store_uri)

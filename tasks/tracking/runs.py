@@ -105,10 +105,7 @@ class ChildRun:
 
 
 class Tracker:
-    """Log a step's results to its MLflow run.
-
-    Every method raises `Unavailable` when the server does not answer.
-    """
+    """Log a step's results to its MLflow run. Every method raises `Unavailable` when the server does not answer."""
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._settings = settings

@@ -9,7 +9,6 @@ from dags import build_dataset, compare_networks, compare_versions, ingest_video
 from dags._assets import PASSED_OVER
 from dags._form import Form, StoreOptions, places, resolve
 from dags._step import command_flags
-from tasks.command_line import parse
 from tasks.keys import recipe_of
 from tasks.options import (
     PRESETS,
@@ -24,6 +23,7 @@ from tasks.options import (
     TrainOptions,
     Weights,
 )
+from tasks.pipeline.commands import parse
 from tasks.store.layout import Layout
 from tests.dags.conftest import defaults
 

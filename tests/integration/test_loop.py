@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tasks.data.clips.label_inputs import read_log
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.pages.label.app import Person, make_app
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
 from tests.films.film import Film
@@ -127,9 +127,9 @@ def person() -> Person:
 @pytest.fixture(scope="module")
 def labelled(workshop, drawn, to_label) -> Counter[str]:
     """Label the clips as the page asks for them, and count how; then build the dataset as the page does, and retrain."""
-    how, desk = Counter[str](), Desk(workshop.store, STORE)
-    desk._read_view()
-    client = TestClient(make_app([desk], person, second_share=0), headers={"x-retake": "label"})
+    how, data = Counter[str](), PageData(workshop.store, STORE)
+    data._read_view()
+    client = TestClient(make_app([data], person, second_share=0), headers={"x-retake": "label"})
     for number in range(NUM_TO_LABEL):
         clip = client.get("/queue", params={"limit": 1}).json()["clips"][0]
         assert clip["reason"]

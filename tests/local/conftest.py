@@ -15,7 +15,7 @@ PORT_OFFSET = port_offset(700)
 def home(tmp_path, monkeypatch) -> Iterator[Home]:
     monkeypatch.setenv("RETAKE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
-    found = Home.find()
-    found.make()
-    yield found
-    supervise.down(found, lambda _: None)
+    own_home = Home.find()
+    own_home.make()
+    yield own_home
+    supervise.down(own_home, lambda _: None)

@@ -237,14 +237,14 @@ def test_a_folder_is_put_into_the_inbox_without_what_lies_outside_it_or_no_store
     (folder / ".git").mkdir()
     (folder / ".git" / "a.mp4").touch()
     (folder / os.fsdecode(b"h\xff.mp4")).touch()
-    store, said = Inbox(), io.StringIO()
-    assert upload(store, folder, Folder("s3://retake/inbox/films/"), PlainScreen(said)) == (3, 3)
+    store, output = Inbox(), io.StringIO()
+    assert upload(store, folder, Folder("s3://retake/inbox/films/"), PlainScreen(output)) == (3, 3)
     assert store.objects == {
         "s3://retake/inbox/films/b.csv": b"film",
         "s3://retake/inbox/films/h\N{REPLACEMENT CHARACTER}.mp4": b"",
         "s3://retake/inbox/films/put meat/a.mp4": b"film",
     }
-    left_out = {line.split("left out: ")[1].split(": ")[0]: line for line in said.getvalue().splitlines() if "left out" in line}
+    left_out = {line.split("left out: ")[1].split(": ")[0]: line for line in output.getvalue().splitlines() if "left out" in line}
     assert sorted(left_out) == ["c.csv", "d", "e.csv", "f.mp4", "g\N{REPLACEMENT CHARACTER}.mp4"]
     assert "leads out of" in left_out["c.csv"]
     assert "leads out of" in left_out["d"]

@@ -29,15 +29,17 @@ def test_make_alone_lists_the_commands_and_stop_before_anything_ran_is_no_error(
     assert make("stop").returncode == 0
 
 
-@pytest.mark.parametrize(("python", "said"), [("/bin/false", "/bin/false is not Python 3.11 to 3.13"), ("", "Retake needs Python 3.11 to")])
-def test_a_python_that_is_unfit_is_named_and_none_at_all_says_what_to_install(make, python, said):
+@pytest.mark.parametrize(
+    ("python", "message"), [("/bin/false", "/bin/false is not Python 3.11 to 3.13"), ("", "Retake needs Python 3.11 to")]
+)
+def test_a_python_that_is_unfit_is_named_and_none_at_all_says_what_to_install(make, python, message):
     result = make("run", f"PYTHON={python}")
     assert result.returncode
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.fixture
-def told(tmp_path):
+def printing_python(tmp_path):
     """Puts a Python into the environment that prints what it is told."""
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -45,7 +47,7 @@ def told(tmp_path):
     python.chmod(0o755)
 
 
-def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
+def test_a_folder_with_any_name_reaches_the_command_whole(make, printing_python, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
     assert not (tmp_path / "harm").exists()
@@ -55,19 +57,19 @@ def test_a_folder_with_any_name_reaches_the_command_whole(make, told, tmp_path):
     ("variable", "message"),
     [("VIDEO=films", r"VIDEO\. did you mean VIDEOS=\?"), ("set=a=1", r"set\. did you mean SET"), ("X=1", r"X\. .*SET")],
 )
-def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, told, variable, message):
+def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, printing_python, variable, message):
     result = make("run", variable)
     assert result.returncode
     assert not result.stdout
     assert re.search(f"unknown variable {message}", result.stderr)
 
 
-def test_settings_may_be_given_as_variables(make, told):
+def test_settings_may_be_given_as_variables(make, printing_python):
     assert make("run", "CUDA_VISIBLE_DEVICES=0").stdout.endswith("[run]")
     assert make("run", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
 
 
-def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, told):
+def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, printing_python):
     for tier in ("fast", "containers", "long"):
         assert f"[-m][pytest][--tier={tier}][-n]" in make(f"test-{tier}").stdout
     assert "[--cov]" in make("coverage").stdout

@@ -78,10 +78,10 @@ signal.pause()
 
 def wait_for(condition):
     deadline = time.monotonic() + 60
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline
         os.sched_yield()
-    return found
+    return value
 
 
 @pytest.fixture

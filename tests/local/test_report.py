@@ -39,8 +39,8 @@ class Api:
         self.plan_log = list(plan_log)
 
     def result(self, _, task):
-        found = self.results.get(task.step)
-        return found and found.model_dump(mode="json")
+        result = self.results.get(task.step)
+        return result and result.model_dump(mode="json")
 
     def log_lines(self, *_):
         return self.plan_log
@@ -188,12 +188,12 @@ def test_without_labels_it_leads_to_the_page_label():
 
 def test_of_many_files_the_first_are_named_and_the_rest_counted():
     many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
-    found = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
-    summary = SUMMARY.model_copy(update=found)
+    set_aside = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
+    summary = SUMMARY.model_copy(update=set_aside)
     lines = list(report(Api({"summarise": summary}), Shelf(), "s3://retake", [INGESTED]))
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` lists all"
-    ingest = some(IngestResult, **found)
+    ingest = some(IngestResult, **set_aside)
     lines = list(report(Api({"ingest": ingest}), Shelf(), "s3://retake", [INGESTED]))
     assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` lists all")
 

@@ -29,7 +29,7 @@ def test_folder_is_the_plan_of_the_painter(tmp_path: Path, folder: Path, films: 
 
 def test_each_action_happens_once_in_the_long_film_and_pauses_lie_between():
     (film,) = LONG
-    assert sorted((one.verb, one.noun) for one in film.intervals) == sorted(ACTIONS)
+    assert sorted((interval.verb, interval.noun) for interval in film.intervals) == sorted(ACTIONS)
     assert all(before.stop_seconds < after.start_seconds for before, after in pairwise(film.intervals))
     assert film.seconds > 4 * plan()[0].seconds
 

@@ -40,7 +40,7 @@ def begin(program, *arguments, **options):
     return subprocess.Popen(command, **{"cwd": REPOSITORY, **pipes, **options})
 
 
-def told(program, tmp_path):
+def seen_by_step(program, tmp_path):
     """What a step sees of itself, with its exit code and stderr."""
     with begin(program, "tell", "--a=b c", "--d", env={**os.environ, "ODD": "\u00e9 \n"}) as step:
         out, err = step.communicate(timeout=60)
@@ -56,7 +56,7 @@ def is_gone(pid):
 
 
 def test_a_step_has_its_arguments_environment_folder_and_ends_as_it_wants(program, tmp_path):
-    (arguments, variables, folder, has_torch, parent), code, err = told(program, tmp_path)
+    (arguments, variables, folder, has_torch, parent), code, err = seen_by_step(program, tmp_path)
     assert (arguments, Path(folder), code, err) == (["--a=b c", "--d"], REPOSITORY, 3, "said\n")
     assert variables == {"ODD": "\u00e9 \n", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}, "with what our own modules set"
     assert has_torch
@@ -92,8 +92,8 @@ def test_whoever_reads_of_a_client_that_ends_before_it_has_asked_sees_the_end(pr
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"/proc/self/fd/{folder}/warm.sock")
         socket.send_fds(client, [(9).to_bytes(warm.SIZE_BYTES, "big")], [writing, writing])
-    for one in (writing, folder):
-        os.close(one)
+    for descriptor in (writing, folder):
+        os.close(descriptor)
     assert select.select([reading], [], [], 60)[0]
     assert os.read(reading, 1) == b""
     os.close(reading)
@@ -102,7 +102,7 @@ def test_whoever_reads_of_a_client_that_ends_before_it_has_asked_sees_the_end(pr
 def test_steps_run_side_by_side(program, tmp_path):
     with begin(program, "mind") as step:
         (pid,) = json.loads(step.stdout.readline())
-        assert told(program, tmp_path)[1] == 3
+        assert seen_by_step(program, tmp_path)[1] == 3
         assert psutil.pid_exists(pid)
         step.kill()
     assert is_gone(pid)
@@ -114,7 +114,7 @@ def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
     times = source.stat()
     os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     try:
-        (_, _, _, has_torch, parent), code, _ = told(program, tmp_path)
+        (_, _, _, has_torch, parent), code, _ = seen_by_step(program, tmp_path)
     finally:
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert (has_torch, parent != before, code) == (False, True, 3)
@@ -124,14 +124,14 @@ def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
 def test_a_step_whose_server_dies_is_to_be_tried_again_and_the_next_runs_by_itself(program, tmp_path):
     warm.start(program[1], os.environ)
     socket = program[1].root / "servers" / "warm.sock"
-    assert comes_true(lambda: socket.exists() and told(program, tmp_path)[0][3], 100)
+    assert comes_true(lambda: socket.exists() and seen_by_step(program, tmp_path)[0][3], 100)
     with begin(program, "mind") as step:
         (pid,) = json.loads(step.stdout.readline())
         os.kill(server(program), signal.SIGKILL)
         assert "Unavailable: " in step.communicate(timeout=60)[1]
     assert step.returncode == 75
     assert is_gone(pid)
-    assert told(program, tmp_path)[0][3] is False
+    assert seen_by_step(program, tmp_path)[0][3] is False
 
 
 def test_nothing_is_warm_where_a_gpu_is_or_the_interpreter_is_chosen(monkeypatch):

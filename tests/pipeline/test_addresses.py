@@ -2,11 +2,10 @@
 
 import pytest
 
-from tasks.command_line import parse
 from tasks.errors import BadConfiguration
 from tasks.keys import configuration_key, recipe_of
 from tasks.options import SegmentOptions, TrainOptions
-from tasks.pipeline.commands import STEPS
+from tasks.pipeline.commands import STEPS, parse
 from tasks.pipeline.step import OutArguments
 
 ROOT = "s3://retake/lab"

@@ -5,9 +5,8 @@ import time
 import pytest
 
 from tasks.__main__ import main
-from tasks.command_line import parse
 from tasks.local.home import REPOSITORY
-from tasks.pipeline.commands import STEPS
+from tasks.pipeline.commands import STEPS, parse
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store

@@ -157,12 +157,12 @@ def test_a_film_is_cut_as_predictions_cut_it_and_equal_answers_in_a_row_are_one_
     starts, stops = ([getattr(clip, end) for clip in clips] for end in ("start_seconds", "stop_seconds"))
     answers = [model.logits(Clip(clip.path, 0, 1, clip.num_frames), tmp_path) for clip in clips]
     verbs, nouns = map(np.stack, zip(*answers, strict=True))
-    found = intervals(np.array(starts), np.array(stops), distributions(verbs, nouns, 0.5, 2))
+    predicted = intervals(np.array(starts), np.array(stops), distributions(verbs, nouns, 0.5, 2))
     answer = model.predict(str(path))
     assert list(answer.columns) == list(ANSWERS)
     assert stops == [1, 2, 3]
     assert [(row.start, row.stop, row.probability) for row in answer.itertuples()] == [
-        (one.start_seconds, one.stop_seconds, one.probability) for one in found
+        (interval.start_seconds, interval.stop_seconds, interval.probability) for interval in predicted
     ]
 
 

@@ -76,11 +76,11 @@ def test_every_address_and_its_model_stay_as_they_are():
 
 
 def test_the_layout_knows_what_a_whole_run_leaves():
-    found = {alike(address) for address in addresses()}
+    places = {alike(address) for address in addresses()}
     # Beside a commit mark lie the files of its step, whose names are the step's own.
-    folders = {address.removesuffix("result.json") for address in found if address.endswith(("/", "/result.json"))}
-    known = re.compile("|".join(re.escape(one).replace("<>", "[^/]+") for one in found))
-    beside = re.compile("|".join(re.escape(one).replace("<>", "[^/]+") + "[^/]+" for one in folders))
+    folders = {address.removesuffix("result.json") for address in places if address.endswith(("/", "/result.json"))}
+    known = re.compile("|".join(re.escape(place).replace("<>", "[^/]+") for place in places))
+    beside = re.compile("|".join(re.escape(place).replace("<>", "[^/]+") + "[^/]+" for place in folders))
     left = [alike(address) for address in A_WHOLE_RUN.read_text().splitlines()]
     assert [address for address in left if not known.fullmatch(address) and not beside.fullmatch(address)] == []
 
@@ -90,21 +90,21 @@ def test_docstrings_name_places_that_are_made():
     classes = [one for module in modules for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
     members = [member for one in classes for member in (one, *vars(one).values())]
     texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]
-    named = {alike(re.sub("<(number|index)>", "3", found[1])) for text in texts if (found := re.match(r"`([^`]+/[^`]+)`: ", text))}
-    found = {alike(address) for address in addresses()}
+    named = {alike(re.sub("<(number|index)>", "3", match[1])) for text in texts if (match := re.match(r"`([^`]+/[^`]+)`: ", text))}
+    places = {alike(address) for address in addresses()}
     assert len(named) > 20
-    assert {place for place in named if not any(address.startswith(place) for address in found)} == set()
+    assert {place for place in named if not any(address.startswith(place) for address in places)} == set()
 
 
 def test_the_page_on_the_architecture_shows_every_place():
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     lines = text.partition("## The map of the store")[2].split("```")[1].splitlines()[1:]
     shown = {alike(re.sub(r"(?<=/)[^/]*$", "", re.split(r"  +|,|…|\*", line)[0])) for line in lines}
-    found = {alike(address) for address in addresses()}
+    places = {alike(address) for address in addresses()}
     # What is listed is the beginning of several places.
-    listed = {address for address in found if address.endswith("/") and any(place.startswith(address) for place in shown)}
-    assert {address for address in found - listed if not any(map(address.startswith, shown))} == set()
-    assert {place for place in shown if not any(address.startswith(place) for address in found)} == set()
+    listed = {address for address in places if address.endswith("/") and any(place.startswith(address) for place in shown)}
+    assert {address for address in places - listed if not any(map(address.startswith, shown))} == set()
+    assert {place for place in shown if not any(address.startswith(place) for address in places)} == set()
 
 
 @few

@@ -134,7 +134,7 @@ def test_another_writers_object_is_not_taken_for_ones_own(store, server, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("status", "expected", "told"),
+    ("status", "expected", "message"),
     [
         (501, BadConfiguration, r"127\.0\.0\.1:\d+ knows no conditional writes \(If-None-Match\)"),
         (403, BadConfiguration, r"refuses the keys for s3://retake/a\.json \(AccessDenied\); check RETAKE_STORE_ACCESS_KEY"),
@@ -142,9 +142,9 @@ def test_another_writers_object_is_not_taken_for_ones_own(store, server, monkeyp
         (503, Unavailable, r"127\.0\.0\.1:\d+ answers 503 for s3://retake/a\.json; try again"),
     ],
 )
-def test_a_create_that_is_refused_is_sent_once(store, server, status, expected, told):
+def test_a_create_that_is_refused_is_sent_once(store, server, status, expected, message):
     server.refusals["PUT"] = [(status, "")]
-    with pytest.raises(expected, match=told):
+    with pytest.raises(expected, match=message):
         store.create_bytes(A, b"")
     assert [method for method, _ in server.sent] == ["HEAD", "PUT"]
 
@@ -171,7 +171,7 @@ def test_quick_retries_bridge_a_server_that_restarts(store, server, pauses):
 
 
 @pytest.mark.parametrize(
-    ("code", "expected", "told"),
+    ("code", "expected", "message"),
     [
         *((code, MissingObject, "s3://retake/a.json is not in the object store") for code in ("NoSuchKey", "NoSuchBucket", "NoSuchObject")),
         *(
@@ -187,11 +187,11 @@ def test_quick_retries_bridge_a_server_that_restarts(store, server, pauses):
         ("SlowDown", Unavailable, "does not answer for s3://retake/a.json .S3Error: .*SlowDown"),
     ],
 )
-def test_the_servers_answer_tells_what_it_will_never_accept(store, server, tmp_path, code, expected, told):
+def test_the_servers_answer_tells_what_it_will_never_accept(store, server, tmp_path, code, expected, message):
     (tmp_path / "a").touch()
     server.refusals = {"GET": [(400, code)], "PUT": [(400, code)] * 2}
     for call in (store.read_bytes, lambda uri: store.write_bytes(uri, b""), lambda uri: store.write_file(uri, tmp_path / "a")):
-        with pytest.raises(expected, match=told):
+        with pytest.raises(expected, match=message):
             call(A)
 
 
@@ -233,16 +233,17 @@ def test_a_bucket_that_the_sdk_refuses_is_bad_input(store, call):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(OSError(errno.ENOSPC, "full"), r"3.* TiB are needed and .* are free"), (PermissionError(errno.EACCES, "no"), "no")]
+    ("error", "message"),
+    [(OSError(errno.ENOSPC, "full"), r"3.* TiB are needed and .* are free"), (PermissionError(errno.EACCES, "no"), "no")],
 )
-def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path, error, told):
+def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path, error, message):
     def fail(file_path, **_):
         Path(f"{file_path}.etag.part.minio").touch()
         raise error
 
     stat = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
     store = Store(SimpleNamespace(fget_object=fail, stat_object=lambda **_: stat), None, "here")  # type: ignore[arg-type]
-    with pytest.raises(OSError, match=told) as caught:
+    with pytest.raises(OSError, match=message) as caught:
         store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
     assert caught.value.errno == error.errno
     assert bool(list(tmp_path.iterdir())) == (error.errno == errno.EACCES)

@@ -17,8 +17,8 @@ from tasks.errors import MissingObject, NotThere
 from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.desk import Desk, View
 from tasks.pages.label.labels import Coverings, conflict_of
+from tasks.pages.label.page_data import PageData, View
 from tasks.pages.label.queue import (
     Covering,
     Leases,
@@ -47,12 +47,12 @@ NUM_FREQUENT = 9
 
 
 class Answers:
-    """Reads the desk for one request at a time."""
+    """Answers one request at a time from the data of the page."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, data: PageData) -> None:
+        self._data = data
         self._coverings = Coverings()
-        self._leases = Leases(desk.store, desk.store_uri)
+        self._leases = Leases(data.store, data.store_uri)
         self._counted: dict[str, tuple[View, int, Counts]] = {}
         self._recipe = ""
 
@@ -64,28 +64,28 @@ class Answers:
 
     def build(self) -> Json:
         """Count the clips of a build, and describe the last training's plan."""
-        view = self._desk.view_of(self._recipe)
+        view = self._data.view_of(self._recipe)
         counts = self._counts(view) if view else None
-        plan = self._desk.last_plan()
+        plan = self._data.last_plan()
         recipe = plan and (plan.weights.chosen.partition(",")[0] or f"{plan.weights.network} by the options of its form")
         seconds = plan and plan.expected_seconds
         return {
-            "store": self._desk.store_uri,
+            "store": self._data.store_uri,
             "num_clips": counts.by_action.total() if counts else 0,
             "num_new": counts.num_new if counts else 0,
             "last_recipe": recipe or "",
             "last_estimate": f"expected: {duration(seconds)} for the training alone, {BESIDE_TRAINING}" if seconds else "",
-            "gate": _gate_words(plan.gate if plan else GateOptions(), self._desk.last_dataset(), counts.by_action.total() if counts else 0),
+            "gate": _gate_words(plan.gate if plan else GateOptions(), self._data.last_dataset(), counts.by_action.total() if counts else 0),
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
         """Describe who asks, the clips, and how many are labelled; only the version if the page knows it."""
-        view = self._desk.view_of(self._recipe)
-        about = {"store": self._desk.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
+        view = self._data.view_of(self._recipe)
+        about = {"store": self._data.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
-            return {"ready": False, "is_empty": self._desk.is_empty, **about}
-        cuts = [(cut.recipe, len(cut.by_video)) for cut in self._desk.cuts]
-        seen = (view.mark, cuts, self._desk.read(lambda ledger: ledger.num_entries), reader)
+            return {"ready": False, "is_empty": self._data.is_empty, **about}
+        cuts = [(cut.recipe, len(cut.by_video)) for cut in self._data.cuts]
+        seen = (view.mark, cuts, self._data.read(lambda ledger: ledger.num_entries), reader)
         version = hashlib.sha256(repr(seen).encode()).hexdigest()
         if known == version:
             return {"version": version}
@@ -104,9 +104,9 @@ class Answers:
             **about,
             "network": view.suggestions.network,
             "fps": view.cut.options.fps,
-            "build_options": {"store": self._desk.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
+            "build_options": {"store": self._data.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
             "cut": view.cut.recipe,
-            "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._desk.cuts],
+            "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._data.cuts],
             "counts": counts.totals(reader.name),
             "verbs": counts.named(0),
             "nouns": counts.named(1),
@@ -132,18 +132,18 @@ class Answers:
     def clip(self, reader: Reader, uid: str) -> Json:
         """Describe one clip, as this person may see it."""
         cut, clip = self._found(uid)
-        view = self._desk.view_of(cut.recipe) or self._view()
+        view = self._data.view_of(cut.recipe) or self._view()
 
         def look(ledger: Ledger) -> Json:
             reading: Reading = "second" if reader.is_second(uid, ledger.about(clip.key)) else "first"
             return self._clip(view, ledger, clip, reading, reader, self._closed(view, ledger, reader))
 
-        return self._desk.read(look)
+        return self._data.read(look)
 
     def film(self, uid: str) -> bytes:
         """Read the file of a clip."""
         try:
-            return self._desk.store.read_bytes(self._found(uid)[1].uri)
+            return self._data.store.read_bytes(self._found(uid)[1].uri)
         except MissingObject:
             raise NotThere("the film of this clip is gone; reload the page") from None
 
@@ -152,20 +152,20 @@ class Answers:
         view = self._view()
         if video not in view.cut.by_video:
             raise NotThere("there is no such video")
-        return self._desk.read(lambda ledger: described(view, video, self._desk.cuts, ledger, reader, self._covering(ledger)))
+        return self._data.read(lambda ledger: described(view, video, self._data.cuts, ledger, reader, self._covering(ledger)))
 
     def review(self, reader: Reader, query: ReviewQuery) -> Json:
         """List labels, the latest first, and how far readers agree."""
         view = self._view()
-        agreed = self._desk.agreement()
-        review = self._desk.read(lambda ledger: reviewed(view, self._desk.cuts, ledger, query, reader, self._covering(ledger)))
+        agreed = self._data.agreement()
+        review = self._data.read(lambda ledger: reviewed(view, self._data.cuts, ledger, query, reader, self._covering(ledger)))
         return {**review, "agreement": agreed.model_dump(mode="json") if agreed else None, "unread": view.unread}
 
     def classes(self) -> Json:
         """List the classes in use, merged names, and names that are alike."""
         view = self._view()
         counts = self._counts(view)
-        merges = self._desk.read(lambda ledger: [merge.model_dump(mode="json") for merge in ledger.merges])
+        merges = self._data.read(lambda ledger: [merge.model_dump(mode="json") for merge in ledger.merges])
         named = {"verb": counts.named(0), "noun": counts.named(1)}
         near = [
             {"target": target, "names": pair}
@@ -178,26 +178,26 @@ class Answers:
         """Append a statement of this person, and list the conflicts of answers and intervals that it leaves."""
         view = self._view()
         statement = self._statement(view, asked, reader.name)
-        number = self._desk.write(statement)
-        conflicts = self._desk.read(lambda ledger: self._conflicts(view, ledger, statement, reader))
+        number = self._data.write(statement)
+        conflicts = self._data.read(lambda ledger: self._conflicts(view, ledger, statement, reader))
         return {"number": number, "counts": self._counts(view).totals(reader.name), "conflicts": conflicts}
 
     def _conflicts(self, view: View, ledger: Ledger, statement: AnyStatement, reader: Reader) -> list[Json]:
         if not isinstance(statement, ClipStatement | IntervalStatement):
             return []
-        with_answers = answered(self._desk.cuts, ledger, statement.video)
+        with_answers = answered(self._data.cuts, ledger, statement.video)
         secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
         shown = [(clip, about) for clip, about in with_answers if touches(statement, [clip]) and not touches(clip, secret)]
         return [conflict for clip, about in shown if (conflict := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
         """List the clips of a video that a person reads as the second, and the intervals that would reveal them."""
-        unread = unread_of(answered(self._desk.cuts, ledger, video), reader)
+        unread = unread_of(answered(self._data.cuts, ledger, video), reader)
         return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
     def _covering(self, ledger: Ledger) -> Callable[[str], Covering | None]:
         """Make the function that labels a clip of any cut by its intervals."""
-        cuts = [(cut.clips, self._coverings.of(cut, ledger)) for cut in self._desk.cuts]
+        cuts = [(cut.clips, self._coverings.of(cut, ledger)) for cut in self._data.cuts]
         return lambda uid: next((look(clips[uid]) for clips, look in cuts if uid in clips), None)
 
     def _counts(self, view: View) -> Counts:
@@ -210,17 +210,17 @@ class Answers:
                 last = self._counted[view.cut.recipe] = view, ledger.num_entries, counts
             return last[2]
 
-        return self._desk.read(look)
+        return self._data.read(look)
 
     def _view(self) -> View:
-        view = self._desk.view_of(self._recipe)
+        view = self._data.view_of(self._recipe)
         if view is None:
             raise MissingObject("no clips have been read yet; if there are none, run ingest_videos first")
         return view
 
     def _found(self, uid: str) -> tuple[Cut, PageClip]:
         """Find a clip, however it was cut: a link, or an answer that arrives late, may name any."""
-        for cut in (self._view().cut, *self._desk.cuts):
+        for cut in (self._view().cut, *self._data.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]
         raise NotThere("there is no such clip; reload the page")
@@ -240,7 +240,7 @@ class Answers:
             shown = islice(((uid, reading) for uid, reading in readings if uid not in skip), limit)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in shown]
 
-        return self._desk.read(look)
+        return self._data.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
         """Make the function that checks whether a clip's labels would reveal another that the person is to read."""
@@ -279,7 +279,7 @@ class Answers:
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:
-        after = last_upload(self._desk.store, self._desk.store_uri)
+        after = last_upload(self._data.store, self._data.store_uri)
         fields = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc(), "after": after}
         match asked:
             case AskedClip():

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.errors import NotThere, RetakeError
 from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
 from tasks.pages.web import file_response, static_files, with_headers
 from tasks.store.records.labelling import MAX_TEXT
@@ -49,19 +49,19 @@ class Person:
     may_write: bool
 
 
-def make_app(desks: Sequence[Desk], person: Callable[..., Person], second_share: float) -> FastAPI:
-    """Make the application: the page of the first desk, and those of the others under `stores/<number>/`.
+def make_app(stores: Sequence[PageData], person: Callable[..., Person], second_share: float) -> FastAPI:
+    """Make the application: the page of the first store, and those of the others under `stores/<number>/`.
 
     Args:
-        desks: what the page shows and writes, one for each store.
+        stores: what the page shows and writes, one for each store.
         person: a FastAPI dependency that finds out who asks, and answers 401 to strangers.
         second_share: share of the clips that a second person reads, too.
     """
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
     turns = _turns(MAX_READS), _turns(MAX_WRITES)
-    for number, desk in list(enumerate(desks))[1:]:
-        app.mount(f"/stores/{number}", _of_store(desk, person, second_share, turns))
-    app.mount("/", _of_store(desks[0], person, second_share, turns, others=desks[1:]))
+    for number, data in list(enumerate(stores))[1:]:
+        app.mount(f"/stores/{number}", _of_store(data, person, second_share, turns))
+    app.mount("/", _of_store(stores[0], person, second_share, turns, others=stores[1:]))
     return app
 
 
@@ -84,15 +84,15 @@ def _turns(number: int) -> Turn:
 
 
 def _of_store(
-    desk: Desk, person: Callable[..., Person], second_share: float, turns: tuple[Turn, Turn], others: Sequence[Desk] = ()
+    data: PageData, person: Callable[..., Person], second_share: float, turns: tuple[Turn, Turn], others: Sequence[PageData] = ()
 ) -> FastAPI:
-    answers = Answers(desk)
+    answers = Answers(data)
 
     async def of_cut(cut: Annotated[str, Query(max_length=64)] = "") -> Answers:
         return answers.of_cut(cut)
 
     async def ready(_: Annotated[Person, Depends(person)], cut: Annotated[str, Query(max_length=64)] = "") -> None:
-        await desk.first_view(WAIT_SECONDS, cut)
+        await data.first_view(WAIT_SECONDS, cut)
 
     async def reader(asks: Annotated[Person, Depends(person)]) -> Reader:
         if not 0 < len(asks.name) <= MAX_TEXT:
@@ -101,8 +101,8 @@ def _of_store(
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
         """Read the clips as soon as a person asks for anything: Airflow's navigation shows the page's icon before anybody opens the page."""
-        for store_desk in (desk, *others):
-            store_desk.begin()
+        for page_data in (data, *others):
+            page_data.begin()
 
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(with_headers)
@@ -111,7 +111,7 @@ def _of_store(
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
     app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
     reads, writes = turns
-    for router in (_page(desk, others), static_files(STATIC)):
+    for router in (_page(data, others), static_files(STATIC)):
         app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
     app.include_router(_reads(of_cut, reader), dependencies=[Depends(begin), Depends(ready), Depends(reads, scope="function")])
     app.include_router(_writes(of_cut, reader, writes), dependencies=[Depends(begin), Depends(ready)])
@@ -129,7 +129,7 @@ def _stranger(request: Request, error: HTTPException) -> Response:
     return JSONResponse({"detail": error.detail}, error.status_code)
 
 
-def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
+def _page(data: PageData, others: Sequence[PageData]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/")
@@ -137,11 +137,11 @@ def _page(desk: Desk, others: Sequence[Desk]) -> APIRouter:
         """Show the page of the store in which `store` lies, or, without an address, of one that has clips."""
         holding = [
             (len(candidate.store_uri), number)
-            for number, candidate in enumerate((desk, *others))
+            for number, candidate in enumerate((data, *others))
             if as_folder(store).startswith(as_folder(candidate.store_uri))
         ]
         _, chosen = max(holding, default=(0, 0))
-        if not holding and desk.is_empty:
+        if not holding and data.is_empty:
             chosen = next((number for number, other in enumerate(others, start=1) if not other.is_empty), 0)
         return RedirectResponse(f"stores/{chosen}/") if chosen else file_response(STATIC / "index.html")
 

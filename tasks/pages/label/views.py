@@ -11,8 +11,8 @@ from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_seconds
 from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval
-from tasks.pages.label.desk import View
 from tasks.pages.label.labels import FileLabel, conflict_of, of_file
+from tasks.pages.label.page_data import View
 from tasks.pages.label.queue import Covering, Known, Reader, in_conflict, label_of, people_differ, renamed, suggested_to
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import ClipStatement, IntervalStatement

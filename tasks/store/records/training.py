@@ -9,10 +9,7 @@ from tasks.store.records.record import ModelRole, Record, SplitName, Target
 
 
 class Member(Record):
-    """One network of a fusion.
-
-    `name` is as the person wrote it, `run_key` that of its training, and `sound` as in `Champion`.
-    """
+    """One network of a fusion. `name` is as the person wrote it, `run_key` that of its training, and `sound` as in `Champion`."""
 
     name: str
     network: str

@@ -205,10 +205,7 @@ class FlowClip(Record):
 
 
 class FlowBatch(Record):
-    """The clips of one mapped task, and the options of their flow.
-
-    Flow is stored next to each clip, under a hash of the options.
-    """
+    """The clips of one mapped task, and the options of their flow. Flow is stored next to each clip, under a hash of the options."""
 
     options: FlowOptions
     clips: tuple[FlowClip, ...]
@@ -223,10 +220,7 @@ class FlowsResult(Record):
 
 
 class FlowResult(Record):
-    """Result of one batch.
-
-    `num_computed` and the speed count only clips computed here; the others already had their flow.
-    """
+    """Result of one batch. `num_computed` and the speed count only clips computed here; the others already had their flow."""
 
     num_clips: int
     num_computed: int

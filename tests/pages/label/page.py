@@ -14,7 +14,7 @@ from tasks.data.clips.label_inputs import write_blocks
 from tasks.judge.statistics.scores_file import encode
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.labelling import ClipStatement, LogEntry
@@ -115,10 +115,10 @@ class Visitor:
     """A person without a browser, at a process of the server's own."""
 
     def __init__(self, store: Store, name: str | None = "anna", store_uris: Sequence[str] = (STORE,)) -> None:
-        desks = [Desk(store, uri, now=iter(range(10**6)).__next__) for uri in store_uris]
-        for desk in desks:
-            desk._read_view()
-        self.client = TestClient(make_app(desks, person, second_share=1), headers={"cookie": f"who={name}"} if name else {})
+        stores = [PageData(store, uri, now=iter(range(10**6)).__next__) for uri in store_uris]
+        for data in stores:
+            data._read_view()
+        self.client = TestClient(make_app(stores, person, second_share=1), headers={"cookie": f"who={name}"} if name else {})
         self.number = count()
         self.name = name
 
@@ -127,13 +127,13 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def post(self, headers=WRITE, **said):
-        return self.client.post("/statements", json={"token": f"{self.name}-{next(self.number):08d}", **said}, headers=headers)
+    def post(self, headers=WRITE, **fields):
+        return self.client.post("/statements", json={"token": f"{self.name}-{next(self.number):08d}", **fields}, headers=headers)
 
-    def say(self, uid: str, words: str | None, **said) -> None:
+    def say(self, uid: str, words: str | None, **fields) -> None:
         verb, _, noun = (words or "").partition(" ")
         about = {"answer": "action", "verb": verb, "noun": noun} if words else {}
-        answer = self.post(kind="clip", uid=uid, **(about | said))
+        answer = self.post(kind="clip", uid=uid, **(about | fields))
         assert answer.status_code == 200, answer.text
 
     def mark(self, video: str, start: float, stop: float, words: str) -> None:

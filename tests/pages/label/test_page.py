@@ -15,7 +15,7 @@ from tasks.data.clips.label_inputs import read_log
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import make_app
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import LEASE_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
@@ -73,7 +73,7 @@ def test_a_stranger_sees_nothing(store):
 
 
 @pytest.mark.parametrize(
-    ("who", "headers", "said", "status"),
+    ("who", "headers", "changes", "status"),
     [
         (None, WRITE, {}, 401),
         (MAY_LOOK, WRITE, {}, 403),
@@ -84,8 +84,8 @@ def test_a_stranger_sees_nothing(store):
         ("anna", WRITE, {"verb": "x" * 20_000}, 413),
     ],
 )
-def test_a_stranger_a_viewer_and_another_site_write_nothing(store, uid, who, headers, said, status):
-    body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing", **said})
+def test_a_stranger_a_viewer_and_another_site_write_nothing(store, uid, who, headers, changes, status):
+    body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing", **changes})
     answer = Visitor(store, who).client.post("/statements", content=body, headers={"content-type": "application/json", **headers})
     assert answer.status_code == status
     assert read_log(store, STORE) == []
@@ -119,8 +119,8 @@ def test_a_viewer_looks(store, anna, uid):
     ],
 )
 def test_a_statement_that_makes_no_sense_is_refused(store, anna, uid, changes):
-    said = {"kind": "clip", "uid": uid, "answer": "action", "verb": "put", "noun": "meat"}
-    assert anna.post(**(said | changes)).status_code == 422
+    statement = {"kind": "clip", "uid": uid, "answer": "action", "verb": "put", "noun": "meat"}
+    assert anna.post(**(statement | changes)).status_code == 422
     assert read_log(store, STORE) == []
 
 
@@ -129,8 +129,8 @@ def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna)
     span = {"kind": "interval", "video": video, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
     assert anna.post(kind="withdrawal", withdrawn="nobody-said-it").status_code == 404
     assert anna.post(**span, replaces="nobody-said-it").status_code == 404
-    said = Visitor(store, "ben").post(**span)
-    assert anna.post(**span, replaces="ben-00000000").status_code == said.status_code == 200
+    answer = Visitor(store, "ben").post(**span)
+    assert anna.post(**span, replaces="ben-00000000").status_code == answer.status_code == 200
     assert len(read_log(store, STORE)) == 2
 
 
@@ -141,8 +141,8 @@ def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna)
 def test_what_json_cannot_say_is_refused(store, anna, text, bad):
     video = anna.get("/state")["videos"][0]["video"]
     suggested = {"verb": "n", "noun": "n", "probability": 1, "shown": True}
-    said = {"kind": "interval", "token": "00000000-0003", "video": video, "start_seconds": 0, "stop_seconds": 1.5, "verb": "put"}
-    body = json.dumps({**said, "noun": "meat", "suggested": suggested}).replace(text, bad)
+    statement = {"kind": "interval", "token": "00000000-0003", "video": video, "start_seconds": 0, "stop_seconds": 1.5, "verb": "put"}
+    body = json.dumps({**statement, "noun": "meat", "suggested": suggested}).replace(text, bad)
     answer = anna.client.post("/statements", content=body, headers={"content-type": "application/json", **WRITE})
     assert (answer.status_code, type(answer.json()["detail"])) == (422, str)
     assert read_log(store, STORE) == []
@@ -160,21 +160,21 @@ def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(
     assert labels(store) == {uid: ("take", "bag")}
     (hint,) = store.read(Layout(STORE).labels(recipe_of(SegmentOptions()))).first_hints[:1]
     assert hint.startswith(f"{STORE}/label_log/00000000.json is not a LogEntry")
-    for probe in [one for one in store.objects if one.endswith("probe.json")]:
+    for probe in [uri for uri in store.objects if uri.endswith("probe.json")]:
         store.write_bytes(probe, b"{}")
-    client = TestClient(make_app([Desk(store, STORE)], person, second_share=0), headers={"cookie": "who=anna", **WRITE})
+    client = TestClient(make_app([PageData(store, STORE)], person, second_share=0), headers={"cookie": "who=anna", **WRITE})
     assert client.post("/statements", json={"kind": "clip", "uid": uid, "token": "00000000-0001", "answer": "unsure"}).status_code == 503
 
 
-def posted(app, who: str | None, said, path="/statements"):
+def posted(app, who: str | None, body, path="/statements"):
     """Begin to post a statement beside others; `said` yields its bytes when they come."""
     headers = {"content-type": "application/json", "content-length": "99", **WRITE, **({"cookie": f"who={who}"} if who else {})}
     client = AsyncClient(transport=ASGITransport(app), base_url="http://page")
-    return asyncio.ensure_future(client.post(path, content=said, headers=headers))
+    return asyncio.ensure_future(client.post(path, content=body, headers=headers))
 
 
 def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatch):
-    app, said = anna.client.app, json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
+    app, body = anna.client.app, json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
 
     monkeypatch.setattr("tasks.pages.label.app.BODY_SECONDS", 600)
 
@@ -190,7 +190,7 @@ def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatc
 
         slow = [posted(app, "anna", slowly()) for _ in range(30)]
         await asyncio.wait([asyncio.ensure_future(all_begun.wait()), *slow], return_when=asyncio.FIRST_COMPLETED)
-        others = [(await posted(app, *one)).status_code for one in ((None, slowly()), (MAY_LOOK, slowly()), ("anna", said))]
+        others = [(await posted(app, *post)).status_code for post in ((None, slowly()), (MAY_LOOK, slowly()), ("anna", body))]
         assert len(begun) == len(slow), "nothing is read of who may not write"
         over.set()
         await asyncio.gather(*slow)
@@ -205,7 +205,7 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
     for name, value in (("MAX_WRITES", 1), ("TURN_SECONDS", 0.01)):
         monkeypatch.setattr(f"tasks.pages.label.app.{name}", value)
     app, at_work, go_on = Visitor(store, store_uris=(STORE, STORE)).client.app, Event(), Event()
-    said = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
+    body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
     create = store.create_bytes
 
     def slow(uri, data):
@@ -216,9 +216,9 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
     monkeypatch.setattr(store, "create_bytes", slow)
 
     async def statuses():
-        first = posted(app, "anna", said, "/stores/1/statements")
+        first = posted(app, "anna", body, "/stores/1/statements")
         assert await asyncio.to_thread(at_work.wait, 20)
-        other = await posted(app, "anna", said)
+        other = await posted(app, "anna", body)
         read = await AsyncClient(transport=ASGITransport(app), base_url="http://page").get(
             "/static/label.js", headers={"cookie": "who=anna"}
         )
@@ -248,7 +248,7 @@ def test_reads_have_a_limit_and_who_waits_for_the_first_view_is_not_at_work(stor
         seen = []
         for path, name in (("/state", "folders"), ("/queue", "folders"), (f"/clips/{uid}.mp4", "read_bytes")):
             if name == "folders" or not seen:
-                app = make_app([Desk(store, STORE)], person, 0)
+                app = make_app([PageData(store, STORE)], person, 0)
             client = AsyncClient(transport=ASGITransport(app), base_url="http://page", headers={"cookie": "who=anna"})
             slow(name)
             first, (begun, go_on) = asyncio.ensure_future(client.get(path)), at_work[name]
@@ -271,7 +271,7 @@ def test_every_answer_forbids_other_scripts(anna):
 
 @pytest.mark.parametrize("path", ["/", "/static/label.js"])
 def test_airflows_compression_leaves_every_answer_readable(store, path):
-    app = make_app([Desk(store, STORE)], person, second_share=0)
+    app = make_app([PageData(store, STORE)], person, second_share=0)
     app.add_middleware(GZipMiddleware, minimum_size=1)
     client = TestClient(app, headers={"cookie": "who=anna"})
     assert client.get(path).text == client.get(path).text
@@ -388,17 +388,17 @@ def test_a_second_reader_learns_of_a_clip_neither_by_a_conflict_beside_it_nor_by
             visitor.get(f"/videos/{video}"),
             visitor.get(f"/clips/{second}"),
         ]
-        return any("bag" in json.dumps([one.get(key) for key in ("rows", "labels", "conflicts", "conflict")]) for one in shown)
+        return any("bag" in json.dumps([answer.get(key) for key in ("rows", "labels", "conflicts", "conflict")]) for answer in shown)
 
     assert (learns(anna), learns(ben)) == (True, False), "the clip of the other cut has two readers"
     anna.mark(video, 0, 16, "take bag")
     assert (learns(anna), learns(ben)) == (True, False), "an interval over both clips"
-    said = {"kind": "clip", "uid": second, "answer": "action", "verb": "put", "noun": "meat"}
-    assert [one["uid"] for one in anna.post(**said).json()["conflicts"]] == [second]
-    assert ben.post(**said).json()["conflicts"] == []
+    statement = {"kind": "clip", "uid": second, "answer": "action", "verb": "put", "noun": "meat"}
+    assert [conflict["uid"] for conflict in anna.post(**statement).json()["conflicts"]] == [second]
+    assert ben.post(**statement).json()["conflicts"] == []
     ben.say(first, "take bag", reading="second")
     assert learns(ben)
-    assert [one["uid"] for one in ben.post(**said).json()["conflicts"]] == [second]
+    assert [conflict["uid"] for conflict in ben.post(**statement).json()["conflicts"]] == [second]
 
 
 @pytest.mark.parametrize("by", ["an interval", "a file", "another cut"])
@@ -439,13 +439,13 @@ def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
     anna.post(kind="class", target="noun", name="beef", same_as="meat")
     expected = [(0, 8, "move", "pan", "anna"), (0, 16, "take", "bag", "folder take bag"), (16, 24, "put", "meat", "b.csv:2")]
     shown = anna.get(f"/videos/{video.video}")["labels"]
-    assert [tuple(one[key] for key in span) for one in shown] == expected
-    assert all(one["at"] for one in shown)
+    assert [tuple(label[key] for key in span) for label in shown] == expected
+    assert all(label["at"] for label in shown)
     rows = anna.get("/review", video=video.video)["rows"]
     assert sorted(tuple(row[key] for key in span) for row in rows) == sorted(expected)
     assert [row["kind"] for row in anna.get("/review", show="files", name="take bag")["rows"]] == ["file"]
     ben = Visitor(store, "ben")
-    assert [one["by"] for one in ben.get(f"/videos/{video.video}")["labels"]] == ["b.csv:2"]
+    assert [label["by"] for label in ben.get(f"/videos/{video.video}")["labels"]] == ["b.csv:2"]
     assert [row["by"] for row in ben.get("/review", video=video.video)["rows"]] == ["b.csv:2"], "he is to read the first clip"
     num_new = anna.get("/build")["num_new"]
     anna.say(video.clips[2].uid, None, answer="unsure")
@@ -485,20 +485,20 @@ def test_an_answer_and_an_interval_that_differ_are_in_conflict_until_somebody_wh
     video = anna.get("/state")["videos"][0]["video"]
     uid = anna.get(f"/videos/{video}")["clips"][0]["uid"]
 
-    def mark(words: str, **said):
+    def mark(words: str, **fields):
         verb, noun = words.split()
         span = {"video": video, "start_seconds": 1, "stop_seconds": 7}
-        return anna.post(kind="interval", **span, verb=verb, noun=noun, **said).json()["conflicts"]
+        return anna.post(kind="interval", **span, verb=verb, noun=noun, **fields).json()["conflicts"]
 
     def shown(visitor=anna) -> set[tuple[str, str, str]]:
-        found = [*visitor.get(f"/videos/{video}")["conflicts"], visitor.get(f"/clips/{uid}")["conflict"]]
-        found += [row["conflict"] for row in visitor.get("/review", show="conflicts")["rows"]]
-        found += [clip["conflict"] for clip in visitor.queue(show="conflicts")]
-        assert visitor is ben or anna.get("/state")["counts"]["num_conflicts"] == any(found)
-        return {(one["answer"]["verb"], one["interval"]["verb"], one["holds"]) for one in found if one}
+        conflicts = [*visitor.get(f"/videos/{video}")["conflicts"], visitor.get(f"/clips/{uid}")["conflict"]]
+        conflicts += [row["conflict"] for row in visitor.get("/review", show="conflicts")["rows"]]
+        conflicts += [clip["conflict"] for clip in visitor.queue(show="conflicts")]
+        assert visitor is ben or anna.get("/state")["counts"]["num_conflicts"] == any(conflicts)
+        return {(conflict["answer"]["verb"], conflict["interval"]["verb"], conflict["holds"]) for conflict in conflicts if conflict}
 
     anna.say(uid, "put meat")
-    assert [one["uid"] for one in mark("take bag")] == [uid]
+    assert [conflict["uid"] for conflict in mark("take bag")] == [uid]
     assert shown() == {("put", "take", "interval")}
     assert shown(ben) == set(), "he is to read the clip"
     anna.say(uid, "move pan")
@@ -539,9 +539,13 @@ def test_suggestions_and_names_that_look_alike_follow_a_renamed_class(store):
     assert [clip["uid"] for clip in anna.queue(show="model-differs")] == [first]
     assert anna.post(kind="class", target="noun", name="four", same_as="flour").status_code == 200
     assert anna.get("/classes")["near"] == anna.queue(show="model-differs") == []
-    suggested = [(one["verb"], one["noun"], one["probability"]) for one in anna.get(f"/clips/{second}")["suggestions"]]
+    suggested = [
+        (suggestion["verb"], suggestion["noun"], suggestion["probability"]) for suggestion in anna.get(f"/clips/{second}")["suggestions"]
+    ]
     assert suggested == [("put", "flour", 0.86)]
-    assert [(one["noun"], one["stop_seconds"]) for one in anna.get(f"/videos/{cut.video}")["predicted"]] == [("flour", 64)]
+    assert [(suggestion["noun"], suggestion["stop_seconds"]) for suggestion in anna.get(f"/videos/{cut.video}")["predicted"]] == [
+        ("flour", 64)
+    ]
 
 
 def test_a_class_is_renamed_back(anna):

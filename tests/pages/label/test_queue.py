@@ -98,10 +98,10 @@ def test_a_second_reader_is_another_person_and_the_last():
 
 
 def test_second_readings_come_in_between_and_none_is_lost():
-    found = list(mixed([f"f{i}" for i in range(20)], [f"s{i}" for i in range(5)]))
-    assert [uid for uid, reading in found if reading == "second"] == [f"s{i}" for i in range(5)]
-    assert [uid for uid, reading in found if reading == "first"] == [f"f{i}" for i in range(20)]
-    assert found[9] == ("s0", "second")
+    readings = list(mixed([f"f{i}" for i in range(20)], [f"s{i}" for i in range(5)]))
+    assert [uid for uid, reading in readings if reading == "second"] == [f"s{i}" for i in range(5)]
+    assert [uid for uid, reading in readings if reading == "first"] == [f"f{i}" for i in range(20)]
+    assert readings[9] == ("s0", "second")
 
 
 def test_mixed_takes_no_more_than_it_is_asked_for():
@@ -110,10 +110,10 @@ def test_mixed_takes_no_more_than_it_is_asked_for():
 
 def test_filters():
     cut, log = cut_of(2, 4), Writer()
-    one, two, *others = list(cut.clips.values())
-    log.clip(one, "put", "meat")
-    log.clip(one, "take", "meat", by="ben")
-    log.clip(two, None, answer="unsure")
+    first, second, *others = list(cut.clips.values())
+    log.clip(first, "put", "meat")
+    log.clip(first, "take", "meat", by="ben")
+    log.clip(second, None, answer="unsure")
     log.clip(others[0], "put", "meat")
     suggested = {others[0].uid: (Suggestion("take", "bag", 0.9),), others[1].uid: (Suggestion("put", "meat", 0.9),)}
     known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"))}
@@ -126,22 +126,22 @@ def test_filters():
             )
         ]
 
-    assert found(show="people-differ") == [one.uid]
-    assert found(show="unsure") == [two.uid]
+    assert found(show="people-differ") == [first.uid]
+    assert found(show="unsure") == [second.uid]
     assert found(show="model-differs") == [others[0].uid]
-    assert found(show="labelled") == [one.uid, others[0].uid, others[2].uid]
+    assert found(show="labelled") == [first.uid, others[0].uid, others[2].uid]
     assert found() == [others[1].uid, others[3].uid]
-    assert found(show="all", video=one.video) == [one.uid, two.uid]
+    assert found(show="all", video=first.video) == [first.uid, second.uid]
     assert found(show="all", name="pan") == [others[2].uid]
     assert found(show="all", name="put meat") == [others[0].uid, others[1].uid]
 
 
 def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader():
     cut, log = cut_of(2), Writer()
-    one, two = list(cut.clips.values())
-    log.clip(one, "put", "meat", by="anna")
-    known = {one.uid: Known(Words("put", "meat", "labels.csv:3"))}
-    suggested = {one.uid: (Suggestion("take", "bag", 0.9),)}
+    first, last = list(cut.clips.values())
+    log.clip(first, "put", "meat", by="anna")
+    known = {first.uid: Known(Words("put", "meat", "labels.csv:3"))}
+    suggested = {first.uid: (Suggestion("take", "bag", 0.9),)}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
         return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader, uncovered, none_closed))
@@ -149,11 +149,11 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     second = Reader("ben", may_label=True, second_share=1)
     assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
     assert found(second, show="all", name="take bag") == [], "nor is it found by what the model suggests"
-    assert found(second, show="all") == [(one.uid, "second"), (two.uid, "first")]
+    assert found(second, show="all") == [(first.uid, "second"), (last.uid, "first")]
     for other in (Reader("anna", True, 1), Reader("ben", True, 0), Reader("ben", False, 1)):
-        assert found(other, show="labelled") == [(one.uid, "first")]
-    log.clip(one, "take", "meat", by="cleo")
-    assert found(second, show="labelled") == [(one.uid, "first")]
+        assert found(other, show="labelled") == [(first.uid, "first")]
+    log.clip(first, "take", "meat", by="cleo")
+    assert found(second, show="labelled") == [(first.uid, "first")]
 
 
 def test_clips_that_others_have_before_them_come_last():
@@ -212,7 +212,7 @@ def test_an_answer_and_an_interval_are_in_no_conflict_where_a_later_file_labels_
     log.clip(clip, "take", "bag")
     interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
     known = (None, came(of_file, 1), came(of_file, 2))
-    assert [in_conflict(*about_one_clip(log), interval, one) for one in known] == [True, True, False]
+    assert [in_conflict(*about_one_clip(log), interval, state) for state in known] == [True, True, False]
 
 
 def test_people_who_use_names_that_were_merged_do_not_differ():

@@ -9,8 +9,8 @@ from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
 from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, Suggestions
-from tasks.pages.label.desk import View
 from tasks.pages.label.labels import MIN_OVERLAP, Coverings, covered
+from tasks.pages.label.page_data import View
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
 from tasks.pages.label.views import counts_of, reviewed
 from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
@@ -33,17 +33,17 @@ TIMES = st.tuples(st.integers(0, 23), st.integers(1, 12))
 
 def words(log: Writer, kept: Coverings) -> dict[str, tuple[str, str]]:
     look = kept.of(CUT, Ledger.of(log.entries))
-    found = {uid: look(clip) for uid, clip in CUT.clips.items()}
-    return {uid: (one.words.verb, one.words.noun) for uid, one in found.items() if one}
+    coverings = {uid: look(clip) for uid, clip in CUT.clips.items()}
+    return {uid: (covering.words.verb, covering.words.noun) for uid, covering in coverings.items() if covering}
 
 
 @settings(max_examples=30)
 @example([((0, 8), ("take", "bag"), False), ((0, 9), ("put", "meat"), False)], False)
 @example([((0, 9), ("take", "bag"), False), ((1, 9), ("put", "meat"), False), ((1, 9), ("take", "bag"), False)], False)
 @given(st.lists(st.tuples(TIMES, ACTIONS, st.booleans()), max_size=6), st.booleans())
-def test_the_page_labels_clips_by_intervals_as_the_build_does(said, is_merged):
+def test_the_page_labels_clips_by_intervals_as_the_build_does(intervals, is_merged):
     log = Writer()
-    for (start, length), action, is_taken_back in said:
+    for (start, length), action, is_taken_back in intervals:
         token = log.interval(start, min(start + length, 24), *action)
         if is_taken_back:
             log.withdraw(token)
@@ -84,7 +84,7 @@ def test_what_is_kept_is_found_again_when_something_new_is_said():
     def now() -> set[tuple[str, str]]:
         ledger.add(log.entries[ledger.num_entries :])
         look = kept.of(CUT, ledger)
-        return {(one.words.verb, one.words.noun) for clip in CUT.clips.values() if (one := look(clip))}
+        return {(covering.words.verb, covering.words.noun) for clip in CUT.clips.values() if (covering := look(clip))}
 
     assert now() == set()
     first = log.interval(0, 12, "whisk", "egg")
@@ -117,10 +117,10 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     assert counts.named(0) == [{"name": "whisk", "num_clips": 2}, {"name": "salt", "num_clips": 0}], "too short to label a clip"
     assert list(first_readings(CUT.clips, CUT, ledger, {}, kept.of(CUT, ledger))) == [CLIPS[2].uid]
     reader = Reader("ben", may_label=True, second_share=0)
-    found = filtered(
+    labelled = filtered(
         CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False
     )
-    assert [uid for uid, _ in found] == [CLIPS[0].uid, CLIPS[1].uid]
+    assert [uid for uid, _ in labelled] == [CLIPS[0].uid, CLIPS[1].uid]
 
 
 def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
@@ -131,8 +131,10 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
 
     def seen(*cuts: Cut) -> tuple[int, int]:
         view = View(shown, Suggestions(), {}, ())
-        found = reviewed(view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None)
-        return found["num_rows"], found["num_hidden"]
+        review = reviewed(
+            view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None
+        )
+        return review["num_rows"], review["num_hidden"]
 
     assert seen(shown, labelled) == (0, 1)
     assert seen(shown) == (1, 0), "nobody can read it any more"

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import make_app
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.store.objects import Store
 from tests.http_servers import running
 from tests.pages.label.page import person
@@ -45,7 +45,7 @@ def press(page: Page, *keys: str) -> None:
 
 
 def server_of(store: Store, store_uri: str, second_share: float = 0.1) -> uvicorn.Server:
-    app = around(make_app([Desk(store, store_uri)], person, second_share))
+    app = around(make_app([PageData(store, store_uri)], person, second_share))
     return uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
 
 

@@ -1,4 +1,4 @@
-"""What the desk reads of a store, and what it does meanwhile."""
+"""What the page reads of a store, when, and what it suggests."""
 
 import asyncio
 import runpy
@@ -18,7 +18,7 @@ from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pages.label import app
-from tasks.pages.label.desk import Desk
+from tasks.pages.label.page_data import PageData
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.store.layout import Layout
@@ -32,52 +32,52 @@ from tests.records import some
 
 
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
-    desk, go_on = Desk(None, "s3://retake"), Event()
+    data, go_on = PageData(None, "s3://retake"), Event()
     views = {recipe: SimpleNamespace() for recipe in ("most", "other")}
-    monkeypatch.setattr(desk, "_cuts", dict.fromkeys([*views, "new"]))
-    monkeypatch.setattr(desk, "_views", views)
-    monkeypatch.setattr(desk, "_view", views["most"])
-    monkeypatch.setattr(desk, "_read_view", lambda: go_on.wait(5))
-    assert desk.view_of("most") is views["most"]
-    assert desk._viewing.locked()
-    assert desk.view_of("other") is views["other"]
-    monkeypatch.setattr(desk, "_view_of", lambda *_: views["most"])
-    with desk._adding, pytest.raises(Unavailable, match="being read"):
-        asyncio.run(desk.first_view(0.01, "new"))
-        desk.view_of("new")
-    assert desk.view_of("new") is views["most"]
-    assert desk._viewing.locked(), "the views are still being read"
+    monkeypatch.setattr(data, "_cuts", dict.fromkeys([*views, "new"]))
+    monkeypatch.setattr(data, "_views", views)
+    monkeypatch.setattr(data, "_view", views["most"])
+    monkeypatch.setattr(data, "_read_view", lambda: go_on.wait(5))
+    assert data.view_of("most") is views["most"]
+    assert data._viewing.locked()
+    assert data.view_of("other") is views["other"]
+    monkeypatch.setattr(data, "_view_of", lambda *_: views["most"])
+    with data._adding, pytest.raises(Unavailable, match="being read"):
+        asyncio.run(data.first_view(0.01, "new"))
+        data.view_of("new")
+    assert data.view_of("new") is views["most"]
+    assert data._viewing.locked(), "the views are still being read"
     go_on.set()
 
 
 def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
     shelf, now = Shelf(), [0.0]
     taken_in(shelf, ["a.mp4"])
-    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
+    data = PageData(shelf, "s3://retake", now=lambda: now[0])
     with monkeypatch.context() as patch:
         patch.setattr(shelf, "folders", fails)
-        desk.begin()
-        with desk._viewing:
-            assert desk.view is None
+        data.begin()
+        with data._viewing:
+            assert data.view is None
     for now[0], is_read in ((2.0, False), (3.0, True)):
-        desk.begin()
-        with desk._viewing:
-            assert bool(desk._view) == is_read
+        data.begin()
+        with data._viewing:
+            assert bool(data._view) == is_read
 
 
 def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkeypatch):
     shelf, now = Shelf(), [0.0]
     taken_in(shelf, ["a.mp4"])
-    desk = Desk(shelf, "s3://retake", now=lambda: now[0])
-    desk._read_view()
-    first, marks, num_videos = desk.view, list[str](), list[int]()
-    is_answered, renew = Event(), desk._renew
-    monkeypatch.setattr(desk, "_renew", lambda: is_answered.wait(5) and renew())
+    data = PageData(shelf, "s3://retake", now=lambda: now[0])
+    data._read_view()
+    first, marks, num_videos = data.view, list[str](), list[int]()
+    is_answered, renew = Event(), data._renew
+    monkeypatch.setattr(data, "_renew", lambda: is_answered.wait(5) and renew())
     for now[0] in (2.9, 5.9, 8.9, 11.9):
         is_answered.clear()
-        view = desk.view
+        view = data.view
         is_answered.set()
-        with desk._viewing:
+        with data._viewing:
             marks.append(view.mark)
             num_videos.append(len(view.cut.by_video))
         if len(marks) == 1:
@@ -85,7 +85,7 @@ def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkey
     assert num_videos == [1, 1, 2, 2]
     assert marks == [first.mark] * 2 + [view.mark] * 2
     now[0] = 14.9
-    assert desk.view is view, "nothing is counted again where nothing is new"
+    assert data.view is view, "nothing is counted again where nothing is new"
 
 
 def fails(*_, **__):
@@ -96,26 +96,26 @@ def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides()
     shelf, cut = Shelf(), cut_of(1)
     (clip,) = cut.clips.values()
     build(shelf, clip, recipe_of(cut.options.model_copy(update={"cut": "both"})), "put")
-    found, *_ = Desk(shelf, "s3://retake")._known(cut, None)
-    assert found[clip.uid].words.verb == "put"
+    known, *_ = PageData(shelf, "s3://retake")._known(cut, None)
+    assert known[clip.uid].words.verb == "put"
     build(shelf, clip, cut.recipe, "take")
-    modified = {one.uri: f"2026-11-27T10:0{number}:00+00:00" for number, one in enumerate(shelf.list("s3://retake/labels/"))}
-    shelf.stat = lambda uri: (one := Shelf.stat(shelf, uri)) and replace(one, modified=modified[uri])
-    words = [Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb]
+    modified = {listed.uri: f"2026-11-27T10:0{number}:00+00:00" for number, listed in enumerate(shelf.list("s3://retake/labels/"))}
+    shelf.stat = lambda uri: (listed := Shelf.stat(shelf, uri)) and replace(listed, modified=modified[uri])
+    words = [PageData(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb]
     modified = dict(zip(modified, reversed(modified.values()), strict=True))
-    words.append(Desk(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
+    words.append(PageData(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
     assert sorted(words) == ["put", "take"]
 
 
 def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkeypatch):
     shelf = Shelf()
     taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
-    desk = Desk(shelf, "s3://retake")
+    data = PageData(shelf, "s3://retake")
 
     def seen():
-        desk._read_view()
-        view, files = desk._view, [one for of_video in desk._view.of_files.values() for one in of_video]
-        return sorted((one.words.verb, one.words.origin) for one in files), view.unread, view.num_built
+        data._read_view()
+        view, files = data._view, [label for of_video in data._view.of_files.values() for label in of_video]
+        return sorted((label.words.verb, label.words.origin) for label in files), view.unread, view.num_built
 
     assert seen() == ([], (), 0), "the first view is there at once"
     folder, file = ("put", "folder put meat"), ("take", "1.csv:2")
@@ -128,14 +128,14 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     assert labels == [folder, file]
     assert bad.startswith("2.csv: begins with 'nonsense'")
     assert partly.startswith("1.csv: 1 of its lines cannot be used")
-    view = desk._view
-    assert seen() and desk._view is view, "nothing is new"
+    view = data._view
+    assert seen() and data._view is view, "nothing is new"
     assert shelf.objects == before
     label.run(LabelArguments(store="s3://retake"), shelf)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.pages.label.desk.label_now", fails)
+        patch.setattr("tasks.pages.label.page_data.label_now", fails)
         assert seen() == (labels, view.unread, 0)
-    assert desk._view.mark == view.mark, "no page has anything new to show"
+    assert data._view.mark == view.mark, "no page has anything new to show"
     taken_in(shelf, ["take bag/c.mp4"])
     assert [origin for _, origin in seen()[0]] == ["folder put meat", "1.csv:2", "1.csv:3"]
 
@@ -148,18 +148,18 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
 def test_an_answer_over_the_label_of_a_folder(folder, verbs):
     shelf = Shelf()
     taken_in(shelf, [f"{folder}/a.mp4", f"{folder}/b.mp4"])
-    desk = Desk(shelf, "s3://retake")
-    desk._read_view()
-    uid, clip = next(iter(desk._view.cut.clips.items()))
-    said = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
-    said |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-    append_to_log(shelf, "s3://retake", ClipStatement(**said), 0)
+    data = PageData(shelf, "s3://retake")
+    data._read_view()
+    uid, clip = next(iter(data._view.cut.clips.items()))
+    fields = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
+    fields |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
+    append_to_log(shelf, "s3://retake", ClipStatement(**fields), 0)
     label.run(LabelArguments(store="s3://retake"), shelf)
-    desk = Desk(shelf, "s3://retake")
+    data = PageData(shelf, "s3://retake")
     known = []
     for _ in range(2):
-        desk._read_view()
-        known.append({about.words.verb for other, about in desk._view.known.items() if other == uid})
+        data._read_view()
+        known.append({about.words.verb for other, about in data._view.known.items() if other == uid})
     assert known == [set(), verbs]
 
 
@@ -172,10 +172,10 @@ def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(
         raise failure
 
     taken_in(shelf, ["put meat/a.mp4"])
-    monkeypatch.setattr("tasks.pages.label.desk.label_now", fails)
-    desk = Desk(shelf, "s3://retake")
+    monkeypatch.setattr("tasks.pages.label.page_data.label_now", fails)
+    data = PageData(shelf, "s3://retake")
     for _ in range(4):
-        desk._read_view()
+        data._read_view()
     assert len(tries) == num_tries
 
 
@@ -186,10 +186,10 @@ def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
     label.run(LabelArguments(store="s3://retake"), shelf)
     (uri,) = [uri for uri in shelf.objects if uri.endswith(damaged)]
     shelf.write_bytes(uri, b"{}")
-    desk, known = Desk(shelf, "s3://retake"), []
+    data, known = PageData(shelf, "s3://retake"), []
     for _ in range(2):
-        desk._read_view()
-        known.append({one.words.verb for one in desk._view.known.values()})
+        data._read_view()
+        known.append({label.words.verb for label in data._view.known.values()})
     assert known == [set(), {"put"}]
 
 
@@ -198,7 +198,7 @@ class PagesKeys(Shelf):
 
     def _check(self, action, uri):
         statements = runpy.run_path(str(REPOSITORY / "docker" / "worker" / "set_up_store.py"))["label_policy"]("retake")["Statement"]
-        allowed = [place for one in statements if action in one["Action"] for place in one["Resource"]]
+        allowed = [place for statement in statements if action in statement["Action"] for place in statement["Resource"]]
         if not any(fnmatchcase(uri.replace("s3://", "arn:aws:s3:::"), place) for place in allowed):
             raise BadConfiguration(f"the object store refuses the keys for {uri}")
 
@@ -229,12 +229,12 @@ def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
     shelf.write(Layout("s3://retake").latest_plan, plan_result())
     kept = PagesKeys()
     kept.objects, kept.written = shelf.objects, shelf.written
-    desk = Desk(kept, "s3://retake")
+    data = PageData(kept, "s3://retake")
     for _ in range(2):
-        desk._read_view()
-        seen.append(sorted(one.words.verb for one in desk._view.known.values()))
+        data._read_view()
+        seen.append(sorted(label.words.verb for label in data._view.known.values()))
     assert seen == [["mince"], ["mince", "take"]]
-    assert desk.last_plan()
+    assert data.last_plan()
 
 
 def build(shelf, clip, recipe, verb):
@@ -249,12 +249,12 @@ def test_a_view_that_takes_a_second_is_old_after_a_few(monkeypatch):
     seconds = [0.0]
     shelf = Shelf()
     taken_in(shelf, ["put meat/a.mp4"])
-    desk = Desk(shelf, "s3://retake", now=lambda: seconds[0])
-    read = desk._read_view
-    monkeypatch.setattr(desk, "_read_view", lambda: (seconds.__setitem__(0, seconds[0] + 1), read()))
-    desk._viewing.acquire()
-    desk._renew()
-    assert desk._pause_seconds <= 6
+    data = PageData(shelf, "s3://retake", now=lambda: seconds[0])
+    read = data._read_view
+    monkeypatch.setattr(data, "_read_view", lambda: (seconds.__setitem__(0, seconds[0] + 1), read()))
+    data._viewing.acquire()
+    data._renew()
+    assert data._pause_seconds <= 6
 
 
 ANNA = {"cookie": "who=anna"}
@@ -285,19 +285,19 @@ def shelf() -> Iterator[SlowShelf]:
 
 
 @pytest.fixture
-def desks(shelf) -> list[Desk]:
-    return [Desk(shelf, uri, now=lambda: 0.0) for uri in (FIRST, OTHER)]
+def stores(shelf) -> list[PageData]:
+    return [PageData(shelf, uri, now=lambda: 0.0) for uri in (FIRST, OTHER)]
 
 
 @pytest.fixture
-def page(desks) -> Iterator[TestClient]:
-    with TestClient(app.make_app(desks, person, second_share=0)) as client:
+def page(stores) -> Iterator[TestClient]:
+    with TestClient(app.make_app(stores, person, second_share=0)) as client:
         yield client
 
 
-def read(desk: Desk) -> None:
-    """Wait until the desk reads nothing."""
-    with desk._viewing:
+def read(data: PageData) -> None:
+    """Wait until nothing is being read."""
+    with data._viewing:
         pass
 
 
@@ -313,40 +313,40 @@ def test_the_icon_is_a_picture_and_needs_a_login(page, shelf, name):
     assert not any("style" in (*element.attrib, element.tag) for element in picture.iter())
 
 
-def test_the_icon_begins_to_read_the_clips_of_all_stores_and_waits_for_none(page, desks, shelf):
+def test_the_icon_begins_to_read_the_clips_of_all_stores_and_waits_for_none(page, stores, shelf):
     assert page.get("/static/icon.svg", headers=ANNA).status_code == 200
-    assert all(desk._viewing.locked() for desk in desks)
+    assert all(data._viewing.locked() for data in stores)
     assert page.get("/static/label.js", headers=ANNA).status_code == 200
     shelf.go_on.set()
-    for desk in desks:
-        read(desk)
+    for data in stores:
+        read(data)
     assert sorted(shelf.asked) == [FIRST, OTHER]
     assert [video["name"] for video in page.get("/state", headers=ANNA).json()["videos"]] == ["a.mp4", "b.mp4"]
     assert sorted(shelf.asked) == [FIRST, OTHER], "nothing is read twice"
 
 
-def test_the_state_is_answered_as_soon_as_the_clips_are_read(page, desks, shelf, monkeypatch):
+def test_the_state_is_answered_as_soon_as_the_clips_are_read(page, stores, shelf, monkeypatch):
     monkeypatch.setattr(app, "WAIT_SECONDS", 20)
-    first_view = Desk.first_view
+    first_view = PageData.first_view
 
-    async def waits(desk: Desk, seconds: float, recipe: str) -> None:
-        assert desk.view is None
+    async def waits(data: PageData, seconds: float, recipe: str) -> None:
+        assert data.view is None
         shelf.go_on.set()
-        await first_view(desk, seconds, recipe)
+        await first_view(data, seconds, recipe)
 
-    monkeypatch.setattr(Desk, "first_view", waits)
+    monkeypatch.setattr(PageData, "first_view", waits)
     assert page.get("/state", headers=ANNA).json()["ready"] is True
 
 
 def test_the_state_says_after_a_while_that_the_clips_are_still_being_read(page, shelf, monkeypatch):
     monkeypatch.setattr(app, "WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(Desk, "is_empty", False)
+    monkeypatch.setattr(PageData, "is_empty", False)
     assert page.get("/state", headers=ANNA).json()["ready"] is False
 
 
 def test_the_state_of_an_empty_store_waits_for_nothing(shelf, monkeypatch):
     monkeypatch.setattr(app, "WAIT_SECONDS", 1000)
     shelf.go_on.set()
-    with TestClient(app.make_app([Desk(shelf, OTHER)], person, second_share=0)) as client:
+    with TestClient(app.make_app([PageData(shelf, OTHER)], person, second_share=0)) as client:
         state = client.get("/state", headers=ANNA).json()
     assert (state["ready"], state["is_empty"]) == (False, True)

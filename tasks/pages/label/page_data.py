@@ -75,7 +75,7 @@ class View:
         return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
-class Desk:
+class PageData:
     """Everything that the page reads and writes. Many threads may use it."""
 
     def __init__(self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic) -> None:
