@@ -121,11 +121,13 @@ class Timings:
     Attributes:
         loading_seconds, inference_seconds: (n,) per clip.
         total_seconds: wall-clock time, less than the sum of both, because clips are prefetched while others are scored.
+        peak_memory_bytes: of this process by then.
     """
 
-    loading_seconds: NDArray[np.float64]
-    inference_seconds: NDArray[np.float64]
+    loading_seconds: Sequence[float]
+    inference_seconds: Sequence[float]
     total_seconds: float
+    peak_memory_bytes: int
 
 
 class HasUid(Protocol):
@@ -145,25 +147,30 @@ def score_clips(
     wait: Callable[[DatasetClip], None] = lambda clip: None,
     clock: Callable[[], float] = time.perf_counter,
     by: str = "",
+    measured: Timings | None = None,
 ) -> tuple[ScoredClips, Timings]:
     """Compute the logits of one split's clips, and combine them with the true classes.
 
     Args:
         clips, load, score, wait, clock, by: see `compute_logits`.
-        known: returns a clip's logits if they need not be computed, else None; not called for the first `NUM_TIMED_CLIPS`, which are timed.
+        known: returns a clip's logits if they need not be computed, else None. The first `NUM_TIMED_CLIPS` are computed nevertheless, to be timed.
+        measured: times of computing these clips, if known; where all logits are known, nothing is timed.
 
     Raises:
         BadDataset: there are no clips.
         BadCheckpoint: a logit is not a finite number.
     """
-    answers = {i: answer for i, clip in enumerate(clips) if i >= NUM_TIMED_CLIPS and (answer := known(clip)) is not None}
+    answers = {i: answer for i, clip in enumerate(clips) if (answer := known(clip)) is not None}
+    if len(answers) < len(clips) or measured is None:
+        answers = {i: answer for i, answer in answers.items() if i >= NUM_TIMED_CLIPS}
     missing = [i for i in range(len(clips)) if i not in answers]
     for i, answer in answers.items():
         require_finite(clips[i], *answer)
     if answers:
         log.info("%d of %d clips%s: logits computed from cached features", len(answers), len(clips), by)
-    verb_logits, noun_logits, timings = compute_logits([clips[i] for i in missing], load, score, wait=wait, clock=clock, by=by)
-    answers.update(zip(missing, zip(verb_logits, noun_logits, strict=True), strict=True))
+    if missing or measured is None:
+        verb_logits, noun_logits, measured = compute_logits([clips[i] for i in missing], load, score, wait=wait, clock=clock, by=by)
+        answers.update(zip(missing, zip(verb_logits, noun_logits, strict=True), strict=True))
     return ScoredClips(
         uids=tuple(clip.uid for clip in clips),
         sources=tuple(clip.source for clip in clips),
@@ -171,7 +178,7 @@ def score_clips(
         noun_classes=np.asarray([clip.noun_class for clip in clips], np.int64),
         verb_logits=np.stack([answers[i][0] for i in range(len(clips))]),
         noun_logits=np.stack([answers[i][1] for i in range(len(clips))]),
-    ), timings
+    ), measured
 
 
 def compute_logits(
@@ -215,7 +222,7 @@ def compute_logits(
         verb_logits[i], noun_logits[i] = one.answer
         loading_seconds[i], inference_seconds[i], scored = one.loading_seconds, one.inference_seconds, one.scored
         require_finite(one.clip, *one.answer)
-    return verb_logits, noun_logits, Timings(loading_seconds, inference_seconds, scored - started)
+    return verb_logits, noun_logits, Timings(loading_seconds.tolist(), inference_seconds.tolist(), scored - started, peak_memory_bytes())
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ The check shows that an engine works; it does not guarantee the same prediction 
 import logging
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Literal, TypeVar
 
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import Engine, prepare
+from tasks.learn.engines.kept import CheckedFeatures
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device
@@ -45,7 +47,10 @@ Wanted = Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"]
 Kind = Literal["pytorch", "openvino", "openvino-float32", "openvino-int8", "cuda"]
 NUM_CALIBRATION_CLIPS = 8
 OPENVINO_FROM_CLIPS = 10
-"""Number of clips from which OpenVINO saves more time than conversion, compilation and check take (ResNet-50, 10 crops, two cores)."""
+"""Number of clips from which OpenVINO saves more time than conversion, compilation and check take, with 10 crops on two cores.
+
+In float32 it is 6 for `tf_efficientnet_lite0` and 11 for ResNet-50. The check takes most of it: PyTorch scores its clips, too.
+"""
 
 KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "pytorch float32": "pytorch"}
 """The engines that a network may fall back to, by their labels."""
@@ -95,15 +100,24 @@ class Parity:
     failure: str | None
 
 
-def check(engine: Engine, reference: Engine, clips: Sequence[Frames], trained: Trained | None = None) -> Parity:
+def check(
+    engine: Engine, reference: Engine, clips: Sequence[Frames], trained: Trained | None = None, kept: CheckedFeatures | None = None
+) -> Parity:
     """Compare the logits of an engine with those of PyTorch in float32 on test snippets uint8 (t, h, w, p).
 
-    `trained` are the classes considered for the best one; None for all.
+    `trained` are the classes considered for the best one; None for all. The reference's features are kept in `kept`.
     """
     num_crops: NumCrops = 1 if engine.precision == "int8" else engine.num_crops
-    answers, expected = ([tested.answer(tested.see(clip, num_crops)) for clip in clips] for tested in (engine, reference))
-    parity = compare_answers(answers, expected, engine.precision, trained)
+    seen, expected = ([tested.see(clip, num_crops) for clip in clips] for tested in (engine, reference))
+    if kept and num_crops == reference.num_crops:
+        kept.keep(reference, expected)
+    parity = _compare_features((engine, seen), (reference, expected), trained)
     return replace(parity, failure=_wrong_graph(engine, reference, clips[0]) or parity.failure)
+
+
+def _compare_features(seen: tuple[Engine, Sequence[Tensor]], expected: tuple[Engine, Sequence[Tensor]], trained: Trained | None) -> Parity:
+    answers, theirs = ([engine.answer(own) for own in features] for engine, features in (seen, expected))
+    return compare_answers(answers, theirs, seen[0].precision, trained)
 
 
 def compare_answers(answers: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
@@ -165,6 +179,7 @@ class Job:
         checked: returns `num_checked` of the clips, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
         calibration: returns training clips in the same format; only called for int8.
         trained: the trained classes, to which the check's top-1 comparison is limited; None if all were trained, or if unknown.
+        kept: features in the cache. Where all are there, no engine has to compute any.
     """
 
     device: Device
@@ -173,6 +188,7 @@ class Job:
     checked: Callable[[], Sequence[Frames]]
     calibration: Callable[[], Sequence[Frames]]
     trained: Trained | None = None
+    kept: CheckedFeatures | None = None
 
 
 def num_checked(wanted: Wanted) -> int:
@@ -221,12 +237,15 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
     if kind == "pytorch":
         engine, used = _settled(reference, None, None)
         return engine, used.model_copy(update={"has_backbone": network.spec.sound is None})
-    checked = job.checked()
+    checked = cache(job.checked)
     reasons: list[str] = []
     for candidate in (kind, "openvino-float32") if kind == "openvino" else (kind,):
         try:
             engine = _build(candidate, reference.network, job)
-            parity = check(engine, reference, checked, job.trained)
+            if features := job.kept and job.kept.read(engine, reference):
+                parity = _compare_features((engine, features[0]), (reference, features[1]), job.trained)
+            else:
+                parity = check(engine, reference, checked(), job.trained, job.kept)
         # Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not
         # among them.
         except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:

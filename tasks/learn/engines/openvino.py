@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,7 +33,7 @@ HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """Converts the backbone for one view (t images), and runs a clip's views in two asynchronous streams.
+    """Converts the backbone for one view (t images) at its first use, and runs a clip's views in two asynchronous streams.
 
     Args:
         network: as returned by `prepare`, on the CPU.
@@ -42,8 +42,7 @@ class OpenvinoEngine(Engine):
         floating: bfloat16 or float32; None takes the faster one on this CPU.
 
     Raises:
-        ImportError: OpenVINO, or for int8 NNCF, is not installed.
-        RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
+        ImportError: OpenVINO is not installed.
     """
 
     name: ClassVar[EngineName] = "openvino"
@@ -52,19 +51,36 @@ class OpenvinoEngine(Engine):
         self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = (), floating: EnginePrecision | None = None
     ) -> None:
         super().__init__(network, num_crops)
-        self._graph = _convert(network)
-        floating = floating or _best_floating_point()
-        self.precision = "int8" if calibration else floating
-        graph = _quantised(self._graph, calibration, network.spec) if calibration else self._graph
-        self._compiled = compile_graph(graph, floating, NUM_STREAMS)
-        self._queue = _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
+        self._calibration = calibration
+        self._floating = floating or _best_floating_point()
+        self.precision = "int8" if calibration else self._floating
         batches = "single snippets" if network.spec.video else f"batches of {network.spec.num_segments} images"
         self.description = f"OpenVINO {version('openvino')}, {batches} in {NUM_STREAMS} streams" + (
-            f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {floating}" if calibration else ""
+            f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {self._floating}"
+            if calibration
+            else ""
         )
 
+    @cached_property
+    def _graph(self) -> openvino.Model:
+        return _convert(self.network)
+
+    @cached_property
+    def _compiled(self) -> openvino.CompiledModel:
+        graph = _quantised(self._graph, self._calibration, self.network.spec) if self._calibration else self._graph
+        return compile_graph(graph, self._floating, NUM_STREAMS)
+
+    @cached_property
+    def _queue(self) -> openvino.AsyncInferQueue:
+        return _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
+
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU."""
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU.
+
+        Raises:
+            ImportError: NNCF is not installed, for int8.
+            RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
+        """
         num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
         outputs = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
 

@@ -9,17 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.errors import RetakeError, Unavailable
-from tasks.keys import flow_recipe_of
-from tasks.learn.engines.engine import Engine
+from tasks.learn.engines.kept import keep, open_cache
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.clip_files import recipe_of
 from tasks.learn.inputs.crops import Frames
-from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
 from tasks.learn.networks.heads import Logits
-from tasks.learn.networks.sound_recipe import sound_recipe_of
 from tasks.store.records.evaluation import EngineUsed
 
 log = logging.getLogger(__name__)
@@ -38,7 +34,7 @@ class SharedFeatures:
     def __init__(self, root: Path, scorer: Scorer, used: EngineUsed, clips: Collection[str]) -> None:
         self._scorer = scorer
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="features")
-        self._caches = [_open_cache(root, engine, used, (scorer.joint or engine.network).head) for engine in scorer.engines]
+        self._caches = [open_cache(root, engine, used, (scorer.joint or engine.network).head) for engine in scorer.engines]
         try:
             for cache in self._caches:
                 cache.make_room(sum(not cache.has(clip) for clip in clips))
@@ -74,6 +70,11 @@ class SharedFeatures:
         features: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, -2).double().mean(0).numpy()
         return features
 
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder of the features, if they are kept, and of one network."""
+        return self._caches[0].folder if len(self._caches) == 1 else None
+
     def close(self) -> None:
         """Wait until all features are written."""
         self._writer.shutdown()
@@ -81,7 +82,7 @@ class SharedFeatures:
     def _write(self, clip: str, features: Sequence[Tensor]) -> None:
         try:
             for cache, own in zip(self._caches, features, strict=False):
-                cache.write(clip, own if len(own) == cache.shape[0] else own.mean(dim=0, keepdim=True))
+                keep(cache, clip, own)
         except Unavailable as error:
             self._stop(error)
 
@@ -93,19 +94,3 @@ class SharedFeatures:
 def is_shareable(used: EngineUsed) -> bool:
     """Check whether features depend on the clip alone; int8 also depends on the calibration clips."""
     return used.precision != "int8"
-
-
-def _open_cache(root: Path, engine: Engine, used: EngineUsed, head: nn.Module) -> FeatureCache:
-    network = engine.network
-    num_views = 1 if head.is_linear else engine.num_crops
-    key = {
-        "engine": used.description,
-        "precision": used.precision,
-        "crops": engine.num_crops,
-        "kept": num_views,
-        "views": VIEWS_VERSION,
-        "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
-    }
-    if network.spec.modality.is_heard:
-        key["sound"] = sound_recipe_of(recipe_of(network.spec))
-    return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -13,7 +13,6 @@ from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import confusions
 from tasks.judge.statistics.paired import differing
-from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
@@ -193,7 +192,7 @@ def _score(
                 evaluate,
                 clips,
                 [clip for clip in version.clips if clip.split == "train"],
-                num_clips=len(clips),
+                checked_on=clips,
                 shares_features=version.plan.train.trainable == "heads",
                 store=store,
                 folder=Path(name),
@@ -222,7 +221,7 @@ def _tested(
         split="test",
         crops=evaluate.crops,
         predictions_uri="",
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=timings.peak_memory_bytes,
     )
     plan = version.plan.model_copy(update={"evaluate": evaluate})
     return Tested(version.found.label, plan, store.read(Run(plan.run_uri).train), result, scored)

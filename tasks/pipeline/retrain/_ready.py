@@ -1,13 +1,18 @@
 """Score clips with a network that is ready, from cached features where there are some."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
+from tasks.keys import content_key
 from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread, trained_classes
+from tasks.learn.engines.kept import CheckedFeatures
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
 from tasks.learn.hardware import choose_device, describe
@@ -26,6 +31,8 @@ from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult
 from tasks.store.records.record import ModelRole, SplitName
 from tasks.wording import some
+
+TIMES = TypeAdapter(Timings)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Ready:
         self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary, by: str = ""
     ) -> tuple[ScoredClips, Timings]:
         """Score clips in order, and give the nouns that the network cannot predict; `by` names it in the log."""
+        times = self._times_file(clips)
+        measured = _read_times(times) if times else None
         scored, timings = score_clips(
             clips,
             lambda clip: (clip, ahead.load(clip)),
@@ -82,8 +91,18 @@ class Ready:
             known=self.known,
             wait=ahead.wait,
             by=by,
+            measured=measured,
         )
+        if times and timings is not measured:
+            with suppress(OSError):  # a full disk
+                times.write_bytes(TIMES.dump_json(timings))
         return with_nouns_given(scored, vocabulary, self.classes.given_noun), timings
+
+    def _times_file(self, clips: Sequence[DatasetClip]) -> Path | None:
+        """Find the file of the times of computing these clips' features on this hardware, if features are kept."""
+        if self.shared is None or self.shared.folder is None:
+            return None
+        return self.shared.folder / f"{content_key({'clips': [clip.sha256 for clip in clips], **self.hardware})}.times.json"
 
     def summary(
         self,
@@ -127,6 +146,13 @@ class Ready:
             self.shared.close()
 
 
+def _read_times(path: Path) -> Timings | None:
+    try:
+        return TIMES.validate_json(path.read_bytes())
+    except (OSError, ValidationError):  # not measured yet, or damaged
+        return None
+
+
 def make_ready(
     checkpoint: tuple[str, str],
     choice: Choice,
@@ -134,7 +160,7 @@ def make_ready(
     clips: Sequence[DatasetClip],
     trained_on: Sequence[DatasetClip],
     *,
-    num_clips: int,
+    checked_on: Sequence[DatasetClip],
     shares_features: bool,
     store: Store,
     folder: Path,
@@ -145,31 +171,33 @@ def make_ready(
         checkpoint: its address and SHA-256.
         choice: the engine.
         evaluate: the crops, and the engine as it was asked for.
-        clips: to score; the engine is checked on a few of them.
+        clips: to score.
         trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
-        num_clips: scored by this kind of engine, by all networks.
+        checked_on: scored by this kind of engine, by all networks; it is checked on a few of them.
         shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
         store: of the checkpoint and the clips.
         folder: for the checkpoint.
     """
     saved = fetch_network(store, *checkpoint, folder)
     specs = [network.spec for network in saved.networks]
+    root = load(MachineSettings).cache_dir.expanduser() / "features"
+    checked = spread(checked_on, num_checked(evaluate.engine))
+    shas = [clip.sha256 for clip in clips]
+    kept = CheckedFeatures(root, [clip.sha256 for clip in checked], shas) if shares_features and len(specs) == 1 else None
 
     def job(spec: NetworkSpec) -> Job:
         return Job(
             device=choose_device(load(MachineSettings).device),
-            num_clips=num_clips,
+            num_clips=len(checked_on),
             num_crops=evaluate.crops,
-            checked=lambda: load_few(store, spread(clips, num_checked(evaluate.engine)), spec, describer),
+            checked=lambda: load_few(store, checked, spec, describer),
             calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec, describer),
             trained=trained_classes(trained_on),
+            kept=kept,
         )
 
     scorer, used = make_scorer(saved, choice.engine, [job(spec) for spec in specs])
-    shared = None
-    if shares_features and is_shareable(used):
-        root = load(MachineSettings).cache_dir.expanduser() / "features"
-        shared = SharedFeatures(root, scorer, used, [clip.sha256 for clip in clips])
+    shared = SharedFeatures(root, scorer, used, shas) if shares_features and is_shareable(used) else None
     return Ready(
         scorer,
         specs,

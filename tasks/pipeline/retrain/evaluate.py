@@ -22,7 +22,7 @@ from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scores_file import to_parquet
-from tasks.judge.statistics.scoring import ScoredClips, peak_memory_bytes
+from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.shared import SharedFeatures
@@ -92,8 +92,8 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
             plan.evaluate,
             [clip for one in planned for clip in clips[one.split]],
             [clip for clip in manifest.clips if clip.split == "train"],
-            # All networks' clips, so that a champion, scored on fewer, gets the same engine as the others.
-            num_clips=sum(clip.split in splits for clip in manifest.clips),
+            # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.
+            checked_on=[clip for clip in manifest.clips if clip.split in splits],
             shares_features=plan.train.trainable == "heads",
             store=store,
             folder=folder,
@@ -105,8 +105,8 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                     clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"
                 )
                 acting = [clip for clip in clips[evaluation.split] if clip.has_action]
-                # Measured before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
-                peak = peak or peak_memory_bytes()
+                # Before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
+                peak = peak or timings.peak_memory_bytes
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 if _is_explained(evaluation, plan):

@@ -76,6 +76,7 @@ def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
 def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(tiny_network, unconvertible):
     tiny_network.backbone = unconvertible
     level = logging.getLogger().level
+    engine = OpenvinoEngine(tiny_network.eval(), 1)
     with pytest.raises(RuntimeError, match="not converted"):
-        OpenvinoEngine(tiny_network.eval(), 1)
+        engine.see(snippets_of(tiny_network.spec))
     assert logging.getLogger().level == level

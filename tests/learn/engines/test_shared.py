@@ -69,8 +69,8 @@ def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared
 @pytest.mark.parametrize(
     ("modality", "name", "value"),
     [
-        (Modality.FLOW, "engines.shared.VIEWS_VERSION", 0),
-        (Modality.FLOW, "engines.shared.flow_recipe_of", lambda options: "other"),
+        (Modality.FLOW, "engines.kept.VIEWS_VERSION", 0),
+        (Modality.FLOW, "engines.kept.flow_recipe_of", lambda options: "other"),
         (Modality.SPECTROGRAM, "networks.sound_recipe.VERSION", 0),
     ],
 )

@@ -44,7 +44,7 @@ def score(shelf, plan, num_clips, model="baseline"):
     out = next(evaluation.out for evaluation in plan.evaluations if (evaluation.model, evaluation.split) == (model, "val"))
     result = summarise(
         clips,
-        Timings(np.ones(num_clips), np.ones(num_clips), total_seconds=1),
+        Timings(np.ones(num_clips), np.ones(num_clips), total_seconds=1, peak_memory_bytes=1),
         VOCABULARY,
         model=model,
         split="val",

@@ -9,11 +9,13 @@ from PIL import Image
 from tasks.errors import BadCheckpoint, Unavailable
 from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
+from tasks.learn.engines import openvino
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
+from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, save
 from tasks.learn.networks.heads import HEADS
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import ClassNames
+from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.options import Head, Modality
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
@@ -84,6 +86,41 @@ def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, she
     assert found.right == {"verb": but_two, "noun": "1" * NUM_VAL, "action": but_two}
     assert not shelf.exists(f"{RUN}fine-tuned/train/probe.json")
     assert not shelf.exists(f"{RUN}fine-tuned/val/no_probe.json")
+
+
+@pytest.mark.parametrize("is_fragile", [False, True])
+def test_networks_of_one_frozen_backbone_share_engine_and_times_but_each_is_checked(
+    score, shelf, few_clips, monkeypatch, tmp_path, is_fragile
+):
+    """Nothing is converted for the second network; its logits are those that it has alone."""
+    converted, convert = [], openvino._convert
+    monkeypatch.setattr(openvino, "_convert", lambda network: converted.append(network) or convert(network))
+    monkeypatch.setattr(_ready, "make_scorer", make_scorer)
+    few_clips("openvino")
+    network = Network(SPEC, seed=1)
+    with torch.no_grad():
+        network.head.fc_verb.weight.mul_(1000).add_(1e4 if is_fragile else 0)
+    save(tmp_path / "other.ckpt", network, no_names(SPEC))
+    other = (tmp_path / "other.ckpt").read_bytes()
+    shelf.write_bytes(f"{RUN}other.ckpt", other)
+    shelf.write(f"{RUN}train/result.json", train_result(f"{RUN}other.ckpt", hashlib.sha256(other).hexdigest()))
+    results, _ = score()
+    ours, theirs = results["fine-tuned", "val"], results["baseline", "val"]
+    assert (theirs.engine.name, ours.engine.name) == ("openvino", "pytorch" if is_fragile else "openvino")
+    assert theirs.engine.num_checked_clips == 3
+    if is_fragile:
+        return
+    assert len(converted) == 1
+    assert (ours.latency, ours.peak_memory_bytes) == (theirs.latency, theirs.peak_memory_bytes)
+    assert ours.engine.max_difference > theirs.engine.max_difference
+    predicted = shelf.objects[ours.predictions_uri]
+    assert predicted != shelf.objects[theirs.predictions_uri]
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "empty"))
+    shelf.remove(f"{RUN}fine-tuned/val/result.json")
+    alone = score("fine-tuned")[0]["val"]
+    assert len(converted) == 2
+    assert shelf.objects[alone.predictions_uri] == predicted
+    assert alone.engine == ours.engine
 
 
 @pytest.mark.parametrize("choice", [{"head": Head.PROBE}, {"trainable": "all"}], ids=["a probe itself", "the whole network"])
