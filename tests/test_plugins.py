@@ -21,7 +21,7 @@ EXAMPLE = REPOSITORY / "docs" / "plugin"
 LOG = AnnotationFile("log.csv", b"film,begin,end,doing\na.mp4,0,8,put meat\na.mp4,9,?,take bag\n")
 TASKS = AnnotationFile("tasks.json", b'[{"data": {"video": "a.mp4"}, "annotations": []}]')
 BROKEN = """
-from tasks.data.labels.formats.items import DocumentFormat, TableFormat, Writer
+from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 
 def fails(*_):
     raise ZeroDivisionError("for once")
