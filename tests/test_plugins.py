@@ -12,16 +12,18 @@ from tasks.data.labels.reading import layout_of, read_annotations
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadLabels
 from tasks.learn.networks import backbones
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import NetworkSpec
+from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.local.home import REPOSITORY
+from tasks.pipeline.retrain.register import _packages
 from tests.data.conftest import NO_VIDEOS
 
 EXAMPLE = REPOSITORY / "docs" / "plugin"
 LOG = AnnotationFile("log.csv", b"film,begin,end,doing\na.mp4,0,8,put meat\na.mp4,9,?,take bag\n")
 TASKS = AnnotationFile("tasks.json", b'[{"data": {"video": "a.mp4"}, "annotations": []}]')
 BROKEN = """
-from tasks.data.labels.formats.items import DocumentFormat, TableFormat, Writer
+from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 
 def fails(*_):
     raise ZeroDivisionError("for once")
@@ -69,9 +71,10 @@ def test_the_example_reads_its_files_and_builds_its_backbone(install):
         [(3, "end '?' is not a number")],
     )
     spec = NetworkSpec(backbone="acme_tiny", num_segments=2, num_verbs=5, num_nouns=4)
-    assert Network(spec)(torch.rand(1, 2, 3, 224, 224)).verb.shape == (1, 5)
-    assert backbones.plugin_package(spec) == "acme-kitchen"
-    assert backbones.plugin_package(NetworkSpec(backbone="resnet50")) is None
+    network = Network(spec)
+    assert network(torch.rand(1, 2, 3, 224, 224)).verb.shape == (1, 5)
+    assert "acme-kitchen" in _packages(Saved((network,), (HeadWeights(1, 1),), no_names(spec))), "a registered model needs it"
+    assert [backbones.find(name).package for name in ("acme_tiny", "resnet50")] == ["acme-kitchen", ""]
 
 
 @pytest.mark.parametrize(

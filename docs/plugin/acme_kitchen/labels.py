@@ -1,6 +1,7 @@
 """Read Acme's logs of kitchens: a table `film,begin,end,doing`, with times in seconds."""
 
-from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, line_by_line, number, text
+from tasks.data.labels.formats import TableFormat
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, line_by_line, number, text
 from tasks.data.labels.tables import Cells
 
 

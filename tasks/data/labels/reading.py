@@ -10,8 +10,8 @@ from heapq import nsmallest
 from pydantic import ValidationError
 
 from tasks.data.labels.folders import FolderReader
-from tasks.data.labels.formats import formats, recognise
-from tasks.data.labels.formats.items import MAX_ITEMS, Document, DocumentFormat, Items, Labelled, Refused, Remark, ToolLabel, Videos
+from tasks.data.labels.formats import DocumentFormat, formats, recognise
+from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Refused, Remark, ToolLabel, Videos
 from tasks.data.labels.rows import (
     LAYOUTS,
     MAX_LABELS,

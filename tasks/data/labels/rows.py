@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.data.labels.tables import Cells
-from tasks.data.labels.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name
+from tasks.data.labels.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name, noun_name
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
 from tasks.wording import FORMULA_SIGN, quoted
@@ -42,10 +42,6 @@ class AnnotationFile:
     beside: frozenset[str] = frozenset()
 
 
-def _noun_name(text: str) -> str:
-    return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
-
-
 def _other_name(text: str) -> str:
     return text if text in (LEFT_OUT, NO_OBJECT) else class_name(text)
 
@@ -73,7 +69,7 @@ def _none_if_empty(text: str) -> str | None:
 
 
 ClassName = Annotated[str, AfterValidator(class_name)]
-NounName = Annotated[str, AfterValidator(_noun_name)]
+NounName = Annotated[str, AfterValidator(noun_name)]
 ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
 Place = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]

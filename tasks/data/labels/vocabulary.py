@@ -80,6 +80,11 @@ def class_name(text: str) -> str:
     return name
 
 
+def noun_name(text: str) -> str:
+    """Normalise the name of a noun as `class_name` does; an empty one is no object."""
+    return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
+
+
 def require_no_object(verb: str, noun: str) -> None:
     """Refuse an object of the verb `nothing` by a ValueError that says what to do."""
     if verb == NOTHING and noun != NO_OBJECT:

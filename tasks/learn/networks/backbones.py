@@ -54,6 +54,7 @@ class Backbone:
         licence: of these weights as timm names it; empty if it names none.
         interpolation: of the images that these weights were trained on.
         from_published: takes the tensors of a published file and that module, and returns them as the module names and shapes them.
+        package: the distribution of the plugin that it comes from; empty for those that Retake finds itself.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Backbone:
     interpolation: Interpolation = "bilinear"
     trained_on: str = "ImageNet"
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
+    package: str = ""
 
 
 TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
@@ -167,18 +169,12 @@ def find(name: str) -> Backbone:
     if name in classifiers:
         return _by_name_from_torchvision(name)
     for entry in entry_points(group=plugins.BACKBONES, name=name):
-        return replace(plugins.load(entry, Backbone), name=name)
+        return replace(plugins.load(entry, Backbone), name=name, package=entry.dist.name if entry.dist else "")
     of_plugins = entry_points(group=plugins.BACKBONES).names
     known = {*BACKBONES, *VIDEO_NETWORKS, *of_plugins, *timm.list_models(), *classifiers}
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(BACKBONES)}, or a timm or torchvision model"
     raise BadConfiguration(f"backbone {name!r} is unknown; {hint}")
-
-
-def plugin_package(spec: NetworkSpec) -> str | None:
-    """Return the distribution whose plugin is the backbone; None if no plugin is."""
-    entries = entry_points(group=plugins.BACKBONES, name=spec.backbone)
-    return next((entry.dist.name for entry in entries if entry.dist), None)
 
 
 def num_elements(spec: NetworkSpec) -> int:

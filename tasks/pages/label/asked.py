@@ -5,17 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tasks.data.labels.vocabulary import class_name, require_no_object
+from tasks.data.labels.vocabulary import class_name, noun_name, require_no_object
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import Answer, Moment, Reading, Suggested, Token, VideoHash, require_order, require_words
 
-
-def _noun(text: str) -> str:
-    return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
-
-
 Verb = Annotated[str, Field(max_length=200), AfterValidator(class_name)]
-Noun = Annotated[str, Field(max_length=200), AfterValidator(_noun)]
+Noun = Annotated[str, Field(max_length=200), AfterValidator(noun_name)]
 Uid = Annotated[str, Field(pattern=r"^[0-9a-f]{12}_[0-9]{9,12}-[0-9]{9,12}$")]
 
 

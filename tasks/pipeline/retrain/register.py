@@ -7,7 +7,7 @@ from pathlib import Path
 import tasks.served
 from tasks.errors import NothingToDo
 from tasks.learn.engines.pytorch import export_failure, export_module
-from tasks.learn.networks.backbones import BACKBONES, plugin_package
+from tasks.learn.networks.backbones import BACKBONES, of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.sound_recipe import SPEECH
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
@@ -144,7 +144,7 @@ def _packages(saved: Saved) -> tuple[str, ...]:
         *PACKAGES,
         *(FLOW_PACKAGES if any(spec.flow for spec in specs) else ()),
         *(SPEECH_PACKAGES if any(spec.sound and spec.sound.speech for spec in specs) else ()),
-        *dict.fromkeys(filter(None, map(plugin_package, specs))),
+        *dict.fromkeys(package for spec in specs if (package := of(spec).package)),
         *(HUB_PACKAGES if any(spec.video and spec.video.repository for spec in specs) else ()),
     )
 

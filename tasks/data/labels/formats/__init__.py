@@ -5,17 +5,16 @@ A module of this folder lists its formats as `FORMATS`; a plugin is such a forma
 
 import logging
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from tasks.data.labels.exported import interval_csv
-from tasks.data.labels.formats import video_datasets
+from tasks.data.labels.exported import VideoSpans, interval_csv
 from tasks.data.labels.formats.documents import ZIP, from_zip, parse_json, root_tag
-from tasks.data.labels.formats.items import AnyFormat, Document, DocumentFormat, Items, Labelled, Refused, Remark, TableFormat, Writer
+from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Read, ReadLines, Refused, Remark
 from tasks.data.labels.rows import LAYOUTS
 from tasks.errors import BadConfiguration, BadLabels, RetakeError
 from tasks.plugins import LABEL_FORMATS, described, load
@@ -28,6 +27,47 @@ ARCHIVED = "annotations.xml"
 """The file that is read in a zip archive, which is CVAT's."""
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".zip")
+
+
+@dataclass(frozen=True)
+class DocumentFormat:
+    """A format as people call it, with its reader: of JSON, of XML by its outermost element, or of text without a header.
+
+    `suffixes` are endings of its files that no other format has.
+    """
+
+    name: str
+    read: Read
+    is_json: Callable[[object], bool] | None = None
+    xml_root: str = ""
+    is_text: Callable[[bytes], bool] | None = None
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """A format of tables by required columns, in lower case with `_` for spaces, its reader, and how many items that reads in time.
+
+    One that `is_first` may carry the columns of others.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    read: ReadLines
+    max_items: int = MAX_ITEMS
+    is_first: bool = False
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What `labels export --format NAME` writes, into a file with this ending."""
+
+    name: str
+    suffix: str
+    write: Callable[[Sequence[VideoSpans]], bytes]
+
+
+AnyFormat = DocumentFormat | TableFormat | Writer
 
 
 PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_seconds")
@@ -105,8 +145,6 @@ def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | No
         for each, is_json in of_json:
             if is_json(parsed):
                 return each, replace(document, parsed=parsed)
-        if video_datasets.is_results(parsed):
-            raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
         raise BadLabels(f"is JSON of no known tool; known are {', '.join(each.name for each, _ in of_json)}")
     return next(((each, document) for each in known if each.is_text and each.is_text(content)), None)
 

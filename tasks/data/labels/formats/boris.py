@@ -1,6 +1,7 @@
 """Read BORIS's aggregated events, CSV or TSV: behaviours with modifiers, in seconds."""
 
-from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, line_by_line, number
+from tasks.data.labels.formats import TableFormat
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, line_by_line, number
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from tasks.data.labels.exported import VideoSpans
-from tasks.data.labels.formats.items import Labelled, TableFormat, ToolLabel, Videos, Writer, line_by_line
+from tasks.data.labels.formats import TableFormat, Writer
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, line_by_line
 from tasks.data.labels.tables import Cells
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import csv_table, quoted, safe_cell

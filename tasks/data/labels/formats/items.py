@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
 
-from tasks.data.labels.exported import VideoSpans
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
@@ -92,47 +91,6 @@ class Document:
 Items = Iterator[Labelled | Refused | Remark]
 Read = Callable[[Document, Videos], Items]
 ReadLines = Callable[[Iterator[tuple[int, Cells | str]], Videos], Items]
-
-
-@dataclass(frozen=True)
-class DocumentFormat:
-    """A format as people call it, with its reader: of JSON, of XML by its outermost element, or of text without a header.
-
-    `suffixes` are endings of its files that no other format has.
-    """
-
-    name: str
-    read: Read
-    is_json: Callable[[object], bool] | None = None
-    xml_root: str = ""
-    is_text: Callable[[bytes], bool] | None = None
-    suffixes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TableFormat:
-    """A format of tables by required columns, in lower case with `_` for spaces, its reader, and how many items that reads in time.
-
-    One that `is_first` may carry the columns of others.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    read: ReadLines
-    max_items: int = MAX_ITEMS
-    is_first: bool = False
-
-
-@dataclass(frozen=True)
-class Writer:
-    """What `labels export --format NAME` writes, into a file with this ending."""
-
-    name: str
-    suffix: str
-    write: Callable[[Sequence[VideoSpans]], bytes]
-
-
-AnyFormat = DocumentFormat | TableFormat | Writer
 
 
 def line_by_line(read: Callable[[int, Cells, Videos], Labelled]) -> ReadLines:

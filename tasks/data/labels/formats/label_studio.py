@@ -8,23 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
+from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 from tasks.data.labels.formats.documents import parse_json
-from tasks.data.labels.formats.items import (
-    Document,
-    DocumentFormat,
-    Items,
-    Labelled,
-    Refused,
-    Remark,
-    TableFormat,
-    Videos,
-    Writer,
-    mapping,
-    part_of,
-    rate,
-    sequence,
-    text,
-)
+from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
 from tasks.data.labels.formats.label_studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted

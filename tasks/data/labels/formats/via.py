@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 
+from tasks.data.labels.formats import DocumentFormat
 from tasks.data.labels.formats.documents import parse_json
 from tasks.data.labels.formats.items import (
     Document,
-    DocumentFormat,
     Items,
     Labelled,
     Refused,

@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from tasks.data.labels.exported import VideoSpans, as_json
+from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 from tasks.data.labels.formats.items import (
     Document,
-    DocumentFormat,
     Items,
     Labelled,
     Refused,
-    TableFormat,
     ToolLabel,
     Videos,
-    Writer,
     frame,
     line_by_line,
     mapping,
@@ -24,6 +22,7 @@ from tasks.data.labels.formats.items import (
 )
 from tasks.data.labels.formats.label_studio import VIDEO_SUFFIXES
 from tasks.data.labels.tables import Cells, filled_lines
+from tasks.errors import BadLabels
 from tasks.wording import printable, quoted
 
 HACS_CLIPS = ("classname", "youtube_id", "subset", "start", "end", "label")
@@ -38,13 +37,10 @@ MAX_HEAD_LINES = 20
 
 
 def is_activitynet(parsed: object) -> bool:
-    """Recognise the `database` of videos."""
+    """Recognise the `database` of videos; raise BadLabels for the `results` that a network writes."""
+    if isinstance(parsed, dict) and isinstance(parsed.get("results"), dict) and "database" not in parsed:
+        raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
     return isinstance(parsed, dict) and isinstance(parsed.get("database"), dict)
-
-
-def is_results(parsed: object) -> bool:
-    """Recognise `results`, which a network writes."""
-    return isinstance(parsed, dict) and isinstance(parsed.get("results"), dict)
 
 
 def read_activitynet(document: Document, _: Videos) -> Items:
