@@ -12,7 +12,17 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
-from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, TrainOptions, with_preset
+from tasks.options import (
+    PRESETS,
+    UNKEYED_PRESETS,
+    LearningCurveOptions,
+    Options,
+    RetrainOptions,
+    SegmentOptions,
+    StoreUri,
+    TrainOptions,
+    with_recipe,
+)
 from tasks.options.base import refusals
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
@@ -93,7 +103,7 @@ class Form:
 def resolve(context: Context, form: Form) -> dict[str, Any]:
     """Resolve the options of a run, with `force_token` and `decide_token` for `force` and `decide_again`.
 
-    The options of a named preset take the place of defaults, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
+    The options of a recipe of the code take the place of defaults. Only a step can resolve `auto`, for it knows the clips, and a saved recipe.
 
     A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
     options of one event that this DAG knows.
@@ -109,9 +119,9 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         _refuse_unknown(values["then"], _names(form.then), "then.")
         for model in form.then:
             _validated(model, values["then"], "then.")
-    if preset := values.get("preset"):
-        values = with_preset(preset, values) | {"preset": "auto" if preset == "auto" else "none"}
-        _validated(TrainOptions, values, f"preset {preset}: ")
+    if recipe := PRESETS.get(values.get("preset", "")):
+        values = with_recipe(recipe, values)
+        _validated(TrainOptions, values, f"preset {values['preset']}: ")
     if RetrainOptions in form.options:
         for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
             values[token] = context["run_id"] if values.pop(option) else None
@@ -142,7 +152,9 @@ def places(values: Mapping[str, Any]) -> dict[str, str]:
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {
         "store": values["store"],
-        "key": content_key({name: value for name, value in values.items() if name not in UNKEYED and (name, value) != ("preset", "none")}),
+        "key": content_key(
+            {name: value for name, value in values.items() if name not in UNKEYED and not (name == "preset" and value in UNKEYED_PRESETS)}
+        ),
         **recipe,
     }
 

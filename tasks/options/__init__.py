@@ -15,10 +15,11 @@ from tasks.options.presets import (
     ORIGINAL,
     PRESETS,
     THOROUGH,
-    Preset,
+    UNKEYED_PRESETS,
     PresetOptions,
+    RecipeName,
     choose_recipe,
-    with_preset,
+    with_recipe,
 )
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import ComparisonOptions, RetrainOptions, VersionOptions
@@ -38,6 +39,7 @@ __all__ = [
     "SOUND_FEATURES",
     "STORE_URI_PATTERN",
     "THOROUGH",
+    "UNKEYED_PRESETS",
     "ComparisonOptions",
     "CurveOptions",
     "Cut",
@@ -53,8 +55,8 @@ __all__ = [
     "Modality",
     "Options",
     "PredictOptions",
-    "Preset",
     "PresetOptions",
+    "RecipeName",
     "RecipeOptions",
     "RegisterOptions",
     "RetrainOptions",
@@ -66,5 +68,5 @@ __all__ = [
     "VersionOptions",
     "Weights",
     "choose_recipe",
-    "with_preset",
+    "with_recipe",
 ]

@@ -18,7 +18,7 @@ from tasks.store.records.inputs import SoundNote
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
-from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.records.video import Batch, ClipsFile, IngestResult, Inventory, SegmentResult, SetAsideFile, SummaryResult, VideoRecord
 from tasks.store.runs import Run
 from tasks.store.searches import AskedSearch
@@ -209,6 +209,7 @@ class Layout:
     """The split of each source and each video."""
     all_labels = file("labels/")
     predictions = file("predictions/")
+    recipes = file("recipes/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")
 
@@ -272,6 +273,10 @@ class Layout:
     def weights(self, key: str) -> Output[WeightsResult]:
         """`pretrained/choices/<key>/`: find the weights that a form selects."""
         return Output(self.pretrained(f"choices/{key}/"), WeightsResult)
+
+    def stored_recipe(self, name: str) -> Stored[Recipe]:
+        """`recipes/<name>.json`: find a recipe that somebody saved."""
+        return Stored(f"{self.recipes}{name}.json", Recipe)
 
     @property
     def latest_plan(self) -> Output[PlanResult]:

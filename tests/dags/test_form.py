@@ -17,7 +17,6 @@ from tasks.options import (
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
-    PresetOptions,
     RetrainOptions,
     SegmentOptions,
     SplitOptions,
@@ -119,7 +118,6 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
         (TrainOptions, "weights", [w.value for w in Weights]),
         (TrainOptions, "trainable", ["all", "last-stage", "heads"]),
         (EvaluateOptions, "crops", [1, 10]),
-        (PresetOptions, "preset", ["auto", "none", *PRESETS]),
     ],
 )
 def test_choices_are_the_models(model, name, choices):
@@ -264,6 +262,13 @@ def test_a_preset_takes_the_place_of_the_training_options_that_have_their_defaul
     assert values["crops"] == 1
     same = PRESETS[preset].model_dump(mode="json") | {"epochs": 8, "label_noise": 0.2, "preset": "none", "crops": 1}
     assert places(values)["key"] == places(resolved(retrain, same))["key"]
+    assert values["preset"] == preset, "the step names the recipe in its report"
+
+
+def test_a_saved_recipe_is_left_to_the_step_that_has_the_store_and_has_a_part_in_the_key(resolved):
+    values, plain = resolved(retrain, {"preset": "mine"}), resolved(retrain, {"preset": "none"})
+    assert values == plain | {"preset": "mine"}
+    assert places(values)["key"] != places(plain)["key"]
 
 
 @pytest.mark.parametrize(
