@@ -73,22 +73,30 @@ class Handover(BaseModel):
 class Form:
     """The options of one DAG.
 
-    `first` names the fields that most runs need: they open the form, in this order, and all others are in collapsed sections. The runs
-    that follow get the same values for `shared`; only they have the options of `then`.
+    `first` names the fields that most runs need: they open the form, in this order. Those of `more` are in collapsed sections, by default all
+    others. Hidden options are taken from `conf`, from assets and from links. The runs that follow get the same values for `shared`; only they
+    have the options of `then`.
     """
 
     options: tuple[type[Options], ...]
     first: tuple[str, ...] = ()
+    more: tuple[str, ...] | None = None
     shared: tuple[type[Options], ...] = ()
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
         """Make one Param per field, each in the section of its class.
 
-        The fields of `first` come first, then the rest.
+        The fields of `first` come first, then the rest. The page of links finds the hidden ones in the schema of `store`.
         """
         params = {name: param for model in self.models() for name, param in _params(model, self.first)}
-        return {name: params[name] for name in (*self.first, *(name for name in params if name not in self.first))}
+        shown = (*self.first, *(name for name in params if name not in self.first and (self.more is None or name in self.more)))
+        hidden = {name: param for name, param in params.items() if name not in shown}
+        if hidden:
+            params["store"].schema["hidden"] = {
+                name: {"value": param.value, "description": param.description, "schema": param.schema} for name, param in hidden.items()
+            }
+        return {name: params[name] for name in shown}
 
     def models(self) -> tuple[type[Options], ...]:
         """List every model of the form, in order."""
