@@ -109,6 +109,7 @@ lint: typecheck lint-pages ## Check style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.pipeline.page --count
 
 lint-pages: ## Check the scripts of the pages: types by their JSDoc, and rules; a part of `make lint`
 	@if ! command -v npm > /dev/null; then \

@@ -12,7 +12,17 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
-from tasks.options import LearningCurveOptions, Options, RetrainOptions, SegmentOptions, StoreUri, TrainOptions, with_preset
+from tasks.options import (
+    PRESETS,
+    UNKEYED_PRESETS,
+    LearningCurveOptions,
+    Options,
+    RetrainOptions,
+    SegmentOptions,
+    StoreUri,
+    TrainOptions,
+    with_recipe,
+)
 from tasks.options.base import refusals
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
@@ -63,22 +73,30 @@ class Handover(BaseModel):
 class Form:
     """The options of one DAG.
 
-    `first` names the fields that most runs need: they open the form, in this order, and all others are in collapsed sections. The runs
-    that follow get the same values for `shared`; only they have the options of `then`.
+    `first` names the fields that most runs need: they open the form, in this order. Those of `more` are in collapsed sections, by default all
+    others. Hidden options are taken from `conf`, from assets and from links. The runs that follow get the same values for `shared`; only they
+    have the options of `then`.
     """
 
     options: tuple[type[Options], ...]
     first: tuple[str, ...] = ()
+    more: tuple[str, ...] | None = None
     shared: tuple[type[Options], ...] = ()
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
         """Make one Param per field, each in the section of its class.
 
-        The fields of `first` come first, then the rest.
+        The fields of `first` come first, then the rest. The page of links finds the hidden ones in the schema of `store`.
         """
         params = {name: param for model in self.models() for name, param in _params(model, self.first)}
-        return {name: params[name] for name in (*self.first, *(name for name in params if name not in self.first))}
+        shown = (*self.first, *(name for name in params if name not in self.first and (self.more is None or name in self.more)))
+        hidden = {name: param for name, param in params.items() if name not in shown}
+        if hidden:
+            params["store"].schema["hidden"] = {
+                name: {"value": param.value, "description": param.description, "schema": param.schema} for name, param in hidden.items()
+            }
+        return {name: params[name] for name in shown}
 
     def models(self) -> tuple[type[Options], ...]:
         """List every model of the form, in order."""
@@ -93,7 +111,7 @@ class Form:
 def resolve(context: Context, form: Form) -> dict[str, Any]:
     """Resolve the options of a run, with `force_token` and `decide_token` for `force` and `decide_again`.
 
-    The options of a named preset take the place of defaults, and `preset` is then `none`. Only a step can resolve `auto`, for it knows the clips.
+    The options of a recipe of the code take the place of defaults. Only a step can resolve `auto`, for it knows the clips, and a saved recipe.
 
     A manual run has the values of its form, a scheduled run the defaults. A run started by assets has the defaults, overridden by those
     options of one event that this DAG knows.
@@ -109,9 +127,9 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
         _refuse_unknown(values["then"], _names(form.then), "then.")
         for model in form.then:
             _validated(model, values["then"], "then.")
-    if preset := values.get("preset"):
-        values = with_preset(preset, values) | {"preset": "auto" if preset == "auto" else "none"}
-        _validated(TrainOptions, values, f"preset {preset}: ")
+    if recipe := PRESETS.get(values.get("preset", "")):
+        values = with_recipe(recipe, values)
+        _validated(TrainOptions, values, f"preset {values['preset']}: ")
     if RetrainOptions in form.options:
         for option, token in (("force", "force_token"), ("decide_again", "decide_token")):
             values[token] = context["run_id"] if values.pop(option) else None
@@ -142,7 +160,9 @@ def places(values: Mapping[str, Any]) -> dict[str, str]:
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {
         "store": values["store"],
-        "key": content_key({name: value for name, value in values.items() if name not in UNKEYED and (name, value) != ("preset", "none")}),
+        "key": content_key(
+            {name: value for name, value in values.items() if name not in UNKEYED and not (name == "preset" and value in UNKEYED_PRESETS)}
+        ),
         **recipe,
     }
 

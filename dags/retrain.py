@@ -46,6 +46,23 @@ from tasks.store.runs import Decision
 FORM = Form(
     options=forms.RETRAIN,
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
+    more=(
+        *(
+            "force",
+            "decide_again",
+            "max_hours",
+            "family",
+            "modality",
+            "head",
+            "trainable",
+            "weights",
+            "checkpoint",
+            "fuse",
+            "crops",
+            "engine",
+        ),
+        *("learning_curve", "model_name", "approval_hours", "min_gate_clips", "min_gate_sources"),
+    ),
 )
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri
 WEIGHTS = Layout("{store}").weights("{key}").folder_uri

@@ -39,6 +39,10 @@ from tasks.pipeline.search import contract as search
 FORM = Form(
     options=(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("preset", "search", "num_trials", "rounds", "dataset", "then_retrain", "store"),
+    more=(
+        *("ranges", "search_sampler", "objectives", "folds", "halving", "budget_hours", "search_seed"),
+        *("backbone", "family", "modality", "head", "trainable", "epochs", "crops", "model_name"),
+    ),
 )
 
 with DAG(

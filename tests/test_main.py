@@ -87,6 +87,9 @@ def test_help_and_a_wrong_command_line_import_nothing_heavy_and_take_little_proc
         (["flow", "--store=s3://retake", "--batch=s3://retake/ingests/x/batches/0000.json"], "the result of `flows`"),
         (["flows", "--store=s3://retake"], "exactly one of --plan, --configured, --prediction is needed"),
         (["flows", "--store=s3://retake", f"--plan={PLAN}", "--configured=s3://retake/c/"], "exactly one"),
+        (["recipe", "save", "--epochs=6"], "--names: List should have at least 1 item"),
+        (["recipe", "save", "../runs/x", "--epochs=6"], "'../runs/x' is no name of a recipe"),
+        (["recipe", "save", "mine", "--head=probe"], "set trainable to heads"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, PresetOptions, SegmentOptions, TrainOptions, forms, with_preset
+from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
 from tasks.options.base import refusals
 
 SAMPLE_OPTIONS: dict[str, object] = {
@@ -82,11 +82,13 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
             checked |= {name: validated[name] for name in mine}
     defaults = TrainOptions().model_dump(mode="json")
     named = checked.keys() & defaults.keys()
-    if checked.get("preset") in PRESETS and named:
-        preset = PresetOptions.model_validate({"preset": checked["preset"]}).preset
-        return {**checked, **_validated(TrainOptions, _picked((TrainOptions,), with_preset(preset, checked, named))), "preset": "none"}
-    if any(checked[name] == defaults[name] for name in checked.keys() & defaults.keys() if defaults[name] is not None):
-        checked.setdefault("preset", "none")
+    if named and (recipe := PRESETS.get(str(checked.get("preset")))):
+        return {**checked, **_validated(TrainOptions, _picked((TrainOptions,), with_recipe(recipe, checked, named))), "preset": "none"}
+    at_default = sorted(name for name in named if checked[name] == defaults[name] is not None)
+    if at_default and checked.setdefault("preset", "none") not in ("auto", "none"):
+        raise BadConfiguration(
+            f"--set {at_default[0]}: this is its default, which the recipe {checked['preset']} may replace; leave it out, or save a recipe that has it"
+        )
     return checked
 
 

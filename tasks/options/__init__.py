@@ -17,10 +17,11 @@ from tasks.options.presets import (
     ORIGINAL,
     PRESETS,
     THOROUGH,
-    Preset,
+    UNKEYED_PRESETS,
     PresetOptions,
+    RecipeName,
     choose_recipe,
-    with_preset,
+    with_recipe,
 )
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import ComparisonOptions, RetrainOptions, VersionOptions
@@ -40,6 +41,7 @@ __all__ = [
     "SOUND_FEATURES",
     "STORE_URI_PATTERN",
     "THOROUGH",
+    "UNKEYED_PRESETS",
     "ComparisonOptions",
     "Consensus",
     "CurveOptions",
@@ -56,8 +58,8 @@ __all__ = [
     "Modality",
     "Options",
     "PredictOptions",
-    "Preset",
     "PresetOptions",
+    "RecipeName",
     "RecipeOptions",
     "RegisterOptions",
     "RetrainOptions",
@@ -69,5 +71,5 @@ __all__ = [
     "VersionOptions",
     "Weights",
     "choose_recipe",
-    "with_preset",
+    "with_recipe",
 ]

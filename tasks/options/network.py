@@ -66,6 +66,15 @@ class Modality(StrEnum):
 Interpolation = Literal["bilinear", "bicubic"]
 
 AUTO_BACKBONE = "auto"
+SUGGESTED_BACKBONES = {
+    "auto": "resnet50, or tf_efficientnet_lite0 if no weights can be downloaded",
+    "resnet50": "EPIC-KITCHENS-55's weights or ImageNet's",
+    "bninception": "EPIC-KITCHENS-55's weights or ImageNet's",
+    "tf_efficientnet_lite0": "ImageNet's weights, which need no download",
+    **dict.fromkeys(VIDEO_NETWORKS, "for network 3D"),
+    "aisfx": "for input sound, with the package aisfx",
+    "log-mel": "for input sound, without a package",
+}
 SOUND_FEATURES = ("aisfx", "log-mel")
 """Names of the features of sound, in place of a backbone: of a frozen network of that package, or statistics of the spectrogram."""
 
@@ -108,9 +117,9 @@ class NetworkOptions(Options):
         "auto",
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
-        description="auto: resnet50, or tf_efficientnet_lite0 if no weights can be downloaded; else bninception, or the name of a timm or torchvision model. "
-        "For modality sound the features, aisfx or log-mel; auto: aisfx if it is installed. "
-        f"For network 3D: auto is {DEFAULT_VIDEO_NETWORK}; else {', '.join(VIDEO_NETWORKS)}",
+        description="auto, a suggestion, or any other model of timm or torchvision. auto: resnet50, or tf_efficientnet_lite0, which needs no download; "
+        f"for network 3D {DEFAULT_VIDEO_NETWORK}; for input sound aisfx if it is installed, else log-mel",
+        json_schema_extra={"examples": list(SUGGESTED_BACKBONES), "values_display": dict(SUGGESTED_BACKBONES)},
     )
     num_segments: int = Field(
         8,

@@ -1,13 +1,14 @@
 """Name recipes for training options, and choose one for machine and clips."""
 
+import re
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from tasks.options.base import Options
+from tasks.options.base import MODEL_NAME_PATTERN, Options
 from tasks.options.network import AUTO_BACKBONE, Family, Head, Modality
-from tasks.options.training import IDLE_IN_PROBE, TrainOptions, Weights
+from tasks.options.training import IDLE_IN_PROBE, StartOptions, TrainOptions, Weights
 from tasks.wording import count
 
 ORIGINAL = TrainOptions(
@@ -89,8 +90,26 @@ The rate is constant, and there is no early stopping. One view of each clip, bec
 reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
 """
 
-Preset = Literal["auto", "none", "original", "thorough", "light", "long"]
+
+def _named(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME_PATTERN, name):
+        raise ValueError(f"{name!r} is no name of a recipe, which has up to 63 letters, digits, dots, dashes and underscores")
+    return name
+
+
+RecipeName = Annotated[str, AfterValidator(_named)]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
+"""The recipes that ship with the code."""
+UNKEYED_PRESETS = ("none", *PRESETS)
+"""Their options enter the key of a form, and their names do not."""
+PURPOSES = {
+    "auto": "suits the machine, the number of training clips and the weights that can be had; without a GPU it trains only heads, in minutes",
+    "none": "the options of this form, as they are",
+    "original": "the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames)",
+    "thorough": "a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops)",
+    "light": "only the heads of tf_efficientnet_lite0, minutes on a CPU",
+    "long": "the same heads as light for 4000 epochs, to see whether the validation error falls a second time",
+}
 
 FEW_CLIPS = 300
 """Number of training clips below which a probe is chosen on a frozen backbone, and compared with every other network."""
@@ -103,29 +122,28 @@ class PresetOptions(Options):
 
     section: ClassVar[str] = "Recipe"
 
-    preset: Preset = Field(
+    preset: RecipeName = Field(
         "auto",
-        title="Preset",
-        description="Options of this form that differ from their defaults are kept. auto: suits the machine, the number of training clips and the weights that "
-        "can be had; without a GPU it trains only heads, in minutes. none: the options of this form, as they are. "
-        "original: the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames); "
-        "thorough: a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops); "
-        "light: only the heads of tf_efficientnet_lite0, minutes on a CPU; long: the same heads for 4000 epochs, to see whether the validation error falls a second time",
+        title="Recipe",
+        description="Options of this form that differ from their defaults are kept. A recipe that you saved, or: "
+        + "; ".join(f"{name}: {words}" for name, words in PURPOSES.items()),
+        json_schema_extra={"examples": list(PURPOSES), "values_display": dict(PURPOSES)},
     )
 
 
-def with_preset(preset: Preset, given: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
-    """Replace the training options among `given` that have their defaults by those of a preset.
+def with_recipe(recipe: TrainOptions, given: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
+    """Replace the training options among `given` that have their defaults by those of a recipe.
 
-    `auto` needs `choose_recipe`. Options in `named` are kept in any case. Where others name a start, the preset's own start is left out.
+    Options in `named` are kept in any case. Where others name a start, the recipe's own start is left out.
     """
-    if preset not in PRESETS:
-        return dict(given)
     kept = _kept(given, named)
-    recipe = PRESETS[preset].model_dump(mode="json")
-    if _has_own_start({name: value for name, value in kept.items() if name != "weights"}):
-        recipe |= {"backbone": AUTO_BACKBONE, "weights": Weights.AUTO.value}
-    return {**given, **recipe, **kept}
+    own_start = StartOptions.model_fields.keys() | {"backbone"} if _has_own_start({**kept, "weights": None}) else set()
+    return {
+        **given,
+        **recipe.model_dump(mode="json"),
+        **TrainOptions().model_dump(mode="json", include=own_start),
+        **kept,
+    }
 
 
 def _kept(given: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
@@ -183,7 +201,7 @@ def choose_recipe(
 
 
 def _has_own_start(kept: Mapping[str, Any]) -> bool:
-    """Check whether options exclude the backbone and the weights of a preset."""
+    """Check whether options exclude the start of a recipe."""
     return bool(
         any(kept.get(name) for name in ("checkpoint", "backbone_weights", "fuse", "backbone", "weights"))
         or kept.get("family") == Family.VIDEO

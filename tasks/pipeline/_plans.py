@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -10,13 +11,24 @@ from pydantic import ValidationError
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
 from tasks.learn.gpus import trains_on_gpu
-from tasks.options import MODEL_REFERENCE, EvaluateOptions, FlowOptions, Modality, Preset, TrainOptions, choose_recipe, with_preset
+from tasks.options import (
+    MODEL_REFERENCE,
+    PRESETS,
+    EvaluateOptions,
+    FlowOptions,
+    Modality,
+    RecipeName,
+    TrainOptions,
+    choose_recipe,
+    with_recipe,
+)
 from tasks.options.base import refusals
+from tasks.options.presets import PURPOSES
 from tasks.pipeline._step import log
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
 from tasks.tracking import RegisteredVersion
 from tasks.wording import without_secrets
@@ -68,26 +80,67 @@ def plan_training(
     return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
 
 
-def recipe_for(preset: Preset, given: TrainOptions, num_clips: int, **about: Any) -> tuple[TrainOptions, str]:  # noqa: ANN401 - see below
-    """Find the training options of a preset, and the reason of `auto`.
+def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
+    """Find a recipe of the code or of the store.
+
+    Raises:
+        BadConfiguration: there is none of this name; the message has the nearest, and all.
+    """
+    if name in PRESETS:
+        return Recipe(options=PRESETS[name], description=PURPOSES[name])
+    if store.exists((place := Layout(store_uri).stored_recipe(name)).uri):
+        return store.read(place)
+    known = ["auto", "none", *recipe_names(store_uri, store)]
+    near = "".join(f"did you mean {other}? " for other in get_close_matches(name, known, n=1))
+    raise BadConfiguration(f"{store_uri} has no recipe {name}; {near}There are {', '.join(known)}")
+
+
+def recipe_names(store_uri: str, store: Store) -> list[str]:
+    """List the names of all recipes: those of the code first."""
+    folder = Layout(store_uri).recipes
+    return [*PRESETS, *sorted(o.uri.removeprefix(folder).removesuffix(".json") for o in store.list(folder))]
+
+
+def recipe_for(
+    preset: RecipeName,
+    given: TrainOptions,
+    num_clips: int,
+    store_uri: str,
+    store: Store,
+    **about: Any,  # noqa: ANN401 - see below
+) -> tuple[TrainOptions, str]:
+    """Find the training options of a recipe with those given, and a line that names it; empty for `none`.
 
     Args:
-        preset: the preset.
+        preset: name of the recipe.
         given: the options of the form.
         num_clips: number of training clips.
+        store_uri: where saved recipes lie.
+        store: the client of that store.
         about: further arguments of `choose_recipe`.
 
     Raises:
-        BadConfiguration: the options do not fit the preset, or one another.
+        BadConfiguration: there is no such recipe, or the options do not fit it, or one another.
     """
+    if preset == "none":
+        return given, ""
     values = given.model_dump(mode="json")
     try:
         if preset == "auto":
             return choose_recipe(values, has_gpu=trains_on_gpu(), num_clips=num_clips, **about)
-        return TrainOptions.model_validate(with_preset(preset, values)), ""
+        recipe = find_recipe(preset, store_uri, store).options
+        options = TrainOptions.model_validate(with_recipe(recipe, values))
+        sets, own = in_words(recipe, TrainOptions()), in_words(options, recipe)
+        return options, f"recipe {preset}, which sets {sets}{own and f'; with {own}'}"
     except ValidationError as error:
         reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"preset {preset}: {reasons}; or set preset to none") from None
+
+
+def in_words(options: TrainOptions, others: TrainOptions) -> str:
+    """Write the options that differ from others, without secrets."""
+    theirs = others.model_dump(mode="json")
+    return without_secrets(", ".join(f"{name}={value}" for name, value in options.model_dump(mode="json").items() if value != theirs[name]))
 
 
 def is_trained(name: str) -> bool:

@@ -15,7 +15,7 @@ from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.record import SplitName
-from tasks.store.records.training import PlanResult, WeightsResult
+from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.records.video import (
     Batch,
     ClipsFile,
@@ -192,6 +192,7 @@ class Layout:
     all_labels = file("labels/")
     ingests = file("ingests/")
     predictions = file("predictions/")
+    recipes = file("recipes/")
     decisions = file("decisions/")
     decisions_table = file("decisions.csv")
     uploaded = keyed("inbox/{name}/", Folder)
@@ -211,6 +212,8 @@ class Layout:
     """A user's own weights of a backbone."""
     weights = keyed("pretrained/choices/{key}/", made(WeightsResult))
     """The weights that a form selects."""
+    stored_recipe = keyed("recipes/{name}.json", stored(Recipe))
+    """A recipe that somebody saved."""
     latest_plan = output("plans/latest/", PlanResult)
     """The plan that was made last."""
     plan = keyed("plans/{key}/", made(PlanResult))

@@ -5,7 +5,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
-from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain
+from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
 from dags._assets import PASSED_OVER
 from dags._form import Form, StoreOptions, places, resolve
 from dags._step import command_flags
@@ -16,7 +16,6 @@ from tasks.options import (
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
-    PresetOptions,
     RetrainOptions,
     SegmentOptions,
     SplitOptions,
@@ -65,22 +64,25 @@ def model_takes(model, name, value):
 
 
 @pytest.mark.parametrize("dag", DAGS)
-def test_a_form_has_each_field_of_its_option_models_and_no_other(dag):
+def test_a_form_has_or_hides_each_field_of_its_option_models_and_no_other(dag):
     wanted = [name for model in dag.FORM.models() for name in model.model_fields]
-    assert sorted(dag.FORM.params()) == sorted(wanted)
+    params = dag.FORM.params()
+    assert sorted([*params, *params["store"].schema.get("hidden", {})]) == sorted(wanted)
     assert len(set(wanted)) == len(wanted), "two models of one form share a name"
 
 
-@pytest.mark.parametrize("dag", [*DAGS, compare_networks, compare_versions])
+@pytest.mark.parametrize("dag", [*DAGS, compare_networks, compare_versions, search])
 def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
     params = dag.FORM.params()
     assert 5 <= len(dag.FORM.first) <= 8
+    assert len(params) <= 25
+    assert set(dag.FORM.more or ()) <= params.keys(), "of `more`, there is no such option"
     assert tuple(params)[: len(dag.FORM.first)] == dag.FORM.first
     assert {name for name, param in params.items() if "section" not in param.schema} == set(dag.FORM.first)
 
 
 def test_options_of_one_topic_share_a_section():
-    params = retrain.FORM.params()
+    params = Form((TrainOptions,)).params()
     sections = {name: params[name].schema["section"] for name in ("momentum", "warmup_epochs", "mixup", "family", "checkpoint", "seed")}
     assert sections == {
         "momentum": "Optimizer", "warmup_epochs": "Learning rate schedule", "mixup": "Augmentation", "family": "Network",
@@ -119,7 +121,6 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
         (TrainOptions, "weights", [w.value for w in Weights]),
         (TrainOptions, "trainable", ["all", "last-stage", "heads"]),
         (EvaluateOptions, "crops", [1, 10]),
-        (PresetOptions, "preset", ["auto", "none", *PRESETS]),
     ],
 )
 def test_choices_are_the_models(model, name, choices):
@@ -232,6 +233,7 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (predict_videos, {"model": "retake-tsn"}, "model"),
         (predict_videos, {"against": "models:/retake-tsn"}, "against"),
         (retrain, {"epochs": 0}, "epochs"),
+        (retrain, {"mixup": -1}, "mixup"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),
         (retrain, {"store": "s3://Not A Bucket"}, "store"),
@@ -264,6 +266,13 @@ def test_a_preset_takes_the_place_of_the_training_options_that_have_their_defaul
     assert values["crops"] == 1
     same = PRESETS[preset].model_dump(mode="json") | {"epochs": 8, "label_noise": 0.2, "preset": "none", "crops": 1}
     assert places(values)["key"] == places(resolved(retrain, same))["key"]
+    assert values["preset"] == preset, "the step names the recipe in its report"
+
+
+def test_a_saved_recipe_is_left_to_the_step_that_has_the_store_and_has_a_part_in_the_key(resolved):
+    values, plain = resolved(retrain, {"preset": "mine"}), resolved(retrain, {"preset": "none"})
+    assert values == plain | {"preset": "mine"}
+    assert places(values)["key"] != places(plain)["key"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_the_sample_options_are_within_their_limits():
         ("checkpoint=null", {"checkpoint": None}),
         ("force=true", {"force": True}),
         ("weights=none", {"weights": "none"}),
-        *((f"preset={name}", {"preset": name}) for name in ("auto", *PRESETS)),
+        *((f"preset={name}", {"preset": name}) for name in ("auto", "mine", *PRESETS)),
     ],
 )
 def test_a_pair_becomes_a_typed_option(text, expected):
@@ -40,7 +40,8 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
-        ("preset=slow", "preset: .*'auto', 'none', 'original', 'thorough', 'light' or 'long'.* and not 'slow'"),
+        ("preset=../x", "preset: '../x' is no name of a recipe"),
+        ("preset=mine; epochs=60", "epochs: this is its default, which the recipe mine may replace"),
     ],
 )
 def test_a_wrong_pair_is_named(text, complaint):

@@ -1,12 +1,15 @@
-"""Write docs/commands.md from the contracts of the steps: `python -m tests.pipeline.page`."""
+"""Write docs/commands.md from the contracts of the steps: `python -m tests.pipeline.page`; with `--count`, count the options."""
 
 import re
+import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tasks import options
 from tasks.local.home import REPOSITORY
 from tasks.options import Options
 from tasks.pipeline.commands import COMMANDS
@@ -140,5 +143,16 @@ def _allowed(schema: Mapping[str, Any], name: str) -> str:
     return limits[:1].upper() + limits[1:]
 
 
+def num_options() -> tuple[int, int]:
+    """Count the options of all forms, each name once; also return the most that tests/budget.toml allows."""
+    models = [model for model in vars(options).values() if isinstance(model, type) and issubclass(model, Options)]
+    allowed = tomllib.loads((REPOSITORY / "tests" / "budget.toml").read_text())["options"]["names"]
+    return len({name for model in models for name in model.model_fields}), allowed
+
+
 if __name__ == "__main__":
+    if "--count" in sys.argv:
+        number, most = num_options()
+        sys.stdout.write(f"{number} options; tests/budget.toml allows {most}\n")
+        sys.exit(number > most)
     PAGE.write_text(page(), encoding="utf-8")

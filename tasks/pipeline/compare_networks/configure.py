@@ -36,7 +36,7 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
         num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
         found = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))
     else:
-        found = configured(arguments.configurations, recipe_for(arguments.preset, common, 0)[0])
+        found = configured(arguments.configurations, recipe_for(arguments.preset, common, 0, arguments.store, store)[0])
     # Later tasks read the address of this dataset, which no other comparison may change.
     place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(

@@ -6,13 +6,23 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, Preset, RegisterOptions, StoreUri, TrainOptions
-from tasks.pipeline.step import Command, FlowBatchUri, FolderUri, OutArguments, PredictionPlanUri, Step, StepArguments, TrainingPlanUri
+from tasks.options import UNKEYED_PRESETS, EvaluateOptions, GateOptions, Options, RecipeName, RegisterOptions, StoreUri, TrainOptions
+from tasks.pipeline.step import (
+    Command,
+    FlowBatchUri,
+    FolderUri,
+    OutArguments,
+    PredictionPlanUri,
+    SearchUri,
+    Step,
+    StepArguments,
+    TrainingPlanUri,
+)
 from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
 from tasks.store.experiments import Configurations, Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
-from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
+from tasks.store.records.training import PlanResult, RecipesResult, TrainResult, WeightsResult
 from tasks.store.records.video import FlowResult, FlowsResult, SoundResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
@@ -23,17 +33,17 @@ NETWORK_SOURCES = ("plan", "configured", "prediction")
 class WeightsArguments(OutArguments, TrainOptions):
     """Name the network with its weights or checkpoint, or a fusion.
 
-    The other training options count for the preset `auto`, and for the timed batch.
+    The other training options count for the recipe, and for the timed batch.
     """
 
-    preset: Preset = Field("none", description="auto: choose the training options; anything else: take those that are given")
+    preset: RecipeName = Field("none", description="A recipe, auto: choose one, or none: take the training options that are given")
     dataset: StoreUri | None = Field(None, description="Address of the dataset that the training is for; empty takes the latest")
 
 
 class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
     """All options of a training and its gate, with the dataset and the weights."""
 
-    preset: Preset = Field("none", description="auto: take the training options that `weights` chose")
+    preset: RecipeName = Field("none", description="Anything but none: take the training options that `weights` found")
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     max_hours: float | None = Field(
@@ -48,7 +58,7 @@ def _plan(arguments: PlanArguments) -> Output[PlanResult]:
 
     The key covers all values except `weights_result`, an address that contains the same key, and `max_hours`, which changes no plan.
     """
-    left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset == "none" else [])}
+    left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset in UNKEYED_PRESETS else [])}
     return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude=left_out)))
 
 
@@ -125,6 +135,24 @@ class RollbackArguments(RegisterOptions):
     by: str = Field(
         default_factory=_user, min_length=1, max_length=100, title="Who", description="Kept with the reason; by default your user name"
     )
+
+
+class SaveRecipeArguments(TrainOptions):
+    """The name, and the options beside those of a search's winner."""
+
+    names: list[RecipeName] = Field(
+        [], min_length=1, max_length=1, validate_default=True, description="Of the recipe; an earlier one is replaced"
+    )
+    description: str = Field("", max_length=200, title="Description", description="Its purpose, in a few words")
+    search: SearchUri | None = Field(None, title="Search", description="Address of a search whose winner becomes the recipe")
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes that of the search, or RETAKE_STORE_URI")
+
+
+class ShowRecipesArguments(Options):
+    """The recipes to show."""
+
+    names: list[RecipeName] = Field([], description="Recipes; none shows all")
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 WEIGHTS = Step(
@@ -237,4 +265,23 @@ ROLLBACK = Command(
     module="retrain.rollback",
     arguments=RollbackArguments,
     result=RollbackResult,
+)
+SAVE_RECIPE = Command(
+    name="recipe save",
+    summary="save training options under a name",
+    module="retrain.save_recipe",
+    arguments=SaveRecipeArguments,
+    result=RecipesResult,
+    positional={"names": "NAME"},
+)
+LIST_RECIPES, SHOW_RECIPES = (
+    Command(
+        name=f"recipe {verb}",
+        summary=summary,
+        module="retrain.show_recipes",
+        arguments=ShowRecipesArguments,
+        result=RecipesResult,
+        positional={"names": "NAME"},
+    )
+    for verb, summary in (("list", "list all recipes of the store and of the code"), ("show", "show the options of recipes"))
 )

@@ -21,17 +21,17 @@ from tasks.wording import without_secrets
 
 
 def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
-    """Choose the recipe of the preset `auto`, find the weights, and time a batch.
+    """Find the recipe and the weights, and time a batch.
 
     Raises:
         BadInput: a network cannot be fused.
         BadCheckpoint, BadConfiguration, Unavailable: as `find_weights`.
-        NothingToDo: the preset is `auto`, and there is no dataset yet.
+        NothingToDo: a recipe is named, and there is no dataset yet.
     """
     store.ensure_bucket(arguments.store)
     dataset = _dataset(arguments, store)
     num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips) if dataset else 0
-    options, chosen = recipe_for(arguments.preset if arguments.preset == "auto" else "none", arguments.picked(TrainOptions), num_clips)
+    options, chosen = recipe_for(arguments.preset, arguments.picked(TrainOptions), num_clips, arguments.store, store)
     if chosen:
         log.info("%s", chosen)
     if options.fuse:
@@ -51,12 +51,12 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
 def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
     """Find the dataset that the training is for.
 
-    None if there is none and the preset needs none.
+    None if there is none and no recipe is named.
     """
     try:
         return find_dataset(store, arguments.store, arguments.dataset)
     except NothingToDo:
-        if arguments.preset == "auto":
+        if arguments.preset != "none":
             raise
         return None
 

@@ -1,8 +1,7 @@
 """Search by one command, without Airflow: `python -m tasks search --num-trials=24`."""
 
 from tasks.errors import NothingToDo
-from tasks.options import EvaluateOptions, Preset, RegisterOptions, SearchOptions, TrainOptions
-from tasks.pipeline._plans import recipe_for
+from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.pipeline._step import log
 from tasks.pipeline.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
 from tasks.pipeline.search.contract import (
@@ -17,7 +16,7 @@ from tasks.settings import RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.search import SearchReportResult, SuggestResult
 
-MODELS = (SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions)
+MODELS = (PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions)
 
 
 def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
@@ -30,11 +29,7 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
-    preset: Preset = "auto" if arguments.preset == "auto" else "none"
-    if preset == "none":
-        # As in a form, so that one search has one address.
-        options |= dict(recipe_for(arguments.preset, arguments.picked(TrainOptions), 0)[0])
-    plan = search_plan.run(SearchPlanArguments(store=where, preset=preset, **options), store)
+    plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}
     try:
         recut.run(SearchedArguments(**common), store)

@@ -35,7 +35,9 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     manifest = store.read(dataset.manifest)
     # A search trains many networks: with `auto` heads alone, even on a GPU.
     num_clips = sum(clip.split == "train" for clip in manifest.clips)
-    train, reason = recipe_for(arguments.preset, arguments.picked(TrainOptions), num_clips, frozen=True, varied=arguments.search)
+    train, reason = recipe_for(
+        arguments.preset, arguments.picked(TrainOptions), num_clips, arguments.store, store, frozen=True, varied=arguments.search
+    )
     if reason:
         log.info("%s", reason)
     space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
@@ -45,7 +47,9 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     _require_one_start(chosen, train)
     require_resumable(chosen, space)
     _require_first_rung(chosen, train)
-    place = PLAN.address(arguments).on(dataset.digest)
+    # A saved recipe may change: a search lies where its options say, however they were named.
+    resolved = arguments if arguments.preset == "auto" else arguments.model_copy(update={"preset": "none", **dict(train)})
+    place = PLAN.address(resolved).on(dataset.digest)
     plan = SearchPlanResult(
         key=content_key(
             {

@@ -183,7 +183,7 @@ class SplitSize(Record):
 class Provenance(Record):
     """Origin of all inputs, with times (ISO 8601): enough to reproduce the run.
 
-    A time is the object store's text, `None` if it keeps none. `chosen` says what the preset `auto` chose and why.
+    A time is the object store's text, `None` if it keeps none. `chosen` names the recipe, and says what it sets, or why it was chosen.
     """
 
     run_key: str

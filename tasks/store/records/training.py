@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Modality, TrainOptions, Weights
 from tasks.store.records.record import ModelRole, Record, SplitName, Target
@@ -77,7 +77,7 @@ class WeightsResult(Record):
     `is_chance` means that its heads are untrained.
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
-    hash of the user's file that the backbone is from. `recipe` is the choice of the preset `auto` for the dataset at `dataset_uri`, and `chosen` its reason. `pace` is None if no
+    hash of the user's file that the backbone is from. `recipe` has the options of a recipe that was named or chosen, for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace` is None if no
     batch could be timed where the weights were fetched.
     """
 
@@ -94,6 +94,23 @@ class WeightsResult(Record):
     dataset_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     chosen: str = Field("", exclude_if=lambda line: not line)
     pace: BatchTime | None = Field(None, exclude_if=lambda pace: pace is None)
+
+
+class Recipe(Record):
+    """Training options under a name; those at their defaults are left out."""
+
+    options: TrainOptions
+    description: str = ""
+
+    @field_serializer("options")
+    def _differences(self, options: TrainOptions) -> dict[str, Any]:
+        return options.model_dump(mode="json", exclude_defaults=True)
+
+
+class RecipesResult(Record):
+    """Recipes by their names."""
+
+    recipes: dict[str, Recipe]
 
 
 class Evaluation(Record):

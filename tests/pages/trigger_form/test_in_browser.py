@@ -77,8 +77,8 @@ def test_the_values_of_the_address_are_shown_changed_and_started(airflow, show):
     page.get_by_role("button", name="Default: 0.00001").click()
     expect(rate).to_be_focused()
     rate.fill("0.01")
-    page.get_by_text("Optimizer", exact=False).first.click()
-    page.get_by_label("Weight decay").fill("0.1")
+    page.get_by_text("Most used", exact=False).first.click()
+    page.get_by_label("Backbone", exact=True).fill("resnet18")
     airflow.refusal = (400, "learning_rate: must be above 0")
     page.get_by_role("button", name="Trigger").click()
     expect(page.get_by_role("alert")).to_have_text("learning_rate: must be above 0")
@@ -86,7 +86,7 @@ def test_the_values_of_the_address_are_shown_changed_and_started(airflow, show):
     rate.press("Enter")
     run = page.get_by_role("link", name="manual__2026+00:00")
     expect(run).to_have_attribute("href", "/here/dags/retrain/runs/manual__2026%2B00%3A00")
-    assert airflow.confs == [GIVEN | {"learning_rate": 0.01, "weight_decay": 0.1}]
+    assert airflow.confs == [GIVEN | {"learning_rate": 0.01, "backbone": "resnet18"}]
 
 
 def test_text_of_the_address_is_never_html_and_a_stale_choice_is_shown(airflow, show):

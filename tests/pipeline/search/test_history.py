@@ -230,3 +230,10 @@ def test_a_range_that_could_not_be_searched_before_changes_no_key_until_it_is(be
     plain, searched = planned(bench, ranges=lines), planned(bench, ranges=lines, search=["dropout", "cut"])
     assert plain.key == planned(bench, ranges=before).key
     assert searched.key != plain.key
+
+
+def test_a_search_from_a_recipe_lies_where_its_options_say_however_they_are_named(bench):
+    bench.run("recipe save", names=["mine"], **LIGHT.model_dump())
+    named = {name: value for name, value in FORM.items() if name not in LIGHT.model_dump()}
+    found = {bench.run("search_plan", **named, preset=preset).search_uri for preset in ("mine", "light")}
+    assert found == {planned(bench, preset="none").search_uri}

@@ -1,6 +1,6 @@
 // Makes one field of the form from one param of a DAG, and reads its value. Text is never inserted as HTML.
 
-/** @typedef {{ type?: string | string[], enum?: any[], items?: Schema, title?: string, section?: string }} Schema */
+/** @typedef {{ type?: string | string[], enum?: any[], items?: Schema, title?: string, section?: string, examples?: string[], values_display?: Record<string, string>, hidden?: Record<string, Param> }} Schema */
 /** @typedef {{ schema: Schema, value: any, description?: string }} Param */
 /** @typedef {HTMLInputElement & HTMLSelectElement & HTMLTextAreaElement} Input */
 /** @typedef {{ make: (schema: Schema) => HTMLElement, show: (input: Input, value: any, schema: Schema) => void, read: (input: Input, schema: Schema) => unknown }} Kind */
@@ -110,6 +110,12 @@ export function makeField(name, param, given) {
   input.setAttribute("aria-describedby", help.id);
   const label = element("label", { htmlFor: input.id, textContent: schema.title ?? name });
   const field = element("div", { className: "field" }, label, input, help);
+  if (kind === KINDS.text && schema.examples) {
+    const shown = schema.values_display ?? {};
+    const options = schema.examples.map((value) => element("option", { value, textContent: shown[value] ?? "" }));
+    field.append(element("datalist", { id: `examples-${name}` }, ...options));
+    input.setAttribute("list", `examples-${name}`);
+  }
   kind.show(input, isGiven ? given : param.value, schema);
   const read = () => kind.read(input, schema);
   const isChanged = () => {

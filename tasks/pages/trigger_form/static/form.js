@@ -96,7 +96,10 @@ async function main() {
   const answer = await fetch(`${api}/details`);
   if (!answer.ok) throw new Error(await reasonOf(answer));
   /** @type {Record<string, import("./fields.js").Param>} */
-  const params = (await answer.json()).params;
+  const shown = (await answer.json()).params;
+  // Options that Airflow's own form leaves out are shown here if the address names them.
+  const hidden = Object.entries(shown.store?.schema.hidden ?? {}).filter(([name]) => Object.hasOwn(given, name));
+  const params = { ...shown, ...Object.fromEntries(hidden) };
   const problems = Object.entries(given).flatMap(([name, value]) => {
     const why = Object.hasOwn(params, name) ? misfit(name, params[name], value) : `${dag} has no such option: ${name}.`;
     if (why) delete given[name];

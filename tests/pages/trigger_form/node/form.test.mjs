@@ -9,7 +9,7 @@ const PARAMS = {
   epochs: param(8, { type: "integer" }),
   head: param("linear", { enum: ["linear", "tcn", null], title: "Head" }),
   mirror: param(true, { type: "boolean" }),
-  store: param("s3://retake", { type: "string" }),
+  store: param("s3://retake", { type: "string", hidden: { mixup: param(0, { type: "number", title: "Mixup" }) } }),
   dataset: param(null, { type: ["null", "string"] }),
   fuse: param([], { type: "array", items: { type: "string" } }),
   sizes: param([1], { type: "array", items: { type: "number" } }),
@@ -30,6 +30,22 @@ test("values of every kind come from the address, and only those that differ fro
   assert.deepEqual(form.asked, [{ address: "/here/api/v2/dags/retrain/dagRuns", logical_date: null, conf: changed }]);
   const [link] = form.said.children;
   assert.equal(link.href, "/here/dags/retrain/runs/manual__2026%2B00%3A00");
+});
+
+test("an option that Airflow's form leaves out is shown if the address names it", async () => {
+  const form = await open({ conf: { mixup: 0.2 } });
+  assert.match(form.about.textContent, /^1 of 10 options differ/);
+  assert.equal(form.section("mixup").children[0].textContent, "From the link 1");
+  await form.trigger();
+  assert.deepEqual(form.asked[0].conf, { mixup: 0.2 });
+  assert.equal((await open()).field("mixup"), null);
+});
+
+test("what may be typed is suggested, each value with its words", async () => {
+  const form = await openForm({ params: { backbone: param("auto", { type: "string", examples: ["auto", "x"], values_display: { x: "<b>" } }) } });
+  const list = form.field("backbone").parentNode.querySelector("datalist");
+  assert.equal(form.field("backbone").getAttribute("list"), list.id);
+  assert.deepEqual(list.children.map((option) => [option.value, option.textContent]), [["auto", ""], ["x", "<b>"]]);
 });
 
 test("what is typed is read by its kind", async () => {
