@@ -2,7 +2,7 @@
 
 The command line and Airflow's trigger forms are made from these models.
 
-Other rooms import the names of this file, and `base`, `forms`, `recipe`, `search`, `training`.
+Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
 """
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri

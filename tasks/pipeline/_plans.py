@@ -97,8 +97,7 @@ def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
 
 def recipe_names(store_uri: str, store: Store) -> list[str]:
     """List the names of all recipes: those of the code first."""
-    folder = Layout(store_uri).recipes
-    return [*PRESETS, *sorted(o.uri.removeprefix(folder).removesuffix(".json") for o in store.list(folder))]
+    return [*PRESETS, *sorted(listed.name.removesuffix(".json") for listed in store.list(Layout(store_uri).recipes))]
 
 
 def recipe_for(
