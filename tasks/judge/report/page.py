@@ -35,6 +35,7 @@ class ReportInputs:
         sheets: JPEG contact sheets by clip uid.
         activations: class activation maps with their PNGs by clip uid.
         clips: MP4s of the worst mistakes by clip uid; for a missing clip the page gives its address.
+        thumbnails: small JPEGs of named clips by uid.
         spectrograms: PNGs of their sound by clip uid, for a network that hears; empty bytes for a clip in which there is nothing to hear.
     """
 
@@ -42,6 +43,7 @@ class ReportInputs:
     sheets: Mapping[str, bytes] = field(default_factory=dict)
     activations: Mapping[str, Sequence[tuple[ActivationMap, bytes]]] = field(default_factory=dict)
     clips: Mapping[str, bytes] = field(default_factory=dict)
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     spectrograms: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -110,12 +112,15 @@ def page(inputs: ReportInputs) -> str:
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
     labels = {role: label_of(role, metrics) for role in MODELS}
-    clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips})
+    # Each picture is in the page once, as a class of its style.
+    pictures = {uid: f"t{number}" for number, uid in enumerate(inputs.thumbnails)}
+    clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips}, pictures)
     script, script_hash = frame_script()
     return rendered(
         "page.html.j2",
         m=metrics,
         clip_of=clip_of,
+        thumbnails=[data_uri(picture, "image/jpeg") for picture in inputs.thumbnails.values()],
         names_of=lambda uids: [clip_of(uid)[0] or uid for uid in uids],
         script=script,
         script_hash=script_hash,
@@ -151,10 +156,10 @@ def page(inputs: ReportInputs) -> str:
     )
 
 
-def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], uid: str) -> tuple[str, str, str, str]:
-    """Return a clip's name, empty if unknown, its uid, address on Label, and link to its frames."""
+def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], pictures: Mapping[str, str], uid: str) -> tuple[str, str, str, str, str]:
+    """Return a clip's name, empty if unknown, its uid, address on Label, link to its frames, and the class of its picture."""
     frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
-    return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames)
+    return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames, pictures.get(uid, ""))
 
 
 def clip_in_words(clips: Mapping[str, NamedClip], airflow_run: str, dataset_uri: str, uid: str) -> tuple[str, str, str]:

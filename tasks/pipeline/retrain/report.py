@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,12 @@ from tasks.store.records.training import PlanResult, ProbeDifference, TrainResul
 from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
+from tasks.wording import count
+
+MAX_THUMBNAILS = 200
+"""Small pictures of a page, 1 to 2 kB each of a film and 5 kB of noise; other named clips have their links alone."""
+
+THUMBNAIL_WIDTH = 96
 
 MAX_PLAYABLE_BYTES = 16 << 20
 """Maximum size of the clips in a page; others are named by their address."""
@@ -82,10 +88,13 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
             airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
             no_curve=_why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
-        log.info("drawing the page, with the frames of %d mistakes", len(metrics.mistakes))
+        pictured = metrics.named_uids[:MAX_THUMBNAILS]
+        log.info("drawing the page, with frames of %s", count(len(pictured), "clip"))
+        frames = _frames(store, plan, manifest, {*pictured, *(mistake.uid for mistake in metrics.mistakes)})
         inputs = ReportInputs(
             metrics=metrics,
-            sheets=_sheets(store, plan, manifest, metrics.mistakes),
+            sheets={mistake.uid: contact_sheet(np.load(frames[mistake.uid])) for mistake in metrics.mistakes},
+            thumbnails={uid: _thumbnail(frames[uid]) for uid in pictured if uid in frames},
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
             spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
@@ -296,11 +305,16 @@ def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fing
     return found
 
 
-def _sheets(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    shown = {mistake.uid for mistake in mistakes}
+def _frames(store: Store, plan: PlanResult, manifest: Manifest, shown: Collection[str]) -> dict[str, Path]:
+    """Find the frames that the test saw; the cache has them where the same machine tested the network."""
     seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
-    frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
-    return {uid: contact_sheet(np.load(path)) for uid, path in frames.items()}
+    return cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
+
+
+def _thumbnail(path: Path) -> bytes:
+    frames = np.load(path, mmap_mode="r")
+    middle = len(frames) // 2
+    return contact_sheet(frames[middle : middle + 1], THUMBNAIL_WIDTH)
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:

@@ -262,19 +262,20 @@ class Metrics(Record):
     provenance: Provenance
 
     @property
-    def named_uids(self) -> set[str]:
-        """Collect the uids of all clips that are named."""
+    def named_uids(self) -> tuple[str, ...]:
+        """List the uids of all clips that are named, first those that the checks of the data name."""
         pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)
         read_twice = self.checks.agreement.differing if self.checks.agreement else ()
-        return {
-            *(mistake.uid for mistake in self.mistakes),
+        named = (
             *(uid for pair in pairs for uid in (pair.uid, pair.other_uid)),
-            *(clip.uid for clip in self.checks.two_actions),
             *(clip.uid for clip in read_twice),
+            *(clip.uid for clip in self.checks.two_actions),
+            *(uid for matrix in reversed(self.confusions) for cell in matrix.wrong for uid in cell.uids),
+            *(mistake.uid for mistake in self.mistakes),
             *(self.checks.with_speech or ()),
             *(uid for result in self.results for uid in result.unheard),
-            *(uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids),
-        }
+        )
+        return tuple(dict.fromkeys(named))
 
     @property
     def targets(self) -> tuple[Target, ...]:

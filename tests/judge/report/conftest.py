@@ -26,15 +26,17 @@ __all__ = ["make_clips", "make_result", "vocabulary"]
 
 
 PICTURE = contact_sheet(np.random.default_rng(0).integers(40, 220, (8, 90, 160, 3), dtype=np.uint8))
+THUMBNAIL = contact_sheet(np.random.default_rng(0).integers(40, 220, (1, 90, 160, 3), dtype=np.uint8), 96)
 
 
 def inputs_of(metrics):
-    """Pictures of all mistakes but the last, a map of activations for the first, and the films of the first two."""
+    """Pictures of all mistakes but the last, small ones of the first clips that are named, a map of activations for the first, and the films of the first two."""
     uids = [mistake.uid for mistake in metrics.mistakes]
     maps = [some(ActivationMap, uid=uid, class_name=metrics.mistakes[0].predicted_verb) for uid in uids[:1]]
     return ReportInputs(
         metrics=metrics,
         sheets=dict.fromkeys(uids[:-1], PICTURE),
+        thumbnails=dict.fromkeys(metrics.named_uids[:20], THUMBNAIL),
         activations={shown.uid: [(shown, spectrogram_sheet(np.zeros((100, 128), np.uint8)))] for shown in maps},
         clips=dict.fromkeys(uids[:2], b"\x00\x00\x00\x18ftypmp42"),
     )

@@ -6,6 +6,7 @@ import pytest
 from tasks.judge.gate.verdict import facts_of
 from tasks.judge.report.card import model_card
 from tasks.judge.report.page import SECTIONS, page
+from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
 from tasks.store.records.evaluation import RuleOutcome
@@ -175,6 +176,18 @@ def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, 
     by_hand = changed_page("original", provenance=metrics.provenance.model_copy(update={"airflow_run": "started by hand"}))
     assert "Fix in Label" not in by_hand
     assert worst.uid in by_hand
+
+
+def test_the_picture_of_a_clip_is_in_the_page_once_and_beside_each_of_its_names(make_inputs, page_of):
+    inputs, html = make_inputs("original"), page_of("original")
+    uids = list(inputs.thumbnails)
+    assert html.count(data_uri(inputs.thumbnails[uids[0]], "image/jpeg")) == len(uids) < len(inputs.metrics.named_uids)
+    shown = re.findall(r'<span class="thumb t(\d+)"[^>]*></span>.*?<code class="fine">(.+?)</code>', html)
+    assert {uids[int(number)] for number, _ in shown} == {uid for _, uid in shown} == set(uids)
+    named = re.findall(r'<code class="fine">(.+?)</code>', html)
+    # The clip of a mistake stands beside its large frames.
+    of_mistakes = [mistake.uid for mistake in inputs.metrics.mistakes if mistake.uid in uids]
+    assert sorted([uid for _, uid in shown] + of_mistakes) == sorted(uid for uid in named if uid in uids)
 
 
 def test_clips_with_two_answers_are_listed(make_inputs, changed_page):

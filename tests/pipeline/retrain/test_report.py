@@ -112,7 +112,7 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     metrics = Metrics.model_validate(numbers)
     assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
     assert len(metrics.confusions) == 6
-    assert {clip.uid for clip in metrics.clips} == metrics.named_uids >= {mistake.uid for mistake in metrics.mistakes}
+    assert {clip.uid for clip in metrics.clips} == {*metrics.named_uids} >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.
     (first, *_) = metrics.checks.label_conflicts
     assert (
@@ -143,6 +143,16 @@ def test_a_store_without_times_leaves_them_out(written, tmp_path):
     page = shelf.objects[result.report_uri].decode()
     assert "dataset of unknown date" in page
     assert ">None<" not in page
+
+
+def test_beyond_its_bound_a_page_has_links_without_pictures(written, tmp_path, monkeypatch):
+    result, objects, _ = written
+    num_named = len(Metrics.model_validate_json(objects[result.metrics_uri]).named_uids)
+    assert objects[result.report_uri].decode().count("{ background-image: url(") == num_named
+    monkeypatch.setattr(report, "MAX_THUMBNAILS", 3)
+    shelf = unreported(objects)
+    reported(shelf, tmp_path)
+    assert shelf.objects[result.report_uri].decode().count("{ background-image: url(") == 3
 
 
 def unreported(objects):

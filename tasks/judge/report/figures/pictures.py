@@ -238,16 +238,16 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
     )
 
 
-def contact_sheet(frames: NDArray[np.uint8]) -> bytes:
+def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> bytes:
     """Make a JPEG of the frames in reading order.
 
-    4 per row up to 8 frames, else 8; at most 160 pixels wide, never enlarged.
+    4 per row up to 8 frames, else 8; each at most `frame_width` pixels wide, never enlarged.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.
     """
     num_frames, height, width = frames.shape[:3]
-    scale = min(1.0, FRAME_WIDTH / width)
+    scale = min(1.0, frame_width / width)
     cell_width, cell_height = max(1, round(width * scale)), max(1, round(height * scale))
     num_columns = min(num_frames, 4 if num_frames <= 8 else 8)
     num_rows = -(-num_frames // num_columns)
