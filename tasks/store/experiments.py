@@ -1,7 +1,5 @@
 """Lay out the store's comparisons of networks, predictions and searches; `layout` has the rest."""
 
-from dataclasses import dataclass
-
 from tasks.store.records.experiments import (
     Comparison,
     ConfigureResult,
@@ -29,33 +27,24 @@ from tasks.store.records.search import (
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.records.video import SegmentResult, SoundResult
 from tasks.store.runs import Flows
-from tasks.store.stored import Below, Output, file, keyed, made, numbered, output, record, stored
+from tasks.store.stored import Below, OutputOf, Place, file, keyed, made, numbered, output, record, stored
 
 
-@dataclass(frozen=True)
-class PredictedBatch(Output[PredictBatchResult]):
+class PredictedBatch(OutputOf[PredictBatchResult]):
     """`predictions/<key>/batches/<number>/`: the predictions of one mapped task."""
-
-    model: type[PredictBatchResult] = PredictBatchResult
 
     cut = output("cut/", SegmentResult)
 
 
-@dataclass(frozen=True)
-class PredictedClips(Output[PredictBatchResult]):
+class PredictedClips(OutputOf[PredictBatchResult]):
     """`predictions/<key>/scored/<video>/`: the predictions of one video."""
-
-    model: type[PredictBatchResult] = PredictBatchResult
 
     clips = file("clips.parquet")
     windows = file("windows.parquet")
 
 
-@dataclass(frozen=True)
-class PredictionReport(Output[PredictReportResult]):
+class PredictionReport(OutputOf[PredictReportResult]):
     """`predictions/<key>/report/`: the page, tables, tracks and the to-label list."""
-
-    model: type[PredictReportResult] = PredictReportResult
 
     page = file("report.html")
     table = file("predictions.csv")
@@ -66,11 +55,8 @@ class PredictionReport(Output[PredictReportResult]):
     intervals_rows = file("intervals.parquet")
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(Place):
     """`predictions/<key>/`: the same videos by the same networks."""
-
-    folder_uri: str
 
     plan = output("plan/", PredictPlanResult)
     labels = record("labels.json", KnownLabels)
@@ -88,31 +74,22 @@ class Prediction:
     """A video with the predictions drawn in."""
 
 
-@dataclass(frozen=True)
-class Configured:
+class Configured(Place):
     """`comparisons/<key>/<digest>/<options>/`: the weights and the plan of one configuration."""
-
-    folder_uri: str
 
     weights = output("weights/", WeightsResult)
     plan = output("plan/", PlanResult)
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(Place):
     """`comparisons/<key>/<digest>/claims/`: the one configuration of each training."""
-
-    folder_uri: str
 
     of = keyed("{run_key}", str)
     """The name of the configuration that has this training."""
 
 
-@dataclass(frozen=True)
-class Configurations(Output[ConfigureResult]):
+class Configurations(OutputOf[ConfigureResult]):
     """`comparisons/<key>/<digest>/`: the configurations of a form on one dataset."""
-
-    model: type[ConfigureResult] = ConfigureResult
 
     claims = Below("claims/", Claims)
     flows = Below("flows/", Flows)
@@ -123,11 +100,8 @@ class Configurations(Output[ConfigureResult]):
     """A configuration by the key of its options."""
 
 
-@dataclass(frozen=True)
-class ComparisonTable(Output[TabulateResult]):
+class ComparisonTable(OutputOf[TabulateResult]):
     """`comparisons/<digest>/tables/<key>/`: the page and the table of several networks."""
-
-    model: type[TabulateResult] = TabulateResult
 
     page = file("report.html")
     csv = file("networks.csv")
@@ -135,40 +109,28 @@ class ComparisonTable(Output[TabulateResult]):
     schema = file("networks.schema.json")
 
 
-@dataclass(frozen=True)
-class AskedComparison(Output[ConfigureResult]):
+class AskedComparison(OutputOf[ConfigureResult]):
     """`comparisons/<key>/`: the configurations of a form, as they were last read."""
-
-    model: type[ConfigureResult] = ConfigureResult
 
     on = keyed("{digest}/", Configurations)
     """The configurations of the form on one dataset."""
 
 
-@dataclass(frozen=True)
-class TrainedTrials(Output[TrialsResult]):
+class TrainedTrials(OutputOf[TrialsResult]):
     """`searches/<key>/<digest>/rounds/<number>/trials/<key>/`: the trials that one mapped task trained."""
-
-    model: type[TrialsResult] = TrialsResult
 
     trial = numbered("trial-{number:d}.json", stored(ScoredTrial))
     """A trial, written as soon as it is scored."""
 
 
-@dataclass(frozen=True)
-class GatheredTrials(Output[GatherResult]):
+class GatheredTrials(OutputOf[GatherResult]):
     """`searches/<key>/<digest>/rounds/<number>/gather/`: all trials up to this round."""
-
-    model: type[GatherResult] = GatherResult
 
     trials = record("trials.json", TrialList)
 
 
-@dataclass(frozen=True)
-class SearchRound:
+class SearchRound(Place):
     """`searches/<key>/<digest>/rounds/<number>/`: the trials that are trained together."""
-
-    folder_uri: str
 
     suggest = output("suggest/", SuggestResult)
     gather = Below("gather/", GatheredTrials)
@@ -177,11 +139,8 @@ class SearchRound:
     trials = keyed("trials/{key}/", TrainedTrials)
 
 
-@dataclass(frozen=True)
-class SearchReport(Output[SearchReportResult]):
+class SearchReport(OutputOf[SearchReportResult]):
     """`searches/<key>/<digest>/report/`: the page and the table of all trials."""
-
-    model: type[SearchReportResult] = SearchReportResult
 
     page = file("report.html")
     csv = file("trials.csv")
@@ -189,11 +148,8 @@ class SearchReport(Output[SearchReportResult]):
     schema = file("search.schema.json")
 
 
-@dataclass(frozen=True)
-class SearchPlan(Output[SearchPlanResult]):
+class SearchPlan(OutputOf[SearchPlanResult]):
     """`searches/<key>/<digest>/`: a search on one dataset, and the plan of its rounds."""
-
-    model: type[SearchPlanResult] = SearchPlanResult
 
     seeds = Below("rounds/seeds/", SearchRound)
     """The round that trains the winner again under new seeds."""
@@ -217,11 +173,8 @@ class SearchPlan(Output[SearchPlanResult]):
         return self.place_uri.rpartition("/searches/")[0]
 
 
-@dataclass(frozen=True)
-class AskedSearch(Output[SearchPlanResult]):
+class AskedSearch(OutputOf[SearchPlanResult]):
     """`searches/<key>/`: the search that a form asks for, on its last dataset."""
-
-    model: type[SearchPlanResult] = SearchPlanResult
 
     on = keyed("{digest}/", SearchPlan)
     """The search of the form on one dataset."""

@@ -28,14 +28,27 @@ from tasks.store.records.video import (
     VideoRecord,
 )
 from tasks.store.runs import Run
-from tasks.store.stored import Below, Folder, Output, Stored, as_folder, file, keyed, last_name, made, numbered, output, record, stored
+from tasks.store.stored import (
+    Below,
+    Folder,
+    Output,
+    OutputOf,
+    Place,
+    Stored,
+    as_folder,
+    file,
+    keyed,
+    last_name,
+    made,
+    numbered,
+    output,
+    record,
+    stored,
+)
 
 
-@dataclass(frozen=True)
-class LabelLog:
+class LabelLog(Place):
     """`label_log/`: the statements made on the labelling page, numbered from 0."""
-
-    folder_uri: str
 
     entry = numbered("{number:08d}.json", stored(LogEntry))
     block = numbered("blocks/{number:06d}.json", stored(LogBlock))
@@ -49,11 +62,8 @@ class LabelLog:
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Video:
+class Video(Place):
     """`videos/<video>/`: a video, known by its content, under all its names."""
-
-    folder_uri: str
 
     probe = record("probe.json", VideoRecord)
     """Written last."""
@@ -108,20 +118,14 @@ def folders_of(uris: Iterable[str]) -> set[str]:
     return {f"{uri.rpartition('/')[0]}/" for uri in uris}
 
 
-@dataclass(frozen=True)
-class Summary(Output[SummaryResult]):
+class Summary(OutputOf[SummaryResult]):
     """`ingests/<key>/summary/`: an ingest in numbers."""
-
-    model: type[SummaryResult] = SummaryResult
 
     set_aside = record("set_aside.json", SetAsideFile)
 
 
-@dataclass(frozen=True)
-class Ingest(Output[IngestResult]):
+class Ingest(OutputOf[IngestResult]):
     """`ingests/<key>/`: the files that an ingest saw, its batches and their results."""
-
-    model: type[IngestResult] = IngestResult
 
     summary = Below("summary/", Summary)
     batch = numbered("batches/{number:04d}.json", stored(Batch))
@@ -137,22 +141,16 @@ class Ingest(Output[IngestResult]):
         return Output(f"{self.place_uri}segment/{recipe}/{number:04d}/", SegmentResult)
 
 
-@dataclass(frozen=True)
-class Labels(Output[LabelResult]):
+class Labels(OutputOf[LabelResult]):
     """`labels/<recipe>/`: the labels of all clips that were cut with one recipe."""
-
-    model: type[LabelResult] = LabelResult
 
     clips = record("labels.json", LabelsFile)
     """All clips, labelled or not."""
     split = output("split/", SplitResult)
 
 
-@dataclass(frozen=True)
-class Dataset:
+class Dataset(Place):
     """`datasets/<digest>/`: a dataset, known by its content."""
-
-    folder_uri: str
 
     manifest = record("manifest.json", Manifest)
     """Written last."""

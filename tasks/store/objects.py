@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from glob import escape
@@ -97,14 +98,13 @@ class Store:
     def ensure_bucket(self, uri: str) -> None:
         """Make the bucket of `uri` unless it exists."""
         bucket, _ = split_uri(uri)
-        try:
-            if not self._client.bucket_exists(bucket_name=bucket):
-                self._client.make_bucket(bucket_name=bucket)
-        except S3Error as error:
-            if error.code != "BucketAlreadyOwnedByYou":
-                self._fail(error, uri)
-        except _FAILURES as error:
-            self._fail(error, uri)
+        with self._asking(uri):
+            try:
+                if not self._client.bucket_exists(bucket_name=bucket):
+                    self._client.make_bucket(bucket_name=bucket)
+            except S3Error as error:
+                if error.code != "BucketAlreadyOwnedByYou":
+                    raise
 
     def exists(self, uri: str) -> bool:
         """Check whether the object exists."""
@@ -113,15 +113,9 @@ class Store:
     def stat(self, uri: str) -> StoredObject | None:
         """Return the object as a listing would show it, or None."""
         bucket, key = split_uri(uri)
-        try:
-            stat = self._client.stat_object(bucket_name=bucket, object_name=key)
-        except S3Error as error:
-            if error.code in _MISSING:
-                return None
-            self._fail(error, uri)
-        except _FAILURES as error:
-            self._fail(error, uri)
-        return _stored(uri, stat)
+        with suppress(MissingObject), self._asking(uri):
+            return _stored(uri, self._client.stat_object(bucket_name=bucket, object_name=key))
+        return None
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """List the objects under a prefix, by key; none if there is no bucket."""
@@ -133,14 +127,9 @@ class Store:
 
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
         bucket, prefix = split_uri(prefix_uri)
-        try:
+        with suppress(MissingObject), self._asking(prefix_uri):
             for listed in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
                 yield f"s3://{bucket}/{listed.object_name}", listed
-        except S3Error as error:
-            if error.code != "NoSuchBucket":
-                self._fail(error, prefix_uri)
-        except _FAILURES as error:
-            self._fail(error, prefix_uri)
 
     def read_bytes(self, uri: str) -> bytes:
         """Read the whole object.
@@ -149,23 +138,17 @@ class Store:
             MissingObject: there is none.
         """
         bucket, key = split_uri(uri)
-        try:
-            with self._client.get_object(bucket_name=bucket, object_name=key) as response:
-                data: bytes = response.read()
-        except _FAILURES as error:
-            self._fail(error, uri)
+        with self._asking(uri), self._client.get_object(bucket_name=bucket, object_name=key) as response:
+            data: bytes = response.read()
         return data
 
     def write_bytes(self, uri: str, data: bytes) -> None:
         """Write the whole object, typed by its suffix."""
         check_key(uri)
         bucket, key = split_uri(uri)
-        try:
-            self._client.put_object(
-                bucket_name=bucket, object_name=key, data=io.BytesIO(data), length=len(data), content_type=_content_type(key)
-            )
-        except _FAILURES as error:
-            self._fail(error, uri)
+        body, kind = io.BytesIO(data), _content_type(key)
+        with self._asking(uri):
+            self._client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
         """Write an object unless it exists; return False if it does.
@@ -189,12 +172,10 @@ class Store:
         bucket, key = split_uri(uri)
         condition = ("If-Match", f'"{earlier.etag}"') if earlier else ("If-None-Match", "*")
         headers = dict([condition, ("Content-Type", _content_type(key))])
-        try:
+        with self._asking(uri):
             address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
             # Sent once: a second try would find the first one's object and mistake it for another writer's.
             answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
-        except _FAILURES as error:
-            self._fail(error, uri)
         match answer.status:
             case HTTPStatus.OK:
                 # A server that ignores the condition keeps the last of several objects: each writer checks whether it is its own.
@@ -219,9 +200,8 @@ class Store:
         """
         bucket, key = split_uri(uri)
         try:
-            self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
-        except _FAILURES as error:
-            self._fail(error, uri)
+            with self._asking(uri):
+                self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
         except OSError as error:
             if full_disk(error) is None:
                 raise
@@ -234,10 +214,8 @@ class Store:
         """Upload a file, in parts if it is large."""
         check_key(uri)
         bucket, key = split_uri(uri)
-        try:
+        with self._asking(uri):
             self._client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
-        except _FAILURES as error:
-            self._fail(error, uri)
 
     @overload
     def read(self, at: Stored[M]) -> M: ...
@@ -271,6 +249,14 @@ class Store:
     def create(self, at: Stored[M], record: M) -> bool:
         """Write a record unless one exists, as `create_bytes` does."""
         return self.create_bytes(at.uri, to_json(record))
+
+    @contextmanager
+    def _asking(self, uri: str) -> Iterator[None]:
+        """Translate the failures of a request about an address."""
+        try:
+            yield
+        except _FAILURES as error:
+            self._fail(error, uri)
 
     def _fail(self, error: Exception, uri: str) -> NoReturn:
         if isinstance(error, S3Error):

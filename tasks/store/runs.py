@@ -1,7 +1,6 @@
 """Lay out the store's trainings, evaluations and decisions; `layout` has the rest."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
 from tasks.store.records.curves import CurveTrainings, LearningCurveResult, NoLearningCurve
@@ -11,17 +10,14 @@ from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
-from tasks.store.stored import Below, Output, Stored, file, keyed, last_name, numbered, output, record, stored
+from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, numbered, output, record, stored
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")
 _DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
 
 
-@dataclass(frozen=True)
-class Flows(Output[FlowsResult]):
+class Flows(OutputOf[FlowsResult]):
     """`flows/`: the batches of clips without optical flow."""
-
-    model: type[FlowsResult] = FlowsResult
 
     def batch(self, recipe: str, number: int) -> Stored[FlowBatch]:
         """Return the clips of one mapped task."""
@@ -32,11 +28,8 @@ class Flows(Output[FlowsResult]):
         return Output(f"{self.place_uri}{recipe}/{number:04d}/", FlowResult)
 
 
-@dataclass(frozen=True)
-class Training(Output[TrainResult]):
+class Training(OutputOf[TrainResult]):
     """`runs/<run key>/train/`: the checkpoints, written after each epoch or at intervals, and the history."""
-
-    model: type[TrainResult] = TrainResult
 
     best = file("best.pt")
     last = file("last.ckpt")
@@ -48,11 +41,8 @@ class Training(Output[TrainResult]):
     """The heads after `number` epochs of a long training."""
 
 
-@dataclass(frozen=True)
-class Scores(Output[EvaluateResult]):
+class Scores(OutputOf[EvaluateResult]):
     """`runs/<run key>/evaluate/<key>/<network>/<split>/`: one network's scores on one split."""
-
-    model: type[EvaluateResult] = EvaluateResult
 
     predictions = file("predictions.parquet")
     fingerprints = file("fingerprints.parquet")
@@ -65,22 +55,16 @@ class Scores(Output[EvaluateResult]):
         return self.file(f"activations/{uid}-{target}.png")
 
 
-@dataclass(frozen=True)
-class Evaluations:
+class Evaluations(Place):
     """`runs/<run key>/evaluate/<key>/`: every evaluation with the same options."""
-
-    folder_uri: str
 
     def scores(self, network: str, split: SplitName) -> Scores:
         """Find the scores of a network on a split."""
         return Scores(f"{self.folder_uri}{network}/{split}/")
 
 
-@dataclass(frozen=True)
-class Comparing(Output[CompareResult]):
+class Comparing(OutputOf[CompareResult]):
     """`compare/` of a decision: the fine-tuned network beside its opponents."""
-
-    model: type[CompareResult] = CompareResult
 
     table = file("comparison.md")
     text = file("comparison.txt")
@@ -91,11 +75,8 @@ class Comparing(Output[CompareResult]):
         return cls(result.table_uri.removesuffix("comparison.md"))
 
 
-@dataclass(frozen=True)
-class Report(Output[ReportResult]):
+class Report(OutputOf[ReportResult]):
     """`report/` of a decision: the page, its numbers and the model card."""
-
-    model: type[ReportResult] = ReportResult
 
     page = file("report.html")
     metrics = record("metrics.json", Metrics)
@@ -103,11 +84,8 @@ class Report(Output[ReportResult]):
     card = file("README.md")
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Place):
     """`runs/<run key>/decisions/<key>/`: one decision on a trained network, by one gate, against one champion."""
-
-    folder_uri: str
 
     plan = output("plan/", PlanResult)
     evaluate = output("evaluate/", EvaluateResults)
@@ -123,11 +101,8 @@ class Decision:
         return last_name(self.folder_uri)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Place):
     """`runs/<run key>/`: one training, shared by all who ask for it."""
-
-    folder_uri: str
 
     flows = Below("flows/", Flows)
     sound = output("sound/", SoundResult)

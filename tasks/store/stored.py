@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, overload
+from typing import Generic, Protocol, TypeVar, get_args, overload
 
 from pydantic import BaseModel
 
@@ -30,10 +30,14 @@ class Stored(Generic[M]):
 
 
 @dataclass(frozen=True)
-class Folder:
-    """A folder of files under names that people chose; its address ends with a slash."""
+class Place:
+    """A folder of places that a subclass declares; its address ends with a slash."""
 
     folder_uri: str
+
+
+class Folder(Place):
+    """A folder of files under names that people chose."""
 
     def file(self, name: str) -> str:
         """Return the address of a file; its name may name folders in between."""
@@ -65,6 +69,14 @@ class Output(Stored[M]):
     def name_of(self, uri: str) -> str:
         """Return the name of a file beside the commit mark."""
         return Folder(self.place_uri).name_of(uri)
+
+
+class OutputOf(Output[M]):
+    """A kind of output: a subclass names the model of its commit mark, as `class Training(OutputOf[TrainResult])` does."""
+
+    def __init__(self, place_uri: str) -> None:
+        (base,) = vars(type(self))["__orig_bases__"]
+        super().__init__(place_uri, get_args(base)[0])
 
 
 class HasFolder(Protocol):

@@ -188,7 +188,22 @@ def filtered(
         interval, of_file = (None, None) if is_closed else (covering(clip), known.get(uid))
         words = label_of(ledger, about, of_file, interval)
         best = None if is_second else next(iter(suggested_to(ledger, suggested.get(uid, ())[:1])), None)
-        if _fits(ledger, wanted.show, about, words, best, interval, of_file) and (not wanted.name or _is_named(wanted.name, words, best)):
+        match wanted.show:
+            case "all":
+                fits = True
+            case "unlabelled":
+                fits = words is None and not about
+            case "labelled":
+                fits = words is not None
+            case "unsure":
+                fits = bool(about) and about[-1].answer == "unsure"
+            case "people-differ":
+                fits = people_differ(ledger, about)
+            case "conflicts":
+                fits = in_conflict(ledger, about, interval, of_file)
+            case "model-differs":
+                fits = words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
+        if fits and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
 
@@ -218,32 +233,6 @@ def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Sugg
     for suggestion in (renamed(ledger, suggestion) for suggestion in suggestions):
         best.setdefault((suggestion.verb, suggestion.noun), suggestion)
     return list(best.values())
-
-
-def _fits(
-    ledger: Ledger,
-    show: Show,
-    about: Sequence[ClipStatement],
-    words: Words | None,
-    best: Suggestion | None,
-    interval: Covering | None,
-    known: Known | None,
-) -> bool:
-    match show:
-        case "all":
-            return True
-        case "unlabelled":
-            return words is None and not about
-        case "labelled":
-            return words is not None
-        case "unsure":
-            return bool(about) and about[-1].answer == "unsure"
-        case "people-differ":
-            return people_differ(ledger, about)
-        case "conflicts":
-            return in_conflict(ledger, about, interval, known)
-        case "model-differs":
-            return words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
 
 
 def _is_named(name: str, words: Words | None, best: Suggestion | None) -> bool:
