@@ -62,8 +62,8 @@ class Latency(Record):
     """Seconds per clip after warm-up, for loading from the frame cache and for inference.
 
     `fps` is defined as in the original experiment: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the
-    number of measured clips: all, or fewer if the rest was scored from another network's cached features. `clips_per_second` is for the
-    whole scoring, in which loading and inference overlap.
+    number of measured clips: all, or fewer if the rest was scored from another network's cached features. If all were, these are its times.
+    `clips_per_second` is for the whole scoring, in which loading and inference overlap.
     """
 
     num_clips: int
@@ -115,11 +115,11 @@ class EvaluateResult(Record):
 
     `crops` are those that were asked for, the same for all networks of a comparison; `own_crops` are the network's own, fewer if it has one
     view, and None in older results. `num_flops` counts floating-point operations of convolutions and matrix products per clip with these, a
-    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process from the network's start to the end of its first
-    split. `loss` is the mean over clips whose classes have an output (for others it is infinite), None if there are
-    none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network cannot predict: it has no output for them, or was
-    not trained on them. Their clips count as wrong in all metrics. In the clips `unheard`, by their uids, a network of sound had nothing to
-    hear: alone it answered by its biases, in a fusion it did not count.
+    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process from the network's
+    start to the end of its first split, or as `latency` that of another one. `loss` is the mean over clips whose classes have an output
+    (for others it is infinite), None if there are none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network
+    cannot predict: it has no output for them, or was not trained on them. Their clips count as wrong in all metrics. In the clips
+    `unheard`, by their uids, a network of sound had nothing to hear: alone it answered by its biases, in a fusion it did not count.
 
     Clips in which nothing happens count in `nothing` alone, which is None if the dataset has none: all other numbers but the times are of the
     clips with an action.
