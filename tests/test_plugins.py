@@ -33,7 +33,13 @@ def gives_text(*_):
 
 JSON = DocumentFormat("Broken JSON", fails, is_json=fails)
 TAKEN = TableFormat("BORIS", ("film",), fails)
-GREEDY = TableFormat("Greedy", ("uid",), fails), TableFormat("Failing", ("fails",), fails), TableFormat("Text", ("text",), gives_text)
+GREEDY = (
+    TableFormat("Greedy", ("uid",), fails),
+    TableFormat("Failing", ("fails",), fails),
+    TableFormat("Text", ("text",), gives_text),
+    DocumentFormat("Any text", fails, is_text=lambda _: True),
+    DocumentFormat("Any XML", fails, xml_root="annotations"),
+)
 WRITER = Writer("broken", ".txt", fails)
 """
 
@@ -92,6 +98,8 @@ def test_a_broken_plugin_is_named_and_never_stops_the_others(install, caplog, pl
     install(label_formats={"mine": plugin})
     assert [layout_of(LOG), layout_of(TASKS)] == ["Acme log", "Label Studio JSON"]
     assert layout_of(AnnotationFile("labels.csv", b"uid,verb,noun\na.mp4,put,meat\n")) == "clips"
+    assert layout_of(AnnotationFile("a.xml", b"<annotations/>")) == "CVAT XML"
+    assert layout_of(AnnotationFile("list.txt", b"a.mp4 put meat\n")) == "list of videos and labels"
     with pytest.raises(BadLabels, match="is JSON of no known tool"):
         layout_of(AnnotationFile("x.json", json.dumps({"x": 1}).encode()))
     assert bool(warning) == ("the plugin mine of acme-broken 2.0" in caplog.text)

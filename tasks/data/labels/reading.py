@@ -10,7 +10,7 @@ from heapq import nsmallest
 from pydantic import ValidationError
 
 from tasks.data.labels.folders import FolderReader
-from tasks.data.labels.formats import DocumentFormat, formats, recognise
+from tasks.data.labels.formats import DocumentFormat, formats, recognise, recognise_text
 from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Refused, Remark, ToolLabel, Videos
 from tasks.data.labels.rows import (
     LAYOUTS,
@@ -149,7 +149,13 @@ def _open(file: AnnotationFile) -> tuple[DocumentFormat, Document] | _Table:
         raise BadLabels(file.unread)
     if recognised := recognise(file.name, file.content):
         return recognised
-    table = _Table(*open_table(file.content, formats().layouts, LAYOUTS))
+    try:
+        table = _Table(*open_table(file.content, formats().layouts, LAYOUTS))
+    except BadLabels:
+        # Tried last: a plugin may take any text.
+        if recognised := recognise_text(file.name, file.content):
+            return recognised
+        raise
     if table.layout == "predictions":
         raise BadLabels("holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'")
     return table

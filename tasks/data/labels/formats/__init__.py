@@ -124,7 +124,7 @@ def formats() -> Formats:
 
 
 def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
-    """Recognise JSON, XML, archives and text without a header; None if it may be a table.
+    """Recognise JSON, XML and archives; None if it may be a table, or text without a header.
 
     Raises:
         BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.
@@ -135,10 +135,11 @@ def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | No
     start = document.content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
     if start == b"<":
         tag = root_tag(document.content)
-        roots = {each.xml_root: each for each in known if each.xml_root}
-        if tag not in roots:
-            raise BadLabels(f"is XML of no known tool: its outermost element is {quoted(tag)}, not {' or '.join(roots)}")
-        return roots[tag], document
+        for each in known:
+            if each.xml_root == tag:
+                return each, document
+        roots = " or ".join(each.xml_root for each in known if each.xml_root)
+        raise BadLabels(f"is XML of no known tool: its outermost element is {quoted(tag)}, not {roots}")
     if start in (b"{", b"["):
         parsed = parse_json(document.content)
         of_json = [(each, each.is_json) for each in known if each.is_json]
@@ -146,7 +147,13 @@ def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | No
             if is_json(parsed):
                 return each, replace(document, parsed=parsed)
         raise BadLabels(f"is JSON of no known tool; known are {', '.join(each.name for each, _ in of_json)}")
-    return next(((each, document) for each in known if each.is_text and each.is_text(content)), None)
+    return None
+
+
+def recognise_text(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
+    """Recognise text without the header of a table."""
+    known = formats().documents.values()
+    return next(((each, Document(name, content)) for each in known if each.is_text and each.is_text(content)), None)
 
 
 def _guarded(entry: EntryPoint, plugin: AnyFormat) -> AnyFormat:
