@@ -271,7 +271,7 @@ def test_a_preset_takes_the_place_of_the_training_options_that_have_their_defaul
 
 def test_a_saved_recipe_is_left_to_the_step_that_has_the_store_and_has_a_part_in_the_key(resolved):
     values, plain = resolved(retrain, {"preset": "mine"}), resolved(retrain, {"preset": "none"})
-    assert values == plain | {"preset": "mine"}
+    assert (values, training(values)) == (plain | {"preset": "mine"}, TrainOptions())
     assert places(values)["key"] != places(plain)["key"]
 
 
