@@ -7,31 +7,22 @@ from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, Head, Modality, Options, RecipeOptions, SegmentOptions, TrainOptions
+from tasks.options import Family, FlowOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"
 """Version of the optical flow in folders without a version in their key."""
 
-LATER = (
-    "dropout",
-    "train_frames",
-    "mirror",
-    "validation_crops",
-    "label_noise",
-    "sampling_window",
-    "segment_length",
-    "backbone_weights",
-    "interpolation",
-    "head",
-    "join",
-    "views_seed",
-)
-"""Training options added later. With their default values they are left out of keys, so older keys stay valid."""
-
-LATER_OF_CLIPS = ("cut",)
-"""Options of cutting added later, left out in the same way."""
+ALWAYS = frozenset((
+    "family", "modality", "backbone", "num_segments", "relation_draws", "flow_method", "flow_bound_pixels", "epochs", "batch_size",
+    "accumulate_batches", "trainable", "learning_rate", "layer_decay", "optimizer", "momentum", "weight_decay", "schedule", "warmup_epochs",
+    "step_epochs", "plateau_validations", "decay_factor", "label_smoothing", "class_weights", "sampler", "crop", "color_jitter", "mixup",
+    "ema_decay", "clip_norm", "batch_norm", "precision", "validate_every", "patience", "weights", "checkpoint", "fuse", "feature_variants",
+    "frame_step", "seed",
+    "clip_seconds", "fps", "short_side", "min_clip_seconds", "crf", "gop_frames",
+))  # fmt: skip
+"""The first options of training and cutting, in every key. Later ones are left out at their defaults, so that earlier keys stay."""
 
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
@@ -78,19 +69,10 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
     return without_idle(TrainOptions(fuse=list(members), **joined))
 
 
-def training_key(chosen: TrainOptions) -> dict[str, object]:
-    """Return a training's options as they enter a key."""
-    return _without_later(chosen, LATER)
-
-
-def cutting_key(options: SegmentOptions) -> dict[str, object]:
-    """Return the options of cutting as they enter a key."""
-    return _without_later(options, LATER_OF_CLIPS)
-
-
-def _without_later(options: Options, later: Sequence[str]) -> dict[str, object]:
-    defaults = {name: type(options).model_fields[name].default for name in later}
-    return {name: value for name, value in options.model_dump(mode="json").items() if name not in defaults or value != defaults[name]}
+def options_key(chosen: TrainOptions | SegmentOptions) -> dict[str, object]:
+    """Return the options of a training or of cutting as they enter a key."""
+    fields = type(chosen).model_fields
+    return {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
 
 
 def content_key(values: Mapping[str, object]) -> str:
@@ -100,7 +82,7 @@ def content_key(values: Mapping[str, object]) -> str:
 
 def configuration_key(chosen: TrainOptions) -> str:
     """Compute the key of one configuration of a comparison of networks."""
-    return content_key(training_key(without_idle(chosen)))
+    return content_key(options_key(without_idle(chosen)))
 
 
 def recipe_of(options: SegmentOptions) -> str:
@@ -109,12 +91,12 @@ def recipe_of(options: SegmentOptions) -> str:
     Used for labels, batches and addresses in DAGs, because Airflow has no ffmpeg whose version it could read. Older clips, cut before their
     folder's name included ffmpeg's version, are stored under this key too.
     """
-    return content_key(cutting_key(options))
+    return content_key(options_key(options))
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
     """Compute the key of clips cut with `options` by this ffmpeg version. Other versions write different bytes."""
-    return content_key({"segment": cutting_key(options), "ffmpeg": ffmpeg_version})
+    return content_key({"segment": options_key(options), "ffmpeg": ffmpeg_version})
 
 
 def flow_recipe_of(options: FlowOptions) -> str:

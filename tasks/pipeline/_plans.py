@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
-from tasks.keys import content_key, flow_recipe_of, fused, training_key, without_idle
+from tasks.keys import content_key, flow_recipe_of, fused, options_key, without_idle
 from tasks.learn.gpus import trains_on_gpu
 from tasks.options import (
     MODEL_REFERENCE,
@@ -70,7 +70,7 @@ def plan_training(
         {
             **members,
             "dataset": digest,
-            "train": training_key(train),
+            "train": options_key(train),
             "model_name": model_name,
             "weights": weights.sha256,
             "code": load(MachineSettings).code_version,

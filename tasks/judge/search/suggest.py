@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tasks.errors import BadConfiguration
 from tasks.judge.search.space import OF_CLIPS, Space
 from tasks.judge.search.trials import best_first, num_hours
-from tasks.keys import content_key, training_key
+from tasks.keys import content_key, options_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, Trial, Value
@@ -127,7 +127,7 @@ def num_objectives(chosen: SearchOptions) -> int:
 
 def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
     """Build the identity of a recipe, equal for equal recipes."""
-    return content_key(training_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
+    return content_key(options_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
 
 
 def seed_of(key: str, round_number: int, seed: int) -> int:

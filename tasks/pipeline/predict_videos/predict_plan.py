@@ -11,7 +11,7 @@ from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_inter
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.keys import content_key, cutting_key, recipe_of
+from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.sampling import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
@@ -107,7 +107,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
         "networks": [found.predictor.model_dump(exclude={"provisional"}) for found in (model, against) if found],
         "missing": missing,
-        "segment": cutting_key(segment),
+        "segment": options_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
         "predict": predict.model_dump(mode="json", include={"num_to_label", "preview", *_interval_options(predict)}),
         "labels": labels.model_dump(mode="json"),

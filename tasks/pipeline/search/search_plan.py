@@ -6,7 +6,7 @@ from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import CUT, START_OPTIONS, Space
 from tasks.judge.search.suggest import require_resumable, require_searchable, rung_epochs
-from tasks.keys import content_key, training_key
+from tasks.keys import content_key, options_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.options.base import refusals
 from tasks.pipeline._datasets import write_folds
@@ -55,7 +55,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
             {
                 "dataset": dataset.digest,
                 "search": {**chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), "ranges": _keyed_ranges(chosen)},
-                "train": training_key(train),
+                "train": options_key(train),
                 "evaluate": evaluate.model_dump(mode="json", include={"crops"}),  # trials have no engine and no resamples
                 "model_name": arguments.model_name,
             }
