@@ -10,9 +10,10 @@ import pytest
 
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.pages.label.suggestions import read_suggestions
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
-from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.prediction import KnownLabels
 from tasks.store.records.training import PlanResult
 from tests.pipeline.in_process import LABELS, STORE, Bench
@@ -128,6 +129,10 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
     assert run.info.run_name == "retake-tsn version 1 · 2 videos"
     assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
+    suggested = read_suggestions(bench.store, plan_of(bench, report).prediction_uri)
+    assert list(suggested.reasons) == [row["uid"] for row in listed]
+    best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (suggested.network, "1")}
+    assert {uid: action_name(actions[0].verb, actions[0].noun) for uid, actions in suggested.by_clip.items()} == best
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
 
@@ -136,6 +141,7 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     plan = plan_of(bench, result)
     assert plan.key != plan_of(bench, report).key
     rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    assert sum(map(len, read_suggestions(bench.store, plan.prediction_uri).intervals.values())) == result.num_intervals
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
     for role, network in plan.predictors.items():
         own = [row for row in rows if row["network"] == network.label]
