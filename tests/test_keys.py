@@ -95,7 +95,9 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
         {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
         {"views_seed": 1},
     ]  # fmt: skip
-    assert {name for other in others for name in other if name not in ("backbone", "fuse", "trainable")} == TrainOptions.model_fields.keys() - ALWAYS
+    assert {
+        name for other in others for name in other if name not in ("backbone", "fuse", "trainable")
+    } == TrainOptions.model_fields.keys() - ALWAYS
     assert len({content_key(options_key(TrainOptions(**other))) for other in [{}, *others]}) == len(others) + 1
 
 

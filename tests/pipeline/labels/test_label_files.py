@@ -167,6 +167,8 @@ def test_a_prediction_is_exported_as_pre_annotations(bench, tmp_path):
         exported(bench, out, prediction="f" * 16)
     with pytest.raises(BadConfiguration, match="has no pre-annotations"):
         exported(bench, out, "csv", prediction="f" * 16)
+    with pytest.raises(BadConfiguration, match="nothing writes words; choose activitynet, csv,"):
+        exported(bench, out, "words")
     with pytest.raises(BadConfiguration, match="name a file that can be written"):
         exported(bench, tmp_path / "no" / "x", "csv")
 

@@ -7,13 +7,14 @@ import shutil
 
 import numpy as np
 import pytest
+from tasks.pages.label.suggestions import read_suggestions
 
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
-from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.experiments import KnownLabels
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
@@ -130,6 +131,10 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
     assert run.info.run_name == "retake-tsn version 1 · 2 videos"
     assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
+    suggested = read_suggestions(bench.store, plan_of(bench, report).prediction_uri)
+    assert list(suggested.reasons) == [row["uid"] for row in listed]
+    best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (suggested.network, "1")}
+    assert {uid: action_name(actions[0].verb, actions[0].noun) for uid, actions in suggested.by_clip.items()} == best
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
 
@@ -138,6 +143,7 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     plan = plan_of(bench, result)
     assert plan.key != plan_of(bench, report).key
     rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    assert sum(map(len, read_suggestions(bench.store, plan.prediction_uri).intervals.values())) == result.num_intervals
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
     assert f"reports {count(result.num_intervals, 'interval')} of 2 videos" in in_words(result, bench.store)[0]
     for role, network in plan.predictors.items():
