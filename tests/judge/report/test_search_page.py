@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tasks.command_line import parse
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
@@ -49,6 +50,14 @@ def test_failed_trials_are_named_with_their_reasons():
     page = search_page(search_of(10, num_failed=2, failure="BadVideo: kitchen.mp4: no frames"), RETRAIN)
     assert page.count("BadVideo: kitchen.mp4: no frames") == 2
     assert "2 failed</span>" in page
+
+
+def test_the_page_has_the_command_that_saves_the_winner_as_a_recipe(usual):
+    uri = "s3://retake/searches/0123456789abcdef/0123456789ab/"
+    search = usual.model_copy(update={"plan": usual.plan.model_copy(update={"search_uri": uri})})
+    shown = re.search(r"<code>(python -m tasks recipe save .*)</code>", search_page(search, RETRAIN))[1]
+    command, arguments = parse(shown.split()[3:])
+    assert (command.name, arguments.search) == ("recipe save", uri)
 
 
 def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(usual):

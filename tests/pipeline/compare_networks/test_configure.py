@@ -6,7 +6,9 @@ from tasks.errors import BadConfiguration, NothingToDo
 from tasks.options import ComparisonOptions, Family, TrainOptions, choose_recipe
 from tasks.pipeline.compare_networks.configure import configured, run
 from tasks.pipeline.compare_networks.contract import ConfigureArguments
-from tests.pipeline.shelf import Shelf
+from tasks.store.layout import Dataset
+from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of
 
 COMMON = TrainOptions(epochs=3, backbone="resnet50")
 
@@ -93,6 +95,16 @@ def test_a_comparison_does_not_fuse_in_every_line():
 def test_without_a_dataset_there_is_nothing_to_configure():
     with pytest.raises(NothingToDo, match="there is no dataset in s3://retake yet; run ingest_videos and build_dataset first"):
         run(ConfigureArguments(store="s3://retake", out="s3://retake/comparisons/x/"), Shelf())
+
+
+def test_the_lines_share_a_recipe_of_the_store():
+    bench = Bench()
+    bench.store.write(Dataset(f"{STORE}/datasets/d/").manifest, manifest_of([dataset_clip()]))
+    bench.run("recipe save", names=["mine"], epochs=6, mixup=0.2, batch_size=4)
+    about = {"out": f"{STORE}/comparisons/x/", "dataset": f"{STORE}/datasets/d/", "preset": "mine", "epochs": 7}
+    found = bench.run("configure", configurations=["family=TSN", "family=TRN mixup=0"], **about).configurations
+    options = [TrainOptions.model_validate_json(configuration.options) for configuration in found]
+    assert [(one.epochs, one.batch_size, one.mixup) for one in options] == [(7, 4, 0.2), (7, 4, 0)]
 
 
 @pytest.mark.parametrize(
