@@ -125,11 +125,11 @@ class Credentials(BaseModel):
             write_private(home.credentials_file, renewed.model_dump_json(indent=1))
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file atomically, readable by this user only."""
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file atomically, by default readable by this user only."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)
     partial.replace(path)
 

@@ -31,7 +31,7 @@ from typing import NoReturn
 from tasks.learn.gpus import num_gpus
 from tasks.local import hand_over, processes
 from tasks.local.hand_over import ACCEPTED, PATIENCE_SECONDS, SIZE_BYTES, SOCKET
-from tasks.local.home import REPOSITORY, Home
+from tasks.local.home import REPOSITORY, Home, write_private
 from tasks.pipeline.commands import COMMANDS
 
 NAME = "warm"
@@ -65,7 +65,9 @@ def write_program(home: Home, python: str) -> Path:
     """Write the program for RETAKE_PYTHON, which becomes `python` if no warm process runs."""
     servers = home.folder("servers")
     program = servers / "python"
-    _write(program, f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", hand_over.__file__, python, str(servers)])} "$@"\n')
+    text = f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", hand_over.__file__, python, str(servers)])} "$@"\n'
+    if not program.exists() or program.read_text() != text:  # a step may start at any time
+        write_private(program, text, mode=0o700)
     return program
 
 
@@ -92,16 +94,6 @@ def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = M
 def stop(home: Home) -> None:
     """Stop the process and the steps that it forked. Hold the lock."""
     processes.stop(home, NAME, signal.SIGTERM, 2)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a program atomically, and only if it changed. A step may start at any time."""
-    if path.exists() and path.read_text() == text:
-        return
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    new.chmod(0o700)
-    new.replace(path)
 
 
 def _modified(sources: Path) -> dict[str, int]:
