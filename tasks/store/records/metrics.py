@@ -88,7 +88,7 @@ class Mistake(Record):
 class NearDuplicate(Record):
     """Two clips of different splits that look alike.
 
-    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes.
+    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes; 4 are added if one clip is like the centre of the other.
     """
 
     uid: str
