@@ -21,7 +21,18 @@ Fingerprint = NDArray[np.uint64]
 
 MAX_DUPLICATE_BITS = 10.0
 """Of 64, averaged over frames. Measured on 11 films of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
-changes up to 7 bits, cutting half a second later 4 to 12; the two halves of one film differ by at least 13 bits, two films by at least 17."""
+changes up to 7 bits, cutting half a second later 4 to 18; the two halves of one film differ by
+at least 13 bits, two films by at least 17."""
+
+NUM_WHOLE = 8
+"""Frames of a fingerprint. The hashes of their centres follow those of the whole frames; files of before have none."""
+
+CENTRE = 0.9
+"""Share of width and height of a frame's centre: a copy may be cut to it."""
+
+CENTRE_BITS = 4.0
+"""Added to a distance to a centre. A cut copy, even dark and of half the size, differs from it by up to 3 bits, two films by at least 12: of three
+distances the least is smaller by chance."""
 
 NUM_CLIPS_PER_BLOCK = 256
 
@@ -38,7 +49,8 @@ It is at least 28 in kitchen films, below 1 on a wall or a black frame.
 """
 
 SCHEMA = pa.schema(
-    [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))], metadata={"retake": "64-bit pHash of each test frame, 0 for no texture"}
+    [("uid", pa.string()), ("hashes", pa.list_(pa.uint64()))],
+    metadata={"retake": "64-bit pHash of each test frame, then of its centre, 0 for no texture"},
 )
 
 
@@ -90,9 +102,10 @@ def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprin
         raise BadInput(
             f"clip {missing[0]} has no fingerprint (nor have {len(missing) - 1} others); compute one for every clip of the dataset"
         )
-    if len({len(fingerprints[clip.uid]) for clip in clips}) > 1:
+    lengths = {len(fingerprints[clip.uid]) for clip in clips}
+    if len(lengths) > 1 and lengths != {NUM_WHOLE, 2 * NUM_WHOLE}:
         raise BadInput("fingerprints differ in their number of frames; compute all of them with the same number of segments")
-    return np.array([fingerprints[clip.uid] for clip in clips], np.uint64)
+    return np.array([fingerprints[clip.uid][: min(lengths)] for clip in clips], np.uint64)
 
 
 def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
@@ -127,7 +140,7 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
     duplicates, conflicts = [], []
     for start, stop in _blocks(len(clips)):
         rows, columns = slice(start, stop), slice(0, stop)
-        bits = distances(hashes[rows], hashes[columns])
+        bits = _distances_in_centres(hashes[rows], hashes[columns])
         same_content = contents[rows, None] == contents[None, columns]
         bits[same_content] = 0
         # Compare each clip only with earlier ones, whose splits are the same or earlier, so each pair is seen once.
@@ -145,6 +158,18 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
     return tuple(sorted(duplicates, key=lambda pair: (pair.distance, pair.uid))), tuple(conflicts)
 
 
+def _distances_in_centres(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
+    """Compute the distances as `distances` does, also of each clip to the centre of the other, and take the least.
+
+    Those to a centre count for `CENTRE_BITS` more.
+    """
+    (whole, centre), (other_whole, other_centre) = ((each[:, :NUM_WHOLE], each[:, NUM_WHOLE:]) for each in (ours, theirs))
+    bits = distances(whole, other_whole)
+    if centre.shape[1] == NUM_WHOLE:
+        bits = np.minimum(bits, np.minimum(distances(centre, other_whole), distances(whole, other_centre)) + np.float32(CENTRE_BITS))
+    return bits
+
+
 def _blocks(num_clips: int) -> Iterator[tuple[int, int]]:
     for start in range(0, num_clips, NUM_CLIPS_PER_BLOCK):
         yield start, min(start + NUM_CLIPS_PER_BLOCK, num_clips)
@@ -159,7 +184,7 @@ def _nearest(bits: NDArray[np.float32], start: int) -> Iterator[tuple[int, int, 
 
 
 def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
-    """Hash every frame with the 64-bit pHash of the ImageHash package.
+    """Hash every frame, and its centre, with the 64-bit pHash of the ImageHash package.
 
     A bit is set where a low frequency of the frame lies above their median; encoding, scale and brightness change few bits.
 
@@ -167,9 +192,12 @@ def fingerprint(frames: NDArray[np.uint8]) -> Fingerprint:
         frames: (t, h, w, 3) RGB, ideally the same moments of every clip, such as the network's test frames.
 
     Returns:
-        (t,) hashes, `NO_TEXTURE` for a frame without texture.
+        (2 t,) hashes of the frames and then of their centres, `NO_TEXTURE` for one without texture.
     """
-    return np.array([_hash(Image.fromarray(frame)) for frame in frames], np.uint64)
+    height, width = frames.shape[1:3]
+    top, left = round(height * (1 - CENTRE) / 2), round(width * (1 - CENTRE) / 2)
+    centres = frames[:, top : height - top, left : width - left]
+    return np.array([_hash(Image.fromarray(frame)) for frame in (*frames, *centres)], np.uint64)
 
 
 def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
