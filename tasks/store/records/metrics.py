@@ -1,26 +1,13 @@
 """Define `metrics.json`: all numbers of a report, with a schema."""
 
 from pydantic import Field
-from tasks.options import EvaluateOptions
-from tasks.options import GateOptions
-from tasks.options import TrainOptions
-from tasks.store.records.curves import LearningCurveResult
-from tasks.store.records.curves import LongTraining
-from tasks.store.records.dataset import Agreement
-from tasks.store.records.evaluation import Attempt
-from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.evaluation import NameableClips
-from tasks.store.records.evaluation import PairedDifference
-from tasks.store.records.evaluation import RuleOutcome
-from tasks.store.records.record import TARGETS
-from tasks.store.records.record import ModelRole
-from tasks.store.records.record import Record
-from tasks.store.records.record import SplitName
-from tasks.store.records.record import Target
-from tasks.store.records.training import Epoch
-from tasks.store.records.training import Fusion
-from tasks.store.records.training import ProbeDifference
 
+from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.store.records.curves import LearningCurveResult, LongTraining
+from tasks.store.records.dataset import Agreement
+from tasks.store.records.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
+from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 
 SCHEMA_VERSION = 1
 

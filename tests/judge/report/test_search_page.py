@@ -4,8 +4,8 @@ from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
 from tasks.command_line import parse
+
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
