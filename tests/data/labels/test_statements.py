@@ -26,6 +26,7 @@ from tasks.options import LabelOptions
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.labelling import ClassMerge, ClipStatement, DamagedEntry, IntervalStatement, LogEntry, Withdrawal
 from tasks.store.records.video import Interval
+from tests.data.conftest import NO_VIDEOS
 from tests.data.labels.records import clip_record
 
 VIDEO = "a" * 64
@@ -262,7 +263,7 @@ def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those
     log.interval(4, 4 + 1e-9, *TAKE)
     log.interval(8, 16, "=put", "meat")
     log.merge("verb", "take", "grab")
-    read = read_files(with_page_intervals([], Ledger.of(log.entries)), OwnClasses(), ...)
+    read = read_files(with_page_intervals([], Ledger.of(log.entries)), OwnClasses(), NO_VIDEOS)
     assert [(row.start_seconds, row.stop_seconds, row.verb) for file in read.files for row in file.rows] == [(0.333333, 0.666667, "put")]
     assert [(problem.file, problem.line) for problem in read.problems] == [(PAGE, 2), (PAGE, 3)]
     assert read.verbs.find("take", None) == "grab"

@@ -4,11 +4,11 @@ from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tasks.command_line import parse
 
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
+from tasks.pipeline.commands import parse
 from tasks.store.records.search import Top1
 from tests.judge.report.a_search import search_of
 from tests.judge.report.conftest import RETRAIN, SEARCHES

@@ -7,10 +7,10 @@ import shutil
 
 import numpy as np
 import pytest
-from tasks.pages.label.suggestions import read_suggestions
 
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
