@@ -43,26 +43,14 @@ from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
 from tasks.store.runs import Decision
 
+MORE = (
+    "force", "decide_again", "max_hours", "family", "modality", "head", "trainable", "weights", "checkpoint", "fuse", "crops", "engine",
+    "learning_curve", "model_name", "approval_hours", "min_gate_clips", "min_gate_sources",
+)  # fmt: skip
 FORM = Form(
     options=forms.RETRAIN,
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
-    more=(
-        *(
-            "force",
-            "decide_again",
-            "max_hours",
-            "family",
-            "modality",
-            "head",
-            "trainable",
-            "weights",
-            "checkpoint",
-            "fuse",
-            "crops",
-            "engine",
-        ),
-        *("learning_curve", "model_name", "approval_hours", "min_gate_clips", "min_gate_sources"),
-    ),
+    more=MORE,
 )
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri
 WEIGHTS = Layout("{store}").weights("{key}").folder_uri

@@ -36,13 +36,14 @@ from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.pipeline.search import contract as search
 
+MORE = (
+    "ranges", "search_sampler", "objectives", "folds", "halving", "budget_hours", "search_seed", "backbone", "family", "modality", "head",
+    "trainable", "epochs", "crops", "model_name",
+)  # fmt: skip
 FORM = Form(
     options=(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("preset", "search", "num_trials", "rounds", "dataset", "then_retrain", "store"),
-    more=(
-        *("ranges", "search_sampler", "objectives", "folds", "halving", "budget_hours", "search_seed"),
-        *("backbone", "family", "modality", "head", "trainable", "epochs", "crops", "model_name"),
-    ),
+    more=MORE,
 )
 
 with DAG(
