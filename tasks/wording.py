@@ -26,7 +26,7 @@ _PORT = r"\d{1,5}/(?:[^\s@?#]|(?<=/)@)*+(?!@)"
 # A password with a space, if the colon ends neither the address nor a sentence.
 _SPACED = r"[^\s/?#:\['\",]*:(?=[^\s\d'\"),.;\]}]|\d+[^\s\d/?#'\"),.;:\]}]|\d+ \S+@)[^\n@]{0,200}@"
 # Any login with a space whose host has a path: up to the last `@` of the line, or before the next address.
-_BEFORE_PATH = rf"[^\s/?#:\[]*:(?!{_PORT})(?:(?!://)\S){{0,200}}+ (?:(?!://)[^\n]){{0,400}}@(?=[\w.\-\[\]:]+/)"
+_BEFORE_PATH = rf"[^\s/?#:\[]*:(?=\S)(?!{_PORT})(?:(?!://)\S){{0,200}}+ (?:(?!://)[^\n]){{0,400}}@(?=[\w.\-\[\]:]+/)"
 _SECRETS = re.compile(
     rf"(?i)(?<!\bs3)://(?:{_BEFORE_PATH}(?P<host>[^\s?#]*)|(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
     rf"(?:[^\s/?#:\[]*:(?!{_PORT})[^\s?#]*@|[^\s/?#]*@|{_SPACED}(?:[^\s?#]*@)?)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"

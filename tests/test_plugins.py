@@ -32,6 +32,8 @@ def gives_text(*_):
     yield "a label"
 
 JSON = DocumentFormat("Broken JSON", fails, is_json=fails)
+FILMS = DocumentFormat("films", fails, is_text=fails, suffixes=(".mp4",))
+LETTERS = DocumentFormat("letters", fails, is_text=fails, suffixes=".log")
 TAKEN = TableFormat("BORIS", ("film",), fails)
 GREEDY = (
     TableFormat("Greedy", ("uid",), fails),
@@ -90,6 +92,8 @@ def test_the_example_reads_its_files_and_builds_its_backbone(install):
         ("json:loads", "is a function"),
         ("sys:version_info", "int is no format"),
         ("acme_broken:TAKEN", "there is a format 'BORIS' already"),
+        ("acme_broken:FILMS", "'.mp4' is no ending of label files"),
+        ("acme_broken:LETTERS", "'.' is no ending of label files"),
         ("acme_broken:JSON", "failed: ZeroDivisionError: for once"),
         ("acme_broken:GREEDY", ""),
     ],

@@ -213,6 +213,8 @@ def test_the_time_grows_no_faster_than_a_text(written, text):
         "https://nas:8443/x/@y",
         "s3://retake: ask a@b",
         "a?b: models:/m@champion",
+        "https://example.org: no answer from root@host/path",
+        "https://example.org: no package @scope/name",
     ],
 )
 def test_an_address_without_secrets_stays(text):

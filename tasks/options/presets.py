@@ -137,7 +137,8 @@ def with_recipe(recipe: TrainOptions, given: Mapping[str, Any], named: Collectio
     Options in `named` are kept in any case. Where others name a start, the recipe's own start is left out.
     """
     kept = _kept(given, named)
-    own_start = StartOptions.model_fields.keys() | {"backbone"} if _has_own_start({**kept, "weights": None}) else set()
+    start = set(StartOptions.model_fields)
+    own_start = start | {"backbone"} if _has_own_start({**kept, "weights": None}) else start if kept.get("weights") else set()
     return {
         **given,
         **recipe.model_dump(mode="json"),

@@ -86,18 +86,18 @@ def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
     Raises:
         BadConfiguration: there is none of this name; the message has the nearest, and all.
     """
-    if name in PRESETS:
-        return Recipe(options=PRESETS[name], description=PURPOSES[name])
+    if name in PURPOSES:
+        return Recipe(options=PRESETS.get(name, TrainOptions()), description=PURPOSES[name])
     if store.exists((place := Layout(store_uri).stored_recipe(name)).uri):
         return store.read(place)
-    known = ["auto", "none", *recipe_names(store_uri, store)]
+    known = recipe_names(store_uri, store)
     near = "".join(f"did you mean {other}? " for other in get_close_matches(name, known, n=1))
     raise BadConfiguration(f"{store_uri} has no recipe {name}; {near}There are {', '.join(known)}")
 
 
 def recipe_names(store_uri: str, store: Store) -> list[str]:
     """List the names of all recipes: those of the code first."""
-    return [*PRESETS, *sorted(listed.name.removesuffix(".json") for listed in store.list(Layout(store_uri).recipes))]
+    return [*PURPOSES, *sorted(listed.name.removesuffix(".json") for listed in store.list(Layout(store_uri).recipes))]
 
 
 def recipe_for(

@@ -7,10 +7,11 @@ in one object each: a store with 20,000 labels is read in some 40 requests. A da
 import logging
 import tempfile
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
@@ -23,6 +24,7 @@ from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.records.video import Inventory, VideoRecord
+from tasks.store.stored import Stored, last_name
 from tasks.wording import quoted
 
 MAX_ANNOTATION_BYTES = 64 << 20
@@ -71,16 +73,34 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
 
 def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
-    """Find the videos of the latest ingest that saw each annotation file, by its name under `annotations/`."""
+    """Find the videos that came with each annotation file, by its name under `annotations/`.
+
+    Those in its folder and below, else all of its ingest. A file of equal content that came with several ingests has the videos of all.
+    """
     at = Layout(store_uri)
-    inventories = [at.ingest(folder.rstrip("/").rpartition("/")[2]).inventory for folder in store.folders(at.ingests)]
-    listed = [stat for inventory in inventories if (stat := store.stat(inventory.uri))]
-    beside: dict[str, frozenset[str]] = {}
-    for stat in sorted(listed, key=lambda stat: (stat.modified, stat.uri)):
-        files = store.read(stat.uri, Inventory).files
-        videos = frozenset(file.video for file in files if file.video)
-        beside.update((file.kept_as, videos) for file in files if file.kept_as)
-    return beside
+    folders = store.folders(at.ingests)
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        inventories = list(pool.map(lambda folder: _inventory(store, at.ingest(last_name(folder)).inventory), folders))
+    beside: defaultdict[str, set[str]] = defaultdict(set)
+    for inventory in inventories:
+        below: defaultdict[str, set[str]] = defaultdict(set)
+        for file in inventory.files:
+            if file.video:
+                for folder in PurePosixPath(file.name).parents:
+                    below[str(folder)].add(file.video)
+        for file in inventory.files:
+            if file.kept_as:
+                beside[file.kept_as] |= below.get(str(PurePosixPath(file.name).parent)) or below["."]
+    return {name: frozenset(videos) for name, videos in beside.items()}
+
+
+def _inventory(store: Store, place: Stored[Inventory]) -> Inventory:
+    """Read an inventory; one that is missing or cannot be read leaves names to themselves."""
+    try:
+        return store.read(place)
+    except (BadInput, MissingObject) as error:
+        log.warning("which files came together is not known: %s", error)
+        return Inventory(files=())
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -103,7 +123,9 @@ def video_records(store: Store, store_uri: str) -> list[VideoRecord]:
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
     """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it."""
     objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
-    return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects]})
+    beside = {name: sorted(videos) for name, videos in _videos_beside(store, store_uri).items()}
+    came_together = {"beside": beside} if beside else {}
+    return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects], **came_together})
 
 
 def epic_list_uris(store_uri: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
 from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
 from tasks.tracking import Reference, Registry
-from tasks.wording import MAX_LISTED, count, percent, stretch
+from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"
 """Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
@@ -60,7 +60,7 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
     lines = [f"{network} reports {answered} of {count(result.num_videos, 'video')}{'; the likeliest:' if answers else ''}"]
     for probability, row in sorted(answers, key=lambda answer: -answer[0])[:MAX_LISTED]:
         when = stretch(float(row["start_seconds"]), float(row["stop_seconds"]))
-        lines.append(f"  {row['video']} {when}: {row.get('action') or row['verb']}, {percent(probability)}")
+        lines.append(f"  {text_of_cell(row['video'])} {when}: {text_of_cell(row.get('action') or row['verb'])}, {percent(probability)}")
     lines += [f"left out: {reason}" for reason in (*(f"{bad.name}: {bad.reason}" for bad in result.first_set_aside), *result.missing)]
     if more := result.num_set_aside - len(result.first_set_aside):
         lines.append(f"left out: {more:,} more; the page lists them")

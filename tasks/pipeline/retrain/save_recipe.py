@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, BadInput
 from tasks.options import UNKEYED_PRESETS, TrainOptions
 from tasks.options.base import refusals
 from tasks.pipeline._plans import in_words, require_no_secrets
@@ -38,8 +38,11 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
         description = description or f"winner of search {report.key}"
     where = arguments.store or (search.store_uri if search else load(RunnerSettings).store_uri)
     place = Layout(where.rstrip("/")).stored_recipe(name)
-    if store.exists(place.uri) and (before := store.read(place).options) != options:
-        log.info("recipe %s was: %s", name, in_words(before, TrainOptions()))
+    if store.exists(place.uri):
+        try:
+            log.info("recipe %s was: %s", name, in_words(store.read(place).options, TrainOptions()))
+        except BadInput as error:
+            log.warning("replaced: %s", error)
     recipe = Recipe(options=options, description=description)
     store.write(place, recipe)
     log.info("recipe %s: %s", name, in_words(options, TrainOptions()) or "the defaults")

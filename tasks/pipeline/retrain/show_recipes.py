@@ -1,5 +1,6 @@
 """Show recipes of the code and of the store."""
 
+from tasks.errors import BadInput
 from tasks.options import TrainOptions
 from tasks.pipeline._plans import find_recipe, in_words, recipe_names
 from tasks.pipeline._step import log
@@ -10,13 +11,21 @@ from tasks.store.records.training import RecipesResult
 
 
 def run(arguments: ShowRecipesArguments, store: Store) -> RecipesResult:
-    """Show these recipes, or all.
+    """Show these recipes, or all that can be read.
 
     Raises:
         BadConfiguration: there is none of such a name.
+        BadInput: a named one cannot be read.
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    recipes = {name: find_recipe(name, where, store) for name in arguments.names or recipe_names(where, store)}
-    for name, recipe in recipes.items():
+    recipes = {}
+    for name in arguments.names or recipe_names(where, store):
+        try:
+            recipes[name] = recipe = find_recipe(name, where, store)
+        except BadInput as error:
+            if arguments.names:
+                raise
+            log.warning("%s", error)
+            continue
         log.info("%s (%s): %s", name, recipe.description, in_words(recipe.options, TrainOptions()))
     return RecipesResult(recipes=recipes)

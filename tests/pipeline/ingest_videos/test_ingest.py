@@ -186,18 +186,21 @@ def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp
     assert len(store.kept()) == 2
 
 
-def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_same_names(bench, store, video, tmp_path):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_same_names(bench, store, video, tmp_path, at_once):
     hashes = {}
     for number, (day, noun) in enumerate({"monday": "meat", "tuesday": "bag", "wednesday": ""}.items()):
-        folder = tmp_path / day
-        folder.mkdir()
+        folder = tmp_path / "films" / day
+        folder.mkdir(parents=True)
         (folder / "a.mp4").write_bytes(video + number * b"\0\0\0\x08free")
         hashes[day] = file_sha256(folder / "a.mp4")
         if noun:
             (folder / "labels.csv").write_text(f"{HEADER}a.mp4,put,{noun},,,\n")
-            (folder / "parts.csv").write_text("video,start_seconds,stop_seconds,verb,noun\na.mp4,0,1,put," + noun + "\n")
-        for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{day}/").batches:
+            (folder / "parts.csv").write_text(f"video,start_seconds,stop_seconds,verb,noun\na.mp4,0,1,put,{noun}\n")
+    for folder in [tmp_path / "films"] if at_once else sorted((tmp_path / "films").iterdir()):
+        for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{folder.name}/").batches:
             bench.run("segment", batch=batch.uri)
+    store.put("ingests/damaged/inventory.json", b"{")
     bench.run("label")
     labels = store.read(f"{bench.labels}labels.json", LabelsFile)
     assert labels.problems == ()
@@ -209,6 +212,18 @@ def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_
     by_video = intervals_to_export(store, STORE, given_labels(store, STORE)).by_video
     nouns = {video: {row.label.noun for row in rows} for video, rows in by_video.items()}
     assert nouns == {hashes["monday"]: {"meat"}, hashes["tuesday"]: {"bag"}}
+
+
+def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, store, video, tmp_path):
+    for number, day in enumerate(("monday", "tuesday")):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "a.mp4").write_bytes(video + number * b"\0\0\0\x08free")
+        (tmp_path / day / "labels.csv").write_text(f"{HEADER}a.mp4,put,meat,,,\n")
+        for batch in bench.run("ingest", sources=[str(tmp_path / day)], out=f"{STORE}/ingests/{day}/").batches:
+            bench.run("segment", batch=batch.uri)
+    bench.run("label")
+    (problem,) = store.read(f"{bench.labels}labels.json", LabelsFile).problems
+    assert "matches 2 videos: 'a.mp4', 'a.mp4'; write their content hashes" in problem.reason
 
 
 def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):

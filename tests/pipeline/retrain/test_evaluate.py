@@ -157,7 +157,7 @@ def test_a_hiccup_of_the_comparison_is_retried(score, shelf, few_clips, monkeypa
         raise Unavailable("the store is away")
 
     monkeypatch.setattr(_training, "cache_train_frames", hiccup)
-    with pytest.raises(Unavailable, match=r"^the fine-tuned network: the store is away"):
+    with pytest.raises(Unavailable, match=r"^the new network: the store is away"):
         score("fine-tuned")
     assert not [uri for uri in shelf.objects if uri.startswith(f"{RUN}fine-tuned/val/")]
     monkeypatch.setattr(_training, "cache_train_frames", fetch)
@@ -196,13 +196,13 @@ def test_earlier_versions_get_the_engine_of_the_others_though_they_are_scored_on
     assert {result.engine.name for result in results.values()} == {"openvino"}
     assert results["champion", "val"].num_clips < OPENVINO_FROM_CLIPS
     scored = [line for line in caplog.messages if line.startswith("scoring ")]
-    assert scored == [f"scoring the {network}" for network in ("baseline", "fine-tuned network", "champion", "previous version")]
+    assert scored == [f"scoring the {network}" for network in ("baseline", "new network", "champion", "previous version")]
     assert f"{NUM_VAL}/{NUM_VAL} clips scored with the champion, 0 s left" in caplog.messages
 
 
 def test_a_network_that_cannot_be_scored_is_named_and_what_was_scored_before_it_stays(score, shelf, scorings):
     shelf.write(f"{RUN}train/result.json", train_result(CHECKPOINT, "0" * 64))
-    with pytest.raises(BadCheckpoint, match=r"^the fine-tuned network: s3://.* is not the file that was recorded"):
+    with pytest.raises(BadCheckpoint, match=r"^the new network: s3://.* is not the file that was recorded"):
         score()
     assert scorings == ["train", "val"]
     assert not shelf.exists(f"{RUN}decisions/d/evaluate/result.json")

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.errors import BadConfiguration
-from tasks.options import LIGHT, PRESETS, TrainOptions
+from tasks.options import LIGHT, PRESETS, TrainOptions, with_recipe
 from tasks.pipeline._plans import recipe_for
 from tasks.store.records.search import SearchReportResult
 from tests.pipeline.in_process import STORE, Bench
@@ -20,8 +20,11 @@ def test_a_recipe_is_saved_shown_and_replaced_with_a_word(caplog):
     assert bench.store.objects[f"{STORE}/recipes/mine.json"] == (
         b'{"description":"for the left hand","options":{"epochs":6,"mirror":false}}\n'
     )
+    bench.store.write_bytes(f"{STORE}/recipes/old.json", b'{"options":{"depth":3}}')
     shown = bench.run("recipe list").recipes
-    assert list(shown) == [*PRESETS, "mine"]
+    assert list(shown) == ["auto", "none", *PRESETS, "mine"]
+    assert "recipes/old.json is not a Recipe" in caplog.text
+    bench.run("recipe save", names=["old"], epochs=7)
     assert (shown["mine"], shown["light"].options) == (saved, LIGHT)
     assert "mine (for the left hand): epochs=6, mirror=False" in caplog.text
     bench.run("recipe save", names=["mine"])
@@ -70,6 +73,13 @@ def test_a_recipe_with_values_of_the_form_trains_what_these_options_train(verbs)
     planned = verbs.run("plan", weights_result=out, preset="mine", **given, dataset=DATASET)
     assert planned.run_key == verbs.decide().run_key
     assert planned.weights.chosen == chosen
+
+
+def test_weights_of_the_form_leave_out_the_checkpoint_of_a_recipe():
+    options = with_recipe(
+        TrainOptions(weights="trained", checkpoint="runs/0123456789abcdef/", backbone="resnet50"), {"weights": "imagenet"}
+    )
+    assert (options["weights"], options["checkpoint"], options["backbone"]) == ("imagenet", None, "resnet50")
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,6 +5,7 @@ A module of this folder lists its formats as `FORMATS`; a plugin is such a forma
 
 import logging
 import pkgutil
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from tasks.data.labels.exported import VideoSpans, interval_csv
 from tasks.data.labels.formats.documents import ZIP, from_zip, parse_json, root_tag
-from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Read, ReadLines, Refused, Remark
+from tasks.data.labels.formats.items import MAX_ITEMS, VIDEO_SUFFIXES, Document, Items, Labelled, Read, ReadLines, Refused, Remark
 from tasks.data.labels.rows import LAYOUTS
 from tasks.errors import BadConfiguration, BadLabels, RetakeError
 from tasks.plugins import LABEL_FORMATS, described, load
@@ -27,6 +28,7 @@ ARCHIVED = "annotations.xml"
 """The file that is read in a zip archive, which is CVAT's."""
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".zip")
+SUFFIX = re.compile(r"\.[a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,12 @@ class Formats:
         return (*SUFFIXES, *(suffix for document in self.documents.values() for suffix in document.suffixes))
 
     def add(self, each: AnyFormat) -> None:
-        """Add a format; raise a ValueError if its name is taken."""
+        """Add a format; raise a ValueError if its name is taken, or an ending is none of a label file."""
+        endings = each.suffixes if isinstance(each, DocumentFormat) else ()
+        if wrong := [ending for ending in endings if not SUFFIX.fullmatch(ending) or ending in VIDEO_SUFFIXES]:
+            raise ValueError(
+                f"{quoted(str(wrong[0]))} is no ending of label files: it takes a dot and small letters or digits, and no video has it"
+            )
         if each.name in (self.writers if isinstance(each, Writer) else {**self.documents, **self.layouts}):
             raise ValueError(f"there is a format {quoted(each.name)} already")
         if isinstance(each, TableFormat):
@@ -146,6 +153,8 @@ def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | No
         for each, is_json in of_json:
             if is_json(parsed):
                 return each, replace(document, parsed=parsed)
+        if isinstance(parsed, dict) and isinstance(parsed.get("results"), dict):
+            raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
         raise BadLabels(f"is JSON of no known tool; known are {', '.join(each.name for each, _ in of_json)}")
     return None
 

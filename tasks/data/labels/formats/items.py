@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, Self
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
 MAX_ITEMS = 450_000
 VERB_NAMES = ("verb", "verbs")
 NOUN_NAMES = ("noun", "nouns", "object")

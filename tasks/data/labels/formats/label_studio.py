@@ -10,14 +10,26 @@ from dataclasses import dataclass
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
 from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 from tasks.data.labels.formats.documents import parse_json
-from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, Remark, Videos, mapping, part_of, rate, sequence, text
+from tasks.data.labels.formats.items import (
+    VIDEO_SUFFIXES,
+    Document,
+    Items,
+    Labelled,
+    Refused,
+    Remark,
+    Videos,
+    mapping,
+    part_of,
+    rate,
+    sequence,
+    text,
+)
 from tasks.data.labels.formats.label_studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 
 DEFAULT_FPS = 24.0
 RATE_NAMES = ("fps", "framerate", "frame_rate", "frameRate")
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
 NOT_READ = ("taxonomy", "labels")
 """Keys of values that hold labels in another way: paths in a tree, and seconds of a sound or a series."""
 

@@ -7,6 +7,7 @@ from itertools import islice
 from tasks.data.labels.exported import VideoSpans, as_json
 from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 from tasks.data.labels.formats.items import (
+    VIDEO_SUFFIXES,
     Document,
     Items,
     Labelled,
@@ -20,9 +21,7 @@ from tasks.data.labels.formats.items import (
     sequence,
     text,
 )
-from tasks.data.labels.formats.label_studio import VIDEO_SUFFIXES
 from tasks.data.labels.tables import Cells, filled_lines
-from tasks.errors import BadLabels
 from tasks.wording import printable, quoted
 
 HACS_CLIPS = ("classname", "youtube_id", "subset", "start", "end", "label")
@@ -37,9 +36,7 @@ MAX_HEAD_LINES = 20
 
 
 def is_activitynet(parsed: object) -> bool:
-    """Recognise the `database` of videos; raise BadLabels for the `results` that a network writes."""
-    if isinstance(parsed, dict) and isinstance(parsed.get("results"), dict) and "database" not in parsed:
-        raise BadLabels("holds predictions in ActivityNet's format for results, not labels; labels have a 'database'")
+    """Recognise the `database` of videos."""
     return isinstance(parsed, dict) and isinstance(parsed.get("database"), dict)
 
 
