@@ -44,7 +44,7 @@ class CurveOptions(Options):
 
 
 class GateOptions(Options):
-    """Set when the fine-tuned network replaces the champion. The champion is scored on the same clips; a tie keeps it."""
+    """Set when the new network replaces the champion. The champion is scored on the same clips; a tie keeps it."""
 
     section: ClassVar[str] = "Promotion"
 

@@ -64,7 +64,7 @@ class Evaluations(Place):
 
 
 class Comparing(OutputOf[CompareResult]):
-    """`compare/` of a decision: the fine-tuned network beside its opponents."""
+    """`compare/` of a decision: the new network beside its opponents."""
 
     table = file("comparison.md")
     text = file("comparison.txt")

@@ -1,1 +1,1 @@
-"""Decide whether the fine-tuned network replaces the champion, and record the decision."""
+"""Decide whether the new network replaces the champion, and record the decision."""

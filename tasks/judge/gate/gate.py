@@ -38,7 +38,7 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the fine-tuned network and its opponent: the champion, else the baseline.
+    """Select the new network and its opponent: the champion, else the baseline.
 
     On test, else on val.
 
@@ -50,7 +50,7 @@ def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, Evalu
         opponent = by_model.get("champion", by_model.get("baseline"))
         if opponent is not None and "fine-tuned" in by_model:
             return by_model["fine-tuned"], opponent
-    raise BadInput("no split of test and val was scored with both the fine-tuned network and its opponent; run `evaluate` for both")
+    raise BadInput("no split of test and val was scored with both the new network and its opponent; run `evaluate` for both")
 
 
 def deciding_split(splits: Sequence[SplitName]) -> SplitName:
@@ -119,17 +119,17 @@ def judge(
 
 def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
     if theirs.model == "fine-tuned":
-        raise BadInput(f"{theirs.predictions_uri}: the fine-tuned network is the challenger, not its own opponent")
+        raise BadInput(f"{theirs.predictions_uri}: the new network is the challenger, not its own opponent")
     for field in ("split", "num_clips", "num_sources"):
         if getattr(ours, field) != getattr(theirs, field):
             raise BadInput(
-                f"the fine-tuned network and the {theirs.model} differ in {field} "
+                f"the new network and the {theirs.model} differ in {field} "
                 f"({getattr(ours, field)}, {getattr(theirs, field)}); evaluate both again on the same dataset"
             )
     expected = (ours.targets[-1], theirs.model, ours.num_clips, ours.num_sources)
     if (difference.target, difference.opponent, difference.num_clips, difference.num_sources) != expected:
         raise BadInput(
-            f"the paired difference is not of {expected[0]} top-1 between the fine-tuned network and the {theirs.model}; run compare again"
+            f"the paired difference is not of {expected[0]} top-1 between the new network and the {theirs.model}; run compare again"
         )
 
 
@@ -141,7 +141,7 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
         passed, detail = True, f"scored by {scored[0]} and {scored[1]}; heads on features of sound run alike in every engine"
     if not passed:
         detail = (
-            f"the fine-tuned network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
+            f"the new network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
             "can use, such as engine=pytorch, and the same `crops`"
         )
     return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)

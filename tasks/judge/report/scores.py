@@ -52,7 +52,7 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """The fine-tuned network minus one opponent, with a remark unless the difference is significant."""
+    """The new network minus one opponent, with a remark unless the difference is significant."""
 
     label: str
     found: PairedDifference

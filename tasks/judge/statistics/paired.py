@@ -52,7 +52,7 @@ class PairedChange:
 def differences(
     ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> tuple[PairedDifference, ...]:
-    """Compare the fine-tuned network with every opponent on every target of the vocabulary.
+    """Compare the new network with every opponent on every target of the vocabulary.
 
     Raises:
         BadInput: an opponent was scored on different clips, or in a different order.
@@ -61,7 +61,7 @@ def differences(
     found = []
     for opponent, theirs in opponents.items():
         if (theirs.uids, theirs.sources) != (ours.uids, ours.sources):
-            raise BadInput(f"the fine-tuned network and the {opponent} were not scored on the same clips; run `evaluate` again for both")
+            raise BadInput(f"the new network and the {opponent} were not scored on the same clips; run `evaluate` again for both")
         their_answers = answers_of(theirs, vocabulary)
         found += [
             paired_difference(our_answers[target], their_answers[target], ours.sources, opponent=opponent, num_resamples=num_resamples)
@@ -86,7 +86,7 @@ def paired_difference(
         BadInput: the targets or the true classes differ.
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
-        raise BadInput(f"the fine-tuned network and the {opponent} have answers for different clips; run `evaluate` again for both")
+        raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")
     found = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples, seed=seed)
     return PairedDifference(
         target=ours.target,

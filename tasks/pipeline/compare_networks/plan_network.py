@@ -19,7 +19,7 @@ from tasks.store.stored import Output
 def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     """Plan the training under the run key of `retrain`, so that neither repeats it.
 
-    Only the fine-tuned network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
+    Only the new network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
     alone.
 
     Raises:

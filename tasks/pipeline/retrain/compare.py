@@ -1,4 +1,4 @@
-"""Compare the fine-tuned network with its opponents: three tables, paired differences, gate."""
+"""Compare the new network with its opponents: three tables, paired differences, gate."""
 
 import tempfile
 from collections.abc import Sequence

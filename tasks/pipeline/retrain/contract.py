@@ -227,7 +227,7 @@ EVALUATE = Step(
 )
 COMPARE = Step(
     name="compare",
-    summary="compare the fine-tuned network with its opponents by the gate's rules",
+    summary="compare the new network with its opponents by the gate's rules",
     module="retrain.compare",
     arguments=PlannedArguments,
     result=CompareResult,

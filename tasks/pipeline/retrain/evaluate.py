@@ -200,7 +200,7 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
 
 
 def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
-    """Check whether this evaluation has Grad-CAM: the fine-tuned network's on the deciding split."""
+    """Check whether this evaluation has Grad-CAM: the new network's on the deciding split."""
     return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
 
 

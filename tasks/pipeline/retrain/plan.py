@@ -189,7 +189,7 @@ def evaluations(
 ) -> list[Evaluation]:
     """List the evaluations of a plan.
 
-    Baseline and fine-tuned network are scored on every split, champion and previous version on the deciding one.
+    Baseline and new network are scored on every split, champion and previous version on the deciding one.
     """
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))

@@ -1,4 +1,4 @@
-"""Register the fine-tuned network in MLflow as challenger, with its model card."""
+"""Register the new network in MLflow as challenger, with its model card."""
 
 import tempfile
 from importlib.metadata import version

@@ -234,7 +234,7 @@ def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
 
 
 def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
-    """Compare the fine-tuned network with the probe that answered the same clips, if one did."""
+    """Compare the new network with the probe that answered the same clips, if one did."""
     place = _fine_tuned(plan, split).probe
     if not store.exists(place.uri):
         return ()
@@ -298,7 +298,7 @@ def _written(store: Store, uri: str) -> str:
 
 
 def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
-    """Read the fingerprints of all clips; the fine-tuned network was scored on every split."""
+    """Read the fingerprints of all clips; the new network was scored on every split."""
     found: dict[str, Fingerprint] = {}
     for uri in filter(None, (result.fingerprints_uri for result in results)):
         found |= from_parquet(store.read_bytes(uri), uri)

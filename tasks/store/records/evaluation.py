@@ -110,7 +110,7 @@ class ActivationMap(Record):
 class EvaluateResult(Record):
     """One network's results on one split.
 
-    The fine-tuned network's evaluation also writes clip fingerprints for the report's data checks. `targets` are the reported ones, the
+    The new network's evaluation also writes clip fingerprints for the report's data checks. `targets` are the reported ones, the
     deciding one last; without objects the noun is given, and actions score like verbs.
 
     `crops` are those that were asked for, the same for all networks of a comparison; `own_crops` are the network's own, fewer if it has one
@@ -158,7 +158,7 @@ class EvaluateResults(Record):
 
 
 class PairedDifference(Record):
-    """Top-1 of the fine-tuned network minus that of `opponent` on the same clips.
+    """Top-1 of the new network minus that of `opponent` on the same clips.
 
     `reference` is the first network of a comparison. `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided
     p-value, None in records of older versions; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right.
@@ -231,7 +231,7 @@ class Attempt(Record):
 
 
 class CompareResult(Record):
-    """The fine-tuned network compared with its opponent, and the gate's verdict.
+    """The new network compared with its opponent, and the gate's verdict.
 
     The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
     the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions.

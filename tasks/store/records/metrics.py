@@ -68,7 +68,7 @@ class NamedClip(Record):
 
 
 class Mistake(Record):
-    """One of the fine-tuned network's worst mistakes on the deciding split."""
+    """One of the new network's worst mistakes on the deciding split."""
 
     uid: str
     clip_uri: str
@@ -257,7 +257,7 @@ class Metrics(Record):
     )
     no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
     probe: tuple[ProbeDifference, ...] = Field(
-        (), description="the fine-tuned network minus a plain probe on the same features; empty where it was not compared"
+        (), description="the new network minus a plain probe on the same features; empty where it was not compared"
     )
     no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
     clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")

@@ -122,7 +122,7 @@ class Evaluation(Record):
 
 
 class Champion(Record):
-    """The registered version that the fine-tuned network must beat.
+    """The registered version that the new network must beat.
 
     Also the version before it, which decides nothing.
 
