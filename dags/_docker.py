@@ -124,11 +124,11 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
     def _adopts(self, name: str, config: dict[str, Any]) -> bool:
         """Check whether to adopt the container of an earlier try; remove it if not."""
         try:
-            found = self.cli.inspect_container(name)
+            container = self.cli.inspect_container(name)
         except NotFound:
             return False
-        state = found["State"]
-        same = found["Config"]["Labels"].get("retake.command") == config["Labels"]["retake.command"]
+        state = container["State"]
+        same = container["Config"]["Labels"].get("retake.command") == config["Labels"]["retake.command"]
         if same and state["Running"]:
             self.log.info("the container %s of an earlier try still runs this step; following it from its start", name)
             return True
@@ -144,15 +144,15 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
     def _end_of(self, name: str, log: ContainerLog) -> dict[str, Any]:
         """Follow the log until the container ends, reconnecting as needed; return its final state."""
         failures = 0
-        told = ""
+        reason = ""
         while True:
             try:
                 log.follow()
             except NotFound:
                 raise
             except APIError as error:
-                if told != (told := _reason(error)):
-                    self.log.warning("no log of the container %s: %s", name, told)
+                if reason != (reason := _reason(error)):
+                    self.log.warning("no log of the container %s: %s", name, reason)
             except (RequestException, HTTPError):
                 pass  # silence or a broken connection: the request below shows which
             try:

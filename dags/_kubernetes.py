@@ -116,8 +116,8 @@ def _hindrance(pod: k8s.V1Pod) -> str:
     status = pod.status
     waiting = [container.state.waiting for container in status.container_statuses or [] if container.state and container.state.waiting]
     unscheduled = [condition for condition in status.conditions or [] if condition.type == "PodScheduled" and condition.status != "True"]
-    said = [f"{one.reason}: {one.message}" for one in (status, *waiting, *unscheduled) if one.reason]
-    return "; ".join(said) or f"its phase is {status.phase}"
+    reasons = [f"{state.reason}: {state.message}" for state in (status, *waiting, *unscheduled) if state.reason]
+    return "; ".join(reasons) or f"its phase is {status.phase}"
 
 
 def pod_fields(
