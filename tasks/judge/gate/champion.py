@@ -55,7 +55,7 @@ def complete_last_move(store: Store, store_uri: str, model_name: str, registry: 
 
 
 def _uris(store: Store, store_uri: str, model_name: str) -> list[str]:
-    return sorted(found.uri for found in store.list(Layout(store_uri).champion_moves(model_name)))
+    return sorted(stored.uri for stored in store.list(Layout(store_uri).champion_moves(model_name)))
 
 
 def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
@@ -85,16 +85,16 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
 
 def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
     """Read all decisions in this store, on any model."""
-    return [store.read(found.uri, DecisionRecord) for found in store.list(Layout(store_uri).decisions)]
+    return [store.read(stored.uri, DecisionRecord) for stored in store.list(Layout(store_uri).decisions)]
 
 
 def _write_table(store: Store, store_uri: str) -> None:
     """Write the table of all decisions, again if one was added meanwhile, so that none is missing."""
     written: list[str] | None = None
-    while (found := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
-        records = [store.read(uri, DecisionRecord) for uri in found]
+    while (uris := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
+        records = [store.read(uri, DecisionRecord) for uri in uris]
         store.write_bytes(Layout(store_uri).decisions_table, _table(records))
-        written = found
+        written = uris
 
 
 def _table(records: list[DecisionRecord]) -> bytes:

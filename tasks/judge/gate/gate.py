@@ -169,7 +169,7 @@ def _first(attempt: Attempt) -> RuleOutcome:
 def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
     low, high = difference.interval
     gained = difference.num_gained - difference.num_lost
-    found = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    gain = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
     # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
     exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
     outcomes = [(low > 0, f"the 95 % confidence interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'includes'} zero")]
@@ -177,7 +177,7 @@ def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
         outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     passed = gained != 0 and all(holds for holds, _ in outcomes)
     outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
-    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{found}: {outcome}")
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {outcome}")
 
 
 def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleOutcome:
@@ -187,7 +187,7 @@ def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleO
     detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
     if train_counts and not passed:
         fewest = sorted(train_counts, key=lambda train_count: (train_count.num_clips, train_count.name))[:MAX_CLASSES_NAMED]
-        named = ", ".join(f"{quoted(one.name)} ({count(one.num_clips, 'clip')})" for one in fewest)
+        named = ", ".join(f"{quoted(label_count.name)} ({count(label_count.num_clips, 'clip')})" for label_count in fewest)
         detail += f"; more labels would help, above all of what train has fewest clips of: {named}"
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
 
@@ -201,8 +201,8 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     if failed:
         worst = sorted(failed, key=lambda outcome: (-outcome.num_fewer / outcome.num_clips, outcome.target, outcome.name))
         named = [
-            f"{one.target} {quoted(one.name)} loses {points(one.num_fewer / one.num_clips)} of recall ({count(one.num_clips, 'clip')})"
-            for one in worst[:MAX_CLASSES_NAMED]
+            f"{outcome.target} {quoted(outcome.name)} loses {points(outcome.num_fewer / outcome.num_clips)} of recall ({count(outcome.num_clips, 'clip')})"
+            for outcome in worst[:MAX_CLASSES_NAMED]
         ]
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
         detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and the loss is significant"

@@ -200,7 +200,7 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
     split, checks = metrics.deciding_split, metrics.checks
     num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     num_alike = sum(pair.split == split for pair in checks.near_duplicates)
-    found = (
+    reasons = (
         (len(checks.shared_sources), "source video", "in two splits", "shared-sources"),
         (num_alike, f"{split} clip", "like a clip of another split", "near-duplicates"),
         (
@@ -210,7 +210,7 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
             "gate",
         ),
     )
-    return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in found if number)
+    return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in reasons if number)
 
 
 def _without_passing(metrics: Metrics) -> str:

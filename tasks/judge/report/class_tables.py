@@ -168,7 +168,7 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
 
 def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
     """Build one histogram per target, largest class first; targets without labels and splits without clips are skipped."""
-    found = []
+    per_target = []
     for target in TARGETS:
         of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}
         splits = tuple(split for split in SPLITS if of_split[split])
@@ -189,8 +189,8 @@ def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
             for name in sorted(number, key=lambda name: (-sum(number[name]), name))
         ]
         shown, folded = _fold(rows)
-        found.append(Histogram(target, splits, tuple(totals[split] for split in splits), shown, folded))
-    return tuple(found)
+        per_target.append(Histogram(target, splits, tuple(totals[split] for split in splits), shown, folded))
+    return tuple(per_target)
 
 
 def _fold(rows: Sequence[T]) -> tuple[tuple[T, ...], tuple[T, ...]]:

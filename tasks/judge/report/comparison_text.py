@@ -80,9 +80,9 @@ def markdown(
         parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(f"{nameable_in_words(nameable)} {LOSS_OF_FEWER}")]
     for split_results in by_split(results):
         first = split_results[0]
-        found = differences if first.split == deciding else ()
+        split_differences = differences if first.split == deciding else ()
         parts.append(f"## {first.split.capitalize()}: {_sample(first)}, {crops_in_words(first.crops)}")
-        parts += [_target_table(split_results, found, target, names) for target in first.targets]
+        parts += [_target_table(split_results, split_differences, target, names) for target in first.targets]
         nothing = nothing_table((names[result.model], result.nothing) for result in split_results)
         parts += [markdown_table(nothing)] if nothing else []
         parts.append(_speed_table(split_results, names))
@@ -200,9 +200,9 @@ def _text_differences(differences: Sequence[PairedDifference], targets: Sequence
     lines = []
     for opponent in dict.fromkeys(d.opponent for d in differences):
         of_target = {d.target: d for d in differences if d.opponent == opponent}
-        found = [of_target.get(target) for target in targets]
-        gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in found]
-        tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in found]
+        ordered = [of_target.get(target) for target in targets]
+        gains = [f"{signed(d.difference):>5} {percent_interval(d.interval)}" if d else "" for d in ordered]
+        tests = [f"      {p_value(d.mcnemar_p)}" if d else "" for d in ordered]
         lines += [_text_row(f"over {opponent}", gains).rstrip(), _text_row("  McNemar", tests).rstrip()]
     return lines
 

@@ -92,9 +92,9 @@ def _rows(comparison: Comparison) -> list[NetworkRow]:
             is_reference=network.name == comparison.reference,
             warning=majority_warning(network.action),
             differences={
-                target: _among_others(difference_row(found), corrected[target][network.name])
+                target: _among_others(difference_row(difference), corrected[target][network.name])
                 for target in comparison.targets
-                if (found := difference_of(network, target))
+                if (difference := difference_of(network, target))
             },
             corrected={target: of_network[network.name] for target, of_network in corrected.items() if network.name in of_network},
         )
@@ -111,12 +111,12 @@ def _among_others(row: DifferenceRow, corrected_p: float) -> DifferenceRow:
 
 def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
     """List each machine once, under the networks that it scored."""
-    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    by_machine: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for number, network in enumerate(comparison.networks, 1):
-        found.setdefault(tuple(machine_rows(network.hardware)), []).append(str(number))
-    if len(found) == 1:
-        return [("Scored on", list(next(iter(found))))]
-    return [(f"{', '.join(numbers)} scored on", list(rows)) for rows, numbers in found.items()]
+        by_machine.setdefault(tuple(machine_rows(network.hardware)), []).append(str(number))
+    if len(by_machine) == 1:
+        return [("Scored on", list(next(iter(by_machine))))]
+    return [(f"{', '.join(numbers)} scored on", list(rows)) for rows, numbers in by_machine.items()]
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
@@ -130,11 +130,11 @@ def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, floa
     Raises:
         BadInput: a difference has no p-value, as in results of older versions.
     """
-    found = {network.name: difference for network in comparison.networks if (difference := difference_of(network, target))}
-    p_values = [difference.p_value for difference in found.values() if difference.p_value is not None]
-    if len(p_values) < len(found):
+    differences = {network.name: difference for network in comparison.networks if (difference := difference_of(network, target))}
+    p_values = [difference.p_value for difference in differences.values() if difference.p_value is not None]
+    if len(p_values) < len(differences):
         raise BadInput("the comparison was made by an older version and has no p-values; run compare_networks again")
-    return dict(zip(found, holm(p_values), strict=True))
+    return dict(zip(differences, holm(p_values), strict=True))
 
 
 def verdict(comparison: Comparison) -> str:
@@ -151,11 +151,13 @@ def verdict(comparison: Comparison) -> str:
         parts.append("The first configuration failed, so no differences were computed.")
     p_values = corrected_p_values(comparison, decisive)
     rivals = [
-        (network.name, found, p_values[network.name]) for network in comparison.networks if (found := difference_of(network, decisive))
+        (network.name, difference, p_values[network.name])
+        for network in comparison.networks
+        if (difference := difference_of(network, decisive))
     ]
     for names, words in (
-        ([name for name, found, p in rivals if p <= LEVEL and found.difference > 0], "significantly better than"),
-        ([name for name, found, p in rivals if p <= LEVEL and found.difference < 0], "significantly worse than"),
+        ([name for name, difference, p in rivals if p <= LEVEL and difference.difference > 0], "significantly better than"),
+        ([name for name, difference, p in rivals if p <= LEVEL and difference.difference < 0], "significantly worse than"),
         ([name for name, _, p in rivals if p > LEVEL], "not significantly different from"),
     ):
         if names:
@@ -196,7 +198,7 @@ def table(comparison: Comparison) -> bytes:
 def metrics_of(comparison: Comparison) -> dict[str, float]:
     """Collect each network's numbers under its run key, to log to MLflow."""
     measured = ("num_parameters", "num_flops", "peak_memory_bytes")
-    found = {
+    numbers = {
         f"{network.run_key}/{name}": value
         for network in comparison.networks
         for name, value in (
@@ -205,7 +207,7 @@ def metrics_of(comparison: Comparison) -> dict[str, float]:
             ("inference_median_seconds", network.latency.inference_median_seconds),
         )
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _csv_row(name: str, network: ComparedNetwork, comparison: Comparison) -> dict[str, object]:
@@ -214,8 +216,10 @@ def _csv_row(name: str, network: ComparedNetwork, comparison: Comparison) -> dic
     for target in comparison.targets:
         score, ends = getattr(network, target), ("", "_low", "_high")
         accuracies |= zip((f"{target}_top1{end}" for end in ends), (score.top1, *score.top1_interval), strict=True)
-        found = difference_of(network, target)
-        values = (found.difference, *found.interval, corrected_p_values(comparison, target)[network.name]) if found else ("",) * 4
+        difference = difference_of(network, target)
+        values = (
+            (difference.difference, *difference.interval, corrected_p_values(comparison, target)[network.name]) if difference else ("",) * 4
+        )
         differences |= zip((*(f"{target}_difference{end}" for end in ends), f"{target}_corrected_p"), values, strict=True)
     return {
         "configuration": name,

@@ -158,7 +158,7 @@ def page(inputs: ReportInputs) -> str:
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], pictures: Mapping[str, str], uid: str) -> tuple[str, str, str, str, str]:
     """Return a clip's name, empty if unknown, its uid, address on Label, link to its frames, and the class of its picture."""
-    frames = next((f"#mistake-{place}" for place, one in enumerate(metrics.mistakes, start=1) if one.uid == uid), "")
+    frames = next((f"#mistake-{place}" for place, mistake in enumerate(metrics.mistakes, start=1) if mistake.uid == uid), "")
     return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames, pictures.get(uid, ""))
 
 
@@ -173,7 +173,7 @@ def training_settings(metrics: Metrics) -> Sequence[Setting]:
     """List the training options; for a fusion, only those with an effect on it."""
     train, fields = metrics.provenance.train, TrainOptions.model_fields
     shown = {fields[name].title for name in (*(JOINED if train.join == "features" else ()), "fuse")}
-    return [one for one in settings_of(train) if not (train.fuse or metrics.fusion) or one.title in shown]
+    return [setting for setting in settings_of(train) if not (train.fuse or metrics.fusion) or setting.title in shown]
 
 
 def settings_of(options: Options) -> Sequence[Setting]:
@@ -188,7 +188,7 @@ def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
 
 
 def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
-    sheet, clip, spectrogram = (found.get(mistake.uid) for found in (inputs.sheets, inputs.clips, inputs.spectrograms))
+    sheet, clip, spectrogram = (media.get(mistake.uid) for media in (inputs.sheets, inputs.clips, inputs.spectrograms))
     return MistakeCard(
         found=mistake,
         true=action_name(mistake.true_verb, mistake.true_noun),
@@ -198,8 +198,8 @@ def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
         sheet=data_uri(sheet, "image/jpeg") if sheet else "",
         video=data_uri(clip, "video/mp4") if clip else "",
         maps=tuple(
-            MapPicture(f"{found.target} '{found.class_name}'", data_uri(png, "image/png"))
-            for found, png in inputs.activations.get(mistake.uid, ())
+            MapPicture(f"{activation.target} '{activation.class_name}'", data_uri(png, "image/png"))
+            for activation, png in inputs.activations.get(mistake.uid, ())
         ),
         spectrogram=data_uri(spectrogram, "image/png") if spectrogram else "",
         hears=spectrogram is not None,

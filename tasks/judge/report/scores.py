@@ -109,49 +109,49 @@ def difference_label(opponent: str) -> str:
     return f"{opponent} → {IN_TABLES['fine-tuned']}"
 
 
-def difference_row(found: PairedDifference) -> DifferenceRow:
+def difference_row(difference: PairedDifference) -> DifferenceRow:
     """Build the row of one difference, with a remark if its interval includes zero."""
-    if excludes_zero(found):
-        return DifferenceRow(difference_label(found.opponent), found, True, "")
-    remark = "no difference" if found.difference == 0 else "too small to tell"
-    if found.num_sources == 1:
+    if excludes_zero(difference):
+        return DifferenceRow(difference_label(difference.opponent), difference, True, "")
+    remark = "no difference" if difference.difference == 0 else "too small to tell"
+    if difference.num_sources == 1:
         remark = "one source video is not enough to tell"
-    elif found.num_clips_needed is not None:
-        remark = f"too small to tell; {roughly(found.num_clips_needed)} clips would be needed"
-    return DifferenceRow(difference_label(found.opponent), found, False, remark)
+    elif difference.num_clips_needed is not None:
+        remark = f"too small to tell; {roughly(difference.num_clips_needed)} clips would be needed"
+    return DifferenceRow(difference_label(difference.opponent), difference, False, remark)
 
 
 def unnamed_of(metrics: Metrics) -> str:
     """Describe the clips whose classes some network cannot name; empty if there are none."""
-    found = metrics.nameable
-    return f"{unnamed_in_words(found)} {nameable_in_words(found)}" if found else ""
+    nameable = metrics.nameable
+    return f"{unnamed_in_words(nameable)} {nameable_in_words(nameable)}" if nameable else ""
 
 
-def unnamed_in_words(found: NameableClips) -> str:
+def unnamed_in_words(nameable: NameableClips) -> str:
     """Describe the unnamed clips, one sentence per network.
 
     For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
     """
     return " ".join(
-        f"{unnamed.num_clips:,} of {count(found.num_all_clips, f'{found.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
+        f"{unnamed.num_clips:,} of {count(nameable.num_all_clips, f'{nameable.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
         f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
-        for unnamed in found.unnamed
+        for unnamed in nameable.unnamed
     )
 
 
-def nameable_in_words(found: NameableClips) -> str:
+def nameable_in_words(nameable: NameableClips) -> str:
     """Describe the comparison on the clips that every network can name."""
     decides = "The gate decides on all clips."
-    if not found.num_clips:
+    if not nameable.num_clips:
         return f"No clip is left that every network can name. {decides}"
-    decisive = found.scores[-1].target
-    right = [f"{percent(score.top1)} by {IN_WORDS[score.model]}" for score in found.scores if score.target == decisive]
+    decisive = nameable.scores[-1].target
+    right = [f"{percent(score.top1)} by {IN_WORDS[score.model]}" for score in nameable.scores if score.target == decisive]
     gains = [
         f"{signed(difference.difference)} {percent_interval(difference.interval)} over {IN_WORDS[difference.opponent]}"
-        for difference in found.differences
+        for difference in nameable.differences
         if difference.target == decisive
     ]
-    sample = f"{count(found.num_clips, 'clip')} of {count(found.num_sources, 'source video')}"
+    sample = f"{count(nameable.num_clips, 'clip')} of {count(nameable.num_sources, 'source video')}"
     return f"On the {sample} that every network can name, {decisive}s right: {listed(right)}; in points {listed(gains)}. {decides}"
 
 
@@ -161,18 +161,18 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
     It has three columns for each target, and a row for each network and each difference. None if every network can name every clip, or if
     no such clip is left.
     """
-    found = metrics.nameable
-    if found is None or not found.num_clips:
+    nameable = metrics.nameable
+    if nameable is None or not nameable.num_clips:
         return None
-    scores = {(score.model, score.target): score for score in found.scores}
-    gains = {(difference.opponent, difference.target): difference for difference in found.differences}
+    scores = {(score.model, score.target): score for score in nameable.scores}
+    gains = {(difference.opponent, difference.target): difference for difference in nameable.differences}
     of_all = {(difference.opponent, difference.target): difference for difference in metrics.differences}
     rows = []
     for result in deciding_results(metrics):
         pairs = [(getattr(result, target), scores[result.model, target]) for target in targets]
         cells = [(percent(every.top1), percent(own.top1), percent_interval(own.top1_interval)) for every, own in pairs]
         rows.append((label_of(result.model, metrics), *chain(*cells)))
-    for opponent in dict.fromkeys(difference.opponent for difference in found.differences):
+    for opponent in dict.fromkeys(difference.opponent for difference in nameable.differences):
         changes = [(of_all[opponent, target], gains[opponent, target]) for target in targets]
         cells = [(signed(every.difference), signed(own.difference), percent_interval(own.interval)) for every, own in changes]
         rows.append((difference_label(opponent), *chain(*cells)))
@@ -182,7 +182,7 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
 
 def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table | None:
     """Tabulate how often each network rightly and wrongly answers `nothing`; None if no label is `nothing`."""
-    known = [(label, one) for label, one in scores if one]
+    known = [(label, score) for label, score in scores if score]
     if not known:
         return None
     first = known[0][1]
@@ -190,10 +190,10 @@ def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table |
     rows = [
         (
             label,
-            _share(one.num_recognised, one.num_clips, one.recall, one.recall_interval),
-            _share(one.num_false_alarms, one.num_action_clips, one.false_alarms, one.false_alarms_interval),
+            _share(score.num_recognised, score.num_clips, score.recall, score.recall_interval),
+            _share(score.num_false_alarms, score.num_action_clips, score.false_alarms, score.false_alarms_interval),
         )
-        for label, one in known
+        for label, score in known
     ]
     return Table((caption, *NOTHING_TITLES), tuple(rows))
 

@@ -147,10 +147,10 @@ def _row(trial: ScoredTrial, search: Search) -> Row:
 
 def _rounds(search: Search) -> list[RoundRow]:
     rows = _rows(search)
-    found = []
+    rounds = []
     for number in sorted({trial.round for trial in search.trials}):
         trials = [trial for trial in search.trials if trial.round == number]
-        found.append(
+        rounds.append(
             RoundRow(
                 number=number,
                 num_trials=len(trials),
@@ -161,7 +161,7 @@ def _rounds(search: Search) -> list[RoundRow]:
                 best=next((row for row in rows if row.trial.round == number), None),
             )
         )
-    return found
+    return rounds
 
 
 def sample(search: Search) -> str:
@@ -210,7 +210,7 @@ def table(search: Search) -> bytes:
 def metrics_of(search: Search) -> dict[str, float]:
     """Collect the numbers of the winner and of the search, to log to MLflow."""
     winner = winner_of(search)
-    found = {
+    numbers = {
         "num_trials": len(search.trials),
         "num_failed": len(failed(search)),
         "training_hours": num_hours(search.trials),
@@ -220,7 +220,7 @@ def metrics_of(search: Search) -> dict[str, float]:
         "optimism": search.bias.optimism,
         "corrected_top1": search.bias.corrected,
     }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
 def _csv_row(trial: ScoredTrial, folds: list[str]) -> dict[str, object]:

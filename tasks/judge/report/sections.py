@@ -144,35 +144,35 @@ def _caveats(result: LearningCurveResult) -> str:
 
 def long_section(metrics: Metrics) -> LongSection | None:
     """Make the section; None for any other training."""
-    found = metrics.long_training
-    if found is None:
+    training = metrics.long_training
+    if training is None:
         return None
-    return LongSection(sentence_of(found), long_chart(found, metrics.epochs), _long_note(found, metrics))
+    return LongSection(sentence_of(training), long_chart(training, metrics.epochs), _long_note(training, metrics))
 
 
-def sentence_of(found: LongTraining) -> str:
+def sentence_of(training: LongTraining) -> str:
     """State the outcome in one sentence; the page counts epochs from 1."""
-    sample = f"on {count(found.num_clips, 'val clip')} of {count(found.num_sources, 'source video')}"
-    errors = {score.epoch: score.error for score in found.scores}
-    if found.rise is None or found.fall is None or found.gain is None:
-        lowest = min(found.scores, key=lambda score: (score.error, score.epoch))
+    sample = f"on {count(training.num_clips, 'val clip')} of {count(training.num_sources, 'source video')}"
+    errors = {score.epoch: score.error for score in training.scores}
+    if training.rise is None or training.fall is None or training.gain is None:
+        lowest = min(training.scores, key=lambda score: (score.error, score.epoch))
         return (
-            f"No second descent is seen: {sample} the error of {found.target}s is lowest after {_epoch_name(lowest.epoch)} ({percent(lowest.error)}) "
-            f"and never falls after a rise, from epoch 1 to {_epoch_name(found.scores[-1].epoch)}."
+            f"No second descent is seen: {sample} the error of {training.target}s is lowest after {_epoch_name(lowest.epoch)} ({percent(lowest.error)}) "
+            f"and never falls after a rise, from epoch 1 to {_epoch_name(training.scores[-1].epoch)}."
         )
     first, peak, second = (
         f"{percent(errors[epoch])} after {_epoch_name(epoch)}"
-        for epoch in (found.rise.first_epoch, found.rise.second_epoch, found.fall.second_epoch)
+        for epoch in (training.rise.first_epoch, training.rise.second_epoch, training.fall.second_epoch)
     )
-    if found.outcome == "second descent":
+    if training.outcome == "second descent":
         return (
-            f"A second descent: {sample} the error of {found.target}s rises from {first} to {peak} ({_change_in_words(found.rise)}) and falls again "
-            f"to {second} ({_change_in_words(found.fall)}); {_against_first(found.gain)}."
+            f"A second descent: {sample} the error of {training.target}s rises from {first} to {peak} ({_change_in_words(training.rise)}) and falls again "
+            f"to {second} ({_change_in_words(training.fall)}); {_against_first(training.gain)}."
         )
-    by_chance = listed([name for name, change in (("rise", found.rise), ("fall", found.fall)) if not change.is_significant])
+    by_chance = listed([name for name, change in (("rise", training.rise), ("fall", training.fall)) if not change.is_significant])
     return (
-        f"The data cannot tell whether there is a second descent: {sample} the error of {found.target}s goes from {first} to {peak} "
-        f"({_change_in_words(found.rise)}) and to {second} ({_change_in_words(found.fall)}); chance may explain the {by_chance}."
+        f"The data cannot tell whether there is a second descent: {sample} the error of {training.target}s goes from {first} to {peak} "
+        f"({_change_in_words(training.rise)}) and to {second} ({_change_in_words(training.fall)}); chance may explain the {by_chance}."
     )
 
 
@@ -191,14 +191,14 @@ def _against_first(gain: ErrorChange) -> str:
     return f"the second minimum is {'lower' if gain.difference < 0 else 'higher'} than the first ({_change_in_words(gain)})"
 
 
-def _long_note(found: LongTraining, metrics: Metrics) -> str:
+def _long_note(training: LongTraining, metrics: Metrics) -> str:
     options = metrics.provenance.train
     fitted = "The training error never reached 0"
     if options.mixup:
         fitted = "With mixup there is no training error, because a mixed clip has no one right class"
-    elif found.fitted_epoch is not None:
-        fitted = f"The training error is first 0 in {_epoch_name(found.fitted_epoch)}"
-    pairs = len(found.scores) * (len(found.scores) - 1) // 2
+    elif training.fitted_epoch is not None:
+        fitted = f"The training error is first 0 in {_epoch_name(training.fitted_epoch)}"
+    pairs = len(training.scores) * (len(training.scores) - 1) // 2
     return (
         f"{fitted}. It is counted during the epoch, while the weights change{', on the altered labels' if options.label_noise else ''}. "
         "Dots are the epochs whose heads were kept; the band is their 95 % confidence interval over source videos. Minima and peak are chosen "
@@ -211,8 +211,14 @@ def probe_section(metrics: Metrics) -> ProbeSection | None:
     if not metrics.probe:
         return None
     rows = (
-        (one.target, percent(one.network_top1), percent(one.probe_top1), signed(one.difference), percent_interval(one.interval))
-        for one in reversed(metrics.probe)
+        (
+            difference.target,
+            percent(difference.network_top1),
+            percent(difference.probe_top1),
+            signed(difference.difference),
+            percent_interval(difference.interval),
+        )
+        for difference in reversed(metrics.probe)
     )
     return ProbeSection(probe_answer(metrics.probe[-1], metrics.deciding_split), tuple(rows))
 

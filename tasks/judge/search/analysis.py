@@ -66,21 +66,21 @@ def importances(
         nothing but the words if fewer than 10 trials count, or all have the same score.
     """
     varied = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
-    found = _counted(trials, ranges, varied, target)
-    if len(found) < MIN_TRIALS:
+    counted = _counted(trials, ranges, varied, target)
+    if len(counted) < MIN_TRIALS:
         reason = (
-            f"Only {count(len(found), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter, and more to be sure."
+            f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter, and more to be sure."
         )
         return (), reason
-    scores = np.array([trial.value for trial in found])
+    scores = np.array([trial.value for trial in counted])
     if np.ptp(scores) == 0:
-        return (), f"All {count(len(found), 'trial')} have the same score, so no option made a difference."
+        return (), f"All {count(len(counted), 'trial')} have the same score, so no option made a difference."
     rng = np.random.default_rng(SEED)
     names = tuple(varied)
     with quiet():
-        study = _study(found)
+        study = _study(counted)
         shares = _shares(study, scores, names)
-        halves = np.array([_shares(_study([found[i] for i in half]), scores[half], names) for half in _halves(len(found), rng)])
+        halves = np.array([_shares(_study([counted[i] for i in half]), scores[half], names) for half in _halves(len(counted), rng)])
         permuted = np.array([_shares(study, rng.permutation(scores), names) for _ in range(NUM_PERMUTATIONS)])
     low, high = np.quantile(halves, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0) - halves.mean(axis=0) + shares
     by_chance = _family_wise(permuted)
@@ -94,7 +94,7 @@ def importances(
         for i, name in enumerate(names)
     ]
     rows.sort(key=lambda row: (-row.share, row.option))
-    return tuple(rows), _in_words(rows, len(found))
+    return tuple(rows), _in_words(rows, len(counted))
 
 
 def _scaled(distribution: BaseDistribution) -> BaseDistribution:
@@ -137,8 +137,8 @@ def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> 
     if np.ptp(scores) == 0:
         return np.zeros(len(names))
     evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=SEED)
-    found = evaluator.evaluate(study, list(names), target=lambda trial: float(scores[trial.number]))
-    return np.array([found[name] for name in names])
+    shares = evaluator.evaluate(study, list(names), target=lambda trial: float(scores[trial.number]))
+    return np.array([shares[name] for name in names])
 
 
 def _family_wise(permuted: NDArray[np.float64]) -> NDArray[np.float64]:

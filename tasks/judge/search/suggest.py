@@ -65,16 +65,16 @@ def suggest(
         seed: of the sampler, see `seed_of`.
     """
     known = {identity(trial.values, trial.options) for trial in earlier}
-    found: list[Suggestion] = []
+    suggestions: list[Suggestion] = []
     with quiet():
         for values in _proposals(space, chosen, seed, earlier, target, num_trials):
             options = space.complete(values)
             if options is not None and (key := identity(values, options)) not in known:
                 known.add(key)
-                found.append((values, options))
-            if len(found) == num_trials:
+                suggestions.append((values, options))
+            if len(suggestions) == num_trials:
                 break
-    return found
+    return suggestions
 
 
 def require_searchable(space: Space, chosen: SearchOptions) -> None:
@@ -201,7 +201,7 @@ def history_digest(earlier: Sequence[ScoredTrial]) -> str:
     """Hash what suggestions follow from: earlier recipes, scores and times, and which trials failed, for whatever reason."""
     # Later than the other options, and equal in all trials; the digests of older searches stay.
     dumped = [trial.model_dump(mode="json", exclude={"options": {"views_seed"}}) for trial in earlier]
-    return content_key({"trials": [dump | {"failure": one.failure is not None} for dump, one in zip(dumped, earlier, strict=True)]})
+    return content_key({"trials": [dump | {"failure": trial.failure is not None} for dump, trial in zip(dumped, earlier, strict=True)]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:

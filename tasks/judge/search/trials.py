@@ -23,8 +23,8 @@ def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
 def top1_of(scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]]) -> dict[Target, Top1]:
     """Compute top-1 of each target over all folds, with a 95 % interval over source videos."""
     sources = [clip.source for fold in clips for clip in fold]
-    found = {target: right_of(scores, target) for target in scores[0].right}
-    return {target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in found.items()}
+    by_target = {target: right_of(scores, target) for target in scores[0].right}
+    return {target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in by_target.items()}
 
 
 def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]], target: Target) -> ScoredTrial:

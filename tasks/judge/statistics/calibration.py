@@ -51,8 +51,8 @@ def calibrate(
     """
     fitted = _fit_temperatures(val, targets) if val else None
     temperatures = _cross_fit_temperatures(clips, targets) if split == "val" else _repeat(fitted, len(clips.uids))
-    ones = np.ones(len(clips.uids))
-    raw, right = _confidences(clips, (ones, ones)), _right(clips)
+    unscaled = np.ones(len(clips.uids))
+    raw, right = _confidences(clips, (unscaled, unscaled)), _right(clips)
     calibrated = _confidences(clips, temperatures) if temperatures else None
     temperature_of: dict[Target, float | None] = {"verb": fitted[0], "noun": fitted[1], "action": None} if fitted else {}
     return tuple(

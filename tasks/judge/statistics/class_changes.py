@@ -49,15 +49,15 @@ def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabular
     if ours.uids != theirs.uids:
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
     our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
-    found = []
+    outcomes = []
     for target in (target for target in vocabulary.targets if target != "action"):
         our, their = our_answers[target], their_answers[target]
         for class_id in np.unique(our.true).tolist():
             of_class = our.true == class_id
             gained = int((our.right & ~their.right & of_class).sum())
             lost = int((their.right & ~our.right & of_class).sum())
-            found.append(ClassOutcome(target, our.names[class_id], int(of_class.sum()), gained, lost))
-    return tuple(found)
+            outcomes.append(ClassOutcome(target, our.names[class_id], int(of_class.sum()), gained, lost))
+    return tuple(outcomes)
 
 
 def significant_losses(outcomes: Sequence[ClassOutcome]) -> list[ClassOutcome]:

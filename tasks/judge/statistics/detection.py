@@ -86,21 +86,21 @@ class _Matched:
 
 
 def detection_scores(
-    found: Sequence[Segment], labelled: Sequence[Segment], sources: Mapping[str, str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+    predicted: Sequence[Segment], labelled: Sequence[Segment], sources: Mapping[str, str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
 ) -> DetectionScores:
-    """Score found intervals against labelled ones.
+    """Score predicted intervals against labelled ones.
 
     Args:
-        found: with scores, of the same videos.
+        predicted: with scores, of the same videos.
         labelled: at least one.
         sources: the source video of each video.
         num_resamples: draws of source videos for the interval; with 0 there is none.
     """
-    names = sorted({sources[segment.video] for segment in (*found, *labelled)})
+    names = sorted({sources[segment.video] for segment in (*predicted, *labelled)})
     number = {video: names.index(source) for video, source in sources.items() if source in names}
     counts = Counter(segment.label for segment in labelled)
     order = sorted(counts, key=lambda label: (-counts[label], label))
-    matched = [_match(label, found, labelled, number, len(names)) for label in order]
+    matched = [_match(label, predicted, labelled, number, len(names)) for label in order]
     once = np.ones((1, len(names)), np.int64)
     each = np.stack([_average_precisions(matches, once)[:, 0] for matches in matched])
 
@@ -108,8 +108,8 @@ def detection_scores(
         return _interval(of, float(mean), len(names), num_resamples, seed)
 
     classes = tuple(
-        ClassPrecision(one.label, counts[one.label], tuple(own.tolist()), interval([one], own.mean()))
-        for one, own in zip(matched, each, strict=True)
+        ClassPrecision(matches.label, counts[matches.label], tuple(own.tolist()), interval([matches], own.mean()))
+        for matches, own in zip(matched, each, strict=True)
     )
     by_tiou = each.mean(axis=0)
     return DetectionScores(tuple(by_tiou.tolist()), float(by_tiou.mean()), interval(matched, by_tiou.mean()), classes)
@@ -132,37 +132,37 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
     return max((clips, whole), key=lambda guesses: detection_scores(guesses, labelled, alone, num_resamples=0).mean)
 
 
-def overlap_ratio(one: Segment, other: Segment) -> float:
+def overlap_ratio(segment: Segment, other: Segment) -> float:
     """Compute the tIoU of two intervals of a video."""
-    shared = min(one.stop_seconds, other.stop_seconds) - max(one.start_seconds, other.start_seconds)
-    lengths = one.stop_seconds - one.start_seconds + other.stop_seconds - other.start_seconds
+    shared = min(segment.stop_seconds, other.stop_seconds) - max(segment.start_seconds, other.start_seconds)
+    lengths = segment.stop_seconds - segment.start_seconds + other.stop_seconds - other.start_seconds
     return max(0.0, shared) / (lengths - shared) if shared > 0 else 0.0
 
 
-def _match(label: int, found: Sequence[Segment], labelled: Sequence[Segment], number: Mapping[str, int], num_sources: int) -> _Matched:
+def _match(label: int, predicted: Sequence[Segment], labelled: Sequence[Segment], number: Mapping[str, int], num_sources: int) -> _Matched:
     own = sorted(
-        (interval for interval in found if interval.label == label),
+        (interval for interval in predicted if interval.label == label),
         key=lambda interval: (-interval.score, interval.video, interval.start_seconds, interval.stop_seconds),
     )
     truth: dict[str, list[Segment]] = {}
-    for one in labelled:
-        if one.label == label:
-            truth.setdefault(one.video, []).append(one)
+    for segment in labelled:
+        if segment.label == label:
+            truth.setdefault(segment.video, []).append(segment)
     taken: list[set[tuple[str, int]]] = [set() for _ in TIOUS]
     right = np.zeros((len(TIOUS), len(own)), np.bool_)
-    for i, one in enumerate(own):
-        ratios = [overlap_ratio(one, other) for other in truth.get(one.video, ())]
+    for i, candidate in enumerate(own):
+        ratios = [overlap_ratio(candidate, other) for other in truth.get(candidate.video, ())]
         nearest = sorted(range(len(ratios)), key=lambda j: -ratios[j])
         for h, tiou in enumerate(TIOUS):
-            free = next((j for j in nearest if ratios[j] >= tiou and (one.video, j) not in taken[h]), None)
+            free = next((j for j in nearest if ratios[j] >= tiou and (candidate.video, j) not in taken[h]), None)
             if free is not None:
-                taken[h].add((one.video, free))
+                taken[h].add((candidate.video, free))
                 right[h, i] = True
     num_labelled = np.zeros(num_sources, np.int64)
     for video, others in truth.items():
         num_labelled[number[video]] += len(others)
-    steps = [i for i, one in enumerate(own) if i + 1 == len(own) or own[i + 1].score != one.score]
-    return _Matched(label, right, np.array([number[one.video] for one in own], np.int64), np.array(steps, np.int64), num_labelled)
+    steps = [i for i, interval in enumerate(own) if i + 1 == len(own) or own[i + 1].score != interval.score]
+    return _Matched(label, right, np.array([number[interval.video] for interval in own], np.int64), np.array(steps, np.int64), num_labelled)
 
 
 def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
@@ -172,13 +172,13 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
         return np.tile(np.where(num_labelled > 0, 0.0, np.nan), (len(TIOUS), 1))
     weights = times[:, matched.sources]
     num_found = np.maximum(np.cumsum(weights, axis=1)[:, matched.steps], 1)
-    found = []
+    averages = []
     for right in matched.right:
         num_right = np.cumsum(weights * right, axis=1)[:, matched.steps]
         precision = np.maximum.accumulate((num_right / num_found)[:, ::-1], axis=1)[:, ::-1]
         area = (np.diff(num_right, axis=1, prepend=0) * precision).sum(axis=1)
-        found.append(np.where(num_labelled > 0, area / np.maximum(num_labelled, 1), np.nan))
-    return np.stack(found)
+        averages.append(np.where(num_labelled > 0, area / np.maximum(num_labelled, 1), np.nan))
+    return np.stack(averages)
 
 
 def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int, seed: int) -> tuple[float, float] | None:

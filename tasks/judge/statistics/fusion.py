@@ -53,8 +53,8 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
     has_outputs = np.logical_or.reduce([member.has_outputs for member in members])
     members = [member.only(has_outputs) for member in members]
     first = members[0]
-    for one, (name, _) in zip(members, names, strict=True):
-        if not one.has_outputs.any():
+    for clips, (name, _) in zip(members, names, strict=True):
+        if not clips.has_outputs.any():
             raise BadInput(f"fuse: {name} has no outputs for the classes of any val clip; leave it out, or train it again on this dataset")
     heads = [
         ([member.verb_logits for member in members], first.verb_classes),
@@ -106,7 +106,7 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
         return equal
     logits, classes = [head[of_shared, :num_shared] for head in logits], classes[of_shared]
     spreads = np.array([_spread(head) for head in logits])
-    scaled = np.stack([one.astype(np.float64) / spread for one, spread in zip(logits, spreads, strict=True)])
+    scaled = np.stack([head.astype(np.float64) / spread for head, spread in zip(logits, spreads, strict=True)])
     num_networks, num_clips, _ = scaled.shape
     rows = np.arange(num_clips)
     true = scaled[:, rows, classes]
@@ -118,10 +118,10 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
         gradient = (np.einsum("nc,knc->kn", softmax(fused, axis=1), scaled) - true).mean(axis=1) + 2 * RIDGE * factors
         return float(value), gradient
 
-    found = minimize(
+    optimum = minimize(
         loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURES[0])] * num_networks, options={"ftol": 1e-12, "gtol": 1e-8}
     )
-    factors = np.asarray(found.x)
+    factors = np.asarray(optimum.x)
     # If no network is informative, all factors are zero; use equal weights.
     shares = factors / spreads if factors.sum() > 1e-6 else equal
     weights: Weights = shares / shares.sum()

@@ -47,8 +47,8 @@ def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times:
     total = times @ clips
     by_chance = ((times @ first) * (times @ second)).sum(axis=1) / total**2
     differ = 1 - by_chance
-    found: NDArray[np.float64] = np.divide((times @ agreed) / total - by_chance, differ, out=np.full(len(total), np.nan), where=differ > 0)
-    return found
+    kappas: NDArray[np.float64] = np.divide((times @ agreed) / total - by_chance, differ, out=np.full(len(total), np.nan), where=differ > 0)
+    return kappas
 
 
 def _interval(kappa: float, agreed: Counts, clips: Counts, first: Counts, second: Counts, num_resamples: int) -> tuple[float, float] | None:

@@ -84,9 +84,11 @@ def learning_curve(
         seed: of the draws. The result does not depend on the order of the val clips.
     """
     unknown = reason_not_to(right, num_clips, sources)
-    found = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
+    extrapolation = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
     points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
-    return TargetCurve(target=target, majority_top1=majority_top1, points=points, fit=found.fit, gains=found.gains, unknown=unknown)
+    return TargetCurve(
+        target=target, majority_top1=majority_top1, points=points, fit=extrapolation.fit, gains=extrapolation.gains, unknown=unknown
+    )
 
 
 def extrapolate(
@@ -192,7 +194,7 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
     quantile_of_t = stdtrit(num_units - 1, TAIL)
     tail = ndtr(correction * quantile_of_t)
     most = min(1.0, left - quantile_of_t * correction * laws.error(1).std())
-    found: dict[float, Estimate] = {}
+    estimates: dict[float, Estimate] = {}
     lowest, highest = 0.0, 0.0
     for times in sorted({*TIMES, *np.geomspace(1, TIMES[-1], NUM_FITTED).tolist()}):
         gain, gains = min(float(law.gain(times)[0]), left), laws.gain(times)
@@ -203,8 +205,8 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
             high = 1 - TAIL ** (1 / num_val_clips)
         # More clips never gain less, so neither limit may fall.
         lowest, highest = max(lowest, min(low, gain - reach)), min(most, max(highest, high, gain + reach))
-        found[times] = gain, (float(lowest), float(highest))
-    return found
+        estimates[times] = gain, (float(lowest), float(highest))
+    return estimates
 
 
 def _around(top1: float, interval: tuple[float, float]) -> tuple[float, float]:

@@ -94,12 +94,12 @@ def long_training(kept: Sequence[KeptAnswers], epochs: Sequence[Epoch], target: 
     p_values = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
 
     def change(first: int, second: int) -> ErrorChange:
-        found = changes[first, second]
+        paired = changes[first, second]
         return ErrorChange(
             first_epoch=kept[first].epoch,
             second_epoch=kept[second].epoch,
-            difference=found.difference,
-            interval=found.interval,
+            difference=paired.difference,
+            interval=paired.interval,
             p_value=p_values[first, second],
         )
 
@@ -132,10 +132,10 @@ def rise_and_fall(errors: Sequence[int]) -> tuple[int, int, int] | None:
     return best
 
 
-def _score(one: KeptAnswers, target: Target) -> KeptScore:
-    right = one.right[target]
-    low, high = top1_interval(right, one.sources)
-    return KeptScore(epoch=one.epoch, error=1 - float(right.mean()), interval=(1 - high, 1 - low), loss=float(one.losses.mean()))
+def _score(answers: KeptAnswers, target: Target) -> KeptScore:
+    right = answers.right[target]
+    low, high = top1_interval(right, answers.sources)
+    return KeptScore(epoch=answers.epoch, error=1 - float(right.mean()), interval=(1 - high, 1 - low), loss=float(answers.losses.mean()))
 
 
 def to_parquet(kept: Sequence[KeptAnswers]) -> bytes:
@@ -158,10 +158,10 @@ def from_parquet(data: bytes, uri: str) -> list[KeptAnswers]:
     """
     table = decode(data, uri, SCHEMA, "answers after epochs")
     epochs = table["epoch"].to_numpy()
-    found = []
+    kept = []
     for epoch in dict.fromkeys(epochs.tolist()):
         rows = table.filter(pa.array(epochs == epoch))
         right: dict[Target, NDArray[np.bool_]] = {target: rows[f"{target}_right"].to_numpy() for target in TARGETS}
         uids, sources = (tuple(rows[name].to_pylist()) for name in ("uid", "source"))
-        found.append(KeptAnswers(epoch, uids, sources, right, rows["loss"].to_numpy()))
-    return found
+        kept.append(KeptAnswers(epoch, uids, sources, right, rows["loss"].to_numpy()))
+    return kept

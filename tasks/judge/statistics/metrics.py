@@ -216,8 +216,8 @@ def nameable_clips(
     for result in results:
         answers = answers_of(left[result.model], vocabulary)
         for target in vocabulary.targets:
-            found = measure(answers[target], sources)
-            scores.append(NetworkScore(model=result.model, target=target, top1=found.top1, top1_interval=found.top1_interval))
+            measured = measure(answers[target], sources)
+            scores.append(NetworkScore(model=result.model, target=target, top1=measured.top1, top1_interval=measured.top1_interval))
     opponents: dict[Opponent, ScoredClips] = {model: left[model] for model in OPPONENTS if model in left}
     return NameableClips(
         split=split,

@@ -77,21 +77,21 @@ def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) 
         ConfusionCounts(
             model=model,
             target=target,
-            rows=found.rows,
-            columns=found.columns,
-            counts=tuple(map(tuple, found.counts.tolist())),
-            wrong=wrong_cells(found, answers[target], clips.losses, clips.uids),
+            rows=confusion.rows,
+            columns=confusion.columns,
+            counts=tuple(map(tuple, confusion.counts.tolist())),
+            wrong=wrong_cells(confusion, answers[target], clips.losses, clips.uids),
         )
         for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
-        for target, found in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
+        for target, confusion in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
     )
 
 
-def wrong_cells(found: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:
+def wrong_cells(confusion: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:
     """List the wrong clips of each cell, the largest loss first."""
     of_cell: dict[tuple[int, int], list[str]] = {}
     for i in sorted(np.flatnonzero(~answers.right).tolist(), key=lambda i: (-losses[i], uids[i])):
-        row, column = found.places[i].tolist()
+        row, column = confusion.places[i].tolist()
         of_cell.setdefault((row, column), []).append(uids[i])
     return tuple(
         Cell(row=row, column=column, num_clips=len(of), uids=tuple(of[:MAX_LISTED])) for (row, column), of in sorted(of_cell.items())
@@ -133,12 +133,12 @@ def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> l
 def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[Misnamed]:
     """Return the wrong prediction for each clip of `worst_wrong`, in that order."""
     answers = answers_of(clips, vocabulary)
-    found = []
+    misnamed = []
     for i in worst_wrong(clips, vocabulary, num_clips):
         target: Literal["verb", "noun"] = "noun" if answers["verb"].right[i] else "verb"
         class_id = int(answers[target].predicted[i])
-        found.append(Misnamed(i, target, class_id, answers[target].names[class_id]))
-    return found
+        misnamed.append(Misnamed(i, target, class_id, answers[target].names[class_id]))
+    return misnamed
 
 
 def worst_mistakes(

@@ -58,16 +58,16 @@ def differences(
         BadInput: an opponent was scored on different clips, or in a different order.
     """
     our_answers = answers_of(ours, vocabulary)
-    found = []
+    compared = []
     for opponent, theirs in opponents.items():
         if (theirs.uids, theirs.sources) != (ours.uids, ours.sources):
             raise BadInput(f"the new network and the {opponent} were not scored on the same clips; run `evaluate` again for both")
         their_answers = answers_of(theirs, vocabulary)
-        found += [
+        compared += [
             paired_difference(our_answers[target], their_answers[target], ours.sources, opponent=opponent, num_resamples=num_resamples)
             for target in vocabulary.targets
         ]
-    return tuple(found)
+    return tuple(compared)
 
 
 def paired_difference(
@@ -87,19 +87,19 @@ def paired_difference(
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
         raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")
-    found = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples, seed=seed)
+    change = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples, seed=seed)
     return PairedDifference(
         target=ours.target,
         opponent=opponent,
         num_clips=len(sources),
-        num_sources=found.num_sources,
-        difference=found.difference,
-        interval=found.interval,
-        num_gained=found.num_gained,
-        num_lost=found.num_lost,
-        mcnemar_p=found.mcnemar_p,
-        p_value=found.p_value,
-        num_clips_needed=clips_needed(found.difference, found.interval, len(sources)),
+        num_sources=change.num_sources,
+        difference=change.difference,
+        interval=change.interval,
+        num_gained=change.num_gained,
+        num_lost=change.num_lost,
+        mcnemar_p=change.mcnemar_p,
+        p_value=change.p_value,
+        num_clips_needed=clips_needed(change.difference, change.interval, len(sources)),
     )
 
 
@@ -113,13 +113,13 @@ def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[Diff
         uids: (n,) the clips.
     """
     names = theirs.names | ours.names
-    found = [
+    clips = [
         DifferingClip(
             uid=uids[i], label=names[int(ours.true[i])], first=names[int(theirs.predicted[i])], second=names[int(ours.predicted[i])]
         )
         for i in np.flatnonzero(ours.predicted != theirs.predicted).tolist()
     ]
-    return tuple(sorted(found, key=lambda clip: not clip.is_decided))
+    return tuple(sorted(clips, key=lambda clip: not clip.is_decided))
 
 
 def paired_change(
@@ -233,13 +233,13 @@ def probe_differences(
     """Compare the network with the probe on the deciding clips; empty if it answered others."""
     if answers.uids is not None and answers.uids != ours.uids:
         return ()
-    found = []
+    compared = []
     for target, of_network in answers_of(ours, vocabulary).items():
         of_probe = np.array([digit == "1" for digit in answers.right.get(target, "")])
         if len(of_probe) != len(of_network.right):
             continue
         change = paired_change(of_network.right, of_probe, ours.sources, num_resamples=num_resamples)
-        found.append(
+        compared.append(
             ProbeDifference(
                 target=target,
                 network_top1=float(of_network.right.mean()),
@@ -251,7 +251,7 @@ def probe_differences(
                 num_sources=change.num_sources,
             )
         )
-    return tuple(found)
+    return tuple(compared)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -75,8 +75,8 @@ class ScoredClips:
     @property
     def has_outputs(self) -> NDArray[np.bool_]:
         """Check (n,) whether the network has outputs for both the clip's verb and noun."""
-        found: NDArray[np.bool_] = (self.verb_classes < self.verb_logits.shape[1]) & (self.noun_classes < self.noun_logits.shape[1])
-        return found
+        covered: NDArray[np.bool_] = (self.verb_classes < self.verb_logits.shape[1]) & (self.noun_classes < self.noun_logits.shape[1])
+        return covered
 
     def only(self, chosen: NDArray[np.bool_]) -> "ScoredClips":
         """Select the clips where `chosen` (n,) is true, in order."""
@@ -218,10 +218,10 @@ def compute_logits(
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))
 
     started = scored = clock()
-    for i, one in enumerate(each_scored(clips, load, score, wait=wait, clock=clock, by=by)):
-        verb_logits[i], noun_logits[i] = one.answer
-        loading_seconds[i], inference_seconds[i], scored = one.loading_seconds, one.inference_seconds, one.scored
-        require_finite(one.clip, *one.answer)
+    for i, result in enumerate(each_scored(clips, load, score, wait=wait, clock=clock, by=by)):
+        verb_logits[i], noun_logits[i] = result.answer
+        loading_seconds[i], inference_seconds[i], scored = result.loading_seconds, result.inference_seconds, result.scored
+        require_finite(result.clip, *result.answer)
     return verb_logits, noun_logits, Timings(loading_seconds.tolist(), inference_seconds.tolist(), scored - started, peak_memory_bytes())
 
 
@@ -295,10 +295,10 @@ def _prefetch(load: Callable[[C], T], clips: Sequence[C]) -> Generator[T]:
 
 def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.float64]:
     log_probabilities: NDArray[np.float64] = log_softmax(logits.astype(np.float64), axis=1)
-    found = np.full(len(classes), np.inf)
+    losses = np.full(len(classes), np.inf)
     rows = np.flatnonzero(classes < logits.shape[1])
-    found[rows] = -log_probabilities[rows, classes[rows]]
-    return found
+    losses[rows] = -log_probabilities[rows, classes[rows]]
+    return losses
 
 
 def summarise_latency(timings: Timings, num_frames: int) -> Latency:
@@ -324,7 +324,7 @@ def peak_memory_bytes() -> int:
     """Return this process's peak main memory so far, without GPU memory."""
     status = Path("/proc/self/status")
     # On Linux ru_maxrss is inherited from the parent, so a small step could report the memory of a large runner.
-    if status.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
-        return int(found[1]) * 1024
+    if status.exists() and (match := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(match[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

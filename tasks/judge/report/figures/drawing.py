@@ -215,7 +215,7 @@ def _tidy(element: ET.Element, used: set[str], key: str) -> None:
         element.set(name, _DECIMALS.sub(r"\1", " ".join(element.attrib[name].split())))
     if "style" in element.attrib:
         style = _DEFAULTS.sub("", element.attrib["style"]).strip("; ")
-        element.set("style", re.sub(r"#\w{6}", lambda found: VARIABLES.get(found[0], found[0]), style))
+        element.set("style", re.sub(r"#\w{6}", lambda match: VARIABLES.get(match[0], match[0]), style))
     for child in list(element):
         _tidy(child, used, key)
         if child.tag == "g" and len(child) == 0:

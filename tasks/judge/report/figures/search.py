@@ -194,7 +194,7 @@ def recipes_chart(search: Search) -> Chart | None:
     scales = [_scale(name, [trial.values[name] for trial in trials], range_of(name, search)) for name in searched(search)]
     scores = [deciding_top1(trial, search) for trial in trials]
     scales.append(_numbers(f"{decisive(search)} top-1", scores, spell=percent))
-    spoken = [f"trial {one.number}: {percent(top1)}; {values_in_words(one.values)}" for one, top1 in zip(trials, scores, strict=True)]
+    spoken = [f"trial {trial.number}: {percent(top1)}; {values_in_words(trial.values)}" for trial, top1 in zip(trials, scores, strict=True)]
     with drawing.axes_of((AXIS_WIDTH * len(scales), HEIGHT)) as (figure, axes):
         axes.set_axis_off()
         for x, scale in enumerate(scales):
@@ -217,8 +217,8 @@ def _strengths(trials: Sequence[ScoredTrial], search: Search) -> list[float]:
     power = 2 if len(trials) <= MANY else 6
     shares = [(i / (len(trials) - 1)) ** power for i in range(len(trials))]
     return [
-        1.0 if one.number == search.winner else (1 + round((NUM_STRENGTHS - 1) * share)) / 10
-        for one, share in zip(trials, shares, strict=True)
+        1.0 if trial.number == search.winner else (1 + round((NUM_STRENGTHS - 1) * share)) / 10
+        for trial, share in zip(trials, shares, strict=True)
     ]
 
 

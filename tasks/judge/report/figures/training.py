@@ -103,15 +103,15 @@ def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool) -> None:
     axes.annotate(text, (epoch, 1), (offset, -2), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="top")
 
 
-def long_chart(found: LongTraining, epochs: Sequence[Epoch]) -> Chart:
+def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
     """Draw errors, those on val with a band, and validation loss over a logarithmic axis of epochs."""
-    title = f"Error of {found.target}s and validation loss"
+    title = f"Error of {training.target}s and validation loss"
     train, val = (
-        [(e.epoch + 1, 1 - top1) for e in epochs if (top1 := getattr(e, f"{split}_{found.target}_top1")) is not None]
+        [(e.epoch + 1, 1 - top1) for e in epochs if (top1 := getattr(e, f"{split}_{training.target}_top1")) is not None]
         for split in ("train", "val")
     )
     loss = [(e.epoch + 1, e.val_loss) for e in epochs if e.val_loss is not None]
-    kept = [score.epoch + 1 for score in found.scores]
+    kept = [score.epoch + 1 for score in training.scores]
     with drawing.styled(drawing.PAGE_STYLE):
         figure = drawing.new_drawing(*LONG_SIZE)
         errors, losses = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -122,16 +122,16 @@ def long_chart(found: LongTraining, epochs: Sequence[Epoch]) -> Chart:
         ):
             if points:
                 axes.plot(*zip(*points, strict=True), label=name, color=colour, linestyle=dashes, linewidth=1.5)
-        _draw_band(errors, kept, [score.interval for score in found.scores], drawing.BLUE)
-        dots = [score.error for score in found.scores]
+        _draw_band(errors, kept, [score.interval for score in training.scores], drawing.BLUE)
+        dots = [score.error for score in training.scores]
         errors.plot(kept, dots, color=drawing.BLUE, linestyle="none", marker="o", markersize=6, markeredgecolor=drawing.PAGE, gid="kept")
-        spoken = {"kept": [f"epoch {s.epoch + 1:,}: {percent(s.error)} {percent_interval(s.interval)}" for s in found.scores]}
-        if found.fitted_epoch is not None:
-            number = found.fitted_epoch + 1
+        spoken = {"kept": [f"epoch {s.epoch + 1:,}: {percent(s.error)} {percent_interval(s.interval)}" for s in training.scores]}
+        if training.fitted_epoch is not None:
+            number = training.fitted_epoch + 1
             errors.axvline(number, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES)
             mark_epoch(losses, number, f"training error 0: {number:,}", on_right=number**2 > kept[-1])
-        turns = _mark_turns(errors, found)
-        _scale_long(errors, losses, found, [y for _, y in (*train, *val)])
+        turns = _mark_turns(errors, training)
+        _scale_long(errors, losses, training, [y for _, y in (*train, *val)])
         drawing.add_legend(figure)
         words = f"Validation error by epoch, with 95 % confidence intervals: {'; '.join(spoken['kept'])}. {turns}"
         drawn = drawing.svg(figure, "long-training", title, words, spoken)
@@ -143,13 +143,13 @@ def _draw_band(axes: Axes, x: Sequence[int], intervals: Sequence[tuple[float, fl
     axes.fill_between(x, low, high, color=colour, alpha=BAND_OPACITY, linewidth=0)
 
 
-def _mark_turns(axes: Axes, found: LongTraining) -> str:
+def _mark_turns(axes: Axes, training: LongTraining) -> str:
     """Label both minima and the peak in the drawing; return them as a sentence."""
-    if found.rise is None or found.fall is None:
+    if training.rise is None or training.fall is None:
         return ""
-    turns = (("1st minimum", found.rise.first_epoch), ("peak", found.rise.second_epoch), ("2nd minimum", found.fall.second_epoch))
-    intervals = {score.epoch: score.interval for score in found.scores}
-    last = found.scores[-1].epoch + 1
+    turns = (("1st minimum", training.rise.first_epoch), ("peak", training.rise.second_epoch), ("2nd minimum", training.fall.second_epoch))
+    intervals = {score.epoch: score.interval for score in training.scores}
+    last = training.scores[-1].epoch + 1
     for name, epoch in turns:
         number, (low, high) = epoch + 1, intervals[epoch]
         side = "left" if number**4 < last else "right" if number**4 > last**3 else "center"
@@ -158,13 +158,13 @@ def _mark_turns(axes: Axes, found: LongTraining) -> str:
     return f"{', '.join(f'{name} epoch {epoch + 1:,}' for name, epoch in turns)}."
 
 
-def _scale_long(errors: Axes, losses: Axes, found: LongTraining, drawn: Sequence[float]) -> None:
-    top = max(*drawn, *(score.interval[1] for score in found.scores))
-    errors.set_ylim(min(0, *(score.interval[0] for score in found.scores)), min(1.08, 1.15 * top) or 1)
+def _scale_long(errors: Axes, losses: Axes, training: LongTraining, drawn: Sequence[float]) -> None:
+    top = max(*drawn, *(score.interval[1] for score in training.scores))
+    errors.set_ylim(min(0, *(score.interval[0] for score in training.scores)), min(1.08, 1.15 * top) or 1)
     errors.set_ylabel("error, %")
     errors.yaxis.set_major_formatter(drawing.PERCENT)
     losses.set_ylim(0)
-    losses.set(xlabel="epoch", ylabel="loss, nats", xscale="log", xlim=(1, found.scores[-1].epoch + 1))
+    losses.set(xlabel="epoch", ylabel="loss, nats", xscale="log", xlim=(1, training.scores[-1].epoch + 1))
     losses.xaxis.set_major_locator(LogLocator(10))
     losses.xaxis.set_minor_locator(NullLocator())
     losses.xaxis.set_major_formatter(WHOLE)
@@ -209,9 +209,9 @@ def learning_curve_chart(curve: TargetCurve) -> Chart:
 def _curve_in_words(curve: TargetCurve, means: list[str]) -> str:
     at = {point.num_clips: point for point in curve.fit}
     beyond = [
-        f"{count(gain.num_clips, 'clip')}: {percent(one.top1)} {percent_interval(one.interval)}"
+        f"{count(gain.num_clips, 'clip')}: {percent(fitted.top1)} {percent_interval(fitted.interval)}"
         for gain in curve.gains
-        if (one := at[gain.num_clips]).interval
+        if (fitted := at[gain.num_clips]).interval
     ]
     extrapolated = f" Extrapolated, with the 95 % confidence interval of the gain: {'; '.join(beyond)}." if beyond else ""
     return (
