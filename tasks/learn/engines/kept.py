@@ -40,7 +40,7 @@ class CheckedFeatures:
         """
         if engine.precision == "int8":
             return None
-        caches = [open_cache(self.root, one, one, one.network.head) for one in (engine, reference)]
+        caches = [open_cache(self.root, compared, compared, compared.network.head) for compared in (engine, reference)]
         if not all(caches[0].has(clip) for clip in {*self.checked, *self.scored}) or not all(map(caches[1].has, self.checked)):
             return None
         seen, expected = ([cache.read(clip) for clip in self.checked] for cache in caches)

@@ -74,8 +74,8 @@ def load_backbone(network: Network, path: Path) -> UsedTensors:
 
 def fill_backbone(network: Network, theirs: StateDict) -> None:
     """Load the tensors of a backbone for three channels and without temporal shift, in place."""
-    found = {key: theirs[unshifted_key(network.backbone, key)] for key in network.backbone.state_dict()}
-    network.backbone.load_state_dict(found if network.spec.video else _widened(found, network.spec.snippet.num_channels))
+    tensors = {key: theirs[unshifted_key(network.backbone, key)] for key in network.backbone.state_dict()}
+    network.backbone.load_state_dict(tensors if network.spec.video else _widened(tensors, network.spec.snippet.num_channels))
 
 
 def _widened(state: StateDict, num_channels: int) -> StateDict:
@@ -133,8 +133,8 @@ def _is_further_block(key: str, required: StateDict) -> bool:
     """Check whether a tensor belongs to a numbered block that the backbone lacks beside others that it has."""
     for number in NUMBER.finditer(key):
         beside = key[: number.start() + 1]
-        if not any(one.startswith(key[: number.end()]) for one in required):
-            return any(one.startswith(beside) and one[len(beside)].isdigit() for one in required)
+        if not any(name.startswith(key[: number.end()]) for name in required):
+            return any(name.startswith(beside) and name[len(beside)].isdigit() for name in required)
     return False
 
 
