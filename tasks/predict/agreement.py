@@ -146,10 +146,10 @@ class Tally:
         """Measure the agreement on each target; none without a second network."""
         if not self._sources:
             return ()
-        found = []
+        agreements = []
         for target in self._names.targets:
             alike = np.equal(*self._both(target))
-            found.append(
+            agreements.append(
                 Agreement(
                     target=target,
                     num_clips=len(alike),
@@ -159,7 +159,7 @@ class Tally:
                     interval=top1_interval(alike, self._sources),
                 )
             )
-        return tuple(found)
+        return tuple(agreements)
 
     def pairs(self, target: Target, num_pairs: int) -> tuple[Pair, ...]:
         """List the most frequent differences; equally frequent ones by name."""
@@ -187,12 +187,12 @@ class Tally:
 
     def accuracies(self) -> tuple[Accuracy, ...]:
         """Measure accuracy on videos outside training, then on training videos; skip groups without labels."""
-        found = []
+        accuracies = []
         for is_trained_on in (False, True):
             of_both, of_one = self._of_both[is_trained_on], self._of_one[is_trained_on]
             labelled = of_both if of_both.sources else of_one
             if labelled.sources:
-                found.append(
+                accuracies.append(
                     Accuracy(
                         is_trained_on=is_trained_on,
                         num_clips=len(labelled.sources),
@@ -206,7 +206,7 @@ class Tally:
                         },
                     )
                 )
-        return tuple(found)
+        return tuple(accuracies)
 
     def _answers(self, target: Target, labelled: _Labelled, role: PredictorRole) -> Answers:
         true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[role][target])

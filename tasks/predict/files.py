@@ -180,15 +180,15 @@ def file_stem(video: PredictedVideo | ScoredVideo) -> str:
     return f"{short or 'video'}-{video.video[:12]}"
 
 
-def shown_intervals(one: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
+def shown_intervals(film: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the intervals of a video for the page, those that are not reported too."""
-    not_reported = {role: set(own) for role, own in one.not_reported.items()}
+    not_reported = {role: set(own) for role, own in film.not_reported.items()}
     return {
         role: tuple(
             ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_not_reported=i in not_reported[role])
             for i in own
         )
-        for role, own in one.found.items()
+        for role, own in film.found.items()
     }
 
 
@@ -200,7 +200,7 @@ def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) ->
 
 
 def write_intervals(
-    plan: PredictPlanResult, found: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
+    plan: PredictPlanResult, films: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
 ) -> None:
     """Write `intervals.csv` and `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
 
@@ -209,23 +209,23 @@ def write_intervals(
     columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
     schema = pa.schema([SCHEMA.field(column) if column in SCHEMA.names else pa.field(column, pa.float64()) for column in columns])
     for name, of_videos in (
-        ("intervals", [film.reported for film in found]),
-        ("not_reported", [film.not_reported for film in found]),
+        ("intervals", [film.reported for film in films]),
+        ("not_reported", [film.not_reported for film in films]),
     ):
-        rows = [row for one, by_role in zip(found, of_videos, strict=True) for row in _rows(plan, one.video, by_role, names)]
+        rows = [row for film, by_role in zip(films, of_videos, strict=True) for row in _rows(plan, film.video, by_role, names)]
         if name == "intervals":
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{name}.parquet", compression="zstd")
         (folder / f"{name}.csv").write_bytes(csv_table(columns, ({column: plain_cell(row[column]) for column in columns} for row in rows)))
     (folder / "tracks").mkdir(exist_ok=True)
-    for film in found:
+    for film in films:
         for role, own in film.reported.items():
             title = f"when: {plan.predictors[role].label} on {film.video.name}, {film.video.video}"
             cues = (block(Cue(i.start_seconds, i.stop_seconds, _action(i, names), i.probability)) for i in own)
             (folder / "tracks" / f"{file_stem(film.video)}.{role}.intervals.vtt").write_text(
                 opening(title) + "".join(cues), encoding="utf-8"
             )
-    for role in {role: None for film in found for role in film.reported}:
-        (folder / f"intervals.{role}.json").write_text(_activitynet(found, role, names, video_names), encoding="utf-8")
+    for role in {role: None for film in films for role in film.reported}:
+        (folder / f"intervals.{role}.json").write_text(_activitynet(films, role, names, video_names), encoding="utf-8")
 
 
 def _rows(
@@ -250,18 +250,18 @@ def _rows(
     ]
 
 
-def _activitynet(found: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
+def _activitynet(films: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
     """Write one network's intervals by video, as ActivityNet's detection challenge takes them."""
     results = {
-        without_extension(video_names[one.video.video]): [
+        without_extension(video_names[film.video.video]): [
             {
                 "label": _action(interval, names),
                 "score": round(interval.probability, NUM_DECIMALS),
                 "segment": [round(interval.start_seconds, 3), round(interval.stop_seconds, 3)],
             }
-            for interval in one.reported.get(role, ())
+            for interval in film.reported.get(role, ())
         ]
-        for one in found
+        for film in films
     }
     return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
 

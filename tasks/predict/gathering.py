@@ -66,7 +66,7 @@ class _Gatherer:
         num_read = 0
         for clips in self._read(video):
             predicted = answered(clips, self._plan.predictors, self._names.targets)
-            tables.add(known, clips, {one.label: predicted.ranked[role] for role, one in self._answering(predicted)})
+            tables.add(known, clips, {predictor.label: predicted.ranked[role] for role, predictor in self._answering(predicted)})
             self._write_tracks(known, clips, predicted)
             gathered.tally.add(self._tallied(video, clips, predicted), source, predicted.ranked, self._labels, is_trained_on=is_trained_on)
             num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
@@ -89,7 +89,7 @@ class _Gatherer:
 
     def close(self) -> Gathered:
         best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))
-        self.gathered.differing = [one for _, _, one in best]
+        self.gathered.differing = [differing for _, _, differing in best]
         if self._places and self._plan.predict.num_to_label:
             self.gathered.to_label = self._choose()
         return self.gathered
@@ -142,7 +142,7 @@ class _Gatherer:
 
     def _answering(self, predicted: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
         """Yield the networks that predicted these clips; the second may be missing for some videos."""
-        return ((role, one) for role, one in self._plan.predictors.items() if role in predicted.ranked)
+        return ((role, predictor) for role, predictor in self._plan.predictors.items() if role in predicted.ranked)
 
     def _shown(self, clips: ScoredVideoClips, predicted: Answered, i: int) -> ShownClip:
         label = self._labels.get(clips.uids[i])
@@ -165,7 +165,7 @@ class _Gatherer:
         # The clip number breaks ties in clip order, and keeps the heap from comparing `Differing`, which has no order.
         if divergence < MIN_DIVERGENCE or (len(self._heap) == NUM_DIFFERING and (divergence, -number) <= self._heap[0][:2]):
             return
-        found = Differing(
+        differing = Differing(
             uid=clips.uids[i],
             uri=clips.uris[i],
             file=video.name,
@@ -178,7 +178,7 @@ class _Gatherer:
             media=None,
         )
         put = heapq.heappush if len(self._heap) < NUM_DIFFERING else heapq.heapreplace
-        put(self._heap, (divergence, -number, found))
+        put(self._heap, (divergence, -number, differing))
 
     def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered, i: int) -> Candidate:
         best = predicted.ranked["model"]["action"]

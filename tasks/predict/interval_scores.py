@@ -84,13 +84,13 @@ class WhenScores:
         """List the labelled classes of a target, the most frequent first."""
         columns = [*(targets[target] for targets in self.networks.values()), self.guessing[target]]
         return tuple(
-            ScoredClass(self.names.name(target, of_each[0].label), of_each[0].num_labelled, tuple(one.mean for one in of_each))
+            ScoredClass(self.names.name(target, of_each[0].label), of_each[0].num_labelled, tuple(precision.mean for precision in of_each))
             for of_each in zip(*(column.classes for column in columns), strict=True)
         )
 
 
 def when_scores(
-    plan: PredictPlanResult, found: Sequence[FoundIntervals], labelled: Sequence[KnownInterval], names: Names
+    plan: PredictPlanResult, films: Sequence[FoundIntervals], labelled: Sequence[KnownInterval], names: Names
 ) -> tuple[WhenScores, ...]:
     """Score all intervals, below the threshold too, on the labelled videos outside training, then on those of training.
 
@@ -99,7 +99,7 @@ def when_scores(
     scored = []
     with_labels = {label.video for label in labelled}
     for is_trained_on in (False, True):
-        group = [film for film in found if (film.video.video in plan.trained_on) == is_trained_on and film.video.video in with_labels]
+        group = [film for film in films if (film.video.video in plan.trained_on) == is_trained_on and film.video.video in with_labels]
         of_model = [film for film in group if "model" in film.found]
         if both := [film for film in of_model if len(film.found) == len(plan.predictors)] or of_model:
             scored.append(_scores(plan, both, labelled, names, is_trained_on, len(of_model) - len(both)))
@@ -115,9 +115,11 @@ def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -
     for score in scores:
         networks = {plan.predictors[role].label: targets for role, targets in score.networks.items()} | {GUESSING: score.guessing}
         for network, targets in networks.items():
-            for target, found in targets.items():
-                each = [(names.name(target, own.label), own.num_labelled, (*own.by_tiou, own.mean), own.interval) for own in found.classes]
-                each.append(("(mean of classes)", score.num_labelled, (*found.by_tiou, found.mean), found.interval))
+            for target, detection in targets.items():
+                each = [
+                    (names.name(target, own.label), own.num_labelled, (*own.by_tiou, own.mean), own.interval) for own in detection.classes
+                ]
+                each.append(("(mean of classes)", score.num_labelled, (*detection.by_tiou, detection.mean), detection.interval))
                 for name, number, values, interval in each:
                     videos = "training" if score.is_trained_on else "other"
                     figures = [round(value, 6) for value in (*values, *(interval or ()))]
@@ -128,17 +130,17 @@ def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -
 
 def _scores(
     plan: PredictPlanResult,
-    found: Sequence[FoundIntervals],
+    group: Sequence[FoundIntervals],
     labelled: Sequence[KnownInterval],
     names: Names,
     is_trained_on: bool,
     num_left_out: int,
 ) -> WhenScores:
-    videos = {film.video.video for film in found}
+    videos = {film.video.video for film in group}
     sources = {video: plan.sources.get(video, video) for video in videos}
-    films = {film.video.video: film.clips for film in found}
+    films = {film.video.video: film.clips for film in group}
     truth = [label for label in labelled if label.video in videos]
-    roles = [role for role in plan.predictors if all(role in film.found for film in found)]
+    roles = [role for role in plan.predictors if all(role in film.found for film in group)]
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
     number = plan.evaluate.bootstrap_resamples
 
@@ -146,7 +148,7 @@ def _scores(
         return detection_scores(segments, true[target], sources, num_resamples=number)
 
     def of_network(role: PredictorRole, target: Target) -> list[Segment]:
-        return [_segment(target, film.video.video, interval, names) for film in found for interval in film.found[role]]
+        return [_segment(target, film.video.video, interval, names) for film in group for interval in film.found[role]]
 
     guesses = {target: always_guessing(true[target], films) for target in names.targets}
     return WhenScores(
@@ -162,9 +164,10 @@ def _scores(
     )
 
 
-def _segment(target: Target, video: str, one: Interval | KnownInterval, names: Names) -> Segment:
-    label = {"verb": one.verb_class, "noun": one.noun_class, "action": names.action(one.verb_class, one.noun_class)}[target]
-    return Segment(video, one.start_seconds, one.stop_seconds, label, one.probability if isinstance(one, Interval) else 1.0)
+def _segment(target: Target, video: str, interval: Interval | KnownInterval, names: Names) -> Segment:
+    labels = {"verb": interval.verb_class, "noun": interval.noun_class, "action": names.action(interval.verb_class, interval.noun_class)}
+    score = interval.probability if isinstance(interval, Interval) else 1.0
+    return Segment(video, interval.start_seconds, interval.stop_seconds, labels[target], score)
 
 
 def find_intervals(
@@ -192,8 +195,8 @@ def _find(
         return FoundIntervals(video, (), {}, {})
     starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
     each = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
-    found = {role: tuple(interval for interval in own if interval.verb_class != names.nothing_verb) for role, own in each.items()}
-    kept = {role: _reported(own, plan.predictors[role]) for role, own in found.items()}
+    by_role = {role: tuple(interval for interval in own if interval.verb_class != names.nothing_verb) for role, own in each.items()}
+    kept = {role: _reported(own, plan.predictors[role]) for role, own in by_role.items()}
     # A window has no address of its own.
     clips = [
         (start, stop)
@@ -201,11 +204,11 @@ def _find(
         for clip_uri, start, stop in zip(part.uris, part.start_seconds.tolist(), part.stop_seconds.tolist(), strict=True)
         if clip_uri
     ]
-    return FoundIntervals(video, tuple(clips), found, kept)
+    return FoundIntervals(video, tuple(clips), by_role, kept)
 
 
-def _reported(found: tuple[Interval, ...], network: Predictor) -> tuple[Interval, ...]:
-    return reported(found, network.interval_threshold) if network.reports_intervals else ()
+def _reported(candidates: tuple[Interval, ...], network: Predictor) -> tuple[Interval, ...]:
+    return reported(candidates, network.interval_threshold) if network.reports_intervals else ()
 
 
 def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:

@@ -36,8 +36,8 @@ class Cells:
 
     def smooth(self, probabilities: Probabilities) -> Probabilities:
         """Average (n, c) probabilities over the windows of each cell: (m, c)."""
-        found = [weights @ probabilities[a : b + 1] for a, b, weights in zip(self.first, self.last, self.weights, strict=True)]
-        return np.stack(found) if found else np.empty((0, probabilities.shape[1]))
+        smoothed = [weights @ probabilities[a : b + 1] for a, b, weights in zip(self.first, self.last, self.weights, strict=True)]
+        return np.stack(smoothed) if smoothed else np.empty((0, probabilities.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
     """
     if not len(starts):
         return ()
-    found = cells(starts, stops)
-    best = replace(likely, verbs=found.smooth(likely.verbs), nouns=found.smooth(likely.nouns)).best()
-    return merged(Interval(*each) for each in zip(*(part.tolist() for part in (found.starts, found.stops, *best)), strict=True))
+    film_cells = cells(starts, stops)
+    best = replace(likely, verbs=film_cells.smooth(likely.verbs), nouns=film_cells.smooth(likely.nouns)).best()
+    return merged(Interval(*each) for each in zip(*(part.tolist() for part in (film_cells.starts, film_cells.stops, *best)), strict=True))
 
 
 def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
@@ -99,9 +99,9 @@ def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(_joined(run) for run in runs)
 
 
-def reported(found: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
+def reported(candidates: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
     """Keep the intervals whose probability is the threshold or more; all without a threshold."""
-    return tuple(interval for interval in found if threshold is None or interval.probability >= threshold)
+    return tuple(interval for interval in candidates if threshold is None or interval.probability >= threshold)
 
 
 def _continues(before: Interval, after: Interval) -> bool:

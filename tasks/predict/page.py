@@ -156,13 +156,13 @@ def page(inputs: PageInputs) -> str:
         .get_template("prediction.html.j2")
         .render(
             p=inputs,
-            networks={role: one for role, one in both.items() if one},
+            networks={role: network for role, network in both.items() if network},
             sections=_sections(inputs),
             timelines=timelines,
             has_blanks=any(timeline.has_blanks for timeline in timelines),
             fix_of=fix_of,
             clip_of=lambda uid: (inputs.clip_names.get(uid, ""), uid, fix_of(uid)),
-            differing=[(one, data_uri(one.media, "video/mp4") if one.media else "") for one in inputs.differing],
+            differing=[(clip, data_uri(clip.media, "video/mp4") if clip.media else "") for clip in inputs.differing],
             matrices=[
                 (target, matrix_between(confusion, target, inputs.against.label if inputs.against else "", inputs.model.label))
                 for target, confusion in inputs.confusions.items()
@@ -206,11 +206,13 @@ def _headline(inputs: PageInputs) -> str:
     predicted = f"{count(inputs.num_clips, 'clip')} of {count(inputs.num_videos, 'video')}"
     if not inputs.agreements:
         return f"{predicted}, predicted only by {inputs.model.label}"
-    found = inputs.agreements[-1]
+    agreement = inputs.agreements[-1]
     measured = (
-        predicted if found.num_clips == inputs.num_clips else f"the {count(found.num_clips, 'clip')} that both predicted, of {predicted}"
+        predicted
+        if agreement.num_clips == inputs.num_clips
+        else f"the {count(agreement.num_clips, 'clip')} that both predicted, of {predicted}"
     )
-    return f"The two networks predict the same {found.target} on {percent(found.share)} of {measured}"
+    return f"The two networks predict the same {agreement.target} on {percent(agreement.share)} of {measured}"
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, PredictorRole], Collection[int]]) -> Timeline:

@@ -100,13 +100,13 @@ def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
 
     In bits: 0 equal, 1 disjoint. Lin 1991, Divergence measures based on the Shannon entropy.
     """
-    found = np.empty(len(ours.verbs))
-    num_verbs, num_nouns = (max(one.shape[1], other.shape[1]) for one, other in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))
-    for i in range(len(found)):
+    bits = np.empty(len(ours.verbs))
+    num_verbs, num_nouns = (max(our.shape[1], their.shape[1]) for our, their in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))
+    for i in range(len(bits)):
         p, q = (np.outer(_widened(likely.verbs[i], num_verbs), _widened(likely.nouns[i], num_nouns)) for likely in (ours, theirs))
         # entr is in nats.
-        found[i] = (entr((p + q) / 2).sum() - (entr(p).sum() + entr(q).sum()) / 2) / np.log(2)
-    return np.clip(found, 0.0, 1.0)
+        bits[i] = (entr((p + q) / 2).sum() - (entr(p).sum() + entr(q).sum()) / 2) / np.log(2)
+    return np.clip(bits, 0.0, 1.0)
 
 
 def _widened(probabilities: Probabilities, size: int) -> Probabilities:
@@ -240,11 +240,11 @@ def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], pr
     `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
     """
     order = np.argsort(-likely, kind="stable")
-    found, numbers = likely[order], np.arange(1, len(order) + 1)
+    falling, numbers = likely[order], np.arange(1, len(order) + 1)
     # Equal probabilities are kept or left out together.
-    is_last = np.append(found[1:] != found[:-1], True) if len(found) else np.empty(0, np.bool_)
+    is_last = np.append(falling[1:] != falling[:-1], True) if len(falling) else np.empty(0, np.bool_)
     fitting = np.flatnonzero(is_last & (lower_limit(np.cumsum(right[order]), numbers) >= precision) & (numbers >= MIN_CLIPS))
-    return float(found[fitting[-1]]) if len(fitting) else None
+    return float(falling[fitting[-1]]) if len(fitting) else None
 
 
 def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -96,7 +96,9 @@ class ScoredWriter:
         novelty: float | None,
     ) -> None:
         """Add one clip: verb (125,) and noun (352,) logits by network, and features (f,)."""
-        named = {f"{role}_{head}_logits": one for role, both in logits.items() for head, one in zip(("verb", "noun"), both, strict=True)}
+        named = {
+            f"{role}_{head}_logits": of_head for role, both in logits.items() for head, of_head in zip(("verb", "noun"), both, strict=True)
+        }
         self._rows.append(
             {
                 "uid": clip.uid,
@@ -176,7 +178,7 @@ def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predict
     """Compute probabilities from logits; if nouns are no target, use a single noun of probability 1."""
     likely = {role: likely_by(predictors[role], *logits, targets) for role, logits in clips.logits.items()}
     return Answered(
-        ranked={role: one.ranked() for role, one in likely.items()},
+        ranked={role: of_network.ranked() for role, of_network in likely.items()},
         entropies=likely["model"].entropies(),
         divergences=divergences(likely["model"], likely["against"]) if "against" in likely else np.empty(0),
     )

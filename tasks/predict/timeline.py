@@ -133,10 +133,10 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
 
 
 def _bars(pairs: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
-    found = []
+    bars = []
     for words, clips in _stretches(pairs):
-        found.append(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total))
-    return tuple(found)
+        bars.append(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total))
+    return tuple(bars)
 
 
 def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
@@ -157,13 +157,13 @@ def _length(clips: Sequence[ShownClip]) -> float:
 
 def _stretches(pairs: Sequence[tuple[ShownClip, Value]]) -> list[tuple[Value, list[ShownClip]]]:
     """Group adjacent clips with equal values; a gap in time starts a new group."""
-    found: list[tuple[Value, list[ShownClip]]] = []
+    stretches: list[tuple[Value, list[ShownClip]]] = []
     for clip, words in pairs:
-        if found and words == found[-1][0] and clip.start_seconds == found[-1][1][-1].stop_seconds:
-            found[-1][1].append(clip)
+        if stretches and words == stretches[-1][0] and clip.start_seconds == stretches[-1][1][-1].stop_seconds:
+            stretches[-1][1].append(clip)
         else:
-            found.append((words, [clip]))
-    return found
+            stretches.append((words, [clip]))
+    return stretches
 
 
 def _mean(guesses: Sequence[Guess]) -> Guess:

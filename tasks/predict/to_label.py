@@ -109,14 +109,14 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
     typical = float(np.median(apart[~np.eye(len(apart), dtype=bool)])) if len(apart) > 1 else 0.0
     nearest = np.ones(len(values))
     left = np.ones(len(values), bool)
-    found: list[tuple[int, float]] = []
-    while len(found) < min(num_clips, len(values)):
+    picked: list[tuple[int, float]] = []
+    while len(picked) < min(num_clips, len(values)):
         taken = int(np.argmax(np.where(left, values + nearest, -np.inf)))
-        found.append((taken, float(nearest[taken])))
+        picked.append((taken, float(nearest[taken])))
         left[taken] = False
         # With identical clips the median distance is 0, and only scores count.
         nearest = np.minimum(nearest, apart[taken] / typical if typical > 0 else 0.0)
-    return found
+    return picked
 
 
 def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> str:
@@ -206,8 +206,8 @@ def directions(features: Features) -> Features:
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
     """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known`, m at least 1."""
     nearest = (directions(features) @ directions(known).T).max(axis=1)
-    found: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
-    return found
+    distances: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
+    return distances
 
 
 def to_bytes(features: Features) -> bytes:
@@ -224,9 +224,9 @@ def from_bytes(data: bytes, uri: str) -> Features:
         BadInput: the bytes are not a file of features.
     """
     try:
-        found: Features = np.load(io.BytesIO(data), allow_pickle=False)
+        features: Features = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
         raise BadInput(f"{uri} is not a file of features; delete it and predict again") from None
-    if found.ndim != 2 or found.dtype != np.float32:
+    if features.ndim != 2 or features.dtype != np.float32:
         raise BadInput(f"{uri} is not a file of features; delete it and predict again")
-    return found
+    return features
