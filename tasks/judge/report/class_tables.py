@@ -26,7 +26,7 @@ Size = Literal["small", "medium", "large"]
 class Cell:
     """Clips of one true class with one predicted class.
 
-    Count, `text` that fits the cell, and share of the true class. `uids` are the first of the wrong ones, listed under the `anchor`.
+    Count, `text` that fits the cell, and share of the true class. `uids` are the first of the wrong clips, listed under the `anchor`.
     """
 
     count: int

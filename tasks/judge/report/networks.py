@@ -188,7 +188,7 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV, one row per configuration, accuracies as shares; of a failed one only the reason."""
+    """Write a CSV, one row per configuration, accuracies as shares; of a failed configuration only the reason."""
     rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
     columns = (*rows[0], "failed_in", "failed_because")
     rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]

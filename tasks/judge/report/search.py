@@ -197,7 +197,7 @@ def verdict(search: Search) -> str:
 
 
 def table(search: Search) -> bytes:
-    """Write a CSV, one row per trial, best first, scores as shares; of a failed one the reason."""
+    """Write a CSV, one row per trial, best first, scores as shares; of a failed trial the reason."""
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, search.plan.search.folds + 1)]

@@ -60,7 +60,7 @@ def importances(
     stay below it more easily.
 
     Args:
-        trials: of the search. Failed ones, those outside the ranges, and repetitions with more epochs do not count.
+        trials: of the search. Failed trials, those outside the ranges, and repetitions with more epochs do not count.
 
     Returns:
         nothing but the words if fewer than 10 trials count, or all have the same score.
@@ -163,7 +163,7 @@ def _in_words(rows: Sequence[Importance], num_trials: int) -> str:
 def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> BiasEstimate | None:
     """Estimate the selection bias by resampling source videos, with the same videos for all trials.
 
-    Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky one win.
+    Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky trial win.
     `best_of_equal` is the mean of the largest deviation of a resampled score from the trial's own score.
 
     The optimism is what a resample adds to the score of the trial that wins on it (Efron and Gong 1983). The observed scores already differ

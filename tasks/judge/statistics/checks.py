@@ -143,7 +143,7 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
         bits = _distances_in_centres(hashes[rows], hashes[columns])
         same_content = contents[rows, None] == contents[None, columns]
         bits[same_content] = 0
-        # Compare each clip only with earlier ones, whose splits are the same or earlier, so each pair is seen once.
+        # Compare each clip only with earlier clips, whose splits are the same or earlier, so each pair is seen once.
         bits[np.arange(stop)[None, :] >= np.arange(start, stop)[:, None]] = np.inf
         other_split = splits[rows, None] != splits[None, columns]
         contradicts = (labels[rows, None] != labels[None, columns]).any(axis=2) & (

@@ -29,7 +29,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Segment:
-    """A labelled or a found interval of a video, with its class; a labelled one needs no score."""
+    """A labelled or a found interval of a video, with its class; a labelled interval needs no score."""
 
     video: str
     start_seconds: float

@@ -88,7 +88,7 @@ def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
     temperature and the weights: the scale of a network's logits does not matter. The weights are the normalised factors; their sum, an
     inverse temperature, changes no ranking.
 
-    If the networks have different classes, only the shared ones are used; if no clip has a shared class, the weights are equal.
+    If the networks have different classes, only the shared classes are used; if no clip has a shared class, the weights are equal.
 
     Args:
         logits: (n, c) of each of k networks.

@@ -186,7 +186,7 @@ def fit_power_laws(errors: Floats, shares: Floats) -> PowerLaws:
 
 
 def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
-    """Compute the gains from more clips, from the fitted law and the resampled ones, by multiples of the training clips in rising order.
+    """Compute the gains from more clips, from the fitted law and the resampled laws, by multiples of the training clips in rising order.
 
     `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left on these val clips.
     """

@@ -1,4 +1,4 @@
-"""Score clips one by one, prefetching the next ones, and measure time and memory.
+"""Score clips one by one, prefetching the next clips, and measure time and memory.
 
 Legend: n clips, v verbs, o nouns.
 """

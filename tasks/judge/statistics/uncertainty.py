@@ -22,7 +22,7 @@ PRIOR_POWER = 0.25
 """Exponent of the correlation in its prior. With 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
 
 REACH = 6
-"""Search range for the true share, in standard errors around the observed one."""
+"""Search range for the true share, in standard errors around the observed share."""
 
 MAX_DRAWS_AT_ONCE = 1_000_000
 BOOTSTRAP_SEED = 0

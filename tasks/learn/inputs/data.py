@@ -272,7 +272,7 @@ def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> li
     of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
 
     Raises:
-        BadDataset: all clips have one action, so there is no wrong one.
+        BadDataset: all clips have one action, so there is no wrong action.
     """
     actions = sorted({(clip.verb, clip.noun) for clip in clips})
     num_altered = round(share * len(clips))

@@ -42,7 +42,7 @@ WINDOW_SPECTRA = round(WINDOW_SECONDS * SPECTRA_PER_SECOND)
 SPEECH_RATE_HZ = 16_000
 CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64
-"""Each chunk is scored with the end of the one before it."""
+"""Each chunk is scored with the end of the chunk before it."""
 
 CHUNKS_PER_SECOND = SPEECH_RATE_HZ / CHUNK_SAMPLES
 STATE_SHAPE = (1, 1, 128)

@@ -154,7 +154,7 @@ def to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def triangles(edges: NDArray[np.float64], bins: NDArray[np.float64]) -> Tensor:
-    """Make the weights (m, b) of triangles that rise from an edge to the next, and fall to the one after it."""
+    """Make the weights (m, b) of triangles that rise from an edge to the next, and fall to the edge after it."""
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     return torch.from_numpy(np.maximum(0, np.minimum(rising, falling)).astype(np.float32))

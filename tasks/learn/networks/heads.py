@@ -216,7 +216,7 @@ def positions(num_segments: int) -> Tensor:
 
 
 class Recurrent(ReducedHead):
-    """Relates the segments by an LSTM, and answers at the last one (Ng et al., arXiv 1503.08909).
+    """Relates the segments by an LSTM, and answers at the last segment (Ng et al., arXiv 1503.08909).
 
     Its forget gates start open (Jozefowicz et al., ICML 2015), so that the first of many segments still counts.
     """
@@ -253,7 +253,7 @@ class DilatedBlock(nn.Module):
 class TemporalConvolution(ReducedHead):
     """Temporal convolutional network (Lea et al., arXiv 1611.05267) of MS-TCN's blocks, averaged over time.
 
-    Each block doubles the dilation; the last ones see the whole clip.
+    Each block doubles the dilation; the last blocks see the whole clip.
     """
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:

@@ -211,7 +211,7 @@ def _no_epic_file(spec: NetworkSpec) -> str:
 
 
 def licence_warning(licence: str) -> str:
-    """Warn that a licence forbids commercial use, or that its terms are not known here; empty for a permissive one."""
+    """Warn that a licence forbids commercial use, or that its terms are not known here; empty for a permissive licence."""
     if licence in PERMISSIVE:
         return ""
     if terms := NONCOMMERCIAL.get(licence):

@@ -207,7 +207,7 @@ class EpochKeeper(Callback):
     def _is_due(self, trainer: pl.Trainer) -> bool:
         if not self.head_alone or len(self.history) <= ALL_WRITTEN:
             return True
-        # All processes write together, so the first one's clock counts.
+        # All processes write together, so the first process's clock counts.
         return bool(trainer.strategy.broadcast(monotonic() >= self.next_write_at_seconds))
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, with_heads: bool) -> None:
@@ -225,7 +225,7 @@ class EpochKeeper(Callback):
                 best = self.folder / BEST if self.best and not self.head_alone else None
                 self.on_epoch(EpochFiles(records, self.folder / LAST, best, best_is_new, heads))
         self.num_written = len(self.history)
-        # Wait for the first process: a failure of another one afterwards must not end it.
+        # Wait for the first process: a failure of another process afterwards must not end it.
         trainer.strategy.barrier()
         now = monotonic()
         self.next_write_at_seconds = now + max(MIN_SECONDS, PATIENCE * (now - started))

@@ -87,8 +87,8 @@ class EndInOrder(Callback):
         self.is_terminated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Replace Lightning's signal handler; Lightning restores the original one after training."""
-        # The other processes end with the first one.
+        """Replace Lightning's signal handler; Lightning restores the original handler after training."""
+        # The other processes end with the first process.
         signal.signal(signal.SIGTERM, self._note if trainer.local_rank == 0 else signal.SIG_DFL)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int) -> None:

@@ -158,7 +158,7 @@ def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | 
     The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
     """
     if recipe.schedule == "plateau":
-        # torch's patience counts the tolerated validations; the next one lowers the rate.
+        # torch's patience counts the tolerated validations; the next validation lowers the rate.
         return ReduceLROnPlateau(optimizer, factor=recipe.decay_factor, patience=recipe.plateau_validations - 1, threshold=0, eps=0)
     after: LRScheduler | None = None
     if recipe.schedule == "step":
