@@ -294,11 +294,11 @@ class FoldTrainings:
         parts = self._parts[key]
         seen = (*key, "covering", spec.model_dump_json())
         if seen not in self._frames:
-            covering = list({one.uid: one for own in parts for one, _ in own}.values())
+            covering = list({cover.uid: cover for own in parts for cover, _ in own}.values())
             self._frames[seen] = cache_test_frames(self.store, covering, spec, describer=describer)
         frames = self._frames[seen]
         return tuple(
-            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))
+            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[cover.uid], seconds) for cover, seconds in own))
             for clip, own in zip(scored, parts, strict=True)
         )
 

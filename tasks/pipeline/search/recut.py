@@ -47,15 +47,15 @@ def run(arguments: SearchedArguments, store: Store) -> RecutResult:
         raise NothingToDo("no other clip length or cut is searched")
     own = store.read(Dataset(plan.dataset_uri).manifest)
     _require_same_labels(own, plan, store)
-    found = []
+    datasets = []
     for number, cutting in enumerate(cuttings, 1):
         log.info("%s, %d of %d", cutting.words, number, len(cuttings))
         try:
-            found.append(_recut(cutting, plan, own, store))
+            datasets.append(_recut(cutting, plan, own, store))
         except BadInput as error:
             log.warning("no trial can have %s: %s", cutting.words, error)
-            found.append(RecutDataset(**cutting._asdict(), failure=str(error)))
-    return finish(store, place, RecutResult(lengths=tuple(found)))
+            datasets.append(RecutDataset(**cutting._asdict(), failure=str(error)))
+    return finish(store, place, RecutResult(lengths=tuple(datasets)))
 
 
 def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) -> None:
