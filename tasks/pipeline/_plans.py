@@ -52,7 +52,7 @@ class PlannedTraining:
 def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
-    """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
+    """Plan the training of `options` on a dataset; `force_token` makes it a new run."""
     start = {
         "backbone": weights.backbone,
         "weights": weights.weights,

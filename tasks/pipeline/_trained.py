@@ -55,7 +55,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
 def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> None:
     """Require a network of this store.
 
-    Splits are fixed within a store: a network of another one may have been trained on clips that are tested here.
+    Splits are fixed within a store: a network of another store may have been trained on clips that are tested here.
     """
     if not Layout(store_uri).holds(uri):
         raise BadInput(

@@ -78,7 +78,7 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
 
 
 def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read what the first network said of each video: its intervals if the video has windows, else its best action of each clip.
+    """Read the first network's answers on each video: its intervals if the video has windows, else its best action of each clip.
 
     A video with windows in which nothing was found has nothing.
     """

@@ -26,7 +26,7 @@ from tasks.tracking import Reference, Registry
 from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"
-"""Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
+"""Lists the files written to a folder, with size and time, so that a later prediction takes them away."""
 
 
 def run(arguments: PredictArguments, store: Store) -> PredictReportResult:

@@ -1,6 +1,6 @@
 """Let one engine score all networks of a plan.
 
-A network that fails the check of a fast engine falls back to a more exact one. What it is compared with then has to be scored by that one, too.
+A network that fails the check of a fast engine falls back to a more exact one. What it is compared with then has to be scored by that engine, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Scoring:
 
 
 def next_scoring(plan: PlanResult, used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
-    """Find a network without a result, else one that was scored by a coarser engine than another one.
+    """Find a network without a result, else one that was scored by a coarser engine than another network.
 
     `used` are the engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
     """
@@ -58,7 +58,7 @@ def next_scoring(plan: PlanResult, used: Mapping[Evaluation, EngineUsed]) -> Sco
 
 
 def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:
-    """Choose the engine that all these networks can use, with what decided that in words."""
+    """Choose the engine that all these networks can use, with the reason in words."""
     kind = KINDS_IN_FLOAT32.get(common_label({engine.label for _, engine in used}))
     if kind is None:
         return Choice("auto")

@@ -37,7 +37,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
     if weights.dataset_uri and not arguments.dataset:
-        dataset = Dataset.at(weights.dataset_uri)  # a newer one may have come since the recipe was chosen
+        dataset = Dataset.at(weights.dataset_uri)  # a newer dataset may have come since the recipe was chosen
     manifest = store.read(dataset.manifest)
     options = weights.recipe or arguments.picked(TrainOptions)
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
@@ -149,7 +149,7 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
 def _previous(
     model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
 ) -> tuple[Champion | None, str]:
-    """Find the version before this one, or the reason for its absence."""
+    """Find the version before this run's, or the reason for its absence."""
     version = registry.previous(model_name, run.key)
     if version is None:
         return None, ""

@@ -240,7 +240,7 @@ class FoldTrainings:
         )
 
     def _earlier(self, part: FoldTraining) -> Run | None:
-        """Find the training of the last rung that this one resumes.
+        """Find the training of the last rung that this training resumes.
 
         A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
         """
@@ -284,7 +284,7 @@ class FoldTrainings:
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
     def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this one's are cut otherwise."""
+        """Return the clips that all trials are scored on, if this trial's are cut otherwise."""
         if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
             return ()
         spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)

@@ -171,7 +171,7 @@ def covering_clips(
 
 
 def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[ClipRecord, float]]:
-    """List the clips of the same video that overlap this one, with the seconds that they have in common.
+    """List the clips of the same video that overlap `clip`, with the seconds that they have in common.
 
     Raises:
         BadDataset: none does.

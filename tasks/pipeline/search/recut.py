@@ -30,8 +30,8 @@ from tasks.wording import quoted, some
 def run(arguments: SearchedArguments, store: Store) -> RecutResult:
     """Make the dataset of each other way of cutting.
 
-    One whose clips cannot be trained or scored is recorded with the reason, and its trials fail. It is tried again when this step runs
-    again.
+    A cutting whose clips cannot be trained or scored is recorded with the reason, and its trials fail. It is tried again when this step
+    runs again.
 
     Raises:
         BadDataset: labels have changed since the dataset was built, so trials would differ in more than their clips.
