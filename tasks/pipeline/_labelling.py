@@ -24,10 +24,10 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     Raises:
         BadInput: no video has been cut by this recipe.
     """
-    found = label_now(store, store_uri, segment, options)
-    ids = number_words(store, store_uri, found.own, found.labelling.words_without_id)
-    labelling = found.labelling.with_ids(ids)
-    pairs = read_twice(found.given.by_hand)
+    labelled = label_now(store, store_uri, segment, options)
+    ids = number_words(store, store_uri, labelled.own, labelled.labelling.words_without_id)
+    labelling = labelled.labelling.with_ids(ids)
+    pairs = read_twice(labelled.given.by_hand)
     agreed = agreement([pair[:3] for pair in pairs])
     return LabelsFile(
         recipe=recipe_of(segment),
@@ -39,7 +39,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         changes=labelling.changes,
         folders=labelling.folders,
         left_out=labelling.left_out,
-        hints=(*found.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, found.given, segment, found.cut)),
+        hints=(*labelled.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, labelled.given, segment, labelled.cut)),
         agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
     )
@@ -49,8 +49,8 @@ def latest_labels(store: Store, store_uri: str) -> str | None:
     """Find the labels that were gathered last."""
     at = Layout(store_uri)
     folders = store.folders(at.all_labels)
-    found = [store.stat(at.labels(folder.rstrip("/").rpartition("/")[2]).clips.uri) for folder in folders]
-    return max(((listed.modified, listed.uri) for listed in found if listed), default=(None, None))[1]
+    stored = [store.stat(at.labels(folder.rstrip("/").rpartition("/")[2]).clips.uri) for folder in folders]
+    return max(((listed.modified, listed.uri) for listed in stored if listed), default=(None, None))[1]
 
 
 def _uncut(

@@ -52,7 +52,7 @@ class PlannedTraining:
 def plan_training(
     store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
 ) -> PlannedTraining:
-    """Plan the training of `options` on a dataset; `force_token` makes it a new one."""
+    """Plan the training of `options` on a dataset; `force_token` makes it a new run."""
     start = {
         "backbone": weights.backbone,
         "weights": weights.weights,
@@ -193,11 +193,11 @@ def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
 
 
 def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:
-    found = [o for o in store.list(folder_uri) if deciding(o.uri, "plan")]
+    listed = [o for o in store.list(folder_uri) if deciding(o.uri, "plan")]
     plans = []
-    for one in sorted(found, key=lambda o: (o.modified, o.uri), reverse=True):
+    for stored in sorted(listed, key=lambda o: (o.modified, o.uri), reverse=True):
         try:
-            plans.append(store.read(one.uri, PlanResult))
+            plans.append(store.read(stored.uri, PlanResult))
         except BadInput as error:
             log.warning("%s", error)
     return tuple(plans)

@@ -31,7 +31,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
     """
     if MODEL.fullmatch(name):
         model, version = Registry.from_settings(load(MlflowSettings)).referred(name)
-        found = Trained(name, f"{model} version {version.version}", version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
+        network = Trained(name, f"{model} version {version.version}", version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
     elif named := parse_run(name):
         run = Layout(named.store or store_uri).run(named.key)
         _require_same_store(option, name, run.folder_uri, store_uri)
@@ -43,19 +43,19 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
             raise BadInput(
                 f"{option}: {name} was trained on altered labels (label_noise {trained.label_noise:g}), for study; choose another"
             )
-        found = Trained(name, run_name(named.key), named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
+        network = Trained(name, run_name(named.key), named.key, trained.checkpoint_uri, trained.checkpoint_sha256)
     else:
         raise BadConfiguration(
             f"{option}: {name} names no network; write models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training in this store"
         )
-    _require_same_store(option, name, found.checkpoint_uri, store_uri)
-    return found
+    _require_same_store(option, name, network.checkpoint_uri, store_uri)
+    return network
 
 
 def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> None:
     """Require a network of this store.
 
-    Splits are fixed within a store: a network of another one may have been trained on clips that are tested here.
+    Splits are fixed within a store: a network of another store may have been trained on clips that are tested here.
     """
     if not Layout(store_uri).holds(uri):
         raise BadInput(

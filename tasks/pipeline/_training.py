@@ -75,7 +75,7 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
         # `keep` was not called for epochs that a shorter training of a search trained.
-        tracker.log_epochs(run_id, [one for one in epochs if is_logged(one.epoch)])
+        tracker.log_epochs(run_id, [epoch for epoch in epochs if is_logged(epoch.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         evidence = folder / "evidence"
@@ -149,8 +149,8 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
             source = Dataset(plan.dataset_uri).table(split)
             tracker.log_dataset(run_id, rows, split=split, source=source, digest=plan.dataset_digest)
     with tempfile.TemporaryDirectory(prefix="retake-dataset-") as name:
-        for found in store.list(Dataset(plan.dataset_uri).figures):
-            store.read_file(found.uri, Path(name) / found.name)
+        for figure in store.list(Dataset(plan.dataset_uri).figures):
+            store.read_file(figure.uri, Path(name) / figure.name)
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
 
@@ -195,7 +195,7 @@ def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ..
     These are the logged ones, the kept one, the last, and the first without an error on the training clips.
     """
     fitted = first_without_error(epochs)
-    return tuple(one for one in epochs if is_logged(one.epoch) or one.epoch in (best_epoch, fitted, len(epochs) - 1))
+    return tuple(epoch for epoch in epochs if is_logged(epoch.epoch) or epoch.epoch in (best_epoch, fitted, len(epochs) - 1))
 
 
 def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: Manifest, store: Store) -> tuple[int, ...]:
@@ -243,7 +243,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
             **cache_test_frames(store, val, spec, describer=describer),
         }
         joined.append(JoinedNetwork(network, {Path(uid): path for uid, path in seen.items()}))
-    used = [clip for clip in train if all(Path(clip.uid) in one.frames for one in joined)]
+    used = [clip for clip in train if all(Path(clip.uid) in member.frames for member in joined)]
     words, machine = manifest.vocabulary, load(MachineSettings)
     spec = joint_spec(saved.networks, plan.train, words.num_verbs, words.num_nouns)
     named = {clip.uid: Path(clip.uid) for clip in manifest.clips}

@@ -71,14 +71,14 @@ def candidates(options: TrainOptions) -> list[Candidate]:
     default = DEFAULT_VIDEO_NETWORK if is_video else DEFAULT_BACKBONE
     backbones = [default] if options.backbone == AUTO else [options.backbone]
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
-    found = [(backbone, weights) for backbone in backbones for weights in wanted]
+    starts = [(backbone, weights) for backbone in backbones for weights in wanted]
     if options.backbone == AUTO and Weights.IMAGENET in wanted and not is_video:
-        found.append((OFFLINE_BACKBONE, Weights.IMAGENET))
+        starts.append((OFFLINE_BACKBONE, Weights.IMAGENET))
     if options.checkpoint and options.weights is Weights.AUTO:
-        return [c for c in found if c[1] is Weights.EPIC]
+        return [c for c in starts if c[1] is Weights.EPIC]
     if options.weights is Weights.AUTO:
-        found = [c for c in found if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
-    return found
+        starts = [c for c in starts if c[1] is not Weights.EPIC or published(spec_of(options, c[0]))]
+    return starts
 
 
 def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
@@ -106,7 +106,9 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
     if options.interpolation == AUTO:
         asked = asked.model_copy(update={"interpolation": spec.interpolation})
     if (spec.title, spec.flow) != (asked.title, asked.flow):
-        held, wanted = (f"{one.title}{f', {one.flow.flow_bound_pixels} pixels' if one.flow else ''}" for one in (spec, asked))
+        held, wanted = (
+            f"{network.title}{f', {network.flow.flow_bound_pixels} pixels' if network.flow else ''}" for network in (spec, asked)
+        )
         raise BadConfiguration(
             f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
         )

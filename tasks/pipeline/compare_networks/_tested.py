@@ -37,23 +37,23 @@ class Tested:
     others: list[str] = field(default_factory=list)
 
 
-def compared(one: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
+def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
     """Make the row of a network, with its differences from `reference`."""
-    train, result, trained = one.plan.train, one.result, one.trained
-    members = one.plan.weights.members
-    resamples = one.plan.evaluate.bootstrap_resamples
+    train, result, trained = network.plan.train, network.result, network.trained
+    members = network.plan.weights.members
+    resamples = network.plan.evaluate.bootstrap_resamples
     return ComparedNetwork(
-        name=one.name,
-        others=tuple(one.others),
-        network=one.plan.weights.network,
+        name=network.name,
+        others=tuple(network.others),
+        network=network.plan.weights.network,
         family=("fusion" if train.join == "logits" else "joined features") if members else train.family.value,
         backbone=count(len(members), "network") if members else train.backbone,
         modality=None if members else train.modality,
         num_segments=None if members else train.num_segments,
         members=tuple(member.modality for member in members),
-        weights=one.plan.weights.description,
-        run_key=one.plan.run_key,
-        run_uri=one.plan.run_uri,
+        weights=network.plan.weights.description,
+        run_key=network.plan.run_key,
+        run_uri=network.plan.run_uri,
         mlflow_run_url=trained.mlflow_run_url,
         verb=result.verb,
         noun=result.noun,
@@ -69,7 +69,7 @@ def compared(one: Tested, reference: ScoredClips | None, vocabulary: Vocabulary)
         training_seconds=trained.seconds,
         num_epochs=trained.num_epochs,
         differences=differences(
-            with_actions(one.scored, vocabulary),
+            with_actions(network.scored, vocabulary),
             {"reference": with_actions(reference, vocabulary)},
             vocabulary,
             num_resamples=resamples,
@@ -86,7 +86,7 @@ def publish(
     """Write the page and the tables to their place and to an MLflow run."""
     tracker = Tracker.from_settings(load(MlflowSettings))
     with (
-        comparison_run(tracker, store_uri, key, comparison, [one.trained.mlflow_run_id for one in tested]) as run_id,
+        comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
     ):
         write_files(store, place, _files(place, comparison), Path(folder))

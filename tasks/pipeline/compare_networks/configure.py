@@ -34,9 +34,9 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
     require_no_secrets(*arguments.configurations, common.checkpoint, common.backbone_weights)
     if arguments.preset == "auto":
         num_clips = sum(clip.split == "train" for clip in store.read(dataset.manifest).clips)
-        found = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))
+        networks = configured(arguments.configurations, common, partial(choose_recipe, has_gpu=trains_on_gpu(), num_clips=num_clips))
     else:
-        found = configured(arguments.configurations, recipe_for(arguments.preset, common, 0, arguments.store, store)[0])
+        networks = configured(arguments.configurations, recipe_for(arguments.preset, common, 0, arguments.store, store)[0])
     # Later tasks read the address of this dataset, which no other comparison may change.
     place = CONFIGURE.address(arguments).on(dataset.digest)
     configurations = tuple(
@@ -47,9 +47,9 @@ def run(arguments: ConfigureArguments, store: Store) -> ConfigureResult:
             out=place.network(configuration_key(options)).folder_uri,
             claims=place.claims.folder_uri,
         )
-        for name, options in found.items()
+        for name, options in networks.items()
     )
-    log.info("%d networks on dataset %s: %s", len(configurations), dataset.digest, "; ".join(found))
+    log.info("%d networks on dataset %s: %s", len(configurations), dataset.digest, "; ".join(networks))
     result = ConfigureResult(dataset_uri=dataset.folder_uri, configured_uri=place.folder_uri, configurations=configurations)
     finish(store, place, result)
     return finish(store, CONFIGURE.address(arguments), result)
@@ -66,18 +66,18 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
     Raises:
         BadConfiguration: as of `run`; the message repeats the line.
     """
-    found: dict[str, TrainOptions] = {}
+    completed: dict[str, TrainOptions] = {}
     lines = [" ".join(line.split()) for line in lines if line.strip()]
     changes = {line: _changes(line, common) for line in lines}
     varied = {name for changed in changes.values() for name in changed}
     for line in lines:
         options = without_idle(_overlaid(line, common, changes[line], partial(choose, varied=varied) if choose else None))
-        if same := next((name for name, other in found.items() if other == options), None):
+        if same := next((name for name, other in completed.items() if other == options), None):
             raise BadConfiguration(f"configurations: `{line}` is the same network as `{same}`; leave one of them out")
-        found[line] = options
-    if len(found) < 2:
+        completed[line] = options
+    if len(completed) < 2:
         raise BadConfiguration("configurations: a comparison needs two or more, one a line, as in `family=TRN backbone=resnet50`")
-    return found
+    return completed
 
 
 def _changes(line: str, common: TrainOptions) -> dict[str, Any]:

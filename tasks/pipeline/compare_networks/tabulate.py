@@ -31,17 +31,17 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, parse_failures(arguments.failures))
     tracker = Tracker.from_settings(load(MlflowSettings))
-    end_trainings(tracker, {one.trained.mlflow_run_id for one in tested})
-    if not tested and {one.step for one in failed} == {"ask"}:
+    end_trainings(tracker, {network.trained.mlflow_run_id for network in tested})
+    if not tested and {failure.step for failure in failed} == {"ask"}:
         raise NothingToDo("no network was to be trained")
     if not tested:
-        raise BadInput(f"every configuration failed: {'; '.join(f'{one.name}: {one.reason}' for one in failed)}")
+        raise BadInput(f"every configuration failed: {'; '.join(f'{failure.name}: {failure.reason}' for failure in failed)}")
     # Equal networks and failures have the same key, so that links to the page stay valid.
     key = content_key(
         {
-            "results": [one.plan.evaluations[0].out for one in tested],
-            "names": [one.name for one in configured.configurations],
-            "failed": [one.model_dump() for one in failed],
+            "results": [network.plan.evaluations[0].out for network in tested],
+            "names": [configuration.name for configuration in configured.configurations],
+            "failed": [failure.model_dump() for failure in failed],
         }
     )
     place = Layout(arguments.store).comparison_table(tested[0].plan.dataset_digest, key)
@@ -58,21 +58,23 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
     tested: dict[str, Tested] = {}
     failed = []
     for index, configuration in enumerate(configured.configurations):
-        told = why.get(index)
-        missing = FailedConfiguration(name=configuration.name, step=told.step if told else None, reason=told.reason if told else NO_REASON)
-        if told and not _is_anothers(store, configuration):
+        reported = why.get(index)
+        missing = FailedConfiguration(
+            name=configuration.name, step=reported.step if reported else None, reason=reported.reason if reported else NO_REASON
+        )
+        if reported and not _is_anothers(store, configuration):
             failed.append(missing)
             continue
         try:
-            one = _tested(store, configuration)
+            network = _tested(store, configuration)
         except MissingObject:
             failed.append(missing)
         except BadInput as error:
             failed.append(FailedConfiguration(name=configuration.name, step=None, reason=str(error)))
         else:
-            first = tested.setdefault(one.plan.run_key, one)
-            if first is not one:
-                first.others.append(one.name)
+            first = tested.setdefault(network.plan.run_key, network)
+            if first is not network:
+                first.others.append(network.name)
     return list(tested.values()), failed
 
 
@@ -112,7 +114,8 @@ def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Test
         evaluate=first.plan.evaluate,
         reference=reference.name if reference else None,
         networks=tuple(
-            compared(one, reference.scored if reference and one is not reference else None, manifest.vocabulary) for one in tested
+            compared(network, reference.scored if reference and network is not reference else None, manifest.vocabulary)
+            for network in tested
         ),
         failed=tuple(failed),
     )

@@ -47,7 +47,7 @@ class Version:
     Clips that chose among its epochs count as such.
     """
 
-    found: Trained
+    trained: Trained
     plan: PlanResult
     clips: tuple[DatasetClip, ...]
 
@@ -66,9 +66,9 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     manifest = store.read(dataset.manifest)
     versions = [_version(option, getattr(arguments, option), arguments.store, store) for option in ("first", "second")]
-    shas = [one.found.checkpoint_sha256 for one in versions]
+    shas = [version.trained.checkpoint_sha256 for version in versions]
     if shas[0] == shas[1]:
-        raise BadConfiguration(f"first and second are one network, {versions[0].found.label}; name another version")
+        raise BadConfiguration(f"first and second are one network, {versions[0].trained.label}; name another version")
     clips, selection = _left(arguments.split, manifest, versions, store)
     evaluate = arguments.picked(EvaluateOptions)
     # An alias moves, and so does the latest dataset; equal clips and networks have the same key, so that links to the page stay valid.
@@ -133,7 +133,7 @@ def _reported(versions: Sequence[Version], store: Store) -> str | None:
     for ours, theirs in permutations(versions):
         report = Decision(ours.plan.decision_uri).report
         opponents = [other.checkpoint_sha256 for other in (ours.plan.champion, ours.plan.previous) if other]
-        if theirs.found.checkpoint_sha256 in opponents and store.exists(report.uri):
+        if theirs.trained.checkpoint_sha256 in opponents and store.exists(report.uri):
             return store.read(report).report_url
     return None
 
@@ -148,12 +148,12 @@ def _caution(result: EvaluateResult) -> str:
 
 
 def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
-    found = find_trained(option, name, store_uri, store)
-    own = Layout(store_uri).run(found.run_key)
+    trained = find_trained(option, name, store_uri, store)
+    own = Layout(store_uri).run(trained.run_key)
     try:
-        return Version(found, _plan_of(own, store), tuple(_trained_on(own, store)))
+        return Version(trained, _plan_of(own, store), tuple(_trained_on(own, store)))
     except BadInput as error:
-        raise BadInput(f"{option}: the clips that {found.label} was trained on are not known: {error}") from None
+        raise BadInput(f"{option}: the clips that {trained.label} was trained on are not known: {error}") from None
 
 
 def _plan_of(run: Run, store: Store) -> PlanResult:
@@ -187,7 +187,7 @@ def _score(
 
         def made_ready(version: Version, choice: Choice) -> Ready:
             return make_ready(
-                (version.found.checkpoint_uri, version.found.checkpoint_sha256),
+                (version.trained.checkpoint_uri, version.trained.checkpoint_sha256),
                 choice,
                 evaluate,
                 clips,
@@ -199,12 +199,14 @@ def _score(
             )
 
         ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
-        used = [(version.found.label, one.engine) for version, one in zip(versions, ready, strict=True) if one.engine.has_backbone]
+        used = [
+            (version.trained.label, network.engine) for version, network in zip(versions, ready, strict=True) if network.engine.has_backbone
+        ]
         if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
-            for one in ready:
-                one.close()
+            for network in ready:
+                network.close()
             ready = [made_ready(version, common_choice(used)) for version in versions]
-        return [_tested(version, one, clips, vocabulary, evaluate, store) for version, one in zip(versions, ready, strict=True)]
+        return [_tested(version, network, clips, vocabulary, evaluate, store) for version, network in zip(versions, ready, strict=True)]
 
 
 def _tested(
@@ -224,7 +226,7 @@ def _tested(
         peak_memory_bytes=timings.peak_memory_bytes,
     )
     plan = version.plan.model_copy(update={"evaluate": evaluate})
-    return Tested(version.found.label, plan, store.read(Run(plan.run_uri).train), result, scored)
+    return Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored)
 
 
 def _comparison(
@@ -237,7 +239,7 @@ def _comparison(
 ) -> Comparison:
     first, second = tested
     vocabulary = manifest.vocabulary
-    theirs, ours = (with_actions(one.scored, vocabulary) for one in tested)
+    theirs, ours = (with_actions(network.scored, vocabulary) for network in tested)
     decisive = vocabulary.targets[-1]
     comparison = Comparison(
         created=now_utc(),

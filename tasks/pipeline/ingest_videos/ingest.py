@@ -31,8 +31,8 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
         NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
     """
     store.ensure_bucket(arguments.store)
-    found = list(incoming_files(arguments.sources, arguments.store, store))
-    videos, tables = [o for o in found if not o.is_annotation], [o for o in found if o.is_annotation]
+    offered = list(incoming_files(arguments.sources, arguments.store, store))
+    videos, tables = [o for o in offered if not o.is_annotation], [o for o in offered if o.is_annotation]
     earlier = _earlier_inventory(arguments, store)
     known = {(file.name, file.etag): file for file in earlier.files if file.etag}
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
@@ -123,8 +123,8 @@ def _has_uncut(arguments: IngestArguments, store: Store, videos: Sequence[str]) 
         return False
 
     def read(video: str) -> tuple[VideoRecord, list[ClipsFile]]:
-        found = (find_cut(store, arguments.store, video, part) for part in segment.parts)
-        return store.read(Layout(arguments.store).video(video).probe), [file for file in found if file]
+        cuts = (find_cut(store, arguments.store, video, part) for part in segment.parts)
+        return store.read(Layout(arguments.store).video(video).probe), [file for file in cuts if file]
 
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         return num_uncut(store, arguments.store, given_labels(store, arguments.store), segment, pool.map(read, videos)) > 0

@@ -11,5 +11,5 @@ from tasks.store.records.video import Batch, SegmentResult
 def run(arguments: SegmentArguments, store: Store) -> SegmentResult:
     """Cut several videos of the batch at a time; record failed ones with their reasons."""
     batch = store.read(arguments.batch, Batch)
-    found = cut_videos(store, arguments.store, batch.videos, arguments.picked(SegmentOptions), batch.intervals)
-    return finish(store, SEGMENT.address(arguments), found)
+    result = cut_videos(store, arguments.store, batch.videos, arguments.picked(SegmentOptions), batch.intervals)
+    return finish(store, SEGMENT.address(arguments), result)

@@ -16,22 +16,22 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
     place = Ingest(arguments.ingest)
     ingest, inventory = store.read(place), store.read(place.inventory)
     segments = [store.read(Output(batch.out, SegmentResult)) for batch in ingest.batches]
-    found = SetAsideFile(
+    aside = SetAsideFile(
         set_aside=(*inventory.set_aside, *(bad for s in segments for bad in s.set_aside)),
         warnings=tuple(warning for s in segments for warning in s.warnings),
     )
     summary = SUMMARISE.address(arguments)
-    store.write(summary.set_aside, found)
+    store.write(summary.set_aside, aside)
     recipe = recipe_of(arguments.picked(SegmentOptions))
     result = SummaryResult(
         num_files=ingest.num_files,
         num_videos=ingest.num_videos,
         num_unusable=ingest.num_unusable,
         num_clips=sum(s.num_clips for s in segments),
-        num_set_aside=len(found.set_aside),
-        num_warnings=len(found.warnings),
-        first_set_aside=found.set_aside[:NUM_FIRST],
-        first_warnings=found.warnings[:NUM_FIRST],
+        num_set_aside=len(aside.set_aside),
+        num_warnings=len(aside.warnings),
+        first_set_aside=aside.set_aside[:NUM_FIRST],
+        first_warnings=aside.warnings[:NUM_FIRST],
         set_aside_uri=summary.set_aside.uri,
         recipe=recipe,
         inputs_digest=inputs_digest(store, arguments.store, recipe),
@@ -42,8 +42,8 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
         result.num_clips,
         result.num_set_aside,
     )
-    for bad in found.set_aside:
+    for bad in aside.set_aside:
         log.warning("set aside: %s: %s", bad.name, bad.reason)
-    for warning in found.warnings:
+    for warning in aside.warnings:
         log.warning("%s: %s", warning.name, warning.reason)
     return finish(store, summary, result)

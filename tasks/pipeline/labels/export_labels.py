@@ -47,8 +47,8 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     last = store.read(labels_uri, LabelsFile)
     prediction = _prediction(arguments, store, where) if arguments.format == WITH_PREDICTIONS else None
     predicted = _predicted(store, Prediction(prediction)) if prediction else {}
-    found = label_now(store, where, last.segment, last.options)
-    labelling, intervals = found.labelling, intervals_to_export(store, where, found.given)
+    labelled = label_now(store, where, last.segment, last.options)
+    labelling, intervals = labelled.labelling, intervals_to_export(store, where, labelled.given)
     labels = exported_labels(intervals, labelling.clips, labelling.by_interval, last.options.min_overlap)
     videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels, predicted)
     path = (arguments.out or Path(f"labels{writer.suffix}")).expanduser()
@@ -78,7 +78,7 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
 
 
 def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read what the first network said of each video: its intervals if the video has windows, else its best action of each clip.
+    """Read the first network's answers on each video: its intervals if the video has windows, else its best action of each clip.
 
     A video with windows in which nothing was found has nothing.
     """
@@ -102,8 +102,8 @@ def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[La
 
 def _with_windows(store: Store, prediction: Prediction) -> frozenset[str]:
     batches = [PredictedBatch(batch.out) for batch in store.read(prediction.plan).batches]
-    found = [store.read(batch) for batch in batches if store.exists(batch.uri)]
-    return frozenset(video.video for batch in found for video in batch.videos if video.windows_uri)
+    results = [store.read(batch) for batch in batches if store.exists(batch.uri)]
+    return frozenset(video.video for batch in results for video in batch.videos if video.windows_uri)
 
 
 def _span(row: Mapping[str, Any]) -> LabelSpan:

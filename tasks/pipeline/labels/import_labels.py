@@ -43,16 +43,16 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
     files = [_read(path.expanduser(), arguments.frame_rate) for path in arguments.files]
     store.ensure_bucket(where)
     checked = _checked(files, store, where)
-    readable = [file for file, found in zip(files, checked, strict=True) if found.layout]
+    readable = [file for file, result in zip(files, checked, strict=True) if result.layout]
     wanted = {kept_name(file.name, file.content): file.content for file in readable}
     for name in wanted:
         check_key(Layout(where).annotations.file(name))
-    for found in checked:
-        _tell(found)
+    for result in checked:
+        _tell(result)
     if not wanted:
-        raise BadInput(f"no file can be read: {'; '.join(f'{one.name} {one.problems[0].reason}' for one in checked)}")
+        raise BadInput(f"no file can be read: {'; '.join(f'{result.name} {result.problems[0].reason}' for result in checked)}")
     write_latest(store, where, wanted)
-    return LabelsImportResult(files=tuple(_result(file, found, where) for file, found in zip(files, checked, strict=True)))
+    return LabelsImportResult(files=tuple(_result(file, result, where) for file, result in zip(files, checked, strict=True)))
 
 
 def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
@@ -79,34 +79,34 @@ def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[
 def _last(store: Store, where: str) -> LastClips | None:
     uri = latest_labels(store, where)
     labels = store.read(uri, LabelsFile) if uri else None
-    return LastClips([one.clip for one in labels.clips], labels.options.min_overlap) if labels else None
+    return LastClips([labelled.clip for labelled in labels.clips], labels.options.min_overlap) if labels else None
 
 
-def _tell(found: CheckedFile) -> None:
-    if not found.layout:
-        log.warning("%s: not taken in: %s", found.name, found.problems[0].reason)
+def _tell(checked: CheckedFile) -> None:
+    if not checked.layout:
+        log.warning("%s: not taken in: %s", checked.name, checked.problems[0].reason)
         return
-    log.info("%s: read as %s: %s", found.name, found.layout, plain_count(found.num_labels, "label"))
-    if found.without_video:
-        names = some([quoted(name) for name in found.without_video])
-        log.warning("%s: no video in the store for %s: %s", found.name, plain_count(sum(found.without_video.values()), "label"), names)
-    for remark in found.remarks:
-        log.warning("%s: %s", found.name, remark)
-    for problem in found.problems[:NUM_FIRST]:
+    log.info("%s: read as %s: %s", checked.name, checked.layout, plain_count(checked.num_labels, "label"))
+    if checked.without_video:
+        names = some([quoted(name) for name in checked.without_video])
+        log.warning("%s: no video in the store for %s: %s", checked.name, plain_count(sum(checked.without_video.values()), "label"), names)
+    for remark in checked.remarks:
+        log.warning("%s: %s", checked.name, remark)
+    for problem in checked.problems[:NUM_FIRST]:
         log.warning("refused: %s: %s", problem.place, problem.reason)
-    if found.num_refused > NUM_FIRST:
-        log.warning("%s: and %s more like these", found.name, found.num_refused - NUM_FIRST)
+    if checked.num_refused > NUM_FIRST:
+        log.warning("%s: and %s more like these", checked.name, checked.num_refused - NUM_FIRST)
 
 
-def _result(file: AnnotationFile, found: CheckedFile, where: str) -> ImportedFile:
+def _result(file: AnnotationFile, checked: CheckedFile, where: str) -> ImportedFile:
     return ImportedFile(
-        name=found.name,
-        layout=found.layout,
-        uri=Layout(where).annotations.file(kept_name(file.name, file.content)) if found.layout else None,
-        num_labels=found.num_labels,
-        num_without_video=sum(found.without_video.values()),
-        first_without_video=tuple(found.without_video)[:NUM_FIRST],
-        num_refused=found.num_refused,
-        first_refused=found.problems[:NUM_FIRST],
-        remarks=found.remarks,
+        name=checked.name,
+        layout=checked.layout,
+        uri=Layout(where).annotations.file(kept_name(file.name, file.content)) if checked.layout else None,
+        num_labels=checked.num_labels,
+        num_without_video=sum(checked.without_video.values()),
+        first_without_video=tuple(checked.without_video)[:NUM_FIRST],
+        num_refused=checked.num_refused,
+        first_refused=checked.problems[:NUM_FIRST],
+        remarks=checked.remarks,
     )

@@ -70,25 +70,25 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     kept = Run(plan.run_uri).learning_curve
     if not store.exists(kept.uri):
         store.write(kept, train_curve(plan, manifest, store))
-    found = store.read(kept)
+    trained = store.read(kept)
     tracker = Tracker.from_settings(load(MlflowSettings))
     val = [clip for clip in manifest.clips if clip.split == "val" and clip.has_action]
-    curves = tuple(_curve(found, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
+    curves = tuple(_curve(trained, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
     with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
-        write_files(store, place, {place.file("trainings.csv"): _table(found)}, Path(folder))
+        write_files(store, place, {place.file("trainings.csv"): _table(trained)}, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), "learning_curve")
         tracker.log_metrics(run_id, _gains(curves))
         result = LearningCurveResult(
-            recipe=found.recipe,
-            num_clips=found.num_clips,
-            num_sources=found.num_sources,
+            recipe=trained.recipe,
+            num_clips=trained.num_clips,
+            num_sources=trained.num_sources,
             num_val_clips=len(val),
             num_val_sources=len({clip.source for clip in val}),
-            num_draws=len({one.draw for one in found.trainings}),
-            num_asked_epochs=found.num_asked_epochs,
-            num_epochs=found.num_epochs,
+            num_draws=len({training.draw for training in trained.trainings}),
+            num_asked_epochs=trained.num_asked_epochs,
+            num_epochs=trained.num_epochs,
             curves=curves,
-            seconds=round(sum(one.seconds for one in found.trainings), 3),
+            seconds=round(sum(training.seconds for training in trained.trainings), 3),
             trainings_uri=kept.uri,
             mlflow_run_url=tracker.run_url(run_id),
         )
@@ -96,13 +96,13 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     return finish(store, place, result)
 
 
-def _curve(found: CurveTrainings, val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
+def _curve(trained: CurveTrainings, val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
     by_size: dict[int, list[CurveTraining]] = {}
-    for one in found.trainings:
-        by_size.setdefault(one.num_clips, []).append(one)
+    for training in trained.trainings:
+        by_size.setdefault(training.num_clips, []).append(training)
     sizes = sorted(by_size)
     # Draws are nested, so they stand in the same order at each size.
-    digits = [[one.right[target] for one in sorted(by_size[size], key=lambda one: one.draw)] for size in sizes]
+    digits = [[training.right[target] for training in sorted(by_size[size], key=attrgetter("draw"))] for size in sizes]
     right = np.array([[[digit == "1" for digit in of_draw] for of_draw in of_size] for of_size in digits])
     ids = {"verb": attrgetter("verb_class"), "noun": attrgetter("noun_class"), "action": attrgetter("verb_class", "noun_class")}
     most_frequent = Counter(map(ids[target], val)).most_common(1)[0][1]
@@ -116,12 +116,12 @@ def _curve(found: CurveTrainings, val: list[DatasetClip], target: Target, *, num
     )
 
 
-def _table(found: CurveTrainings) -> bytes:
-    targets = list(found.trainings[0].right)
+def _table(trained: CurveTrainings) -> bytes:
+    targets = list(trained.trainings[0].right)
     rows = (
-        one.model_dump(include=set(COLUMNS))
-        | {f"{target}_top1": one.right[target].count("1") / len(one.right[target]) for target in targets}
-        for one in found.trainings
+        training.model_dump(include=set(COLUMNS))
+        | {f"{target}_top1": training.right[target].count("1") / len(training.right[target]) for target in targets}
+        for training in trained.trainings
     )
     return csv_table([*COLUMNS, *(f"{target}_top1" for target in targets)], rows)
 

@@ -132,9 +132,9 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
 
     Otherwise the latest scores at another number are taken, and the number is named.
     """
-    found = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
+    candidates = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
-    for plan, out in sorted(found, key=lambda one: one[0].evaluate.crops != crops):
+    for plan, out in sorted(candidates, key=lambda candidate: candidate[0].evaluate.crops != crops):
         try:
             result = store.read(Scores(out))
             val = from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri)

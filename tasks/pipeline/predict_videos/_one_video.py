@@ -173,20 +173,20 @@ def _score(
 
         # Left open by an error, it would keep prefetching into the folder that the next try uses.
         with closing(each_scored(clips, load_or_reason, answer)) as answers:
-            for one in answers:
-                if isinstance(one.answer, str):
-                    bad[one.clip.uid] = one.answer
+            for scored in answers:
+                if isinstance(scored.answer, str):
+                    bad[scored.clip.uid] = scored.answer
                     continue
-                logits, features, noted = one.answer
+                logits, features, noted = scored.answer
                 try:
-                    _require_readable(one.clip, logits, work.plan)
+                    _require_readable(scored.clip, logits, work.plan)
                 except BadCheckpoint as error:
-                    log.warning("set aside: %s: %s", _place(video, one.clip), error)
-                    bad[one.clip.uid] = plain_reason(error)
+                    log.warning("set aside: %s: %s", _place(video, scored.clip), error)
+                    bad[scored.clip.uid] = plain_reason(error)
                     continue
                 novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
-                writer.add(one.clip, logits, features, novelty)
-                for window, on_window in sliding.reach(one.clip, logits, noted):
+                writer.add(scored.clip, logits, features, novelty)
+                for window, on_window in sliding.reach(scored.clip, logits, noted):
                     if _is_readable(window, on_window, work.plan):
                         windows.add(window, on_window, NO_FEATURES, None)
     if len(bad) == len(clips):
@@ -228,8 +228,8 @@ def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo,
     if not any(spec.flow for ready in networks.values() for spec in ready.specs):
         return []
     short = [SetAside(name=_place(video, clip), reason=reason) for clip in clips if (reason := shortness(clip))]
-    for one in short:
-        log.warning("%s: %s", one.name, one.reason)
+    for warning in short:
+        log.warning("%s: %s", warning.name, warning.reason)
     return short
 
 
@@ -246,8 +246,8 @@ def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sl
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
     noted: dict[PredictorRole, Noted] = {}
     features = np.empty(0, np.float32)
-    dealt = zip(networks.items(), _dealt(inputs.tested, networks), _dealt(inputs.further, networks), strict=True)
-    for (role, ready), own, further in dealt:
+    by_network = zip(networks.items(), _dealt(inputs.tested, networks), _dealt(inputs.further, networks), strict=True)
+    for (role, ready), own, further in by_network:
         seen = ready.scorer.see(own)
         logits[role] = ready.named(ready.scorer.answer(seen))
         if role == "model":

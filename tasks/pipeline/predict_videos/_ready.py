@@ -89,8 +89,8 @@ def make_ready(
 
     def job(spec: NetworkSpec) -> Job:
         def checked() -> list[Frames]:
-            if found := _decoded(clips, num_checked(wanted), spec, store, frames):
-                return found
+            if decoded := _decoded(clips, num_checked(wanted), spec, store, frames):
+                return decoded
             raise NothingToCheck("no clip decodes that the engine could be checked on")
 
         return Job(
@@ -121,12 +121,12 @@ def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, sto
         return [read_tested(paths[clip.uid], spec) for clip in few]
     except BadInput as error:
         log.warning("looking for other clips to check or calibrate an engine on: %s", error)
-    found: list[Frames] = []
+    decoded: list[Frames] = []
     for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
         try:
-            found.append(read_tested(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
+            decoded.append(read_tested(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
         except BadInput as error:
             log.warning("not checked or calibrated on: %s", error)
-        if len(found) == num_clips:
+        if len(decoded) == num_clips:
             break
-    return found
+    return decoded

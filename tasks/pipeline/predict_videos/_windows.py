@@ -54,11 +54,11 @@ class Sliding:
     ) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
         roles = list(self.networks)
         each = (self.networks[role].logits(first_noted[role], noted[role], second.num_frames) for role in roles)
-        for found in zip(*each, strict=True):
-            start = first.start_seconds + found[0][0] / self.fps
+        for answers in zip(*each, strict=True):
+            start = first.start_seconds + answers[0][0] / self.fps
             stop = start + first.num_frames / self.fps
             window = Window(clip_uid(first.video, start, stop), "", start, stop)
-            yield window, {role: self.ready[role].named(logits) for role, (_, logits) in zip(roles, found, strict=True)}
+            yield window, {role: self.ready[role].named(logits) for role, (_, logits) in zip(roles, answers, strict=True)}
 
 
 def _follows(clip: ClipRecord, before: ClipRecord, clip_frames: int) -> bool:

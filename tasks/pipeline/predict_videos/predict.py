@@ -26,7 +26,7 @@ from tasks.tracking import Reference, Registry
 from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"
-"""Lists what was written to a folder, with size and time, so that a later prediction takes it away."""
+"""Lists the files written to a folder, with size and time, so that a later prediction takes them away."""
 
 
 def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
@@ -96,7 +96,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
         BadConfiguration: the folder cannot be written to.
     """
     report = Prediction(plan.prediction_uri).report
-    places = {found.uri: report.name_of(found.uri) for found in store.list(report.folder_uri) if found.uri != report.uri}
+    places = {stored.uri: report.name_of(stored.uri) for stored in store.list(report.folder_uri) if stored.uri != report.uri}
     for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
         log.warning("left in the store, because no file here can have its name: %s", uri)
         del places[uri]
@@ -138,8 +138,8 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def _state(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _leads_into_a_folder(place: str) -> bool:

@@ -61,24 +61,24 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
         networks, missing = _make_ready(work, [clip for _, clips in videos for clip in clips])
         missing += without_windows(plan, networks)
         try:
-            found, bad = _predict_all(work, networks, videos)
+            results, bad = _predict_all(work, networks, videos)
         except NotComparable as error:
             log.warning("%s", error)
             missing += (str(error),)
             networks = {"model": networks["model"]}
-            found, bad = _predict_all(work, networks, videos)
+            results, bad = _predict_all(work, networks, videos)
     return finish(
         store,
         output,
         PredictBatchResult(
-            videos=tuple(video for one in found for video in one.videos),
-            set_aside=(*set_aside, *bad, *(clip for one in found for clip in one.set_aside)),
+            videos=tuple(video for result in results for video in result.videos),
+            set_aside=(*set_aside, *bad, *(clip for result in results for clip in result.set_aside)),
             missing=missing,
-            warnings=tuple(clip for one in found for clip in one.warnings),
+            warnings=tuple(clip for result in results for clip in result.warnings),
             engines={role: ready.used for role, ready in networks.items()},
             verb_alone=verb_alone(networks),
-            scoring_seconds=sum(one.scoring_seconds for one in found),
-            peak_memory_bytes=max([peak_memory_bytes(), *(one.peak_memory_bytes for one in found)]),
+            scoring_seconds=sum(result.scoring_seconds for result in results),
+            peak_memory_bytes=max([peak_memory_bytes(), *(result.peak_memory_bytes for result in results)]),
         ),
     )
 
@@ -89,15 +89,15 @@ def _cut(plan: PredictPlanResult, videos: Sequence[PredictedVideo], store: Store
     for video in videos:
         try:
             record = store.read(Layout(plan.store).video(video.video).probe)
-            found = cut_video(store, plan.store, record, plan.segment, alone)
-            reason = found.set_aside
+            cut = cut_video(store, plan.store, record, plan.segment, alone)
+            reason = cut.set_aside
         except BadInput as error:
             reason = plain_reason(error)
         if reason:
             log.warning("set aside: %s: %s", video.name, reason)
             set_aside.append(SetAside(name=video.name, reason=reason))
         else:
-            clips.append((video, found.clips))
+            clips.append((video, cut.clips))
     return clips, set_aside
 
 
@@ -146,12 +146,12 @@ def _predict_all(
     Raises:
         NotComparable: a logit of the second network is not a finite number.
     """
-    found: list[PredictBatchResult] = []
+    results: list[PredictBatchResult] = []
     set_aside: list[SetAside] = []
     for video, clips in videos:
         try:
-            found.append(predict_video(work, networks, video, clips))
+            results.append(predict_video(work, networks, video, clips))
         except BadInput as error:
             set_aside.append(SetAside(name=video.name, reason=plain_reason(error)))
             log.warning("set aside: %s: %s", video.name, error)
-    return found, set_aside
+    return results, set_aside

@@ -104,5 +104,5 @@ def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Se
             def see(inputs: list[Frames] | None) -> Features | None:
                 return None if inputs is None else ready.scorer.score_and_see(inputs)[1].numpy()
 
-            found = [one.answer for one in each_scored(sample, load_or_none, see) if one.answer is not None]
-    return np.stack(found) if found else None
+            features = [scored.answer for scored in each_scored(sample, load_or_none, see) if scored.answer is not None]
+    return np.stack(features) if features else None

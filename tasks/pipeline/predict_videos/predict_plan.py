@@ -64,8 +64,8 @@ def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResul
     None if a batch failed in it, which may succeed now.
     """
     report = Prediction(plan.prediction_uri).report
-    found = store.read(report) if store.exists(report.uri) else None
-    return None if found is None or found.num_failed_batches else found
+    result = store.read(report) if store.exists(report.uri) else None
+    return None if result is None or result.num_failed_batches else result
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
@@ -92,20 +92,20 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
     labels = _labels(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
-        named = PredictedVideos({one.video: one.name for one in videos.taken}, videos.beside)
+        named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
         labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, named)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
-    for one in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
-        log.warning("left out: %s", one)
-    for network in (found.predictor for found in (model, against) if found and found.predictor.interval_words):
+    for reason in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
+        log.warning("left out: %s", reason)
+    for network in (chosen.predictor for chosen in (model, against) if chosen and chosen.predictor.interval_words):
         (log.info if network.reports_intervals else log.warning)("intervals of %s: %s", network.label, network.interval_words)
     inputs = {
         "videos": [video.model_dump() for video in videos.taken],
         "sources": own_sources,
         "trained_on": videos.trained_on,
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
-        "networks": [found.predictor.model_dump(exclude={"provisional"}) for found in (model, against) if found],
+        "networks": [chosen.predictor.model_dump(exclude={"provisional"}) for chosen in (model, against) if chosen],
         "missing": missing,
         "segment": options_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
@@ -163,15 +163,15 @@ def _against(
         against = f"models:/{name}/{earlier.version}"
     try:
         if against == "baseline":
-            found = baseline_of(model, arguments.crops, store, precision)
+            second = baseline_of(model, arguments.crops, store, precision)
         else:
-            found = registered(
+            second = registered(
                 against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
             )
     except BadInput as error:
         return None, (*missing, str(error))
-    if found.predictor.checkpoint_sha256 != model.predictor.checkpoint_sha256:
-        return found, missing
+    if second.predictor.checkpoint_sha256 != model.predictor.checkpoint_sha256:
+        return second, missing
     if missing:
         return None, missing
     raise BadConfiguration(f"against: {against} is {model.predictor.label} itself; name another version, baseline or none")
@@ -179,7 +179,7 @@ def _against(
 
 def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
     """List the networks' training datasets, the model's first; else the store's latest."""
-    uris = [found.plans[0].dataset_uri for found in networks if found.plans]
+    uris = [network.plans[0].dataset_uri for network in networks if network.plans]
     latest = Layout(store_uri).latest_dataset
     if not uris and store.exists(latest.uri):
         uris = [store.read(latest).dataset_uri]
@@ -201,11 +201,11 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 
 def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
     """List the videos and sources in train, by the networks' datasets and the split file."""
-    found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
+    trained = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
     uri = Layout(store_uri).split_file
     if store.exists(uri):
-        found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
-    return frozenset(found)
+        trained |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
+    return frozenset(trained)
 
 
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
@@ -215,19 +215,19 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
         BadInput: nothing is left.
         NothingToDo: no video was requested, and every ingested video was trained on.
     """
-    found, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
-    trained = [video for video in found if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    candidates, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
+    trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
     refused = [] if arguments.allow_trained else trained
-    taken = [video for video in found if video not in refused]
+    taken = [video for video in candidates if video not in refused]
     if arguments.videos:
         bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
         if not taken:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad) or f"{', '.join(arguments.videos)}: no video is there"
+            reasons = "; ".join(f"{aside.name}: {aside.reason}" for aside in bad) or f"{', '.join(arguments.videos)}: no video is there"
             raise BadInput(f"nothing to predict: {reasons}")
     elif not taken:
         raise NothingToDo(
             f"{arguments.store} has no video that was not trained on; name videos, or allow_trained"
-            if found
+            if candidates
             else "no video was ingested yet"
         )
     return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad), tuple(beside))
@@ -235,18 +235,18 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
 
 def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside], list[AnnotationFile]]:
     bad: list[SetAside] = []
-    found: list[IncomingFile] = []
+    offered: list[IncomingFile] = []
     for source in arguments.videos:
         try:
-            found += incoming_files([source], arguments.store, store)
+            offered += incoming_files([source], arguments.store, store)
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
     intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        seen = list(pool.map(intake.take_video, (incoming for incoming in found if not incoming.is_annotation)))
+        seen = list(pool.map(intake.take_video, (incoming for incoming in offered if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []
     # Without a stride there is nothing to score against them, and a prediction labels nothing.
-    for incoming in found if arguments.stride_seconds is not None else ():
+    for incoming in offered if arguments.stride_seconds is not None else ():
         if incoming.is_annotation:
             contents: list[bytes] = []
             seen.append(intake.take_annotation(incoming, contents.append))
@@ -281,19 +281,24 @@ def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> d
     The latest labels also know videos without labels.
     """
     sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
-    return sources | {one.clip.video: one.source for one in latest}
+    return sources | {labelled.clip.video: labelled.source for labelled in latest}
 
 
 def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
     """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
     wanted = {video.video for video in videos}
-    found: dict[str, KnownLabel] = {}
+    labels: dict[str, KnownLabel] = {}
     for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
-        found[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
-    for one in latest:
-        if one.clip.video in wanted and one.clip.around is None and one.verb_class is not None and one.noun_class is not None:
-            found[one.clip.uid] = KnownLabel(uid=one.clip.uid, verb_class=one.verb_class, noun_class=one.noun_class)
-    return KnownLabels(labels=tuple(found[uid] for uid in sorted(found)))
+        labels[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
+    for labelled in latest:
+        if (
+            labelled.clip.video in wanted
+            and labelled.clip.around is None
+            and labelled.verb_class is not None
+            and labelled.noun_class is not None
+        ):
+            labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
+    return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
 
 
 def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:

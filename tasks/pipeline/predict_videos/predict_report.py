@@ -76,17 +76,17 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         url = tracker.run_url(run_id)
         names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
         gathered = gather(plan, videos, labels, names, folder, store.read_file)
-        found = find_intervals(plan, videos, names, folder, store.read_file)
+        films = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
-            write_intervals(plan, found, names, video_names(video_records(store, plan.store)), folder)
-        when = when_scores(plan, found, known_labels.intervals, names)
+            write_intervals(plan, films, names, video_names(video_records(store, plan.store)), folder)
+        when = when_scores(plan, films, known_labels.intervals, names)
         if when:
             (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        inputs = _page_inputs(plan, gathered, found, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(place.file(file.relative_to(folder).as_posix()), file)
@@ -110,7 +110,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
-        num_intervals=None if plan.predict.stride_seconds is None else sum(len(one.reported.get("model", ())) for one in found),
+        num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
     )
     log.info("the page: %s", result.report_url)
     return finish(store, place, result)
@@ -118,19 +118,19 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
 
 def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:
     """Read the results of the batches, and set aside the videos of batches without one."""
-    found, failed = [], []
+    results, failed = [], []
     for batch in plan.batches:
         try:
-            found.append(store.read(PredictedBatch(batch.out)))
+            results.append(store.read(PredictedBatch(batch.out)))
         except MissingObject:
             failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
-    return found, failed
+    return results, failed
 
 
 def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
-    found: Sequence[FoundIntervals],
+    films: Sequence[FoundIntervals],
     labels: Sequence[KnownInterval],
     when: tuple[WhenScores, ...],
     names: Names,
@@ -144,13 +144,13 @@ def _page_inputs(
     tally: Tally = gathered.tally
     agreements = tally.agreements()
     differing, videos = _playable(gathered.differing, gathered.videos, store)
-    intervals = {one.video.video: shown_intervals(one, names) for one in found}
+    intervals = {film.video.video: shown_intervals(film, names) for film in films}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
     confusions = tally.confusions()
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
-        missing=tuple(dict.fromkeys((*plan.missing, *(one for batch in batches for one in batch.missing)))),
+        missing=tuple(dict.fromkeys((*plan.missing, *(reason for batch in batches for reason in batch.missing)))),
         targets=names.targets,
         num_videos=sum(len(batch.videos) for batch in batches),
         num_videos_trained_on=gathered.num_videos_trained_on,
@@ -214,22 +214,22 @@ def _playable(
         left_bytes -= stored.size_bytes
         return store.read_bytes(stored.uri)
 
-    clips = tuple(replace(one, media=media(one.uri)) for one in differing)
+    clips = tuple(replace(clip, media=media(clip.uri)) for clip in differing)
     return clips, tuple(replace(video, film=media(video.film_uri)) for video in videos)
 
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:
-    found: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
-    for one in inputs.agreements:
-        found |= {f"{one.target}_agreement": one.share}
-        found |= {f"{one.target}_agreement_{end}": value for end, value in zip(("low", "high"), one.interval, strict=True)}
+    metrics: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
+    for agreement in inputs.agreements:
+        metrics |= {f"{agreement.target}_agreement": agreement.share}
+        metrics |= {f"{agreement.target}_agreement_{end}": value for end, value in zip(("low", "high"), agreement.interval, strict=True)}
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
-        found |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+        metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
     for when in inputs.when:
         name = "map_trained_on" if when.is_trained_on else "map"
-        found |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
-    return found
+        metrics |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
+    return metrics
 
 
 def _note(inputs: PageInputs, report_url: str) -> str:

@@ -18,8 +18,8 @@ def evaluation_results(store: Store, plan: PlanResult) -> list[EvaluateResult]:
 
 def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -> dict[ModelRole, ScoredClips]:
     """Read each model's answers on the clips of `split`."""
-    found = [result for result in results if result.split == split]
-    return {result.model: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for result in found}
+    of_split = [result for result in results if result.split == split]
+    return {result.model: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for result in of_split}
 
 
 def predictions_of_actions(

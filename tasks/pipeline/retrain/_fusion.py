@@ -132,9 +132,9 @@ def choose_fusion(
     tracker.log_artifacts(run_id, evidence, "train")
     heads = [target for target in ("verb", "noun") if target in manifest.vocabulary.targets]
     tracker.log_metrics(run_id, _metrics(fusion, heads))
-    for one in fusion.members:
-        weights = ", ".join(f"{head}s {getattr(one, f'{head}_weight'):.3f}" for head in heads)
-        log.info("%s (%s): %s, alone %.3f", one.name, one.network, weights, one.val_loss)
+    for member in fusion.members:
+        weights = ", ".join(f"{head}s {getattr(member, f'{head}_weight'):.3f}" for head in heads)
+        log.info("%s (%s): %s, alone %.3f", member.name, member.network, weights, member.val_loss)
     log.info("val loss %.3f, by equal weights %.3f", fusion.chosen_loss, fusion.equal_loss)
     return TrainResult(
         checkpoint_uri=training.best,
@@ -162,8 +162,8 @@ def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequen
     joined: dict[str, tuple[str, ...]] = {}
     for kind in KINDS:
         names: list[str] = []
-        for i, (theirs, known) in enumerate(zip_longest(*(getattr(one, f"{kind}s") for one in (saved.classes, classes)))):
-            given = list(dict.fromkeys(one for one in (known, theirs) if one not in (None, placeholder(kind, i))))
+        for i, (theirs, known) in enumerate(zip_longest(*(getattr(class_names, f"{kind}s") for class_names in (saved.classes, classes)))):
+            given = list(dict.fromkeys(class_name for class_name in (known, theirs) if class_name not in (None, placeholder(kind, i))))
             if len(given) > 1:
                 raise BadInput(f"fuse: {kind} {i} is {theirs} to {name} and {known} to {members[0].name}; they name other classes")
             names.append(given[0] if given else placeholder(kind, i))
@@ -189,7 +189,7 @@ def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[Sco
     is_heard = np.array([uid not in unheard for uid in members[0].uids])
     if not is_heard.any():
         raise BadInput("fuse: no val clip has sound, so that no weight can be chosen for a network that hears; leave such networks out")
-    return [one.only(is_heard) for one in members]
+    return [member.only(is_heard) for member in members]
 
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:

@@ -40,13 +40,13 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
         plan = store.read(Output(arguments.plan, PlanResult))
         opponents = list(filter(None, (plan.champion, plan.previous)))
         return Needs(
-            different([*flows_of(plan), *(flow for one in opponents for flow in one.flows)]),
-            _named([*sounds_of(plan), *(name for one in opponents for name in one.sounds)]),
+            different([*flows_of(plan), *(flow for opponent in opponents for flow in opponent.flows)]),
+            _named([*sounds_of(plan), *(name for opponent in opponents for name in opponent.sounds)]),
             lambda: _dataset_clips(plan.dataset_uri, store),
         )
     if arguments.configured:
         configured = store.read(Configurations(arguments.configured))
-        trains = [TrainOptions.model_validate_json(one.options) for one in configured.configurations]
+        trains = [TrainOptions.model_validate_json(configuration.options) for configuration in configured.configurations]
         members = [plan for train in trains for plan in _members(train, arguments.store, store)]
         # The other options of a fusion say nothing of its members.
         trains = [train for train in trains if not train.fuse]
@@ -59,8 +59,8 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
     prediction = store.read(Output(arguments.prediction, PredictPlanResult))
     predictors = prediction.predictors.values()
     return Needs(
-        different(options for one in predictors for options in one.flows),
-        _named(name for one in predictors for name in one.sounds),
+        different(options for predictor in predictors for options in predictor.flows),
+        _named(name for predictor in predictors for name in predictor.sounds),
         lambda: _cut_clips(prediction, store),
     )
 
@@ -90,8 +90,8 @@ def _cut_clips(prediction: PredictPlanResult, store: Store) -> list[ClipRecord]:
     clips: list[ClipRecord] = []
     for batch in prediction.batches:
         for video in store.read(batch.uri, PredictionBatch).videos:
-            if found := find_cut(store, prediction.store, video.video, prediction.segment):
-                clips += found.clips
+            if cut := find_cut(store, prediction.store, video.video, prediction.segment):
+                clips += cut.clips
             else:
                 log.warning("%s: was not cut", video.name)
     return clips

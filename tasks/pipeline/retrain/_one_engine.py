@@ -1,6 +1,6 @@
 """Let one engine score all networks of a plan.
 
-A network that fails the check of a fast engine falls back to a more exact one. What it is compared with then has to be scored by that one, too.
+A network that fails the check of a fast engine falls back to a more exact one. What it is compared with then has to be scored by that engine, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,24 +35,30 @@ class Scoring:
 
 
 def next_scoring(plan: PlanResult, used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
-    """Find a network without a result, else one that was scored by a coarser engine than another one.
+    """Find a network without a result, else one that was scored by a coarser engine than another network.
 
     `used` are the engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
     """
     is_auto = plan.evaluate.engine == "auto"
-    deciding = {one: engine for one, engine in used.items() if is_auto and one.model != "previous" and engine.has_backbone}
+    deciding = {
+        evaluation: engine for evaluation, engine in used.items() if is_auto and evaluation.model != "previous" and engine.has_backbone
+    }
     labels = {engine.label for engine in deciding.values()}
-    left = [one for one in plan.evaluations if one not in used]
-    behind = left or [one for one, engine in deciding.items() if engine.label != common_label(labels)]
+    left = [evaluation for evaluation in plan.evaluations if evaluation not in used]
+    behind = left or [evaluation for evaluation, engine in deciding.items() if engine.label != common_label(labels)]
     if not behind:
         return None
     follows = len(labels) > 1 or any(engine.fallback_reason for engine in deciding.values())
-    choice = common_choice([(IN_WORDS[one.model], engine) for one, engine in deciding.items()]) if follows else Choice(plan.evaluate.engine)
-    return Scoring([one for one in behind if one.model == behind[0].model], choice)
+    choice = (
+        common_choice([(IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()])
+        if follows
+        else Choice(plan.evaluate.engine)
+    )
+    return Scoring([evaluation for evaluation in behind if evaluation.model == behind[0].model], choice)
 
 
 def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:
-    """Choose the engine that all these networks can use, with what decided that in words."""
+    """Choose the engine that all these networks can use, with the reason in words."""
     kind = KINDS_IN_FLOAT32.get(common_label({engine.label for _, engine in used}))
     if kind is None:
         return Choice("auto")

@@ -43,10 +43,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     log.info("resampling the answers to %s", count(len(scored["fine-tuned"].uids), "clip"))
-    found = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
+    gains = differences(scored["fine-tuned"], opponents, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     here = [result for result in results if result.split == ours.split]
     nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
-    decisive = next(d for d in found if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
+    decisive = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     attempt = attempt_in_store(store, arguments.store, plan, manifest)
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
@@ -54,13 +54,13 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
-        place.table: markdown(results, found, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
-        place.text: text(results, found, judgement, baseline, nameable).encode(),
+        place.table: markdown(results, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
+        place.text: text(results, gains, judgement, baseline, nameable).encode(),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         write_files(store, place, files, Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
-        tracker.log_metrics(run_id, _gains(found, ours.split))
+        tracker.log_metrics(run_id, _gains(gains, ours.split))
         tracker.set_tags(run_id, {"mlflow.note.content": files[place.table].decode(), "retake.verdict": judgement.reason})
     log.info("%s", files[place.text].decode())
     result = CompareResult(
@@ -70,7 +70,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         champion_version=plan.champion.version if plan.champion else None,
         opponent_top1=theirs.action.top1,
         challenger_top1=ours.action.top1,
-        differences=found,
+        differences=gains,
         nameable=nameable,
         gate=plan.gate,
         rules=judgement.rules,
@@ -84,9 +84,9 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     return finish(store, place, result)
 
 
-def _gains(found: Sequence[PairedDifference], split: str) -> dict[str, float]:
+def _gains(gains: Sequence[PairedDifference], split: str) -> dict[str, float]:
     """Name the gains and their intervals, as in `gain/val/action_top1_over_baseline`."""
-    named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in found}
+    named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in gains}
     return {
         f"{name}{suffix}": value
         for name, d in named.items()
@@ -99,7 +99,7 @@ def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: M
     manifests = {plan.dataset_uri: manifest}
     this = _decided(plan, manifest)
     records = kept_decisions(store, store_uri)
-    run_keys = {one.run_key for one in records if one.model_name == plan.model_name and one.event != "rolled back"}
+    run_keys = {record.run_key for record in records if record.model_name == plan.model_name and record.event != "rolled back"}
     earlier = []
     for run_key in sorted(run_keys - {plan.run_key}):
         if not (plans := plans_of(Layout(store_uri).run(run_key), store)):

@@ -94,12 +94,12 @@ def _decide(
         return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}"), None
     by_person = compared.awaits_approval
     decided_by = (arguments.answered_by or "a person") if by_person else RULES
-    said = f": {arguments.comment}" if arguments.comment else ""
+    comment = f": {arguments.comment}" if arguments.comment else ""
     would = "" if compared.provisional else "the rules would let it pass: "
     if by_person and arguments.answer != "approved":
         refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
-        return record("kept", decided_by, f"{refusals[arguments.answer]}{said}; {would}{compared.reason}"), None
-    reason = f"approved{said}; {compared.reason}" if by_person else compared.reason
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{comment}; {would}{compared.reason}"), None
+    reason = f"approved{comment}; {compared.reason}" if by_person else compared.reason
     promoted = record("promoted", decided_by, reason)
     if now == compared.champion_version or is_champion:
         move = make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri)

@@ -44,9 +44,9 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     result = _result(clips, read_notes(store, clips, listening), listening).model_copy(
         update={
             "recipes": tuple(recipes),
-            "num_described": sum(one.num_clips for one in done),
-            "seconds": round(sum(one.seconds for one in done), 3),
-            "set_aside": tuple({aside.name: aside for one in done for aside in one.set_aside}.values()),
+            "num_described": sum(described.num_clips for described in done),
+            "seconds": round(sum(described.seconds for described in done), 3),
+            "set_aside": tuple({aside.name: aside for described in done for aside in described.set_aside}.values()),
         }
     )
     if earlier and not result.num_described:
@@ -56,8 +56,8 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
 
 def _result(clips: Sequence[StoredClip], notes: Sequence[SoundNote | None], recipe: SoundRecipe) -> SoundResult:
     """Count the clips in which there is nothing to hear, and those in which somebody speaks; log both."""
-    heard = [note for note in notes if note]
-    states = Counter(note.state for note in heard)
+    stored = [note for note in notes if note]
+    states = Counter(note.state for note in stored)
     warnings = tuple(SetAside(name=clip.uid, reason=note.reason) for clip, note in zip(clips, notes, strict=True) if note and note.reason)
     for warning in warnings:
         log.warning("%s: %s", warning.name, warning.reason)

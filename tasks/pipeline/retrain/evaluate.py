@@ -74,7 +74,11 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
             error.args = (f"{network}: {error}",)
             raise
         return_freed_memory()
-    return finish(store, EVALUATE.address(arguments), EvaluateResults(result_uris=tuple(Scores(one.out).uri for one in plan.evaluations)))
+    return finish(
+        store,
+        EVALUATE.address(arguments),
+        EvaluateResults(result_uris=tuple(Scores(evaluation.out).uri for evaluation in plan.evaluations)),
+    )
 
 
 def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:
@@ -82,7 +86,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
-    clips = {one.split: [clip for clip in manifest.clips if clip.split == one.split] for one in planned}
+    clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
     splits = {evaluation.split for evaluation in plan.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
@@ -90,7 +94,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
             _checkpoint(planned[0].model, plan, store),
             choice,
             plan.evaluate,
-            [clip for one in planned for clip in clips[one.split]],
+            [clip for evaluation in planned for clip in clips[evaluation.split]],
             [clip for clip in manifest.clips if clip.split == "train"],
             # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.
             checked_on=[clip for clip in manifest.clips if clip.split in splits],
@@ -99,7 +103,9 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
             folder=folder,
         )
         peak: int | None = None
-        with FramesAhead(store, [clip for one in missing for clip in clips[one.split]], ready.specs, describer=describer) as ahead:
+        with FramesAhead(
+            store, [clip for evaluation in missing for clip in clips[evaluation.split]], ready.specs, describer=describer
+        ) as ahead:
             for evaluation in missing:
                 scored, timings = ready.score_all(
                     clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"
@@ -196,7 +202,7 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
     paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
         hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
-        return {clip.uid: found for clip, found in zip(clips, hashes, strict=True)}
+        return {clip.uid: clip_hash for clip, clip_hash in zip(clips, hashes, strict=True)}
 
 
 def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
@@ -250,8 +256,8 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
 def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
     if result.nothing is None:
         return {}
-    found = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
-    return {name: value for name, value in found.items() if value is not None}
+    metrics = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def beside_probe(
@@ -308,5 +314,7 @@ def _answers(
         uids=tuple(clip.uid for clip in clips),
         num_training_clips=len(job.train),
         strengths=dict(zip(("verb", "noun"), probe.strengths, strict=False)),
-        right={target: "".join(str(int(one)) for one in right[target]) for target in manifest.vocabulary.targets if target in right},
+        right={
+            target: "".join(str(int(is_right)) for is_right in right[target]) for target in manifest.vocabulary.targets if target in right
+        },
     )

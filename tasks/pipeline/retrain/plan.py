@@ -37,7 +37,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
     if weights.dataset_uri and not arguments.dataset:
-        dataset = Dataset.at(weights.dataset_uri)  # a newer one may have come since the recipe was chosen
+        dataset = Dataset.at(weights.dataset_uri)  # a newer dataset may have come since the recipe was chosen
     manifest = store.read(dataset.manifest)
     options = weights.recipe or arguments.picked(TrainOptions)
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
@@ -84,8 +84,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
         log.info("%s", expected.line)
-    if said := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
-        log.info("%s", said)
+    if remark := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
+        log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
     decisive = deciding_split(splits)
@@ -121,8 +121,8 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
     Raises:
         NothingToDo: that is so; the message names the version.
     """
-    found = sorted(store.list(run.decisions), key=lambda one: (one.modified, one.uri))
-    decided = [earlier for one in found if (earlier := deciding(one.uri, "decide"))]
+    listed = sorted(store.list(run.decisions), key=lambda stored: (stored.modified, stored.uri))
+    decided = [earlier for stored in listed if (earlier := deciding(stored.uri, "decide"))]
     if not decided:
         return
     latest = store.read(decided[-1].decide)
@@ -138,26 +138,26 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
 
 def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
     """Find the champion, and the plan of its training if the store has it."""
-    found = registry.champion(arguments.model_name)
+    version = registry.champion(arguments.model_name)
     # A provisional champion may still pass the gate, which it never does against itself.
-    if found is None or (found.provisional and found.run_key == run_key):
+    if version is None or (version.provisional and version.run_key == run_key):
         return None, None
-    trained = next(iter(plans_of(run_of(found, arguments.store), store)), None)
-    return _opponent(found, trained), trained
+    trained = next(iter(plans_of(run_of(version, arguments.store), store)), None)
+    return _opponent(version, trained), trained
 
 
 def _previous(
     model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
 ) -> tuple[Champion | None, str]:
-    """Find the version before this one, or the reason for its absence."""
-    found = registry.previous(model_name, run.key)
-    if found is None:
+    """Find the version before this run's, or the reason for its absence."""
+    version = registry.previous(model_name, run.key)
+    if version is None:
         return None, ""
-    if champion and champion.version == found.version:
-        return None, f"version {found.version}, the champion"
-    trained = next(iter(plans_of(run_of(found, run.store_uri), store)), None)
+    if champion and champion.version == version.version:
+        return None, f"version {version.version}, the champion"
+    trained = next(iter(plans_of(run_of(version, run.store_uri), store)), None)
     reason = ""
-    if not store.exists(found.checkpoint_uri):
+    if not store.exists(version.checkpoint_uri):
         reason = "its checkpoint is gone from the store"
     elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
         reason = "the clips that it was trained on are not known any more"
@@ -168,19 +168,19 @@ def _previous(
         if shared := len(deciders & seen):
             reason = f"it was trained on {shared:,} of the {count(len(deciders), f'{decisive} clip')}"
     if not reason:
-        return _opponent(found, trained), ""
-    log.warning("version %d, the previous one, is not compared: %s", found.version, reason)
-    return None, f"version {found.version} is not compared: {reason}"
+        return _opponent(version, trained), ""
+    log.warning("version %d, the previous one, is not compared: %s", version.version, reason)
+    return None, f"version {version.version} is not compared: {reason}"
 
 
-def _opponent(found: RegisteredVersion, trained: PlanResult | None) -> Champion:
+def _opponent(version: RegisteredVersion, trained: PlanResult | None) -> Champion:
     return Champion(
-        version=found.version,
-        checkpoint_uri=found.checkpoint_uri,
-        checkpoint_sha256=found.checkpoint_sha256,
+        version=version.version,
+        checkpoint_uri=version.checkpoint_uri,
+        checkpoint_sha256=version.checkpoint_sha256,
         flows=flows_of(trained) if trained else (),
         sounds=sounds_of(trained) if trained else (),
-        provisional=found.provisional,
+        provisional=version.provisional,
     )
 
 

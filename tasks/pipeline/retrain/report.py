@@ -229,8 +229,8 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
 
 def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
     """List the clips in which somebody speaks, if the step `sound` listened for it."""
-    heard = Run(plan.run_uri).sound
-    return store.read(heard).with_speech if store.exists(heard.uri) else None
+    described = Run(plan.run_uri).sound
+    return store.read(described).with_speech if store.exists(described.uri) else None
 
 
 def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
@@ -248,7 +248,7 @@ def _why_no_probe(store: Store, plan: PlanResult, split: SplitName) -> str | Non
 
 
 def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
-    return next(Scores(one.out) for one in plan.evaluations if (one.model, one.split) == ("fine-tuned", split))
+    return next(Scores(evaluation.out) for evaluation in plan.evaluations if (evaluation.model, evaluation.split) == ("fine-tuned", split))
 
 
 def _why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
@@ -291,18 +291,18 @@ def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: Tra
 
 
 def _written(store: Store, uri: str) -> str:
-    found = store.stat(uri)
-    if found is None:
+    stored = store.stat(uri)
+    if stored is None:
         raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
-    return found.modified
+    return stored.modified
 
 
 def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
     """Read the fingerprints of all clips; the new network was scored on every split."""
-    found: dict[str, Fingerprint] = {}
+    fingerprints: dict[str, Fingerprint] = {}
     for uri in filter(None, (result.fingerprints_uri for result in results)):
-        found |= from_parquet(store.read_bytes(uri), uri)
-    return found
+        fingerprints |= from_parquet(store.read_bytes(uri), uri)
+    return fingerprints
 
 
 def _frames(store: Store, plan: PlanResult, manifest: Manifest, shown: Collection[str]) -> dict[str, Path]:
@@ -324,25 +324,25 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
     shown = {mistake.uid for mistake in mistakes}
     described = Run(plan.run_uri).sound
     recipe = store.read(described).recipes[0] if store.exists(described.uri) else recipe_needed(sounds_of(plan)[0])
-    heard = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
-    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in heard.items()}
+    sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
+    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in sounds.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:
     shown = {mistake.uid for mistake in mistakes}
-    found: dict[str, list[tuple[ActivationMap, bytes]]] = {}
+    maps: dict[str, list[tuple[ActivationMap, bytes]]] = {}
     for activation in (activation for result in results for activation in result.activations if activation.uid in shown):
-        found.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
-    return found
+        maps.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
+    return maps
 
 
 def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
     """Load the clips, the worst mistakes first, up to the maximum size of a page."""
-    found: dict[str, bytes] = {}
+    clips: dict[str, bytes] = {}
     left_bytes = MAX_PLAYABLE_BYTES
     for mistake in mistakes:
         stored = store.stat(mistake.clip_uri)
         if stored and stored.size_bytes <= left_bytes:
-            found[mistake.uid] = store.read_bytes(mistake.clip_uri)
+            clips[mistake.uid] = store.read_bytes(mistake.clip_uri)
             left_bytes -= stored.size_bytes
-    return found
+    return clips

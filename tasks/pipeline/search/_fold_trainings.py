@@ -240,7 +240,7 @@ class FoldTrainings:
         )
 
     def _earlier(self, part: FoldTraining) -> Run | None:
-        """Find the training of the last rung that this one resumes.
+        """Find the training of the last rung that this training resumes.
 
         A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
         """
@@ -284,7 +284,7 @@ class FoldTrainings:
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
     def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this one's are cut otherwise."""
+        """Return the clips that all trials are scored on, if this trial's are cut otherwise."""
         if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
             return ()
         spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)
@@ -294,11 +294,11 @@ class FoldTrainings:
         parts = self._parts[key]
         seen = (*key, "covering", spec.model_dump_json())
         if seen not in self._frames:
-            covering = list({one.uid: one for own in parts for one, _ in own}.values())
+            covering = list({cover.uid: cover for own in parts for cover, _ in own}.values())
             self._frames[seen] = cache_test_frames(self.store, covering, spec, describer=describer)
         frames = self._frames[seen]
         return tuple(
-            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[one.uid], seconds) for one, seconds in own))
+            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[cover.uid], seconds) for cover, seconds in own))
             for clip, own in zip(scored, parts, strict=True)
         )
 

@@ -54,13 +54,13 @@ def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[S
 
     A round that followed from other results of the rounds before it does not count, nor do those after it.
     """
-    found: list[tuple[ScoredTrial, ...]] = []
+    rounds: list[tuple[ScoredTrial, ...]] = []
     for number in range(1, last + 1):
         gather = place.round(number).gather
-        if not store.exists(gather.uri) or store.read(gather).inputs_digest != history_digest(found[-1] if found else ()):
+        if not store.exists(gather.uri) or store.read(gather).inputs_digest != history_digest(rounds[-1] if rounds else ()):
             break
-        found.append(store.read(gather.trials).trials)
-    return found
+        rounds.append(store.read(gather.trials).trials)
+    return rounds
 
 
 def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
@@ -82,7 +82,7 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
 
     A trial without a result failed, for the reason of its batch.
     """
-    found = []
+    trials = []
     for index, ref in enumerate(store.read(place.suggest).batches):
         trained, batch = trials_of_batch(ref.uri), store.read(ref.uri, TrialBatch)
         for trial in batch.trials:
@@ -90,8 +90,8 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
             failed = ScoredTrial(
                 number=trial.number, round=batch.round, values=trial.values, options=trial.options, failure=reasons.get(index, NO_REASON)
             )
-            found.append(store.read(stored) if store.exists(stored.uri) else failed)
-    return sorted(found, key=lambda trial: trial.number)
+            trials.append(store.read(stored) if store.exists(stored.uri) else failed)
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store) -> SuggestResult | None:
@@ -171,12 +171,12 @@ def covering_clips(
 
 
 def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[ClipRecord, float]]:
-    """List the clips of the same video that overlap this one, with the seconds that they have in common.
+    """List the clips of the same video that overlap `clip`, with the seconds that they have in common.
 
     Raises:
         BadDataset: none does.
     """
-    found = [(other, seconds) for other in others if (seconds := overlap_seconds(clip, other)) > ROUNDING_SECONDS]
-    if not found:
+    overlapping = [(other, seconds) for other in others if (seconds := overlap_seconds(clip, other)) > ROUNDING_SECONDS]
+    if not overlapping:
         raise BadDataset(f"no clip of this length covers {clip.uid}, on which trials are scored; do not search this clip length")
-    return found
+    return overlapping

@@ -30,8 +30,8 @@ from tasks.wording import quoted, some
 def run(arguments: SearchedArguments, store: Store) -> RecutResult:
     """Make the dataset of each other way of cutting.
 
-    One whose clips cannot be trained or scored is recorded with the reason, and its trials fail. It is tried again when this step runs
-    again.
+    A cutting whose clips cannot be trained or scored is recorded with the reason, and its trials fail. It is tried again when this step
+    runs again.
 
     Raises:
         BadDataset: labels have changed since the dataset was built, so trials would differ in more than their clips.
@@ -47,15 +47,15 @@ def run(arguments: SearchedArguments, store: Store) -> RecutResult:
         raise NothingToDo("no other clip length or cut is searched")
     own = store.read(Dataset(plan.dataset_uri).manifest)
     _require_same_labels(own, plan, store)
-    found = []
+    datasets = []
     for number, cutting in enumerate(cuttings, 1):
         log.info("%s, %d of %d", cutting.words, number, len(cuttings))
         try:
-            found.append(_recut(cutting, plan, own, store))
+            datasets.append(_recut(cutting, plan, own, store))
         except BadInput as error:
             log.warning("no trial can have %s: %s", cutting.words, error)
-            found.append(RecutDataset(**cutting._asdict(), failure=str(error)))
-    return finish(store, place, RecutResult(lengths=tuple(found)))
+            datasets.append(RecutDataset(**cutting._asdict(), failure=str(error)))
+    return finish(store, place, RecutResult(lengths=tuple(datasets)))
 
 
 def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) -> None:

@@ -37,7 +37,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
     trials = all_trials(plan, store)
     seeds = trained_seeds(plan, trials, store)
-    inputs = content_key({"trials": [one.model_dump(mode="json") for one in (*trials, *seeds)]})
+    inputs = content_key({"trials": [trial.model_dump(mode="json") for trial in (*trials, *seeds)]})
     earlier = finished(store, place)
     if earlier and earlier.inputs_digest == inputs:
         log.info("%s", earlier.verdict)
@@ -79,7 +79,7 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Stor
     Others have their defaults.
     """
     given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
-    values = {name: value for one in given for name, value in one.model_dump(mode="json", exclude_defaults=True).items()}
+    values = {name: value for options in given for name, value in options.model_dump(mode="json", exclude_defaults=True).items()}
     search = SearchPlan(plan.search_uri)
     values |= {"preset": "none", "store": search.store_uri, "dataset": plan.dataset_uri}
     if (cutting := cutting_of(winner.values, plan.cutting)) != plan.cutting:
@@ -134,12 +134,12 @@ def _bias(
 ) -> SelectionBias:
     target = Data.of(plan, store).target
     right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in compared]
-    found = selection_bias(right, sources, compared.index(winner))
+    bias = selection_bias(right, sources, compared.index(winner))
     return SelectionBias(
         num_trials=len(compared),
-        best_of_equal=found and found.best_of_equal,
-        optimism=found and found.optimism,
-        corrected=found and found.corrected,
+        best_of_equal=bias and bias.best_of_equal,
+        optimism=bias and bias.optimism,
+        corrected=bias and bias.corrected,
         seeds=tuple(seeds),
     )
 

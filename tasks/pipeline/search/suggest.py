@@ -47,12 +47,12 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
         space = replace(space, base=plan.train.model_copy(update={"epochs": rung_epochs(plan.search, plan.train.epochs, 1)}))
     wanted = plan.search.num_trials if plan.search.halving else num_suggested(plan.search, number, known)
     base = space.complete(space.own)
-    found = [] if known or base is None else [(space.own, base)]
-    taken = {identity(*one) for one in found}
+    recipes = [] if known or base is None else [(space.own, base)]
+    taken = {identity(*recipe) for recipe in recipes}
     new = suggest(space, plan.search, seed_of(plan.key, number, plan.search.search_seed), known, target, wanted)
-    found += [one for one in new if identity(*one) not in taken]
+    recipes += [recipe for recipe in new if identity(*recipe) not in taken]
     first = len(known)
-    return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(found[:wanted])]
+    return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(recipes[:wanted])]
 
 
 def _promoted(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
