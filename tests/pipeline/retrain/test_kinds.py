@@ -88,11 +88,12 @@ def assert_answers_as(bench, clip, scored):
     (answer,) = model.predict([bench.store.read_bytes(clip.uri)]).to_dict("records")
     (how,) = Path(bench.model).rglob(HOW)
     served = Served.model_validate_json(how.read_bytes())
-    likely = distributions(scored.verb_logits[-1:], scored.noun_logits[-1:], served.verb_temperature, served.noun_temperature)
+    temperatures = served.verb_temperature, served.noun_temperature
+    likely = distributions(scored.verb_logits[-1:], scored.noun_logits[-1:], *temperatures, served.actions)
     names = model.metadata.metadata
-    verb, noun = int(likely.verbs.argmax()), int(likely.nouns.argmax())
+    (verb,), (noun,), (probability,) = (values.tolist() for values in likely.best())
     assert (answer["verb"], answer["noun"]) == (names["verbs"].get(verb, f"verb-{verb}"), names["nouns"].get(noun, f"noun-{noun}"))
-    assert answer["probability"] == pytest.approx(likely.verbs.max() * likely.nouns.max(), rel=1e-3)
+    assert answer["probability"] == pytest.approx(probability, rel=1e-3)
     assert served.actions == ((0, 20), (1, 26))
 
 
