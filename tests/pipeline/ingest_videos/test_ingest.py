@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.data.clips.label_inputs import inputs_digest
 from tasks.data.clips.labelled import given_labels, intervals_to_export
 from tasks.errors import NothingToDo
 from tasks.pipeline._checkpoints import file_sha256
@@ -196,6 +197,7 @@ def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_
         hashes[day] = file_sha256(folder / "a.mp4")
         if noun:
             (folder / "labels.csv").write_text(f"{HEADER}a.mp4,put,{noun},,,\n")
+            (folder / "whole.csv").write_text(f"video,fully_labelled,note\na.mp4,yes,{day}\n")
             (folder / "parts.csv").write_text(f"video,start_seconds,stop_seconds,verb,noun\na.mp4,0,1,put,{noun}\n")
     for folder in [tmp_path / "films"] if at_once else sorted((tmp_path / "films").iterdir()):
         for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{folder.name}/").batches:
@@ -212,6 +214,9 @@ def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_
     by_video = intervals_to_export(store, STORE, given_labels(store, STORE)).by_video
     nouns = {video: {row.label.noun for row in rows} for video, rows in by_video.items()}
     assert nouns == {hashes["monday"]: {"meat"}, hashes["tuesday"]: {"bag"}}
+    before = inputs_digest(store, STORE, RECIPE)
+    store.remove(f"{STORE}/ingests/{'films' if at_once else 'monday'}/inventory.json")
+    assert inputs_digest(store, STORE, RECIPE) != before, "which files came together is an input of labelling"
 
 
 def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, store, video, tmp_path):
