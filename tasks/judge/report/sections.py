@@ -149,8 +149,11 @@ def _caveats(result: LearningCurveResult) -> str:
             "The extrapolation is a power law with a floor. It holds for further clips like these, of as many clips per video; a new kitchen or rare "
             "classes may gain more, and labels of other quality less."
         )
-    if num_below := sum(point.top1 <= curve.majority_top1 for point in curve.points):
-        sentences.append(f"{count(num_below, 'share')} no better than always predicting the most frequent class: the law begins above.")
+    num_below = sum(point.top1 <= curve.majority_top1 for point in curve.points)
+    if num_below == len(curve.points):
+        sentences.append("No share beats always predicting the most frequent class yet, where a curve says little about the next clips.")
+    elif num_below:
+        sentences.append("The law is fitted to the shares that beat always predicting the most frequent class.")
     if has_new_classes(curve):
         sentences.append(
             f"Half of the training clips lacks {curve.new_classes:.0f} of the classes of all, so more clips bring more classes, which val does not have yet."
