@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulations import __main__ as program
 from tests.simulations import coverage as coverage_part
-from tests.simulations import decisions, labels, readers, thresholds, when
+from tests.simulations import decisions, labels, readers, thresholds, trainings, when
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, uneven
 from tests.simulations.decisions import (
@@ -35,6 +35,7 @@ SMALL = {
     when: {"FILMS": (3,), "NUM_FILMS_OF_TRUTH": 20, "truth": when.truth.__wrapped__},
     readers: {"FILMS": (3,), "NUM_RESAMPLES": 20},
     labels: {"TRUTHS": TRUTHS[3:4], "FILMS": (3,)},
+    trainings: {"DESIGNS": trainings.DESIGNS[:1], "FILMS": (6,), "NUM_FILMS_OF_TRUTH": 20, "NUM_TRAININGS_OF_TRUTH": 1, "NUM_CURVES": 1},
     thresholds: {"NUM_VAL_CLIPS": (30,), "NUM_CLIPS_OF_TRUTH": 1000},
 }
 """Constants that make the tables small."""

@@ -45,6 +45,12 @@ class ProbeSection:
     rows: tuple[tuple[str, ...], ...]
 
 
+EQUAL = {
+    "epochs": "Each training takes as many epochs as the one on all clips, as yours would.",
+    "steps": "Each training takes about as many steps as the one on all clips, so the gain of a recipe with a fixed number of epochs may be larger.",
+}
+
+
 def curve_section(result: LearningCurveResult) -> CurveSection:
     """Make the section."""
     decisive = result.curves[-1]
@@ -77,7 +83,13 @@ def curve_answer(result: LearningCurveResult) -> str:
     else:
         answer = "More labels may help."
     sentence = listed([f"{MULTIPLES[gain.times]} as many clips: {in_points(gain)}" for gain in curve.gains])
-    return f"{answer} {sentence[0].upper()}{sentence[1:]} of {curve.target} top-1 on val (95 % confidence intervals)."
+    kind = "intervals without a confidence level: classes still arrive" if has_new_classes(curve) else "95 % confidence intervals"
+    return f"{answer} {sentence[0].upper()}{sentence[1:]} of {curve.target} top-1 on val ({kind})."
+
+
+def has_new_classes(curve: TargetCurve) -> bool:
+    """Check whether classes still arrive: half of the training clips lacks one or more."""
+    return curve.new_classes is not None and curve.new_classes >= 1
 
 
 def in_points(gain: CurveGain) -> str:
@@ -115,7 +127,7 @@ def _training_note(result: LearningCurveResult) -> str:
     )
     return (
         f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "
-        "Each training takes about as many steps as the one on all clips, so the curve shows the effect of clips and not of training time."
+        f"{EQUAL[result.equal]}"
         f"{unlike}"
     )
 
@@ -137,8 +149,15 @@ def _caveats(result: LearningCurveResult) -> str:
             "The extrapolation is a power law with a floor. It holds for further clips like these, of as many clips per video; a new kitchen or rare "
             "classes may gain more, and labels of other quality less."
         )
-    if max(point.top1 for point in curve.points) <= curve.majority_top1:
+    num_below = sum(point.top1 <= curve.majority_top1 for point in curve.points)
+    if num_below == len(curve.points):
         sentences.append("No share beats always predicting the most frequent class yet, where a curve says little about the next clips.")
+    elif num_below:
+        sentences.append("The law is fitted to the shares that beat always predicting the most frequent class.")
+    if has_new_classes(curve):
+        sentences.append(
+            f"Half of the training clips lacks {curve.new_classes:.0f} of the classes of all, so more clips bring more classes, which val does not have yet."
+        )
     return " ".join(sentences)
 
 

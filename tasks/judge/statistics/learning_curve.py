@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
+from scipy.stats import hypergeom
 
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, share_interval, sums_by_source
 from tasks.store.records.curves import CurveFit, CurveGain, CurvePoint, TargetCurve
@@ -34,6 +35,12 @@ NUM_FITTED = 12
 
 EXPONENTS = np.geomspace(0.05, 1, 12)
 """Candidates for the exponent. Networks show 0.07 to 0.35, and theory expects 0.5 or 1 (Hestness et al. 2017, arXiv 1712.00409)."""
+
+MIN_SHARES = 3
+"""Minimum number of shares above always guessing. The law has three parameters."""
+
+FIT_LEVEL = 0.05
+"""Share of resamples that may fit the law worse than the curve does, below which the curve is taken not to follow it."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,19 @@ class PowerLaws:
 class Extrapolation:
     """The fitted law as points to draw, and the gains at `TIMES`."""
 
-    fit: tuple[CurveFit, ...]
-    gains: tuple[CurveGain, ...]
+    fit: tuple[CurveFit, ...] = ()
+    gains: tuple[CurveGain, ...] = ()
+
+
+def num_new_classes(counts: Sequence[int]) -> float:
+    """Return how many classes a random half of the clips lacks on average.
+
+    Args:
+        counts: clips of each class. A class of k of n clips is missing in half of them with probability C(n - k, n / 2) / C(n, n / 2).
+    """
+    num_clips, ks = sum(counts), np.array(counts)
+    half = num_clips // 2
+    return float(hypergeom.pmf(0, num_clips, ks, half).sum())
 
 
 def learning_curve(
@@ -72,23 +90,46 @@ def learning_curve(
     *,
     target: Target,
     majority_top1: float,
+    new_classes: float = 0.0,
     num_resamples: int = 2000,
     seed: int = BOOTSTRAP_SEED,
 ) -> TargetCurve:
     """Compute a learning curve of one target, and extrapolate it where the data allow.
 
+    Shares that are not better than always guessing are left out: a curve begins where the network learns more than the most frequent class.
+
     Args:
         right: (p, d, n) whether each training answers each val clip correctly; d at least 2.
         num_clips: (p,) training clips, in rising order; the last one is all of them.
         sources: (n,) the source video of each val clip.
+        new_classes: how many classes half of the training clips lacks (`num_new_classes`).
         seed: of the draws. The result does not depend on the order of the val clips.
     """
+    first = _first_above(right, majority_top1)
+    above = right[first:], num_clips[first:], sources
     unknown = reason_not_to(right, num_clips, sources)
-    extrapolation = Extrapolation((), ()) if unknown else extrapolate(right, num_clips, sources, num_resamples=num_resamples, seed=seed)
+    if unknown is None and len(num_clips) - first < MIN_SHARES:
+        shares = count(len(num_clips) - first, "share")
+        unknown = f"Of the training clips, {shares} beat always predicting the most frequent class; it takes {MIN_SHARES}."
+    if unknown is None and not follows_law(*above, num_resamples=num_resamples, seed=seed):
+        unknown = "The accuracies do not follow a power law, so they cannot be extrapolated."
+    extrapolation = Extrapolation() if unknown else extrapolate(*above, num_resamples=num_resamples, seed=seed)
     points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
     return TargetCurve(
-        target=target, majority_top1=majority_top1, points=points, fit=extrapolation.fit, gains=extrapolation.gains, unknown=unknown
+        target=target,
+        majority_top1=majority_top1,
+        points=points,
+        fit=extrapolation.fit,
+        gains=extrapolation.gains,
+        unknown=unknown,
+        new_classes=new_classes,
     )
+
+
+def _first_above(right: NDArray[np.bool_], majority_top1: float) -> int:
+    """Find the first share from which all are above always guessing."""
+    below = np.flatnonzero(right.mean(axis=(1, 2)) <= majority_top1)
+    return int(below[-1]) + 1 if below.size else 0
 
 
 def extrapolate(
@@ -103,8 +144,7 @@ def extrapolate(
     `learning_curve`, where `reason_not_to` finds none.
     """
     top1 = right.mean(axis=(1, 2))
-    wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
-    sizes = sums_by_source(right[0, 0], sources)[1]
+    wrong, sizes = _counts(right, sources)
     shares = np.array(num_clips) / num_clips[-1]
     law = fit_power_laws((1 - top1)[None], shares)
     laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples, seed), shares)
@@ -118,6 +158,39 @@ def extrapolate(
         CurveGain(times=times, num_clips=times * num_clips[-1], gain=estimates[times][0], interval=estimates[times][1]) for times in TIMES
     )
     return Extrapolation(tuple(fitted.values()), tuple(gains))
+
+
+def follows_law(
+    right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+) -> bool:
+    """Test the fit of a power law; false if the curve fits worse than 95 % of resamples of a curve that follows it.
+
+    The resamples are those of `extrapolate`, moved so that the fitted law is their mean. Arguments are as in `learning_curve`.
+    """
+    shares = np.array(num_clips) / num_clips[-1]
+    errors = (1 - right.mean(axis=(1, 2)))[None]
+    fitted = _errors_at(fit_power_laws(errors, shares), shares)
+    resampled = _resampled_errors(*_counts(right, sources), num_resamples, seed)
+    observed, expected = (_squares(at, shares) for at in (errors, np.clip(resampled + fitted - errors, 0, 1)))
+    # Rounding must not reject a curve that follows the law exactly.
+    return bool((expected >= observed - 1e-12).mean() >= FIT_LEVEL)
+
+
+def _squares(errors: Floats, shares: Floats) -> Floats:
+    """Return the weighted squares (r,) by which errors (r, p) differ from their law."""
+    squares: Floats = ((errors - _errors_at(fit_power_laws(errors, shares), shares)) ** 2 * shares).sum(axis=1)
+    return squares
+
+
+def _counts(right: NDArray[np.bool_], sources: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the wrong answers (p, d, s) and the val clips (s,) of each source video."""
+    wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
+    return wrong, sums_by_source(right[0, 0], sources)[1]
+
+
+def _errors_at(law: PowerLaws, shares: Floats) -> Floats:
+    """Return the errors (r, p) of the laws at each share."""
+    return np.stack([law.error(share) for share in shares], axis=1)
 
 
 def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> CurvePoint:

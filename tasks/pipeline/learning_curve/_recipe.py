@@ -1,8 +1,8 @@
-"""Choose whether there is a learning curve, and its recipe, stretched to the shares of the clips."""
+"""Choose whether there is a learning curve, and its recipe."""
 
 from math import ceil
 
-from tasks.options import LIGHT, Head, TrainOptions, Weights
+from tasks.options import LIGHT, TrainOptions, Weights
 from tasks.options.recipe import LONG_EPOCHS
 from tasks.store.records.training import PlanResult
 
@@ -26,10 +26,10 @@ def no_curve_reason(plan: PlanResult) -> str:
 
 
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
-    """Return the options of a training of the curve on all clips.
+    """Return the options of each training of the curve.
 
     That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
-    early, so that all take as many steps; the best epoch is kept anyway.
+    early, so that all take as many epochs; the best epoch is kept anyway.
     """
     recipe = train.as_trained() if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
@@ -40,19 +40,6 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
 def asked_epochs(train: TrainOptions) -> int:
     """Return the epochs of the recipe that `curve_recipe` may have shortened."""
     return train.as_trained().epochs if train.trainable == "heads" else LIGHT.epochs
-
-
-def stretched(recipe: TrainOptions, num_clips: int, num_all_clips: int) -> TrainOptions:
-    """Train a share of the clips for as many optimizer steps as all of them, to the nearest epoch.
-
-    With as many epochs, a share would have fewer steps, and the curve would show how long heads were trained. Its epochs cycle through the
-    views that a training on all clips sees, so they are cached.
-    """
-    if recipe.head is Head.PROBE:
-        return recipe
-    stretch = _steps(recipe, num_all_clips) / _steps(recipe, num_clips)
-    views = min(recipe.feature_variants, recipe.epochs)
-    return _over(recipe, round(stretch * recipe.epochs)).model_copy(update={"feature_variants": views})
 
 
 def _steps(recipe: TrainOptions, num_clips: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
 from tasks.judge.report.sections import curve_answer
-from tasks.judge.statistics.learning_curve import learning_curve
+from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
@@ -22,7 +22,7 @@ from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, ru
 from tasks.options import TrainOptions
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.learning_curve._recipe import asked_epochs, curve_recipe, no_curve_reason, stretched
+from tasks.pipeline.learning_curve._recipe import asked_epochs, curve_recipe, no_curve_reason
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, LearningCurveArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
@@ -68,12 +68,15 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
         raise NothingToDo(reason)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     kept = Run(plan.run_uri).learning_curve
-    if not store.exists(kept.uri):
-        store.write(kept, train_curve(plan, manifest, store))
-    trained = store.read(kept)
+    trained = store.read(kept) if store.exists(kept.uri) else None
+    if trained is None or trained.equal == "steps":
+        trained = train_curve(plan, manifest, store)
+        store.write(kept, trained)
     tracker = Tracker.from_settings(load(MlflowSettings))
-    val = [clip for clip in manifest.clips if clip.split == "val" and clip.has_action]
-    curves = tuple(_curve(trained, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
+    train, val = ([clip for clip in manifest.clips if clip.split == split and clip.has_action] for split in ("train", "val"))
+    curves = tuple(
+        _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets
+    )
     with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
         write_files(store, place, {place.file("trainings.csv"): _table(trained)}, Path(folder))
         tracker.log_artifacts(run_id, Path(folder), "learning_curve")
@@ -87,6 +90,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
             num_draws=len({training.draw for training in trained.trainings}),
             num_asked_epochs=trained.num_asked_epochs,
             num_epochs=trained.num_epochs,
+            equal=trained.equal,
             curves=curves,
             seconds=round(sum(training.seconds for training in trained.trainings), 3),
             trainings_uri=kept.uri,
@@ -96,7 +100,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     return finish(store, place, result)
 
 
-def _curve(trained: CurveTrainings, val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
+def _curve(trained: CurveTrainings, train: list[DatasetClip], val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
     by_size: dict[int, list[CurveTraining]] = {}
     for training in trained.trainings:
         by_size.setdefault(training.num_clips, []).append(training)
@@ -105,13 +109,15 @@ def _curve(trained: CurveTrainings, val: list[DatasetClip], target: Target, *, n
     digits = [[training.right[target] for training in sorted(by_size[size], key=attrgetter("draw"))] for size in sizes]
     right = np.array([[[digit == "1" for digit in of_draw] for of_draw in of_size] for of_size in digits])
     ids = {"verb": attrgetter("verb_class"), "noun": attrgetter("noun_class"), "action": attrgetter("verb_class", "noun_class")}
-    most_frequent = Counter(map(ids[target], val)).most_common(1)[0][1]
+    class_of = ids[target]
+    most_frequent = Counter(map(class_of, val)).most_common(1)[0][1]
     return learning_curve(
         right,
         sizes,
         [clip.source for clip in val],
         target=target,
         majority_top1=most_frequent / len(val),
+        new_classes=num_new_classes(list(Counter(map(class_of, train)).values())),
         num_resamples=num_resamples,
     )
 
@@ -181,6 +187,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         num_sources=len(set(sources)),
         num_asked_epochs=asked_epochs(plan.train),
         num_epochs=recipe.epochs,
+        equal="epochs",
         trainings=tuple(done[index] for index in range(len(jobs))),
     )
 
@@ -190,7 +197,7 @@ def _part(job: TrainJob, recipe: TrainOptions, chosen: Sequence[int]) -> TrainJo
 
     Their order also decides that of the batches, so trainings on all clips differ from draw to draw. Altered labels are those of the run.
     """
-    return replace(job, train=[job.train[clip] for clip in chosen], options=stretched(recipe, len(chosen), len(job.train)))
+    return replace(job, train=[job.train[clip] for clip in chosen], options=recipe)
 
 
 def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:

@@ -24,7 +24,8 @@ class CurveTrainings(Record):
     """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
 
     `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
-    training on all `num_clips` clips, of `num_asked_epochs` in the recipe; smaller shares are trained for as many steps.
+    training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`; records of older versions
+    have as many `steps`.
     """
 
     recipe: Literal["own", "light"]
@@ -32,6 +33,7 @@ class CurveTrainings(Record):
     num_sources: int
     num_asked_epochs: int
     num_epochs: int
+    equal: Literal["epochs", "steps"] = "steps"
     trainings: tuple[CurveTraining, ...]
 
 
@@ -72,7 +74,7 @@ class TargetCurve(Record):
     """Learning curve of one target.
 
     `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and `fit` and
-    `gains` are empty.
+    `gains` are empty. `new_classes` is how many classes half of the training clips lack; None in records of older versions.
     """
 
     target: Target
@@ -81,6 +83,7 @@ class TargetCurve(Record):
     fit: tuple[CurveFit, ...]
     gains: tuple[CurveGain, ...]
     unknown: str | None
+    new_classes: float | None = None
 
 
 class LearningCurveResult(Record):
@@ -97,6 +100,7 @@ class LearningCurveResult(Record):
     num_draws: int
     num_asked_epochs: int
     num_epochs: int
+    equal: Literal["epochs", "steps"] = "steps"
     curves: tuple[TargetCurve, ...]
     seconds: float
     trainings_uri: str

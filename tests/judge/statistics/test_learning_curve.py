@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.judge.statistics.learning_curve import EXPONENTS, TIMES, extrapolate, fit_power_laws, learning_curve
+from tasks.judge.statistics.learning_curve import EXPONENTS, TIMES, extrapolate, fit_power_laws, learning_curve, num_new_classes
 from tests.simulations.labels import TRUTHS, answers
 
 SIZES = [5, 10, 25, 50]
@@ -118,6 +118,33 @@ def test_data_that_cannot_tell_are_told_in_one_sentence_without_numbers(told, si
     assert found.unknown.endswith(".")
     assert (found.fit, found.gains) == ((), ())
     assert [point.num_clips for point in found.points] == sizes
+
+
+def leveled(levels, num_clips=60):
+    """Answers (p, d, n), the same in all draws, right at these shares."""
+    return np.stack([np.tile(np.arange(num_clips) % 20 < round(20 * level), (5, 1)) for level in levels])
+
+
+@pytest.mark.parametrize(
+    ("levels", "first_fitted", "unknown"),
+    [
+        ((0.45, 0.6, 0.7, 0.75), 5, None),
+        ((0.4, 0.6, 0.7, 0.75), 10, None),
+        ((0.4, 0.35, 0.7, 0.75), None, "2 shares beat always predicting"),
+        ((0.4, 0.35, 0.3, 0.25), None, "0 shares beat"),
+        ((0.85, 0.45, 0.85, 0.45), None, "do not follow a power law"),
+    ],
+)
+def test_a_curve_begins_above_always_guessing_and_must_follow_its_law(levels, first_fitted, unknown):
+    drawn = curve(leveled(levels), num_films=6)
+    assert (drawn.fit[0].num_clips if drawn.fit else None) == first_fitted
+    assert drawn.unknown is None if unknown is None else unknown in drawn.unknown
+    assert [point.num_clips for point in drawn.points] == SIZES, "all shares are shown"
+
+
+@pytest.mark.parametrize(("counts", "expected"), [([20, 20], 0), ([1, 1, 18], 1), ([2, 2], 2 / 6)])
+def test_new_classes_are_those_that_half_of_the_clips_lacks(counts, expected):
+    assert num_new_classes(counts) == pytest.approx(expected, abs=0.01)
 
 
 SHARES = np.array([0.1, 0.2, 0.5, 1.0])

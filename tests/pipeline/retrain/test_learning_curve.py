@@ -15,10 +15,11 @@ from tasks.learn.training.trials import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, THOROUGH, TrainOptions, Weights
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
-from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe, stretched
+from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
+from tasks.store.runs import Run
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
 
 pytestmark = pytest.mark.slow
@@ -39,8 +40,7 @@ def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(
     result = verbs.run("learning_curve")
     assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
     kept = verbs.store.read(kept_in(plan), CurveTrainings)
-    # Two steps per epoch of 4 clips, one of 1 or 2 clips: twice as many epochs.
-    assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 6), (2, 1, 6), (4, 2, 3)}
+    assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 3), (2, 1, 3), (4, 2, 3)}
     assert {(share.num_clips, share.draw) for share in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
     assert {(target, len(right)) for share in kept.trainings for target, right in share.right.items()} == {("verb", 4)}
     (curve,) = result.curves
@@ -73,6 +73,14 @@ def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatc
     verbs.logged.info.status = "FINISHED"
     assert verbs.run("learning_curve") == first
     assert verbs.logged.info.status == "FINISHED", "a decision may have ended it"
+    # Version 0.2.0 trained shares for equal steps.
+    kept = Run(plan.run_uri).learning_curve
+    trainings = verbs.store.read(kept)
+    verbs.store.write(kept, trainings.model_copy(update={"equal": "steps"}))
+    monkeypatch.setattr(learning_curve, "train_curve", lambda *_: trainings)
+    verbs.change(decision_uri=f"{plan.run_uri}decisions/third/")
+    assert verbs.run("learning_curve") == first
+    assert verbs.store.read(kept) == trainings
 
 
 def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so_then(verbs, monkeypatch):
@@ -181,30 +189,16 @@ def recipes(draw):
         assume(False)
 
 
-@given(
-    recipe=st.one_of(st.sampled_from([ORIGINAL, LIGHT, THOROUGH, LONG]), recipes()),
-    num_clips=st.integers(1, 30_000),
-    share=st.floats(0.1, 1),
-)
-def test_a_share_is_trained_for_as_many_steps_as_all_clips(recipe, num_clips, share):
+@given(recipe=st.one_of(st.sampled_from([ORIGINAL, LIGHT, THOROUGH, LONG]), recipes()), num_clips=st.integers(1, 30_000))
+def test_a_curve_has_the_recipes_epochs_as_far_as_its_steps_are_few(recipe, num_clips):
     whole = curve_recipe(recipe, num_clips)
-    size = max(1, math.ceil(share * num_clips))
-    part = stretched(whole, size, num_clips)
-
-    def num_steps(options, clips):
-        return options.epochs * math.ceil(clips / options.batch_size)
-
+    steps_per_epoch = math.ceil(num_clips / whole.batch_size)
     assert whole.trainable == "heads"
     assert whole.epochs <= min(recipe.epochs, 200)
-    assert num_steps(whole, num_clips) <= max(MAX_STEPS, num_steps(whole.model_copy(update={"epochs": 1}), num_clips))
-    assert abs(num_steps(part, size) - num_steps(whole, num_clips)) <= math.ceil(size / part.batch_size) / 2
-    assert part.feature_variants <= whole.epochs
-    assert 1 <= part.validate_every <= part.epochs
-    for one in (whole, part):
-        TrainOptions.model_validate(one.model_dump())  # no contradiction, so the schedule has its effect
-        assert one.patience == 0
-        assert one.schedule in (whole.schedule, "constant")
-    assert stretched(whole, num_clips, num_clips).model_copy(update={"feature_variants": whole.feature_variants}) == whole
+    assert whole.epochs * steps_per_epoch <= max(MAX_STEPS, steps_per_epoch)
+    assert 1 <= whole.validate_every <= whole.epochs
+    assert whole.patience == 0
+    TrainOptions.model_validate(whole.model_dump())  # no contradiction, so the schedule has its effect
 
 
 @pytest.mark.parametrize(
@@ -215,21 +209,18 @@ def test_a_share_is_trained_for_as_many_steps_as_all_clips(recipe, num_clips, sh
         ({"schedule": "step", "step_epochs": 20}, "step"),
     ],
 )
-def test_a_schedule_is_spread_over_the_epochs_of_a_share(options, schedule):
+def test_a_schedule_is_spread_over_fewer_epochs(options, schedule):
     recipe = TrainOptions(trainable="heads", epochs=60, batch_size=1, patience=8, **options)
-    long = stretched(curve_recipe(recipe, 100), 10, 100)
     short = curve_recipe(recipe, 10_000)
-    assert (long.epochs, long.schedule, short.epochs, short.schedule) == (600, schedule, 2, schedule)
-    for one in (long, short):
-        assert one.epochs // one.validate_every > one.plateau_validations * (schedule == "plateau")
+    assert (short.epochs, short.schedule) == (2, schedule)
+    assert short.epochs // short.validate_every > short.plateau_validations * (schedule == "plateau")
     assert curve_recipe(recipe, 20_000).schedule == "constant"
 
 
-def test_a_probe_is_fitted_to_each_share_without_epochs():
+def test_a_probe_is_fitted_without_epochs():
     recipe = TrainOptions(trainable="heads", head="probe", epochs=60, learning_rate=0.3, feature_variants=4)
     whole = curve_recipe(recipe, 100)
     assert (whole.head, whole.epochs, whole.feature_variants, asked_epochs(recipe)) == (recipe.head, 1, 4, 1)
-    assert stretched(whole, 10, 100) == whole
 
 
 def test_a_network_trained_as_a_whole_keeps_its_input_and_its_frames():
