@@ -2,7 +2,7 @@
 
 The command line and Airflow's trigger forms are made from these models.
 
-Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
+Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `start`.
 """
 
 from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
@@ -26,7 +26,7 @@ from tasks.options.presets import (
 from tasks.options.recipe import RecipeOptions
 from tasks.options.retrain import ComparisonOptions, RetrainOptions, VersionOptions
 from tasks.options.search import SearchOptions
-from tasks.options.training import TrainOptions, Weights
+from tasks.options.start import TrainOptions, Weights
 
 __all__ = [
     "AUTO_BACKBONE",

@@ -5,7 +5,7 @@ from tasks.options.data import IngestOptions, LabelOptions, SegmentOptions, Spli
 from tasks.options.evaluation import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.presets import PresetOptions
 from tasks.options.retrain import RetrainOptions
-from tasks.options.training import TrainOptions
+from tasks.options.start import TrainOptions
 
 OptionModels = tuple[type[Options], ...]
 

@@ -1,4 +1,7 @@
-"""Declare how a network is trained: optimizer, schedule, loss, augmentation, regularization, validation."""
+"""Declare how a network is trained: optimizer, schedule, loss, augmentation, regularization, validation.
+
+Its initial weights and the seed are in `start`.
+"""
 
 from typing import ClassVar, Literal
 

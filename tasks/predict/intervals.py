@@ -20,11 +20,11 @@ NUM_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Cells:
-    """The parts of a film between which no window begins or ends.
+    """The parts of a film within which no window begins or ends.
 
     Attributes:
         starts, stops: (m,) seconds; a part that no window covers is left out.
-        first, last: (m,) the windows that cover each.
+        first, last: (m,) the windows that cover each, both included.
         weights: for each cell the weights of these windows, which sum to 1.
     """
 
@@ -52,9 +52,10 @@ class Interval:
 
 
 def cells(starts: Seconds, stops: Seconds) -> Cells:
-    """Cut a film at the starts and stops (n,) of its windows, which are in order.
+    """Cut a film at the starts and stops (n,) of its windows; both must rise.
 
-    A window counts in a cell the more, the nearer its middle is to that of the cell: the weight falls linearly to nothing at its ends.
+    A window counts in a cell the more, the nearer their middles are: by 1 - distance of the middles / half the window's length, before the
+    weights of a cell are made to sum to 1.
     """
     starts, stops = np.round(starts, NUM_DECIMALS), np.round(stops, NUM_DECIMALS)
     edges = np.unique(np.concatenate([starts, stops]))
@@ -79,13 +80,17 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
 
     Args:
         starts, stops: (n,) the windows in order, in seconds.
-        likely: (n, v) and (n, o) their probabilities.
+        likely: (n, v) and (n, o) their probabilities, and the pairs that make an action.
     """
     if not len(starts):
         return ()
     film_cells = cells(starts, stops)
-    best = replace(likely, verbs=film_cells.smooth(likely.verbs), nouns=film_cells.smooth(likely.nouns)).best()
-    return merged(Interval(*each) for each in zip(*(part.tolist() for part in (film_cells.starts, film_cells.stops, *best)), strict=True))
+    smoothed = replace(likely, verbs=film_cells.smooth(likely.verbs), nouns=film_cells.smooth(likely.nouns))
+    columns = (film_cells.starts, film_cells.stops, *smoothed.best())
+    return merged(
+        Interval(start_seconds=start, stop_seconds=stop, verb_class=verb, noun_class=noun, probability=probability)
+        for start, stop, verb, noun, probability in zip(*(column.tolist() for column in columns), strict=True)
+    )
 
 
 def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
@@ -100,11 +105,12 @@ def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def reported(candidates: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
-    """Keep the intervals whose probability is the threshold or more; all without a threshold."""
+    """Keep the intervals whose probability is the threshold of `fit_threshold` or more; all without one."""
     return tuple(interval for interval in candidates if threshold is None or interval.probability >= threshold)
 
 
 def _continues(before: Interval, after: Interval) -> bool:
+    # `cells` has rounded the times, so those that touch are equal.
     return before.stop_seconds == after.start_seconds and (before.verb_class, before.noun_class) == (after.verb_class, after.noun_class)
 
 

@@ -1,7 +1,8 @@
 """Map the store: every address, with the model of its record.
 
-An address is made here and nowhere else. `Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is
-text. In place of a real address, any of these can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
+Addresses are made in this room alone: here, in `runs` those inside a run, in `experiments` those inside a comparison, prediction or search.
+`Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is text. In place of a real address, any of these
+can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
 """
 
 import re

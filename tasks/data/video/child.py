@@ -27,7 +27,7 @@ STEP_BYTES = 512 << 20
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
-GUARD = Path(__file__).with_name("guard.py")
+LIMITS = Path(__file__).with_name("limits.py")
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that a child gets. A process that parses untrusted files must not see the store's keys."""
@@ -131,7 +131,7 @@ def run_child(
         Unavailable: it cannot be started.
     """
     expired = Event()
-    with _start([sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
+    with _start([sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
 
         def expire() -> None:
             expired.set()

@@ -1,6 +1,7 @@
-"""Cut a video, or the parts of it that show labelled intervals, into clips of constant frame rate.
+"""Choose which frames of a video become which clip, cut them out, and examine the clips.
 
-A whole video takes one pass of ffmpeg. Each part is a run of its own, so the time grows with the labelled time and not with the video.
+`ffmpeg` has filters and encoder settings. A whole video takes one pass of ffmpeg. Each part is a run of its own, so the time grows with the
+labelled time and not with the video.
 """
 
 import hashlib

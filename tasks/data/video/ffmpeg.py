@@ -1,4 +1,7 @@
-"""Convert videos to the pictures and sound of clips by ffmpeg, as a limited child process, and explain its errors."""
+"""Set ffmpeg's filters and encoder, run it as a limited child process, and explain its errors.
+
+`cut` has which frames become which clip.
+"""
 
 import re
 import shutil

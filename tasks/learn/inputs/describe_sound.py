@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadConfiguration
 from tasks.learn.hardware import silenced
 from tasks.learn.inputs.clip_files import Sound
-from tasks.learn.inputs.sound_effects import EFFECTS_RATE_HZ, LOG_FLOOR, EffectsNetwork, effects_features, load_effects, log_mel
+from tasks.learn.inputs.effects_network import EFFECTS_RATE_HZ, LOG_FLOOR, EffectsNetwork, effects_features, load_effects, log_mel
 from tasks.learn.networks.sound_recipe import (
     EFFECTS,
     SPECTRA_PER_SECOND,

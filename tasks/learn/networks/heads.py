@@ -3,8 +3,8 @@
 Parameter names match the published checkpoints.
 """
 
-# b: batch, t: segments, p: patches, f: features, g: features of a relation (256), r: relations of one scale, or reduced features (128),
-# s: segments of a relation, v: verbs, n: nouns
+# b: batch, t: segments, p: patches, f: features, d: reduced features (128), a: attention heads, v: verbs, n: nouns; of relations:
+# s: segments of each, which is their scale, r: relations of one scale, g: features (256)
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -28,7 +28,7 @@ NUM_DRAWN = 3
 """Number of relations that the published code samples per scale."""
 
 Drawn = tuple[Tensor, Tensor]
-"""(r,) indices of relations, and (r,) the share of draws that contain each."""
+"""(r,) indices of relations, and (r,) weights: how often each is drawn per pass. They sum to `NUM_DRAWN`, or to all relations if fewer."""
 
 NUM_REDUCED = 128
 NUM_ATTENTION_HEADS = 4
@@ -46,10 +46,19 @@ class Logits(NamedTuple):
         return self.verb.numpy(), self.noun.numpy()
 
 
+def small_linear(num_in: int, num_out: int) -> nn.Linear:
+    """Build a linear layer with TSN's initialisation, whose first outputs are nearly uniform."""
+    linear = nn.Linear(num_in, num_out)
+    nn.init.normal_(linear.weight, 0, 0.001)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
 class SegmentAverage(nn.Module):
     """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments, by linear heads on averaged features."""
 
     is_linear: ClassVar[bool] = True
+    """Whether the logits of mean features are the mean of logits."""
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
         super().__init__()
@@ -82,12 +91,12 @@ class Relation(nn.Module):
 
 
 class MultiscaleRelation(nn.Module):
-    """Multi-scale TRN (the same paper): relations summed over the scales t, t - 1, … and 2 segments.
+    """Multi-scale TRN (the same paper): relations of t, t - 1, … and 2 segments, all summed.
 
-    As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the largest uses the classifiers of the next larger scale, so
-    the last classifiers are never used; and 3 relations are sampled per scale. Training samples them for each batch from torch's generator.
-    Evaluation averages over all samples, which weights each relation by its probability of being sampled, or over `spec.relation_draws` of
-    them seeded by `spec.relation_seed`.
+    The relations of one number of segments are a scale. As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the
+    largest uses the classifiers of the next larger scale, so the last classifiers are never used; and 3 relations are sampled per scale.
+    Training samples them for each batch from torch's generator. Evaluation averages over all samples, which weights each relation by its
+    probability of being sampled, or over `spec.relation_draws` of them seeded by `spec.relation_seed`.
 
     Raises:
         BadConfiguration: fewer than 2 segments, or more than 16.
@@ -108,60 +117,53 @@ class MultiscaleRelation(nn.Module):
         self.relations = [torch.tensor(list(combinations(range(spec.num_segments), scale))) for scale in scales]
         self.new_fc = small_linear(num_features, NUM_RELATION_FEATURES)
         nums_relations = [len(relations) for relations in self.relations]
-        # Thousands of draws take seconds; an outline, on the meta device, answers nothing.
-        is_outline = self.new_fc.weight.is_meta
-        self.in_evaluation = [] if is_outline else _mean_draws(nums_relations, spec.relation_draws, spec.relation_seed)
-        fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * s, NUM_RELATION_FEATURES), nn.ReLU()) for s in scales]
+        # Thousands of draws take seconds, and a network on the meta device, which only has shapes, never runs.
+        self.in_evaluation = [] if self.new_fc.weight.is_meta else _mean_draws(nums_relations, spec.relation_draws, spec.relation_seed)
+        fusions = [nn.Sequential(nn.ReLU(), nn.Linear(NUM_RELATION_FEATURES * scale, NUM_RELATION_FEATURES), nn.ReLU()) for scale in scales]
         sizes = (spec.num_verbs, spec.num_nouns)
         heads = [nn.ModuleList([nn.Linear(NUM_RELATION_FEATURES, size) for size in sizes]) for _ in scales]
         if len(heads) > 1:
-            # DDP waits for a gradient of every trainable parameter.
+            # The last classifiers get no gradient, and DDP waits for one of every trainable parameter.
             heads[-1].requires_grad_(False)
         self.consensus = nn.ModuleDict({"classifiers": nn.ModuleList(heads), "fc_fusion_scales": nn.ModuleList(fusions)})
 
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, f) to Logits (b, v), (b, n)."""
-        reduced = self.new_fc(features)
+        projected = self.new_fc(features)
         heads, fusions = (list(self.consensus[name].children()) for name in ("classifiers", "fc_fusion_scales"))
         verbs: list[Tensor] = []
         nouns: list[Tensor] = []
-        for scale, relations in enumerate(self.relations):
-            chosen, share = _draw(len(relations)) if self.training else self.in_evaluation[scale]
-            # (b, r, s, g) -> (b, r, g) -> (b, g): the heads are linear, so they take the sum of the relations.
-            segments = reduced[:, relations[chosen].to(features.device)]
-            related = torch.einsum("brg,r->bg", fusions[scale](segments.flatten(2)), share.to(segments))
-            for answers, head in zip((verbs, nouns), heads[max(0, scale - 1)].children(), strict=True):
+        for index, relations in enumerate(self.relations):
+            chosen, weights = _draw(len(relations)) if self.training else self.in_evaluation[index]
+            # (b, r, s, g) -> (b, r, g) -> (b, g): the heads are linear, so they take the weighted sum of the relations.
+            segments = projected[:, relations[chosen].to(features.device)]
+            related = torch.einsum("brg,r->bg", fusions[index](segments.flatten(2)), weights.to(segments))
+            # As published, the head of the next larger scale.
+            for answers, head in zip((verbs, nouns), heads[max(0, index - 1)].children(), strict=True):
                 assert isinstance(head, nn.Linear)  # noqa: S101 - for mypy; built so above
+                # Each drawn relation brings the bias once.
                 answers.append(nn.functional.linear(related, head.weight) + min(NUM_DRAWN, len(relations)) * head.bias)
         return Logits(torch.stack(verbs).sum(0), torch.stack(nouns).sum(0))
 
 
 def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
-    """Average over `num_draws` draws, or over all possible ones if 0, for each scale."""
+    """Average over `num_draws` draws, or over all possible ones if 0, for each scale of so many relations."""
     if not num_draws:
         return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
     generator = torch.Generator().manual_seed(seed)
     means = []
     for num in nums_relations:
-        times = torch.cat([_draw(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
-        chosen = times.nonzero().squeeze(1)
-        means.append((chosen, times[chosen] / num_draws))
+        counts = torch.cat([_draw(num, generator)[0] for _ in range(num_draws)]).bincount(minlength=num)
+        chosen = counts.nonzero().squeeze(1)
+        means.append((chosen, counts[chosen] / num_draws))
     return means
 
 
 def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn:
-    """Sample `NUM_DRAWN` relations."""
+    """Sample `NUM_DRAWN` relations, each once."""
     # A copy, because a slice keeps all relations in memory.
     chosen = torch.randperm(num_relations, generator=generator)[:NUM_DRAWN].clone()
     return chosen, torch.ones(len(chosen))
-
-
-def small_linear(num_in: int, num_out: int) -> nn.Linear:
-    """Build a linear layer with TSN's initialisation, whose first outputs are nearly uniform."""
-    linear = nn.Linear(num_in, num_out)
-    nn.init.normal_(linear.weight, 0, 0.001)
-    nn.init.zeros_(linear.bias)
-    return linear
 
 
 class ReducedHead(nn.Module):
@@ -175,8 +177,8 @@ class ReducedHead(nn.Module):
         self.fc_verb = small_linear(NUM_REDUCED, spec.num_verbs)
         self.fc_noun = small_linear(NUM_REDUCED, spec.num_nouns)
 
-    def name(self, summary: Tensor) -> Logits:
-        """Map a clip's summary (b, r) to Logits (b, v), (b, n)."""
+    def classify(self, summary: Tensor) -> Logits:
+        """Map a clip's summary (b, d) to Logits (b, v), (b, n)."""
         return Logits(self.fc_verb(summary), self.fc_noun(summary))
 
 
@@ -195,21 +197,21 @@ class Attentive(ReducedHead):
         self.combine = nn.Sequential(
             nn.LayerNorm(NUM_REDUCED), nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED), nn.GELU(), nn.Linear(2 * NUM_REDUCED, NUM_REDUCED)
         )
-        self.register_buffer("positions", positions(spec.num_segments), persistent=False)
+        self.register_buffer("positions", time_waves(spec.num_segments), persistent=False)
         self.positions: Tensor
 
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, p, f) to Logits (b, v), (b, n)."""
         seen = (self.reduce(features) + self.positions[:, None]).flatten(1, 2)
-        # (b, t * p, 2 * r) -> (b, a, t * p, 2 * r / a), for a attention heads
+        # (b, t * p, 2 * d) -> (b, a, t * p, 2 * d / a)
         keys, values = self.keys_and_values(seen).unflatten(2, (NUM_ATTENTION_HEADS, -1)).transpose(1, 2).chunk(2, dim=3)
         query = self.query.reshape(NUM_ATTENTION_HEADS, 1, -1).expand(seen.shape[0], -1, -1, -1)
         attended = self.attended(scaled_dot_product_attention(query, keys, values).flatten(1))
-        return self.name(attended + self.combine(attended))
+        return self.classify(attended + self.combine(attended))
 
 
-def positions(num_segments: int) -> Tensor:
-    """Compute sines and cosines (t, r) of the segments' places in time; the longest wave is 64 segments."""
+def time_waves(num_segments: int) -> Tensor:
+    """Compute sines and cosines (t, d) of the segments' places in time; the longest wave is 64 segments."""
     rates = 2 * torch.pi / 2 ** torch.linspace(1, 6, NUM_REDUCED // 2)
     angles = torch.arange(num_segments)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
@@ -233,7 +235,7 @@ class Recurrent(ReducedHead):
         state = self.lstm(first)
         for segment in others:
             state = self.lstm(segment, state)
-        return self.name(state[0])
+        return self.classify(state[0])
 
 
 class DilatedBlock(nn.Module):
@@ -245,7 +247,7 @@ class DilatedBlock(nn.Module):
         self.pointwise = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, 1)
 
     def forward(self, segments: Tensor) -> Tensor:
-        """Map (b, r, t) to (b, r, t)."""
+        """Map (b, d, t) to (b, d, t)."""
         result: Tensor = segments + self.pointwise(self.dilated(segments).relu())
         return result
 
@@ -253,7 +255,8 @@ class DilatedBlock(nn.Module):
 class TemporalConvolution(ReducedHead):
     """Temporal convolutional network (Lea et al., arXiv 1611.05267) of MS-TCN's blocks, averaged over time.
 
-    Each block doubles the dilation; the last blocks see the whole clip.
+    Each block doubles the dilation, so that in the end the middle segment has seen the whole clip, and so has every segment if their number is
+    a power of two.
     """
 
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
@@ -264,7 +267,7 @@ class TemporalConvolution(ReducedHead):
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, f) to Logits (b, v), (b, n)."""
         segments = self.blocks(self.reduce(features).transpose(1, 2))
-        return self.name(segments.mean(2))
+        return self.classify(segments.mean(2))
 
 
 HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
@@ -275,7 +278,4 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.LSTM: Recurrent,
     Consensus.TCN: TemporalConvolution,
 }
-"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) of patches, -> Logits.
-
-If `is_linear`, averaging features or logits gives the same result.
-"""
+"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) of patches, -> Logits."""

@@ -22,6 +22,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
 from tasks.learn.training.recipe import highest_rate
+from tasks.options import TrainOptions
 from tasks.wording import duration
 
 log = logging.getLogger(__name__)
@@ -107,9 +108,9 @@ class EpochKeeper(Callback):
     intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
 
     `reported` has the scores of the last epoch by name, as `scores_of` reads them. With `averaging` the best checkpoint has the averaged
-    weights, which are the validated ones. With `head_alone` the best heads are stored in the last checkpoint, and `write_best` writes the
-    network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. With `keeps_heads` the
-    heads after 1, 2, 4, 8 … epochs and after the last have a file each.
+    weights, which are the validated ones. If it `caches_features`, the best heads are stored in the last checkpoint, and `write_best` writes
+    the network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. In long trainings of
+    this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
 
     Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step, and no heads have a file of their own; in that
     case only heads alone may be trained.
@@ -118,14 +119,12 @@ class EpochKeeper(Callback):
     folder: Path
     network: Network
     classes: ClassNames
-    seed: int
+    options: TrainOptions
     reported: Mapping[str, float]
     early_stopping: EarlyStopping | None
     on_epoch: Callable[[EpochFiles], None] | None
     averaging: Averaging | None = None
-    head_alone: bool = False
-    keeps_heads: bool = False
-    logs_rate: bool = False
+    caches_features: bool = False
     keeps: Keeps = "each epoch"
 
     def __post_init__(self) -> None:
@@ -138,6 +137,11 @@ class EpochKeeper(Callback):
         self.started_at_seconds = 0.0
         self.next_write_at_seconds = 0.0
         self.learning_rate = 0.0
+
+    @property
+    def stopped_early(self) -> bool:
+        """Check whether training ended before all epochs; ask after its end."""
+        return len(self.history) < self.options.epochs
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history and the best heads for a resumed run."""
@@ -164,7 +168,7 @@ class EpochKeeper(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the learning rate, and seed torch by epoch and process for reproducible resumes."""
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
+        torch.manual_seed(int(np.random.SeedSequence([self.options.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
         self.learning_rate = highest_rate(trainer.optimizers[0])
         self.started_at_seconds = monotonic()
 
@@ -186,7 +190,7 @@ class EpochKeeper(Callback):
                 self._keep_best(trainer)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
         if self.keeps == "each epoch":
-            with_heads = self.keeps_heads and (is_last or is_power_of_two(epoch + 1))
+            with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
             if with_heads or is_last or self._is_due(trainer):
                 self._write(trainer, pl_module, with_heads=with_heads)
         elif self.keeps == "at the end" and is_last:
@@ -205,7 +209,7 @@ class EpochKeeper(Callback):
                 )
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
-        if not self.head_alone or len(self.history) <= ALL_WRITTEN:
+        if not self.caches_features or len(self.history) <= ALL_WRITTEN:
             return True
         # All processes write together, so the first process's clock counts.
         return bool(trainer.strategy.broadcast(monotonic() >= self.next_write_at_seconds))
@@ -222,7 +226,7 @@ class EpochKeeper(Callback):
             best_is_new = self.best in records
             log.info("%s", self._line(self.history[-1], trainer.max_epochs or 0, self.best is self.history[-1]))
             if self.on_epoch:
-                best = self.folder / BEST if self.best and not self.head_alone else None
+                best = self.folder / BEST if self.best and not self.caches_features else None
                 self.on_epoch(EpochFiles(records, self.folder / LAST, best, best_is_new, heads))
         self.num_written = len(self.history)
         # Wait for the first process: a failure of another process afterwards must not end it.
@@ -247,7 +251,7 @@ class EpochKeeper(Callback):
             raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
 
     def _keep_best(self, trainer: pl.Trainer) -> None:
-        if self.head_alone:
+        if self.caches_features:
             self.best_head = self._head()
         elif trainer.is_global_zero:
             save(self.folder / BEST, self.network, self.classes)
@@ -264,7 +268,7 @@ class EpochKeeper(Callback):
         parts = [f"epoch {record.epoch + 1}/{num_epochs}", f"train {in_words(record.train)}"]
         if record.val:
             parts.append(f"val {in_words(record.val)}{' (best so far)' if best_is_new else ''}")
-        if self.logs_rate:
+        if self.options.schedule != "constant" or self.options.warmup_epochs:
             parts.append(f"learning rate {record.learning_rate:.2g}")
         elapsed, left = duration(round(self.elapsed_seconds)), duration(round(left_seconds))
         return "; ".join([*parts, f"{elapsed} elapsed, at most {left} left"])

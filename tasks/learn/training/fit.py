@@ -19,7 +19,7 @@ from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
 from tasks.learn.training.epochs import BEST, LAST, Averaging, EpochFiles, EpochKeeper, Keeps
 from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
-from tasks.learn.training.processes import EndInOrder, end_with_starter, failing_together, process_rank, require_place
+from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
 from tasks.learn.training.progress import EpochRecord, RemainingTime
 from tasks.options import Head
 
@@ -30,7 +30,7 @@ TENSORBOARD = "tensorboard"
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training. The first process has `best`; the history includes earlier calls."""
+    """Result of a training. The first process has `best`; epochs count from 0; the history includes earlier calls."""
 
     best: Path
     best_epoch: int
@@ -55,11 +55,12 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
             GPU and cannot notice, Lightning kills it within five seconds of the failure.
     """
+    # The set-up fits a probe, and its one epoch only scores it.
     job = replace(job, options=job.options.as_trained())
     device = choose_device(job.device)
     require_possible(job, device)
     if job.devices > 1:
-        end_with_starter()
+        end_with_starter()  # so that none of the processes outlives the first
     job.folder.mkdir(parents=True, exist_ok=True)
     setup = set_up_features(job, device) if job.caches_features else set_up_images(job, device)
     tensorboard = TensorBoardLogger(job.folder, name=TENSORBOARD, version="")
@@ -68,12 +69,13 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
     if process_rank() == 0:
         keeper.write_best()
         if job.joined:
+            # Into the same file: the head is of no use without the networks that it joins.
             save_joined(job.folder / BEST, [member.network for member in job.joined], job.network, job.classes)
     return TrainOutcome(
         best=job.folder / BEST,
         best_epoch=best_epoch,
         best_val_loss=best_val_loss,
-        stopped_early=len(keeper.history) < job.options.epochs,
+        stopped_early=keeper.stopped_early,
         history=tuple(keeper.history),
         hardware=describe(device),
     )
@@ -88,46 +90,48 @@ def run_epochs(
     on_epoch: Callable[[EpochFiles], None] | None = None,
     keeps: Keeps = "each epoch",
 ) -> tuple[EpochKeeper, int, float]:
-    """Run the remaining epochs of a job; return the keeper with the history, the best epoch, and its validation loss.
+    """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
+
+    `keeps` says when the last checkpoint is written.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
     """
     options = job.options
-    module, train_loader, val_loader = setup
-    module.train()
+    setup.module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
     averaging = Averaging(options.ema_decay) if options.ema_decay else None
     keeper = EpochKeeper(
-        job.folder,
-        job.network,
-        job.classes,
-        options.seed,
-        module.reported,
-        early_stopping,
-        on_epoch,
+        folder=job.folder,
+        network=job.network,
+        classes=job.classes,
+        options=options,
+        reported=setup.module.reported,
+        early_stopping=early_stopping,
+        on_epoch=on_epoch,
         averaging=averaging,
-        head_alone=job.caches_features,
-        keeps_heads=job.caches_features and options.is_long,
-        logs_rate=options.schedule != "constant" or options.warmup_epochs > 0,
+        caches_features=job.caches_features,
         keeps=keeps,
     )
     last = job.folder / LAST
-    if last.exists():
-        log.info("resuming from %s", last)
+    resumed = last if last.exists() else None
+    if resumed:
+        log.info("resuming from %s", resumed)
     with warnings.catch_warnings():
         _quieten_lightning()
+        # A video network may learn from one view of a clip, and validation shows all.
         num_views = job.network.spec.num_segments // trained_view(job.network.spec, options).num_segments
-        ending = EndInOrder()
+        ending = EndOnSigterm()
         callbacks = [
             ending,
             RemainingTime(options, len(job.train), len(job.val), num_views),
             *filter(None, [averaging, keeper, early_stopping]),
         ]
         trainer = _make_trainer(job, device, loggers, callbacks)
+        # If this process fails, so do the others, and the other way round.
         with failing_together(trainer, ending):
             try:
-                trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+                trainer.fit(setup.module, setup.train_loader, setup.val_loader, ckpt_path=resumed, weights_only=True)
             except torch.OutOfMemoryError:
                 raise BadConfiguration(
                     f"batches of {options.batch_size} clips do not fit into the GPU's memory; "
@@ -175,7 +179,7 @@ def require_possible(job: TrainJob, device: Device) -> None:
         raise BadConfiguration(
             f"RETAKE_DEVICES is {job.devices} and torch sees {torch.cuda.device_count()} GPU(s); lower it, or give this process more GPUs"
         )
-    require_place(job.devices)
+    require_rank(job.devices)
 
 
 def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +33,13 @@ MAX_WORKERS = 8
 MEMORY_BYTES = 64 * 1024**2
 """Limit of the features kept in memory, enough for some hundred clips, so that memory use does not grow with their number."""
 
-Setup = tuple[Learner, DataLoader[Sample], DataLoader[Sample]]
-"""The module, and the loaders of training and validation."""
+
+class Setup(NamedTuple):
+    """A training that is ready to run."""
+
+    module: Learner
+    train_loader: DataLoader[Sample]
+    val_loader: DataLoader[Sample]
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def set_up_images(job: TrainJob, device: Device) -> Setup:
     module = ActionModule(
         to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
     )
-    return module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device))
+    return Setup(module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device)))
 
 
 def set_up_features(job: TrainJob, device: Device) -> Setup:
@@ -169,7 +175,7 @@ def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
         job.network, job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
     )
     # Reading a feature is faster than passing it between processes, so there are no workers.
-    return module, _loader(job, device, train, 0), _loader(job, device, val, 0)
+    return Setup(module, _loader(job, device, train, 0), _loader(job, device, val, 0))
 
 
 def views_of(job: TrainJob) -> list[View]:

@@ -42,7 +42,7 @@ def shareable_devices(devices: int, batch_size: int) -> int:
     return max(number for number in range(1, devices + 1) if batch_size % number == 0)
 
 
-def require_place(devices: int) -> None:
+def require_rank(devices: int) -> None:
     """Check that the environment gives this process a rank below `devices`.
 
     Raises:
@@ -77,7 +77,7 @@ def end_with(parent: int) -> None:
         raise SystemExit(1)
 
 
-class EndInOrder(Callback):
+class EndOnSigterm(Callback):
     """Ends training with Terminated at the batch after SIGTERM; failures of other processes are left to `failing_together`.
 
     Lightning's own handling may leave processes waiting for each other, exit with code 0, or kill this process.
@@ -112,7 +112,7 @@ class EndInOrder(Callback):
 
 
 @contextmanager
-def failing_together(trainer: pl.Trainer, ending: EndInOrder) -> Iterator[None]:
+def failing_together(trainer: pl.Trainer, ending: EndOnSigterm) -> Iterator[None]:
     """End the processes that Lightning started for `trainer` if the block fails.
 
     Raises:

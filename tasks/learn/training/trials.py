@@ -176,7 +176,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
         loss, right = _score(answer, trial.job.scored, train.classes)
     last = train.folder / LAST if trial.job.keeps_last else None
-    return TrialOutcome(tuple(keeper.history), best_epoch, len(keeper.history) < train.options.epochs, loss, right, last)
+    return TrialOutcome(tuple(keeper.history), best_epoch, keeper.stopped_early, loss, right, last)
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:

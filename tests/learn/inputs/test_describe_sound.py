@@ -4,7 +4,7 @@ import pytest
 from tasks.errors import BadConfiguration
 from tasks.learn.inputs import describe_sound
 from tasks.learn.inputs.describe_sound import CHUNK_SAMPLES, CONTEXT_SAMPLES, describer, detect_speech, load_speech
-from tasks.learn.inputs.sound_effects import log_mel
+from tasks.learn.inputs.effects_network import log_mel
 from tasks.learn.networks.sound_recipe import EFFECTS, SPECTRA_PER_SECOND, SPEECH, installed_recipe, num_features, num_spectra, num_windows
 from tasks.store.records.video import SoundRecipe, SoundState
 from tests.learn.inputs.sound_reference import SECONDS, signal

@@ -16,7 +16,7 @@ from tasks.learn.inputs.data import CachedClip
 from tasks.learn.training.epochs import EpochFiles
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
-from tasks.learn.training.processes import require_place, shareable_devices
+from tasks.learn.training.processes import require_rank, shareable_devices
 from tests.learn.tiny import EXACT, HEADS, REPOSITORY, figures, job
 from tests.learn.training.train_together import CASES, SAME
 
@@ -96,4 +96,4 @@ def test_as_many_processes_train_as_share_a_batch_evenly(devices, batch_size, us
 def test_a_process_without_a_place_is_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(BadConfiguration, match="process 3 of 2"):
-        require_place(devices=2)
+        require_rank(devices=2)

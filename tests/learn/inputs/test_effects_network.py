@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
-from tasks.learn.inputs.sound_effects import (
+from tasks.learn.inputs.effects_network import (
     LOG_FLOOR,
     MAX_LEVEL,
     EffectsNetwork,

@@ -1,4 +1,4 @@
-"""Compute mel spectrograms, and features of a frozen network that was trained on libraries of sound effects.
+"""Rebuild a frozen network that was trained on libraries of sound effects; compute its features, and mel spectrograms.
 
 It is X-Sequential-CE of "Representation Learning for the Automatic Indexing of Sound Effects Libraries" (ISMIR 2022), whose weights the
 package `aisfx` brings under CC BY 4.0. Its code is not used: the network is rebuilt from its tensors, and the spectrogram is that of essentia,

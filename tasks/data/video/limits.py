@@ -1,6 +1,6 @@
-"""Set limits, then exec another program, which dies with the process that started it.
+"""Set limits of memory and file size, then exec another program, which dies with the process that started it.
 
-Run as a file: guard.py PARENT_PID MEMORY_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it would survive
+Run as a file: limits.py PARENT_PID MEMORY_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it would survive
 when a runner kills the step with SIGKILL.
 """
 

@@ -1,6 +1,6 @@
-"""Declare the options of a training: initial weights, cache and seed.
+"""Declare where a training starts: initial weights, cached views and seed.
 
-Network and recipe have files of their own.
+`TrainOptions` joins them with the network (`network`) and with how it is trained, such as the learning rate (`recipe`).
 """
 
 from enum import StrEnum
