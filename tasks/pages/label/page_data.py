@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, read_log, write_blocks
+from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, latest_prediction, read_log, write_blocks
 from tasks.data.clips.labelled import labelled_by_files
 from tasks.data.labels.labels import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
@@ -25,7 +25,7 @@ from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavail
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, latest_prediction, of_use, read_suggestions
+from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, of_use, read_suggestions
 from tasks.pages.label.labels import FileLabel, Uploads, file_labels, known_labels, unread_files
 from tasks.pages.label.queue import Known, Words, diverse
 from tasks.store.layout import Labels, Layout
