@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
 from tasks.options import (
+    NO_LOGIN_PATTERN,
     PRESETS,
     UNKEYED_PRESETS,
     LearningCurveOptions,
@@ -29,6 +31,8 @@ from tasks.wording import without_secrets
 
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
+
+NO_LOGIN = "no user and password, which Airflow would keep with the run: put the file into the store, or use an address that expires"
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
@@ -151,6 +155,9 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
         if form.then:
             given["then"] = {name: value for name, value in event.params.items() if name in _names(form.then)}
     _refuse_unknown(given, known)
+    # Those of hidden fields and of `then`, which Airflow does not check.
+    if kept := [name for name, value in given.items() if not re.match(NO_LOGIN_PATTERN, json.dumps(value))]:
+        raise AirflowFailException(f"{', '.join(kept)}: {NO_LOGIN}; delete this run, and change the password")
     return given
 
 
@@ -172,7 +179,9 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
     defaults = model().model_dump(mode="json")
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
-        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), f"Option: {name}")))
+        # A form that takes no login says so; Airflow refuses by the pattern before it keeps anything.
+        login = f"Addresses: {NO_LOGIN}" if NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern")) else None
+        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
         placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
         yield name, Param(defaults[name], description=help_text, **placed, **field)
 

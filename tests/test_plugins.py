@@ -16,8 +16,11 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.local.home import REPOSITORY
+from tasks.pipeline.build_dataset import label
+from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.retrain.register import _packages
 from tests.data.conftest import NO_VIDEOS
+from tests.pipeline.shelf import Shelf, taken_in
 
 EXAMPLE = REPOSITORY / "docs" / "plugin"
 LOG = AnnotationFile("log.csv", b"film,begin,end,doing\na.mp4,0,8,put meat\na.mp4,9,?,take bag\n")
@@ -108,6 +111,18 @@ def test_a_broken_plugin_is_named_and_never_stops_the_others(install, caplog, pl
         layout_of(AnnotationFile("x.json", json.dumps({"x": 1}).encode()))
     assert bool(warning) == ("the plugin mine of acme-broken 2.0" in caplog.text)
     assert warning in caplog.text
+
+
+def test_the_files_of_a_plugin_that_is_left_out_are_named_with_the_labels(install):
+    install(label_formats={"mine": "acme_absent:FORMAT"})
+    shelf = Shelf()
+    taken_in(shelf, ["put meat/a.mp4"])
+    for name in ("films.acme", "later.csv"):
+        shelf.write_bytes(f"s3://retake/annotations/{name}", b"uid,verb,noun\na,take,bag\n")
+    result = label.run(LabelArguments(store="s3://retake"), shelf)
+    (problem,) = result.first_problems
+    assert (result.num_labelled, problem.file) == (1, "films.acme")
+    assert "no label format has; the plugin mine of acme-broken 2.0 is left out: " in problem.reason
 
 
 @pytest.mark.parametrize(("columns", "reason"), [("fails", "failed: ZeroDivisionError: for once"), ("text", "which gave a str")])

@@ -29,6 +29,7 @@ def _application() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
+    from tasks.data.clips.labelled import labelled_in_child
     from tasks.pages.label.app import Person, make_app
     from tasks.pages.label.page_data import PageData
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
@@ -43,7 +44,7 @@ def _application() -> "FastAPI":
     # A store that hangs must not occupy the threads of Airflow's API server.
     settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
     uris = dict.fromkeys((load(RunnerSettings).store_uri, *settings.stores))
-    return make_app([PageData(store, uri) for uri in uris], person, settings.second_share)
+    return make_app([PageData(store, uri, label=labelled_in_child) for uri in uris], person, settings.second_share)
 
 
 def _made() -> "FastAPI":

@@ -5,7 +5,7 @@ The command line and Airflow's trigger forms are made from these models.
 Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `start`.
 """
 
-from tasks.options.base import STORE_URI_PATTERN, Options, StoreUri
+from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreUri
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
@@ -36,6 +36,7 @@ __all__ = [
     "MAX_STRIDE_SECONDS",
     "MIN_STRIDE_SECONDS",
     "MODEL_REFERENCE",
+    "NO_LOGIN_PATTERN",
     "ORIGINAL",
     "PRESETS",
     "SOUND_FEATURES",

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.options.base import Options
+from tasks.options.base import Address, Options
 
 Cut = Literal["grid", "intervals", "both"]
 
@@ -14,7 +14,7 @@ class IngestOptions(Options):
 
     section: ClassVar[str] = "Ingest"
 
-    sources: list[str] = Field(
+    sources: list[Address] = Field(
         [], title="Sources", description="Folders, files or http(s) addresses; empty: everything under inbox/ of the store"
     )
     max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Maximum video size, MiB", description="Larger files are set aside")

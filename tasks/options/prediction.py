@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.options.base import Options
+from tasks.options.base import Address, Options
 
 MIN_STRIDE_SECONDS, MAX_STRIDE_SECONDS = 0.1, 60
 MODEL_REFERENCE = r"models:/[A-Za-z0-9][A-Za-z0-9._-]{0,62}(@[A-Za-z0-9_-]{1,62}|/[1-9][0-9]{0,8})"
@@ -15,7 +15,7 @@ class PredictOptions(Options):
 
     section: ClassVar[str] = "Prediction"
 
-    videos: list[str] = Field(
+    videos: list[Address] = Field(
         [],
         title="Videos",
         description="Folders, files or http(s) addresses; empty: every ingested video of the store that was not trained on",

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.options.base import Options, StoreUri
+from tasks.options.base import Address, Options, StoreUri
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
 MAX_HOURS = Field(
@@ -22,7 +22,7 @@ class ComparisonOptions(Options):
 
     section: ClassVar[str] = "Comparison"
 
-    configurations: list[str] = Field(
+    configurations: list[Address] = Field(
         ["family=TSN", "family=TRN", "family=MTRN", "family=TSM"],
         min_length=2,
         max_length=100,

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.options.base import Options
+from tasks.options.base import Address, Options
 from tasks.options.network import Family, FlowOptions, Head, Modality, NetworkOptions
 from tasks.options.recipe import RecipeOptions
 
@@ -39,13 +39,13 @@ class StartOptions(Options):
         description="epic: EPIC-KITCHENS-55 checkpoint; imagenet: published weights of the backbone, with new heads (ImageNet's, or Kinetics-400's of a video network); file: the file under Backbone weights with new heads; none: random weights; trained: the network under "
         "Checkpoint; auto: the first that is available",
     )
-    checkpoint: str | None = Field(
+    checkpoint: Address | None = Field(
         None,
         title="Checkpoint",
         description="EPIC weights: name of a published file, a path, an s3:// or http(s) address. A name (empty: the network's own) is looked up under pretrained/ of the store, then at its public address. "
         "Trained network: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this store; classes that are new to it get new, seeded outputs",
     )
-    backbone_weights: str | None = Field(
+    backbone_weights: Address | None = Field(
         None,
         title="Backbone weights",
         description="A file of your own with the weights of the backbone that is named, .safetensors or .pth: a path, an s3:// or http(s) address, or "

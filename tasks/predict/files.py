@@ -6,12 +6,14 @@ combine the verb and noun of rank 2.
 """
 
 import csv
+import io
 import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +26,7 @@ from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import ScoredVideoClips
 from tasks.predict.timeline import ShownInterval
+from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.experiments import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, Target
 from tasks.wording import csv_table, percent, plain_cell
@@ -268,3 +271,19 @@ def _activitynet(films: Sequence[FoundIntervals], role: PredictorRole, names: Na
 
 def _action(interval: Interval | KnownInterval, names: Names) -> str:
     return names.name("action", names.action(interval.verb_class, interval.noun_class))
+
+
+def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """Read those of the columns that a table has, of a Parquet file or else of CSV, whose cells are all text."""
+    if not table.startswith(b"PAR1"):
+        return csv.DictReader(io.StringIO(table.decode()))
+    file = pq.ParquetFile(io.BytesIO(table))
+    batches = file.iter_batches(columns=[name for name in file.schema_arrow.names if name in columns])
+    return (row for batch in batches for row in batch.to_pylist())
+
+
+def action_of(row: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Return verb, noun and probability of a row of answers; networks without nouns give verbs alone."""
+    target = "action" if "action" in row else "verb"
+    verb, _, noun = str(row[target]).partition(" ")
+    return verb, noun or NO_OBJECT, float(row[f"{target}_probability" if f"{target}_probability" in row else "probability"])

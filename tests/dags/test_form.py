@@ -16,6 +16,7 @@ from tasks.options import (
     EvaluateOptions,
     IngestOptions,
     LabelOptions,
+    PredictOptions,
     RetrainOptions,
     SegmentOptions,
     SplitOptions,
@@ -127,10 +128,28 @@ def test_choices_are_the_models(model, name, choices):
     assert param_of(model, name).schema["enum"] == choices
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (IngestOptions, "sources"),
+        (PredictOptions, "videos"),
+        (TrainOptions, "checkpoint"),
+        (TrainOptions, "backbone_weights"),
+        (ComparisonOptions, "configurations"),
+    ],
+)
+def test_a_form_refuses_a_password_before_airflow_keeps_it(model, name):
+    param = param_of(model, name)
+    secret, plain = ("https://me:pw@h/a", "lr=1 s3://me:pw@h/a"), ("https://h/a@b.mp4?sig=a@b", "models:/a@b", "s3://h/a@b", "a@b")
+    taken = [address for address in (*secret, *plain) if form_takes(param, [address] * 2 if "items" in param.schema else address)]
+    assert taken == [*plain]
+    assert "no user and password" in param.description
+
+
 def test_what_may_be_empty_is_null_and_lists_hold_strings():
     assert param_of(TrainOptions, "checkpoint").schema["type"] == ["null", "string"]
     assert param_of(RetrainOptions, "dataset").schema["type"] == ["null", "string"]
-    assert param_of(IngestOptions, "sources").schema["items"] == {"type": "string"}
+    assert param_of(IngestOptions, "sources").schema["items"]["type"] == "string"
     assert param_of(IngestOptions, "sources").schema["type"] == ["array", "null"]
     assert param_of(ComparisonOptions, "configurations").schema["type"] == "array"
 
@@ -242,7 +261,10 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (retrain, {"preset": "long", "trainable": "last-stage"}, "preset long: .*more than 1000 epochs"),
         (ingest_videos, {"then": {"epoch": 6}}, "then.epoch"),
         (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
-        (ingest_videos, {"fps": "https://me:pw@h/x"}, "and not 'https://h/x'"),
+        (ingest_videos, {"fps": "https://h/x?pw"}, r"and not 'https://h/x\?…'"),
+        (ingest_videos, {"sources": ["a.mp4", "https://me:pw@h/x"]}, "sources: no user and password, which Airflow"),
+        (ingest_videos, {"then": {"checkpoint": "https://me:pw@h/x"}}, "then: no user and password"),
+        (retrain, {"backbone_weights": "s3://me:pw@h/x"}, "backbone_weights: no user and password"),
     ],
 )
 def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, resolved):

@@ -8,9 +8,12 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dags.plugins import label_page
+from tasks.data.clips.labelled import labelled_in_child
 from tasks.local.home import REPOSITORY
 from tasks.pages.label.app import STATIC
 from tasks.settings import LABEL_PATH
+from tests.dags.conftest import tell_where
 
 PLUGIN = """
 import sys
@@ -41,6 +44,12 @@ def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
         folder, _, name = icon.rpartition("/")
         assert folder == "retake/label/static"
         assert (STATIC / name).is_file()
+
+
+def test_no_label_file_is_read_in_the_api_server(monkeypatch):
+    tell_where(monkeypatch, "127.0.0.1:1")
+    monkeypatch.setattr("tasks.pages.label.app.make_app", lambda stores, *_: stores)
+    assert {data._label for data in label_page._application.__wrapped__()} == {labelled_in_child}
 
 
 ONLY = """

@@ -1,4 +1,4 @@
-"""Read what labels are gathered from: ingested videos, annotation files, EPIC's class lists, the store's own classes, the page's log.
+"""Read what labels are gathered from: ingested videos, annotation files, EPIC's class lists, own classes, the page's log, predictions.
 
 An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also kept
 in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
@@ -19,6 +19,7 @@ from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
+from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout, is_own_class, is_probe
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
@@ -44,8 +45,15 @@ BLOCK_SIZE = 500
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List annotation files in upload order: later ones override earlier ones."""
-    listed = store.list(Layout(store_uri).annotations.folder_uri)
-    return sorted((o for o in listed if o.name.lower().endswith(formats().suffixes)), key=lambda o: (o.modified, o.uri))
+    return sorted(_listed(store, store_uri)[True], key=lambda o: (o.modified, o.uri))
+
+
+def _listed(store: Store, store_uri: str) -> dict[bool, list[StoredObject]]:
+    """List the objects under `annotations/` by whether a format has their ending."""
+    by_known: dict[bool, list[StoredObject]] = {True: [], False: []}
+    for listed in store.list(Layout(store_uri).annotations.folder_uri):
+        by_known[listed.name.lower().endswith(formats().suffixes)].append(listed)
+    return by_known
 
 
 def last_upload(store: Store, store_uri: str) -> str:
@@ -62,14 +70,19 @@ def annotation_file(store: Store, listed: StoredObject, beside: frozenset[str] =
 
 
 def annotation_files(store: Store, store_uri: str) -> list[tuple[str, AnnotationFile]]:
-    """Read the annotation files, in upload order, with their times of upload."""
+    """Read the annotation files, in upload order, with their times of upload.
+
+    Before them come those that no format reads, so that people learn of a plugin that is broken or not installed.
+    """
     beside = _videos_beside(store, store_uri)
 
     def read(listed: StoredObject) -> tuple[str, AnnotationFile]:
         return listed.modified, annotation_file(store, listed, beside.get(listed.name, frozenset()))
 
+    reason = "; ".join(("has an ending that no label format has", *formats().left_out))
+    unknown = [(BEFORE_ALL, AnnotationFile(listed.name, b"", unread=reason)) for listed in _listed(store, store_uri)[False]]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(read, annotation_objects(store, store_uri)))
+        return [*unknown, *pool.map(read, annotation_objects(store, store_uri))]
 
 
 def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
@@ -118,6 +131,22 @@ def video_records(store: Store, store_uri: str) -> list[VideoRecord]:
     """Read the records of all ingested videos."""
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         return list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
+
+
+def latest_prediction(store: Store, store_uri: str) -> str | None:
+    """Find the folder of the prediction whose report was written last."""
+    layout = Layout(store_uri)
+    reports = [
+        (listed.modified, folder)
+        for folder in store.folders(layout.predictions)
+        if (listed := store.stat(Prediction(folder).report.uri)) is not None
+    ]
+    return max(reports)[1] if reports else None
+
+
+def prediction_table(store: Store, parquet: str, text: str) -> bytes:
+    """Read a table of a prediction; those of earlier versions have lists and intervals as CSV alone."""
+    return store.read_bytes(parquet if store.exists(parquet) else text)
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:

@@ -1,10 +1,17 @@
 """Gather the labels of clips, and the labelled intervals, that a store has now: of folders, annotation files and the page Label."""
 
+import json
 import logging
+import os
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import IO
+
+from pydantic import TypeAdapter
 
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.label_inputs import (
@@ -24,8 +31,10 @@ from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_label
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
-from tasks.errors import BadInput
+from tasks.data.video.child import run_child
+from tasks.errors import BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
+from tasks.settings import StoreSettings, load
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.experiments import KnownInterval
@@ -39,6 +48,13 @@ NUM_THREADS = 16
 NUM_LOGGED = 5
 BESIDE = "beside the videos: "
 """Before the names of files that came with the videos: a file of the store may have the same name."""
+
+PACKAGES = Path(__file__).parents[3]
+CHILD_SECONDS, CHILD_BYTES = 300, 1 << 30
+"""Limits of a child that reads the files of a store. A single file takes at most 10 s of the processor and 500 MB."""
+MAX_ANSWER = 256 << 20
+"""Characters of a child's answer; 20,000 labelled clips have 15 million."""
+LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
 KnownByVideo = dict[str, set[KnownInterval]]
 
@@ -101,6 +117,60 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     )
     log.info("%s, %d labelled; %s", count(len(labelling.clips), "clip"), labelling.num_labelled, count(len(files), "annotation file"))
     return LabelledStore(labelling, cut, given, own)
+
+
+def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
+    """Label clips by folders and files without the page; keep the labelled clips and the problems alone."""
+    labelling = label_now(store, store_uri, segment, options, with_page=False).labelling
+    clips = tuple(clip for clip in labelling.clips if clip.verb)
+    return replace(labelling, clips=clips, changes=(), folders=(), left_out=(), hints=(), by_interval=frozenset(), without_clip=())
+
+
+def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
+    """Do as `labelled_by_files` in a child process with limits, so that no label file takes the caller's time or memory.
+
+    Raises:
+        BadInput: as there, or the files need more time or memory than a child has.
+        Unavailable: the store does not answer, or no child can be started.
+    """
+    command = [sys.executable, "-m", "tasks.data.clips.labelled", store_uri, segment.model_dump_json(), options.model_dump_json()]
+    variables = {name: value for name, value in os.environ.items() if name.startswith("RETAKE_STORE_") or name == "SSL_CERT_FILE"}
+    status, answer = run_child(
+        command, folder=PACKAGES, memory_bytes=CHILD_BYTES, time_limit_seconds=CHILD_SECONDS, read=_answer, variables=variables
+    )
+    if status == 0:
+        return LABELLING.validate_json(answer)
+    if status in (Unavailable.exit_code, BadConfiguration.exit_code):
+        raise Unavailable(answer)
+    if status == BadInput.exit_code:
+        raise BadInput(answer)
+    limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
+    raise BadInput(f"the label files of {store_uri} take more than {limits} to read; run build_dataset, whose task label names the worst")
+
+
+def _answer(stream: IO[str]) -> str:
+    """Read the last line of a child's output."""
+    text = stream.read(MAX_ANSWER)
+    if len(text) == MAX_ANSWER:
+        raise BadInput("the labels of the store's files are too many for the page")
+    return text.rstrip("\n").rpartition("\n")[2]
+
+
+def main() -> int:
+    """Answer as a child of `labelled_in_child`, after all who wait for the caller."""
+    os.nice(10)
+    store_uri, segment, options = sys.argv[1:]
+    try:
+        store = Store.from_settings(load(StoreSettings))
+        labelling = labelled_by_files(
+            store, store_uri, SegmentOptions.model_validate_json(segment), LabelOptions.model_validate_json(options)
+        )
+    except RetakeError as error:
+        sys.stdout.write(str(error).replace("\n", " "))
+        return error.exit_code
+    # All ASCII: the caller reads by its own locale.
+    sys.stdout.write(json.dumps(LABELLING.dump_python(labelling, mode="json")))
+    return 0
 
 
 def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredObject) -> tuple[VideoRecord, list[ClipsFile]]:
@@ -222,3 +292,7 @@ def _known_intervals(read: ReadFiles, files: Iterable[LabelFile], index: VideoIn
                 own.setdefault(video, set()).add(interval)
         by_video |= own
     return by_video, num_unknown
+
+
+if __name__ == "__main__":
+    sys.exit(main())

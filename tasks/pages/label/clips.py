@@ -1,19 +1,17 @@
 """Read the clips that can be labelled, by the way they were cut, and what a prediction suggests for them."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
+from tasks.data.clips.label_inputs import prediction_table
 from tasks.data.labels.ledger import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
+from tasks.predict.files import action_of, rows_of
 from tasks.store.experiments import Prediction, PredictionReport
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
@@ -158,17 +156,6 @@ class Suggestions:
     intervals: Mapping[str, tuple[SuggestedInterval, ...]] = field(default_factory=dict)
 
 
-def latest_prediction(store: Store, store_uri: str) -> str | None:
-    """Find the folder of the prediction whose report was written last."""
-    layout = Layout(store_uri)
-    reports = [
-        (listed.modified, folder)
-        for folder in store.folders(layout.predictions)
-        if (listed := store.stat(Prediction(folder).report.uri)) is not None
-    ]
-    return max(reports)[1] if reports else None
-
-
 def read_suggestions(store: Store, folder: str) -> Suggestions:
     """Read the tables of a prediction.
 
@@ -178,26 +165,12 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
     report = Prediction(folder).report
     try:
         network, by_clip = _predicted(store, report)
-        reasons = {row["uid"]: row["reason"] for row in rows_of(store, report.to_label_rows, report.to_label, ("uid", "reason"))}
+        reasons = {
+            row["uid"]: row["reason"] for row in rows_of(prediction_table(store, report.to_label_rows, report.to_label), ("uid", "reason"))
+        }
         return Suggestions(folder, network, by_clip, reasons, _intervals(store, report, network))
     except (LookupError, ValueError) as error:
         raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
-
-
-def rows_of(store: Store, parquet: str, table: str, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
-    """Read the columns of a table that it has; predictions of earlier versions have lists and intervals as CSV alone."""
-    if not store.exists(parquet):
-        return csv.DictReader(io.StringIO(store.read_bytes(table).decode()))
-    file = pq.ParquetFile(io.BytesIO(store.read_bytes(parquet)))
-    batches = file.iter_batches(columns=[name for name in file.schema_arrow.names if name in columns])
-    return (row for batch in batches for row in batch.to_pylist())
-
-
-def action_of(row: Mapping[str, Any]) -> tuple[str, str, float]:
-    """Return verb, noun and probability of a row of answers; networks without nouns give verbs alone."""
-    target = "action" if "action" in row else "verb"
-    verb, _, noun = str(row[target]).partition(" ")
-    return verb, noun or NO_OBJECT, float(row[f"{target}_probability" if f"{target}_probability" in row else "probability"])
 
 
 def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
@@ -205,7 +178,7 @@ def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict
     columns = ("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability")
     first: str | None = None
     by_clip: defaultdict[str, tuple[Suggestion, ...]] = defaultdict(tuple)
-    for row in rows_of(store, report.table_rows, report.table, columns):
+    for row in rows_of(prediction_table(store, report.table_rows, report.table), columns):
         first = first or row["network"]
         if row["network"] == first and int(row["rank"]) <= NUM_SUGGESTED:
             by_clip[row["uid"]] += (Suggestion(*action_of(row)),)
@@ -218,7 +191,7 @@ def _intervals(store: Store, report: PredictionReport, network: str | None) -> d
         return {}
     columns = ("video_sha256", "network", "start_seconds", "stop_seconds", "verb", "noun", "probability")
     by_video: defaultdict[str, list[SuggestedInterval]] = defaultdict(list)
-    for row in rows_of(store, report.intervals_rows, report.intervals, columns):
+    for row in rows_of(prediction_table(store, report.intervals_rows, report.intervals), columns):
         if row["network"] == network:
             start, stop, probability = (float(row[name]) for name in ("start_seconds", "stop_seconds", "probability"))
             by_video[row["video_sha256"]].append(SuggestedInterval(row["verb"], row.get("noun") or NO_OBJECT, probability, start, stop))

@@ -17,15 +17,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, read_log, write_blocks
-from tasks.data.clips.labelled import label_now
+from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, latest_prediction, read_log, write_blocks
+from tasks.data.clips.labelled import labelled_by_files
 from tasks.data.labels.labels import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
-from tasks.options import LabelOptions
-from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, latest_prediction, of_use, read_suggestions
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, of_use, read_suggestions
 from tasks.pages.label.labels import FileLabel, Uploads, file_labels, known_labels, unread_files
 from tasks.pages.label.queue import Known, Words, diverse
 from tasks.store.layout import Labels, Layout
@@ -45,6 +45,7 @@ LOOK_SECONDS = 0.02
 PAUSE_SHARE = 5
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
+LabelFiles = Callable[[Store, str, SegmentOptions, LabelOptions], Labelling]
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,15 @@ class View:
 
 
 class PageData:
-    """Everything that the page reads and writes. Many threads may use it."""
+    """Everything that the page reads and writes. Many threads may use it. `label` reads label files, whatever they hold."""
 
-    def __init__(self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic, label: LabelFiles = labelled_by_files
+    ) -> None:
         self.store = store
         self.store_uri = store_uri
         self._now = now
+        self._label = label
         self._files = ClipFiles(store, store_uri)
         self._lock = threading.RLock()
         self._ledger = Ledger()
@@ -266,7 +270,7 @@ class PageData:
             labels: LabelsFile | Labelling | None = file
             if digest:
                 segment, options = (file.segment, file.options) if file else (cut.options, LabelOptions())
-                labels = label_now(self.store, self.store_uri, segment, options, with_page=False).labelling
+                labels = self._label(self.store, self.store_uri, segment, options)
         except RetakeError as error:
             log.warning("the labelling page shows no labels that no build has read: %s", error)
             # The same inputs are not read again, unless the store may answer next time.

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.data.clips.label_inputs import probe_objects
+from tasks.data.clips.label_inputs import latest_prediction, prediction_table, probe_objects
 from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.pages.label.clips import action_of, latest_prediction, rows_of
 from tasks.pipeline._labelling import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
+from tasks.predict.files import action_of, rows_of
 from tasks.settings import RunnerSettings, load
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
@@ -87,14 +87,13 @@ def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[La
     network = ""
     spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
     columns = ("video_sha256", "network", "rank", *SPAN, "action", "action_probability", "verb", "verb_probability")
-    for row in rows_of(store, report.table_rows, report.table, columns):
+    for row in rows_of(prediction_table(store, report.table_rows, report.table), columns):
         network = network or row["network"]
         if row["network"] == network and int(row["rank"]) == 1 and row["video_sha256"] not in with_windows:
             spans[row["video_sha256"]].append(_span(row))
     if with_windows:
-        for row in rows_of(
-            store, report.intervals_rows, report.intervals, ("video_sha256", "network", *SPAN, "action", "verb", "probability")
-        ):
+        of_intervals = ("video_sha256", "network", *SPAN, "action", "verb", "probability")
+        for row in rows_of(prediction_table(store, report.intervals_rows, report.intervals), of_intervals):
             if row["network"] == network and row["video_sha256"] in with_windows:
                 spans[row["video_sha256"]].append(_span(row))
     return spans

@@ -1,7 +1,5 @@
 """Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +15,7 @@ from tasks.pipeline.predict_videos.contract import (
     PredictPlanArguments,
     PredictReportArguments,
 )
-from tasks.predict.files import file_stem
+from tasks.predict.files import file_stem, rows_of
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
@@ -51,8 +49,8 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
 
 def in_words(result: PredictReportResult, store: Store) -> list[str]:
     """Say what a prediction answered, what it left out, and where its page is."""
-    by_clip = _rows(store, result.table_uri)
-    rows = by_clip if result.intervals_uri is None else _rows(store, result.intervals_uri)
+    by_clip = list(rows_of(store.read_bytes(result.table_uri), ()))
+    rows = by_clip if result.intervals_uri is None else rows_of(store.read_bytes(result.intervals_uri), ())
     network = by_clip[0]["network"]
     # A clip has a row for each rank, an interval has one.
     answers = [(_probability(row), row) for row in rows if row["network"] == network and row.get("rank", "1") == "1"]
@@ -65,10 +63,6 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
     if more := result.num_set_aside - len(result.first_set_aside):
         lines.append(f"left out: {more:,} more; the page lists them")
     return [*lines, f"the page: {result.report_url}"]
-
-
-def _rows(store: Store, table_uri: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(store.read_bytes(table_uri).decode())))
 
 
 def _probability(row: Mapping[str, str]) -> float:

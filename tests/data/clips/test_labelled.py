@@ -3,12 +3,17 @@ import json
 
 import pytest
 
+from tasks.data.clips import labelled
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
-from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
+from tasks.data.clips.labelled import PredictedVideos, labelled_by_files, labelled_in_child, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
+from tasks.errors import BadInput, Unavailable
+from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.layout import Layout
 from tasks.store.records.labelling import ClassMerge, IntervalStatement, LogEntry
+from tests.http_servers import in_thread
 from tests.pipeline.shelf import Shelf, grown, recorded, taken_in
+from tests.store.s3_server import S3Server
 
 ROOT = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
@@ -134,3 +139,28 @@ def test_what_is_wrong_with_a_file_beside_the_videos_is_told(shelf, caplog):
     assert "not scored against: beside the videos: one.csv line 2: " in caplog.text
     assert "and 3 more such lines or files" in caplog.text
     assert "no line of two.csv names one of these videos" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
+    taken_in(shelf, ["a.mp4", "mince tofu/b.mp4"])
+    annotate(shelf, 1, "a.mp4,0,4,naschen,M\u00fcsli\na.mp4,9,8,put,meat\n")
+    server = S3Server()
+    server.buckets["retake"] = {uri.removeprefix(f"{ROOT}/"): data for uri, data in shelf.objects.items()}
+    variables = {"ENDPOINT": f"127.0.0.1:{server.server_port}", "ACCESS_KEY": "access", "SECRET_KEY": "secret-key"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"RETAKE_STORE_{name}", value)
+    options = SegmentOptions(), LabelOptions()
+    with in_thread(server):
+        found = labelled_in_child(shelf, ROOT, *options)
+        assert found == labelled_by_files(shelf, ROOT, *options)
+        assert (len(found.clips), len(found.problems)) == (2, 1)
+        with pytest.raises(BadInput, match="no clips in s3://retake"):
+            labelled_in_child(shelf, ROOT, SegmentOptions(clip_seconds=3), LabelOptions())
+        server.refusals["GET"] = [(403, "AccessDenied")]
+        with pytest.raises(Unavailable, match="refuses"):
+            labelled_in_child(shelf, ROOT, *options)
+        for limit, value in (("CHILD_BYTES", 32 << 20), ("CHILD_SECONDS", 0.1), ("MAX_ANSWER", 100)):
+            with monkeypatch.context() as patch, pytest.raises(BadInput, match=r"take more than|too many"):
+                patch.setattr(labelled, limit, value)
+                labelled_in_child(shelf, ROOT, *options)

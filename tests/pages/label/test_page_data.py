@@ -133,7 +133,7 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     assert shelf.objects == before
     label.run(LabelArguments(store="s3://retake"), shelf)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.pages.label.page_data.label_now", fails)
+        patch.setattr(data, "_label", fails)
         assert seen() == (labels, view.unread, 0)
     assert data._view.mark == view.mark, "no page has anything new to show"
     taken_in(shelf, ["take bag/c.mp4"])
@@ -164,7 +164,7 @@ def test_an_answer_over_the_label_of_a_folder(folder, verbs):
 
 
 @pytest.mark.parametrize(("failure", "num_tries"), [(BadInput("damaged"), 1), (Unavailable("the store"), 3)])
-def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(failure, num_tries, monkeypatch):
+def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(failure, num_tries):
     shelf, tries = Shelf(), []
 
     def fails(*_, **__):
@@ -172,8 +172,7 @@ def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(
         raise failure
 
     taken_in(shelf, ["put meat/a.mp4"])
-    monkeypatch.setattr("tasks.pages.label.page_data.label_now", fails)
-    data = PageData(shelf, "s3://retake")
+    data = PageData(shelf, "s3://retake", label=fails)
     for _ in range(4):
         data._read_view()
     assert len(tries) == num_tries

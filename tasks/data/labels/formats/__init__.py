@@ -78,12 +78,16 @@ PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_second
 
 @dataclass(frozen=True)
 class Formats:
-    """All formats by name; `layouts` are the required columns of all tables, in the order in which they are tried."""
+    """All formats by name; `layouts` are the required columns of all tables, in the order in which they are tried.
+
+    `left_out` says of each broken plugin why it is left out.
+    """
 
     documents: dict[str, DocumentFormat] = field(default_factory=dict)
     tables: dict[str, TableFormat] = field(default_factory=dict)
     writers: dict[str, Writer] = field(default_factory=dict)
     layouts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -126,7 +130,8 @@ def formats() -> Formats:
                     raise ValueError(f"{type(each).__name__} is no format")
                 known.add(_guarded(entry, each))
         except (BadConfiguration, ValueError) as error:
-            log.warning("%s is left out: %s", described(entry), error)
+            known.left_out.append(f"{described(entry)} is left out: {error}")
+            log.warning("%s", known.left_out[-1])
     return known
 
 
