@@ -12,7 +12,7 @@ from operator import itemgetter
 from jinja2 import ChoiceLoader, PackageLoader
 
 from tasks.judge.report.class_tables import matrix_between
-from tasks.judge.report.templating import data_uri, frame_script, templates
+from tasks.judge.report.templating import data_uri, frame_script, styles_of, templates
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.next_steps import Facts, next_steps
@@ -113,6 +113,15 @@ class PageInputs:
     when: tuple[WhenScores, ...] = ()
     clip_names: Mapping[str, str] = field(default_factory=dict)
     """Film and time of the clips that the cells of `confusions` list."""
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict)
+    """Small JPEGs of named clips, by uid."""
+
+    @property
+    def named_uids(self) -> tuple[str, ...]:
+        """List the uids of all clips that are named, first those to label."""
+        listed = (*(each.clip.uid for each in self.to_label), *(clip.uid for clip in self.differing))
+        cells = (cell for matrix in reversed(tuple(self.confusions.values())) for cell in matrix.wrong)
+        return tuple(dict.fromkeys((*listed, *(uid for cell in cells for uid in cell.uids))))
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,7 @@ def page(inputs: PageInputs) -> str:
     script, script_hash = frame_script()
     left = _left(inputs)
     fix_of = partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
+    styles = styles_of(inputs.thumbnails)
     timelines = [_timeline(video, inputs, left) for video in inputs.videos]
     both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
@@ -160,8 +170,7 @@ def page(inputs: PageInputs) -> str:
             sections=_sections(inputs),
             timelines=timelines,
             has_blanks=any(timeline.has_blanks for timeline in timelines),
-            fix_of=fix_of,
-            clip_of=lambda uid: (inputs.clip_names.get(uid, ""), uid, fix_of(uid)),
+            clip_of=lambda uid: (inputs.clip_names.get(uid, ""), uid, fix_of(uid), "", styles.get(uid, "")),
             differing=[(clip, data_uri(clip.media, "video/mp4") if clip.media else "") for clip in inputs.differing],
             matrices=[
                 (target, matrix_between(confusion, target, inputs.against.label if inputs.against else "", inputs.model.label))

@@ -3,8 +3,8 @@
 The first network is the reference of significant differences.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
@@ -12,7 +12,7 @@ from tasks.judge.report.class_tables import matrix_groups
 from tasks.judge.report.figures.networks import cost_chart
 from tasks.judge.report.page import clip_in_words, settings_of
 from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, nothing_table
-from tasks.judge.report.templating import leaning, machine_rows, rendered
+from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
 from tasks.judge.statistics.paired import LEVEL, holm
 from tasks.options import Modality
 from tasks.store.records.evaluation import PairedDifference
@@ -43,9 +43,10 @@ class NetworkRow:
     corrected: dict[Target, float]
 
 
-def networks_page(comparison: Comparison) -> str:
-    """Render the page as HTML. Names are escaped."""
-    first = comparison.networks[0]
+def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None = None) -> str:
+    """Render the page as HTML. Names are escaped. `thumbnails` are small JPEGs of named clips by uid."""
+    first, pictures = comparison.networks[0], thumbnails or {}
+    named, styles = {clip.uid: clip for clip in comparison.clips}, styles_of(pictures)
     return rendered(
         "networks.html.j2",
         **_shared(comparison),
@@ -60,7 +61,8 @@ def networks_page(comparison: Comparison) -> str:
         matrix_groups=matrix_groups(comparison.confusions, VERSIONS),
         labels=dict(zip(VERSIONS, (network.name for network in comparison.networks), strict=False)),
         opponent=VERSIONS[0],
-        clip_of=partial(clip_in_words, {clip.uid: clip for clip in comparison.clips}, comparison.airflow_run, comparison.dataset_uri),
+        clip_of=lambda uid: (*clip_in_words(named, comparison.airflow_run, comparison.dataset_uri, uid), "", styles.get(uid, "")),
+        thumbnails=pictures,
         num_open=NUM_OPEN,
     )
 

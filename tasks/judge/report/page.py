@@ -14,7 +14,7 @@ from tasks.judge.report.figures.networks import reliability_charts
 from tasks.judge.report.figures.training import training_charts
 from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, target_tables, unnamed_of
 from tasks.judge.report.sections import curve_section, long_section, probe_section
-from tasks.judge.report.templating import data_uri, frame_script, leaning, machine_rows, rendered
+from tasks.judge.report.templating import data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
 from tasks.next_steps import next_steps
 from tasks.options import Options, TrainOptions
@@ -112,15 +112,13 @@ def page(inputs: ReportInputs) -> str:
     challenger = next((r for r in results if r.model == "fine-tuned"), None)
     scored_on = (challenger or results[0]).hardware if results else {}
     labels = {role: label_of(role, metrics) for role in MODELS}
-    # Each picture is in the page once, as a class of its style.
-    pictures = {uid: f"t{number}" for number, uid in enumerate(inputs.thumbnails)}
-    clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips}, pictures)
+    clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips}, styles_of(inputs.thumbnails))
     script, script_hash = frame_script()
     return rendered(
         "page.html.j2",
         m=metrics,
         clip_of=clip_of,
-        thumbnails=[data_uri(picture, "image/jpeg") for picture in inputs.thumbnails.values()],
+        thumbnails=inputs.thumbnails,
         names_of=lambda uids: [clip_of(uid)[0] or uid for uid in uids],
         script=script,
         script_hash=script_hash,

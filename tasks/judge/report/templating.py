@@ -48,6 +48,7 @@ def templates() -> Environment:
         md=wording.markdown_text,
         markdown_table=markdown_table,
         code=code,
+        jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
     environment.globals["stretch"] = wording.stretch
     environment.tests["web_address"] = is_web_address
@@ -89,6 +90,11 @@ def is_web_address(text: str) -> bool:
 def data_uri(content: bytes, media_type: str) -> str:
     """Encode `content` as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def styles_of(thumbnails: Mapping[str, bytes]) -> dict[str, str]:
+    """Name the style of each small picture, by uid, so that it is in the page once."""
+    return {uid: f"t{number}" for number, uid in enumerate(thumbnails)}
 
 
 def setting(value: object) -> str:

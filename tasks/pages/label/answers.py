@@ -41,7 +41,6 @@ from tasks.wording import count, duration, roughly
 Json = dict[str, Any]
 MAX_COMPARED = 100
 """Names that are compared with one another, the most frequent ones: 0.15 s, once for each list of names."""
-BESIDE_TRAINING = "without test and report; less where clips were seen before"
 NUM_FREQUENT = 9
 """The most frequent actions have the digits 1 to 9 as keys."""
 
@@ -68,13 +67,12 @@ class Answers:
         counts = self._counts(view) if view else None
         plan = self._data.last_plan()
         recipe = plan and (plan.weights.chosen.partition(",")[0] or f"{plan.weights.network} by the options of its form")
-        seconds = plan and plan.expected_seconds
         return {
             "store": self._data.store_uri,
             "num_clips": counts.by_action.total() if counts else 0,
             "num_new": counts.num_new if counts else 0,
             "last_recipe": recipe or "",
-            "last_estimate": f"expected: {duration(seconds)} for the training alone, {BESIDE_TRAINING}" if seconds else "",
+            "last_estimate": _expected(plan.expected_seconds, plan.test_seconds) if plan and plan.expected_seconds else "",
             "gate": _gate_words(plan.gate if plan else GateOptions(), self._data.last_dataset(), counts.by_action.total() if counts else 0),
         }
 
@@ -302,6 +300,12 @@ def _cut_name(cut: Cut) -> str:
 @lru_cache(maxsize=16)
 def _near(names: tuple[str, ...]) -> list[tuple[str, str]]:
     return list(near_pairs(names))
+
+
+def _expected(training_seconds: float, test_seconds: float | None) -> str:
+    """Word how long training and test take; older plans expect nothing of the test."""
+    beside = f", at most {duration(test_seconds)} for the test, without report" if test_seconds else " alone, without test and report"
+    return f"expected: {duration(training_seconds)} for the training{beside}; less where clips were seen before"
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:

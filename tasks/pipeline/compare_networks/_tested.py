@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,15 +81,21 @@ def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabul
 
 
 def publish(
-    store: Store, store_uri: str, place: ComparisonTable, key: str, comparison: Comparison, tested: Sequence[Tested]
+    store: Store,
+    store_uri: str,
+    place: ComparisonTable,
+    key: str,
+    comparison: Comparison,
+    tested: Sequence[Tested],
+    thumbnails: Mapping[str, bytes] | None = None,
 ) -> TabulateResult:
-    """Write the page and the tables to their place and to an MLflow run."""
+    """Write the page, with small pictures of its clips, and the tables to their place and to an MLflow run."""
     tracker = Tracker.from_settings(load(MlflowSettings))
     with (
         comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
     ):
-        write_files(store, place, _files(place, comparison), Path(folder))
+        write_files(store, place, _files(place, comparison, thumbnails), Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, metrics_of(comparison))
         tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
@@ -109,10 +115,10 @@ def publish(
     return finish(store, place, result)
 
 
-def _files(place: ComparisonTable, comparison: Comparison) -> dict[str, bytes]:
+def _files(place: ComparisonTable, comparison: Comparison, thumbnails: Mapping[str, bytes] | None) -> dict[str, bytes]:
     schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
     return {
-        place.page: networks_page(comparison).encode(),
+        place.page: networks_page(comparison, thumbnails).encode(),
         place.csv: table(comparison),
         place.numbers.uri: to_json(comparison),
         place.schema: f"{schema}\n".encode(),

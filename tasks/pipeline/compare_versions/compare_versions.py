@@ -20,6 +20,7 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.options import EvaluateOptions, GateOptions, Weights
 from tasks.pipeline._plans import compared_plans_of, find_dataset, plans_of
 from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline._trained import Trained, find_trained
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
@@ -87,7 +88,8 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         return finish(store, output, earlier)
     tested = _score(versions, clips, manifest.vocabulary, evaluate, store)
     comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
-    return finish(store, output, publish(store, arguments.store, place, key, comparison, tested))
+    pictures = thumbnails(store, clips, comparison.named_uids)
+    return finish(store, output, publish(store, arguments.store, place, key, comparison, tested, pictures))
 
 
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.data.clips.clips import find_cut
+from tasks.data.clips.frame_cache import passing_frames
 from tasks.data.clips.label_inputs import video_records
 from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
@@ -33,6 +36,7 @@ from tasks.store.records.experiments import (
     PredictorRole,
     PredictPlanResult,
     PredictReportResult,
+    ScoredVideo,
 )
 from tasks.store.records.record import SetAside, now_utc
 from tasks.store.records.video import NUM_FIRST
@@ -87,6 +91,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             store.write_file(place.file(file.relative_to(folder).as_posix()), file)
@@ -182,6 +187,14 @@ def _page_inputs(
             scoring_seconds=sum(batch.scoring_seconds for batch in batches),
         ),
     )
+
+
+def _thumbnails(plan: PredictPlanResult, uids: Sequence[str], videos: Sequence[ScoredVideo], store: Store) -> dict[str, bytes]:
+    """Draw the clips of these uids, each of which begins with the hash of its video."""
+    shown = {uid.partition("_")[0] for uid in uids}
+    cuts = [find_cut(store, plan.store, one.video, plan.segment) for one in videos if one.video[:12] in shown]
+    with passing_frames() as frames:
+        return thumbnails(store, [clip for cut in cuts if cut for clip in cut.clips], uids, root=frames)
 
 
 def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple[tuple[EngineUsed, int], ...]]:

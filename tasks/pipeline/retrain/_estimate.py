@@ -1,14 +1,16 @@
-"""Estimate a training's time by a timed batch, or by the champion's training."""
+"""Estimate the time of a training by a timed batch, or by the champion's training, and that of its test."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.errors import BadInput
 from tasks.learn.gpus import trains_on_gpu
-from tasks.options import Head, TrainOptions
+from tasks.options import EvaluateOptions, Head, TrainOptions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.training import BatchTime, PlanResult, WeightsResult
+from tasks.store.records.training import BatchTime, Evaluation, PlanResult, WeightsResult
 from tasks.store.runs import Run
 from tasks.wording import count, duration
 
@@ -51,6 +53,21 @@ def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, 
         seconds, why = by_training
         return Estimate(f"{work}, about {duration(seconds)}: {why}", seconds)
     return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
+
+
+def seconds_to_test(
+    planned: TrainOptions, evaluate: EvaluateOptions, evaluations: Iterable[Evaluation], weights: WeightsResult, manifest: Manifest
+) -> float | None:
+    """Compute the longest time of `evaluate`, at the pace of PyTorch; None if no batch was timed.
+
+    Networks on one frozen backbone see each clip once.
+    """
+    if not weights.pace:
+        return None
+    splits = [evaluation.split for evaluation in evaluations]
+    clips_of = Counter(clip.split for clip in manifest.clips)
+    num_clips = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
+    return num_clips * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
 
 
 def question(expected: Estimate, max_hours: float | None) -> str:

@@ -12,7 +12,7 @@ from tasks.keys import content_key
 from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
 from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.pipeline._step import finish, log
-from tasks.pipeline.retrain._estimate import estimate, question
+from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -24,7 +24,7 @@ from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
-from tasks.wording import count
+from tasks.wording import count, duration
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
@@ -79,11 +79,12 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
         expected_seconds=expected.seconds if expected else None,
+        test_seconds=seconds_to_test(training.train, evaluate, planned, weights, manifest),
         question=question(expected, arguments.max_hours) if expected and not has_begun else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
-        log.info("%s", expected.line)
+        log.info("%s%s", expected.line, f"; to test: at most {duration(plan.test_seconds)}" if plan.test_seconds else "")
     if remark := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
@@ -44,12 +45,6 @@ from tasks.store.records.training import PlanResult, ProbeDifference, TrainResul
 from tasks.store.runs import Decision, Report, Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
-from tasks.wording import count
-
-MAX_THUMBNAILS = 200
-"""Small pictures of a page, 1 to 2 kB each of a film and 5 kB of noise; other named clips have their links alone."""
-
-THUMBNAIL_WIDTH = 96
 
 MAX_PLAYABLE_BYTES = 16 << 20
 """Maximum size of the clips in a page; others are named by their address."""
@@ -88,13 +83,14 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
             airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
             no_curve=_why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
-        pictured = metrics.named_uids[:MAX_THUMBNAILS]
-        log.info("drawing the page, with frames of %s", count(len(pictured), "clip"))
-        frames = _frames(store, plan, manifest, {*pictured, *(mistake.uid for mistake in metrics.mistakes)})
+        # The frames that the test saw; the cache has them where the same machine tested the network.
+        seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
+        wrong = {mistake.uid for mistake in metrics.mistakes}
+        frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in wrong], seen)
         inputs = ReportInputs(
             metrics=metrics,
-            sheets={mistake.uid: contact_sheet(np.load(frames[mistake.uid])) for mistake in metrics.mistakes},
-            thumbnails={uid: _thumbnail(frames[uid]) for uid in pictured if uid in frames},
+            sheets={uid: contact_sheet(np.load(path)) for uid, path in frames.items()},
+            thumbnails=thumbnails(store, manifest.clips, metrics.named_uids, seen),
             activations=_activations(store, results, metrics.mistakes),
             clips=_playable(store, metrics.mistakes),
             spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
@@ -303,18 +299,6 @@ def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fing
     for uri in filter(None, (result.fingerprints_uri for result in results)):
         fingerprints |= from_parquet(store.read_bytes(uri), uri)
     return fingerprints
-
-
-def _frames(store: Store, plan: PlanResult, manifest: Manifest, shown: Collection[str]) -> dict[str, Path]:
-    """Find the frames that the test saw; the cache has them where the same machine tested the network."""
-    seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
-    return cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in shown], seen)
-
-
-def _thumbnail(path: Path) -> bytes:
-    frames = np.load(path, mmap_mode="r")
-    middle = len(frames) // 2
-    return contact_sheet(frames[middle : middle + 1], THUMBNAIL_WIDTH)
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:

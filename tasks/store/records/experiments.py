@@ -130,10 +130,10 @@ class Comparison(Record):
     airflow_run: str = Field("", exclude_if=lambda url: not url)
 
     @property
-    def named_uids(self) -> set[str]:
-        """Collect the uids of all clips that are named."""
-        wrong = (uid for matrix in self.confusions for cell in matrix.wrong for uid in cell.uids)
-        return {*wrong, *(clip.uid for clip in self.differing)}
+    def named_uids(self) -> tuple[str, ...]:
+        """List the uids of all clips that are named, first those that the networks answer differently."""
+        wrong = (uid for matrix in reversed(self.confusions) for cell in matrix.wrong for uid in cell.uids)
+        return tuple(dict.fromkeys((*(clip.uid for clip in self.differing), *wrong)))
 
 
 class TabulateResult(Record):

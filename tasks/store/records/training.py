@@ -143,8 +143,8 @@ class PlanResult(Record):
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
     another champion mean another decision on the same training. Without a `previous`
-    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known; `question` is put to a person before it
-    starts, and is empty if it may start at once.
+    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known, and `test_seconds` how long its test
+    takes at most; `question` is put to a person before it starts, and is empty if it may start at once.
     """
 
     run_key: str
@@ -165,6 +165,7 @@ class PlanResult(Record):
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
     expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
+    test_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
 
     @model_validator(mode="before")

@@ -29,6 +29,11 @@ PICTURE = contact_sheet(np.random.default_rng(0).integers(40, 220, (8, 90, 160, 
 THUMBNAIL = contact_sheet(np.random.default_rng(0).integers(40, 220, (1, 90, 160, 3), dtype=np.uint8), 96)
 
 
+def pictured(named_uids):
+    """Small pictures of the first clips that are named."""
+    return dict.fromkeys(named_uids[:20], THUMBNAIL)
+
+
 def inputs_of(metrics):
     """Pictures of all mistakes but the last, small ones of the first clips that are named, a map of activations for the first, and the films of the first two."""
     uids = [mistake.uid for mistake in metrics.mistakes]
@@ -36,7 +41,7 @@ def inputs_of(metrics):
     return ReportInputs(
         metrics=metrics,
         sheets=dict.fromkeys(uids[:-1], PICTURE),
-        thumbnails=dict.fromkeys(metrics.named_uids[:20], THUMBNAIL),
+        thumbnails=pictured(metrics.named_uids),
         activations={shown.uid: [(shown, spectrogram_sheet(np.zeros((100, 128), np.uint8)))] for shown in maps},
         clips=dict.fromkeys(uids[:2], b"\x00\x00\x00\x18ftypmp42"),
     )
@@ -124,7 +129,11 @@ def page_of(make_inputs):
         if case in SEARCHES:
             return search_page(SEARCHES[case](), {HOSTILE_NAMES[0]: HOSTILE_NAMES[2]} if case.startswith("hostile") else RETRAIN, AIRFLOW)
         if case in COMPARISONS:
-            return networks_page(COMPARISONS[case]())
-        return prediction_page(PREDICTIONS[case]()) if case in PREDICTIONS else page(make_inputs(case))
+            comparison = COMPARISONS[case]()
+            return networks_page(comparison, pictured(comparison.named_uids))
+        if case in PREDICTIONS:
+            predicted = PREDICTIONS[case]()
+            return prediction_page(replace(predicted, thumbnails=pictured(predicted.named_uids)))
+        return page(make_inputs(case))
 
     return page_of

@@ -14,7 +14,7 @@ from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
-from tests.judge.report.conftest import CASES
+from tests.judge.report.conftest import CASES, COMPARISONS, PREDICTIONS, THUMBNAIL, pictured
 from tests.judge.report.tree import Tree, plain, rows_of
 from tests.records import some
 
@@ -178,16 +178,17 @@ def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, 
     assert worst.uid in by_hand
 
 
-def test_the_picture_of_a_clip_is_in_the_page_once_and_beside_each_of_its_names(make_inputs, page_of):
-    inputs, html = make_inputs("original"), page_of("original")
-    uids = list(inputs.thumbnails)
-    assert html.count(data_uri(inputs.thumbnails[uids[0]], "image/jpeg")) == len(uids) < len(inputs.metrics.named_uids)
+@pytest.mark.parametrize("case", ["original", "comparison of two versions", "usual prediction"])
+def test_the_picture_of_a_clip_is_in_the_page_once_and_beside_each_of_its_names(page_of, case):
+    named, html = {**CASES, **COMPARISONS, **PREDICTIONS}[case](), page_of(case)
+    uids = list(pictured(named.named_uids))
+    assert html.count(data_uri(THUMBNAIL, "image/jpeg")) == len(uids) > 3
     shown = re.findall(r'<span class="thumb t(\d+)"[^>]*></span>.*?<code class="fine">(.+?)</code>', html)
     assert {uids[int(number)] for number, _ in shown} == {uid for _, uid in shown} == set(uids)
-    named = re.findall(r'<code class="fine">(.+?)</code>', html)
+    all_uids = re.findall(r'<code class="fine">(.+?)</code>', html)
     # The clip of a mistake stands beside its large frames.
-    of_mistakes = [mistake.uid for mistake in inputs.metrics.mistakes if mistake.uid in uids]
-    assert sorted([uid for _, uid in shown] + of_mistakes) == sorted(uid for uid in named if uid in uids)
+    of_mistakes = [mistake.uid for mistake in getattr(named, "mistakes", ()) if mistake.uid in uids]
+    assert sorted([uid for _, uid in shown] + of_mistakes) == sorted(uid for uid in all_uids if uid in uids)
 
 
 def test_clips_with_two_answers_are_listed(make_inputs, changed_page):

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -125,6 +126,7 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert all("less similar to the training clips" in row["reason"] for row in listed)
     page = page_of(bench, report)
     assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
+    assert page.count("data:image/jpeg") == len(set(re.findall(r'class="thumb (t\d+)"', page))) == 4
     for network in ("retake-tsn version 1", "baseline"):
         assert f"{network}: not calibrated" in page
     run = predicted[2].named(plan_of(bench, report).key)

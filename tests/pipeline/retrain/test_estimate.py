@@ -2,10 +2,11 @@
 
 import pytest
 
-from tasks.options import Head, TrainOptions
-from tasks.pipeline.retrain._estimate import Estimate, estimate, question
-from tasks.store.records.training import BatchTime, Epoch, PlanResult
+from tasks.options import EvaluateOptions, Head, TrainOptions
+from tasks.pipeline.retrain._estimate import Estimate, estimate, question, seconds_to_test
+from tasks.store.records.training import BatchTime, Epoch, Evaluation, PlanResult
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result, weights_result
+from tests.records import some
 
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
 WHOLE = TrainOptions(backbone="resnet50", epochs=10, validate_every=2)
@@ -72,6 +73,21 @@ def test_a_timed_batch_tells_more_than_an_earlier_training(planned, seconds, exp
     timed = expected(planned, pace=PACE)
     assert timed.seconds == pytest.approx(seconds)
     assert timed.line.endswith(": a batch of 2 took 3 s on a CPU")
+
+
+@pytest.mark.parametrize(
+    ("planned", "pace", "seconds"),
+    [
+        # Half a second for a view of a clip: baseline and new network on 20 and 6 clips, a champion on 6, ten crops each.
+        (WHOLE, PACE, (2 * 26 + 6) * 10 * 0.5),
+        (HEADS, PACE, 26 * 10 * 0.5),
+        (WHOLE, None, None),
+    ],
+)
+def test_a_test_shows_each_network_each_clip_unless_they_share_a_frozen_backbone(planned, pace, seconds):
+    pairs = [(model, split) for model in ("baseline", "fine-tuned") for split in ("train", "val")]
+    planned_tests = [some(Evaluation, model=model, split=split) for model, split in (*pairs, ("champion", "val"))]
+    assert seconds_to_test(planned, EvaluateOptions(crops=10), planned_tests, weights_result(pace=pace), manifest(20, 6)) == seconds
 
 
 @pytest.mark.parametrize(("seconds", "asks"), [(None, False), (3600, False), (3601, True)])

@@ -14,6 +14,7 @@ from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
+from tasks.pipeline import _thumbnails
 from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
@@ -52,7 +53,7 @@ def of_vocabulary(clips, vocabulary):
 def reported(shelf, folder, mlflow=None):
     """Run the step, and once more; return its result and the run in MLflow."""
 
-    def frames(store, clips, spec):
+    def frames(store, clips, spec, root=None):
         paths = {}
         for number, clip in enumerate(clips):
             paths[clip.uid] = folder / f"{clip.uid}.npy"
@@ -62,7 +63,8 @@ def reported(shelf, folder, mlflow=None):
     with pytest.MonkeyPatch.context() as patch:
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
-        patch.setattr(report, "cache_test_frames", frames)
+        for module in (report, _thumbnails):
+            patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
         before = dict(shelf.written)
@@ -149,7 +151,7 @@ def test_beyond_its_bound_a_page_has_links_without_pictures(written, tmp_path, m
     result, objects, _ = written
     num_named = len(Metrics.model_validate_json(objects[result.metrics_uri]).named_uids)
     assert objects[result.report_uri].decode().count("{ background-image: url(") == num_named
-    monkeypatch.setattr(report, "MAX_THUMBNAILS", 3)
+    monkeypatch.setattr(_thumbnails, "MAX_THUMBNAILS", 3)
     shelf = unreported(objects)
     reported(shelf, tmp_path)
     assert shelf.objects[result.report_uri].decode().count("{ background-image: url(") == 3

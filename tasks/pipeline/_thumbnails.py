@@ -1,0 +1,53 @@
+"""Draw small pictures of the clips that a page names."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.data.clips.clips import StoredClip
+from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.errors import BadInput
+from tasks.judge.report.figures.pictures import contact_sheet
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.pipeline._step import log
+from tasks.store.objects import Store
+from tasks.wording import count
+
+MAX_THUMBNAILS = 200
+"""Small pictures of a page, 1 to 2 kB each of a film and 5 kB of noise; other named clips have their links alone."""
+
+THUMBNAIL_WIDTH = 96
+
+ONE_FRAME = rgb_frames(1)
+
+
+def thumbnails(
+    store: Store, clips: Iterable[StoredClip], uids: Sequence[str], seen: NetworkSpec = ONE_FRAME, root: Path | None = None
+) -> dict[str, bytes]:
+    """Draw the middle frame of the first clips among `uids`, as JPEGs by uid.
+
+    The page goes without if one of them is gone or does not decode.
+
+    Args:
+        store: of the clips.
+        clips: to look for `uids`.
+        uids: the clips that the page names, those first that need a picture most.
+        seen: the frames that are in this machine's cache.
+        root: keeps the frames in place of the cache.
+    """
+    shown = uids[:MAX_THUMBNAILS]
+    wanted = [clip for clip in clips if clip.uid in set(shown)]
+    log.info("drawing the page, with frames of %s", count(len(wanted), "clip"))
+    try:
+        frames = cache_test_frames(store, wanted, seen, root)
+    except BadInput as error:
+        log.warning("the page has no small pictures: %s", error)
+        return {}
+    return {uid: _thumbnail(frames[uid]) for uid in shown if uid in frames}
+
+
+def _thumbnail(path: Path) -> bytes:
+    frames = np.load(path, mmap_mode="r")
+    middle = len(frames) // 2
+    return contact_sheet(frames[middle : middle + 1], THUMBNAIL_WIDTH)
