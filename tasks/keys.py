@@ -7,7 +7,7 @@ from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
+from tasks.options import Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.start import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
@@ -21,8 +21,10 @@ ALWAYS = frozenset((
     "ema_decay", "clip_norm", "batch_norm", "precision", "validate_every", "patience", "weights", "checkpoint", "fuse", "feature_variants",
     "frame_step", "seed",
     "clip_seconds", "fps", "short_side", "min_clip_seconds", "crf", "gop_frames",
+    "promotion", "approval_hours", "min_gate_clips", "min_gate_sources", "gain_rule", "min_gain_points", "beat_guessing",
+    "max_class_loss_points", "min_class_clips",
 ))  # fmt: skip
-"""The first options of training and cutting, in every key. Later ones are left out at their defaults, so that earlier keys stay."""
+"""The first options of training, cutting and the gate, in every key. Later ones are left out at their defaults, so that earlier keys stay."""
 
 
 def _shows_one_view(chosen: TrainOptions) -> bool:
@@ -69,8 +71,8 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
     return without_idle(TrainOptions(fuse=list(members), **joined))
 
 
-def options_key(chosen: TrainOptions | SegmentOptions) -> dict[str, object]:
-    """Return the options of a training or of cutting as they enter a key."""
+def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str, object]:
+    """Return the options of a training, of cutting or of the gate as they enter a key."""
     fields = type(chosen).model_fields
     return {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
 

@@ -67,10 +67,18 @@ class GateOptions(Options):
     gain_rule: Literal["interval", "margin"] = Field(
         "interval",
         title="Gain rule",
-        description="interval: the 95 % interval of the difference in action top-1 must lie above zero; margin: the difference must also exceed the minimum gain",
+        description="interval: the interval of the difference in action top-1 must lie above zero, at 95 % for a first decision; margin: the difference must also exceed the minimum gain",
     )
     min_gain_points: float = Field(
         1.0, ge=0, le=100, title="Minimum gain, percentage points", description="In action top-1, for gain rule margin"
+    )
+    yearly_error: float = Field(
+        0.1,
+        ge=0.001,
+        le=1,
+        title="Error allowed in a year",
+        description="The chance that any decision under this model name within 365 days promotes a network that is no better. Each decision spends a part of "
+        "it, at most 0.025, and demands more certainty the less is left, and the more networks were scored on the same clips",
     )
     beat_guessing: bool = Field(
         True,

@@ -15,6 +15,7 @@ from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, La
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
+from tasks.store.records.looks import Charge, Look, SeenClips
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.records.video import (
@@ -174,6 +175,13 @@ class Dataset(Place):
         return f"{self.folder_uri}{split}.csv"
 
 
+class Looks(Place):
+    """`looks/<digest>/`: the scorings of networks on one set of clips, known by its content."""
+
+    clips = record("clips.json", SeenClips)
+    look = keyed("{key}.json", stored(Look))
+
+
 @dataclass(frozen=True)
 class Layout:
     """A whole store: the bucket, or a prefix in it, without a slash at the end."""
@@ -222,6 +230,9 @@ class Layout:
     """All models that have had a champion."""
     champion_moves = keyed("champions/{model_name}/", str)
     decision = keyed("decisions/{key}.json", stored(DecisionRecord))
+    all_looks = file("looks/")
+    looks_at = keyed("looks/{digest}/", Looks)
+    charges = keyed("charges/{model_name}/", str)
     comparison = keyed("comparisons/{key}/", AskedComparison)
     """The comparison that a form asks for."""
     compared_versions = keyed("comparisons/versions/{key}/", made(TabulateResult))
@@ -257,6 +268,10 @@ class Layout:
     def champion_move(self, model_name: str, number: int) -> Stored[ChampionMove]:
         """`champions/<model name>/<number>.json`: find a move of the champion."""
         return Stored(f"{self.champion_moves(model_name)}{number:06d}.json", ChampionMove)
+
+    def charge(self, model_name: str, number: int) -> Stored[Charge]:
+        """`charges/<model name>/<number>.json`: find what a decision spent."""
+        return Stored(f"{self.charges(model_name)}{number:06d}.json", Charge)
 
     def comparison_table(self, digest: str, key: str) -> ComparisonTable:
         """`comparisons/<digest>/tables/<key>/`: find the table of the same networks on the same dataset."""

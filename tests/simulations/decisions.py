@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tasks.judge.gate.gate import _gain, chance_of_passing
+from tasks.judge.gate.gate import _gain
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import holm
-from tasks.judge.statistics.uncertainty import detectable_points
+from tasks.judge.statistics.uncertainty import TAIL, detectable_points
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
@@ -23,7 +23,7 @@ def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, ow
         val = Val(rng, num_films, NUM_CLIPS, correlation)
         difference = val.difference(val.answers(0.6, own_films=own_films), val.answers(0.6, own_films=own_films))
         for name, gate in RULES.items():
-            passed[name] += _gain(difference, gate).passed
+            passed[name] += _gain(difference, gate, Attempt()).passed
         passed[ONE_MORE] += difference.difference > 0
     return {name: times / num_draws for name, times in passed.items()}
 
@@ -34,7 +34,7 @@ def promoted_in_a_history(num_attempts: int, num_films: int, num_draws: int) -> 
     for _ in range(num_draws):
         val = Val(rng, num_films, NUM_CLIPS, 0.2)
         champion = val.answers(0.6)
-        passed = (_gain(val.difference(val.answers(0.6), champion), GateOptions()).passed for _ in range(num_attempts))
+        passed = (_gain(val.difference(val.answers(0.6), champion), GateOptions(), Attempt()).passed for _ in range(num_attempts))
         first.append(next((number for number, one in enumerate(passed, 1) if one), num_attempts + 1))
     return {number: float(np.mean(np.array(first) <= number)) for number in range(1, num_attempts + 1)}
 
@@ -76,7 +76,7 @@ def seen(points: float, num_films: int, num_clips: int, num_draws: int) -> float
     for _ in range(num_draws):
         val = Val(rng, num_films, num_clips, 0.2)
         ours, theirs = (val.answers(min(max((1 + sign * points / 100) / 2, 1e-9), 1 - 1e-9)) for sign in (1, -1))
-        passed += _gain(val.difference(ours, theirs), GateOptions()).passed
+        passed += _gain(val.difference(ours, theirs), GateOptions(), Attempt()).passed
     return passed / num_draws
 
 
@@ -87,7 +87,7 @@ def tables(num_draws: int) -> list[Table]:
             by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
             chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
     history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
-    said = {number: chance_of_passing(Attempt(number=number, num_others_on_dataset=0)) for number in (1, 2, 5, 10, 26)}
+    said = {number: 1 - (1 - TAIL) ** number for number in (1, 2, 5, 10, 26)}
     attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
     pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
     compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]

@@ -1,4 +1,4 @@
-"""Apply the promotion rules, and count earlier decisions on the same clips."""
+"""Apply the promotion rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Literal
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, guessing_caveat, verdict_on
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
-from tasks.judge.statistics.uncertainty import TAIL
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
 from tasks.store.records.metrics import LabelCount
@@ -23,7 +22,7 @@ class Judgement:
     """The gate's result.
 
     Attributes:
-        rules: labels (if they were altered), engine, num_clips, num_sources, first (if test decides), gain, guessing (if `beat_guessing`), classes, in this order.
+        rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing (if `beat_guessing`), classes, in this order.
         passed: whether all rules passed.
         verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
         reason: the failed rules, or the gain, for tags and tables.
@@ -84,6 +83,7 @@ def judge(
     then say so.
 
     Args:
+        attempt: the level at which the gain must show, and its interval there.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
 
@@ -93,12 +93,9 @@ def judge(
     _check(ours, theirs, difference)
     guessing = _guessing(ours, train_counts)
     rules = (
-        *([_labels(label_noise)] if label_noise else []),
-        _engine(ours, theirs),
-        _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
-        _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
-        *([_first(attempt)] if ours.split == "test" else []),
-        _gain(difference, gate),
+        *scoreless_rules(ours, theirs, gate, label_noise),
+        _looks(attempt, ours.split),
+        _gain(difference, gate, attempt),
         *([guessing] if gate.beat_guessing else []),
         _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
@@ -114,6 +111,16 @@ def judge(
         verdict_on(ours, theirs, difference, gate.min_gate_clips),
         _reason(rules, ours, theirs, difference, outcome),
         provisional,
+    )
+
+
+def scoreless_rules(ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float) -> tuple[RuleOutcome, ...]:
+    """Apply the rules that know no scores: where one fails, a decision risks nothing."""
+    return (
+        *([_labels(label_noise)] if label_noise else []),
+        _engine(ours, theirs),
+        _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
+        _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
 
 
@@ -156,23 +163,21 @@ def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, 
     return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
 
 
-def _first(attempt: Attempt) -> RuleOutcome:
-    """Require an unused test split: repeated decisions would turn it into a val split."""
-    others = count(attempt.num_others_on_dataset, "other network")
-    passed = attempt.num_others_on_dataset == 0
-    detail = "no other network was decided on this dataset's test split"
-    if not passed:
-        detail = f"this dataset's test split has decided on {others} before and may decide only once per dataset"
-    return RuleOutcome(rule="first", title="First decision on the test split", passed=passed, detail=detail)
+def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
+    """Require that enough of the year's error is left to test at."""
+    return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
-def _gain(difference: PairedDifference, gate: GateOptions) -> RuleOutcome:
-    low, high = difference.interval
+def _gain(difference: PairedDifference, gate: GateOptions, attempt: Attempt) -> RuleOutcome:
+    low, high = attempt.interval or difference.interval
+    confidence = f"{100 * (1 - 2 * attempt.level):.5g}"
+    own = "" if confidence == "95" else f" {percent_interval((low, high))}"
     gained = difference.num_gained - difference.num_lost
     gain = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
     # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
     exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
-    outcomes = [(low > 0, f"the 95 % confidence interval {'lies above' if low > 0 else 'lies below' if high < 0 else 'includes'} zero")]
+    where = "lies above" if low > 0 else "lies below" if high < 0 else "includes"
+    outcomes = [(low > 0, f"the {confidence} % confidence interval{own} {where} zero")]
     if gate.gain_rule == "margin":
         outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     passed = gained != 0 and all(holds for holds, _ in outcomes)
@@ -230,53 +235,26 @@ def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: Evaluate
     return f"{sentence}. Warning: {caveat}" if caveat else sentence
 
 
-@dataclass(frozen=True)
-class Decided:
-    """A network with a decision: its training run, its dataset, and the deciding clips."""
-
-    run_key: str
-    dataset_digest: str
-    uids: frozenset[str]
-
-
-def attempt_of(this: Decided, earlier: Sequence[Decided]) -> Attempt:
-    """Count the networks with an earlier decision on these clips.
-
-    Clips count as the same if at least half of them were in the earlier decision, since a few new ones change little. A network with
-    several decisions, for example under other rules or against another champion, counts once.
-    """
-    others = {trial.run_key: trial for trial in earlier if trial.run_key != this.run_key}.values()
-    return Attempt(
-        number=1 + sum(2 * len(other.uids & this.uids) >= len(this.uids) for other in others),
-        num_others_on_dataset=sum(other.dataset_digest == this.dataset_digest for other in others),
-    )
-
-
-def chance_of_passing(attempt: Attempt) -> float:
-    """Bound the chance that any of the networks passes although all are equally good.
-
-    Each passes in at most 1 of 40 decisions. Decisions on the same clips are correlated, which only lowers the chance that any passes.
-    """
-    return float(1 - (1 - TAIL) ** attempt.number)
-
-
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Describe this decision's number and risk as plain text; empty for old results without a count."""
-    if attempt is None:
+    """Say how often the deciding clips were looked at, at which level they decide, and what is spent; empty for older results."""
+    if attempt is None or attempt.spent is None:
         return ""
-    if attempt.number == 1:
-        risk = f"A network that is no better than its opponent passes by chance in at most about {percent(TAIL)} of such decisions."
+    level = _share(attempt.level)
+    if attempt.num_others:
+        verb = "was" if attempt.num_others == 1 else "were"
+        others = f"{count(attempt.num_others, 'other network')} {verb} scored on these {split} clips"
+        looks = f"{others}, so the gain must show at {level} instead of {_share(attempt.charge)}"
     else:
-        new = (
-            "new clips for more than half of val, or a test split (test_share), restart"
-            if split == "val"
-            else "new clips for more than half of test restart"
-        )
-        risk = (
-            f"If none of {count(attempt.number, 'network')} is better, the chance that at least one passes is at most about "
-            f"{percent(chance_of_passing(attempt))}; {new} the count."
-        )
-    before = count(attempt.number - 1, "other network")
-    first = f"the first decision on these {split} clips under this model name"
-    which = first if attempt.number == 1 else f"decision number {attempt.number}, after {before}, on half or more of these {split} clips"
-    return f"This is {which}. {risk}"
+        looks = f"No other network was scored on these {split} clips; the gain must show at {level}"
+    spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
+    if attempt.obstacle:
+        risk = f"Nothing is left to test at; {attempt.obstacle}"
+    elif attempt.is_spent:
+        risk = f"Such a decision promotes a network that is no better in at most about {_share(attempt.charge)} of cases; {spent}"
+    else:
+        risk = f"It risks nothing, since another rule fails whatever the scores are; {spent}"
+    return f"{looks}. {risk}."
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2g} %"

@@ -38,7 +38,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class PairedChange:
-    """Difference of two shares of the same clips, with 95 % interval and p-values."""
+    """Difference of two shares of the same clips, with interval and p-values."""
 
     difference: float
     interval: tuple[float, float]
@@ -123,7 +123,13 @@ def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[Diff
 
 
 def paired_change(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
+    ours: NDArray[np.bool_],
+    theirs: NDArray[np.bool_],
+    sources: Sequence[str],
+    *,
+    num_resamples: int = 2000,
+    seed: int = BOOTSTRAP_SEED,
+    tail: float = TAIL,
 ) -> PairedChange:
     """Compute the difference of two shares of the same clips, `ours` - `theirs`.
 
@@ -137,6 +143,7 @@ def paired_change(
         ours, theirs: (n,) whether each clip counts, n at least 1.
         sources: (n,) the source video of each clip.
         seed: of the draws. The result does not depend on the order of the clips.
+        tail: the interval's chance to miss on one side; its intervals are nested.
     """
     gains = ours.astype(np.int64) - theirs.astype(np.int64)
     num_clips, num_gained, num_lost = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
@@ -144,8 +151,8 @@ def paired_change(
     mcnemar_p = float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0
     low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
-        resampled = resample(sums, clips_of_source, num_resamples=num_resamples, seed=seed)
-        exact = exact_difference(num_gained, num_lost, num_clips)
+        resampled = resample(sums, clips_of_source, num_resamples=num_resamples, seed=seed, tail=tail)
+        exact = exact_difference(num_gained, num_lost, num_clips, tail)
         low, high = max(low, min(resampled.interval[0], exact[0])), min(high, max(resampled.interval[1], exact[1]))
         p_value = max(resampled.p_value, mcnemar_p)
     return PairedChange(
@@ -160,16 +167,16 @@ def paired_change(
 
 
 @lru_cache(maxsize=4096)
-def exact_difference(num_gained: int, num_lost: int, num_clips: int) -> tuple[float, float]:
-    """Compute the exact 95 % interval of the difference of two paired proportions.
+def exact_difference(num_gained: int, num_lost: int, num_clips: int, tail: float = TAIL) -> tuple[float, float]:
+    """Compute the exact interval of the difference of two paired proportions.
 
     Assumes independent pairs; excludes zero exactly when McNemar's test is significant. From Fay and Lumbard 2021, Confidence intervals for
     difference in proportions for matched pairs compatible with exact McNemar or sign tests (Statistics in Medicine 40, 1147): the share of
     discordant pairs, and the share of gains among these, each follow the beta distributions of Clopper and Pearson's limits; their product,
     taken on the conservative side, gives the limits of the difference.
     """
-    low = _lower_limit(num_gained, num_lost, num_clips)
-    return low, -_lower_limit(num_lost, num_gained, num_clips)
+    low = _lower_limit(num_gained, num_lost, num_clips, tail)
+    return low, -_lower_limit(num_lost, num_gained, num_clips, tail)
 
 
 def clips_needed(difference: float, interval: tuple[float, float], num_clips: int) -> int | None:
@@ -187,7 +194,7 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
     return max(num_clips + 1, math.ceil(num_clips * (reach / difference) ** 2))
 
 
-def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
+def _lower_limit(num_gained: int, num_lost: int, num_clips: int, tail: float) -> float:
     num_discordant = num_gained + num_lost
     # Computed exactly, not on the grid: the share of the distribution at or below zero, McNemar's one-sided p-value.
     share_lost = float(_beta_cdf(num_gained, num_lost + 1, np.array([0.5]))[0])
@@ -201,9 +208,9 @@ def _lower_limit(num_gained: int, num_lost: int, num_clips: int) -> float:
             below = share_lost * (1 - _beta_cdf(num_discordant + 1, num_clips - num_discordant, limit / down)).mean()
         else:
             below = share_lost + (1 - share_lost) * _beta_cdf(num_discordant, num_clips - num_discordant + 1, limit / up).mean()
-        return float(below) - TAIL
+        return float(below) - tail
 
-    if share_lost < TAIL:
+    if share_lost < tail:
         # The limit is above zero, however close; keep the solver's tolerance from rounding it to zero.
         return max(float(brentq(share_below, 0.0, 1.0, xtol=1e-9)), SMALLEST)
     if share_below(-1.0) >= 0:

@@ -131,29 +131,31 @@ def _lower_limit(share: float, effective: NDArray[np.float64], weights: NDArray[
 
 @dataclass(frozen=True)
 class Resampled:
-    """95 % interval of a mean, which may exceed its range, and p-value for zero."""
+    """Interval of a mean, which may exceed its range, and p-value for zero."""
 
     interval: tuple[float, float]
     p_value: float
 
 
-def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int) -> Resampled:
+def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int, tail: float = TAIL) -> Resampled:
     """Resample whole source videos, because clips of one video are correlated.
 
     With few videos the percentile interval is too narrow, so its quantiles are moved outwards by Student's t ("expanded percentile",
     Hesterberg 2015, What Teachers Should Know About the Bootstrap, arXiv 1411.5279). It still cannot reach beyond the lowest and highest
     mean of a single video, which cover the truth in only three of four samples of three videos; so the interval is also at least as wide as
-    Student's t interval with the draws' standard error. The p-value is the larger one of the two.
+    Student's t interval with the draws' standard error. The p-value is the larger one of the two. Below the tail that the draws can show,
+    the interval holds all of them, and Student's t decides.
 
     Args:
         sums: (s,) sum of the values of each video's clips, s at least 2.
         num_clips: (s,) clips of each video.
         num_resamples: draws of s videos out of s.
+        tail: the interval's chance to miss on one side.
     """
     num_sources = len(num_clips)
     means = _draw(sums, num_clips, num_resamples, np.random.default_rng(seed))
     centre = sums.sum() / num_clips.sum()
-    interval = expanded_interval(means, centre, num_sources)
+    interval = expanded_interval(means, centre, num_sources, tail)
     if centre == 0:
         return Resampled(interval, 1.0)
     correction = np.sqrt(num_sources / (num_sources - 1))
@@ -163,10 +165,10 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
     return Resampled(interval, 2 * float(stdtr(num_sources - 1, max(tails))) if max(tails) < 0 else 1.0)
 
 
-def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int) -> tuple[float, float]:
-    """Compute the 95 % interval of a statistic from its resamples (r,), as `resample` describes; `centre` is its value."""
+def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int, tail: float = TAIL) -> tuple[float, float]:
+    """Compute the interval of a statistic from its resamples (r,), as `resample` describes; `centre` is its value."""
     correction = np.sqrt(num_sources / (num_sources - 1))
-    quantile_of_t = stdtrit(num_sources - 1, TAIL)
+    quantile_of_t = stdtrit(num_sources - 1, tail)
     expanded_tail = ndtr(correction * quantile_of_t)
     low, high = np.quantile(draws, (expanded_tail, 1 - expanded_tail))
     error = correction * draws.std()

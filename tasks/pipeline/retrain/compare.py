@@ -1,28 +1,27 @@
 """Compare the new network with its opponents: three tables, paired differences, gate."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.data.split.manifest import label_counts
-from tasks.errors import MissingObject
-from tasks.judge.gate.champion import kept_decisions
-from tasks.judge.gate.gate import Decided, attempt_of, contenders, deciding_split, judge
+from tasks.judge.gate.gate import contenders, judge, scoreless_rules
+from tasks.judge.gate.looks import spend
 from tasks.judge.report.comparison_text import markdown, text
+from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.class_changes import class_outcomes
 from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences
+from tasks.judge.statistics.paired import Opponent, differences, paired_change
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.pipeline._plans import plans_of
+from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.layout import Dataset, Layout
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import Attempt, CompareResult, PairedDifference
-from tasks.store.records.record import SPLITS
+from tasks.store.records.evaluation import CompareResult, PairedDifference
 from tasks.store.records.training import PlanResult
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
@@ -48,7 +47,19 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     decisive = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
-    attempt = attempt_in_store(store, arguments.store, plan, manifest)
+    attempt = spend(
+        store,
+        arguments.store,
+        plan,
+        [clip.uid for clip in manifest.clips if clip.split == ours.split],
+        can_pass=all(rule.passed for rule in scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)),
+        num_clips=ours.num_clips,
+    )
+    own, others = (answers_of(scored[result.model], manifest.vocabulary)[decisive.target].right for result in (ours, theirs))
+    # Equal, so that a first decision is made by the very interval that is shown.
+    tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level
+    change = paired_change(own, others, scored["fine-tuned"].sources, num_resamples=plan.evaluate.bootstrap_resamples, tail=tail)
+    attempt = attempt.model_copy(update={"interval": change.interval})
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     train_counts = label_counts(acting, ours.targets[-1:])
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
@@ -92,30 +103,3 @@ def _gains(gains: Sequence[PairedDifference], split: str) -> dict[str, float]:
         for name, d in named.items()
         for suffix, value in (("", d.difference), ("_low", d.interval[0]), ("_high", d.interval[1]))
     }
-
-
-def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: Manifest) -> Attempt:
-    """Count decisions under this model name on this plan's deciding clips; rollbacks do not count."""
-    manifests = {plan.dataset_uri: manifest}
-    this = _decided(plan, manifest)
-    records = kept_decisions(store, store_uri)
-    run_keys = {record.run_key for record in records if record.model_name == plan.model_name and record.event != "rolled back"}
-    earlier = []
-    for run_key in sorted(run_keys - {plan.run_key}):
-        if not (plans := plans_of(Layout(store_uri).run(run_key), store)):
-            log.warning("run %s was decided on, and its plan is gone: it is not counted among the decisions on these clips", run_key)
-            continue
-        dataset_uri = plans[0].dataset_uri
-        try:
-            if dataset_uri not in manifests:
-                manifests[dataset_uri] = store.read(Dataset(dataset_uri).manifest)
-        except MissingObject as error:
-            log.warning("run %s is not counted among the decisions on these clips: %s", run_key, error)
-            continue
-        earlier.append(_decided(plans[0], manifests[dataset_uri]))
-    return attempt_of(this, earlier)
-
-
-def _decided(plan: PlanResult, manifest: Manifest) -> Decided:
-    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
-    return Decided(plan.run_key, plan.dataset_digest, frozenset(clip.uid for clip in manifest.clips if clip.split == split))

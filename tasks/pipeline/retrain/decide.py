@@ -71,6 +71,7 @@ def _decide(
     champion = registry.champion(plan.model_name)
     now = champion.version if champion else None
     is_champion = now == registered.version
+    spending = compared.attempt if compared.attempt and compared.attempt.spent is not None else None
 
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
         return DecisionRecord(
@@ -85,6 +86,8 @@ def _decide(
             reason=reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
+            charge=spending and spending.charge * spending.is_spent,
+            num_networks=spending and spending.num_networks,
             provisional=compared.provisional if event == "promoted" else is_champion and champion is not None and champion.provisional,
         )
 

@@ -15,6 +15,7 @@ import numpy as np
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError
 from tasks.judge.gate.gate import deciding_split
+from tasks.judge.gate.looks import record_look
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
@@ -74,11 +75,30 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
             error.args = (f"{network}: {error}",)
             raise
         return_freed_memory()
+    _record_looks(plan, arguments.store, store)
     return finish(
         store,
         EVALUATE.address(arguments),
         EvaluateResults(result_uris=tuple(Scores(evaluation.out).uri for evaluation in plan.evaluations)),
     )
+
+
+def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
+    """Record on which clips the new network was scored that may decide; its opponents are not to be chosen."""
+    clips = store.read(Dataset(plan.dataset_uri).manifest).clips
+    is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
+    for evaluation in plan.evaluations:
+        if evaluation.model == "fine-tuned" and evaluation.split != "train":
+            record_look(
+                store,
+                store_uri,
+                "comparison" if is_compared else "decision",
+                [clip.uid for clip in clips if clip.split == evaluation.split],
+                [plan.run_key],
+                made_by=plan.decision_uri,
+                model_name=plan.model_name,
+                split=evaluation.split,
+            )
 
 
 def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:

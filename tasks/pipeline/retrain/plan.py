@@ -8,7 +8,7 @@ from tasks.errors import NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.statistics.uncertainty import power_in_words
-from tasks.keys import content_key
+from tasks.keys import content_key, options_key
 from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
 from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
 from tasks.pipeline._step import finish, log
@@ -51,7 +51,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, training.run_key, registry, store)
     previous, no_previous = _previous(arguments.model_name, training.run, champion, manifest, registry, store)
-    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": gate.model_dump(mode="json")}
+    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]

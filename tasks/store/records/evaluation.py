@@ -214,20 +214,37 @@ class NameableClips(Record):
 class RuleOutcome(Record):
     """Outcome of one promotion rule; `detail` gives the numbers in words."""
 
-    rule: Literal["labels", "engine", "num_clips", "num_sources", "first", "gain", "guessing", "classes"]
+    rule: Literal["labels", "engine", "num_clips", "num_sources", "first", "looks", "gain", "guessing", "classes"]
     title: str
     passed: bool
     detail: str
 
 
 class Attempt(Record):
-    """Number of decisions on the deciding clips under one model name.
+    """How often the deciding clips were looked at, and the error that this decision may spend.
 
-    This one included, counted from 1. `num_others_on_dataset` counts the other networks that were decided on with exactly this dataset.
+    `num_networks`, this one included, is how many it may have been chosen from; one that was seen on a part of the clips counts in part.
+    `charge` is the chance that a decision among networks no better than their opponents promotes one; `is_spent` is False if another rule
+    fails whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
+    says why no gain can be shown. `interval` is that of the gain at this level. `number` and `num_others_on_dataset` are of older versions,
+    which have no `spent`.
     """
 
-    number: int
-    num_others_on_dataset: int
+    number: int = Field(0, exclude_if=lambda number: not number)
+    num_others_on_dataset: int = Field(0, exclude_if=lambda number: not number)
+    num_others: int = 0
+    num_networks: float = 1
+    charge: float = 0.025
+    is_spent: bool = True
+    spent: float | None = None
+    yearly_error: float = 0.1
+    obstacle: str = ""
+    interval: tuple[float, float] | None = None
+
+    @property
+    def level(self) -> float:
+        """Return the one-sided level at which the gain must show."""
+        return self.charge / self.num_networks
 
 
 class CompareResult(Record):
@@ -300,7 +317,10 @@ class DecideResult(RegisterResult):
 
 
 class DecisionRecord(Record):
-    """A line of `decisions.csv`, time in UTC; a `provisional` champion has not passed the gate."""
+    """A line of `decisions.csv`, time in UTC; a `provisional` champion has not passed the gate.
+
+    `charge` and `num_networks` as in `Attempt`, 0 if nothing was spent; None in records of older versions, and of rollbacks.
+    """
 
     time: str
     model_name: str
@@ -314,6 +334,8 @@ class DecisionRecord(Record):
     run_key: str
     mlflow_run_url: str
     provisional: bool = False
+    charge: float | None = None
+    num_networks: float | None = None
 
 
 class ChampionMove(Record):

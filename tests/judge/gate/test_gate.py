@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.gate.gate import Decided, attempt_in_words, attempt_of, chance_of_passing, contenders, judge
+from tasks.judge.gate.gate import attempt_in_words, contenders, judge
 from tasks.judge.statistics.class_changes import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
@@ -11,17 +11,16 @@ from tasks.store.records.metrics import LabelCount
 from tests.judge.gate.conftest import difference
 from tests.records import some
 
-RULES = ["engine", "num_clips", "num_sources", "gain", "guessing", "classes"]
+RULES = ["engine", "num_clips", "num_sources", "looks", "gain", "guessing", "classes"]
 
 
 def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20):
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(ours, theirs, change=None, outcomes=(), *, num_others=0, label_noise=0, train_counts=(), **gate):
+def judged(ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), **gate):
     """The judgement on a sure gain, unless another change is given."""
-    attempt = Attempt(number=1 + num_others, num_others_on_dataset=num_others)
-    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt, label_noise, train_counts)
+    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt or Attempt(), label_noise, train_counts)
 
 
 def failed(judgement):
@@ -84,12 +83,20 @@ def test_the_gain_must_exceed_the_margin(scored, num_gained, num_clips, points, 
     assert "and the 95 % confidence interval includes zero" in by_chance.reason
 
 
-@pytest.mark.parametrize(("split", "num_others", "failing"), [("test", 0, []), ("test", 1, ["first"]), ("val", 25, [])])
-def test_a_test_split_decides_once_a_dataset(scored, split, num_others, failing):
-    judgement = judged(*scored(split=split), num_others=num_others)
-    assert failed(judgement) == failing
-    assert ("first" in [rule.rule for rule in judgement.rules]) == (split == "test")
-    assert not failing or "has decided on 1 other network before and may decide only once" in judgement.reason
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_where_nothing_is_left_to_risk_no_network_passes(scored, split):
+    judgement = judged(*scored(split=split), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
+    assert failed(judgement) == ["looks"]
+    assert "Nothing is left to test at; wait until Monday." in judgement.reason
+
+
+@pytest.mark.parametrize(("low", "passes"), [(0.001, True), (-0.01, False)])
+def test_the_interval_at_the_level_of_the_decision_must_lie_above_zero(scored, low, passes):
+    attempt = Attempt(num_others=9, num_networks=10, spent=0.025, interval=(low, 0.2))
+    judgement = judged(*scored(), attempt=attempt)
+    gain = found(judgement, "gain")
+    assert (gain.passed, judgement.passed) == (passes, passes)
+    assert gain.detail.startswith("action top-1 +10.0 points [2.0, 18.0]: the 99.5 % confidence interval [")
 
 
 def test_a_loss_is_told_as_one(scored):
@@ -162,7 +169,8 @@ def test_every_failed_rule_is_in_the_reason(scored):
     ours, theirs = scored(0.3, 0.4, opponent="baseline", majority=0.5)
     change = difference(5, 15, (-0.2, 0), opponent="baseline")
     theirs = theirs.model_copy(update={"crops": 1})
-    judgement = judged(ours, theirs, change, [outcome(20)], min_gate_clips=1000, min_gate_sources=1000)
+    nothing_left = Attempt(spent=0.1, obstacle="Wait")
+    judgement = judged(ours, theirs, change, [outcome(20)], attempt=nothing_left, min_gate_clips=1000, min_gate_sources=1000)
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
     assert "; there is still no champion. Warning: " in judgement.reason
@@ -237,36 +245,27 @@ def test_a_network_is_not_its_own_opponent(results):
         judged(results["fine-tuned"], results["fine-tuned"])
 
 
-def decided(run_key, clips="abcd", dataset="x"):
-    return Decided(run_key, dataset, frozenset(clips))
-
-
 @pytest.mark.parametrize(
-    ("earlier", "number", "on_dataset"),
+    ("attempt", "words"),
     [
-        ([], 1, 0),
-        ([decided("old")], 2, 1),
-        ([decided("old"), decided("old"), decided("this")], 2, 1),
-        ([decided("old", "cdef", "y"), decided("older", "defg", "z")], 2, 0),
+        (None, ()),
+        (Attempt(number=3, num_others_on_dataset=0), ()),
+        (
+            Attempt(spent=0.025),
+            ("No other network was scored on these val clips; the gain must show at 2.5 %.", "2.5 % of the year's 10 % are spent"),
+        ),
+        (
+            Attempt(num_others=9, num_networks=10, charge=0.012, spent=0.037),
+            ("9 other networks were", "at 0.12 % instead of 1.2 %", "at most about 1.2 % of cases", "3.7 % of the year's 10 %"),
+        ),
+        (
+            Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False),
+            ("1 other network was", "It risks nothing", "0 % of the year's 10 %"),
+        ),
     ],
-    ids=["first", "second", "the same networks again", "half of the clips"],
+    ids=["none", "older", "first", "the best of ten", "free"],
 )
-def test_other_networks_on_these_clips_are_counted_once_each(earlier, number, on_dataset):
-    assert attempt_of(decided("this"), earlier) == Attempt(number=number, num_others_on_dataset=on_dataset)
-
-
-def test_the_risk_grows_with_every_attempt():
-    risks = [chance_of_passing(Attempt(number=number, num_others_on_dataset=0)) for number in (1, 2, 26)]
-    assert risks == pytest.approx([0.025, 1 - 0.975**2, 0.482], abs=5e-4)
-
-
-def test_number_and_risk_are_said():
-    seventh = Attempt(number=7, num_others_on_dataset=2)
-    assert attempt_in_words(seventh, "val").startswith(
-        "This is decision number 7, after 6 other networks, on half or more of these val clips. If none of 7 networks is better, the chance "
-        "that at least one passes is at most about 16.2 %"
-    )
-    assert "This is the first decision on these test clips" in attempt_in_words(Attempt(number=1, num_others_on_dataset=0), "test")
-    on_test = attempt_in_words(seventh, "test")
-    assert on_test.endswith("; new clips for more than half of test restart the count.")
-    assert attempt_in_words(None, "val") == ""
+def test_looks_level_and_spending_are_said(attempt, words):
+    said = attempt_in_words(attempt, "val")
+    assert bool(said) == bool(words)
+    assert [part for part in words if part not in said] == []

@@ -153,7 +153,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             RuleOutcome(rule=rule, title=f"Rule of {rule}", passed=is_kept, detail=f"{named.targets[-1]} top-1, 95 % interval")
             for rule, is_kept in (("engine", True), ("num_clips", True), ("num_sources", named.num_sources >= 3), ("gain", passed))
         ),
-        "attempt": Attempt(number=3, num_others_on_dataset=0),
+        "attempt": Attempt(num_others=2, num_networks=3, charge=0.0125, spent=0.0375),
         "splits": (some(SplitSize, split="train", num_clips=79), some(SplitSize, split=split, num_clips=len(named.true))),
         "results": results,
         "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),

@@ -128,11 +128,11 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
             assert ("optimistic" in text) == bool(expected)
 
 
-def test_which_attempt_on_these_clips_it_is_stands_in_question_page_and_card(make_inputs, page_of):
+def test_how_often_these_clips_were_looked_at_stands_in_question_page_and_card(make_inputs, page_of):
     inputs = make_inputs("usual")
     for said in (question(inputs.metrics), page_of("usual"), model_card(inputs.metrics)):
-        assert "This is decision number 3, after 2 other networks," in said.replace("\\", "")
-    assert "This is" not in question(inputs.metrics, attempt=None)
+        assert "2 other networks were scored on these" in said.replace("\\", "")
+    assert "were scored" not in question(inputs.metrics, attempt=None)
 
 
 def test_names_add_nothing_to_it(make_inputs):

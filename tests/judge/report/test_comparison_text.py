@@ -25,7 +25,7 @@ def compared(named=ORIGINAL, splits=("val",), **changes):
     ours, theirs = contenders(results)
     differences = [difference(named, target, role) for role in reversed(named.answers) if role != "fine-tuned" for target in TARGETS]
     decisive = next(d for d in differences if (d.target, d.opponent) == ("action", theirs.model))
-    judgement = judge(ours, theirs, decisive, [], GateOptions(), Attempt(number=1, num_others_on_dataset=0))
+    judgement = judge(ours, theirs, decisive, [], GateOptions(), Attempt())
     return SimpleNamespace(results=results, differences=differences, judgement=judgement)
 
 

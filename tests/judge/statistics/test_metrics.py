@@ -270,7 +270,7 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     )
     gains = differences(scored["fine-tuned"], {"champion": scored["champion"]}, VOCABULARY, num_resamples=200)
     decisive = next(gain for gain in gains if gain.target == "action")
-    judgement = judge(results[2], results[1], decisive, [], GateOptions(min_gate_clips=1), Attempt(number=1, num_others_on_dataset=0))
+    judgement = judge(results[2], results[1], decisive, [], GateOptions(min_gate_clips=1), Attempt())
     assert decisive.num_clips == 24
     for write in (markdown, text):
         assert "cannot name" in " ".join(write(results, gains, judgement, "b", found).split())

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from tasks.judge.statistics.paired import (
     differing,
     exact_difference,
     holm,
+    paired_change,
     paired_difference,
     probe_differences,
     significant,
 )
+from tasks.judge.statistics.uncertainty import TAIL
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import ProbeAnswers
 from tests.judge.report.named import original
@@ -52,6 +55,25 @@ def test_swapping_the_networks_turns_the_sign(clips):
     assert swapped.difference == -found.difference
     assert swapped.interval == pytest.approx((-found.interval[1], -found.interval[0]), abs=1e-7)
     assert (swapped.num_gained, swapped.num_lost, swapped.mcnemar_p) == (found.num_lost, found.num_gained, found.mcnemar_p)
+
+
+@settings(max_examples=40)
+@given(clips=CLIPS)
+def test_intervals_are_nested_as_the_level_falls_and_at_the_usual_one_are_the_usual(clips):
+    ours, theirs, sources = (np.array(values) for values in zip(*clips, strict=True))
+    usual, *nested = (
+        paired_change(ours, theirs, sources, num_resamples=200, **level).interval
+        for level in ({}, *({"tail": tail} for tail in (TAIL, 0.01, 0.001, 1e-5, 1e-9)))
+    )
+    assert nested[0] == usual
+    assert all(outer[0] <= inner[0] + 1e-8 and inner[1] <= outer[1] + 1e-8 for inner, outer in pairwise(nested))
+
+
+def test_below_what_the_resamples_can_show_the_exact_test_decides():
+    """All of ten films gain, so that every resample shows it: McNemar's p is 0.001 on one side."""
+    right, sources = np.ones(10, bool), [str(film) for film in range(10)]
+    lows = [paired_change(right, ~right, sources, tail=tail).interval[0] for tail in (0.00098, 0.00097)]
+    assert [low > 0 for low in lows] == [True, False]
 
 
 @settings(max_examples=40)

@@ -91,7 +91,7 @@ def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, result
     found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
     outcomes = class_outcomes(scored["fine-tuned"], scored["baseline"], WAVES)
     assert {one.target for one in outcomes} == {"verb"}
-    judgement = judge(ours, theirs, found[0], outcomes, GateOptions(), Attempt(number=1, num_others_on_dataset=0))
+    judgement = judge(ours, theirs, found[0], outcomes, GateOptions(), Attempt())
     assert judgement.passed
     assert "no verb with 10 clips or more (3 tested)" in judgement.rules[-1].detail
     assert "of the verbs correctly" in judgement.verdict

@@ -17,6 +17,7 @@ from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
 from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
+from tasks.store.records.looks import Look
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
 from tasks.store.runs import Run
@@ -100,6 +101,8 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
     reported = verbs.run("report")
     assert (switched_off.awaits_curve, reported.awaits_curve) == (True, False)
+    looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
+    assert {(look.kind, look.networks) for look in looks} == {("decision", (verbs.plan.run_key,))}
     numbers = verbs.store.read(reported.metrics_uri, Metrics)
     assert (numbers.learning_curve, numbers.provenance.airflow_run) == (result, RETRAINED)
     assert verbs.logged.data.tags[AIRFLOW_RUN_TAG] == RETRAINED, "the run in MLflow is that of retrain"

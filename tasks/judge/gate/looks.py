@@ -1,0 +1,182 @@
+"""Keep the ledger of looks at the clips that decide, and the yearly error that decisions spend.
+
+A decision spends a charge: the chance that it promotes a network although none that it may have been chosen from is better. The gain must
+show at the charge divided by the number of these networks, so by a union bound the charge holds for the luckiest of them, too. A network
+that was seen on a part of the deciding clips counts by the square root of that share, which is how its two scores are correlated.
+
+Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
+knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. No 365 days can
+spend more than what the bucket held and what came in, the total.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tasks.errors import Unavailable
+from tasks.judge.gate.champion import NUM_TRIES, kept_decision, kept_decisions
+from tasks.judge.statistics.uncertainty import TAIL
+from tasks.keys import content_key
+from tasks.store.layout import Layout, Looks
+from tasks.store.objects import Store
+from tasks.store.records.evaluation import Attempt
+from tasks.store.records.looks import Charge, Look, LookKind, SeenClips
+from tasks.store.records.record import SplitName, now_utc
+from tasks.store.records.training import PlanResult
+from tasks.wording import count
+
+YEAR = timedelta(days=365)
+
+MIN_CHARGE = 0.0005
+"""A decision at less than 1 in 2,000 would see only what needs no gate, and keep the bucket empty; it waits instead."""
+
+SPENT_BEFORE = TAIL
+"""The charge of a decision of an older version, which recorded none and decided by the 95 % interval."""
+
+
+def record_look(
+    store: Store,
+    store_uri: str,
+    kind: LookKind,
+    uids: Iterable[str],
+    networks: Sequence[str],
+    *,
+    made_by: str,
+    model_name: str,
+    split: SplitName | Literal["unseen"],
+    num_networks: int | None = None,
+) -> None:
+    """Write that these networks were scored on these clips; a retry finds it written.
+
+    Args:
+        networks: run keys of those that somebody could choose among.
+        num_networks: of all that were scored; by default these.
+    """
+    clips = SeenClips(uids=tuple(sorted(set(uids))))
+    look = Look(
+        time=now_utc(),
+        kind=kind,
+        made_by=made_by,
+        model_name=model_name,
+        split=split,
+        networks=tuple(networks),
+        num_networks=len(networks) if num_networks is None else num_networks,
+    )
+    place = Layout(store_uri).looks_at(content_key(clips.model_dump()))
+    store.create(place.clips, clips)
+    store.create(place.look(content_key(look.model_dump(exclude={"time"}))), look)
+
+
+def counted(looks: Iterable[tuple[Iterable[str], Iterable[str]]], uids: frozenset[str]) -> dict[str, float]:
+    """Compute by run key how much each network counts that was seen on some of the deciding clips.
+
+    Args:
+        looks: clips and networks of each.
+        uids: the deciding clips.
+    """
+    seen: dict[str, set[str]] = {}
+    for clips, networks in looks:
+        shared = uids.intersection(clips)
+        for network in networks if shared else ():
+            seen.setdefault(network, set()).update(shared)
+    return {network: math.sqrt(len(shared) / len(uids)) for network, shared in seen.items()}
+
+
+def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
+    """Compute what the bucket holds after these charges, each with its time."""
+    capacity = yearly_error / 2
+    held, last = capacity, None
+    for time, charge in sorted([*charges, (now, 0.0)]):
+        then = datetime.fromisoformat(time)
+        held = min(capacity, held + capacity * ((then - last) / YEAR if last else 0)) - charge
+        held, last = max(0.0, held), then
+    return held
+
+
+def offered(held: float) -> float:
+    """Return the charge of the next decision: half of what the bucket holds, and at most that of a 95 % interval."""
+    return min(TAIL, held / 2)
+
+
+def spend(store: Store, store_uri: str, plan: PlanResult, uids: Iterable[str], *, can_pass: bool, num_clips: int) -> Attempt:
+    """Count the looks at the deciding clips, and spend what this decision may; a retry spends nothing more.
+
+    Args:
+        can_pass: whether the rules passed that know no scores; nothing is spent if not.
+        uids: all deciding clips.
+        num_clips: of them with an action.
+
+    Raises:
+        Unavailable: other decisions keep spending.
+    """
+    layout = Layout(store_uri)
+    weights = _weights(store, layout, frozenset(uids))
+    weights.pop(plan.run_key, None)
+    own = kept_decision(store, store_uri, plan.decision_uri)
+    before = [
+        (decision.time, decision.run_key, SPENT_BEFORE)
+        for decision in kept_decisions(store, store_uri)
+        if decision.model_name == plan.model_name and decision.event != "rolled back" and decision.charge is None and decision != own
+    ]
+    for _ in range(NUM_TRIES):
+        charges = [store.read(listed.uri, Charge) for listed in store.list(layout.charges(plan.model_name))]
+        if mine := next((charge for charge in charges if charge.key == plan.decision_uri), None):
+            return mine.attempt
+        now = max([now_utc(), *(charge.time for charge in charges)])
+        spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
+        attempt = _attempt(spent, weights, plan, now, can_pass=can_pass, num_clips=num_clips)
+        charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt)
+        if not attempt.is_spent or store.create(layout.charge(plan.model_name, len(charges) + 1), charge):
+            return attempt
+    raise Unavailable(f"other decisions on {plan.model_name} keep spending its yearly error; try again")
+
+
+def _weights(store: Store, layout: Layout, uids: frozenset[str]) -> dict[str, float]:
+    """Read how much each network counts that was scored on some of these clips."""
+    looks = []
+    for folder in store.folders(layout.all_looks):
+        place = Looks(folder)
+        if uids.isdisjoint(clips := store.read(place.clips).uids):
+            continue
+        listed = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
+        looks += [(clips, store.read(uri, Look).networks) for uri in listed]
+    return counted(looks, uids)
+
+
+def _attempt(
+    spent: Sequence[tuple[str, str, float]],
+    weights: dict[str, float],
+    plan: PlanResult,
+    now: str,
+    *,
+    can_pass: bool,
+    num_clips: int,
+) -> Attempt:
+    """Compute what this decision may spend after those that `spent`, by time, run key and charge."""
+    decided = {run_key for _, run_key, _ in spent}
+    # Deciding once more on one network is a choice among all again.
+    others = {network: weight for network, weight in weights.items() if plan.run_key in decided or network not in decided}
+    total = plan.gate.yearly_error
+    held = left_to_spend([(time, charge) for time, _, charge in spent], now, total)
+    num_networks, charge = 1 + sum(others.values()), offered(held)
+    a_year_ago = datetime.fromisoformat(now) - YEAR
+    obstacle = ""
+    if charge < MIN_CHARGE:
+        # The bucket must hold twice what a decision takes; a very small total never does.
+        wait = YEAR * ((2 * MIN_CHARGE - held) / (total / 2)) if total / 2 >= 2 * MIN_CHARGE else None
+        then = f"enough comes back by {datetime.fromisoformat(now) + wait:%Y-%m-%d}" if wait else "it is too small for any decision"
+        obstacle = f"earlier decisions have spent it: {then}, or raise yearly_error"
+    elif 0.5**num_clips > charge / num_networks:
+        obstacle = f"{count(num_clips, 'clip')} cannot show a gain after so many looks: add films"
+    is_spent = can_pass and not obstacle
+    in_a_year = sum(charge for time, _, charge in spent if datetime.fromisoformat(time) > a_year_ago)
+    return Attempt(
+        num_others=len(others),
+        num_networks=num_networks,
+        charge=charge,
+        is_spent=is_spent,
+        spent=in_a_year + (charge if is_spent else 0),
+        yearly_error=total,
+        obstacle=obstacle,
+    )

@@ -1,0 +1,42 @@
+"""Define the records of who looked at which clips, and of what decisions spent."""
+
+from typing import Literal
+
+from tasks.store.records.evaluation import Attempt
+from tasks.store.records.record import Record, SplitName
+
+LookKind = Literal["decision", "comparison", "trial", "curve", "versions"]
+
+
+class SeenClips(Record):
+    """A set of clips that networks were scored on, sorted by uid; stored once for all looks at it."""
+
+    uids: tuple[str, ...]
+
+
+class Look(Record):
+    """One scoring of networks on a set of clips, which is written once.
+
+    `networks` are the runs that somebody could choose among. The networks of a learning curve are trained on a part of the clips and never
+    promoted, so it names none. `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
+    """
+
+    time: str
+    kind: LookKind
+    made_by: str
+    model_name: str
+    split: SplitName | Literal["unseen"]
+    networks: tuple[str, ...]
+    num_networks: int
+
+
+class Charge(Record):
+    """The error that a decision spent, stored as `charges/<model>/<number>.json`.
+
+    Only one decision can write the next number, so the later of two that end together sees the earlier. `key` is the address of the decision.
+    """
+
+    time: str
+    key: str
+    run_key: str
+    attempt: Attempt

@@ -1,0 +1,153 @@
+"""The ledger of looks, and what decisions may spend, on a store in memory."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.judge.gate import looks
+from tasks.judge.gate.looks import MIN_CHARGE, counted, left_to_spend, offered, record_look, spend
+from tasks.options import GateOptions
+from tasks.store.records.evaluation import DecisionRecord
+from tests.pipeline.shelf import Shelf, plan_result
+from tests.records import some
+
+STORE = "s3://retake"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CLIPS = [f"clip {number}" for number in range(20)]
+
+
+class Kitchen:
+    """A store whose networks are looked at and decided on, on days that a test sets."""
+
+    def __init__(self, monkeypatch, store=None):
+        self.store, self.day = store or Shelf(), 0.0
+        monkeypatch.setattr(looks, "now_utc", self.now)
+
+    def now(self):
+        return (START + timedelta(days=self.day)).isoformat()
+
+    def look(self, *networks, clips=CLIPS, kind="comparison"):
+        record_look(self.store, STORE, kind, clips, networks, made_by="a form", model_name="m", split="val")
+
+    def spend(self, run_key, *, model_name="m", again="", can_pass=True, clips=CLIPS, **gate):
+        placed = {"run_key": run_key, "decision_uri": f"{STORE}/runs/{run_key}/decisions/{model_name}{again}/", "model_name": model_name}
+        plan = plan_result(**placed, gate=GateOptions(**gate))
+        return spend(self.store, STORE, plan, clips, can_pass=can_pass, num_clips=len(clips))
+
+    def decided_before(self, run_key, **changes):
+        record = {"time": self.now(), "model_name": "m", "event": "kept", "run_key": run_key} | changes
+        self.store.write(f"{STORE}/decisions/{run_key}.json", some(DecisionRecord, **record))
+
+
+@pytest.fixture
+def kitchen(monkeypatch):
+    return Kitchen(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("seen", "weight"),
+    [(["abcd"], 1), (["ab"], 0.5**0.5), (["ab", "bc"], 0.75**0.5), (["abcdefgh"], 1), (["xy"], None)],
+    ids=["all", "half", "two looks", "and others", "none"],
+)
+def test_a_network_counts_by_the_square_root_of_the_share_that_it_was_seen_on(seen, weight):
+    assert counted([(clips, ["n"]) for clips in seen], frozenset("abcd")).get("n") == pytest.approx(weight)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.floats(0, 200), min_size=1, max_size=80), st.floats(0.001, 1))
+def test_no_365_days_spend_more_than_the_total(waits, total):
+    charges, now = [], START
+    for wait in waits:
+        now += timedelta(days=wait)
+        charges.append((now.isoformat(), offered(left_to_spend(charges, now.isoformat(), total))))
+    for first, _ in charges:
+        last = datetime.fromisoformat(first) + timedelta(days=365)
+        assert sum(charge for time, charge in charges if first <= time <= last.isoformat()) <= total + 1e-9
+
+
+def test_the_first_decision_has_the_level_of_a_95_per_cent_interval_and_later_ones_less(kitchen):
+    levels = [kitchen.spend(run_key).level for run_key in "abc"]
+    assert levels == pytest.approx([0.025, 0.0125, 0.00625])
+    kitchen.day = 365
+    assert kitchen.spend("d").level == pytest.approx(0.025)
+
+
+def test_a_retry_spends_once_and_of_two_decisions_the_later_sees_the_earlier(monkeypatch):
+    class Racing(Shelf):
+        """A store in which another decision takes the number that this one is about to write."""
+
+        is_late = False
+
+        def create_bytes(self, uri, data):
+            if "/charges/" in uri and not self.is_late:
+                self.is_late = True
+                kitchen.spend("other")
+            return super().create_bytes(uri, data)
+
+    kitchen = Kitchen(monkeypatch, Racing())
+    assert kitchen.spend("a").charge == pytest.approx(0.0125)
+    kitchen.day = 100
+    assert kitchen.spend("a") == kitchen.spend("a")
+    assert kitchen.spend("a").spent == pytest.approx(0.0375)
+
+
+def test_networks_that_were_seen_and_not_decided_on_under_this_name_share_the_level(kitchen):
+    kitchen.look(*"abcdefgh", "i", "j")
+    kitchen.look("k", clips=CLIPS[:5])
+    kitchen.look("l", clips=["another film"])
+    first = kitchen.spend("a")
+    assert (first.num_others, first.num_networks, first.level) == (10, 10.5, pytest.approx(0.025 / 10.5))
+    kitchen.spend("c", model_name="another")
+    assert kitchen.spend("b").num_networks == 9.5
+    assert kitchen.spend("a", again="again").num_networks == 10.5
+
+
+def test_a_decision_that_cannot_pass_spends_nothing_and_its_network_stays_among_those_to_choose_from(kitchen):
+    kitchen.look("a", kind="decision")
+    blocked = kitchen.spend("a", can_pass=False)
+    assert (blocked.is_spent, blocked.spent) == (False, 0)
+    after = kitchen.spend("b")
+    assert (after.num_networks, after.charge, after.spent) == (2, 0.025, 0.025)
+
+
+def test_decisions_of_older_versions_count_as_a_95_per_cent_interval(kitchen):
+    kitchen.decided_before("old")
+    kitchen.decided_before("back", event="rolled back")
+    kitchen.decided_before("foreign", model_name="another")
+    kitchen.decided_before("new", charge=0.0, num_networks=1.0)
+    kitchen.look("old")
+    attempt = kitchen.spend("a")
+    assert (attempt.num_networks, attempt.charge, attempt.spent) == (1, pytest.approx(0.0125), pytest.approx(0.0375))
+
+
+def test_where_too_little_is_left_nothing_is_spent_and_the_day_is_named(kitchen):
+    numbers = iter(range(100))
+    while not (attempt := kitchen.spend(str(next(numbers)))).obstacle:
+        assert attempt.charge >= MIN_CHARGE
+    assert not attempt.is_spent
+    day = datetime.fromisoformat(attempt.obstacle.partition("by ")[2][:10]).replace(tzinfo=UTC)
+    kitchen.day = (day - START).days
+    assert kitchen.spend("too early").obstacle
+    kitchen.day += 1
+    assert not kitchen.spend("then").obstacle
+    assert "too small for any decision" in kitchen.spend("never", yearly_error=0.001).obstacle
+
+
+def test_few_clips_cannot_show_a_gain_after_many_looks(kitchen):
+    kitchen.look(*map(str, range(100)), clips=CLIPS[:10])
+    assert "add films" in kitchen.spend("0", clips=CLIPS[:10]).obstacle
+
+
+def test_a_thousand_looks_at_the_same_clips_store_their_names_once(kitchen):
+    clips = [f"{number:040d}" for number in range(200)]
+    kitchen.look("first", clips=clips)
+    size = sum(map(len, kitchen.store.objects.values()))
+    for number in range(1000):
+        kitchen.look(f"{number:016d}", clips=clips)
+    written = dict(kitchen.store.objects)
+    kitchen.day = 1
+    kitchen.look("0" * 16, clips=reversed(clips))
+    assert kitchen.store.objects == written
+    assert sum(map(len, written.values())) - size < 300_000
