@@ -1,7 +1,7 @@
 """# Retrain
 
 Fine-tunes the network on the latest dataset, tests it against the baseline and the champion, and registers it in MLflow.
-It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on; without a champion, it becomes a provisional one if it is better than guessing. The DAG runs every week and on every new
+It becomes `champion` only if it passes every promotion rule, on clips that it was not trained on; without a champion it becomes a provisional one, which has not passed them, if it is better than guessing. The DAG runs every week and on every new
 dataset, one run at a time, and by hand with a form. Under *Details* of `decide` and of `report`, the button *Report* opens the
 evidence on one page. `learning_curve`, a DAG of its own, then adds whether more labels would help. The button *MLflow run*, there and on other steps, opens the run in MLflow.
 The page `/retake/trigger/?dag=retrain` of this Airflow is the same form, and says how long the store's last training was expected to take.
@@ -52,6 +52,7 @@ FORM = Form(
     first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
     more=MORE,
 )
+# Airflow fills in double braces when a task runs, from results; the task then fills in single ones, from the run's options.
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri
 WEIGHTS = Layout("{store}").weights("{key}").folder_uri
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
@@ -60,7 +61,7 @@ with DAG(
     dag_id=Path(__file__).stem,
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        # Mondays at 02:00. With False, unpausing the DAG would start a run that was due in the last hours.
+        # Mondays at 02:00, and no run that is overdue. With False, unpausing the DAG would start one that was due in the last hours.
         timetable=CronTriggerTimetable("0 2 * * 1", timezone="UTC", run_immediately=timedelta(0)),
         assets=[DATASET],
     ),
@@ -74,20 +75,22 @@ with DAG(
         plan = step_task(
             retrain.PLAN,
             FORM,
+            # The tokens stand for `force` and `decide_again`: see `resolve`.
             passes=("preset", "dataset", "max_hours", "force_token", "decide_token"),
             weights_result=WEIGHTS,
             execution_timeout=HALF_HOUR,
         )
         ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan")
+        # Runs only where `ask` was skipped: a person refused the training, or there is none.
         use_auto = UseAuto(task_id="use_auto", trigger_dag_id="retrain", form=FORM, question="prepare.ask", trigger_rule="all_skipped")
-        flows, flow = flow_tasks(FORM, plan=PLAN)
+        flows, flow = flow_tasks(FORM, plan=PLAN)  # `flow` comes after `flows`, which lists its batches
         sound = sound_task(FORM, plan=PLAN)
         weights >> plan >> ask >> [flows, sound, use_auto]
     train = step_task(
         retrain.TRAIN,
         FORM,
         plan=PLAN,
-        trigger_rule="none_failed_min_one_success",  # `flow` and `sound` are skipped if they are not needed, `plan` if nothing is to be trained
+        trigger_rule="none_failed_min_one_success",  # `flow` and `sound` are skipped if not needed; `ask`, too, if nothing is to be trained
         execution_timeout=timedelta(days=3),
     )
     evaluate = step_task(retrain.EVALUATE, FORM, plan=PLAN, execution_timeout=timedelta(days=2))
@@ -108,6 +111,6 @@ with DAG(
         compare >> report >> register >> [approve, decide]
         approve >> decide
     [ask, flow, sound] >> train >> evaluate >> compare
-    # Without `register` where labels were altered; an approval need not have an answer.
+    # `register` is skipped where labels were altered. A curve does not wait for an approval.
     curve = DrawCurve(task_id="learning_curve", form=FORM, plan=PLAN, report="publish.report", trigger_rule="none_failed_min_one_success")
     [report, register] >> curve

@@ -1,4 +1,13 @@
-"""Define addresses with the model of the record that is stored there, and check keys and folders."""
+"""Define addresses with the model of the record that is stored there, and check keys and folders.
+
+| | `place_uri`, as declared | `uri` of its record | `folder_uri`, below which others lie |
+| --- | --- | --- | --- |
+| `Stored`, a record | the record | the record | |
+| `Output`, the folder of a step | the folder | `result.json` in it, the commit mark | the folder |
+| `Place`, any other folder | | | the folder |
+
+A step writes its commit mark last: where it lies, the folder is complete.
+"""
 
 import re
 from collections.abc import Callable
@@ -13,12 +22,12 @@ M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P")
 K = TypeVar("K", str, int)
 FIELD = re.compile(r"\{(\w+):?(\w*)\}")
-"""The key or the number in a template, and its format."""
+"""The key or the number in a pattern, and its format."""
 
 
 @dataclass(frozen=True)
 class Stored(Generic[M]):
-    """A record in the store: its address, or the template of one, and its model."""
+    """A record in the store: its address, which may be a template of Airflow, and its model."""
 
     place_uri: str
     model: type[M]
@@ -55,7 +64,7 @@ class Output(Stored[M]):
     @property
     def uri(self) -> str:
         """Return the address of the commit mark."""
-        return f"{self.place_uri.rstrip('/')}/result.json"
+        return f"{as_folder(self.place_uri)}result.json"
 
     @property
     def folder_uri(self) -> str:
@@ -75,12 +84,12 @@ class OutputOf(Output[M]):
     """A kind of output: a subclass names the model of its commit mark, as `class Training(OutputOf[TrainResult])` does."""
 
     def __init__(self, place_uri: str) -> None:
-        (base,) = vars(type(self))["__orig_bases__"]
+        (base,) = vars(type(self))["__orig_bases__"]  # `OutputOf[TrainResult]`, as the class was written
         super().__init__(place_uri, get_args(base)[0])
 
 
 class HasFolder(Protocol):
-    """Anything with the address of a folder, which ends with a slash."""
+    """A place or an output, which other places can be declared below."""
 
     @property
     def folder_uri(self) -> str:
@@ -110,8 +119,8 @@ class Keyed(Generic[K, P]):
     For example `run = keyed("runs/{key}/", Run)`, so that `layout.run("0123")` is a `Run`.
     """
 
-    def __init__(self, template: str, make: Callable[[str], P]) -> None:
-        self.template = template
+    def __init__(self, pattern: str, make: Callable[[str], P]) -> None:
+        self.pattern = pattern
         self._make = make
 
     @overload
@@ -123,18 +132,19 @@ class Keyed(Generic[K, P]):
     def __get__(self, owner: HasFolder | None, kind: type) -> "Keyed[K, P] | Callable[[K], P]":
         if owner is None:
             return self
-        before, _, spec, after = FIELD.split(self.template)
+        # "runs/{key}/" -> "runs/", "key", "", "/"
+        before, _, spec, after = FIELD.split(self.pattern)
         return lambda key: self._make(f"{owner.folder_uri}{before}{format(key, spec)}{after}")
 
 
-def keyed(template: str, make: Callable[[str], P]) -> Keyed[str, P]:
-    """Declare places by a key, such as `{key}` in the template of their name."""
-    return Keyed(template, make)
+def keyed(pattern: str, make: Callable[[str], P]) -> Keyed[str, P]:
+    """Declare places by a key, such as `{key}` in the pattern of their name."""
+    return Keyed(pattern, make)
 
 
-def numbered(template: str, make: Callable[[str], P]) -> Keyed[int, P]:
+def numbered(pattern: str, make: Callable[[str], P]) -> Keyed[int, P]:
     """Declare places by a number, such as `{number:04d}`."""
-    return Keyed(template, make)
+    return Keyed(pattern, make)
 
 
 def stored(model: type[M]) -> Callable[[str], Stored[M]]:
@@ -143,7 +153,7 @@ def stored(model: type[M]) -> Callable[[str], Stored[M]]:
 
 
 def made(model: type[M]) -> Callable[[str], Output[M]]:
-    """Make folders of steps with this commit mark, likewise."""
+    """Make folders of steps with this commit mark, for places that are declared by a key or a number."""
     return lambda uri: Output(uri, model)
 
 

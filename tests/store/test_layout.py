@@ -46,7 +46,7 @@ def _below(place: object) -> Iterator[tuple[str, str]]:
         if isinstance(member, (property, Below)):
             yield from _below(getattr(place, name))
         elif isinstance(member, Keyed):
-            _, key, spec, _ = FIELD.split(member.template)
+            _, key, spec, _ = FIELD.split(member.pattern)
             yield from _below(getattr(place, name)(3 if spec else f"<{key}>"))
         elif inspect.isfunction(member):
             hints = typing.get_type_hints(member)
