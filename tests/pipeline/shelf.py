@@ -87,7 +87,11 @@ def fill_disk(shelf, monkeypatch, suffix):
         read(uri, path)
         path.with_suffix(suffix).symlink_to("/dev/full")
 
+    def write_file(uri, path):
+        raise AssertionError(f"{path} is not whole")
+
     monkeypatch.setattr(shelf, "read_file", read_file)
+    monkeypatch.setattr(shelf, "write_file", write_file)
 
 
 class Shelf(Store):
