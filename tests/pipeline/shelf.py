@@ -79,6 +79,21 @@ def predict_plan(model, against=None, **known):
     return some(PredictPlanResult, model=model, against=against, **placed | options | known)
 
 
+def fill_disk(shelf, monkeypatch, suffix):
+    """Let the disk be full for a file of this ending that is written beside one that was read from the shelf."""
+    read = shelf.read_file
+
+    def read_file(uri, path):
+        read(uri, path)
+        path.with_suffix(suffix).symlink_to("/dev/full")
+
+    def write_file(uri, path):
+        raise AssertionError(f"{path} is not whole")
+
+    monkeypatch.setattr(shelf, "read_file", read_file)
+    monkeypatch.setattr(shelf, "write_file", write_file)
+
+
 class Shelf(Store):
     """Objects by their address, in buckets that somebody has made; each write is a second after the one before, from nine o'clock on.
 

@@ -7,10 +7,11 @@ import pytest
 
 from tasks.data.clips import audio
 from tasks.data.clips.audio import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
-from tasks.errors import BadConfiguration, BadVideo, MissingObject
+from tasks.disk import own_temporary_folder
+from tasks.errors import BadConfiguration, BadVideo, MissingObject, Unavailable
 from tasks.learn.inputs.describe_sound import describer
 from tasks.store.records.video import SoundRecipe, SoundState
-from tests.pipeline.shelf import Shelf
+from tests.pipeline.shelf import Shelf, fill_disk
 
 RECIPE = SoundRecipe(network=None, speech=None)
 TRACKS = {
@@ -104,6 +105,16 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_are_described(shelf,
     assert reasons[clips["silence"].uid].startswith("damaged, or not a video")
     with pytest.raises(BadVideo, match=r"2 of 3 clips cannot be read: .* cut their videos again"):
         complete_sound(shelf, some, RECIPE, describer)
+
+
+def test_a_full_disk_is_told_with_the_remedy_and_nothing_half_written_counts_as_done(shelf, clips, monkeypatch):
+    before = dict(shelf.objects)
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"the disk is full \(No space left.*make room"):
+        fill_disk(shelf, patch, ".npz")
+        with own_temporary_folder():
+            describe_sound(shelf, [clips["a tone"]], describer(RECIPE))
+    assert shelf.objects == before
+    assert describe_sound(shelf, [clips["a tone"]], describer(RECIPE)).num_clips == 1
 
 
 def test_damaged_descriptions_and_missing_ones_are_told_apart(shelf, clips):

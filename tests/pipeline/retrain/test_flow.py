@@ -10,7 +10,7 @@ import pytest
 from tasks.data.clips.flow import flow_uri
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.data.video.frames import iter_fields
-from tasks.errors import BadVideo, NothingToDo
+from tasks.errors import BadVideo, NothingToDo, Unavailable
 from tasks.keys import flow_recipe_of
 from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.networks.spec import NetworkSpec
@@ -19,7 +19,7 @@ from tasks.pipeline.retrain import compute_flow, missing_flow
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments
 from tasks.store.records.training import Champion
 from tasks.store.records.video import FlowBatch, FlowClip
-from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, manifest_of, plan_result
+from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, fill_disk, manifest_of, plan_result
 
 ROOT = "s3://retake"
 OPTIONS = FlowOptions(flow_method="dis")
@@ -114,6 +114,16 @@ def test_a_killed_try_is_gone_on_with_and_nothing_is_done_twice(shelf):
     assert compute_flow.run(arguments, shelf).num_computed == 2
     assert before.items() <= shelf.objects.items()
     assert set(uris) <= shelf.objects.keys()
+
+
+def test_a_full_disk_is_told_with_the_remedy_and_nothing_half_written_counts_as_done(shelf, monkeypatch):
+    arguments = batch_of(shelf, put(shelf, "clip", 6))
+    before = dict(shelf.objects)
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"/retake-flow-.*: No space left on device; make room and retry"):
+        fill_disk(shelf, patch, ".mkv")
+        compute_flow.run(arguments, shelf)
+    assert shelf.objects == before
+    assert compute_flow.run(arguments, shelf).num_computed == 1
 
 
 def test_frames_of_flow_are_computed_where_they_are_missing(shelf, caplog, tmp_path):
