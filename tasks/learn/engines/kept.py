@@ -2,7 +2,7 @@
 
 # k: crops, t: segments, f: features
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,16 @@ class CheckedFeatures:
         root: folder of the feature cache.
         checked: the clips of the check, by hash.
         scored: the clips to score.
+        is_timed: says whether the times of an engine's features lie in a folder; without them it computes some again, to be timed.
     """
 
     root: Path
     checked: Sequence[str]
     scored: Collection[str]
+    is_timed: Callable[[Path, Engine], bool]
 
     def read(self, engine: Engine, reference: Engine) -> tuple[list[Tensor], list[Tensor]] | None:
-        """Read both engines' features of the checked clips; None if `engine` has any clip to compute, or no check has passed.
+        """Read both engines' features of the checked clips; None if `engine` has any clip to compute or to time, or no check has passed.
 
         Raises:
             Unavailable: kept features are damaged; a retry computes them again.
@@ -42,6 +44,8 @@ class CheckedFeatures:
             return None
         caches = [open_cache(self.root, compared, compared, compared.network.head) for compared in (engine, reference)]
         if not all(caches[0].has(clip) for clip in {*self.checked, *self.scored}) or not all(map(caches[1].has, self.checked)):
+            return None
+        if not self.is_timed(caches[0].folder, engine):
             return None
         seen, expected = ([cache.read(clip) for clip in self.checked] for cache in caches)
         return seen, expected

@@ -192,7 +192,7 @@ def _score(
                 (version.trained.checkpoint_uri, version.trained.checkpoint_sha256),
                 choice,
                 evaluate,
-                clips,
+                [clips],
                 [clip for clip in version.clips if clip.split == "train"],
                 checked_on=clips,
                 shares_features=version.plan.train.trainable == "heads",

@@ -1,6 +1,8 @@
 """Score clips with a network that is ready, from cached features where there are some."""
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
 from tasks.keys import content_key
 from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread, trained_classes
+from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.kept import CheckedFeatures
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
@@ -19,6 +22,7 @@ from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
 from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.inputs.features import PARTIAL
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity
 from tasks.options import EvaluateOptions
@@ -33,6 +37,8 @@ from tasks.store.records.record import ModelRole, SplitName
 from tasks.wording import some
 
 TIMES = TypeAdapter(Timings)
+TIMES_ARE_KEPT_SECONDS = 7 * 24 * 3600
+"""Other work may have slowed the machine when they were measured."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ class Ready:
         self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary, by: str = ""
     ) -> tuple[ScoredClips, Timings]:
         """Score clips in order, and give the nouns that the network cannot predict; `by` names it in the log."""
-        times = self._times_file(clips)
+        folder = self.shared.folder if self.shared else None
+        times = _times_file(folder, clips, self.hardware) if folder else None
         measured = _read_times(times) if times else None
         scored, timings = score_clips(
             clips,
@@ -95,14 +102,10 @@ class Ready:
         )
         if times and timings is not measured:
             with suppress(OSError):  # a full disk
-                times.write_bytes(TIMES.dump_json(timings))
+                partial = times.with_name(f"{times.name}.{os.getpid()}{PARTIAL}")
+                partial.write_bytes(TIMES.dump_json(timings))
+                partial.replace(times)
         return with_nouns_given(scored, vocabulary, self.classes.given_noun), timings
-
-    def _times_file(self, clips: Sequence[DatasetClip]) -> Path | None:
-        """Find the file of the times of computing these clips' features on this hardware, if features are kept."""
-        if self.shared is None or self.shared.folder is None:
-            return None
-        return self.shared.folder / f"{content_key({'clips': [clip.sha256 for clip in clips], **self.hardware})}.times.json"
 
     def summary(
         self,
@@ -148,16 +151,26 @@ class Ready:
 
 def _read_times(path: Path) -> Timings | None:
     try:
-        return TIMES.validate_json(path.read_bytes())
+        is_recent = time.time() - path.stat().st_mtime < TIMES_ARE_KEPT_SECONDS
+        return TIMES.validate_json(path.read_bytes()) if is_recent else None
     except (OSError, ValidationError):  # not measured yet, or damaged
         return None
+
+
+def _times_file(folder: Path, clips: Sequence[DatasetClip], hardware: Mapping[str, str | int]) -> Path:
+    """Find the file of the times of computing these clips' features on this hardware, beside the features."""
+    return folder / f"{content_key({'clips': [clip.sha256 for clip in clips], **hardware})}.times.json"
+
+
+def _hardware(engine: Engine) -> dict[str, str | int]:
+    return describe("cuda" if next(engine.network.parameters()).is_cuda else "cpu").flat()
 
 
 def make_ready(
     checkpoint: tuple[str, str],
     choice: Choice,
     evaluate: EvaluateOptions,
-    clips: Sequence[DatasetClip],
+    scored: Sequence[Sequence[DatasetClip]],
     trained_on: Sequence[DatasetClip],
     *,
     checked_on: Sequence[DatasetClip],
@@ -171,7 +184,7 @@ def make_ready(
         checkpoint: its address and SHA-256.
         choice: the engine.
         evaluate: the crops, and the engine as it was asked for.
-        clips: to score.
+        scored: clips to score, those of a split together.
         trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
         checked_on: scored by this kind of engine, by all networks; it is checked on a few of them.
         shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
@@ -182,8 +195,15 @@ def make_ready(
     specs = [network.spec for network in saved.networks]
     root = load(MachineSettings).cache_dir.expanduser() / "features"
     checked = spread(checked_on, num_checked(evaluate.engine))
-    shas = [clip.sha256 for clip in clips]
-    kept = CheckedFeatures(root, [clip.sha256 for clip in checked], shas) if shares_features and len(specs) == 1 else None
+    shas = [clip.sha256 for clips in scored for clip in clips]
+    kept = None
+    if shares_features and len(specs) == 1:
+        kept = CheckedFeatures(
+            root,
+            [clip.sha256 for clip in checked],
+            shas,
+            lambda features, engine: all(_read_times(_times_file(features, clips, _hardware(engine))) for clips in scored),
+        )
 
     def job(spec: NetworkSpec) -> Job:
         return Job(
@@ -204,6 +224,6 @@ def make_ready(
         saved.classes,
         choice.noted(used),
         complexity(specs, evaluate.crops, saved.joint.spec if saved.joint else None),
-        describe("cuda" if next(scorer.engines[0].network.parameters()).is_cuda else "cpu").flat(),
+        _hardware(scorer.engines[0]),
         shared,
     )

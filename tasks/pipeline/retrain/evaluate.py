@@ -114,7 +114,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
             _checkpoint(planned[0].model, plan, store),
             choice,
             plan.evaluate,
-            [clip for evaluation in planned for clip in clips[evaluation.split]],
+            list(clips.values()),
             [clip for clip in manifest.clips if clip.split == "train"],
             # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.
             checked_on=[clip for clip in manifest.clips if clip.split in splits],
