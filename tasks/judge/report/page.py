@@ -21,7 +21,7 @@ from tasks.options import Options, TrainOptions
 from tasks.settings import label_url
 from tasks.store.records.dataset import NO_OBJECT, action_name
 from tasks.store.records.evaluation import ActivationMap
-from tasks.store.records.metrics import Metrics, Mistake, NamedClip
+from tasks.store.records.metrics import MAX_DOUBTFUL, Metrics, Mistake, NamedClip
 from tasks.store.records.record import MODELS
 from tasks.wording import stretch
 
@@ -56,6 +56,7 @@ SECTIONS = (
     ("training", "Training"),
     ("more-labels", "More labels"),
     ("labels", "Labels"),
+    ("doubtful", "Doubtful labels"),
     ("calibration", "Calibration"),
     ("mistakes", "Mistakes"),
     ("checks", "Data checks"),
@@ -147,6 +148,9 @@ def page(inputs: ReportInputs) -> str:
         beside_probe=probe_section(metrics),
         curve=curve_section(metrics.learning_curve) if metrics.learning_curve else None,
         histograms=histograms(metrics.label_counts),
+        audit=metrics.audit,
+        doubtful=metrics.audit.doubtful[:MAX_DOUBTFUL] if metrics.audit else (),
+        action_name=action_name,
         reliability_charts=reliability_charts(metrics),
         mistakes=mistake_cards(inputs),
         machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -92,13 +92,8 @@ def fit_probe(
     Raises:
         BadConfiguration: features are no finite numbers.
     """
-    is_finite = np.isfinite(features).all(axis=1)
-    if not is_finite.all():
-        raise BadConfiguration(
-            f"the features of {count(int((~is_finite).sum()), 'clip')} of {len(features)} are no finite numbers, which a probe cannot be fitted to; "
-            "choose precision 32-true, or other weights of the backbone"
-        )
-    groups = np.unique([str(source) for source in sources], return_inverse=True)[1]
+    _require_finite(features)
+    groups = _groups(sources)
     with threadpool_limits(1):
         strength, losses = _choose(features, labels, groups, balanced=balanced)
         is_scored = scores_choice and losses and len(labels) <= NESTED_UP_TO
@@ -109,6 +104,30 @@ def fit_probe(
     bias = np.full(num_classes, seen.bias.mean() - UNSEEN_MARGIN)
     weight[classes], bias[classes] = seen.weight, seen.bias
     return Linear(weight, bias), Choice(strength, losses, nested)
+
+
+def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
+    """Compute the probabilities (n, k) of the classes of `labels`, in order, by probes that saw no clip of the same source video.
+
+    They are not a number where no probe could be fitted, and for classes that no other video has.
+
+    Raises:
+        BadConfiguration: features are no finite numbers.
+    """
+    _require_finite(features)
+    classes, places = np.unique(labels, return_inverse=True)
+    groups = _groups(sources)
+    if len(classes) == 1:
+        return np.ones((len(labels), 1))
+    probabilities = np.full((len(labels), len(classes)), np.nan)
+    with threadpool_limits(1):
+        strength = _choose(features, places, groups, balanced=False)[0] if len(labels) <= NESTED_UP_TO else DEFAULT_STRENGTH
+        for fitted, left_out in _folds(groups):
+            seen = np.unique(places[fitted])
+            if len(seen) > 1:
+                logits = _Reduced.of(features[fitted]).fit(places[fitted], strength, balanced=False)(features[left_out])
+                probabilities[np.ix_(left_out, seen)] = softmax(logits, axis=1)
+    return probabilities
 
 
 def fit_heads(
@@ -198,6 +217,19 @@ def _nested_top1(features: Floats, labels: Integers, groups: Integers, *, balanc
         logits = _Reduced.of(features[fitted]).fit(labels[fitted], strength, balanced=balanced)(features[left_out])
         num_right += int((np.unique(labels[fitted])[logits.argmax(1)] == labels[left_out]).sum())
     return num_right / len(labels)
+
+
+def _require_finite(features: Floats) -> None:
+    is_finite = np.isfinite(features).all(axis=1)
+    if not is_finite.all():
+        raise BadConfiguration(
+            f"the features of {count(int((~is_finite).sum()), 'clip')} of {len(features)} are no finite numbers, which a probe cannot be fitted to; "
+            "choose precision 32-true, or other weights of the backbone"
+        )
+
+
+def _groups(sources: Sequence[Hashable]) -> Integers:
+    return np.unique([str(source) for source in sources], return_inverse=True)[1]
 
 
 def _folds(groups: Integers) -> Iterator[tuple[Integers, Integers]]:

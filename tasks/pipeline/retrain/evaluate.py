@@ -20,6 +20,7 @@ from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figu
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
 from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
+from tasks.judge.statistics.label_audit import audit_labels
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scores_file import to_parquet
@@ -31,6 +32,7 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.training.cached_heads import fit_beside
+from tasks.learn.training.probe import cross_fitted
 from tasks.options import FEW_CLIPS, Head
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
@@ -41,7 +43,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults, LabelAudit
 from tasks.store.records.record import IN_WORDS, ModelRole
 from tasks.store.records.training import Evaluation, NoProbe, PlanResult, ProbeAnswers
 from tasks.store.runs import Run, Scores
@@ -51,6 +53,8 @@ from tasks.wording import count, percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
+MAX_AUDITED = 20_000
+"""Clips of a dataset whose labels are judged; their features are in memory at once, some 16 kB each."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
@@ -135,8 +139,10 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                 peak = peak or timings.peak_memory_bytes
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
+                audit = None
                 if _is_explained(evaluation, plan):
                     files |= beside_probe(place, plan, manifest, acting, ready.shared, store, folder)
+                    audit = audited(plan, manifest.clips, ready.shared)
                 result = ready.summary(
                     scored,
                     timings,
@@ -148,7 +154,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                     peak_memory_bytes=peak,
                     fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
-                )
+                ).model_copy(update={"audit": audit})
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         ready.close()
     return ready.engine
@@ -338,3 +344,31 @@ def _answers(
             target: "".join(str(int(is_right)) for is_right in right[target]) for target in manifest.vocabulary.targets if target in right
         },
     )
+
+
+def audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
+    """Judge the labels of all clips by probes on the features that the network was scored on, or say why that cannot be.
+
+    A backbone that was trained has learned its training clips by heart, wrong labels included.
+
+    Raises:
+        Unavailable: features are damaged; a retry computes them again.
+    """
+    if plan.weights.members or plan.train.trainable != "heads" or shared is None:
+        return LabelAudit(num_clips=len(clips), reason="features of a single frozen backbone are needed, in an engine other than int8")
+    if len(clips) > MAX_AUDITED:
+        return LabelAudit(num_clips=len(clips), reason=f"the dataset has more than {MAX_AUDITED:,} clips")
+    kept = [(clip, seen) for clip in clips if (seen := shared.mean(clip.sha256)) is not None]
+    if not kept:
+        return LabelAudit(num_clips=len(clips), reason="no features were kept; the log of the step evaluate says why")
+    features, sources = np.stack([seen for _, seen in kept]), [clip.source for clip, _ in kept]
+    try:
+        verbs, nouns = (
+            cross_fitted(features, np.unique(names, return_inverse=True)[1], sources)
+            for names in ([clip.verb for clip, _ in kept], [clip.noun for clip, _ in kept])
+        )
+    except BadConfiguration as error:
+        return LabelAudit(num_clips=len(clips), reason=str(error))
+    audit = audit_labels([clip for clip, _ in kept], verbs, nouns)
+    log.info("labels that are most probably wrong: %d of %s", audit.num_doubtful, count(audit.num_judged, "clip"))
+    return audit.model_copy(update={"num_clips": len(clips)})

@@ -107,6 +107,32 @@ class ActivationMap(Record):
     uri: str
 
 
+class DoubtfulLabel(Record):
+    """A label that is most probably wrong, and the likely one, each with its probability."""
+
+    uid: str
+    verb: str
+    noun: str
+    probability: float
+    likely_verb: str
+    likely_noun: str
+    likely_probability: float
+
+
+class LabelAudit(Record):
+    """The labels of a dataset that are most probably wrong, the most doubtful first.
+
+    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips of which there are any, `num_doubtful` all
+    doubtful ones, of which the first are listed. `reason` says why no label was judged, as a part of a sentence.
+    """
+
+    num_clips: int
+    num_judged: int = 0
+    num_doubtful: int = 0
+    doubtful: tuple[DoubtfulLabel, ...] = ()
+    reason: str = ""
+
+
 class EvaluateResult(Record):
     """One network's results on one split.
 
@@ -123,6 +149,8 @@ class EvaluateResult(Record):
 
     Clips in which nothing happens count in `nothing` alone, which is None if the dataset has none: all other numbers but the times are of the
     clips with an action.
+
+    `audit` judges the labels of the whole dataset; the new network's result on the deciding split has it, None in records of older versions.
     """
 
     model: ModelRole
@@ -149,6 +177,7 @@ class EvaluateResult(Record):
     unknown_nouns: tuple[ClassRef, ...] = ()
     unheard: tuple[str, ...] = ()
     nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
+    audit: LabelAudit | None = Field(None, exclude_if=lambda audit: audit is None)
 
 
 class EvaluateResults(Record):

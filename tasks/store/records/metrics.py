@@ -5,11 +5,13 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement
-from tasks.store.records.evaluation import Attempt, EvaluateResult, NameableClips, PairedDifference, RuleOutcome
+from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 
 SCHEMA_VERSION = 1
+MAX_DOUBTFUL = 20
+"""Labels that a report lists as most probably wrong; the page Label has more."""
 
 
 class ReliabilityBin(Record):
@@ -272,6 +274,7 @@ class Metrics(Record):
         named = (
             *(uid for pair in pairs for uid in (pair.uid, pair.other_uid)),
             *(clip.uid for clip in read_twice),
+            *(label.uid for label in (self.audit.doubtful[:MAX_DOUBTFUL] if self.audit else ())),
             *(clip.uid for clip in self.checks.two_actions),
             *(uid for matrix in reversed(self.confusions) for cell in matrix.wrong for uid in cell.uids),
             *(mistake.uid for mistake in self.mistakes),
@@ -279,6 +282,11 @@ class Metrics(Record):
             *(uid for result in self.results for uid in result.unheard),
         )
         return tuple(dict.fromkeys(named))
+
+    @property
+    def audit(self) -> LabelAudit | None:
+        """Return the audit of the labels; None in records of older versions."""
+        return next((result.audit for result in self.results if result.audit), None)
 
     @property
     def targets(self) -> tuple[Target, ...]:

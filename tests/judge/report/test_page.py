@@ -8,8 +8,8 @@ from tasks.judge.report.card import model_card
 from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions
-from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement
-from tasks.store.records.evaluation import RuleOutcome
+from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
+from tasks.store.records.evaluation import LabelAudit, RuleOutcome
 from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
@@ -251,6 +251,29 @@ def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, changed_
     assert [words for words in told if words not in shown] == []
     assert [words for words in untold if words in shown] == []
     assert "No problems in 479 clips" in shown
+
+
+def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judged_it_is_said(make_inputs, page_of, changed_page):
+    def section(html):
+        return re.search(r'<section id="doubtful">.*?</section>', html, re.S)[0]
+
+    metrics = make_inputs().metrics
+    html = section(page_of("usual"))
+    assert "23 labels of 477 clips are most probably wrong; the 20 most doubtful follow. 2 clips could not be judged" in plain(html)
+    _, *rows = rows_of(html)
+    assert len(rows) == 20
+    first = metrics.audit.doubtful[0]
+    assert rows[0][1:] == [action_name(first.verb, first.noun), "0.3 %", action_name(first.likely_verb, first.likely_noun), "91.4 %"]
+    assert f"{metrics.clips[0].file} 0:00" in rows[0][0]
+    assert 'class="thumb t0"' in html
+    assert f"#clip={first.uid}" in html
+    for audit, words in (
+        (None, "The labels were not judged."),
+        (LabelAudit(num_clips=9, reason="there is <b> no room"), "The labels were not judged: there is <b> no room."),
+        (LabelAudit(num_clips=9, num_judged=9), "No label of 9 clips stands out as wrong."),
+    ):
+        results = tuple(result.model_copy(update={"audit": audit}) for result in metrics.results)
+        assert words in plain(section(changed_page(results=results)))
 
 
 def test_the_same_inputs_make_the_same_page(make_inputs, page_of):

@@ -17,7 +17,7 @@ from tasks.learn.networks.checkpoints import load
 from tasks.learn.training.cached_heads import fit_beside
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob, views_of
-from tasks.learn.training.probe import STRENGTHS, UNSEEN_MARGIN, fit_probe
+from tasks.learn.training.probe import STRENGTHS, UNSEEN_MARGIN, cross_fitted, fit_probe
 from tasks.learn.training.trials import TrialJob
 from tests.learn.tiny import HEADS, assert_same_files, job, kept_job, passes_of, scores
 from tests.learn.training.test_trials import run_trial
@@ -53,6 +53,25 @@ def test_a_class_without_training_clips_is_never_answered_whatever_is_seen(seed,
     assert set(logits.argmax(1)) <= set(labels)
     unseen = np.delete(logits, np.unique(labels), axis=1)
     assert (logits.max(1) - unseen.max(1) >= UNSEEN_MARGIN - 1e-6 * np.abs(logits).max(1)).all()
+
+
+def test_crossed_probabilities_come_from_other_source_videos_alone(monkeypatch):
+    features, labels, _ = clusters(3, 30, 20, seed=0)
+    labels, sources = labels // 3, np.arange(30) % 5
+    labels[4] = 3
+    probabilities = cross_fitted(features, labels, sources)
+    assert np.isnan(probabilities[4, 3]), "no other video shows its class"
+    assert np.nansum(probabilities, axis=1) == pytest.approx(1)
+    assert np.delete(np.nanargmax(probabilities, axis=1) == labels, 4).mean() > 0.8
+    assert np.isnan(cross_fitted(features, labels, [0] * 30)).all()
+    # A constant C, which all clips would have a say in.
+    monkeypatch.setattr("tasks.learn.training.probe.NESTED_UP_TO", 0)
+    before = cross_fitted(features, labels, sources)
+    after = cross_fitted(features, np.where(sources == 0, (labels + 1) % 3, labels), sources)
+    assert np.array_equal(before[sources == 0], after[sources == 0])
+    assert not np.allclose(before[sources == 1], after[sources == 1])
+    with pytest.raises(BadConfiguration, match="no finite numbers"):
+        cross_fitted(np.where(features > 9, np.inf, features), labels, sources)
 
 
 def test_a_feature_that_hardly_varies_in_train_does_not_rule_elsewhere():

@@ -80,7 +80,12 @@ def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, she
     shelf.bright = {0, 3, NUM_VAL - 1, NUM_VAL + 1}
     takes = shelf.bright ^ {NUM_VAL - 1, NUM_VAL - 2}
     clips = relabel(shelf, {"verb": "take", "verb_class": 0}, takes, {0: "take", 1: "put"})
-    score("fine-tuned")
+    results, _ = score("fine-tuned")
+    audit = results["val"].audit
+    assert (audit.num_clips, audit.num_judged, audit.reason) == (NUM_TRAIN + NUM_VAL, NUM_TRAIN + NUM_VAL, "")
+    mislabelled = {clips[NUM_VAL - 1].uid: ("put", "take"), clips[NUM_VAL - 2].uid: ("take", "put")}
+    assert {label.uid: (label.verb, label.likely_verb) for label in audit.doubtful} == mislabelled
+    assert results["train"].audit is None, "the labels of all clips are judged once"
     found = shelf.read(f"{RUN}fine-tuned/val/probe.json", ProbeAnswers)
     assert found.uids == tuple(one.uid for one in clips[:NUM_VAL])
     assert found.num_training_clips == NUM_TRAIN
@@ -138,6 +143,7 @@ def test_where_no_comparison_is_due_none_is_missed(score, shelf, few_clips, choi
     results, _ = score("fine-tuned")
     assert results["val"].num_clips == NUM_VAL
     assert not [uri for uri in shelf.objects if "probe" in uri]
+    assert ("a single frozen backbone" in results["val"].audit.reason) == (choice.get("trainable") == "all")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,7 @@ def test_where_the_comparison_fails_the_reason_is_kept_beside_the_scores(score, 
     results, _ = score("fine-tuned")
     assert results["val"].num_clips == NUM_VAL
     assert said in shelf.read(f"{RUN}fine-tuned/val/no_probe.json", NoProbe).reason
+    assert bool(results["val"].audit.reason) == (why != "no clips")
     assert not shelf.exists(f"{RUN}fine-tuned/val/probe.json")
     assert "does not compare the network with a plain probe" in caplog.text
 
