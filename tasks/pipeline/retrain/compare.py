@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.data.split.manifest import label_counts
 from tasks.errors import MissingObject
 from tasks.judge.gate.champion import kept_decisions
-from tasks.judge.gate.gate import Decided, attempt_of, contenders, deciding_split, judge
+from tasks.judge.gate.gate import Decided, attempt_of, contenders, judge
 from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.statistics.class_changes import class_outcomes
 from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
@@ -22,7 +22,6 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import Attempt, CompareResult, PairedDifference
-from tasks.store.records.record import SPLITS
 from tasks.store.records.training import PlanResult
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
@@ -39,7 +38,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
-    ours, theirs = contenders(results)
+    ours, theirs = contenders(results, plan.decides_on)
     scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     log.info("resampling the answers to %s", count(len(scored["fine-tuned"].uids), "clip"))
@@ -54,8 +53,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
-        place.table: markdown(results, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
-        place.text: text(results, gains, judgement, baseline, nameable).encode(),
+        place.table: markdown(
+            results, ours, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None
+        ).encode(),
+        place.text: text(results, ours, gains, judgement, baseline, nameable).encode(),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         write_files(store, place, files, Path(folder))
@@ -117,5 +118,5 @@ def attempt_in_store(store: Store, store_uri: str, plan: PlanResult, manifest: M
 
 
 def _decided(plan: PlanResult, manifest: Manifest) -> Decided:
-    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
-    return Decided(plan.run_key, plan.dataset_digest, frozenset(clip.uid for clip in manifest.clips if clip.split == split))
+    uids = frozenset(clip.uid for clip in manifest.clips if clip.split == plan.decides_on)
+    return Decided(plan.run_key, plan.dataset_digest, uids)
