@@ -77,6 +77,10 @@ class LabelOptions(Options):
     )
 
 
+MIN_SOURCES_OF_DRAW, DRAWN_SHARE = 13, 0.15
+"""Labelled source videos from which on test is drawn at random, and its share of them where nobody chose one."""
+
+
 class SplitOptions(Options):
     """Set how source videos are assigned to train, val and test. A video never changes its split."""
 
@@ -85,11 +89,27 @@ class SplitOptions(Options):
     val_share: float = Field(
         23 / 102, gt=0, lt=1, title="Validation share", description="Share of the labelled clips; the original experiment has 23 of 102"
     )
-    test_share: float = Field(0, ge=0, lt=1, title="Test share", description="Share of the labelled clips; 0: no test set")
+    test_share: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        title="Test share",
+        description="From 13 labelled source videos on, test is drawn at random, as a share of the videos; of fewer, it is a share of the clips; 0: no test set; empty: 15 % from 13 source videos on, else none",
+    )
     split_seed: int = Field(0, ge=0, le=2**31 - 1, title="Split seed")
 
     @model_validator(mode="after")
     def _leave_something_to_train(self) -> "SplitOptions":
-        if self.val_share + self.test_share >= 1:
+        if self.val_share + (self.test_share or 0) >= 1:
             raise ValueError("val_share and test_share leave nothing to train on")
         return self
+
+    def draws_test(self, num_sources: int) -> bool:
+        """Check whether so many labelled source videos are enough to draw test among them at random."""
+        return num_sources >= MIN_SOURCES_OF_DRAW
+
+    def test_share_of(self, num_sources: int) -> float:
+        """Return the share of test among so many labelled source videos."""
+        if self.test_share is not None:
+            return self.test_share
+        return DRAWN_SHARE if self.draws_test(num_sources) and self.val_share + DRAWN_SHARE < 1 else 0.0

@@ -61,7 +61,11 @@ class GateOptions(Options):
         description="Without an answer by then the champion stays; until then no other retrain starts",
     )
     min_gate_clips: int = Field(
-        10, ge=1, le=1_000_000, title="Minimum clips", description="In the split that decides: test, or val if there is no test"
+        10,
+        ge=1,
+        le=1_000_000,
+        title="Minimum clips",
+        description="In the split that decides: test, or val if test has fewer of them or of source videos",
     )
     min_gate_sources: int = Field(3, ge=1, le=1_000_000, title="Minimum source videos", description="Source videos of those clips")
     gain_rule: Literal["interval", "margin"] = Field(
@@ -95,6 +99,10 @@ class GateOptions(Options):
     min_class_clips: int = Field(
         10, ge=1, le=1_000_000, title="Minimum clips per class", description="Classes with fewer clips are shown, but decide nothing"
     )
+
+    def is_enough(self, num_clips: int, num_sources: int) -> bool:
+        """Check whether a split has the clips and source videos to decide."""
+        return num_clips >= self.min_gate_clips and num_sources >= self.min_gate_sources
 
 
 class RegisterOptions(Options):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulations import __main__ as program
 from tests.simulations import coverage as coverage_part
-from tests.simulations import decisions, labels, readers, thresholds, trainings, when
+from tests.simulations import decisions, labels, readers, splits, thresholds, trainings, when
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, uneven
 from tests.simulations.decisions import (
@@ -36,6 +36,7 @@ SMALL = {
     readers: {"FILMS": (3,), "NUM_RESAMPLES": 20},
     labels: {"TRUTHS": TRUTHS[3:4], "FILMS": (3,)},
     trainings: {"DESIGNS": trainings.DESIGNS[:1], "FILMS": (6,), "NUM_FILMS_OF_TRUTH": 20, "NUM_TRAININGS_OF_TRUTH": 1, "NUM_CURVES": 1},
+    splits: {"FILMS": (20,), "NUM_NEW_FILMS": 20},
     thresholds: {"NUM_VAL_CLIPS": (30,), "NUM_CLIPS_OF_TRUTH": 1000},
 }
 """Constants that make the tables small."""
@@ -148,6 +149,13 @@ def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(
     assert ours.none < most_without
 
 
+def test_test_is_a_sample_of_films_where_val_flatters_against_new_ones():
+    found = splits.flattery(30, splits.OPTIONS["default"], 30)
+    assert found["val"][0] > 4
+    assert abs(found["test, left out counted wrong"][0]) < 3
+    assert found["test, left out counted wrong"][1] >= 0.9
+
+
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
     found, by_chance = calibrated_errors(23, 60)
     assert found == pytest.approx(by_chance, rel=0.1)
@@ -157,7 +165,7 @@ def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not()
     assert trusted(30, 0.01, 60) > 0.9 > trusted(3, 0.2, 60) > 0.2 > trusted(30, 0.2, 60)
 
 
-@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 9), pytest.param({}, 14, marks=pytest.mark.long)], ids=["few cells", "all"])
+@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 10), pytest.param({}, 15, marks=pytest.mark.long)], ids=["few cells", "all"])
 def test_every_table_can_be_made_and_is_in_the_docs(capsys, monkeypatch, constants, num_tables):
     for part, values in constants.items():
         for name, value in values.items():

@@ -1,14 +1,14 @@
 """Write a dataset's manifest for training, and one CSV per split; count its clips, source videos and classes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
 from tasks.keys import content_key
 from tasks.options import SegmentOptions, SplitOptions
-from tasks.store.records.dataset import ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, Vocabulary
+from tasks.store.records.dataset import NOTHING, ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, UnseenClip, Vocabulary
 from tasks.store.records.metrics import LabelCount, SplitSize
 from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
@@ -25,7 +25,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         recipe=labels.recipe,
         segment=labels.segment,
         label=labels.options,
-        split=options,
+        split=options.model_copy(update={"test_share": assignment.test_share}),
         vocabulary=Vocabulary(
             verbs=_used(labels.vocabulary.verbs, {clip.verb_class for clip in clips}),
             nouns=_used(labels.vocabulary.nouns, {clip.noun_class for clip in clips}),
@@ -35,6 +35,23 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         warnings=assignment.warnings,
         agreement=labels.agreement,
         without_clip=labels.without_clip,
+        unseen=_unseen(labels, assignment, {clip.action for clip in clips if clip.split == "train"}),
+        drawn=tuple(sorted({clip.source for clip in clips if clip.video in assignment.drawn})),
+    )
+
+
+def _unseen(labels: LabelsFile, assignment: SplitAssignment, taught: Collection[str]) -> tuple[UnseenClip, ...]:
+    """List the clips of actions that are left out, because no clip of train shows these."""
+    excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
+    return tuple(
+        UnseenClip(uid=clip.clip.uid, split=splits[clip.source], source=clip.source, action=clip.action)
+        for clip in sorted(labels.clips, key=lambda clip: clip.clip.uid)
+        if clip.action
+        and clip.verb != NOTHING
+        and clip.action not in taught
+        and clip.clip.uid in excluded
+        and assignment.split_by_video[clip.clip.video] == splits[clip.source]
+        and is_counted(labels.segment, clip.clip.around, splits[clip.source])
     )
 
 
@@ -54,8 +71,8 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels beside it make no new dataset."""
-    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip"}))
+    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels and clips beside it make no new dataset."""
+    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip", "unseen", "drawn"}))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:

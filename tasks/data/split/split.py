@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from tasks.data.labels.tables import read_table
-from tasks.data.split.stratify import stratify
+from tasks.data.split.stratify import in_order, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip
@@ -20,17 +20,20 @@ ENOUGH_OFF = 0.25
 MAX_LISTED = 5
 IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
-COLUMNS = ("source", "split")
+COLUMNS, DRAWN = ("source", "split"), "drawn"
 
 
 class SplitAssignment(Record):
     """The split of every labelled source and video, excluded clips by uid, and warnings.
 
-    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` gives the same result.
+    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` and `drawn` gives the same
+    result. `drawn` has the test videos that were drawn at random. `test_share` is 0 where nobody chose one, and no video is in test.
     """
 
     split_by_source: dict[str, SplitName]
     split_by_video: dict[str, SplitName]
+    drawn: frozenset[str]
+    test_share: float
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
 
@@ -40,12 +43,15 @@ class SplitAssignment(Record):
         return self.split_by_source | self.split_by_video
 
 
-def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions) -> SplitAssignment:
+def assign_splits(
+    clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions, drawn: frozenset[str] = frozenset()
+) -> SplitAssignment:
     """Assign the sources of labelled clips to splits.
 
     `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
-    source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of val and test. Shares
-    of labelled clips are met as closely as whole sources allow.
+    source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
+    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws.
+    Other shares of labelled clips are met as closely as whole sources allow.
 
     Raises:
         BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
@@ -58,13 +64,21 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
     for clip in labelled:
         if clip.clip.uid not in strays:
             counts[clip.source][str(clip.action)] += 1
-    shares: dict[SplitName, float] = {
-        "train": 1 - options.val_share - options.test_share,
+    is_drawn, test_share = options.draws_test(len(counts)), options.test_share_of(len(counts))
+    dealt: dict[SplitName, float] = {
+        "train": 1 - options.val_share - test_share,
         "val": options.val_share,
-        "test": options.test_share,
+        "test": 0 if is_drawn else test_share,
     }
-    splits = fixed | stratify(counts, fixed, shares, options.split_seed)
+    new_test = _draw(counts, fixed, test_share, options.split_seed) if is_drawn else {}
+    splits = fixed | stratify(counts, fixed | new_test, dealt, options.split_seed)
+    if new_test and not _can_train(counts, splits):
+        new_test, splits = {}, fixed | stratify(counts, fixed, dealt, options.split_seed)
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
+    drawn_sources = new_test.keys() | {clip.source for clip in labelled if clip.clip.video in drawn}
+    in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}
+    if options.test_share is None and not in_test:
+        test_share = 0.0
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught) for clip in labelled}
     idle = _idle_test([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
@@ -76,8 +90,10 @@ def assign_splits(clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], 
     return SplitAssignment(
         split_by_source=dict(sorted(splits.items())),
         split_by_video=dict(sorted(split_by_video.items())),
+        drawn=frozenset(video for video, source in in_test.items() if source in drawn_sources),
+        test_share=test_share,
         excluded=excluded,
-        warnings=(*_share_warnings(used, splits, shares), *_exclusion_warnings(labelled, out - idle, taught), *_idle_warnings(idle)),
+        warnings=(*_share_warnings(used, splits, options), *_exclusion_warnings(labelled, out - idle, taught), *_idle_warnings(idle)),
     )
 
 
@@ -115,6 +131,18 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
         elif splits_of_videos:
             fixed[source] = min(splits_of_videos, key=SPLITS.index)
     return fixed
+
+
+def _draw(counts: Mapping[str, Collection[str]], fixed: Mapping[str, SplitName], share: float, seed: int) -> dict[str, SplitName]:
+    """Draw new sources for test until it has its share of them all. What they show has no part in it, so they are a sample of films."""
+    num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
+    return dict.fromkeys(in_order(counts.keys() - fixed.keys(), seed)[: max(0, num_missing)], "test")
+
+
+def _can_train(counts: Mapping[str, Collection[str]], splits: Mapping[str, SplitName]) -> bool:
+    """Check whether train has two actions, and val one of these."""
+    taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
+    return len(taught) > 1 and any(splits[source] == "val" and taught & set(own) - {NOTHING} for source, own in counts.items())
 
 
 def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, taught: set[str]) -> str | None:
@@ -162,7 +190,7 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
         )
 
 
-def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> list[str]:
+def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], options: SplitOptions) -> list[str]:
     """Warn from the resulting split alone, so that a rerun repeats the warnings."""
     clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
@@ -173,12 +201,15 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
     bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
     sizes = sorted(clips_of_source.values())
     warnings = []
-    for split in ("val", "test"):
-        wished = shares[split] * len(used)
+    wishes: tuple[tuple[SplitName, float | None], ...] = (("val", options.val_share), ("test", options.test_share))
+    for split, share in wishes:
+        if share is None:
+            continue
+        wished = share * len(used)
         off = abs(got[split] - wished)
         if (wished and got[split] == 0) or off > max(1, ENOUGH_OFF * wished):
             warnings.append(
-                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {shares[split]:.0%} was wished, because "
+                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {share:.0%} was wished, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
                 f"{len(bound)} must be in train as the only ones there of an action"
             )
@@ -223,11 +254,18 @@ def read_split_csv(content: bytes) -> dict[str, SplitName]:
     return splits
 
 
+def read_drawn(content: bytes) -> frozenset[str]:
+    """Read which test videos were drawn at random, by hash, of a file that `read_split_csv` reads."""
+    return frozenset(cells["source"] for _, cells in read_table(content, {"splits": COLUMNS}).lines if cells.get(DRAWN))
+
+
 def _is_split(text: str) -> TypeGuard[SplitName]:
     return text in SPLITS
 
 
-def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName]) -> bytes:
-    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted."""
+def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
+    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted, and of each whether it was drawn, if any was."""
     new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
-    return csv_table(COLUMNS, ({"source": source, "split": split} for source, split in {**kept, **new}.items()))
+    marks = {source: {DRAWN: "yes"} for source in drawn}
+    rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
+    return csv_table((*COLUMNS, DRAWN) if drawn else COLUMNS, rows)

@@ -5,7 +5,7 @@ Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest a
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from tasks.store.records.dataset import NOTHING
@@ -27,7 +27,7 @@ def stratify(
     stay empty, it gets the new source that loses the fewest clips by the move. Val, and test if it has a share, stay empty if no source can
     be moved there. A split in which nothing happens counts as empty.
     """
-    order = sorted((s for s in counts if s not in kept), key=lambda s: hashlib.sha256(f"{seed}:{s}".encode()).digest())
+    order = in_order((source for source in counts if source not in kept), seed)
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
     for source in _cover(table):
         table.put(source, "train")
@@ -42,6 +42,11 @@ def stratify(
     if table.num_sources["val"] == 0:
         _hold_out(table)
     return table.split
+
+
+def in_order(sources: Iterable[str], seed: int) -> list[str]:
+    """Sort sources at random."""
+    return sorted(sources, key=lambda source: hashlib.sha256(f"{seed}:{source}".encode()).digest())
 
 
 class _Table:

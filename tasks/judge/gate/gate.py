@@ -8,6 +8,7 @@ from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, guessing_caveat, verdict_on
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.options import GateOptions
+from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
@@ -36,29 +37,30 @@ class Judgement:
     provisional: bool = False
 
 
-def contenders(results: Sequence[EvaluateResult]) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the new network and its opponent: the champion, else the baseline.
-
-    On test, else on val.
+def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[EvaluateResult, EvaluateResult]:
+    """Select the new network and its opponent on the deciding split: the champion, else the baseline.
 
     Raises:
-        BadInput: neither split has results of both.
+        BadInput: the split has no results of both.
     """
-    for split in DECIDING_SPLITS:
-        by_model = {result.model: result for result in results if result.split == split}
-        opponent = by_model.get("champion", by_model.get("baseline"))
-        if opponent is not None and "fine-tuned" in by_model:
-            return by_model["fine-tuned"], opponent
-    raise BadInput("no split of test and val was scored with both the new network and its opponent; run `evaluate` for both")
+    by_model = {result.model: result for result in results if result.split == split}
+    opponent = by_model.get("champion", by_model.get("baseline"))
+    if opponent is not None and "fine-tuned" in by_model:
+        return by_model["fine-tuned"], opponent
+    raise BadInput(f"{split} was not scored with both the new network and its opponent; run `evaluate` for both")
 
 
-def deciding_split(splits: Sequence[SplitName]) -> SplitName:
-    """Select the split that decides on promotion: test if it exists, else val.
+def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName:
+    """Select the split that decides on promotion: test if it has the clips and source videos that the gate asks for, else val.
+
+    Clips in which nothing happens do not count. Without val test decides.
 
     Raises:
-        BadInput: neither test nor val is among them.
+        BadInput: neither test nor val has a clip.
     """
-    for split in DECIDING_SPLITS:
+    test = [clip.source for clip in clips if clip.split == "test" and clip.has_action]
+    splits = {clip.split for clip in clips}
+    for split in DECIDING_SPLITS if gate.is_enough(len(test), len(set(test))) else DECIDING_SPLITS[::-1]:
         if split in splits:
             return split
     raise BadInput("the dataset has neither a test nor a val split to decide on; build it again with a val_share")

@@ -6,7 +6,7 @@ from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
 from tasks.judge.report.scores import Table, label_of, nameable_table, nothing_table, target_tables, unnamed_in_words, unnamed_of
 from tasks.judge.report.sections import curve_answer
-from tasks.judge.report.templating import leaning, rendered
+from tasks.judge.report.templating import about_split, coverage, leaning, rendered
 from tasks.store.records.metrics import Metrics
 from tasks.wording import count, markdown_text
 
@@ -25,6 +25,8 @@ def model_card(metrics: Metrics) -> str:
         verdict=verdict_of(metrics),
         cautions=[words for words, _ in cautions(metrics)],
         leaning=leaning(metrics.deciding_split),
+        about_split=about_split(metrics),
+        coverage=coverage(metrics),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,
         unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",

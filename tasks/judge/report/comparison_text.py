@@ -6,7 +6,7 @@ It has the original experiment's tables, and the gate's verdict.
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from tasks.judge.gate.gate import Judgement, contenders
+from tasks.judge.gate.gate import Judgement
 from tasks.judge.gate.verdict import MajorityScores, majority_scores, readable
 from tasks.judge.report.scores import (
     NOTHING_LEGEND,
@@ -34,7 +34,7 @@ SPEED_COLUMNS = (
     "FPS",
 )
 LEGEND = (
-    "95 % confidence intervals show how far a score would vary with other source videos; few videos make them wide, a single one makes them useless. "
+    "95 % confidence intervals show how far a score would vary with other source videos that came to this split in the same way; few videos make them wide, a single one makes them useless. "
     "Rows with an arrow are differences in percentage points on the same clips, with the exact McNemar test, which assumes independent clips. "
     'Weighted averages weight each class by its support (the original experiment\'s "average class"; weighted recall equals top-1); '
     "macro averages weight all classes that occur equally. "
@@ -53,6 +53,7 @@ def headline(judgement: Judgement) -> str:
 
 def markdown(
     results: Sequence[EvaluateResult],
+    ours: EvaluateResult,
     differences: Sequence[PairedDifference],
     judgement: Judgement,
     baseline: str,
@@ -64,13 +65,10 @@ def markdown(
     Scores are per target, with loss and speed.
 
     Args:
-        differences: fine-tuned minus opponents on the deciding split, any targets.
+        ours: the new network on the deciding split.
+        differences: fine-tuned minus opponents there, any targets.
         baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
-
-    Raises:
-        BadInput: neither test nor val was scored with both networks.
     """
-    ours, _ = contenders(results)
     names = IN_TABLES | ({"previous": f"version {previous_version} (previous)"} if previous_version else {})
     deciding = ours.split
     parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
@@ -92,6 +90,7 @@ def markdown(
 
 def text(
     results: Sequence[EvaluateResult],
+    ours: EvaluateResult,
     differences: Sequence[PairedDifference],
     judgement: Judgement,
     baseline: str,
@@ -102,12 +101,10 @@ def text(
     Verdict, top-1 with interval, loss, FPS and rules.
 
     Args:
-        differences: fine-tuned minus opponents on the deciding split, any targets.
-
-    Raises:
-        BadInput: neither test nor val was scored with both networks.
+        ours: the new network on the deciding split.
+        differences: fine-tuned minus opponents there, any targets.
     """
-    deciding = contenders(results)[0].split
+    deciding = ours.split
     lines = [*_wrapped(headline(judgement)), ""]
     if nameable:
         lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]

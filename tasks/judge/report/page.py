@@ -14,7 +14,7 @@ from tasks.judge.report.figures.networks import reliability_charts
 from tasks.judge.report.figures.training import training_charts
 from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, target_tables, unnamed_of
 from tasks.judge.report.sections import curve_section, long_section, probe_section
-from tasks.judge.report.templating import data_uri, frame_script, leaning, machine_rows, rendered, styles_of
+from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
 from tasks.next_steps import next_steps
 from tasks.options import Options, TrainOptions
@@ -133,6 +133,8 @@ def page(inputs: ReportInputs) -> str:
         cautions=cautions(metrics),
         steps=tuple(next_steps(facts_of(metrics))),
         leaning=leaning(metrics.deciding_split),
+        about_split=about_split(metrics),
+        coverage=coverage(metrics),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
         tables=tables,
         unnamed=unnamed_of(metrics),

@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from tasks import wording
 from tasks.judge.report.scores import markdown_table
 from tasks.judge.statistics.calibration import at_search_limit
+from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
-from tasks.wording import size
+from tasks.wording import count, percent, percent_interval, size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
@@ -123,6 +124,37 @@ def leaning(split: SplitName) -> str:
         "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the new network. "
         "A test split (test_share) has no such bias."
     )
+
+
+def about_split(metrics: Metrics) -> tuple[str, ...]:
+    """Say which split decides, and why, and which clips are left out of it."""
+    split, gate, target = metrics.deciding_split, metrics.gate, metrics.targets[-1]
+    test = next((of_split for of_split in metrics.splits if of_split.split == "test"), None)
+    if split == "test":
+        asked = f"{count(gate.min_gate_clips, 'clip')} of {count(gate.min_gate_sources, 'source video')}"
+        sentences = [f"Test decides, because it chose no epoch, and has at least the {asked} that the gate asks for."]
+    elif test:
+        has = f"{count(test.num_clips - test.num_nothing, 'clip')} of {count(test.num_sources, 'source video')}"
+        sentences = [f"Val decides, because test has {has}, and the gate asks for {gate.min_gate_clips:,} of {gate.min_gate_sources:,}."]
+    else:
+        sentences = ["Val decides, because there is no test split."]
+    if left_out := metrics.closed_set:
+        sentences.append(
+            f"Closed set: {count(left_out.num_clips, 'clip')} of {count(left_out.num_actions, f'unseen {target}')} left out of {split}, because train has none of "
+            f"them. With these counted wrong, {target} top-1 is {percent(left_out.top1)} {percent_interval(left_out.top1_interval)}."
+        )
+    return tuple(sentences)
+
+
+def coverage(metrics: Metrics) -> str:
+    """Say which other source videos an interval of the deciding split is about, as the end of a sentence."""
+    deciding = next((size for size in metrics.splits if size.split == metrics.deciding_split), None)
+    if metrics.deciding_split == "test" and deciding and metrics.num_drawn == deciding.num_sources:
+        return "drawn as these were: at random, whatever they show"
+    kept = f"a film that alone shows its {metrics.targets[-1]} stays in train"
+    if metrics.deciding_split == "test" and metrics.num_drawn:
+        return f"like these: {metrics.num_drawn:,} were drawn at random, the others were dealt, and {kept}"
+    return f"dealt as these were: {kept}"
 
 
 BYTES, VERSION = "_bytes", "version."

@@ -13,7 +13,7 @@ from tasks.judge.statistics.answers import Answers, answers_of, rank
 from tasks.judge.statistics.paired import Opponent, differences
 from tasks.judge.statistics.scoring import ScoredClips, Timings, summarise_latency
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
+from tasks.store.records.dataset import NO_OBJECT, ClassRef, UnseenClip, Vocabulary
 from tasks.store.records.evaluation import (
     ActivationMap,
     ClassMetrics,
@@ -25,6 +25,7 @@ from tasks.store.records.evaluation import (
     TargetMetrics,
     UnnamedClips,
 )
+from tasks.store.records.metrics import ClosedSet
 from tasks.store.records.record import ModelRole, SplitName
 
 WITHOUT_OBJECT = "no object"
@@ -139,6 +140,19 @@ def summarise(
         if not vocabulary.has_objects
         else _unknown(answers["noun"], range(clips.noun_logits.shape[1]) if known_nouns is None else known_nouns),
         nothing=nothing,
+    )
+
+
+def closed_set(clips: ScoredClips, unseen: Sequence[UnseenClip], vocabulary: Vocabulary) -> ClosedSet | None:
+    """Score actions with the clips counted wrong that are left out of the split for their action; None if there are none."""
+    if not unseen:
+        return None
+    right = np.append(answers_of(clips, vocabulary)["action"].right, [False] * len(unseen))
+    return ClosedSet(
+        num_clips=len(unseen),
+        num_actions=len({clip.action for clip in unseen}),
+        top1=float(right.mean()),
+        top1_interval=top1_interval(right, [*clips.sources, *(clip.source for clip in unseen)]),
     )
 
 

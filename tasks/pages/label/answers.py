@@ -35,7 +35,7 @@ from tasks.pages.label.queue import (
 from tasks.pages.label.views import Counts, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
 from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
-from tasks.store.records.record import SplitName, now_utc
+from tasks.store.records.record import now_utc
 from tasks.wording import count, duration, roughly
 
 Json = dict[str, Any]
@@ -312,8 +312,9 @@ def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int
     """Say how many labelled clips the gate needs at the latest dataset's shares; empty if there are as many."""
     share = SplitOptions().val_share
     if dataset:
-        deciding: SplitName = "test" if dataset.num_clips.get("test") else "val"
-        with_action = dataset.num_clips.get(deciding, 0) - dataset.num_nothing.get(deciding, 0)
+        acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}
+        decides_on_test = gate.is_enough(acting.get("test", 0), dataset.num_sources.get("test", 0))
+        with_action = acting.get("test" if decides_on_test else "val", 0)
         share = with_action / sum(dataset.num_clips.values()) or share
     needed = math.ceil(gate.min_gate_clips / share)
     if num_clips >= needed:

@@ -1,7 +1,7 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.data.split.manifest import build_manifest, dataset_digest, num_classes, num_clips, num_nothing, num_sources
-from tasks.data.split.split import assign_splits, read_split_csv
+from tasks.data.split.split import assign_splits, read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset
@@ -24,8 +24,9 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     layout = Layout(arguments.store)
     labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
     options = arguments.picked(SplitOptions)
-    kept = read_split_csv(store.read_bytes(layout.split_file))
-    assignment = assign_splits(labels.clips, kept, options)
+    splits = store.read_bytes(layout.split_file)
+    kept = read_split_csv(splits)
+    assignment = assign_splits(labels.clips, kept, options, read_drawn(splits))
     if not assignment.remembered.keys() <= kept.keys():
         raise BadDataset(
             f"{layout.split_file} has no split for some sources of {arguments.labels}: run the step split on these labels first"

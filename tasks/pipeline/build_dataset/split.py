@@ -3,7 +3,7 @@
 from collections import Counter
 
 from tasks.data.split.manifest import usable_clips
-from tasks.data.split.split import SplitAssignment, assign_splits, no_label, read_split_csv, write_split_csv
+from tasks.data.split.split import SplitAssignment, assign_splits, no_label, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
 from tasks.pipeline._step import finish, log
@@ -53,10 +53,11 @@ def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Stor
     for _ in range(MAX_TRIES):
         # The object before its content: a write in between makes this one fail.
         earlier = store.stat(uri)
-        kept = read_split_csv(store.read_bytes(uri)) if earlier else {}
-        assignment = assign_splits(labels.clips, kept, options)
+        content = store.read_bytes(uri) if earlier else b""
+        kept, drawn = (read_split_csv(content), read_drawn(content)) if earlier else ({}, frozenset[str]())
+        assignment = assign_splits(labels.clips, kept, options, drawn)
         used = usable_clips(labels, assignment)
         is_known = assignment.remembered.keys() <= kept.keys()
-        if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered), earlier):
+        if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered, drawn | assignment.drawn), earlier):
             return assignment, used
     raise Unavailable(f"{uri} was changed by another run at each of {MAX_TRIES} tries; try again")

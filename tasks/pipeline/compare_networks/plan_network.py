@@ -11,7 +11,6 @@ from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkAr
 from tasks.pipeline.retrain._estimate import estimate, question
 from tasks.store.experiments import Claims
 from tasks.store.objects import Store
-from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Evaluation, PlanResult, WeightsResult
 from tasks.store.stored import Output
 
@@ -31,7 +30,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     weights = store.read(Output(arguments.weights_result, WeightsResult))
     training = plan_training(arguments.store, dataset.digest, arguments.picked(TrainOptions), weights, arguments.model_name)
     evaluate = arguments.picked(EvaluateOptions)
-    split = deciding_split([split for split in SPLITS if any(clip.split == split for clip in manifest.clips)])
+    split = deciding_split(manifest.clips, GateOptions())
     decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)

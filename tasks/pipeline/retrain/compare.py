@@ -38,7 +38,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker.from_settings(load(MlflowSettings))
     results = evaluation_results(store, plan)
-    ours, theirs = contenders(results)
+    ours, theirs = contenders(results, plan.decides_on)
     scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)
     opponents: dict[Opponent, ScoredClips] = {model: scored[model] for model in OPPONENTS if model in scored}
     log.info("resampling the answers to %s", count(len(scored["fine-tuned"].uids), "clip"))
@@ -65,8 +65,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
-        place.table: markdown(results, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
-        place.text: text(results, gains, judgement, baseline, nameable).encode(),
+        place.table: markdown(
+            results, ours, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None
+        ).encode(),
+        place.text: text(results, ours, gains, judgement, baseline, nameable).encode(),
     }
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
         write_files(store, place, files, Path(folder))

@@ -14,7 +14,6 @@ import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError
-from tasks.judge.gate.gate import deciding_split
 from tasks.judge.gate.looks import record_look
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
@@ -233,7 +232,7 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
 
 def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
     """Check whether this evaluation has Grad-CAM: the new network's on the deciding split."""
-    return evaluation.model == "fine-tuned" and evaluation.split == deciding_split([planned.split for planned in plan.evaluations])
+    return evaluation.model == "fine-tuned" and evaluation.split == plan.decides_on
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:

@@ -1,7 +1,7 @@
 """Plan a training, its tests and its opponents; stop if it was done before."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tasks.data.split.manifest import num_clips
 from tasks.errors import NothingToDo
@@ -17,7 +17,7 @@ from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import DatasetClip, Manifest
+from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.record import SPLITS, ModelRole, SplitName
 from tasks.store.records.training import Champion, Evaluation, PlanResult, WeightsResult
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
@@ -50,12 +50,14 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, training.run_key, registry, store)
-    previous, no_previous = _previous(arguments.model_name, training.run, champion, manifest, registry, store)
+    decisive = deciding_split(manifest.clips, gate)
+    deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
+    previous, no_previous = _previous(arguments.model_name, training.run, champion, deciders, decisive, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
-    planned = evaluations(training.evaluations(evaluate), splits, champion, previous)
+    planned = evaluations(training.evaluations(evaluate), splits, decisive, champion, previous)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
@@ -75,6 +77,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         champion=champion,
         previous=previous,
         no_previous=no_previous,
+        deciding_split=decisive,
         num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
@@ -89,7 +92,6 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
-    decisive = deciding_split(splits)
     clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive and clip.has_action)
     log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
@@ -148,7 +150,13 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
 
 
 def _previous(
-    model_name: str, run: Run, champion: Champion | None, manifest: Manifest, registry: Registry, store: Store
+    model_name: str,
+    run: Run,
+    champion: Champion | None,
+    deciders: Collection[str],
+    decisive: SplitName,
+    registry: Registry,
+    store: Store,
 ) -> tuple[Champion | None, str]:
     """Find the version before this run's, or the reason for its absence."""
     version = registry.previous(model_name, run.key)
@@ -163,10 +171,8 @@ def _previous(
     elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
         reason = "the clips that it was trained on are not known any more"
     else:
-        decisive = deciding_split(sorted({clip.split for clip in manifest.clips}))
-        deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
         seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
-        if shared := len(deciders & seen):
+        if shared := len(seen.intersection(deciders)):
             reason = f"it was trained on {shared:,} of the {count(len(deciders), f'{decisive} clip')}"
     if not reason:
         return _opponent(version, trained), ""
@@ -186,7 +192,7 @@ def _opponent(version: RegisteredVersion, trained: PlanResult | None) -> Champio
 
 
 def evaluations(
-    place: Evaluations, splits: list[SplitName], champion: Champion | None, previous: Champion | None = None
+    place: Evaluations, splits: list[SplitName], decisive: SplitName, champion: Champion | None, previous: Champion | None = None
 ) -> list[Evaluation]:
     """List the evaluations of a plan.
 
@@ -194,7 +200,7 @@ def evaluations(
     """
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
-    pairs += [(model, deciding_split(splits), f"{model}-{version.version}") for model, version in opponents if version]
+    pairs += [(model, decisive, f"{model}-{version.version}") for model, version in opponents if version]
     return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]
 
 

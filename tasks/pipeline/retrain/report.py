@@ -21,6 +21,7 @@ from tasks.judge.statistics.checks import Fingerprint, check_data, from_parquet
 from tasks.judge.statistics.class_changes import class_changes
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
 from tasks.judge.statistics.long_training import long_training
+from tasks.judge.statistics.metrics import closed_set
 from tasks.judge.statistics.mistakes import confusions, worst_mistakes
 from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
@@ -160,7 +161,7 @@ def _metrics(
     trained = store.read(Run(plan.run_uri).train)
     registered, decision = Run(plan.run_uri).register, Decision(plan.decision_uri)
     curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
-    ours, theirs = contenders(results)
+    ours, theirs = contenders(results, compared.split)
     built = Layout(Run(plan.run_uri).store_uri).latest_dataset
     latest = store.read(built) if store.exists(built.uri) else None
     metrics = Metrics(
@@ -185,6 +186,10 @@ def _metrics(
         results=tuple(results),
         differences=compared.differences,
         nameable=compared.nameable,
+        closed_set=closed_set(
+            scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary
+        ),
+        num_drawn=None if manifest.drawn is None else len(manifest.drawn),
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
         label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),

@@ -234,10 +234,20 @@ class DatasetClip(Record):
         return self.verb != NOTHING
 
 
+class UnseenClip(Record):
+    """A clip of val or test that is left out, because no clip of train shows its action."""
+
+    uid: str
+    split: SplitName
+    source: str
+    action: str
+
+
 class Manifest(Record):
     """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data.
 
-    `without_clip` says of each annotation file which of its intervals label no clip.
+    `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
+    action, and `drawn` the source videos of test that were drawn at random; both are None in manifests of older versions.
     """
 
     recipe: str
@@ -250,6 +260,8 @@ class Manifest(Record):
     warnings: tuple[str, ...]
     agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+    unseen: tuple[UnseenClip, ...] | None = None
+    drawn: tuple[str, ...] | None = None
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:

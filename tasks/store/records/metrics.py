@@ -211,6 +211,15 @@ class Provenance(Record):
     mlflow_run_url: str
 
 
+class ClosedSet(Record):
+    """The new network's top-1 on the deciding split with the clips counted wrong that are left out, because train lacks their actions."""
+
+    num_clips: int
+    num_actions: int
+    top1: float
+    top1_interval: tuple[float, float]
+
+
 class Metrics(Record):
     """All numbers of a report: shares from 0 to 1, differences fine-tuned minus baseline or champion."""
 
@@ -241,6 +250,12 @@ class Metrics(Record):
     differences: tuple[PairedDifference, ...]
     nameable: NameableClips | None = Field(
         None, description="the comparison on the clips that every network can name, if some network cannot name all"
+    )
+    closed_set: ClosedSet | None = Field(
+        None, exclude_if=lambda left_out: left_out is None, description="clips of actions that train lacks, if the deciding split has some"
+    )
+    num_drawn: int | None = Field(
+        None, description="source videos of test that were drawn at random, whatever they show; null if the dataset is of an older version"
     )
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]

@@ -161,6 +161,7 @@ class PlanResult(Record):
     champion: Champion | None
     previous: Champion | None = Field(None, exclude_if=lambda version: version is None)
     no_previous: str = Field("", exclude_if=lambda reason: not reason)
+    deciding_split: SplitName | None = Field(None, exclude_if=lambda split: split is None)
     num_train_clips: int | None = None
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
@@ -173,6 +174,11 @@ class PlanResult(Record):
     def _leave_out_networks(cls, data: object) -> object:
         """Drop what older records list besides: the distinct networks of `evaluations`."""
         return {name: value for name, value in data.items() if name != "networks"} if isinstance(data, dict) else data
+
+    @property
+    def decides_on(self) -> SplitName:
+        """Return the split that decides; in plans of older versions any test split does."""
+        return self.deciding_split or ("test" if any(planned.split == "test" for planned in self.evaluations) else "val")
 
 
 class Epoch(Record):

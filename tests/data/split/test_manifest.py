@@ -17,7 +17,7 @@ from tasks.data.split.manifest import (
     split_sizes,
 )
 from tasks.data.split.split import assign_splits
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions, data
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.records import some
@@ -51,6 +51,8 @@ def test_excluded_clips_and_their_classes_stay_out(labels):
     long = next(clip.source for clip in labels.clips if clip.noun == "pan")
     manifest = build_manifest(labels, assign_splits(labels.clips, {long: "val"}, OPTIONS), OPTIONS)
     assert len(manifest.excluded) == 3
+    assert [(clip.split, clip.source, clip.action) for clip in manifest.unseen] == [("val", long, "open pan")] * 3
+    assert dataset_digest(manifest.model_copy(update={"unseen": None, "drawn": None})) == dataset_digest(manifest)
     assert "pan" not in {clip.noun for clip in manifest.clips}
     assert [ref.name for ref in manifest.vocabulary.nouns] == ["bag", "meat"]
 
@@ -61,6 +63,20 @@ def test_digest_does_not_depend_on_order_but_on_content(labels, manifest):
     assert dataset_digest(again) == dataset_digest(manifest)
     first = manifest.clips[0].model_copy(update={"sha256": "0" * 64})
     assert dataset_digest(manifest.model_copy(update={"clips": (first, *manifest.clips[1:])})) != dataset_digest(manifest)
+
+
+def test_a_test_that_nobody_chose_is_in_the_digest_only_where_videos_are_in_test(labels, monkeypatch):
+    """A store without test keeps its digests, and one that draws names the share."""
+    none, drawn = (
+        build_manifest(labels, assign_splits(labels.clips, kept, OPTIONS), OPTIONS) for kept in ({}, {labels.clips[0].source: "test"})
+    )
+    explicit = build_manifest(labels, assign_splits(labels.clips, {}, SplitOptions(test_share=0.0)), SplitOptions(test_share=0.0))
+    assert dataset_digest(none) == dataset_digest(explicit)
+    assert (none.split.test_share, none.drawn, drawn.drawn) == (0.0, (), ())
+    monkeypatch.setattr(data, "MIN_SOURCES_OF_DRAW", 9)
+    with_test = build_manifest(labels, assign_splits(labels.clips, {}, OPTIONS), OPTIONS)
+    assert with_test.split.test_share == 0.15
+    assert len(with_test.drawn) == num_sources(with_test)["test"] > 0
 
 
 def test_csv_has_the_originals_header_and_labels_the_same_clips_again(label, labels, manifest):

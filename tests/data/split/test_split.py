@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.split import SplitAssignment, assign_splits, read_split_csv, write_split_csv
+from tasks.data.split.split import SplitAssignment, assign_splits, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, LabelledClip
@@ -16,7 +16,7 @@ from tasks.store.records.record import SplitName
 
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 IDLE = f"{NOTHING} {NO_OBJECT}"
-DEFAULT = SplitOptions()
+DEFAULT, NO_TEST = SplitOptions(), SplitOptions(test_share=0)
 many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -92,9 +92,9 @@ def test_added_data_moves_nothing_and_a_rerun_is_the_same(clips_of, first, secon
         before = assign_splits(old, {}, options)
     except BadDataset:
         return
-    assert assign_splits(old, before.remembered, options) == before
+    assert assign_splits(old, before.remembered, options, before.drawn) == before
     grown = clips_of(second | first)
-    after = assign_splits(grown, before.remembered, options)
+    after = assign_splits(grown, before.remembered, options, before.drawn)
     check(grown, before.remembered, after)
     back = {bad.name for bad in before.excluded} - {bad.name for bad in after.excluded}
     assert {bad.name for bad in after.excluded} & {clip.clip.uid for clip in old} <= {bad.name for bad in before.excluded}
@@ -171,7 +171,7 @@ def test_a_kept_test_in_which_nothing_happens_stays_out(clips_of):
 
 def test_single_clip_sources_meet_the_share_to_the_clip(clips_of):
     clips = clips_of({f"{action} {number}": [action] for action in ACTIONS for number in range(17)})
-    by_split = used(clips, assign_splits(clips, {}, DEFAULT))
+    by_split = used(clips, assign_splits(clips, {}, NO_TEST))
     assert len(by_split["val"]) == 23
     assert set(Counter(clip.action for clip in by_split["val"]).values()) <= {3, 4}
 
@@ -191,7 +191,7 @@ def test_the_originals_labels_come_out_as_the_original_wished(clips_of, shared):
     actions += [f"{verb} {noun}" for verb, noun in zip(verbs, nouns, strict=True)]
     clips = clips_of({f"{number:03d}": [action] for number, action in enumerate(actions)})
     assert len(clips) == 102
-    result = assign_splits(clips, {}, DEFAULT)
+    result = assign_splits(clips, {}, NO_TEST)
     check(clips, {}, result)
     assert Counter(result.split_by_source.values()) == {"train": 79, "val": 23}
     assert (result.excluded, result.warnings) == ((), ())
@@ -281,6 +281,48 @@ def test_ten_thousand_sources_take_seconds(clips_of):
     sizes = {split: len(own) for split, own in used(clips, result).items()}
     assert sizes["val"] == pytest.approx(20_000 * 23 / 102, abs=3)
     assert sizes["test"] == pytest.approx(2000, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("num_films", "options", "num_test"),
+    [(12, DEFAULT, 0), (13, DEFAULT, 2), (30, DEFAULT, 4), (30, NO_TEST, 0), (30, SplitOptions(test_share=0.3), 9)],
+)
+def test_from_thirteen_sources_on_test_is_drawn_whatever_films_show(clips_of, num_films, options, num_test):
+    """Of films with an action of their own as many are drawn as of films that are alike, and the same ones."""
+    names = [f"film {number}" for number in range(num_films)]
+    alike, unlike = ({name: ["put meat", own, "take bag"] for name in names} for own in ("move pot", None))
+    owned = {name: ["put meat", f"move pot{name.removeprefix('film ')}", "take bag"] for name in names}
+    results = [assign_splits(clips_of(data), {}, options) for data in (alike, unlike, owned)]
+    drawn = [{source for source, split in result.split_by_source.items() if split == "test"} for result in results]
+    assert len(drawn[0]) == num_test
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert all(len(result.drawn) == num_test for result in results)
+    assert {result.test_share for result in results} == {options.test_share if options.test_share is not None else 0.15 * (num_test > 0)}
+    assert sum(bad.reason.startswith("it is in test") for bad in results[2].excluded) == num_test
+
+
+def test_an_old_store_deals_new_videos_alone_to_test_and_remembers_which_were_drawn(clips_of, make):
+    data = {f"film {number}": ["put meat", "take bag"] for number in range(20)}
+    before = assign_splits(clips_of(data), {}, NO_TEST)
+    unchanged = assign_splits(clips_of(data), before.remembered, DEFAULT)
+    assert (unchanged.split_by_source, unchanged.test_share, unchanged.drawn) == (before.split_by_source, 0, frozenset())
+    kept = before.remembered | {"film 0": "test", make.clip("film 0").video: "test"}
+    grown = clips_of(data | {"new": ["put meat", "move pot"]})
+    after = assign_splits(grown, kept, DEFAULT)
+    assert {source for source, split in after.split_by_source.items() if split == "test"} == {"film 0", "new"}
+    assert after.drawn == {make.clip("new").video}
+    written = write_split_csv(kept, after.remembered, after.drawn)
+    assert read_drawn(written) == after.drawn
+    assert read_drawn(write_split_csv(kept, {})) == frozenset()
+    assert assign_splits(grown, read_split_csv(written), DEFAULT, read_drawn(written)) == after
+
+
+def test_no_test_is_drawn_where_train_and_val_would_not_be_left(clips_of):
+    """Val can have a film of the only action of two films alone, and some seeds draw that."""
+    clips = clips_of({f"film {number}": [f"move pot{number}"] for number in range(12)} | {"other": ["move pot1"]})
+    results = [assign_splits(clips, {}, SplitOptions(split_seed=seed)) for seed in range(10)]
+    assert {len(result.drawn) for result in results} == {0, 2}
+    assert all("val" in result.split_by_source.values() for result in results)
 
 
 def test_old_lines_keep_their_order_and_new_ones_follow_sorted():

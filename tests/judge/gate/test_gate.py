@@ -213,18 +213,18 @@ def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
     assert "Warning" not in judged(*scored(0.5, 0.4, majority=0.4)).reason
 
 
-def test_the_test_split_decides_where_it_exists_and_the_champion_is_the_opponent(results):
+def test_the_champion_is_the_opponent_else_the_baseline(results):
     splits = ("train", "val", "test")
     every = [result.model_copy(update={"split": split}) for split in splits for result in results.values()]
-    ours, theirs = contenders(every)
+    ours, theirs = contenders(every, "test")
     assert (ours.split, ours.model, theirs.model) == ("test", "fine-tuned", "champion")
-    ours, theirs = contenders([r for r in every if r.split != "test" and r.model != "champion"])
+    ours, theirs = contenders([r for r in every if r.model != "champion"], "val")
     assert (ours.split, theirs.model) == ("val", "baseline")
 
 
 def test_nothing_to_compare_is_refused(results):
     with pytest.raises(BadInput, match="run `evaluate` for both"):
-        contenders([results["fine-tuned"], results["baseline"].model_copy(update={"split": "train"})])
+        contenders([results["fine-tuned"], results["baseline"].model_copy(update={"split": "train"})], "val")
 
 
 @pytest.mark.parametrize("field", ["split", "num_clips", "num_sources"])

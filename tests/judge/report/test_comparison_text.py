@@ -22,11 +22,11 @@ ORIGINAL = original()
 def compared(named=ORIGINAL, splits=("val",), **changes):
     """Results of all networks with these changes, differences of the fine-tuned one over each other one, and what the gate says."""
     results = [result(named, role, split).model_copy(update=changes) for split in splits for role in reversed(named.answers)]
-    ours, theirs = contenders(results)
+    ours, theirs = contenders(results, "test" if "test" in splits else "val")
     differences = [difference(named, target, role) for role in reversed(named.answers) if role != "fine-tuned" for target in TARGETS]
     decisive = next(d for d in differences if (d.target, d.opponent) == ("action", theirs.model))
     judgement = judge(ours, theirs, decisive, [], GateOptions(), Attempt())
-    return SimpleNamespace(results=results, differences=differences, judgement=judgement)
+    return SimpleNamespace(results=results, ours=ours, differences=differences, judgement=judgement)
 
 
 def with_majority(name):
@@ -40,7 +40,7 @@ def comparison():
 
 
 def page_of(comparison, write=markdown):
-    return write(comparison.results, comparison.differences, comparison.judgement, BASELINE)
+    return write(comparison.results, comparison.ours, comparison.differences, comparison.judgement, BASELINE)
 
 
 def tables(page):
@@ -52,7 +52,7 @@ def tables(page):
 
 def test_the_version_before_is_named_by_its_number_where_there_is_room():
     found = compared(mixed())
-    page = markdown(found.results, found.differences, found.judgement, BASELINE, previous_version=12)
+    page = markdown(found.results, found.ours, found.differences, found.judgement, BASELINE, previous_version=12)
     assert page.count("| version 12 (previous) |") == 4
     assert "| previous → new network |" in page
     assert "\n  over previous " in page_of(found, text)

@@ -10,7 +10,7 @@ from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome
-from tasks.store.records.metrics import ClassChange, SplitSize, TwoActions
+from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
@@ -39,6 +39,38 @@ def test_an_address_that_is_no_web_address_is_no_link(make_inputs, changed_page)
     html = changed_page(provenance=make_inputs().metrics.provenance.model_copy(update=addresses))
     assert not [link for link in Tree(html).of("a") if link["href"].startswith(("javascript", "data"))]
     assert "<code>javascript:alert(1)</code>" in html
+
+
+TEST_IS_SMALL = "Val decides, because test has 9 clips of 2 source videos, and the gate asks for 10 of 3."
+DRAWN, DEALT = "drawn as these were: at random", "a film that alone shows its action stays in train"
+LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("deciding", "sizes", "changes", "sentences"),
+    [
+        ("val", {}, {}, ["Val decides, because there is no test split.", DEALT]),
+        ("val", {"test": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
+        ("test", {"test": (12, 4)}, {"num_drawn": 4}, ["Test decides, because it chose no epoch", DRAWN]),
+        ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
+        ("test", {"test": (12, 4)}, {}, [DEALT]),
+        (
+            "test",
+            {},
+            {"closed_set": LEFT_OUT},
+            ["Closed set: 3 clips of 2 unseen actions left out of test", "counted wrong, action top-1 is 40.0 % [20.0, 60.0]"],
+        ),
+    ],
+)
+def test_page_and_card_say_which_split_decides_and_which_films_its_intervals_are_about(
+    make_inputs, changed_page, deciding, sizes, changes, sentences
+):
+    splits = tuple(some(SplitSize, split=split, num_clips=n, num_sources=s, num_nothing=0) for split, (n, s) in sizes.items())
+    changes = {"deciding_split": deciding, "splits": splits, "num_drawn": None, **changes}
+    shown, card = plain(changed_page(**changes)), model_card(make_inputs("usual").metrics.model_copy(update=changes))
+    for sentence in sentences:
+        assert sentence in shown
+        assert "decides, because" in sentence or DEALT in sentence or sentence.split(",")[0] in card
 
 
 def test_every_score_is_the_metrics_own(case):

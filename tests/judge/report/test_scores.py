@@ -49,8 +49,8 @@ def test_page_and_card_have_a_row_for_each_network_and_the_checks_count_the_clip
 
 def test_tables_have_them():
     found = compared(nothing=SEEN)
-    table = markdown(found.results, found.differences, found.judgement, "none")
-    lines = text(found.results, found.differences, found.judgement, "none").splitlines()
+    table = markdown(found.results, found.ours, found.differences, found.judgement, "none")
+    lines = text(found.results, found.ours, found.differences, found.judgement, "none").splitlines()
     assert f"| {CAPTION} | recognised [95 % interval] | false alarms [95 % interval] |" in table
     assert f"| new network | {RECOGNISED} | {ALARMS} |" in table
     assert f"  new network    {RECOGNISED} recognised; false alarms {ALARMS}" in lines

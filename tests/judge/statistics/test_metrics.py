@@ -11,14 +11,14 @@ from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.report.scores import nameable_in_words, unnamed_in_words
 from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import calibrate, fit_temperature
-from tasks.judge.statistics.metrics import measure, nameable_clips, nothing_scores, with_actions
+from tasks.judge.statistics.metrics import closed_set, measure, nameable_clips, nothing_scores, with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.options import GateOptions
 from tasks.predict.probabilities import served
-from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, UnseenClip, Vocabulary
 from tasks.store.records.evaluation import Attempt, EvaluateResult
 from tasks.store.records.record import TARGETS
 from tests.judge.report.named import original
@@ -43,6 +43,17 @@ def test_the_original_experiments_answers_give_back_its_figures(network, target,
     metrics = measure(named_answers(original(), target, network), [str(i) for i in range(23)])
     assert (metrics.top1, metrics.precision_weighted, metrics.recall_weighted, metrics.majority_top1) == pytest.approx(figures, abs=5e-8)
     assert metrics.num_clips == 23
+
+
+def test_clips_of_unseen_actions_count_as_wrong_and_as_clips_of_their_films(make_clips, vocabulary):
+    clips = make_clips(skill=6.0)
+    unseen = [UnseenClip(uid=str(i), split="val", source=clips.sources[0], action=f"wave {i % 2}") for i in range(3)]
+    right = answers_of(clips, vocabulary)["action"].right
+    found = closed_set(clips, unseen, vocabulary)
+    assert (found.num_clips, found.num_actions) == (3, 2)
+    assert found.top1 == pytest.approx(right.sum() / (len(right) + 3))
+    assert found.top1_interval == top1_interval(np.append(right, [False] * 3), [*clips.sources, *[clips.sources[0]] * 3])
+    assert closed_set(clips, [], vocabulary) is None
 
 
 def test_the_shared_answers_are_those_in_the_tests(shared, request):
@@ -273,8 +284,8 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     judgement = judge(results[2], results[1], decisive, [], GateOptions(min_gate_clips=1), Attempt())
     assert decisive.num_clips == 24
     for write in (markdown, text):
-        assert "cannot name" in " ".join(write(results, gains, judgement, "b", found).split())
-        assert "cannot name" not in " ".join(write(results, gains, judgement, "b").split())
+        assert "cannot name" in " ".join(write(results, results[2], gains, judgement, "b", found).split())
+        assert "cannot name" not in " ".join(write(results, results[2], gains, judgement, "b").split())
     assert unnamed_in_words(found) == (
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."

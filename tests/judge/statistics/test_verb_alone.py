@@ -97,8 +97,8 @@ def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, result
     assert "of the verbs correctly" in judgement.verdict
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
-        markdown(list(results.values()), found, judgement, "none"),
-        text(list(results.values()), found, judgement, "none"),
+        markdown(list(results.values()), ours, found, judgement, "none"),
+        text(list(results.values()), ours, found, judgement, "none"),
         judgement.reason,
         str(judgement.rules),
     ):

@@ -32,7 +32,7 @@ def shelf():
 
 def trained(crops):
     """A training that was tested with so many crops."""
-    planned = tuple(evaluations(Evaluations(f"{RUN}{crops}/"), ["train", "val"], None))
+    planned = tuple(evaluations(Evaluations(f"{RUN}{crops}/"), ["train", "val"], "val", None))
     return plan_result(planned, evaluate=EvaluateOptions(crops=crops), decision_uri=f"{RUN}decisions/{crops}/")
 
 

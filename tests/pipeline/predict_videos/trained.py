@@ -84,7 +84,9 @@ def train(bench, ffmpeg, folder):
             bench.store.write_file(uri, Path(scratch) / "c.ckpt")
     best, start = (hashlib.sha256(bench.store.read_bytes(uri)).hexdigest() for uri in uris)
     bench.store.write(f"{RUN}train/result.json", train_result(uris[0], best))
-    plan = plan_result(tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], None)), sha256=start, evaluate=EvaluateOptions(crops=1))
+    plan = plan_result(
+        tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)), sha256=start, evaluate=EvaluateOptions(crops=1)
+    )
     plan = plan.model_copy(
         update={
             "dataset_uri": dataset.dataset_uri,

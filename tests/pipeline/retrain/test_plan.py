@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.judge.gate.gate import deciding_split
-from tasks.options import FEW_CLIPS, Head, TrainOptions
+from tasks.options import FEW_CLIPS, GateOptions, Head, TrainOptions
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.retrain.plan import _champion as champion_of
 from tasks.pipeline.retrain.plan import _previous as previous_of
 from tasks.pipeline.retrain.plan import advice, evaluations, rate_warning
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Layout
-from tasks.store.records.dataset import DatasetResult
+from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.training import Champion, PlanResult
 from tasks.store.runs import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
@@ -25,11 +25,20 @@ from tests.records import some
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
 
 
-@pytest.mark.parametrize(("splits", "decisive"), [(["train", "val"], "val"), (["train", "val", "test"], "test")])
-def test_the_champion_is_scored_again_where_promotion_is_decided(splits, decisive):
-    planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, CHAMPION)
+@pytest.mark.parametrize(
+    ("num_test", "num_sources", "verb", "decisive"),
+    [(0, 0, "put", "val"), (10, 3, "put", "test"), (9, 3, "put", "val"), (10, 2, "put", "val"), (10, 3, NOTHING, "val")],
+)
+def test_test_decides_where_it_has_enough_and_there_the_champion_is_scored_again(num_test, num_sources, verb, decisive):
+    """Plans of older versions, which do not say, were decided on any test split."""
+    clips = [dataset_clip(split=split) for split in ("train", "val")]
+    clips += [dataset_clip(str(i), "test", source=str(i % num_sources), verb=verb) for i in range(num_test)]
+    assert deciding_split(clips, GateOptions()) == decisive
+    splits = sorted({clip.split for clip in clips})
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, decisive, CHAMPION)
     assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]
-    assert deciding_split(splits) == decisive
+    plans = [plan_result(tuple(planned), deciding_split=split) for split in (decisive, None)]
+    assert [plan.decides_on for plan in plans] == [decisive, "test" if num_test else "val"]
 
 
 @pytest.mark.parametrize(("run_key", "provisional", "number"), [("own", True, None), ("own", False, 3), ("other", True, 3)])
@@ -64,23 +73,31 @@ def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide
         shelf.write("s3://retake/datasets/1/manifest.json", manifest_of(map(dataset_clip, trained_on)))
     champion = CHAMPION.model_copy(update={"version": 2 if is_champion else 1})
     registry = SimpleNamespace(previous=lambda name, run_key: BEFORE)
-    previous, reason = previous_of("m", Run("s3://retake/runs/1111111111111111/"), champion, now, registry, shelf)
+    previous, reason = previous_of(
+        "m",
+        Run("s3://retake/runs/1111111111111111/"),
+        champion,
+        {clip.uid for clip in now.clips if clip.split == "val"},
+        "val",
+        registry,
+        shelf,
+    )
     assert reason == told
     assert (previous is None) == bool(told)
     if previous:
         assert (previous.version, len(previous.flows)) == (2, 1)
-        planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], champion, previous)
+        planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], "val", champion, previous)
         assert [(e.split, e.out) for e in planned if e.model == "previous"] == [("val", "s3://retake/runs/y/previous-2/val/")]
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
-    planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], None)
+    planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], "val", None)
     assert {(e.model, e.split) for e in planned} == {(m, s) for m in ("baseline", "fine-tuned") for s in ("train", "val")}
     assert len({e.out for e in planned}) == 4
 
 
 def test_a_plan_that_was_stored_with_a_list_of_its_networks_is_read():
-    plan = plan_result(evaluations=tuple(evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], CHAMPION)))
+    plan = plan_result(evaluations=tuple(evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], "val", CHAMPION)))
     stored = {**plan.model_dump(mode="json"), "networks": [{"model": "baseline"}, {"model": "fine-tuned"}, {"model": "champion"}]}
     assert PlanResult.model_validate(stored) == plan
 
