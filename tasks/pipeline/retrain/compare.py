@@ -9,9 +9,10 @@ from tasks.errors import MissingObject
 from tasks.judge.gate.champion import kept_decisions
 from tasks.judge.gate.gate import Decided, attempt_of, contenders, deciding_split, judge
 from tasks.judge.report.comparison_text import markdown, text
+from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.class_changes import class_outcomes
 from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences
+from tasks.judge.statistics.paired import Opponent, differences, over_guessing
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._plans import plans_of
 from tasks.pipeline._step import finish, finished, log, write_files
@@ -51,7 +52,9 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     attempt = attempt_in_store(store, arguments.store, plan, manifest)
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     train_counts = label_counts(acting, ours.targets[-1:])
-    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
+    decisive_answers = answers_of(scored["fine-tuned"], manifest.vocabulary)[ours.targets[-1]]
+    guessing = over_guessing(decisive_answers, scored["fine-tuned"].sources, num_resamples=plan.evaluate.bootstrap_resamples)
+    judgement = judge(ours, theirs, decisive, guessing, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
         place.table: markdown(results, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None).encode(),
@@ -76,6 +79,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         rules=judgement.rules,
         passed=judgement.passed,
         verdict=judgement.verdict,
+        why=judgement.why,
         reason=judgement.reason,
         mlflow_run_url=tracker.run_url(run_id),
         attempt=attempt,
