@@ -87,7 +87,7 @@ class GateOptions(Options):
     beat_guessing: bool = Field(
         True,
         title="Must beat guessing",
-        description="Action top-1 (verb top-1 if no label has an object) must be higher than always guessing the most frequent class",
+        description="Action top-1 (verb top-1 if no label has an object) must be significantly higher than that of always guessing the most frequent class",
     )
     max_class_loss_points: float = Field(
         20.0,

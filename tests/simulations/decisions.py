@@ -3,17 +3,20 @@
 import numpy as np
 
 from tasks.judge.gate.gate import _gain
+from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
-from tasks.judge.statistics.paired import holm
+from tasks.judge.statistics.paired import holm, over_guessing
 from tasks.judge.statistics.uncertainty import TAIL, detectable_points
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
-from tests.simulations.tables import Table, per_cent
+from tests.simulations.tables import Table, of_each, per_cent
 
 RULES = {"interval": GateOptions(), "margin of 1 point": GateOptions(gain_rule="margin")}
 ONE_MORE = "one clip more, which is no rule"
 NUM_CLIPS = 5
+MAJORITY = 0.4
+"""Share of the most frequent of seven classes; the others are alike."""
 
 
 def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, own_films: bool = False) -> dict[str, float]:
@@ -26,6 +29,26 @@ def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, ow
             passed[name] += _gain(difference, gate, Attempt()).passed
         passed[ONE_MORE] += difference.difference > 0
     return {name: times / num_draws for name, times in passed.items()}
+
+
+def promoted_beside_guessing(accuracy: float, num_films: int, correlation: float, num_draws: int) -> tuple[float, float]:
+    """How often a network passes against an untrained baseline: if it is right on one clip more than guessing, and as the gate asks.
+
+    The labels of a film are as alike as its answers. The network is as often right as guessing if `accuracy` is `MAJORITY`.
+    """
+    rng, one_more, surely = np.random.default_rng(0), 0, 0
+    shares = np.array([MAJORITY, *[(1 - MAJORITY) / 6] * 6])
+    names = {number: str(number) for number in range(-1, 7)}
+    for _ in range(num_draws):
+        val = Val(rng, num_films, NUM_CLIPS, correlation)
+        of_films = rng.dirichlet(shares * (1 - correlation) / correlation, num_films) if correlation else [shares] * num_films
+        true = np.concatenate([rng.choice(7, NUM_CLIPS, p=of_film) for of_film in of_films])
+        right = val.answers(accuracy)
+        if _gain(val.difference(right, val.answers(0.05)), GateOptions()).passed:
+            answers = Answers("action", true, np.where(right, true, -1)[:, None], names)
+            change = over_guessing(answers, val.sources, num_resamples=500)
+            one_more, surely = one_more + (change.difference > 0), surely + (change.interval[0] > 0)
+    return one_more / num_draws, surely / num_draws
 
 
 def promoted_in_a_history(num_attempts: int, num_films: int, num_draws: int) -> dict[int, float]:
@@ -86,6 +109,11 @@ def tables(num_draws: int) -> list[Table]:
         for correlation, own in ((0.0, False), (0.4, False), (0.4, True), (0.8, False), (0.8, True)):
             by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
             chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
+    beside = []
+    for films in (3, 5, 10, 20):
+        for correlation in (0.0, 0.2, 0.4):
+            shares = [promoted_beside_guessing(accuracy, films, correlation, num_draws) for accuracy in (MAJORITY, 0.7)]
+            beside.append((str(films), f"{correlation:g}", *(per_cent(share) for pair in shares for share in pair)))
     history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
     said = {number: 1 - (1 - TAIL) ** number for number in (1, 2, 5, 10, 26)}
     attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
@@ -107,6 +135,13 @@ def tables(num_draws: int) -> list[Table]:
             f"Both name 60 % right. Easy are the same films for both networks, or others for each. {num_draws:,} draws.",
             ["films of 5 clips", "correlation", "easy are", *RULES, ONE_MORE],
             chance,
+        ),
+        Table(
+            "A network that is no better than guessing passes",
+            f"Against an untrained baseline that names 5 % right. The most frequent of seven classes has {per_cent(MAJORITY)} of all clips; a network is "
+            "right as often, or on 70 %. Clips of a film are alike in label and answer.",
+            ["films of 5 clips", "correlation", *of_each(("no better", "70 % right"), "one clip more than guessing", "as the gate does")],
+            beside,
         ),
         Table(
             "Repeated decisions on one val split",

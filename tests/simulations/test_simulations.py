@@ -10,9 +10,11 @@ from tests.simulations import decisions, labels, readers, splits, thresholds, tr
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, uneven
 from tests.simulations.decisions import (
+    MAJORITY,
     ONE_MORE,
     blocked_by_a_class,
     clearly_better_by_chance,
+    promoted_beside_guessing,
     promoted_by_chance,
     promoted_in_a_history,
     seen,
@@ -71,6 +73,13 @@ def test_no_gain_rule_promotes_an_equal_network_often():
     found = promoted_by_chance(5, 0.4, 100, own_films=True)
     assert found["margin of 1 point"] <= found["interval"] <= 0.04
     assert found[ONE_MORE] > 0.25
+
+
+@pytest.mark.parametrize(("accuracy", "least", "most"), [(MAJORITY, 0, 0.025), (0.7, 0.5, 1)])
+def test_a_network_that_is_no_better_than_guessing_seldom_passes_and_a_better_one_often(accuracy, least, most):
+    one_more, surely = promoted_beside_guessing(accuracy, 10, 0.2, 80)
+    assert one_more > 0.25
+    assert least <= surely <= most
 
 
 @pytest.mark.parametrize(
@@ -165,7 +174,7 @@ def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not()
     assert trusted(30, 0.01, 60) > 0.9 > trusted(3, 0.2, 60) > 0.2 > trusted(30, 0.2, 60)
 
 
-@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 10), pytest.param({}, 15, marks=pytest.mark.long)], ids=["few cells", "all"])
+@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 10), pytest.param({}, 17, marks=pytest.mark.long)], ids=["few cells", "all"])
 def test_every_table_can_be_made_and_is_in_the_docs(capsys, monkeypatch, constants, num_tables):
     for part, values in constants.items():
         for name, value in values.items():

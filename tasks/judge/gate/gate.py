@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import always_predicting, guessing_caveat, verdict_on
+from tasks.judge.gate.verdict import always_predicting, guessing_caveat, outcome_in_words, verdict_on, why
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
+from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
@@ -25,7 +26,9 @@ class Judgement:
     Attributes:
         rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing (if `beat_guessing`), classes, in this order.
         passed: whether all rules passed.
-        verdict: one sentence: which network is better, by how much, whether that is significant, and the majority class's score.
+        verdict: one sentence: which network is better, and three figures.
+        why: one sentence: by how much, whether that is significant, and the majority class's score.
+        outcome: one sentence: which rules passed, and who becomes champion.
         reason: the failed rules, or the gain, for tags and tables.
         provisional: whether it becomes the first champion without having passed, unless a person says no.
     """
@@ -33,6 +36,8 @@ class Judgement:
     rules: tuple[RuleOutcome, ...]
     passed: bool
     verdict: str
+    why: str
+    outcome: str
     reason: str
     provisional: bool = False
 
@@ -70,6 +75,7 @@ def judge(
     ours: EvaluateResult,
     theirs: EvaluateResult,
     difference: PairedDifference,
+    over_guessing: PairedChange,
     outcomes: Sequence[ClassOutcome],
     gate: GateOptions,
     attempt: Attempt,
@@ -78,14 +84,15 @@ def judge(
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
-    Where there is no champion, a network that fails becomes the provisional one if it is better than always predicting the most frequent
-    action.
+    Where there is no champion, a network that fails becomes the provisional one if it is right more often than always predicting the
+    most frequent action; to pass, it must be so significantly.
 
     With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
     then say so.
 
     Args:
         attempt: the level at which the gain must show, and its interval there.
+        over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
 
@@ -93,24 +100,24 @@ def judge(
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
-    guessing = _guessing(ours, train_counts)
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise),
         _looks(attempt, ours.split),
         _gain(difference, gate, attempt),
-        *([guessing] if gate.beat_guessing else []),
+        *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
         _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
-    provisional = not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and guessing.passed
-    outcome = "the champion stays" if theirs.model == "champion" else "there is still no champion"
-    if provisional:
-        asked = "a person decides whether it becomes" if gate.promotion == "approve" else "it becomes"
-        outcome = f"no other network is champion, so {asked} the provisional one"
+    provisional = (
+        not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
+    )
+    outcome = outcome_in_words(gate.promotion, passed=passed, provisional=provisional, has_champion=theirs.model == "champion")
     return Judgement(
         rules,
         passed,
-        verdict_on(ours, theirs, difference, gate.min_gate_clips),
+        verdict_on(ours, theirs, difference),
+        why(ours, theirs, difference, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
+        outcome,
         _reason(rules, ours, theirs, difference, outcome),
         provisional,
     )
@@ -187,16 +194,18 @@ def _gain(difference: PairedDifference, gate: GateOptions, attempt: Attempt) -> 
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {outcome}")
 
 
-def _guessing(ours: EvaluateResult, train_counts: Sequence[LabelCount]) -> RuleOutcome:
-    action = ours.action
-    passed = action.top1 > action.majority_top1
-    always = always_predicting(action.majority_class)
-    detail = f"{ours.targets[-1]} top-1 {percent(action.top1)}, {always} gives {percent(action.majority_top1)}"
-    if train_counts and not passed:
+def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: Sequence[LabelCount]) -> RuleOutcome:
+    action, low = ours.action, over_guessing.interval[0]
+    gain = f"{signed(over_guessing.difference)} points {percent_interval(over_guessing.interval)}"
+    detail = (
+        f"{ours.targets[-1]} top-1 {percent(action.top1)}, {gain} over {always_predicting(action.majority_class)}: "
+        f"the 95 % confidence interval {'lies above' if low > 0 else 'does not lie above'} zero"
+    )
+    if train_counts and over_guessing.difference <= 0:
         fewest = sorted(train_counts, key=lambda train_count: (train_count.num_clips, train_count.name))[:MAX_CLASSES_NAMED]
         named = ", ".join(f"{quoted(label_count.name)} ({count(label_count.num_clips, 'clip')})" for label_count in fewest)
         detail += f"; more labels would help, above all of what train has fewest clips of: {named}"
-    return RuleOutcome(rule="guessing", title="Better than guessing", passed=passed, detail=detail)
+    return RuleOutcome(rule="guessing", title="Better than guessing", passed=low > 0, detail=detail)
 
 
 def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
@@ -205,6 +214,11 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     certain = significant_losses(judged)
     failed = [outcome for outcome in large if outcome in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
+    title = (
+        f"No significant loss in {len(judged):,} testable of {count(len(outcomes), 'class')}"
+        if judged
+        else "No class has enough clips to test"
+    )
     if failed:
         worst = sorted(failed, key=lambda outcome: (-outcome.num_fewer / outcome.num_clips, outcome.target, outcome.name))
         named = [
@@ -212,22 +226,23 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
             for outcome in worst[:MAX_CLASSES_NAMED]
         ]
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
+        title = "No significant loss in a class"
         detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and the loss is significant"
     elif judged:
         by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
         detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
+            f"no {kinds} with {of_enough} ({len(judged)} of {len(outcomes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"
         )
     else:
         detail = f"no {kinds} has {of_enough}, so none was tested"
-    return RuleOutcome(rule="classes", title="No class regresses", passed=not failed, detail=detail)
+    return RuleOutcome(rule="classes", title=title, passed=not failed, detail=detail)
 
 
 def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}; {outcome}"
+        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {outcome.rstrip('.')}"
     else:
         sentence = (
             f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "

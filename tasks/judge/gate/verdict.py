@@ -18,6 +18,9 @@ from tasks.wording import count, listed, percent, percent_interval, points, quot
 
 NUM_GUESSES = 5
 
+MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
+"""How far from zero the interval may reach of what a sentence calls absent. With a wider one, the data cannot tell."""
+
 MIN_SOURCES = 3
 """Source videos of a class, one for each split."""
 
@@ -47,15 +50,53 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, min_clips: int = 0) -> str:
-    """Put the comparison into one sentence that starts with the outcome.
+def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+    """Put the comparison into one sentence of three figures that starts with the outcome.
 
     If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
     """
+    outcome, action = _outcome(ours, difference), ours.action
+    other, name = theirs.action.top1, f"the {theirs.model}"
+    if action.top1 <= action.majority_top1:
+        other, name = action.majority_top1, always_predicting(action.majority_class)
+    return f"{outcome}: {percent(action.top1)} of the {difference.target}s are right, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
+
+
+def outcome_in_words(promotion: str, *, passed: bool, provisional: bool, has_champion: bool, is_provisional: bool = False) -> str:
+    """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
+
+    Args:
+        provisional: the network may become the first champion without having passed.
+        is_provisional: the champion has not passed the gate.
+    """
+    if passed:
+        then = {
+            "auto": "it is promoted, unless the champion changed in the meantime",
+            "approve": "a person decides in Airflow",
+            "never": "it is registered but not promoted (promotion=never)",
+        }[promotion]
+        return f"All rules passed: {then}."
+    if provisional:
+        then = {
+            "auto": "it becomes the provisional one, unless another became champion in the meantime",
+            "approve": "a person decides in Airflow whether it becomes the provisional one",
+        }[promotion]
+        return f"Not all rules passed, but no other network is champion: {then}."
+    if is_provisional:
+        return "Not promoted: the champion stays. It is provisional, too, and only a network that passes replaces it."
+    return f"Not promoted: {'the champion stays' if has_champion else 'there is still no champion'}."
+
+
+def why(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, *, beats_guessing: bool, min_clips: int = 0) -> str:
+    """Give the reasons for `verdict_on` in one sentence, with the figures.
+
+    Args:
+        beats_guessing: the network is significantly better than always predicting the most frequent action.
+    """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
     return (
-        f"{_outcome(ours, difference)}: on {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
-        f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours)}."
+        f"On {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
+        f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}."
     )
 
 
@@ -86,17 +127,19 @@ def _outcome(ours: EvaluateResult, difference: PairedDifference) -> str:
         return f"Better than the {difference.opponent}"
     if high < 0:
         return f"Worse than the {difference.opponent}"
-    return "A tie" if difference.num_gained == difference.num_lost else "Too little data to tell"
+    return f"Like the {difference.opponent}" if is_absent("difference", difference.interval) else "Too little data to tell"
 
 
 def _against_opponent(theirs: EvaluateResult, difference: PairedDifference, min_clips: int) -> str:
     low, high = difference.interval
     interval = f"95 % confidence interval of the difference {percent_interval(difference.interval)}"
-    if difference.num_gained == difference.num_lost:
-        return f"as many as the {theirs.model} ({interval})"
     more = "more" if difference.difference > 0 else "fewer"
     sentence = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
-    return sentence if low > 0 or high < 0 else f"{sentence}; {_too_small(difference, theirs.split, min_clips)}"
+    if difference.num_gained == difference.num_lost:
+        sentence = f"as many as the {theirs.model} ({interval})"
+    if low > 0 or high < 0 or is_absent("difference", difference.interval):
+        return sentence
+    return f"{sentence}; {_too_small(difference, theirs.split, min_clips)}"
 
 
 def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -> str:
@@ -110,7 +153,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
     return f"{too_small}: {roughly(num_clips)} {split} clips of {roughly(num_sources)} source videos would be needed"
 
 
-def _against_majority(ours: EvaluateResult) -> str:
+def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     action = ours.action
     always = always_predicting(action.majority_class)
     others = [
@@ -122,7 +165,7 @@ def _against_majority(ours: EvaluateResult) -> str:
     ]
     if action.top1 <= action.majority_top1:
         sentence = f"{always} gives {percent(action.majority_top1)}"
-    elif action.top1_interval[0] > action.majority_top1:
+    elif beats_guessing:
         sentence = f"{always} gives less, {percent(action.majority_top1)}"
     else:
         sentence = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
@@ -178,17 +221,18 @@ def verdict_of(metrics: Metrics) -> Verdict:
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
     warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
+    then = outcome_in_words(
+        metrics.gate.promotion,
+        passed=metrics.passed,
+        provisional=metrics.provisional,
+        has_champion=metrics.champion_version is not None,
+        is_provisional=metrics.champion_is_provisional,
+    )
     if metrics.passed:
-        then = {
-            "auto": "All rules passed: it is promoted, unless the champion changed in the meantime.",
-            "approve": "All rules passed: a person decides in Airflow.",
-            "never": "All rules passed: it is registered but not promoted (promotion=never).",
-        }[metrics.gate.promotion]
         return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
     decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
     too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
-    then = _without_passing(metrics)
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
     if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)
@@ -211,18 +255,6 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
         ),
     )
     return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in reasons if number)
-
-
-def _without_passing(metrics: Metrics) -> str:
-    if metrics.provisional:
-        outcome = {
-            "auto": "it becomes the provisional one, unless another became champion in the meantime",
-            "approve": "a person decides in Airflow whether it becomes the provisional one",
-        }[metrics.gate.promotion]
-        return f"No other network is champion: {outcome}."
-    if metrics.champion_is_provisional:
-        return "Not promoted: the champion stays. It is provisional: it has not passed the rules either, and only a network that passes replaces it."
-    return "Not promoted: " + ("there is still no champion." if metrics.champion_version is None else "the champion stays.")
 
 
 def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
@@ -272,6 +304,11 @@ def majority_warning(metrics: TargetMetrics) -> str:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
     return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
+
+
+def is_absent(what: str, interval: tuple[float, float]) -> bool:
+    """Check whether an interval around zero is narrow enough to call something absent."""
+    return max(-interval[0], interval[1]) <= MOST_UNSEEN[what]
 
 
 def excludes_zero(difference: PairedDifference) -> bool:

@@ -64,7 +64,8 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         for rule in metrics.rules
     )
     parts = (
-        markdown_text(metrics.verdict),
+        markdown_text(f"{metrics.verdict} {verdict_of(metrics).then}"),
+        markdown_text(metrics.why),
         markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
         markdown_text(caution),
         markdown_text(unnamed_of(metrics)),

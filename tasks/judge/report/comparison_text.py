@@ -48,7 +48,7 @@ COLUMN_WIDTH = 22
 
 def headline(judgement: Judgement) -> str:
     """Join verdict and gate outcome, which may differ if `beat_guessing` is off."""
-    return f"{judgement.verdict} Gate: {_passed(judgement)}."
+    return f"{judgement.verdict} {judgement.outcome}"
 
 
 def markdown(
@@ -71,7 +71,12 @@ def markdown(
     """
     names = IN_TABLES | ({"previous": f"version {previous_version} (previous)"} if previous_version else {})
     deciding = ours.split
-    parts = [f"**{markdown_text(headline(judgement))}**", _rules_table(judgement), f"Baseline: {markdown_text(baseline)}."]
+    parts = [
+        f"**{markdown_text(headline(judgement))}**",
+        markdown_text(judgement.why),
+        _rules_table(judgement),
+        f"Baseline: {markdown_text(baseline)}.",
+    ]
     if caution := leaning(deciding):
         parts.append(markdown_text(caution))
     if nameable:
@@ -105,7 +110,7 @@ def text(
         differences: fine-tuned minus opponents there, any targets.
     """
     deciding = ours.split
-    lines = [*_wrapped(headline(judgement)), ""]
+    lines = [*_wrapped(headline(judgement)), "", *_wrapped(judgement.why), ""]
     if nameable:
         lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
     for split_results in by_split(results):
@@ -121,7 +126,7 @@ def text(
             lines += _text_differences(differences, first.targets)
         lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip()]
         lines += [*_text_nothing(split_results), ""]
-    lines += [*_wrapped(f"baseline: {baseline}"), f"gate: {_passed(judgement)}"]
+    lines += [*_wrapped(f"baseline: {baseline}"), "gate:"]
     for rule in judgement.rules:
         lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
     return "\n".join(lines) + "\n"
@@ -131,10 +136,6 @@ def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
     """Group results by split, unseen clips first, with the networks in table order."""
     grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
     return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
-
-
-def _passed(judgement: Judgement) -> str:
-    return "passed" if judgement.passed else f"not passed{'; provisional champion' if judgement.provisional else ''}"
 
 
 def _rules_table(judgement: Judgement) -> str:

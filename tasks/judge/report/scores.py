@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from tasks.judge.gate.verdict import MajorityScores, always_predicting, deciding_results, excludes_zero, majority_scores, majority_warning
+from tasks.judge.gate.verdict import (
+    MajorityScores,
+    always_predicting,
+    deciding_results,
+    excludes_zero,
+    is_absent,
+    majority_scores,
+    majority_warning,
+)
 from tasks.store.records.evaluation import (
     EvaluateResult,
     NameableClips,
@@ -113,8 +121,10 @@ def difference_row(difference: PairedDifference) -> DifferenceRow:
     """Build the row of one difference, with a remark if its interval includes zero."""
     if excludes_zero(difference):
         return DifferenceRow(difference_label(difference.opponent), difference, True, "")
-    remark = "no difference" if difference.difference == 0 else "too small to tell"
-    if difference.num_sources == 1:
+    remark = "too small to tell"
+    if is_absent("difference", difference.interval):
+        remark = "no difference of more than 5 points"
+    elif difference.num_sources == 1:
         remark = "one source video is not enough to tell"
     elif difference.num_clips_needed is not None:
         remark = f"too small to tell; {roughly(difference.num_clips_needed)} clips would be needed"

@@ -24,7 +24,7 @@ from tasks.judge.search.trials import (
 from tasks.options import SearchOptions
 from tasks.settings import in_airflow
 from tasks.store.records.search import Cutting, ScoredTrial, Search
-from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell
+from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, signed
 
 NUM_SHOWN = 30
 """Number of trials that are shown; the others are collapsed."""
@@ -180,19 +180,27 @@ def verdict(search: Search) -> str:
         f"On {sample(search)}, trial {winner.number} is {f'the best of {num_scored}' if num_scored > 1 else 'the only one with a result'}: "
         f"{target} top-1 {percent(score.top1)} {percent_interval(score.interval)}, with {recipe}."
     ]
-    expected = "" if bias.corrected is None or num_scored == 1 else f"Without the luck of the best, expect {percent(bias.corrected)}"
     seeds = [percent(deciding_top1(trial, search)) for trial in bias.seeds if trial.failure is None]
-    again = f"{count(len(seeds), 'training')} of the same recipe with new seeds scored {listed(seeds)}" if seeds else ""
-    if expected or again:
-        parts.append(f"{'; '.join(filter(None, (expected, again)))}.")
+    if seeds:
+        parts.append(f"{count(len(seeds), 'training')} of the same recipe with new seeds scored {listed(seeds)}.")
+    elif bias.corrected is not None and num_scored > 1:
+        parts.append(f"Without the luck of the best, expect at most {percent(bias.corrected)}.")
     if score.top1 <= search.majority_top1:
         parts.append(f"That does not beat always predicting the most frequent class ({percent(search.majority_top1)}).")
     own = form_recipe(search)
     form = f" ({percent(deciding_top1(own, search))})" if own else ""
     gate = "the gate of retrain decides, on test if the dataset has a test split."
-    parts.append(
-        f"Whether it is better than the recipe of the form{form}, {gate}" if own is not winner else f"It is the recipe of the form; {gate}"
-    )
+    if own is winner:
+        parts.append(f"It is the recipe of the form; {gate}")
+    elif bias.gain is None or bias.gain_interval is None:
+        parts.append(f"Whether it is better than the recipe of the form{form}, {gate}")
+    else:
+        gain = f"{signed(bias.gain)} points {percent_interval(bias.gain_interval)} over the recipe of the form{form}"
+        parts.append(
+            f"With new seeds, {gain}: a gain; {gate}"
+            if bias.gain_interval[0] > 0
+            else f"With new seeds, {gain}: no gain shown, keep your recipe."
+        )
     return " ".join(parts)
 
 

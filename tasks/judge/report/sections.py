@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.judge.gate.verdict import is_absent
 from tasks.judge.report.figures.drawing import Chart
 from tasks.judge.report.figures.training import learning_curve_chart, long_chart
 from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
@@ -173,6 +174,10 @@ def sentence_of(training: LongTraining) -> str:
     """State the outcome in one sentence; the page counts epochs from 1."""
     sample = f"on {count(training.num_clips, 'val clip')} of {count(training.num_sources, 'source video')}"
     errors = {score.epoch: score.error for score in training.scores}
+    last = training.scores[-1]
+    reach = (last.interval[0] - last.error, last.interval[1] - last.error)
+    if (training.rise is None or training.fall is None or training.gain is None) and not is_absent("second descent", reach):
+        return f"The data cannot tell whether there is a second descent: {sample} the error of {training.target}s is known only within {percent_interval(last.interval)} % at the end."
     if training.rise is None or training.fall is None or training.gain is None:
         lowest = min(training.scores, key=lambda score: (score.error, score.epoch))
         return (

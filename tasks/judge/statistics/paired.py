@@ -103,6 +103,20 @@ def paired_difference(
     )
 
 
+def over_guessing(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> PairedChange:
+    """Compare a network's right answers with those of always predicting the most frequent class.
+
+    That class is the most frequent of these same clips (ties go to the first by name), which can only favour guessing.
+
+    Args:
+        answers: of n clips, n at least 1.
+        sources: (n,) the source video of each clip.
+    """
+    ids, counts = np.unique(answers.true, return_counts=True)
+    majority = min(zip(ids.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], answers.names[pair[0]]))[0]
+    return paired_change(answers.right, answers.true == majority, sources, num_resamples=num_resamples)
+
+
 def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[DifferingClip, ...]:
     """List the clips with different answers.
 

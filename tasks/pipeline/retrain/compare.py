@@ -12,7 +12,7 @@ from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.class_changes import class_outcomes
 from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences, paired_change
+from tasks.judge.statistics.paired import Opponent, differences, over_guessing, paired_change
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._step import finish, finished, log, write_files
@@ -62,7 +62,9 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     attempt = attempt.model_copy(update={"interval": change.interval})
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     train_counts = label_counts(acting, ours.targets[-1:])
-    judgement = judge(ours, theirs, decisive, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
+    decisive_answers = answers_of(scored["fine-tuned"], manifest.vocabulary)[ours.targets[-1]]
+    guessing = over_guessing(decisive_answers, scored["fine-tuned"].sources, num_resamples=plan.evaluate.bootstrap_resamples)
+    judgement = judge(ours, theirs, decisive, guessing, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
     baseline = plan.weights.description
     files = {
         place.table: markdown(
@@ -89,6 +91,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         rules=judgement.rules,
         passed=judgement.passed,
         verdict=judgement.verdict,
+        why=judgement.why,
         reason=judgement.reason,
         mlflow_run_url=tracker.run_url(run_id),
         attempt=attempt,

@@ -177,6 +177,7 @@ def _metrics(
         previous_version=plan.previous.version if plan.previous else None,
         no_previous=plan.no_previous,
         verdict=compared.verdict,
+        why=compared.why,
         passed=compared.passed,
         provisional=compared.provisional,
         gate=compared.gate,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tasks.errors import BadInput
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
-from tasks.judge.search.analysis import importances, selection_bias
+from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
 from tasks.judge.search.space import Space, cutting_of
 from tasks.judge.search.suggest import pareto_front
-from tasks.judge.search.trials import best_first, finalists, longest_of_each
+from tasks.judge.search.trials import best_first, finalists, form_recipe, longest_of_each
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files
@@ -101,7 +101,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
     importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
-    return Search(
+    search = Search(
         created=now_utc(),
         plan=plan,
         targets=data.manifests[0].vocabulary.targets,
@@ -117,6 +117,20 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         # The earlier rungs selected on the same clips, so their recipes count, too.
         bias=_bias(ranked[0], best_first(longest_of_each(trials), target), [clip.source for clip in clips], seeds, plan, store),
     )
+    return _with_gain(search, [clip.source for clip in clips], store)
+
+
+def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
+    """Compare the new seeds with the recipe of the form, if another recipe won."""
+    own, repeated = form_recipe(search), [seed for seed in search.bias.seeds if seed.failure is None]
+    if own is None or own.number == search.winner:
+        return search
+    form, *seeds = (
+        "".join(score.right[search.targets[-1]] for score in scores_of(trial, search.plan, store)) for trial in (own, *repeated)
+    )
+    if (found := gain_over_form(seeds, form, sources)) is None:
+        return search
+    return search.model_copy(update={"bias": search.bias.model_copy(update={"gain": found[0], "gain_interval": found[1]})})
 
 
 def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:

@@ -280,7 +280,8 @@ class CompareResult(Record):
     """The new network compared with its opponent, and the gate's verdict.
 
     The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
-    the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions.
+    the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions,
+    and `why` is empty, because their `verdict` has the reasons.
     """
 
     split: SplitName
@@ -295,6 +296,7 @@ class CompareResult(Record):
     rules: tuple[RuleOutcome, ...]
     passed: bool
     verdict: str
+    why: str = ""
     reason: str
     mlflow_run_url: str
     attempt: Attempt | None = None

@@ -240,6 +240,7 @@ class Metrics(Record):
         "", description="why the version before this one has no scores of its own; empty if it has, or if there is none"
     )
     verdict: str
+    why: str = Field("", description="the reasons for the verdict; empty in older files, where the verdict has them")
     passed: bool
     provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")
     gate: GateOptions

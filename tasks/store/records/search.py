@@ -204,7 +204,8 @@ class SelectionBias(Record):
     `num_trials` recipes were compared, each by its longest training. `best_of_equal` is the expected lead of the best one over the mean if all
     were equally good, in top-1; `corrected` is the
     winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
-    `seeds` are the scores of the winner's recipe under new seeds.
+    `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 %
+    interval; both are None where there is no such comparison, and in records of older versions.
     """
 
     num_trials: int
@@ -212,6 +213,8 @@ class SelectionBias(Record):
     optimism: float | None
     corrected: float | None
     seeds: tuple[ScoredTrial, ...] = ()
+    gain: float | None = None
+    gain_interval: tuple[float, float] | None = None
 
 
 class Search(Record):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.judge.statistics.paired import PairedChange
 from tasks.store.records.evaluation import PairedDifference
 from tasks.store.records.record import TARGETS
 from tests.records import some
@@ -15,6 +16,12 @@ def difference(num_gained=20, num_lost=10, interval=(0.02, 0.18), **changes):
     clips = {"target": "action", "opponent": "champion", "num_clips": 100, "num_sources": 10} | changes
     gain = (num_gained - num_lost) / clips["num_clips"]
     return some(PairedDifference, difference=gain, interval=interval, num_gained=num_gained, num_lost=num_lost, **clips)
+
+
+def guessing(ours, margin=0.05):
+    """Build the difference of the fine-tuned network from always guessing, with an interval that reaches so far on either side."""
+    gain = ours.action.top1 - ours.action.majority_top1
+    return PairedChange(gain, (gain - margin, gain + margin), 10, num_gained=20, num_lost=10, mcnemar_p=0.5, p_value=0.5)
 
 
 @pytest.fixture(scope="session")

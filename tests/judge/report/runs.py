@@ -5,12 +5,12 @@ from functools import cache
 
 import numpy as np
 
-from tasks.judge.gate.verdict import verdict_on
+from tasks.judge.gate.verdict import verdict_on, why
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.class_changes import class_changes
 from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import confusion_of
-from tasks.judge.statistics.paired import paired_difference
+from tasks.judge.statistics.paired import over_guessing, paired_difference
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency, RuleOutcome
 from tasks.store.records.metrics import (
@@ -105,6 +105,11 @@ def difference(named, target, opponent):
     return paired_difference(ours, theirs, sources_of(named), opponent=opponent, num_resamples=200)
 
 
+@cache
+def beyond_guessing(named):
+    return over_guessing(answers_of(named, named.targets[-1], "fine-tuned"), sources_of(named), num_resamples=200)
+
+
 def label_counts(named, split, untaught):
     """As many clips in train as on the deciding split, but for classes that train lacks."""
     return tuple(
@@ -159,6 +164,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "champion_version": 3 if opponent == "champion" else None,
         "previous_version": 12 if "previous" in roles else None,
         "verdict": verdict_on(ours, theirs, difference(named, named.targets[-1], opponent)),
+        "why": why(ours, theirs, difference(named, named.targets[-1], opponent), beats_guessing=beyond_guessing(named).interval[0] > 0),
         "passed": passed,
         "gate": GateOptions(),
         "rules": tuple(

@@ -122,7 +122,7 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
         ({"checks": of_others, "gate": gate}, ("3 source videos of val alone",)),
     ):
         banner = changed_page("original", **changes)
-        banner = banner[banner.index('<div class="verdict') : banner.index('<p class="gate-line">')]
+        banner = banner[banner.index('<div class="verdict') : banner.index('<dl class="facts">')]
         for text in (question(metrics, **changes), model_card(metrics.model_copy(update=changes)), banner):
             assert [words for words in expected if words not in text] == []
             assert ("optimistic" in text) == bool(expected)

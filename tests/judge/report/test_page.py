@@ -15,6 +15,7 @@ from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.judge.report.conftest import CASES, COMPARISONS, PREDICTIONS, THUMBNAIL, pictured
+from tests.judge.report.named import HOSTILE_NAMES
 from tests.judge.report.tree import Tree, plain, rows_of
 from tests.records import some
 
@@ -118,7 +119,16 @@ def test_a_network_no_better_than_guessing_is_marked_exactly_then(case):
                 assert ("▼" in row[0] and "always predicting" in row[0]) == (m.top1 <= m.majority_top1)
     tuned = [r for r in inputs.metrics.results if r.model == "fine-tuned"]
     loses = [t for r in tuned for t in r.targets if getattr(r, t).top1 <= getattr(r, t).majority_top1]
-    assert ('role="alert"' in html) == bool(loses)
+    assert ("No better than always predicting the most frequent class" in html) == bool(loses)
+
+
+def test_the_verdict_of_a_page_has_60_words_and_three_figures_at_most(case):
+    inputs, html = case
+    box = plain(html[html.index('<div class="verdict') : html.index('<dl class="facts">')].partition('<details class="why">')[0])
+    if HOSTILE_NAMES[2] not in inputs.metrics.verdict:
+        assert len(re.findall(r"\w[\w.,'-]*", box)) <= 60
+        assert len(re.findall(r"\d[\d.,]*", box)) == 3
+    assert plain(f"<p>{inputs.metrics.why}</p>").split()[:4] == plain(html.partition('<details class="why">')[2]).split()[1:5]
 
 
 def test_the_original_experiment_is_told_plainly(page_of):
@@ -126,7 +136,7 @@ def test_the_original_experiment_is_told_plainly(page_of):
     rows = cells(html)
     assert rows["noun"][1][0] == "new network ▼ below always predicting 'meat' (65.2 %)"
     assert rows["noun"][1][1] == "47.8 %"
-    assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html
+    assert "nouns: 47.8 % is below always predicting &#39;meat&#39; (65.2 %)" in html[: html.index('<section id="scores">')]
     assert "23 clips of 3 source videos" in html
     assert "2026-11-26 00:25 UTC" in html
     # What val leans to is on the first screen, and there is no champion to speak of.
@@ -157,8 +167,11 @@ def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interv
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"provisional": True, "champion_version": None}, "No other network is champion: it becomes the provisional one, unless"),
-        ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional: it has not passed the rules"),
+        ({"provisional": True, "champion_version": None}, "but no other network is champion: it becomes the provisional one, unless"),
+        (
+            {"champion_is_provisional": True, "champion_version": 3},
+            "the champion stays. It is provisional, too, and only a network that passes",
+        ),
     ],
 )
 def test_a_provisional_champion_is_called_so(make_inputs, changed_page, changes, told):
@@ -171,7 +184,7 @@ def test_a_provisional_champion_is_called_so(make_inputs, changed_page, changes,
 
 def test_classes_that_got_worse_are_marked_and_long_lists_folded(make_inputs, page_of):
     inputs, html = make_inputs("usual"), page_of("usual")
-    assert html.count("▼ worse") == sum(c.is_worse for c in inputs.metrics.class_changes)
+    assert html.count("▼ lower") == sum(c.is_worse for c in inputs.metrics.class_changes)
     section = re.search(r'<section id="classes">.*?</section>', html, re.S).group()
     assert section.count("<details>") == 2
     names = [c.name for c in inputs.metrics.class_changes]
@@ -183,7 +196,7 @@ def test_the_change_of_a_class_is_that_of_its_f1(changed_page):
     after = {"recall_after": 0.25, "precision_after": 0.75, "f1_after": 0.375}
     change = ClassChange(target="verb", name="take", support=9, is_worse=True, **before, **after)
     (row,) = rows_of(re.search(r'<tr class="worse">.*?</tr>', changed_page("bare", class_changes=(change,)), re.S)[0])
-    assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | -18.1 | ▼ worse"
+    assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | -18.1 | ▼ lower"
 
 
 def test_confusion_counts_are_all_there(make_inputs, page_of):
@@ -243,7 +256,8 @@ def test_what_the_data_checks_found_is_named(page_of):
     dirty, clean = page_of("original"), page_of("usual")
     for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
         assert found in plain(dirty)
-    assert clean.count("✓ none") == 4
+    assert clean.count("✓ none") == 3
+    assert "Classes missing from train" not in clean
     assert "No problems in 479 clips of 2 splits." in clean
 
 

@@ -62,11 +62,14 @@ def test_the_page_has_the_command_that_saves_the_winner_as_a_recipe(usual):
 
 def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(usual):
     search, values = usual, ranked(usual)[0].values
-    bias = search.bias.model_copy(update={"corrected": 0.466})
+    bias = search.bias.model_copy(update={"corrected": 0.466, "gain": None, "gain_interval": None})
     said = verdict(with_top1(search, search.winner, 0.625).model_copy(update={"bias": bias}))
     assert f"trial {search.winner} is the best of 22: action top-1 62.5 %" in said
     assert f"with learning_rate={values['learning_rate']:.3g}, schedule={values['schedule']}, batch_size={values['batch_size']}" in said
-    assert "Without the luck of the best, expect 46.6 %; 3 trainings of the same recipe with new seeds scored" in said
+    assert "3 trainings of the same recipe with new seeds scored" in said
+    assert "luck" not in said, "the repeated seeds decide the sentence"
+    alone = search.model_copy(update={"bias": bias.model_copy(update={"seeds": ()})})
+    assert "Without the luck of the best, expect at most 46.6 %." in verdict(alone)
     assert "the gate of retrain decides" in said
     assert "most frequent" not in said
 
@@ -194,7 +197,10 @@ def test_the_page_shows_retrains_parameters_as_json_and_the_way_to_its_form():
 def test_the_recipe_of_the_form_is_shown_beside_the_winner(usual, page_of):
     own = form_recipe(usual)
     assert own.number == 0
-    assert f"the recipe of the form ({100 * own.scores['action'].top1:.1f} %)" in verdict(usual)
+    form = f"over the recipe of the form ({100 * own.scores['action'].top1:.1f} %)"
+    assert verdict(usual).endswith(f"With new seeds, +2.1 points [-4.0, 8.2] {form}: no gain shown, keep your recipe.")
+    gained = usual.model_copy(update={"bias": usual.bias.model_copy(update={"gain_interval": (0.001, 0.041)})})
+    assert f"[0.1, 4.1] {form}: a gain; the gate of retrain decides" in verdict(gained)
     assert "recipe of the form</th>" in page_of("search")
     won = usual.model_copy(update={"winner": 0})
     assert "It is the recipe of the form" in verdict(won)

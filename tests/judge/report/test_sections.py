@@ -57,6 +57,9 @@ def test_a_second_descent_is_told_in_one_sentence():
 def test_few_clips_cannot_tell_and_without_a_rise_none_is_seen():
     assert sentence_of(found(DESCENT, num_clips=15, clips_a_video=3)).startswith("The data cannot tell whether there is a second descent")
     assert sentence_of(found(ONE_FALL)).startswith("No second descent is seen")
+    assert sentence_of(found(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(
+        "The data cannot tell whether there is a second descent: on 2 val"
+    )
 
 
 @pytest.mark.parametrize(("errors", "marks"), [(DESCENT, ["1st minimum: 8", "peak: 128", "2nd minimum: 4,000"]), (ONE_FALL, [])])

@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from scipy.special import ndtri
 
 from tasks.judge.search import analysis
-from tasks.judge.search.analysis import importances, selection_bias
+from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
 from tests.judge.search.trials import trial
 
 RANGES = {
@@ -183,6 +183,20 @@ def test_trials_that_are_right_on_the_same_clips_have_no_luck_to_win_by():
     assert found.optimism == pytest.approx(0, abs=0.002)
     assert found.best_of_equal == pytest.approx(0, abs=0.002)
     assert found.corrected == pytest.approx(answers[0].mean(), abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("num_right", "num_form", "gain", "is_shown"),
+    [((36, 36, 36), 10, 0.65, True), ((36, 12, 30), 10, 0.4, False), ((11, 11, 11), 10, 0.025, False)],
+)
+def test_the_gain_over_the_form_is_shown_if_neither_seeds_nor_videos_explain_it(num_right, num_form, gain, is_shown):
+    """Three seeds of the winner, on 40 clips of 10 videos of which each answers the first so many right."""
+    of = ["".join("01"[number * 7 % 40 < right] for number in range(40)) for right in (*num_right, num_form)]
+    found, (low, high) = gain_over_form(of[:3], of[3], [str(number % 10) for number in range(40)])
+    assert found == pytest.approx(gain)
+    assert low < found < high
+    assert (low > 0) == is_shown
+    assert gain_over_form(of[:1], of[3], ["a", "b"] * 20) is gain_over_form(of[:3], of[3], ["a"] * 40) is None
 
 
 def test_equal_input_gives_equal_numbers_and_a_single_video_none():

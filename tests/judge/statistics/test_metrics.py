@@ -12,7 +12,7 @@ from tasks.judge.report.scores import nameable_in_words, unnamed_in_words
 from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import calibrate, fit_temperature
 from tasks.judge.statistics.metrics import closed_set, measure, nameable_clips, nothing_scores, with_actions
-from tasks.judge.statistics.paired import differences
+from tasks.judge.statistics.paired import differences, over_guessing
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import top1_interval
@@ -281,7 +281,8 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     )
     gains = differences(scored["fine-tuned"], {"champion": scored["champion"]}, VOCABULARY, num_resamples=200)
     decisive = next(gain for gain in gains if gain.target == "action")
-    judgement = judge(results[2], results[1], decisive, [], GateOptions(min_gate_clips=1), Attempt())
+    guessing = over_guessing(answers_of(scored["fine-tuned"], VOCABULARY)["action"], scored["fine-tuned"].sources)
+    judgement = judge(results[2], results[1], decisive, guessing, [], GateOptions(min_gate_clips=1), Attempt())
     assert decisive.num_clips == 24
     for write in (markdown, text):
         assert "cannot name" in " ".join(write(results, results[2], gains, judgement, "b", found).split())

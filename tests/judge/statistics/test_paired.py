@@ -16,6 +16,7 @@ from tasks.judge.statistics.paired import (
     differing,
     exact_difference,
     holm,
+    over_guessing,
     paired_change,
     paired_difference,
     probe_differences,
@@ -194,6 +195,18 @@ def test_every_opponent_and_target_is_compared(make_clips, vocabulary):
     found = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
     assert [(d.opponent, d.target) for d in found] == [(o, t) for o in ("baseline", "champion") for t in TARGETS]
     assert all(d.difference > 0 for d in found)
+
+
+@pytest.mark.parametrize(("right", "num_gained", "num_lost"), [("put", 0, 0), ("take", 4, 5), ("take wash", 8, 5), ("put take wash", 8, 0)])
+def test_guessing_is_right_on_the_most_frequent_class_alone_and_on_the_first_by_name_of_two(right, num_gained, num_lost):
+    names = {0: "wash", 1: "take", 2: "put"}
+    true = np.array([0] * 4 + [1] * 4 + [2] * 5)
+    predicted = np.array([class_id if names[class_id] in right else 9 for class_id in true.tolist()])
+    answers = Answers("action", true, predicted[:, None], names)
+    change = over_guessing(answers, list("abc" * 4 + "a"), num_resamples=200)
+    assert (change.num_gained, change.num_lost) == (num_gained, num_lost)
+    tied = over_guessing(Answers("action", true[:8], predicted[:8, None], names), list("abcdabcd"), num_resamples=200)
+    assert tied.num_lost == (0 if "take" in right else 4)
 
 
 def test_other_clips_are_refused(make_clips, vocabulary):

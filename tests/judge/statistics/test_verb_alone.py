@@ -12,7 +12,7 @@ from tasks.judge.statistics.answers import action_id, answers_of
 from tasks.judge.statistics.class_changes import class_changes, class_outcomes
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.mistakes import confusions, worst_misnamed
-from tasks.judge.statistics.paired import differences
+from tasks.judge.statistics.paired import differences, over_guessing
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
 from tasks.judge.statistics.scoring import CERTAIN_LOGIT, with_nouns_given
 from tasks.options import GateOptions
@@ -91,10 +91,11 @@ def test_the_gate_the_tables_and_the_verdict_speak_of_verbs_alone(scored, result
     found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
     outcomes = class_outcomes(scored["fine-tuned"], scored["baseline"], WAVES)
     assert {one.target for one in outcomes} == {"verb"}
-    judgement = judge(ours, theirs, found[0], outcomes, GateOptions(), Attempt())
+    guessing = over_guessing(answers_of(scored["fine-tuned"], WAVES)["verb"], scored["fine-tuned"].sources)
+    judgement = judge(ours, theirs, found[0], guessing, outcomes, GateOptions(), Attempt())
     assert judgement.passed
-    assert "no verb with 10 clips or more (3 tested)" in judgement.rules[-1].detail
-    assert "of the verbs correctly" in judgement.verdict
+    assert "no verb with 10 clips or more (3 of 3 tested)" in judgement.rules[-1].detail
+    assert "of the verbs correctly" in judgement.why
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
         markdown(list(results.values()), ours, found, judgement, "none"),
