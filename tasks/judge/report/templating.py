@@ -122,7 +122,7 @@ def leaning(split: SplitName) -> str:
         return ""
     return (
         "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the new network. The chance "
-        "of passing by luck covers the draw of films alone, and not this choice. A test split (test_share) has no such bias."
+        "of passing by luck leaves this choice out. A test split (test_share) has no such bias."
     )
 
 
