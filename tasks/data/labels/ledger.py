@@ -23,6 +23,7 @@ ClipKey = tuple[str, float, float]
 """Video, start and end in seconds: a clip, however it was cut."""
 
 Words = tuple[str, str]
+"""Verb and noun."""
 
 
 class ClipSpan(Span, Protocol):
@@ -49,19 +50,28 @@ def words_of(statement: ClipStatement | IntervalStatement) -> Words | None:
     return str(statement.verb), str(statement.noun)
 
 
+MergeByName = dict[tuple[WordTarget, str], ClassMerge]
+"""The merge of each name, in order."""
+
+
 @dataclass
 class Ledger:
-    """All statements of the log so far, in order, and which of them hold."""
+    """All statements of the log so far, in order, and which of them hold.
+
+    A statement holds until somebody takes it back; an interval, also until another replaces it that was not taken back.
+    """
 
     num_entries: int = 0
     _number_by_token: dict[str, int] = field(default_factory=dict)
     _by_token: dict[str, AnyStatement] = field(default_factory=dict)
     _withdrawn: set[str] = field(default_factory=set)
     _replaced: set[str] | None = None
+    """Computed when asked for; None after `add`."""
     _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
     _by_video: dict[str, list[IntervalStatement]] = field(default_factory=lambda: defaultdict(list))
-    _merges: list[ClassMerge] = field(default_factory=list)
-    _in_effect: dict[tuple[WordTarget, str], ClassMerge] | None = None
+    _class_statements: list[ClassMerge] = field(default_factory=list)
+    _in_effect: MergeByName | None = None
+    """Computed when asked for; None after `add`."""
     _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     num_renames: int = 0
     """Statements that were ever made about names of classes."""
@@ -86,11 +96,12 @@ class Ledger:
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
-            # A merge that cannot be has no effect.
+            # A merge that cannot be is kept, as it may become possible; the page asks for its `problem` before it writes it.
             if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
                 self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
                 if not isinstance(statement, IntervalStatement):
                     continue
+                # An interval counts even if it replaces nothing.
                 statement = statement.model_copy(update={"replaces": None})
             self._number_by_token[statement.token] = self.num_entries
             self._by_token[statement.token] = statement
@@ -103,10 +114,11 @@ class Ledger:
                 case Withdrawal():
                     self._withdraw(statement)
                 case ClassMerge():
-                    self._merges.append(statement)
+                    self._class_statements.append(statement)
                     self.num_renames += 1
 
     def _withdraw(self, withdrawal: Withdrawal) -> None:
+        """Take back a statement, and all that an interval had replaced, unless it is an undo."""
         token: str | None = withdrawal.withdrawn
         while token and token not in self._withdrawn:
             self._withdrawn.add(token)
@@ -144,7 +156,7 @@ class Ledger:
                     return "replaces an interval that this video does not have"
             case ClassMerge():
                 try:
-                    self._end_of_merges(statement)
+                    _last_name(statement, self._merge_by_name())
                 except ValueError as error:
                     return f"merges into a name that cannot be: {error}"
         return None
@@ -184,7 +196,8 @@ class Ledger:
 
     def merged(self, target: WordTarget, name: str) -> str:
         """Follow the merges of a name to the name that is left."""
-        merges = self._merges_in_effect()
+        merges = self._merge_by_name()
+        # A name that is merged into itself is free again.
         while (merge := merges.get((target, name))) and merge.same_as != name:
             name = merge.same_as
         return name
@@ -192,33 +205,38 @@ class Ledger:
     @property
     def merges(self) -> list[ClassMerge]:
         """List the merges in effect, in order: of those that hold, a later one overrides an earlier one of its name, or one that it reverses."""
-        return list(self._merges_in_effect().values())
+        return list(self._merge_by_name().values())
 
-    def _merges_in_effect(self) -> dict[tuple[WordTarget, str], ClassMerge]:
+    def _merge_by_name(self) -> MergeByName:
         """Apply the merges in order, as `Lexicon.merge` does: there is no circle."""
         if self._in_effect is None:
-            merges = self._in_effect = {}
-            for merge in filter(self.holds, self._merges):
+            merges: MergeByName = {}
+            for merge in filter(self.holds, self._class_statements):
                 try:
-                    last = self._end_of_merges(merge)
+                    last = _last_name(merge, merges)
                 except ValueError:
                     continue
+                # The latest comes last, also where it overrides another.
                 merges.pop((merge.target, merge.name), None)
                 if last == merge.name:
                     merges.pop((merge.target, merge.same_as), None)
                 merges[merge.target, merge.name] = merge
+            self._in_effect = merges
         return self._in_effect
-
-    def _end_of_merges(self, merge: ClassMerge) -> str:
-        def merged_into(name: str) -> str | None:
-            before = self._merges_in_effect().get((merge.target, name))
-            return before.same_as if before and before.same_as != name else None
-
-        return end_of_merges(merge.same_as, merge.name, merged_into)
 
     def num_changes(self, video: str) -> int:
         """Count the statements that were ever made about the intervals of a video."""
         return self._num_changes.get(video, 0)
+
+
+def _last_name(merge: ClassMerge, earlier: MergeByName) -> str:
+    """Follow the earlier merges from the name that this one merges into; as `end_of_merges`."""
+
+    def next_name(name: str) -> str | None:
+        following = earlier.get((merge.target, name))
+        return following.same_as if following and following.same_as != name else None
+
+    return end_of_merges(merge.same_as, merge.name, next_name)
 
 
 class Pair(NamedTuple):
@@ -254,11 +272,13 @@ def differing(pairs: Sequence[Pair]) -> tuple[Disagreement, ...]:
 def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
     """Return the first and the second reader's blind answer about a clip; nothing without a second reader."""
     reader = statements[0].by
-    read = next((number for number, statement in enumerate(statements) if statement.reading == "second" and statement.by != reader), None)
-    if read is None:
+    second_at = next(
+        (number for number, statement in enumerate(statements) if statement.reading == "second" and statement.by != reader), None
+    )
+    if second_at is None:
         return ()
-    first = [statement for statement in statements[:read] if statement.by == reader]
-    second = [statement for statement in statements if statement.by == statements[read].by and statement.reading == "second"]
+    first = [statement for statement in statements[:second_at] if statement.by == reader]
+    second = [statement for statement in statements if statement.by == statements[second_at].by and statement.reading == "second"]
     return first[-1], second[-1]
 
 
@@ -272,12 +292,12 @@ def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
     return sum(built.get(part) != words for part, words in labels.items())
 
 
-def _labels(ledger: Ledger, names: Ledger) -> Mapping[Hashable, Words]:
-    """Return the words of each clip and interval that is labelled, by the names that `names` merges them into."""
+def _labels(ledger: Ledger, named_by: Ledger) -> Mapping[Hashable, Words]:
+    """Return the words of each clip and interval that is labelled, by the names that `named_by` merges them into."""
     clips = {key: statements[-1] for key, statements in ledger.clips()}
-    words: dict[Hashable, Words | None] = {key: names.words(statement) for key, statement in clips.items()}
+    words: dict[Hashable, Words | None] = {key: named_by.words(statement) for key, statement in clips.items()}
     for interval in (statement for video in ledger.videos for statement in ledger.intervals(video)):
         # Two actions may share their time, so an interval with another label is another one.
-        named = names.words(interval)
+        named = named_by.words(interval)
         words["interval", interval.video, interval.start_seconds, interval.stop_seconds, named] = named
     return {part: named for part, named in words.items() if named}
