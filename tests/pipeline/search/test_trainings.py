@@ -3,8 +3,15 @@
 import csv
 import io
 import json
+import os
+import resource
+import signal
+import warnings
+from base64 import b64decode, b64encode
+from datetime import datetime
 
 import jsonschema
+import psutil
 import pytest
 
 from tasks.data.clips.clips import clip_uid
@@ -15,6 +22,8 @@ from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.records.search import Cutting, ScoredTrial, Search, TrialBatch, TrialsResult
 from tests.pipeline.in_process import STORE
+from tests.pipeline.search.conftest import SearchBench
+from tests.pipeline.shelf import Shelf
 
 pytestmark = pytest.mark.slow
 
@@ -193,3 +202,67 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(bench, cut_fi
     bench.annotate("then.csv", labels([(labelled[0].uid, verb, labelled[0].noun)]))
     with pytest.raises(BadDataset, match="run build_dataset"):
         searched(bench, **options, search_seed=1)
+
+
+class Journal(Shelf):
+    """A store that outlives its process: a file has each write, until one that was cut off."""
+
+    def __init__(self, path):
+        super().__init__()
+        path.touch()
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        path.write_bytes(whole + b"\n" * bool(whole))
+        for uri, data, now in map(json.loads, whole.splitlines()):
+            self.now = datetime.fromisoformat(now)
+            self.objects[uri], self.written[uri] = b64decode(data), self.now
+        self.path = path
+
+    def write_bytes(self, uri, data):
+        with self.creating, self.path.open("ab") as file:
+            super().write_bytes(uri, data)
+            file.write(json.dumps([uri, b64encode(data).decode(), self.now.isoformat()]).encode() + b"\n")
+
+
+def in_process_of_its_own(journal, options, kill_after_seconds=0):
+    """Search in a child process, which is killed after so many seconds of the processor; return its exit status and seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which this process has none that matters
+        child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.setsid()
+            signal.setitimer(signal.ITIMER_PROF, kill_after_seconds)
+            searched(SearchBench(Journal(journal)), **options)
+            status = 0
+        finally:
+            os._exit(status)
+    status = os.waitpid(child, 0)[1]
+    left = [process for process in psutil.process_iter() if process.pid != child and os.getsid(process.pid) == child]
+    assert not psutil.wait_procs(left, timeout=20)[1], "a process outlived the search"
+    return status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_search_that_is_killed_at_any_moment_ends_with_the_same_table(bench, tmp_path, monkeypatch):
+    options = HEADS | RATES | {"num_trials": 4, "rounds": 2, "search_sampler": "random"}
+
+    def table(journal):
+        (uri,) = [uri for uri in Journal(journal).objects if uri.endswith("/report/trials.csv")]
+        rows = csv.DictReader(io.StringIO(Journal(journal).read_bytes(uri).decode()))
+        return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
+
+    journals = [tmp_path / name for name in ("calm", "killed")]
+    for journal in journals:
+        store = Journal(journal)
+        for uri, data in bench.store.objects.items():
+            store.write_bytes(uri, data)
+    status, seconds = in_process_of_its_own(journals[0], options)
+    assert status == 0
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "killed cache"))
+    statuses = [in_process_of_its_own(journals[1], options, seconds * part / 12)[0] for part in range(1, 8)]
+    assert statuses.count(signal.SIGPROF) > 3
+    assert in_process_of_its_own(journals[1], options)[0] == 0
+    assert table(journals[1]) == table(journals[0])
