@@ -71,7 +71,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     if not store.exists(kept.uri):
         store.write(kept, train_curve(plan, manifest, store))
     trained = store.read(kept)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     val = [clip for clip in manifest.clips if clip.split == "val" and clip.has_action]
     curves = tuple(_curve(trained, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets)
     with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
