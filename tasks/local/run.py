@@ -123,7 +123,7 @@ def end_tracked(mlflow: str, airflow: str) -> None:
     """End the runs of MLflow that steps of this Airflow left at work."""
     from tasks.tracking import Tracker, end_all  # here alone: MLflow takes seconds to import
 
-    end_all(Tracker.from_settings(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
+    end_all(Tracker(MlflowSettings(uri=mlflow, public_uri=None)), airflow)
 
 
 def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iterator[str]:

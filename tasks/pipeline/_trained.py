@@ -30,7 +30,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
         BadInput: there is no such training, it belongs to another store, or its labels were altered.
     """
     if MODEL.fullmatch(name):
-        model, version = Registry.from_settings(load(MlflowSettings)).referred(name)
+        model, version = Registry(load(MlflowSettings)).referred(name)
         network = Trained(name, f"{model} version {version.version}", version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
     elif named := parse_run(name):
         run = Layout(named.store or store_uri).run(named.key)

@@ -55,7 +55,7 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         BadConfiguration, BadDataset, Unavailable: as `fit`.
     """
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name:
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.entities import LoggedModelStatus
@@ -77,11 +77,6 @@ class Registry:
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._client = connect(settings)
-
-    @classmethod
-    def from_settings(cls, settings: MlflowSettings) -> Self:
-        """Connect to the server, or fail early if it does not answer."""
-        return cls(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
         """Claim a model's decisions for this store, where concurrent runs see each other.

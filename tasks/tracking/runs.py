@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import httpx
 import mlflow
@@ -110,11 +109,6 @@ class Tracker:
     def __init__(self, settings: MlflowSettings) -> None:
         self._settings = settings
         self._client = connect(settings)
-
-    @classmethod
-    def from_settings(cls, settings: MlflowSettings) -> Self:
-        """Connect to the server, or fail early if it does not answer."""
-        return cls(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
         """Find or create the run with this key, called `name` or by its key, and return its id."""

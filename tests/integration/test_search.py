@@ -72,7 +72,7 @@ def test_trials_are_child_runs_with_their_options_and_scores(workshop, place, nu
 
 
 def test_a_child_run_loses_its_failure_once_it_is_trained_and_gives_way_to_another_trial(workshop):
-    tracker = Tracker.from_settings(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
+    tracker = Tracker(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
     parent = tracker.ensure_run("children", "parent", {})
     failed = ChildRun(params={"dropout": 0.1}, metrics={}, tags={"retake.round": "1", "retake.failure": "killed"}, failed=True)
     trained = replace(failed, metrics={"val_loss": 1.0}, tags={"retake.round": "1"}, failed=False)

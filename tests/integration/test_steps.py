@@ -158,7 +158,7 @@ def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(workshop, 
 
 
 def test_a_history_of_many_epochs_is_logged_in_calls_that_mlflow_takes(workshop, mlflow):
-    tracker = Tracker.from_settings(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
+    tracker = Tracker(MlflowSettings(uri=workshop.environment["RETAKE_MLFLOW_URI"]))
     run_id = tracker.ensure_run("many epochs", "0123", {})
     names = [name for name in Epoch.model_fields if name != "epoch"]
     epochs = [Epoch(epoch=number, **dict.fromkeys(names, number / 10)) for number in range(2 * EPOCHS_AT_ONCE + 1)]

@@ -4,8 +4,9 @@ import pytest
 
 from tasks.errors import BadConfiguration
 from tasks.keys import configuration_key, recipe_of
-from tasks.options import SegmentOptions, TrainOptions
+from tasks.options import PRESETS, SegmentOptions, TrainOptions
 from tasks.pipeline.commands import STEPS, parse
+from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.step import OutArguments
 
 ROOT = "s3://retake/lab"
@@ -95,6 +96,16 @@ def test_a_plan_lies_under_the_key_of_all_options(argv):
     assert found.folder_uri.startswith(f"{ROOT}/{BY_FORM[argv]}")
     assert found.model is STEPS[argv[0]].result
     assert found.folder_uri != other.folder_uri
+
+
+def test_a_recipe_leads_to_the_plan_of_its_options_whether_they_are_given_or_not():
+    def plan(preset="light", **options):
+        values = {"store": ROOT, "weights_result": f"{ROOT}/w/", "preset": preset} | options
+        return STEPS["plan"].address(PlanArguments.model_validate(values))
+
+    light = PRESETS["light"].model_dump(mode="json")
+    assert plan() == plan(**light) == plan("none", **light) != plan("none")
+    assert plan(epochs=6) == plan(**light | {"epochs": 6}) != plan()
 
 
 def test_every_step_is_tried_here():

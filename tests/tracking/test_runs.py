@@ -19,7 +19,7 @@ OWN = f"{AIRFLOW}/dags/compare_networks/runs/2"
 
 @pytest.fixture
 def tracker(mlflow):
-    return Tracker.from_settings(load(MlflowSettings))
+    return Tracker(load(MlflowSettings))
 
 
 def fail(error):

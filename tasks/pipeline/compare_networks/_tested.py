@@ -90,7 +90,7 @@ def publish(
     thumbnails: Mapping[str, bytes] | None = None,
 ) -> TabulateResult:
     """Write the page, with small pictures of its clips, and the tables to their place and to an MLflow run."""
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     with (
         comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,

@@ -30,7 +30,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     output = TABULATE.address(arguments)
     configured = store.read(Configurations(arguments.configured))
     tested, failed = _gather(store, configured, parse_failures(arguments.failures))
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     end_trainings(tracker, {network.trained.mlflow_run_id for network in tested})
     if not tested and {failure.step for failure in failed} == {"ask"}:
         raise NothingToDo("no network was to be trained")

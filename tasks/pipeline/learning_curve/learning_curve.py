@@ -72,7 +72,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     if trained is None or trained.equal == "steps":
         trained = train_curve(plan, manifest, store)
         store.write(kept, trained)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     train, val = ([clip for clip in manifest.clips if clip.split == split and clip.has_action] for split in ("train", "val"))
     curves = tuple(
         _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets

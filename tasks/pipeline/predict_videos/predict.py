@@ -151,4 +151,4 @@ def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
 
 
 def _store_of(reference: str) -> str:
-    return Registry.from_settings(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri
+    return Registry(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri

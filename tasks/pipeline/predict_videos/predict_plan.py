@@ -71,7 +71,7 @@ def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResul
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     """Make the plan and write it under its own address; errors as of `run`."""
     store.ensure_bucket(arguments.store)
-    registry = Registry.from_settings(load(MlflowSettings))
+    registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
     model = registered(
         arguments.model, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"

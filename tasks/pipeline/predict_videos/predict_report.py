@@ -74,7 +74,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     known_labels = store.read(Prediction(plan.prediction_uri).labels)
     labels = {label.uid: label for label in known_labels.labels}
     log.info("writing tables, tracks and page of %s", count(len(videos), "video"))
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     with prediction_run(tracker, plan, len(videos)) as run_id, tempfile.TemporaryDirectory(prefix="retake-predictions-") as name:
         folder = Path(name)
         url = tracker.run_url(run_id)

@@ -36,7 +36,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     results = evaluation_results(store, plan)
     ours, theirs = contenders(results, plan.decides_on)
     scored = predictions_of_actions(store, results, ours.split, manifest.vocabulary)

@@ -6,7 +6,18 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.keys import content_key
-from tasks.options import UNKEYED_PRESETS, EvaluateOptions, GateOptions, Options, RecipeName, RegisterOptions, StoreUri, TrainOptions
+from tasks.options import (
+    PRESETS,
+    UNKEYED_PRESETS,
+    EvaluateOptions,
+    GateOptions,
+    Options,
+    RecipeName,
+    RegisterOptions,
+    StoreUri,
+    TrainOptions,
+    with_recipe,
+)
 from tasks.pipeline.step import (
     Command,
     FlowBatchUri,
@@ -56,10 +67,13 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
 def _plan(arguments: PlanArguments) -> Output[PlanResult]:
     """Find the plan by the key of the form.
 
-    The key covers all values except `weights_result`, an address that contains the same key, and `max_hours`, which changes no plan.
+    The key covers all values, with those of a recipe of the code, except `weights_result`, an address that contains the same key, and
+    `max_hours`, which changes no plan.
     """
     left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset in UNKEYED_PRESETS else [])}
-    return Layout(arguments.store).plan(content_key(arguments.model_dump(mode="json", exclude=left_out)))
+    values = arguments.model_dump(mode="json", exclude=left_out)
+    recipe = PRESETS.get(arguments.preset)
+    return Layout(arguments.store).plan(content_key(with_recipe(recipe, values) if recipe else values))
 
 
 class NetworksArguments(StepArguments):

@@ -30,7 +30,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
     compared = store.read(Decision(plan.decision_uri).compare)
     registered = store.read(Run(plan.run_uri).register)
     settings = load(MlflowSettings)
-    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
+    tracker, registry = Tracker(settings), Registry(settings)
     earlier_moves = moves(store, arguments.store, plan.model_name)
     move = next((move for move in earlier_moves if move.key == plan.decision_uri), None)
     decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)

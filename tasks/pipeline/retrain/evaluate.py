@@ -108,7 +108,7 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
     """Make one network ready for all its splits, score the `missing` ones, and return its engine."""
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
     splits = {evaluation.split for evaluation in plan.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:

@@ -43,8 +43,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     training = plan_training(arguments.store, dataset.digest, options, weights, arguments.model_name, arguments.force_token)
     evaluate = arguments.picked(EvaluateOptions)
     gate = arguments.picked(GateOptions)
-    registry = Registry.from_settings(load(MlflowSettings))
-    end_left_behind(Tracker.from_settings(load(MlflowSettings)))
+    registry = Registry(load(MlflowSettings))
+    end_left_behind(Tracker(load(MlflowSettings)))
     registry.claim(arguments.model_name, arguments.store)
     complete_last_move(store, arguments.store, arguments.model_name, registry)
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.

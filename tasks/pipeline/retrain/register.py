@@ -69,7 +69,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     plan = store.read(Output(arguments.plan, PlanResult))
     trained = store.read(Run(plan.run_uri).train)
     settings = load(MlflowSettings)
-    tracker, registry = Tracker.from_settings(settings), Registry.from_settings(settings)
+    tracker, registry = Tracker(settings), Registry(settings)
     if plan.train.label_noise:
         tracker.finish(trained.mlflow_run_id)
         raise NothingToDo(

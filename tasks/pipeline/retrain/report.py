@@ -65,7 +65,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     plan = store.read(Output(arguments.plan, PlanResult))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     compared = store.read(decision.compare)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     results = evaluation_results(store, plan)
     scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
     with (
@@ -132,7 +132,7 @@ def _describe_registered(store: Store, plan: PlanResult) -> None:
     """Describe the registered version, if there is one, by the card with the learning curve."""
     registered = Run(plan.run_uri).register
     if store.exists(registered.uri):
-        registry = Registry.from_settings(load(MlflowSettings))
+        registry = Registry(load(MlflowSettings))
         registry.describe(plan.model_name, store.read(registered).version, version_description(store, plan))
 
 

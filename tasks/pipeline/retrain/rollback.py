@@ -12,7 +12,7 @@ from tasks.tracking import Registry, Tracker
 def run(arguments: RollbackArguments, store: Store) -> RollbackResult:
     """Move the alias; raises as `roll_back` does."""
     settings = load(MlflowSettings)
-    registry, tracker = Registry.from_settings(settings), Tracker.from_settings(settings)
+    registry, tracker = Registry(settings), Tracker(settings)
     decision = roll_back(
         arguments.model_name, arguments.to, reason=arguments.reason, by=arguments.by, store=store, registry=registry, tracker=tracker
     )

@@ -141,7 +141,7 @@ class FoldTrainings:
             _continue_from(earlier.train, part.run.train, self.store)
         trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
         score = self._score_checkpoint(part, trained)
-        Tracker.from_settings(load(MlflowSettings)).finish(trained.mlflow_run_id)
+        Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
         return score
 
     def head_job(self, part: FoldTraining) -> TrialJob:

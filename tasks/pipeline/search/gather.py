@@ -30,7 +30,7 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
     new = trials_of_round(place.round(arguments.round), reasons, store)
     trials = (*trials_before(arguments.round, place, store), *new)
     target = Data.of(plan, store).target
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     with search_run(tracker, plan) as run_id:
         tracker.log_children(run_id, {f"trial {trial.number}": _child(trial) for trial in new})
     ranked = best_first(finalists(trials, plan.search), target)

@@ -45,7 +45,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     search = numbers_of(plan, trials, seeds, store)
     winner = search.trials[search.winner]
     retrain = _retrain_parameters(plan, winner, store)
-    tracker = Tracker.from_settings(load(MlflowSettings))
+    tracker = Tracker(load(MlflowSettings))
     with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
         write_files(store, place, _files(place, search, retrain), Path(folder))
         tracker.log_artifacts(run_id, Path(folder))

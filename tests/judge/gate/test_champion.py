@@ -22,7 +22,7 @@ def candidates(mlflow):
 
 @pytest.fixture
 def registry(mlflow):
-    return Registry.from_settings(load(MlflowSettings))
+    return Registry(load(MlflowSettings))
 
 
 def test_a_version_that_passes_becomes_champion_with_its_reason(candidates):

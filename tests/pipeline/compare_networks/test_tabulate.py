@@ -27,7 +27,7 @@ def test_a_result_that_cannot_be_read_is_the_reason_why_its_network_is_left_out(
     store.write(f"{CONFIGURED}result.json", configured)
     store.write_bytes(plan, b'{"run_key": "1"}')
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", "http://airflow/dags/compare_networks/runs/1")
-    with tracked_run(Tracker.from_settings(load(MlflowSettings)), plan_result()):
+    with tracked_run(Tracker(load(MlflowSettings)), plan_result()):
         (left,) = mlflow.runs.values()
     with pytest.raises(BadInput) as caught:
         tabulate.run(TabulateArguments(store="s3://retake", configured=CONFIGURED), store)

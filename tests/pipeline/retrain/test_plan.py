@@ -168,7 +168,7 @@ def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_pla
     airflow = "http://airflow:8080/dags/retrain/runs"
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/1")
     plan = verbs.decide()
-    with tracked_run(Tracker.from_settings(load(MlflowSettings)), plan):
+    with tracked_run(Tracker(load(MlflowSettings)), plan):
         left = verbs.logged
     verbs.decide()
     assert left.info.status == "RUNNING"
