@@ -24,6 +24,7 @@ from tasks.pages.label.queue import (
     Leases,
     Reader,
     Wanted,
+    doubt_of,
     filtered,
     first_readings,
     label_of,
@@ -233,8 +234,10 @@ class Answers:
                 first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
                 readings = mixed(first, second_readings(view.cut, ledger, reader))
             else:
-                order = view.order[view.order.index(after) + 1 :] if after in view.order else view.order
-                readings = filtered(order, view.cut, ledger, view.known, view.suggestions.by_clip, wanted, reader, covering, closed)
+                order = tuple(view.audit.doubtful) if wanted.show == "suspicious" else view.order
+                order = order[order.index(after) + 1 :] if after in order else order
+                suggested, doubtful = view.suggestions.by_clip, view.audit.doubtful
+                readings = filtered(order, view.cut, ledger, view.known, suggested, wanted, reader, covering, closed, doubtful)
             shown = islice(((uid, reading) for uid, reading in readings if uid not in skip), limit)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in shown]
 
@@ -258,6 +261,7 @@ class Answers:
         interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
         conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
         label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
+        doubt = None if is_closed else doubt_of(ledger, about, label, view.audit.doubtful.get(clip.uid))
         return {
             "uid": clip.uid,
             "video": clip.video,
@@ -270,6 +274,7 @@ class Answers:
             if reading == "second"
             else [asdict(suggestion) for suggestion in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
             "label": asdict(label) if label else None,
+            "doubt": asdict(doubt) if doubt else None,
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
             "over": interval.token if interval else None,

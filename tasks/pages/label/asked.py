@@ -31,6 +31,7 @@ class AskedClip(_Asked):
     reading: Reading = "first"
     suggested: Suggested | None = None
     over: Token | None = None
+    checked: bool = False
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "AskedClip":

@@ -31,8 +31,10 @@ from tasks.pages.label.queue import Known, Words, diverse
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, LabelsFile
+from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import AnyEntry, AnyStatement
 from tasks.store.records.training import PlanResult
+from tasks.store.runs import Scores
 from tasks.store.stored import Stored
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,6 +48,14 @@ PAUSE_SHARE = 5
 """Between two readings of lists of clips lies this number of times as long as one takes: a store of very many videos is read seldom."""
 T = TypeVar("T")
 LabelFiles = Callable[[Store, str, SegmentOptions, LabelOptions], Labelling]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The labels that the last scored training finds doubtful, the most doubtful first, by uid; and the address of its result."""
+
+    uri: str = ""
+    doubtful: Mapping[str, DoubtfulLabel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,20 @@ class View:
     """Statements of the log that the last build read."""
     unread: tuple[str, ...] = ()
     """Files that cannot be read, each with the reason."""
+    audit: Audit = Audit()
 
     @cached_property
     def mark(self) -> str:
         """Return a word that is another one if anything in the view is."""
         about_cut = self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips)
-        seen = (*about_cut, self.suggestions.prediction, sorted(self.known.items(), key=itemgetter(0)), self.num_built, self.unread)
+        seen = (
+            *about_cut,
+            self.suggestions.prediction,
+            sorted(self.known.items(), key=itemgetter(0)),
+            self.num_built,
+            self.unread,
+            self.audit.uri,
+        )
         return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
@@ -235,12 +253,13 @@ class PageData:
 
     def _view_of(self, cut: Cut, before: View | None) -> View:
         suggestions = self._suggestions(before)
+        audit = self._audit(before)
         known, mark, num_built, unread = self._known(cut, before)
-        if before and before.suggestions is suggestions and before.known_mark == mark and before.cut == cut:
+        if before and before.suggestions is suggestions and before.audit is audit and before.known_mark == mark and before.cut == cut:
             return before
         verbs, nouns = _names(known, suggestions)
         order, of_files = _order(cut, suggestions, before), file_labels(cut, known)
-        return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread)
+        return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread, audit)
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
@@ -251,6 +270,15 @@ class PageData:
         except (BadInput, MissingObject) as error:
             log.warning("the labelling page suggests nothing: %s", error)
             return Suggestions(folder)
+
+    def _audit(self, before: View | None) -> Audit:
+        """Read the audit of the last training; that of the one before as long as this one is not scored."""
+        last, plan = before.audit if before else Audit(), self.last_plan()
+        scored = [Scores(evaluation.out) for evaluation in plan.evaluations if evaluation.model == "fine-tuned"] if plan else []
+        # The last one is on the deciding split, and has the audit.
+        if not scored or scored[-1].uri == last.uri or not (result := self._read(scored[-1])):
+            return last
+        return Audit(scored[-1].uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
         """Find the labels that a build would give now without the page's statements; at first those of the last build."""

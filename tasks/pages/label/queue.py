@@ -16,10 +16,11 @@ from tasks.errors import BadInput
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval, Suggestion
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import ClipStatement, Lease, Reading, Statement
 from tasks.store.stored import Stored
 
-Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs"]
+Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs", "suspicious"]
 
 FOLDER = "folder "
 """Before the name of a folder that a label comes from."""
@@ -170,6 +171,7 @@ def filtered(
     reader: Reader,
     covering: Callable[[PageClip], Covering | None],
     closed: Callable[[PageClip], bool],
+    doubtful: Mapping[str, DoubtfulLabel],
 ) -> Iterator[tuple[str, Reading]]:
     """Yield the clips that fit a filter, in order.
 
@@ -203,6 +205,8 @@ def filtered(
                 fits = in_conflict(ledger, about, interval, of_file)
             case "model-differs":
                 fits = words is not None and best is not None and (words.verb, words.noun) != (best.verb, best.noun)
+            case "suspicious":
+                fits = doubt_of(ledger, about, words, doubtful.get(uid)) is not None
         if fits and (not wanted.name or _is_named(wanted.name, words, best)):
             yield uid, "second" if is_second else "first"
 
@@ -220,6 +224,16 @@ def label_of(ledger: Ledger, about: Sequence[ClipStatement], known: Known | None
     if last and not (known and known.wins_over(ledger.find(last.token))):
         return last.words
     return renamed(ledger, known.words) if known else None
+
+
+def doubt_of(ledger: Ledger, about: Sequence[ClipStatement], words: Words | None, doubtful: DoubtfulLabel | None) -> Suggestion | None:
+    """Return the label that is likely in place of a clip's; None if its label is not the doubtful one any more, or somebody has checked it."""
+    if not doubtful or not words or (about and about[-1].checked):
+        return None
+    audited = renamed(ledger, Words(doubtful.verb, doubtful.noun, ""))
+    likely = renamed(ledger, Suggestion(doubtful.likely_verb, doubtful.likely_noun, doubtful.likely_probability))
+    is_same = (words.verb, words.noun) == (audited.verb, audited.noun) != (likely.verb, likely.noun)
+    return likely if is_same else None
 
 
 def renamed(ledger: Ledger, words: W) -> W:

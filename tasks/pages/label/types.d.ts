@@ -24,6 +24,8 @@ type Clip = Span & {
   token: string | null;
   over: string | null;
   conflict: Conflict | null;
+  /** The action that an audit finds likely in place of the label. */
+  doubt: Suggestion | null;
 };
 /** `by` and `at` are missing in one that this page has just sent. */
 type Interval = Span & Action & { token: string; by?: string; at?: string };
@@ -117,7 +119,7 @@ type Session = {
 };
 
 type Suggested = Suggestion & { shown: boolean };
-type ClipStatement = { kind: "clip"; token: string; uid: string; answer: Answer; verb?: string | null; noun?: string | null; reading?: Reading; suggested?: Suggested; over?: string | null };
+type ClipStatement = { kind: "clip"; token: string; uid: string; answer: Answer; verb?: string | null; noun?: string | null; reading?: Reading; suggested?: Suggested; over?: string | null; checked?: boolean };
 type IntervalStatement = Span & Action & { kind: "interval"; token: string; video: string; replaces: string | null; suggested: Suggested | null };
 type Withdrawal = { kind: "withdrawal"; token: string; withdrawn: string; undo?: boolean };
 type ClassMerge = { kind: "class"; token: string; target: Target; name: string; same_as: string };

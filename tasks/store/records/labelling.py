@@ -67,7 +67,8 @@ class Statement(Record):
 class ClipStatement(Statement):
     """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
 
-    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions.
+    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `checked`: the person knew that an
+    audit finds the label before doubtful.
     """
 
     kind: Literal["clip"] = "clip"
@@ -81,6 +82,7 @@ class ClipStatement(Statement):
     reading: Reading = "first"
     suggested: Suggested | None = None
     over: Token | None = None
+    checked: bool = Field(False, exclude_if=lambda is_checked: not is_checked)
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":

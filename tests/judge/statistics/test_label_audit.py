@@ -54,6 +54,13 @@ def test_what_no_probe_could_judge_is_not_judged(verb, noun, num_judged, listed)
     assert [label.probability for label in audit.doubtful if label.uid == "clip-4"] == listed
 
 
+def test_the_likely_label_is_another_one_even_where_the_own_is_more_probable():
+    """Half is little for `put`, and much for `take`."""
+    verbs = np.array([[0.95, 0.05], [0.55, 0.45], [0.6, 0.4], [0.65, 0.35]])
+    doubtful = audit_labels(clips_of(["pm", "pm", "tm", "tm"]), verbs, np.ones((4, 1))).doubtful
+    assert [(label.uid, label.likely_verb) for label in doubtful] == [("clip-1", "take")]
+
+
 def test_without_objects_the_verbs_alone_are_judged():
     clips = [clip.model_copy(update={"noun": NO_OBJECT}) for clip in clips_of(SEEN)]
     (doubtful,) = audit_labels(clips, VERBS, np.ones((7, 1))).doubtful

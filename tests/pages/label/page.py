@@ -17,10 +17,14 @@ from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.page_data import PageData
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
+from tasks.store.records.evaluation import DoubtfulLabel, EvaluateResult, LabelAudit, TargetMetrics
 from tasks.store.records.labelling import ClipStatement, LogEntry
+from tasks.store.records.training import Evaluation
 from tasks.store.records.video import ClipsFile
+from tasks.store.runs import Scores
 from tests.data.labels.records import clip_record
-from tests.pipeline.shelf import Shelf, recorded
+from tests.pipeline.shelf import RUN, Shelf, plan_result, recorded
+from tests.records import some
 
 STORE = "s3://retake"
 ACTIONS = (("put", "meat"), ("take", "bag"), ("move", "sauce"), ("put", "potato"))
@@ -80,6 +84,19 @@ def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str
     store.write_bytes(report.table_rows, encode(pa.Table.from_pylist(rows)))
     store.write_bytes(report.to_label_rows, encode(pa.Table.from_pylist(listed)))
     store.write_bytes(report.uri, b"{}")
+
+
+def audit(store: Store, labels: Sequence[DoubtfulLabel], number: int = 0) -> None:
+    """Write the plan of a training, and its scores with an audit that finds these labels doubtful."""
+    evaluations = [Evaluation(model="fine-tuned", split=split, out=f"{RUN}evaluate/{number}/{split}/") for split in ("train", "val")]
+    store.write(Layout(STORE).latest_plan, plan_result(tuple(evaluations)))
+    store.write(Scores(evaluations[-1].out), scored(LabelAudit(num_clips=9, doubtful=tuple(labels))))
+
+
+def scored(audit: LabelAudit | None) -> EvaluateResult:
+    """Make scores with an audit."""
+    metrics = some(TargetMetrics, top1_interval=(0, 1))
+    return some(EvaluateResult, verb=metrics, noun=metrics, action=metrics, audit=audit)
 
 
 def write_many(store: Store, films: Sequence[str], store_uri: str = STORE) -> None:

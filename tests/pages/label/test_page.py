@@ -22,8 +22,11 @@ from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.predict.files import INTERVAL_COLUMNS
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile
-from tests.pages.label.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, list_clips, person, suggest, write_many
-from tests.pipeline.shelf import plan_result, weights_result
+from tasks.store.records.evaluation import DoubtfulLabel
+from tasks.store.records.training import Evaluation
+from tasks.store.runs import Scores
+from tests.pages.label.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, audit, list_clips, person, scored, suggest, write_many
+from tests.pipeline.shelf import RUN, plan_result, weights_result
 
 EMPTY = "s3://retake-empty"
 FILM = f"{STORE}/film.mp4"
@@ -609,3 +612,57 @@ def test_the_answers_about_twenty_thousand_clips_are_short():
     assert (counts["num_clips"], counts["num_labelled"]) == (20_000, 5000)
     for path in ("/state", "/classes", "/queue?limit=20", "/review"):
         assert len(anna.client.get(path).content) < 100_000, path
+
+
+def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_changed_it(store):
+    [cut] = list_clips(store, [FILM], ["a.mp4"], 8, SegmentOptions())
+    kept, changed, open_, other = (clip.uid for clip in cut.clips[:4])
+    likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
+    found = [DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely) for uid in (open_, kept, changed, other, "gone")]
+    anna = Visitor(store)
+    for uid in (kept, changed, open_):
+        anna.say(uid, "put meat")
+    anna.say(other, "put potato")
+    assert anna.queue(show="suspicious") == []
+    audit(store, found)
+
+    def listed() -> list[str]:
+        """The suspicious clips of a page that has just been opened."""
+        return [clip["uid"] for clip in Visitor(store).queue(show="suspicious")]
+
+    assert listed() == [open_, kept, changed], "in the order of the audit, without what has another label by now"
+    vera = Visitor(store, MAY_LOOK)
+    assert vera.get(f"/clips/{kept}")["doubt"] == {"verb": "take", "noun": "bag", "probability": 0.91}
+    assert vera.get(f"/clips/{other}")["doubt"] is None
+    assert [clip["uid"] for clip in vera.queue(show="suspicious", after=open_)] == [kept, changed]
+    anna.say(kept, "put meat", checked=True)
+    anna.say(changed, "take bag", checked=True)
+    assert listed() == [open_]
+    audit(
+        store, [*found, found[2].model_copy(update={"verb": "take", "noun": "bag", "likely_verb": "put", "likely_noun": "meat"})], number=1
+    )
+    assert listed() == [open_], "later audits do not ask again"
+    last = anna.get(f"/clips/{kept}")["token"]
+    anna.post(kind="withdrawal", withdrawn=last, undo=True)
+    assert listed() == [open_, kept], "an undo brings it back"
+    anna.post(kind="class", target="verb", name="put", same_as="place")
+    assert listed() == [open_, kept], "a renamed class is the same"
+    anna.post(kind="class", target="verb", name="take", same_as="place")
+    anna.post(kind="class", target="noun", name="bag", same_as="meat")
+    assert listed() == [], "nothing is likely but the label itself"
+
+
+def test_the_list_of_the_training_before_stays_until_the_next_is_scored(store):
+    [cut] = list_clips(store, [FILM], ["a.mp4"], 2, SegmentOptions())
+    uid = cut.clips[0].uid
+    likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
+    audit(store, [DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely)])
+    data = PageData(store, STORE)
+    data._read_view()
+    planned = Evaluation(model="fine-tuned", split="val", out=f"{RUN}evaluate/later/val/")
+    store.write(Layout(STORE).latest_plan, plan_result((planned,)))
+    data._read_view()
+    assert list(data.view.audit.doubtful) == [uid]
+    store.write(Scores(planned.out), scored(None))
+    data._read_view()
+    assert list(data.view.audit.doubtful) == []

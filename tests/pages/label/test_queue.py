@@ -26,7 +26,9 @@ from tasks.pages.label.queue import (
     people_differ,
     second_readings,
 )
+from tasks.store.records.evaluation import DoubtfulLabel
 from tests.data.labels.test_statements import Span, Writer
+from tests.records import some
 
 
 def uncovered(clip: PageClip) -> None:
@@ -117,18 +119,29 @@ def test_filters():
     log.clip(others[0], "put", "meat")
     suggested = {others[0].uid: (Suggestion("take", "bag", 0.9),), others[1].uid: (Suggestion("put", "meat", 0.9),)}
     known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"))}
+    doubtful = {clip.uid: some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in (first, second, others[0], others[2])}
 
     def found(**wanted) -> list[str]:
         return [
             uid
             for uid, _ in filtered(
-                cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0), uncovered, none_closed
+                cut.clips,
+                cut,
+                Ledger.of(log.entries),
+                known,
+                suggested,
+                Wanted(**wanted),
+                Reader("cleo", True, 0),
+                uncovered,
+                none_closed,
+                doubtful,
             )
         ]
 
     assert found(show="people-differ") == [first.uid]
     assert found(show="unsure") == [second.uid]
     assert found(show="model-differs") == [others[0].uid]
+    assert found(show="suspicious") == [others[0].uid], "the others have other labels by now, or none"
     assert found(show="labelled") == [first.uid, others[0].uid, others[2].uid]
     assert found() == [others[1].uid, others[3].uid]
     assert found(show="all", video=first.video) == [first.uid, second.uid]
@@ -143,11 +156,14 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     known = {first.uid: Known(Words("put", "meat", "labels.csv:3"))}
     suggested = {first.uid: (Suggestion("take", "bag", 0.9),)}
 
+    doubtful = {first.uid: some(DoubtfulLabel, uid=first.uid, verb="put", noun="meat")}
+
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
-        return list(filtered(cut.clips, cut, Ledger.of(log.entries), known, suggested, Wanted(**wanted), reader, uncovered, none_closed))
+        ledger = Ledger.of(log.entries)
+        return list(filtered(cut.clips, cut, ledger, known, suggested, Wanted(**wanted), reader, uncovered, none_closed, doubtful))
 
     second = Reader("ben", may_label=True, second_share=1)
-    assert found(second, show="labelled") == found(second, show="all", name="put meat") == []
+    assert found(second, show="labelled") == found(second, show="all", name="put meat") == found(second, show="suspicious") == []
     assert found(second, show="all", name="take bag") == [], "nor is it found by what the model suggests"
     assert found(second, show="all") == [(first.uid, "second"), (last.uid, "first")]
     for other in (Reader("anna", True, 1), Reader("ben", True, 0), Reader("ben", False, 1)):

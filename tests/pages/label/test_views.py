@@ -118,7 +118,7 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     assert list(first_readings(CUT.clips, CUT, ledger, {}, kept.of(CUT, ledger))) == [CLIPS[2].uid]
     reader = Reader("ben", may_label=True, second_share=0)
     labelled = filtered(
-        CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False
+        CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False, {}
     )
     assert [uid for uid, _ in labelled] == [CLIPS[0].uid, CLIPS[1].uid]
 

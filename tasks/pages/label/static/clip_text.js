@@ -9,10 +9,22 @@ export function labelText(clip) {
   return clip.label?.origin ? `${text} (by ${clip.label.origin})` : text;
 }
 
+/** List what is suggested for a clip, first what is likely in place of a doubtful label. @param {Clip} clip @returns {Suggestion[]} */
+export function suggestionsOf({ doubt, suggestions }) {
+  return doubt ? [doubt, ...suggestions.filter(({ verb, noun }) => verb !== doubt.verb || noun !== doubt.noun)].slice(0, 3) : suggestions;
+}
+
+/** Say why a clip is shown. @param {Clip} clip */
+export function whyText({ doubt, reason }) {
+  if (doubt) return `Suspicious: the last training finds ${answerName("action", doubt.verb, doubt.noun)} likely (${percent(doubt.probability)}). Is the label right?`;
+  return reason ? `Chosen: ${reason}` : "";
+}
+
 /** Say a clip to those who do not see it. @param {Clip} clip @param {boolean} isBlind */
 export function spokenText(clip, isBlind) {
   const best = isBlind ? null : clip.suggestions[0];
-  const what = isAnswered(clip) ? `Answer: ${labelText(clip)}` : best ? `Suggested: ${actionName(best.verb, best.noun)}, ${percent(best.probability)}` : "No suggestion";
+  const doubt = clip.doubt && !isBlind ? `. ${whyText(clip)}` : "";
+  const what = isAnswered(clip) ? `Answer: ${labelText(clip)}${doubt}` : best ? `Suggested: ${actionName(best.verb, best.noun)}, ${percent(best.probability)}` : "No suggestion";
   return `${clip.name} ${clock(clip.start_seconds)}. ${clip.reading === "second" ? "Second reading. " : ""}${what}.`;
 }
 

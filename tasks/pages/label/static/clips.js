@@ -2,7 +2,7 @@
 
 import { clipsAfter, isAnswered } from "./ahead.js";
 import { get, token } from "./api.js";
-import { labelText, noSuggestionText, spokenText } from "./clip_text.js";
+import { labelText, noSuggestionText, spokenText, suggestionsOf, whyText } from "./clip_text.js";
 import { conflictItem, settle } from "./conflict.js";
 import { digitItems, suggestionItems } from "./choices.js";
 import { by, h, renew as fill } from "./dom.js";
@@ -57,9 +57,14 @@ export function clipsView(outbox) {
     return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
   };
 
+  // What is likely in place of a doubtful label is suggested first.
+  function suggested() {
+    const clip = current();
+    return !clip || isBlind() ? [] : suggestionsOf(clip);
+  }
+
   function known() {
-    const suggested = isBlind() ? [] : (current()?.suggestions ?? []);
-    return [...suggested, ...session.digits];
+    return [...suggested(), ...session.digits];
   }
 
   // Which clips
@@ -196,7 +201,7 @@ export function clipsView(outbox) {
       ...(clip ? [h("a", { href: `#intervals/${clip.video}/${clip.start_seconds}`, title: "Open in Intervals" }, clip.name), ` ${clock(clip.start_seconds)}–${clock(clip.stop_seconds)}`] : []),
     );
     // The reason names the model's answers.
-    by("clip-why").textContent = clip?.reason && !isBlind() ? `Chosen: ${clip.reason}` : "";
+    by("clip-why").textContent = clip && !isBlind() ? whyText(clip) : "";
     by("clip-reading").hidden = clip?.reading !== "second";
     renderLabel(clip);
     renderConflicts(clip);
@@ -228,7 +233,7 @@ export function clipsView(outbox) {
   /** @param {Clip | undefined} clip */
   function renderLabel(clip) {
     by("clip-label").hidden = !clip || !isAnswered(clip);
-    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), " keeps it");
+    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), clip.doubt ? " says that it is right" : " keeps it");
   }
 
   // The conflict of this clip, and those that the last answers have made.
@@ -245,7 +250,7 @@ export function clipsView(outbox) {
 
   /** @param {Clip | undefined} clip */
   function renderSuggestions(clip) {
-    const suggestions = clip && !isBlind() ? clip.suggestions : [];
+    const suggestions = suggested();
     const isFirst = Boolean(clip && !isAnswered(clip));
     fill(by("suggestions"), ...suggestionItems(suggestions, isFirst, accept));
     by("no-suggestion").hidden = !clip || suggestions.length > 0;
@@ -261,14 +266,15 @@ export function clipsView(outbox) {
 
   /** @param {number} number */
   function accept(number) {
-    const one = isBlind() ? null : current()?.suggestions[number];
+    const one = suggested()[number];
     if (one) choose(one);
     else if (current()) announce("There is no suggestion here: type a verb and a noun.");
   }
 
   function enter() {
     const clip = current();
-    if (clip && isAnswered(clip)) go(1);
+    if (clip?.doubt && clip.label) choose(clip.label.verb === NOTHING ? { answer: "nothing" } : clip.label);
+    else if (clip && isAnswered(clip)) go(1);
     else accept(0);
   }
 
@@ -286,16 +292,17 @@ export function clipsView(outbox) {
       announce("The clip is not there yet.");
       return;
     }
-    const best = clip.suggestions[0];
+    const best = suggestionsOf(clip)[0];
     const action = answer === "action" ? { verb, noun: noun ?? NO_OBJECT } : {};
     /** @type {ClipStatement} */
     const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...action, reading };
     if (over) statement.over = over;
     if (best) statement.suggested = { ...best, shown: !isBlind() };
+    if (clip.doubt) statement.checked = true;
     if (answered.length === NUM_KEPT) answered.shift();
-    answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict }, token: statement.token });
+    answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict, doubt: clip.doubt }, token: statement.token });
     const label = answer === "unsure" ? null : { verb: action.verb ?? "nothing", noun: action.noun ?? NO_OBJECT, origin: session.me };
-    Object.assign(clip, { answer, label, token: statement.token, conflict: null });
+    Object.assign(clip, { answer, label, token: statement.token, conflict: null, doubt: null });
     if (action.verb) learn(action.verb, action.noun);
     const send = () => outbox().add(statement, answerName(answer, action.verb, action.noun));
     if (letter) held.hold(letter, { send, takeBack });

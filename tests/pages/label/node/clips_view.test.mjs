@@ -409,6 +409,31 @@ test("blind hides what the model answers, also where it says why, and answers sa
   assert.equal(localStorage.getItem("retake-label/blind"), "on");
 });
 
+test("a suspicious label is kept or changed by one key each, and an undo makes it suspicious again", async () => {
+  const server = serverState();
+  const doubt = { verb: "move", noun: "<b>", probability: 0.9 };
+  for (const one of server.clips.slice(0, 3)) Object.assign(one, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
+  const page = await Visitor.open(server);
+  page.by("filter-show").value = "suspicious";
+  page.by("filter-show").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  assert.match(page.asked.findLast(({ path }) => path.startsWith("queue")).path, /show=suspicious/);
+  assert.equal(page.text("clip-why"), "Suspicious: the last training finds move <b> likely (90 %). Is the label right?");
+  assert.equal(page.text("clip-label"), "Answer: put meat (by a.csv:3)Enter says that it is right");
+  assert.deepEqual(page.texts("#suggestions .word"), ["move <b>", "put meat", "take bag"]);
+  assert.match(page.text("spoken"), /Answer: put meat \(by a.csv:3\)\. Suspicious: .* move <b> likely/);
+  await page.press("Enter", "Shift+1", "n");
+  await page.wait(HOLD_MS);
+  assert.deepEqual(page.said.map((said) => [...words(said), said.checked, said.suggested.verb]), [["action", "put", "meat", true, "move"], ["action", "move", "<b>", true, "move"], ["nothing", null, null, true, "move"]]);
+  await page.press("Control+z", "Control+z");
+  assert.match(page.text("clip-why"), /^Suspicious/);
+  page.by("blind").checked = true;
+  page.by("blind").dispatchEvent(new Event("change"));
+  assert.deepEqual([page.text("clip-why"), page.texts("#suggestions .word")], ["", []]);
+  await page.press("PageUp");
+  assert.match(page.text("clip-label"), /keeps it$/, "it is settled");
+});
+
 test("the search knows what the model answers, unless blind is on", async () => {
   const server = serverState();
   server.clips[0].suggestions = [{ verb: "whisk", noun: "egg", probability: 0.9 }];
