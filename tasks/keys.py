@@ -74,7 +74,9 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
 def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str, object]:
     """Return the options of a training, of cutting or of the gate as they enter a key."""
     fields = type(chosen).model_fields
-    return {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
+    values = {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
+    # Smoothed labels were once spread over all outputs of a head.
+    return values | ({"smoothed_over": "classes of train"} if values.get("label_smoothing") else {})
 
 
 def content_key(values: Mapping[str, object]) -> str:

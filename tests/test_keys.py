@@ -80,6 +80,11 @@ def test_a_fusion_is_named_for_its_networks_and_where_features_are_joined_for_th
     assert (joined.join, joined.head, joined.seed, joined.epochs) == ("features", "probe", 3, TrainOptions().epochs)
 
 
+def test_smoothed_labels_have_a_name_that_tells_over_which_classes():
+    assert "smoothed_over" not in options_key(TrainOptions())
+    assert options_key(TrainOptions(label_smoothing=0.1))["smoothed_over"] == "classes of train"
+
+
 ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}
 
 

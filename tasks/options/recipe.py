@@ -89,7 +89,11 @@ class LossOptions(Options):
     section: ClassVar[str] = "Loss and sampling"
 
     label_smoothing: float = Field(
-        0, ge=0, lt=1, title="Label smoothing", description="Share of each label that is spread over all classes, in the training loss only"
+        0,
+        ge=0,
+        lt=1,
+        title="Label smoothing",
+        description="Share of each label that is spread over the classes of the training clips, in the training loss only",
     )
     class_weights: Literal["none", "balanced"] = Field(
         "none",

@@ -3,7 +3,7 @@
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -25,6 +25,7 @@ from tasks.learn.training.recipe import (
     CrossEntropies,
     Mixup,
     balanced_weights,
+    even_shares,
     make_optimizer,
     make_schedule,
     network_groups,
@@ -95,7 +96,12 @@ class Learner(pl.LightningModule, ABC):
         self.num_clips = len(clips)
         self.num_crops = network.spec.num_crops(options.validation_crops)
         self.names = NAMES if has_objects else OF_VERBS
-        self.train_losses = CrossEntropies(options.label_smoothing, _class_weights(network, options, clips), has_objects=has_objects)
+        self.train_losses = CrossEntropies(
+            options.label_smoothing,
+            _of_classes(balanced_weights, network, clips) if options.class_weights == "balanced" else None,
+            _of_classes(even_shares, network, clips) if options.label_smoothing else None,
+            has_objects=has_objects,
+        )
         self.val_losses = CrossEntropies(has_objects=has_objects)
         self.dropout = nn.Dropout(options.dropout)
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
@@ -306,8 +312,6 @@ def _frozen(module: nn.Module) -> list[nn.Module]:
     return [part for child in module.children() for part in _frozen(child)] if any(learns) else [module]
 
 
-def _class_weights(network: Network, options: TrainOptions, clips: Sequence[CachedClip]) -> ClassWeights | None:
-    if options.class_weights == "none":
-        return None
+def _of_classes(numbers: Callable[[Tensor, int], Tensor], network: Network, clips: Sequence[CachedClip]) -> ClassWeights:
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
-    return ClassWeights(balanced_weights(verbs, network.spec.num_verbs), balanced_weights(nouns, network.spec.num_nouns))
+    return ClassWeights(numbers(verbs, network.spec.num_verbs), numbers(nouns, network.spec.num_nouns))

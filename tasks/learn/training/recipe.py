@@ -38,39 +38,57 @@ class ClipLosses(NamedTuple):
 
 
 class ClassWeights(NamedTuple):
-    """Loss weights per class, (v,) and (n,)."""
+    """Loss weights, or shares of a smoothed label, per class, (v,) and (n,)."""
 
     verb: Tensor
     noun: Tensor
 
 
 class CrossEntropies(nn.Module):
-    """Cross-entropy of verbs and nouns, per clip; `label_smoothing` is the share of a label spread over all classes.
+    """Cross-entropy of verbs and nouns, per clip.
 
-    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally.
+    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. Where `spread` has shares of classes, that sum to 1,
+    a share `label_smoothing` of each label is spread over these.
     """
 
-    def __init__(self, label_smoothing: float = 0, weights: ClassWeights | None = None, *, has_objects: bool = True) -> None:
+    def __init__(
+        self,
+        label_smoothing: float = 0,
+        weights: ClassWeights | None = None,
+        spread: ClassWeights | None = None,
+        *,
+        has_objects: bool = True,
+    ) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
         self.has_objects = has_objects
-        self.verb_weights: Tensor | None
-        self.noun_weights: Tensor | None
-        self.register_buffer("verb_weights", weights.verb if weights else None, persistent=False)
-        self.register_buffer("noun_weights", weights.noun if weights else None, persistent=False)
+        for name, of_classes in (("weights", weights), ("spread", spread)):
+            for target in ClassWeights._fields:
+                self.register_buffer(f"{target}_{name}", getattr(of_classes, target) if of_classes else None, persistent=False)
 
     def forward(self, logits: Logits, verb: Tensor, noun: Tensor) -> ClipLosses:
         """Compute losses (b,), (b,) from logits (b, v), (b, n) and class ids (b,), (b,)."""
-        verb_losses = self._of(logits.verb, verb, self.verb_weights)
+        verb_losses = self._of(logits.verb, verb, "verb")
         if self.has_objects:
-            return ClipLosses(verb_losses, self._of(logits.noun, noun, self.noun_weights))
+            return ClipLosses(verb_losses, self._of(logits.noun, noun, "noun"))
         # A zero gradient instead of none, because DDP waits for the gradient of every parameter.
         return ClipLosses(verb_losses, 0 * logits.noun.sum(1))
 
-    def _of(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=self.label_smoothing)
+    def _of(self, logits: Tensor, labels: Tensor, target: str) -> Tensor:
+        weights, spread = self.get_buffer(f"{target}_weights"), self.get_buffer(f"{target}_spread")
+        losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL)
+        if spread is not None:
+            # torch's `label_smoothing` would spread over all outputs, most of which no clip can have.
+            smoothed = -(functional.log_softmax(logits, dim=1) * spread).sum(1) * (labels != NO_LABEL)
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * smoothed
         # torch's `weight` argument would weight the smoothed part by the other classes.
         return losses if weights is None else losses * weights[labels.clamp(min=0)]
+
+
+def even_shares(labels: Tensor, num_classes: int) -> Tensor:
+    """Compute the shares (num_classes,) of a label that is spread evenly over the classes among `labels`."""
+    is_present = torch.bincount(labels, minlength=num_classes) > 0
+    return is_present / is_present.sum()
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:

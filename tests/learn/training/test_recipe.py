@@ -22,6 +22,7 @@ from tasks.learn.training.recipe import (
     CrossEntropies,
     Mixup,
     balanced_weights,
+    even_shares,
     highest_rate,
     make_optimizer,
     make_schedule,
@@ -33,12 +34,16 @@ from tests.learn.tiny import tiny
 
 LOGITS = Logits(torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0]]), torch.tensor([[0.0, 1.0], [0, 0]]))
 VERB, NOUN = torch.tensor([0, 1]), torch.tensor([1, NO_LABEL])
+ALL = ClassWeights(torch.full((4,), 1 / 4), torch.full((2,), 1 / 2))
 
 
-def test_smoothing_gives_every_class_its_share():
-    losses = CrossEntropies(label_smoothing=0.2)(LOGITS, VERB, NOUN)
+def test_smoothing_gives_every_class_of_train_its_share():
+    """Three of four verbs occur; a label without a noun has no loss."""
+    spread = ClassWeights(even_shares(torch.tensor([0, 1, 1, 3]), 4), even_shares(torch.tensor([1]), 2))
+    assert spread.verb.tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+    losses = CrossEntropies(0.2, spread=spread)(LOGITS, VERB, NOUN)
     log_sum = math.log(math.exp(2) + 3)
-    expected = 0.8 * (log_sum - 2) + 0.2 * (log_sum - 2 / 4)
+    expected = 0.8 * (log_sum - 2) + 0.2 * (log_sum - 2 / 3)
     assert losses.verb.tolist() == pytest.approx([expected, math.log(4)])
     assert CrossEntropies()(LOGITS, VERB, NOUN).verb.tolist() == pytest.approx([log_sum - 2, math.log(4)])
     assert losses.noun[1] == 0
@@ -46,9 +51,14 @@ def test_smoothing_gives_every_class_its_share():
 
 @pytest.mark.parametrize("label_smoothing", [0, 0.3])
 def test_weights_count_a_clip_as_its_class_whatever_the_others(label_smoothing):
-    plain = CrossEntropies(label_smoothing)(LOGITS, VERB, NOUN)
+    spread = ALL if label_smoothing else None
+    plain = CrossEntropies(label_smoothing, spread=spread)(LOGITS, VERB, NOUN)
+    if spread:
+        for target, logits, labels in (("verb", LOGITS.verb, VERB), ("noun", LOGITS.noun, NOUN)):
+            of_torch = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=label_smoothing)
+            torch.testing.assert_close(getattr(plain, target), of_torch)
     weights = ClassWeights(torch.tensor([0.5, 3.0, 9.0, 9.0]), torch.tensor([9.0, 2.0]))
-    weighted = CrossEntropies(label_smoothing, weights)(LOGITS, VERB, NOUN)
+    weighted = CrossEntropies(label_smoothing, weights, spread)(LOGITS, VERB, NOUN)
     torch.testing.assert_close(weighted.verb, plain.verb * torch.tensor([0.5, 3.0]))
     torch.testing.assert_close(weighted.noun, plain.noun * torch.tensor([2.0, 0.0]))
     torch.testing.assert_close(weighted.total, weighted.verb + weighted.noun)
@@ -56,9 +66,9 @@ def test_weights_count_a_clip_as_its_class_whatever_the_others(label_smoothing):
 
 def test_without_objects_the_verb_alone_is_learned():
     verb, noun = (logits.clone().requires_grad_() for logits in LOGITS)
-    losses = CrossEntropies(label_smoothing=0.2, has_objects=False)(Logits(verb, noun), VERB, torch.tensor([0, 0]))
+    losses = CrossEntropies(0.2, spread=ALL, has_objects=False)(Logits(verb, noun), VERB, torch.tensor([0, 0]))
     losses.total.sum().backward()
-    torch.testing.assert_close(losses.total, CrossEntropies(label_smoothing=0.2)(LOGITS, VERB, NOUN).verb)
+    torch.testing.assert_close(losses.total, CrossEntropies(0.2, spread=ALL)(LOGITS, VERB, NOUN).verb)
     assert verb.grad.any()
     assert noun.grad.tolist() == [[0, 0], [0, 0]]
 
