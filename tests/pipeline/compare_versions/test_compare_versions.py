@@ -136,7 +136,7 @@ def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(ve
     assert "Of the 10 labelled clips of the dataset, 6 are of films that trained one of the two networks" in told
     assert "4 clips of 2 source videos are few" in told
     assert page.count("e &lt;b&gt;.mp4 0:00\N{EN DASH}0:01") >= 2
-    assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons"}
+    assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons", "looks"}
     assert not versions.mlflow.models["cook"].aliases
     assert versions.compare() == (result, comparison)
 
