@@ -50,7 +50,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
     )
     plan = step_task(
         compare_networks.PLAN_NETWORK,
-        passes=("max_hours",),
+        passes=("max_hours", "split"),
         dataset="{{ task.mapped.dataset }}",
         weights_result=configured.weights.folder_uri,
         claims="{{ task.mapped.claims }}",

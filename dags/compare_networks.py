@@ -40,7 +40,7 @@ from tasks.store.layout import Layout
 FORM = Form(
     options=(PresetOptions, ComparisonOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("configurations", "preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "store"),
-    more=("max_hours", "family", "modality", "head", "trainable", "weights", "crops", "engine", "model_name"),
+    more=("split", "max_hours", "family", "modality", "head", "trainable", "weights", "crops", "engine", "model_name"),
 )
 CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
 

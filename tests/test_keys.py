@@ -17,7 +17,7 @@ from tasks.keys import (
     recipe_of,
     without_idle,
 )
-from tasks.options import PRESETS, FlowOptions, GateOptions, SegmentOptions, TrainOptions
+from tasks.options import PRESETS, FlowOptions, GateOptions, SearchOptions, SegmentOptions, TrainOptions
 
 DIS = FlowOptions(flow_method="dis")
 
@@ -92,6 +92,10 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
     assert content_key(options_key(TrainOptions())) == "8c2401649379f184"
     assert content_key(options_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
     assert content_key(options_key(GateOptions())) == "edce8e20f834f28b" != content_key(options_key(GateOptions(yearly_error=0.2)))
+
+
+def test_a_search_on_val_keeps_the_name_that_it_had_when_that_was_the_default():
+    assert content_key(SearchOptions(folds=0).model_dump(mode="json")) == "ed453bd728d9ffea"
 
 
 def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():

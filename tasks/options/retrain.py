@@ -31,6 +31,12 @@ class ComparisonOptions(Options):
         "which all share. The first is the reference for the others",
     )
     dataset: StoreUri | None = DATASET
+    split: Literal["val", "test"] = Field(
+        "val",
+        title="Split",
+        description="The clips to score on. test spends the test split: a later decision on it counts each network as one that it was chosen from, and demands "
+        "more certainty",
+    )
     max_hours: float | None = MAX_HOURS
 
 

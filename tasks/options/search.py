@@ -103,13 +103,14 @@ class SearchOptions(Options):
     objectives: Literal["accuracy", "accuracy and latency"] = Field(
         "accuracy",
         title="Objectives",
-        description="accuracy: action top-1 on val, or verb top-1 if no label has an object; accuracy and latency: the trade-off with the seconds "
+        description="accuracy: action top-1 on the scored clips, or verb top-1 if no label has an object; accuracy and latency: the trade-off with the seconds "
         "per clip of the network",
     )
     folds: Literal[0, 3, 5] = Field(
-        0,
+        3,
         title="Cross-validation, folds",
-        description="0: trials are scored on val; 3 or 5: each trial is trained this many times, and scored on the training videos that it left out",
+        description="3 or 5: each trial is trained this many times, and scored on the training videos that it left out. 0: trials are scored on val; a later "
+        "decision on val counts them all, and demands more certainty",
     )
     halving: bool = Field(
         False,
@@ -127,7 +128,7 @@ class SearchOptions(Options):
     then_retrain: bool = Field(
         False,
         title="Retrain the winner",
-        description="Start retrain with the winner's options; its gate decides on the test split, which the search never sees",
+        description="Start retrain with the winner's options; its gate decides on clips that the search with folds never sees",
     )
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ CONF = {
     "ranges": ["dropout=0, 0.5", "backbone=tf_efficientnet_lite0, no_such_network"],
     "search_sampler": "grid",
     "num_trials": 4,
+    "folds": 0,
     "rounds": 2,
 }
 

@@ -10,6 +10,7 @@ spend more than what the bucket held and what came in, the total.
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,6 +26,9 @@ from tasks.store.records.looks import Charge, Look, LookKind, SeenClips
 from tasks.store.records.record import SplitName, now_utc
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
+
+SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
+"""A clip's uid: its film, and its interval in ms."""
 
 YEAR = timedelta(days=365)
 
@@ -68,19 +72,27 @@ def record_look(
     store.create(place.look(content_key(look.model_dump(exclude={"time"}))), look)
 
 
-def counted(looks: Iterable[tuple[Iterable[str], Iterable[str]]], uids: frozenset[str]) -> dict[str, float]:
-    """Compute by run key how much each network counts that was seen on some of the deciding clips.
+def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
+    """Select the deciding clips that were seen, or share time of their film with one: cut otherwise, it shows the same."""
+    seen = frozenset(seen)
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for match in filter(None, map(SPAN.fullmatch, seen)):
+        spans.setdefault(match[1], []).append((int(match[2]), int(match[3])))
 
-    Args:
-        looks: clips and networks of each.
-        uids: the deciding clips.
-    """
+    def is_covered(uid: str) -> bool:
+        match = SPAN.fullmatch(uid)
+        return match is not None and any(start < int(match[3]) and int(match[2]) < stop for start, stop in spans.get(match[1], ()))
+
+    return frozenset(uid for uid in uids if uid in seen or is_covered(uid))
+
+
+def counted(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
+    """Compute by run key how much each network counts, from the deciding clips that each look saw, and its networks."""
     seen: dict[str, set[str]] = {}
-    for clips, networks in looks:
-        shared = uids.intersection(clips)
-        for network in networks if shared else ():
+    for shared, networks in looks:
+        for network in networks:
             seen.setdefault(network, set()).update(shared)
-    return {network: math.sqrt(len(shared) / len(uids)) for network, shared in seen.items()}
+    return {network: math.sqrt(len(shared) / num_clips) for network, shared in seen.items()}
 
 
 def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
@@ -137,11 +149,10 @@ def _weights(store: Store, layout: Layout, uids: frozenset[str]) -> dict[str, fl
     looks = []
     for folder in store.folders(layout.all_looks):
         place = Looks(folder)
-        if uids.isdisjoint(clips := store.read(place.clips).uids):
-            continue
-        listed = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
-        looks += [(clips, store.read(uri, Look).networks) for uri in listed]
-    return counted(looks, uids)
+        if shared := shared_clips(uids, store.read(place.clips).uids):
+            listed = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
+            looks += [(shared, store.read(uri, Look).networks) for uri in listed]
+    return counted(looks, len(uids))
 
 
 def _attempt(

@@ -187,6 +187,10 @@ def verdict(search: Search) -> str:
         parts.append(f"Without the luck of the best, expect at most {percent(bias.corrected)}.")
     if score.top1 <= search.majority_top1:
         parts.append(f"That does not beat always predicting the most frequent class ({percent(search.majority_top1)}).")
+    if not search.plan.search.folds and num_scored > 1:
+        parts.append(
+            f"It was chosen among {num_scored} on val, so a decision on val counts them all; folds would keep val for the decision."
+        )
     own = form_recipe(search)
     form = f" ({percent(deciding_top1(own, search))})" if own else ""
     gate = "the gate of retrain decides, on test if the dataset has a test split."

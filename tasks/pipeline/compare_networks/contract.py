@@ -3,6 +3,8 @@
 All are trained on one dataset.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.keys import configuration_key
@@ -25,6 +27,7 @@ class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, Registe
     dataset: StoreUri = Field(description="Address of the dataset")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     claims: ClaimsUri
+    split: Literal["val", "test"] = Field("val", description="The clips to score on")
     max_hours: float | None = Field(
         None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
     )

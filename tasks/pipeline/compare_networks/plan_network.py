@@ -1,8 +1,7 @@
 """Plan one configuration's training: `retrain`'s run with equal options, without a decision."""
 
 from tasks.data.split.manifest import num_clips
-from tasks.errors import BadConfiguration
-from tasks.judge.gate.gate import deciding_split
+from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.pipeline._plans import find_dataset, plan_training
@@ -18,10 +17,11 @@ from tasks.store.stored import Output
 def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     """Plan the training under the run key of `retrain`, so that neither repeats it.
 
-    Only the new network is scored, on the split that decides. No champion is looked up: under the plan's `decision_uri` lies the plan
+    Only the new network is scored, on val unless the form spends the test split. No champion is looked up: under the plan's `decision_uri` lies the plan
     alone.
 
     Raises:
+        BadDataset: it has no clip in this split.
         MissingObject: there is no such dataset.
         BadConfiguration: another configuration of the comparison has claimed it.
     """
@@ -30,8 +30,11 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     weights = store.read(Output(arguments.weights_result, WeightsResult))
     training = plan_training(arguments.store, dataset.digest, arguments.picked(TrainOptions), weights, arguments.model_name)
     evaluate = arguments.picked(EvaluateOptions)
-    split = deciding_split(manifest.clips, GateOptions())
-    decision = training.run.comparison(content_key(evaluate.model_dump(mode="json")))
+    split = arguments.split
+    if not any(clip.split == split for clip in manifest.clips):
+        raise BadDataset(f"{dataset.folder_uri} has no clip in {split}; choose the other split, or build it again with a {split}_share")
+    spends = {"split": split} if split == "test" else {}
+    decision = training.run.comparison(content_key(evaluate.model_dump(mode="json") | spends))
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     too_long = "" if has_begun else question(expected, arguments.max_hours)

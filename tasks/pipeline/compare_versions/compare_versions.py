@@ -9,6 +9,7 @@ from pathlib import Path
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.judge.gate.looks import record_look
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import confusions
@@ -87,6 +88,16 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     tested = _score(versions, clips, manifest.vocabulary, evaluate, store)
+    record_look(
+        store,
+        arguments.store,
+        "versions",
+        [clip.uid for clip in clips if clip.has_action],
+        [version.trained.run_key for version in versions],
+        made_by=place.folder_uri,
+        model_name=versions[0].plan.model_name,
+        split="unseen",
+    )
     comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
     pictures = thumbnails(store, clips, comparison.named_uids)
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested, pictures))

@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
+from tasks.judge.gate.looks import record_look
 from tasks.judge.report.sections import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
 from tasks.learn.gpus import keep_to_one_gpu
@@ -46,7 +47,8 @@ LEAST_URGENT = 19
 def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
     """Write the learning curve to the store, and its gains to MLflow.
 
-    The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report.
+    The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report. The curve
+    is recorded as a look at val that does not count: it selects nothing, as networks on a part of the clips are never promoted.
 
     Raises:
         NothingToDo: the run trains nothing or goes on from a trained network, or heads do not train on a share of the clips.
@@ -74,6 +76,17 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
         store.write(kept, trained)
     tracker = Tracker(load(MlflowSettings))
     train, val = ([clip for clip in manifest.clips if clip.split == split and clip.has_action] for split in ("train", "val"))
+    record_look(
+        store,
+        arguments.store,
+        "curve",
+        [clip.uid for clip in val],
+        (),
+        made_by=plan.run_uri,
+        model_name=plan.model_name,
+        split="val",
+        num_networks=len(trained.trainings),
+    )
     curves = tuple(
         _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets
     )

@@ -51,7 +51,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         store,
         arguments.store,
         plan,
-        [clip.uid for clip in manifest.clips if clip.split == ours.split],
+        [clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action],
         can_pass=all(rule.passed for rule in scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)),
         num_clips=ours.num_clips,
     )

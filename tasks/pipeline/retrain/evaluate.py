@@ -96,7 +96,7 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
                 store,
                 store_uri,
                 "comparison" if is_compared else "decision",
-                [clip.uid for clip in clips if clip.split == evaluation.split],
+                [clip.uid for clip in clips if clip.split == evaluation.split and clip.has_action],
                 [plan.run_key],
                 made_by=plan.decision_uri,
                 model_name=plan.model_name,

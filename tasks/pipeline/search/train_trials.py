@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput
+from tasks.judge.gate.looks import record_look
 from tasks.judge.search.trials import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, keep_freed_memory
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
+from tasks.pipeline.search._rounds import Data
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.experiments import SearchPlan, TrainedTrials
@@ -35,7 +37,23 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     plan, batch = store.read(SearchPlan(arguments.search)), store.read(arguments.batch, TrialBatch)
     train_batch(plan, batch, place, store)
     trials = [store.read(place.trial(trial.number)) for trial in batch.trials]
+    _record_looks(plan, trials, arguments.store, store)
     return finish(store, place, TrialsResult(num_trials=len(trials), num_failed=sum(trial.failure is not None for trial in trials)))
+
+
+def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_uri: str, store: Store) -> None:
+    """Record on which clips the trials were scored: those of val, or training clips that each fold left out."""
+    for fold, clips in enumerate(Data.of(plan, store).clips):
+        record_look(
+            store,
+            store_uri,
+            "trial",
+            [clip.uid for clip in clips],
+            [trial.run_keys[fold] for trial in trials if trial.run_keys],
+            made_by=plan.search_uri,
+            model_name=plan.model_name,
+            split="train" if plan.search.folds else "val",
+        )
 
 
 TRIAL_FAILS = (BadConfiguration, BadInput)

@@ -23,7 +23,7 @@ from tests.integration.jobs.whole_job import Kitchen
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(2400)]
 
-FORM = {"store": SAMPLE_STORE, "crops": 1, "feature_variants": 1, "num_trials": 8, "rounds": 2, "model_name": "retake-searched"}
+FORM = {"store": SAMPLE_STORE, "crops": 1, "feature_variants": 1, "num_trials": 8, "rounds": 2, "folds": 0, "model_name": "retake-searched"}
 RUN_SECONDS, STEP_SECONDS = 900, 300
 
 

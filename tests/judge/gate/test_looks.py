@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.judge.gate import looks
-from tasks.judge.gate.looks import MIN_CHARGE, counted, left_to_spend, offered, record_look, spend
+from tasks.judge.gate.looks import MIN_CHARGE, counted, left_to_spend, offered, record_look, shared_clips, spend
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import DecisionRecord
 from tests.pipeline.shelf import Shelf, plan_result
@@ -48,11 +48,21 @@ def kitchen(monkeypatch):
 
 @pytest.mark.parametrize(
     ("seen", "weight"),
-    [(["abcd"], 1), (["ab"], 0.5**0.5), (["ab", "bc"], 0.75**0.5), (["abcdefgh"], 1), (["xy"], None)],
+    [(["abcd"], 1), (["ab"], 0.5**0.5), (["ab", "bc"], 0.75**0.5), (["abcdefgh"], 1), (["xy"], 0)],
     ids=["all", "half", "two looks", "and others", "none"],
 )
 def test_a_network_counts_by_the_square_root_of_the_share_that_it_was_seen_on(seen, weight):
-    assert counted([(clips, ["n"]) for clips in seen], frozenset("abcd")).get("n") == pytest.approx(weight)
+    deciding = frozenset("abcd")
+    assert counted([(shared_clips(deciding, clips), ["n"]) for clips in seen], 4) == {"n": pytest.approx(weight)}
+
+
+@pytest.mark.parametrize(
+    ("seen", "num_shared"),
+    [("film_000-004 film_008-012", 2), ("film_015-017", 1), ("film_016-024", 0), ("other_000-004", 0), ("clip", 1)],
+    ids=["shorter", "across the end", "after", "another film", "a name"],
+)
+def test_a_film_that_is_cut_otherwise_shows_the_same_clips(seen, num_shared):
+    assert len(shared_clips(frozenset({"film_000-008", "film_008-016", "clip"}), seen.split())) == num_shared
 
 
 @settings(max_examples=100)

@@ -71,6 +71,7 @@ def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(us
     alone = search.model_copy(update={"bias": bias.model_copy(update={"seeds": ()})})
     assert "Without the luck of the best, expect at most 46.6 %." in verdict(alone)
     assert "the gate of retrain decides" in said
+    assert "chosen among 22 on val, so a decision on val counts them all" in said
     assert "most frequent" not in said
 
 
@@ -99,6 +100,7 @@ def test_new_seeds_that_failed_are_counted(page_of):
 def test_scores_of_folds_are_those_of_left_out_clips():
     search = search_of(5, folds=5)
     assert "On the left-out clips of 5 folds (96 clips of 21 source videos)" in verdict(search)
+    assert "on val, so" not in verdict(search)
     assert "first fold" in search_page(search, RETRAIN)
     assert [float(csv_rows(table(search))[0][f"fold_{n}_top1"]) for n in range(1, 6)] == list(ranked(search)[0].fold_top1)
 

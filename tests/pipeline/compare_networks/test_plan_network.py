@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, BadDataset
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK
 from tasks.store.layout import Dataset
 from tasks.store.records.training import BatchTime
@@ -46,6 +46,18 @@ def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(ben
     assert kept.question == "", "the plan is that of the network which has the training"
     others = bench.store.read(PLAN_NETWORK.address(PLAN_NETWORK.arguments(store=STORE, **same)))
     assert others.run_key == plan.run_key, "the table shows both names as one"
+
+
+def test_networks_are_scored_on_val_and_on_test_only_where_the_form_spends_it(bench):
+    bench.store.write(Dataset(DATASET).manifest, manifest_of([dataset_clip("a"), dataset_clip("b", "val"), dataset_clip("c", "test")]))
+    planned = {"dataset": DATASET, "weights_result": WEIGHTS, "claims": CLAIMS, "name": "family=TSN", "max_hours": 1000}
+    on_val, on_test = bench.run("plan_network", **planned), bench.run("plan_network", **planned, split="test")
+    assert [[evaluation.split for evaluation in plan.evaluations] for plan in (on_val, on_test)] == [["val"], ["test"]]
+    assert on_val.run_key == on_test.run_key
+    assert bench.store.read(Decision(on_val.decision_uri).plan) == on_val, "the other plan is not in its place"
+    bench.store.write(Dataset(DATASET).manifest, manifest_of([dataset_clip("a"), dataset_clip("b", "val")]))
+    with pytest.raises(BadDataset, match="has no clip in test; choose the other split"):
+        bench.run("plan_network", **planned, split="test")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(ve
     assert "4 clips of 2 source videos are few" in told
     assert page.count("e &lt;b&gt;.mp4 0:00\N{EN DASH}0:01") >= 2
     assert page.count("data:image/jpeg") == len(comparison.named_uids) == 4
-    assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons"}
+    assert {uri.removeprefix(f"{STORE}/").partition("/")[0] for uri in set(versions.store.objects) - before} == {"comparisons", "looks"}
     assert not versions.mlflow.models["cook"].aliases
     assert versions.compare() == (result, comparison)
 

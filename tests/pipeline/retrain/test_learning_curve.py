@@ -102,7 +102,7 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     reported = verbs.run("report")
     assert (switched_off.awaits_curve, reported.awaits_curve) == (True, False)
     looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
-    assert {(look.kind, look.networks) for look in looks} == {("decision", (verbs.plan.run_key,))}
+    assert {(look.kind, look.networks) for look in looks} == {("decision", (verbs.plan.run_key,)), ("curve", ())}
     numbers = verbs.store.read(reported.metrics_uri, Metrics)
     assert (numbers.learning_curve, numbers.provenance.airflow_run) == (result, RETRAINED)
     assert verbs.logged.data.tags[AIRFLOW_RUN_TAG] == RETRAINED, "the run in MLflow is that of retrain"

@@ -18,7 +18,7 @@ TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NON
 @pytest.fixture
 def trainings(bench, tmp_path):
     options = TRAIN.model_dump(mode="json", include={"backbone", "num_segments", "weights"})
-    plan = bench.run("search_plan", search=["sampling_window"], objectives="accuracy and latency", crops=1, **options)
+    plan = bench.run("search_plan", search=["sampling_window"], objectives="accuracy and latency", crops=1, folds=0, **options)
     return FoldTrainings(plan, bench.store, tmp_path)
 
 

@@ -18,7 +18,7 @@ from tests.judge.search.trials import trial
 from tests.pipeline.in_process import STORE
 from tests.pipeline.shelf import Killed
 
-FORM = {"search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
+FORM = {"folds": 0, "search": ["learning_rate", "dropout"], "num_trials": 20, "rounds": 2, **LIGHT.model_dump(mode="json")}
 
 
 @pytest.fixture

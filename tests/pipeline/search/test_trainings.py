@@ -20,6 +20,7 @@ from tasks.judge.search.space import cutting_of
 from tasks.store.derived import trials_of_batch
 from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
+from tasks.store.records.looks import Look
 from tasks.store.records.search import Cutting, ScoredTrial, Search, TrialBatch, TrialsResult
 from tests.pipeline.in_process import STORE
 from tests.pipeline.search.conftest import SearchBench
@@ -46,13 +47,17 @@ GRID = {"search_sampler": "grid", "rounds": 1}
 
 def searched(bench, **options):
     """Search by one command; return its numbers and the result of its report."""
-    result = bench.run("search", preset="none", **options)
+    result = bench.run("search", preset="none", **{"folds": 0} | options)
     return bench.store.read(result.numbers_uri, Search), result
+
+
+def looks(bench):
+    return [bench.store.read(uri, Look) for uri in bench.under("looks") if not uri.endswith("clips.json")]
 
 
 def first_batch(bench, **options):
     """Plan a search, and return what trains its only batch."""
-    planned = bench.run("search_plan", **options)
+    planned = bench.run("search_plan", **{"folds": 0} | options)
     (batch,) = bench.run("suggest", search=planned.search_uri, round=1).batches
     return {"search": planned.search_uri, "batch": batch.uri}
 
@@ -76,6 +81,7 @@ def test_folds_rungs_and_latency_by_one_command(bench):
     assert len([uri for uri in bench.store.objects if uri.startswith(f"{done.plan.search_uri}latency/")]) == len(latencies) == 2
     assert max(done.trials[number].scores["action"].top1 for number in done.pareto) == done.trials[done.winner].scores["action"].top1
     assert "latency" in bench.store.read_bytes(result.report_uri).decode()
+    assert {look.split for look in looks(bench)} == {"train"}, "val has chosen nothing"
 
 
 def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
@@ -88,6 +94,9 @@ def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
     ]
     rows = list(csv.DictReader(io.StringIO(bench.store.read_bytes(result.table_uri).decode())))
     assert len(rows) == result.num_trials == 4
+    scored = {key for trial in (*done.trials, *done.bias.seeds) for key in trial.run_keys}
+    assert {(look.kind, look.split) for look in looks(bench)} == {("trial", "val")}
+    assert {network for look in looks(bench) for network in look.networks} == scored
     assert float(rows[0]["action_top1"]) == done.trials[done.winner].scores["action"].top1
     schema = SearchPlan(done.plan.search_uri).report.schema
     jsonschema.validate(json.loads(bench.store.read_bytes(result.numbers_uri)), json.loads(bench.store.read_bytes(schema)))
