@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import resource
 import signal
 import warnings
 from base64 import b64decode, b64encode
@@ -214,10 +213,14 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(bench, cut_fi
 
 
 class Journal(Shelf):
-    """A store that outlives its process: a file has each write, until one that was cut off."""
+    """A store that outlives its process: a file has each write, until one that was cut off.
 
-    def __init__(self, path):
+    The process is killed some time of the processor after this number of writes.
+    """
+
+    def __init__(self, path, num_writes=0):
         super().__init__()
+        self.num_left = self.num_writes = num_writes
         path.touch()
         whole = path.read_bytes().rpartition(b"\n")[0]
         path.write_bytes(whole + b"\n" * bool(whole))
@@ -230,11 +233,13 @@ class Journal(Shelf):
         with self.creating, self.path.open("ab") as file:
             super().write_bytes(uri, data)
             file.write(json.dumps([uri, b64encode(data).decode(), self.now.isoformat()]).encode() + b"\n")
+        self.num_left -= 1
+        if self.num_left == 0:
+            signal.setitimer(signal.ITIMER_PROF, 1e-6 + 0.02 * (self.num_writes % 5))
 
 
-def in_process_of_its_own(journal, options, kill_after_seconds=0):
-    """Search in a child process, which is killed after so many seconds of the processor; return its exit status and seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+def in_process_of_its_own(journal, options, num_writes=0):
+    """Search in a child process, which is killed after this number of writes; return its exit status."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which this process has none that matters
         child = os.fork()
@@ -242,15 +247,14 @@ def in_process_of_its_own(journal, options, kill_after_seconds=0):
         status = 1
         try:
             os.setsid()
-            signal.setitimer(signal.ITIMER_PROF, kill_after_seconds)
-            searched(SearchBench(Journal(journal)), **options)
+            searched(SearchBench(Journal(journal, num_writes)), **options)
             status = 0
         finally:
             os._exit(status)
     status = os.waitpid(child, 0)[1]
     left = [process for process in psutil.process_iter() if process.pid != child and os.getsid(process.pid) == child]
     assert not psutil.wait_procs(left, timeout=20)[1], "a process outlived the search"
-    return status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    return status
 
 
 @pytest.mark.long
@@ -268,10 +272,9 @@ def test_a_search_that_is_killed_at_any_moment_ends_with_the_same_table(bench, t
         store = Journal(journal)
         for uri, data in bench.store.objects.items():
             store.write_bytes(uri, data)
-    status, seconds = in_process_of_its_own(journals[0], options)
-    assert status == 0
+    assert in_process_of_its_own(journals[0], options) == 0
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "killed cache"))
-    statuses = [in_process_of_its_own(journals[1], options, seconds * part / 12)[0] for part in range(1, 8)]
-    assert statuses.count(signal.SIGPROF) > 3
-    assert in_process_of_its_own(journals[1], options)[0] == 0
+    statuses = [in_process_of_its_own(journals[1], options, num_writes) for num_writes in range(1, 9)]
+    assert (set(statuses[:4]), set(statuses) - {0}) == ({signal.SIGPROF}, {signal.SIGPROF})
+    assert in_process_of_its_own(journals[1], options) == 0
     assert table(journals[1]) == table(journals[0])
