@@ -87,6 +87,7 @@ def test_the_list_is_an_annotation_file_once_it_is_filled_in():
     (row,) = read.rows
     assert isinstance(row, ClipRow)
     assert (row.uid, row.verb, row.noun) == ("0123456789ab_000000000-000008000", "put", "meat")
+    assert row.groups == (), "its other columns are no groups of clips"
     assert list(read.refused) == []  # the other line waits for a label
 
 

@@ -9,7 +9,7 @@ Legend: n clips, f features.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from scipy.special import softmax
 from scipy.stats import t as student
 
 from tasks.data.labels.intervals import overlap_seconds
+from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import read_frames
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import snippets_in_test
@@ -55,18 +56,31 @@ def drawn_clips(folder: Path, num_films: int) -> Clips:
     """Draw films, cut them, and see each clip through the frozen backbone."""
     if not (folder / "films" / "intervals.csv").exists():
         make_samples(folder / "films", ffmpeg=FFMPEG, seed=1, num_videos=num_films, audio=False)
+    labels: list[tuple[str, str, str]] = []
+
+    def cut() -> Iterator[CutClip]:
+        for film in plan(seed=1, num_videos=num_films, audio=False):
+            for clip in cut_up(folder / "films" / film.name, emptied(folder / "clips")):
+                shown = max(film.intervals, key=lambda interval: overlap_seconds(clip, interval))
+                labels.append((film.name, shown.verb, shown.noun))
+                yield clip
+
+    features = through_backbone(cut())
+    return Clips(features, *(np.unique(names, return_inverse=True)[1] for names in zip(*labels, strict=True)))
+
+
+def through_backbone(clips: Iterable[CutClip]) -> np.ndarray:
+    """Compute the mean features (n, f) of a frozen backbone."""
     spec = NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=8)
     engine = PytorchEngine(build(spec, Weights.IMAGENET).network.eval(), 1)
-    rows: list[tuple[np.ndarray, str, str, str]] = []
-    for film in plan(seed=1, num_videos=num_films, audio=False):
-        for clip in cut_up(folder / "films" / film.name, emptied(folder / "clips")):
-            shown = max(film.intervals, key=lambda interval: overlap_seconds(clip, interval))
-            frames = read_frames(clip.path, frames_in_test(clip.num_frames, spec), short_side=256, interpolation=spec.interpolation)
-            with torch.inference_mode():
-                seen = engine.see(torch.from_numpy(snippets_in_test(frames, spec)))
-            rows.append((seen.flatten(0, -2).mean(0).numpy(), film.name, shown.verb, shown.noun))
-    features, films, verbs, nouns = zip(*rows, strict=True)
-    return Clips(np.stack(features).astype(np.float64), *(np.unique(names, return_inverse=True)[1] for names in (films, verbs, nouns)))
+
+    def seen(clip: CutClip) -> np.ndarray:
+        frames = read_frames(clip.path, frames_in_test(clip.num_frames, spec), short_side=256, interpolation=spec.interpolation)
+        with torch.inference_mode():
+            means: np.ndarray = engine.see(torch.from_numpy(snippets_in_test(frames, spec))).flatten(0, -2).mean(0).numpy()
+        return means
+
+    return np.stack([seen(clip) for clip in clips]).astype(np.float64)
 
 
 def curve(clips: Clips, order: str, seed: int) -> list[float]:

@@ -7,20 +7,26 @@ import pytest
 
 from tests.simulations import label_order
 from tests.simulations.label_order import ORDERS, Clips, curve, table
+from tests.simulations.wrong_labels import few, measured, row
 
 SEEDS = (1, 2)
 
 
-@pytest.fixture(scope="module")
-def draw():
-    """Draws a curve on twelve films of six clips, in which a few dimensions tell verb and noun."""
+def generated():
+    """Make twelve films of six clips, in which a few dimensions tell verb and noun."""
     rng = np.random.default_rng(0)
     films, verbs, nouns = np.repeat(np.arange(12), 6), rng.integers(0, 3, 72), rng.integers(0, 2, 72)
     features = rng.normal(0, 1.0, (72, 16)) + np.hstack([3 * np.eye(8)[verbs], 3 * np.eye(8)[nouns]])
+    return Clips(features, films, verbs, nouns)
+
+
+@pytest.fixture(scope="module")
+def draw():
+    """Draws a curve."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_order, "NUM_TEST_FILMS", 4)
         patch.setattr(label_order, "LAST", 20)
-        yield partial(curve, Clips(features, films, verbs, nouns))
+        yield partial(curve, generated())
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +44,14 @@ def test_both_orders_begin_with_the_same_labels_so_that_the_table_has_paired_dif
     lines = table(curves).splitlines()
     assert len(lines) == 2 + 2
     assert lines[2].endswith("| +0 [+0, +0] |")
+
+
+def test_planted_wrong_labels_are_found_and_mending_them_helps(monkeypatch):
+    monkeypatch.setattr("tasks.learn.training.probe.STRENGTHS", (0.1,))
+    clips = generated()
+    precision, found, before, after = measured(clips, SEEDS[0])
+    assert precision > 0.5
+    assert found > 0.5
+    assert after > before
+    assert len(np.unique(few(clips, 0).films)) == 12
+    assert row("x", [(0.5, np.nan), (1.0, 0.25)], 0.9) == "| x | 75 [50, 100] | 25 [25, 25] | 90 |"

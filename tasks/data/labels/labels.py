@@ -122,6 +122,7 @@ def label_clips(
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {}
     by_interval = set[str]()
     remarks = list(read.remarks)
     for file, of_file in labels_by_file:
@@ -131,6 +132,9 @@ def label_clips(
         remarks += late_ends(file.name, of_file, file.where, index)
         changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in of_file.row_by_uid.items()})
         for uid, row in of_file.row_by_uid.items():
+            if row.groups:
+                # A later label, such as one of the page, says nothing about the camera.
+                groups[uid] = groups.get(uid, {}) | dict(row.groups)
             seconds.pop(uid, None)
             (by_interval.add if isinstance(row, IntervalRow) else by_interval.discard)(uid)
         seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in of_file.second_by_uid.items())
@@ -148,7 +152,10 @@ def label_clips(
         for clip in uncovered(index.clips(video), rows, labels.keys() | touched, options.nothing_share):
             labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
     labelled = tuple(
-        _labelled(clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), read) for clip in clips
+        _labelled(
+            clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), groups.get(clip.uid, {}), read
+        )
+        for clip in clips
     )
     order = [file.name for file in files]
     return Labelling(
@@ -202,7 +209,13 @@ def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> li
 
 
 def _labelled(
-    clip: ClipRecord, names: tuple[str, ...], label: _Label | None, second: str | None, source: _Source | None, read: ReadFiles
+    clip: ClipRecord,
+    names: tuple[str, ...],
+    label: _Label | None,
+    second: str | None,
+    source: _Source | None,
+    groups: Mapping[str, str],
+    read: ReadFiles,
 ) -> LabelledClip:
     return LabelledClip(
         clip=clip,
@@ -214,6 +227,7 @@ def _labelled(
         noun_class=read.nouns.id_of(label.noun) if label else None,
         origin=label.origin if label else None,
         second_action=second,
+        groups=tuple(groups.items()),
     )
 
 

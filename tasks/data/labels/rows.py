@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from tasks.data.labels.tables import Cells
 from tasks.data.labels.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name, noun_name
 from tasks.errors import BadLabels
-from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, action_name
+from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Groups, action_name
 from tasks.wording import FORMULA_SIGN, quoted
 
 MAX_SECONDS = 10 * 24 * 3600
@@ -76,7 +76,7 @@ Place = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
 
 class Row(BaseModel):
-    """A line of a file. Unknown columns are ignored."""
+    """A line of a file. Unknown columns are ignored; of labels they are `groups`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -133,6 +133,7 @@ class ClipRow(NamedTuple):
     label: LabelRow
     uid: str
     source: str | None
+    groups: Groups = ()
 
     @property
     def verb(self) -> str:
@@ -153,6 +154,7 @@ class IntervalRow(NamedTuple):
     video: str
     start_seconds: float
     stop_seconds: float
+    groups: Groups = ()
 
     @property
     def verb(self) -> str:
@@ -244,6 +246,10 @@ LAYOUTS = {
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
+OF_LISTS = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
+MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
+NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *OF_LISTS))
+"""Columns that are no groups of clips: those with a meaning, and those of lists of clips to label."""
 
 
 def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
@@ -265,6 +271,8 @@ class _Labels:
 
     def __init__(self) -> None:
         self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}
+        self._columns: tuple[str, ...] | None = None
+        self._groups: dict[Groups, Groups] = {}
         self._place = ""
 
     def of(self, line: int, cells: Cells) -> LabelRow:
@@ -288,14 +296,24 @@ class _Labels:
             self._place = name
         return self._place
 
+    def groups(self, cells: Cells) -> Groups:
+        """Return the filled cells of further columns; equal ones are shared."""
+        if self._columns is None:
+            further = [name for name in cells if name and name not in NO_GROUPS and len(name) <= MAX_GROUP_LENGTH]
+            self._columns = tuple(further[:MAX_GROUP_COLUMNS])
+        if not self._columns:
+            return ()
+        groups = tuple((name, cells[name]) for name in self._columns if 0 < len(cells[name]) <= MAX_GROUP_LENGTH)
+        return self._groups.setdefault(groups, groups)
+
 
 def _read_clip(labels: _Labels, line: int, cells: Cells) -> ClipRow:
     uid, source = cells["uid"], cells.get("source", "")
     if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
-        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None)
+        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None, labels.groups(cells))
     # The slow model reports all errors of the line.
     whole = _validated(ClipLine, line, cells)
-    return ClipRow(line, whole, whole.uid, whole.source)
+    return ClipRow(line, whole, whole.uid, whole.source, labels.groups(cells))
 
 
 def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
@@ -305,9 +323,9 @@ def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
     except ValueError:
         start = stop = 0.0
     if start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_TEXT_LENGTH:
-        return IntervalRow(line, labels.of(line, cells), labels.place(video), start, stop)
+        return IntervalRow(line, labels.of(line, cells), labels.place(video), start, stop, labels.groups(cells))
     whole = _validated(IntervalLine, line, cells)
-    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds)
+    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds, labels.groups(cells))
 
 
 def reason_of(error: ValidationError) -> str:

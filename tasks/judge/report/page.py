@@ -6,6 +6,8 @@ No requests, no web fonts, readable without scripts.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, facts_of, opponent_of, verdict_of
@@ -52,6 +54,7 @@ SECTIONS = (
     ("next", "Next"),
     ("gate", "Gate"),
     ("classes", "Classes"),
+    ("groups", "Where it fails"),
     ("confusion", "Confusion"),
     ("training", "Training"),
     ("more-labels", "More labels"),
@@ -143,6 +146,7 @@ def page(inputs: ReportInputs) -> str:
         nothing=nothing_table((labels[result.model], result.nothing) for result in results),
         nothing_legend=NOTHING_LEGEND,
         gate_settings=settings_of(metrics.gate),
+        groups=[(column, list(own)) for column, own in groupby(metrics.groups, key=attrgetter("column"))],
         change_tables=change_tables(metrics.class_changes),
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
         training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),

@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from tasks.judge.gate.gate import contenders
 from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.page import ReportInputs, page
+from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.calibration import calibrations
 from tasks.judge.statistics.checks import Fingerprint, check_data, from_parquet
 from tasks.judge.statistics.class_changes import class_changes
+from tasks.judge.statistics.groups import SOURCE_VIDEO, group_scores
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
 from tasks.judge.statistics.long_training import long_training
 from tasks.judge.statistics.metrics import closed_set
@@ -40,7 +43,7 @@ from tasks.store.objects import Store, to_json
 from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
-from tasks.store.records.metrics import Metrics, Mistake, Provenance
+from tasks.store.records.metrics import GroupScore, Metrics, Mistake, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
 from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
 from tasks.store.runs import Decision, Report, Run, Scores
@@ -200,6 +203,7 @@ def _metrics(
             predictions(store, results, compared.split), predictions(store, results, "val"), compared.split, manifest.vocabulary.targets
         ),
         mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
+        groups=_groups(scored["fine-tuned"], manifest),
         checks=check_data(
             manifest.clips,
             _fingerprints(store, results),
@@ -219,6 +223,20 @@ def _metrics(
         provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
     )
     return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
+
+
+def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
+    """Score the new network by source video, and by the further columns of annotation files."""
+    clips = {clip.uid: clip for clip in manifest.clips}
+    own = [clips[uid] for uid in scored.uids]
+    files = {clip.source: clip.names[0] for clip in own if clip.source == clip.video and clip.names}
+    same = Counter(files.values())
+    names = {source: f"{name} ({source[:6]})" if same[name] > 1 else name for source, name in files.items()}
+    columns: dict[str, list[str | None]] = {SOURCE_VIDEO: [names.get(clip.source, clip.source) for clip in own]}
+    for column in dict.fromkeys(column for clip in own for column, _ in clip.groups):
+        columns[column] = [dict(clip.groups).get(column) for clip in own]
+    answers = answers_of(scored, manifest.vocabulary)[manifest.vocabulary.targets[-1]]
+    return group_scores(answers.right, scored.sources, columns)
 
 
 def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:

@@ -78,6 +78,10 @@ def action_name(verb: str, noun: str) -> str:
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
+Groups = tuple[tuple[str, str], ...]
+"""Further columns of annotation files, such as `camera`, each with its value for a clip."""
+
+
 class LabelledClip(Record):
     """A clip and its label, if known.
 
@@ -93,6 +97,7 @@ class LabelledClip(Record):
     noun_class: int | None
     origin: str | None
     second_action: str | None = Field(None, exclude_if=lambda action: action is None)
+    groups: Groups = Field((), exclude_if=lambda groups: not groups)
 
     @property
     def action(self) -> str | None:
@@ -222,6 +227,7 @@ class DatasetClip(Record):
     origin: str
     second_action: str | None = Field(None, exclude_if=lambda action: action is None)
     around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
+    groups: Groups = Field((), exclude_if=lambda groups: not groups)
 
     @property
     def action(self) -> str:

@@ -84,6 +84,23 @@ class Mistake(Record):
     loss: float
 
 
+class GroupScore(Record):
+    """Top-1 of the deciding target on the clips of one value of a column, such as a camera, or of one source video.
+
+    `p_value` is that of its difference to the other clips of the column, corrected for the number of all groups; None if there are too few clips
+    to tell. `is_worse` means a lower top-1 than theirs.
+    """
+
+    column: str
+    name: str
+    num_clips: int
+    num_sources: int
+    top1: float
+    interval: tuple[float, float]
+    p_value: float | None
+    is_worse: bool
+
+
 class NearDuplicate(Record):
     """Two clips of different splits that look alike.
 
@@ -266,6 +283,7 @@ class Metrics(Record):
     )
     calibration: tuple[Calibration, ...]
     mistakes: tuple[Mistake, ...]
+    groups: tuple[GroupScore, ...] = Field((), description="the new network's scores by source video and by columns of annotation files")
     checks: DataChecks
     epochs: tuple[Epoch, ...]
     best_epoch: int

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.clips.clips import clip_uid
+from tasks.data.labels.rows import MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH
 from tasks.data.split.split import assign_splits
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import Problem
@@ -238,6 +239,21 @@ def test_source_is_the_video_unless_a_column_groups(label, make):
     (change,) = result.changes
     assert "'kitchen 1' (1.csv:2) -> 'kitchen 2'" in change.reason
     assert "not a source name" in reasons(result)[5]
+
+
+def test_further_columns_are_groups_of_clips_that_a_later_label_leaves_as_they_are(label):
+    remark = "r" * (MAX_GROUP_LENGTH + 1)
+    header = ",".join(f"column{number}" for number in range(MAX_GROUP_COLUMNS))
+    files = {
+        "1.csv": f"uid,verb,noun,Camera,recording day,remark,reason\na,put,meat,old <b>,mon,{remark},the model is unsure\nb,put,meat,,tue,,\n",
+        "2.csv": f"{INTERVALS[:-1]},camera\na.mp4,0,8,put,meat,new\n",
+        "3.csv": f"{ANNOTATIONS}a,{PUT_MEAT}\nc,{PUT_MEAT}\n",
+        "4.csv": f"uid,verb,noun,{header},one_more\nd,put,meat,{','.join('x' * (MAX_GROUP_COLUMNS + 1))}\n",
+    }
+    result = label(dict.fromkeys(["a.mp4", "b.mp4", "c.mp4", "d.mp4"], 1), files)
+    a, b, c, d = (dict(clip.groups) for clip in result.clips)
+    assert (a, b, c) == ({"camera": "new", "recording_day": "mon"}, {"recording_day": "tue"}, {})
+    assert list(d) == header.split(",")
 
 
 def test_clips_of_one_video_cannot_be_given_two_sources(label, make):

@@ -47,7 +47,19 @@ def inputs_of(metrics):
     )
 
 
-EMPTY = ("rules", "splits", "results", "differences", "class_changes", "confusions", "label_counts", "calibration", "mistakes", "epochs")
+EMPTY = (
+    "groups",
+    "rules",
+    "splits",
+    "results",
+    "differences",
+    "class_changes",
+    "confusions",
+    "label_counts",
+    "calibration",
+    "mistakes",
+    "epochs",
+)
 CASES = {
     "usual": lambda: metrics_of(drawn()),
     "original": lambda: metrics_of(

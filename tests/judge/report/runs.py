@@ -18,6 +18,7 @@ from tasks.store.records.metrics import (
     Cell,
     ConfusionCounts,
     DataChecks,
+    GroupScore,
     LabelConflict,
     LabelCount,
     Metrics,
@@ -148,6 +149,19 @@ def epochs(number, validated=True, targets=TARGETS):
     )
 
 
+def groups_of(named):
+    """Two cameras, of which the first is bad, and the source videos."""
+    noun = named.true[0][1]
+    cells = (
+        ("source video", f"{noun}.mp4", 12, 1, 0.25, 0.012, True),
+        ("source video", "b.mp4", 3, 1, 1.0, None, False),
+        ("camera", noun, 40, 4, 0.4, 0.0003, True),
+        ("camera", "new", 80, 8, 0.9, 0.21, False),
+    )
+    names = ("column", "name", "num_clips", "num_sources", "top1", "p_value", "is_worse")
+    return tuple(GroupScore(interval=(0.1, 1.0), **dict(zip(names, own, strict=True))) for own in cells)
+
+
 def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):
     roles = [role for role in MODELS if role in named.answers]
     opponent = "champion" if "champion" in roles else "baseline"
@@ -207,6 +221,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             NamedClip(uid=uid_of(i), file=f"{named.true[i][0]}-{i % 3}.mp4", start_seconds=8 * i, stop_seconds=8 * i + 8)
             for i in range(len(named.true))
         ),
+        "groups": groups_of(named),
         "checks": checks,
         "epochs": epochs(num_epochs, validated, named.targets),
         "best_epoch": min(num_epochs, 28),

@@ -322,6 +322,17 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
         assert words in plain(section(changed_page(results=results)))
 
 
+def test_where_it_fails_is_told_by_video_and_column_the_worst_first(page_of):
+    html = re.search(r'<section id="groups">.*?</section>', page_of("usual"), re.S)[0]
+    videos, cameras = re.findall(r"<tbody>(.*?)</tbody>", html, re.S)
+    assert [row[1:] for row in rows_of(videos)] == [
+        ["12", "1", "25.0 %", "[10.0, 100.0]", "▼ lower (p = 0.012)"], ["3", "1", "100.0 %", "[10.0, 100.0]", "too few to tell"]
+    ]  # fmt: skip
+    assert [row[-1] for row in rows_of(cameras)] == ["▼ lower (p < 0.001)", "no difference shown (p = 0.210)"]
+    assert re.findall("<h3>(.*?)</h3>", html) == ["By source video", "By camera"]
+    assert "There are no scores by group." in page_of("bare")
+
+
 def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
     assert page(make_inputs("usual")) == page_of("usual")
 

@@ -84,7 +84,17 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     clips = scored["fine-tuned"]
     evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in models)
     manifest_clips = tuple(
-        dataset_clip(uid, "val", source=source, video=uid, verb=names[0][v], noun=names[1][n], verb_class=v, noun_class=n)
+        dataset_clip(
+            uid,
+            "val",
+            source=source,
+            video=uid,
+            verb=names[0][v],
+            noun=names[1][n],
+            verb_class=v,
+            noun_class=n,
+            groups=(("camera", source[-1]),),
+        )
         for uid, source, v, n in zip(clips.uids, clips.sources, clips.verb_classes.tolist(), clips.noun_classes.tolist(), strict=True)
     )
     shown = weights_result(network="TSN resnet50 rgb, 8 segments", backbone="resnet50", sha256="5e")
@@ -117,6 +127,9 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
     assert len(metrics.confusions) == 6
     assert (metrics.closed_set.num_clips, metrics.closed_set.num_actions, metrics.num_drawn) == (1, 1, 1)
+    sizes = {column: sum(group.num_clips for group in metrics.groups if group.column == column) for column in ("source video", "camera")}
+    assert sizes == {"source video": 20, "camera": 20}
+    assert metrics.groups[-1].top1 >= metrics.groups[-2].top1
     assert {clip.uid for clip in metrics.clips} == {*metrics.named_uids} >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.
     (first, *_) = metrics.checks.label_conflicts
