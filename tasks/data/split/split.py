@@ -44,13 +44,18 @@ class SplitAssignment(Record):
 
 
 def assign_splits(
-    clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions, drawn: frozenset[str] = frozenset()
+    clips: Sequence[LabelledClip],
+    kept: Mapping[str, SplitName],
+    options: SplitOptions,
+    drawn: frozenset[str] = frozenset(),
+    chosen: Collection[str] = (),
 ) -> SplitAssignment:
     """Assign the sources of labelled clips to splits.
 
     `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
     source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
-    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws.
+    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws. New
+    videos of `chosen`, of which a model chose clips to label, go to train: such clips are harder for it than those of val and test.
     Other shares of labelled clips are met as closely as whole sources allow.
 
     Raises:
@@ -70,10 +75,13 @@ def assign_splits(
         "val": options.val_share,
         "test": 0 if is_drawn else test_share,
     }
-    new_test = _draw(counts, fixed, test_share, options.split_seed) if is_drawn else {}
-    splits = fixed | stratify(counts, fixed | new_test, dealt, options.split_seed)
-    if new_test and not _can_train(counts, splits):
-        new_test, splits = {}, fixed | stratify(counts, fixed, dealt, options.split_seed)
+    taught_by: dict[str, SplitName] = dict.fromkeys({clip.source for clip in labelled if clip.clip.video in chosen} - fixed.keys(), "train")
+    in_draw = _draw(counts, fixed | taught_by, test_share, options.split_seed) if is_drawn else {}
+    # Neither may leave train or val without what a training needs.
+    for new_test, new_train in ((in_draw, taught_by), ({}, taught_by), ({}, {})):
+        splits = fixed | stratify(counts, fixed | new_train | new_test, dealt, options.split_seed)
+        if _can_train(counts, splits):
+            break
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     drawn_sources = new_test.keys() | {clip.source for clip in labelled if clip.clip.video in drawn}
     in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}

@@ -193,6 +193,9 @@ def _metrics(
         closed_set=closed_set(
             scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary
         ),
+        num_accepted=None
+        if manifest.accepted is None
+        else len({clip.uid for clip in manifest.clips if clip.split == compared.split}.intersection(manifest.accepted)),
         num_drawn=None if manifest.drawn is None else len(manifest.drawn),
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),

@@ -67,7 +67,8 @@ class Statement(Record):
 class ClipStatement(Statement):
     """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
 
-    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions.
+    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `chosen` says that a
+    model had chosen the clip for the list to label; None in logs of earlier versions.
     """
 
     kind: Literal["clip"] = "clip"
@@ -81,6 +82,7 @@ class ClipStatement(Statement):
     reading: Reading = "first"
     suggested: Suggested | None = None
     over: Token | None = None
+    chosen: bool | None = Field(None, exclude_if=lambda chosen: chosen is None)
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":
