@@ -193,9 +193,8 @@ def _metrics(
         closed_set=closed_set(
             scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary
         ),
-        num_accepted=None
-        if manifest.accepted is None
-        else len({clip.uid for clip in manifest.clips if clip.split == compared.split}.intersection(manifest.accepted)),
+        num_accepted=_num_among(manifest.accepted, manifest, compared.split),
+        num_chosen=_num_among(manifest.chosen, manifest, compared.split),
         num_drawn=None if manifest.drawn is None else len(manifest.drawn),
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
@@ -225,6 +224,11 @@ def _metrics(
         provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
     )
     return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
+
+
+def _num_among(uids: Sequence[str] | None, manifest: Manifest, split: SplitName) -> int | None:
+    """Count the clips of a split that are among these; None if these are unknown."""
+    return None if uids is None else len({clip.uid for clip in manifest.clips if clip.split == split}.intersection(uids))
 
 
 def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:

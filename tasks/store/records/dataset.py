@@ -251,7 +251,7 @@ class Manifest(Record):
 
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
-    accepted; all are None in manifests of older versions.
+    accepted, `chosen` the clips of videos of which a model chose some; all are None in manifests of older versions.
     """
 
     recipe: str
@@ -267,6 +267,7 @@ class Manifest(Record):
     unseen: tuple[UnseenClip, ...] | None = None
     drawn: tuple[str, ...] | None = None
     accepted: tuple[str, ...] | None = None
+    chosen: tuple[str, ...] | None = None
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:

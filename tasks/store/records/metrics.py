@@ -258,6 +258,9 @@ class Metrics(Record):
     num_accepted: int | None = Field(
         None, description="clips of the deciding split whose label is a suggestion of a model that a person accepted; null if unknown"
     )
+    num_chosen: int | None = Field(
+        None, description="clips of the deciding split from videos of which a model chose clips to label; null if unknown"
+    )
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]

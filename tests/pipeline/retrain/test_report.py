@@ -90,7 +90,13 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     shelf.write(f"{DECISION}plan/result.json", plan)
     unseen = tuple(UnseenClip(uid=split, split=split, source="another", action="wave") for split in ("val", "test"))
     manifest = manifest_of(
-        manifest_clips, vocabulary, split=SplitOptions(split_seed=11), unseen=unseen, drawn=("another",), accepted=clips.uids[:2]
+        manifest_clips,
+        vocabulary,
+        split=SplitOptions(split_seed=11),
+        unseen=unseen,
+        drawn=("another",),
+        accepted=clips.uids[:2],
+        chosen=clips.uids[:3],
     )
     shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
     for one in evaluations:
@@ -116,7 +122,13 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     metrics = Metrics.model_validate(numbers)
     assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
     assert len(metrics.confusions) == 6
-    assert (metrics.closed_set.num_clips, metrics.closed_set.num_actions, metrics.num_drawn, metrics.num_accepted) == (1, 1, 1, 2)
+    assert (metrics.closed_set.num_clips, metrics.closed_set.num_actions, metrics.num_drawn, metrics.num_accepted, metrics.num_chosen) == (
+        1,
+        1,
+        1,
+        2,
+        3,
+    )
     assert {clip.uid for clip in metrics.clips} == {*metrics.named_uids} >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.
     (first, *_) = metrics.checks.label_conflicts
