@@ -82,7 +82,7 @@ def policy(bucket: str) -> dict[str, object]:
 def label_policy(bucket: str) -> dict[str, object]:
     """Make the policy of the labelling page for one bucket.
 
-    The page reads clips, predictions, labels and plans, and adds to the log of labels.
+    The page reads clips, predictions, labels, splits and plans, and adds to the log of labels.
     """
     objects = Layout(f"arn:aws:s3:::{bucket}")
     read = (
@@ -96,6 +96,8 @@ def label_policy(bucket: str) -> dict[str, object]:
         f"{objects.own_classes('verb')}*",
         f"{objects.own_classes('noun')}*",
         objects.latest_plan.uri,
+        objects.latest_dataset.uri,
+        objects.split_file,
         f"{objects.label_log.folder_uri}*",
     )
     return {

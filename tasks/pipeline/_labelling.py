@@ -6,6 +6,7 @@ from tasks.data.clips.cutting import num_uncut
 from tasks.data.clips.label_inputs import number_words
 from tasks.data.clips.labelled import Given, label_now
 from tasks.data.labels.ledger import differing, read_twice
+from tasks.data.labels.page_labels import PAGE, accepted_clips
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
@@ -29,6 +30,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     labelling = labelled.labelling.with_ids(ids)
     pairs = read_twice(labelled.given.by_hand)
     agreed = agreement([pair[:3] for pair in pairs])
+    accepted = accepted_clips(labelled.given.by_hand, [clip.clip for clip in labelling.clips])
     return LabelsFile(
         recipe=recipe_of(segment),
         segment=segment,
@@ -42,6 +44,8 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         hints=(*labelled.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, labelled.given, segment, labelled.cut)),
         agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
+        chosen=labelled.given.by_hand.chosen_videos,
+        accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
     )
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores
+from tasks.data.labels.intervals import merged
+from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores, unmasked
 from tasks.predict.intervals import Interval, intervals, reported
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Distributions
 from tasks.predict.scored import ScoredVideoClips, likely_by, read_scored
-from tasks.store.records.experiments import KnownInterval, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.experiments import KnownInterval, KnownLabels, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import Target
 from tasks.wording import csv_table, plain_cell
 
@@ -27,6 +29,9 @@ COLUMNS = (
     "ap_mean_high",
 )
 GUESSING = "always guessing"
+Group = Literal["other", "val", "training"]
+"""Videos that the model never met, that chose its epoch, and that it was trained on."""
+GROUPS: tuple[Group, ...] = ("other", "val", "training")
 
 
 @dataclass(frozen=True)
@@ -59,21 +64,27 @@ class ScoredClass:
 
 @dataclass(frozen=True)
 class WhenScores:
-    """Each network's scores by target on the same videos, either of those that the model was trained on or of others.
+    """Each network's scores by target on the same videos of a group.
 
-    `num_left_out` counts labelled videos with intervals of one network alone, which are scored for neither.
+    `num_masked` counts the model's intervals that lie where nobody labelled anything; they count for nothing. `num_left_out` counts labelled videos with intervals of one network alone, which are scored for neither.
     `guessing` are those of always guessing the most frequent class of these labels, and `guessed` is its name.
     """
 
-    is_trained_on: bool
+    group: Group
     num_videos: int
     num_sources: int
     num_labelled: int
     num_left_out: int
+    num_masked: int
     networks: Mapping[PredictorRole, Mapping[Target, DetectionScores]]
     guessing: Mapping[Target, DetectionScores]
     guessed: Mapping[Target, str]
     names: Names
+
+    @property
+    def is_trained_on(self) -> bool:
+        """Check whether the model was trained on these videos."""
+        return self.group == "training"
 
     @property
     def has_intervals(self) -> bool:
@@ -89,20 +100,19 @@ class WhenScores:
         )
 
 
-def when_scores(
-    plan: PredictPlanResult, films: Sequence[FoundIntervals], labelled: Sequence[KnownInterval], names: Names
-) -> tuple[WhenScores, ...]:
-    """Score all intervals, below the threshold too, on the labelled videos outside training, then on those of training.
+def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
+    """Score all intervals, below the threshold too, on the labelled videos that the model has never met, then of val, then of training.
 
-    Two networks are scored on the videos of which both have windows.
+    An interval where nobody labelled anything is neither right nor wrong. Two networks are scored on the videos of which both have windows.
     """
     scored = []
-    with_labels = {label.video for label in labelled}
-    for is_trained_on in (False, True):
-        group = [film for film in films if (film.video.video in plan.trained_on) == is_trained_on and film.video.video in with_labels]
+    with_labels = {label.video for label in labels.intervals}
+    met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
+    for name in GROUPS:
+        group = [film for film in films if met.get(film.video.video, "other") == name and film.video.video in with_labels]
         of_model = [film for film in group if "model" in film.found]
         if both := [film for film in of_model if len(film.found) == len(plan.predictors)] or of_model:
-            scored.append(_scores(plan, both, labelled, names, is_trained_on, len(of_model) - len(both)))
+            scored.append(_scores(plan, both, labels, names, name, len(of_model) - len(both)))
     return tuple(scored)
 
 
@@ -121,9 +131,8 @@ def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -
                 ]
                 each.append(("(mean of classes)", score.num_labelled, (*detection.by_tiou, detection.mean), detection.interval))
                 for name, number, values, interval in each:
-                    videos = "training" if score.is_trained_on else "other"
                     figures = [round(value, 6) for value in (*values, *(interval or ()))]
-                    cells = (videos, network, target, name, number, *figures, *(() if interval else ("", "")))
+                    cells = (score.group, network, target, name, number, *figures, *(() if interval else ("", "")))
                     rows.append(dict(zip(COLUMNS, map(plain_cell, cells), strict=True)))
     return csv_table(COLUMNS, rows)
 
@@ -131,32 +140,39 @@ def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -
 def _scores(
     plan: PredictPlanResult,
     group: Sequence[FoundIntervals],
-    labelled: Sequence[KnownInterval],
+    labels: KnownLabels,
     names: Names,
-    is_trained_on: bool,
+    name: Group,
     num_left_out: int,
 ) -> WhenScores:
     videos = {film.video.video for film in group}
     sources = {video: plan.sources.get(video, video) for video in videos}
     films = {film.video.video: film.clips for film in group}
-    truth = [label for label in labelled if label.video in videos]
+    truth = [label for label in labels.intervals if label.video in videos]
     roles = [role for role in plan.predictors if all(role in film.found for film in group)]
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
     number = plan.evaluate.bootstrap_resamples
 
+    covered = None if labels.covered is None else {video: merged(labels.covered.get(video, ())) for video in videos}
+
+    def counted(segments: Sequence[Segment], target: Target) -> Sequence[Segment]:
+        return segments if covered is None else unmasked(segments, true[target], covered)
+
     def scored(segments: Sequence[Segment], target: Target) -> DetectionScores:
-        return detection_scores(segments, true[target], sources, num_resamples=number)
+        return detection_scores(counted(segments, target), true[target], sources, num_resamples=number)
 
     def of_network(role: PredictorRole, target: Target) -> list[Segment]:
         return [_segment(target, film.video.video, interval, names) for film in group for interval in film.found[role]]
 
+    of_model = of_network(roles[0], names.targets[-1])
     guesses = {target: always_guessing(true[target], films) for target in names.targets}
     return WhenScores(
-        is_trained_on=is_trained_on,
+        group=name,
         num_videos=len(videos),
         num_sources=len(set(sources.values())),
         num_labelled=len(truth),
         num_left_out=num_left_out,
+        num_masked=len(of_model) - len(counted(of_model, names.targets[-1])),
         networks={role: {target: scored(of_network(role, target), target) for target in names.targets} for role in roles},
         guessing={target: scored(own, target) for target, own in guesses.items()},
         guessed={target: names.name(target, own[0].label) for target, own in guesses.items()},

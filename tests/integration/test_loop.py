@@ -29,7 +29,7 @@ STORE, MODEL = "s3://retake-loop", "loop"
 NUM_TO_LABEL = 20
 NUM_FILMS = {"first": 20, "new": 24, "unseen": 8}
 SCORING = {"crops": 1, "engine": "pytorch"}
-FIRST_BUILD, BUILD = {"val_share": 0.4}, {"val_share": 0.5}
+FIRST_BUILD, BUILD = {"val_share": 0.4, "test_share": 0}, {"val_share": 0.5, "test_share": 0}
 """Val gets enough clips for the gate, and later enough of the new ones."""
 RETRAIN = {
     "model_name": MODEL,

@@ -88,7 +88,16 @@ def when_scored(names, is_trained_on=False):
     scores = detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200)
     each = dict.fromkeys(names.targets, scores)
     return WhenScores(
-        is_trained_on, 3, 3, 9, 2 * is_trained_on, {"model": each, "against": each}, each, dict.fromkeys(names.targets, "take"), names
+        "training" if is_trained_on else "other",
+        3,
+        3,
+        9,
+        2 * is_trained_on,
+        is_trained_on,
+        {"model": each, "against": each},
+        each,
+        dict.fromkeys(names.targets, "take"),
+        names,
     )
 
 

@@ -21,8 +21,9 @@ from tasks.predict.interval_scores import find_intervals, table, when_scores
 from tasks.predict.names import Names
 from tasks.predict.scored import ROWS_PER_GROUP, ScoredWriter, Window, answered, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
-from tasks.store.records.experiments import KnownInterval, PredictedVideo, Predictor, ScoredVideo
+from tasks.store.records.experiments import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
 from tasks.store.records.record import TARGETS, VERB_ALONE
+from tasks.store.records.video import Interval
 from tests.http_servers import served
 from tests.judge.report.tree import csv_rows
 from tests.predict.material import clip, write_scored
@@ -113,7 +114,7 @@ def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_a
     assert list(json.loads((tmp_path / "intervals.model.json").read_text())["results"].values()) == [[]]
     shown = shown_intervals(all_of_them[0], NAMES)
     assert all(own and all(one.is_not_reported for one in own) for own in shown.values())
-    (scores,) = when_scores(plan, all_of_them, labelled(VIDEOS[0], (0, 12, 0, 20)), NAMES)
+    (scores,) = when_scores(plan, all_of_them, known(labelled(VIDEOS[0], (0, 12, 0, 20))), NAMES)
     assert scores.networks["model"]["action"].mean == 1
 
 
@@ -128,7 +129,7 @@ def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_inte
     for written in (*(tmp_path / "tracks").iterdir(), *tmp_path.glob("*.json")):
         assert NOTHING not in written.read_text()
     assert [len(shown) for shown in shown_intervals(idle[0], names).values()] == [1, 1]
-    (scores,) = when_scores(plan, idle, labelled(VIDEOS[0], (12, 24, 1, 26)), names)
+    (scores,) = when_scores(plan, idle, known(labelled(VIDEOS[0], (12, 24, 1, 26))), names)
     assert all(one.mean == 1 for one in scores.networks["model"].values())
     assert [len(own) for own in idle[0].found.values()] == [1, 1]
 
@@ -147,14 +148,34 @@ def labelled(video, *intervals):
     return [KnownInterval(video=video, start_seconds=a, stop_seconds=b, verb_class=verb, noun_class=noun) for a, b, verb, noun in intervals]
 
 
+def known(intervals, covered=None):
+    return KnownLabels(labels=(), intervals=tuple(intervals), covered=covered)
+
+
+@pytest.mark.parametrize(
+    ("covered", "num_masked", "mean"),
+    [(None, 0, 0.5), ({VIDEOS[0]: ((0, 12),), VIDEOS[1]: ((0, 24),)}, 1, 1), ({VIDEOS[0]: ((0, 18),), VIDEOS[1]: ((0, 24),)}, 0, 0.5)],
+)
+def test_an_interval_where_nobody_labelled_anything_is_neither_right_nor_wrong(found, covered, num_masked, mean):
+    """The first film is labelled in part: what is found in the rest of it comes first, and was wrong."""
+    plan = planned(None, against=False)
+    truth = [*labelled(VIDEOS[0], (0, 12, 0, 20)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 26))]
+    stretches = covered and {video: tuple(Interval(start_seconds=a, stop_seconds=b) for a, b in own) for video, own in covered.items()}
+    (scores,) = when_scores(plan, found(plan, said, said, roles=("model",)), known(truth, stretches), NAMES)
+    assert scores.num_masked == num_masked
+    put = next(one for one in scores.networks["model"]["verb"].classes if one.label == 1)
+    assert put.by_tiou[-1] == pytest.approx(mean)
+
+
 def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(found):
-    plan = planned(0.9999, trained_on=(VIDEOS[2],), sources={VIDEOS[1]: VIDEOS[0]})
+    plan = planned(0.9999, trained_on=(VIDEOS[2],), measured_on=VIDEOS[2:], sources={VIDEOS[1]: VIDEOS[0]})
     truth = [
         *labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)),
         *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20), (2, 3, 0, 20)),
         *labelled(VIDEOS[2], (0, 24, 1, 26)),
     ]
-    others, trained = when_scores(plan, found(plan, said, said, said), truth, NAMES)
+    others, trained = when_scores(plan, found(plan, said, said, said), known(truth), NAMES)
+    assert when_scores(plan.model_copy(update={"measured_on": VIDEOS[1:]}), found(plan, said, said), known(truth), NAMES)[1].group == "val"
     assert (others.is_trained_on, others.num_videos, others.num_sources, others.num_labelled) == (False, 2, 1, 5)
     assert (trained.is_trained_on, trained.num_videos, trained.num_labelled) == (True, 1, 1)
     verb, noun, action = (others.networks["model"][target] for target in ("verb", "noun", "action"))
@@ -176,7 +197,7 @@ def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(f
 def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
     plan = planned(None)
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20))]
-    scores = when_scores(plan, found(plan, said, said), truth, NAMES)
+    scores = when_scores(plan, found(plan, said, said), known(truth), NAMES)
     assert scores[0].has_intervals
     for line in csv_rows(table(scores, plan, NAMES)):
         if line["class"] in ("meat", "put =bag", "put meat"):
@@ -187,17 +208,17 @@ def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
 
 def test_without_labelled_intervals_nothing_is_scored(found):
     plan = planned(None)
-    assert when_scores(plan, found(plan, said), [], NAMES) == ()
-    assert when_scores(plan, found(plan, said), labelled(VIDEOS[1], (0, 8, 0, 20)), NAMES) == ()
+    assert when_scores(plan, found(plan, said), known([]), NAMES) == ()
+    assert when_scores(plan, found(plan, said), known(labelled(VIDEOS[1], (0, 8, 0, 20))), NAMES) == ()
 
 
 def test_videos_with_windows_of_one_network_are_left_out_for_both_and_counted(found):
     plan = planned(None)
     both, alone = found(plan, said), found(plan, said, said, roles=("model",))[1:]
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20)), *labelled(VIDEOS[1], (0, 12, 0, 20))]
-    (scores,) = when_scores(plan, [*both, *alone], truth, NAMES)
+    (scores,) = when_scores(plan, [*both, *alone], known(truth), NAMES)
     assert (scores.num_videos, scores.num_left_out) == (1, 1)
-    (scores,) = when_scores(plan, alone, truth, NAMES)
+    (scores,) = when_scores(plan, alone, known(truth), NAMES)
     assert (scores.num_videos, scores.num_left_out, set(scores.networks)) == (1, 0, {"model"})
 
 

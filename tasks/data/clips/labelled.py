@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,8 @@ MAX_ANSWER = 256 << 20
 """Characters of a child's answer; 20,000 labelled clips have 15 million."""
 LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
+WHOLE = Interval(start_seconds=0, stop_seconds=864_000)
+"""All of a video, however long it is."""
 KnownByVideo = dict[str, set[KnownInterval]]
 
 
@@ -193,6 +196,14 @@ class PredictedVideos:
 
 
 @dataclass(frozen=True)
+class LabelledParts:
+    """The labelled intervals of videos, and all parts of each that a file labels, also as nothing or as a whole."""
+
+    intervals: tuple[KnownInterval, ...]
+    covered: Mapping[str, tuple[Interval, ...]]
+
+
+@dataclass(frozen=True)
 class _Stored:
     """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
 
@@ -206,7 +217,7 @@ class _Stored:
         return index, read_files([*self.files, *beside], self.own, KnownVideos(index, self.rates))
 
 
-def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> tuple[KnownInterval, ...]:
+def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> LabelledParts:
     """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
 
     Those of the labelling page count as a file of the time of the latest of them. Files that came with the videos count as the latest; they name
@@ -215,14 +226,15 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
     """
     stored = _stored(store, store_uri, given_labels(store, store_uri))
     index, read = stored.read(stored.names)
-    by_video, num_unknown = _known_intervals(read, read.files, index, videos.names.keys())
+    by_video, covered, num_unknown = _known_intervals(read, read.files, index, videos.names.keys())
     if videos.beside:
-        more, number = _beside(stored, videos)
-        by_video, num_unknown = by_video | more, num_unknown + number
+        more, more_covered, number = _beside(stored, videos)
+        by_video, covered, num_unknown = by_video | more, covered | more_covered, num_unknown + number
     if num_unknown:
         log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
     intervals = (interval for own in by_video.values() for interval in own)
-    return tuple(sorted(intervals, key=lambda interval: (interval.video, interval.start_seconds, interval.stop_seconds)))
+    in_order = sorted(intervals, key=lambda interval: (interval.video, interval.start_seconds, interval.stop_seconds))
+    return LabelledParts(tuple(in_order), {video: tuple(own) for video, own in covered.items()})
 
 
 def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
@@ -256,7 +268,7 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
     return _Stored(files, own_classes(store, store_uri), names, rates)
 
 
-def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, int]:
+def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
     """Find what the files that came with the videos label, and log what is wrong with them, which no other step does."""
     names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
     index, read = stored.read(names, [AnnotationFile(f"{BESIDE}{file.name}", file.content) for file in videos.beside])
@@ -272,13 +284,19 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, int
     return _known_intervals(read, files, index, videos.names.keys())
 
 
-def _known_intervals(read: ReadFiles, files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]) -> tuple[KnownByVideo, int]:
-    """Find the intervals of the latest of `files` by video, and count those whose classes have no id."""
+def _known_intervals(
+    read: ReadFiles, files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]
+) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
+    """Find the intervals of the latest of `files` by video and all that it covers, and count those whose classes have no id."""
     by_video: KnownByVideo = {}
+    covered: dict[str, list[Interval]] = {}
+    is_whole: dict[str, bool] = {}
     num_unknown = 0
     for file in files:
         own: KnownByVideo = {}
+        own_covered: dict[str, list[Interval]] = {}
         for video, row in interval_rows(file, index, videos):
+            own_covered.setdefault(video, []).append(Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds))
             if row.verb == NOTHING:
                 own.setdefault(video, set())
                 continue
@@ -291,7 +309,12 @@ def _known_intervals(read: ReadFiles, files: Iterable[LabelFile], index: VideoIn
                 )
                 own.setdefault(video, set()).add(interval)
         by_video |= own
-    return by_video, num_unknown
+        covered |= own_covered
+    for _, beside, mark in read.marks:
+        # The step `label` lists names that fit no video.
+        with suppress(ValueError):
+            is_whole[index.beside(beside).named(mark.video)] = mark.fully_labelled
+    return by_video, covered | {video: [WHOLE] for video in videos if is_whole.get(video)}, num_unknown
 
 
 if __name__ == "__main__":

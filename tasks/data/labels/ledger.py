@@ -180,6 +180,11 @@ class Ledger:
                 yield key, statements
 
     @property
+    def chosen_videos(self) -> tuple[str, ...]:
+        """List the videos of which a model chose a clip that is answered."""
+        return tuple(sorted({key[0] for key, statements in self.clips() if any(statement.chosen for statement in statements)}))
+
+    @property
     def videos(self) -> list[str]:
         """List the videos with intervals, whether they hold or not."""
         return sorted(self._by_video)

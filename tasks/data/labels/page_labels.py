@@ -12,7 +12,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
-from tasks.data.labels.ledger import ClipSpan, Ledger, Words, words_of
+from tasks.data.labels.ledger import ClipSpan, Ledger, Words, key_of, words_of
 from tasks.data.labels.reading import ReadFile, Refusals
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow, Row, SameAsRow, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
@@ -99,6 +99,21 @@ def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     statements = _by_video(ledger)
     find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
     return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
+
+
+def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
+    """List the clips whose latest answer, or an interval in them, is a suggestion that the page showed."""
+    intervals = {video: overlap_finder(list(filter(_is_accepted, ledger.intervals(video)))) for video in ledger.videos}
+    return {
+        clip.uid
+        for clip in clips
+        if any(map(_is_accepted, ledger.about(key_of(clip))[-1:])) or (clip.video in intervals and any(intervals[clip.video](clip)))
+    }
+
+
+def _is_accepted(statement: ClipStatement | IntervalStatement) -> bool:
+    suggested = statement.suggested
+    return bool(suggested and suggested.shown) and words_of(statement) == (suggested and (suggested.verb, suggested.noun))
 
 
 def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:

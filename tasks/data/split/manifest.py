@@ -37,6 +37,8 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         without_clip=labels.without_clip,
         unseen=_unseen(labels, assignment, {clip.action for clip in clips if clip.split == "train"}),
         drawn=tuple(sorted({clip.source for clip in clips if clip.video in assignment.drawn})),
+        accepted=None if labels.accepted is None else tuple(clip.uid for clip in clips if clip.uid in set(labels.accepted)),
+        chosen=tuple(clip.uid for clip in clips if clip.video in labels.chosen),
     )
 
 
@@ -72,7 +74,7 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 
 def dataset_digest(manifest: Manifest) -> str:
     """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels and clips beside it make no new dataset."""
-    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip", "unseen", "drawn"}))
+    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip", "unseen", "drawn", "accepted", "chosen"}))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:

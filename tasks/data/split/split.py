@@ -44,13 +44,19 @@ class SplitAssignment(Record):
 
 
 def assign_splits(
-    clips: Sequence[LabelledClip], kept: Mapping[str, SplitName], options: SplitOptions, drawn: frozenset[str] = frozenset()
+    clips: Sequence[LabelledClip],
+    kept: Mapping[str, SplitName],
+    options: SplitOptions,
+    drawn: frozenset[str] = frozenset(),
+    chosen: Collection[str] = (),
 ) -> SplitAssignment:
     """Assign the sources of labelled clips to splits.
 
     `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
     source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
-    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws.
+    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws. New
+    videos of `chosen`, of which a model chose clips to label, go to train, because such clips are harder for it; only if val would fall short of
+    its share they are dealt like others.
     Other shares of labelled clips are met as closely as whole sources allow.
 
     Raises:
@@ -70,10 +76,13 @@ def assign_splits(
         "val": options.val_share,
         "test": 0 if is_drawn else test_share,
     }
-    new_test = _draw(counts, fixed, test_share, options.split_seed) if is_drawn else {}
-    splits = fixed | stratify(counts, fixed | new_test, dealt, options.split_seed)
-    if new_test and not _can_train(counts, splits):
-        new_test, splits = {}, fixed | stratify(counts, fixed, dealt, options.split_seed)
+    taught_by: dict[str, SplitName] = dict.fromkeys({clip.source for clip in labelled if clip.clip.video in chosen} - fixed.keys(), "train")
+    in_draw = _draw(counts, fixed | taught_by, test_share, options.split_seed) if is_drawn else {}
+    # The draw may not leave train or val without what a training needs, nor may val be short of clips that show what is new.
+    for new_test, new_train in ((in_draw, taught_by), (in_draw, {}), ({}, {})):
+        splits = fixed | stratify(counts, fixed | new_train | new_test, dealt, options.split_seed)
+        if _can_train(counts, splits) and (not new_train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
+            break
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     drawn_sources = new_test.keys() | {clip.source for clip in labelled if clip.clip.video in drawn}
     in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}
@@ -137,6 +146,11 @@ def _draw(counts: Mapping[str, Collection[str]], fixed: Mapping[str, SplitName],
     """Draw new sources for test until it has its share of them all. What they show has no part in it, so they are a sample of films."""
     num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
     return dict.fromkeys(in_order(counts.keys() - fixed.keys(), seed)[: max(0, num_missing)], "test")
+
+
+def _val_share(counts: Mapping[str, Counter[str]], splits: Mapping[str, SplitName]) -> float:
+    in_val = sum(own.total() for source, own in counts.items() if splits[source] == "val")
+    return in_val / sum(own.total() for own in counts.values())
 
 
 def _can_train(counts: Mapping[str, Collection[str]], splits: Mapping[str, SplitName]) -> bool:

@@ -143,6 +143,16 @@ def about_split(metrics: Metrics) -> tuple[str, ...]:
             f"Closed set: {count(left_out.num_clips, 'clip')} of {count(left_out.num_actions, f'unseen {target}')} left out of {split}, because train has none of "
             f"them. With these counted wrong, {target} top-1 is {percent(left_out.top1)} {percent_interval(left_out.top1_interval)}."
         )
+    if metrics.num_chosen:
+        sentences.append(
+            f"{count(metrics.num_chosen, f'{split} clip')} are of videos of which a network chose clips to label: they are harder for that network, which favours others."
+        )
+    num_clips = sum(of_split.num_clips for of_split in metrics.splits if of_split.split == split)
+    if metrics.num_accepted and num_clips:
+        sentences.append(
+            f"{metrics.num_accepted:,} of {count(num_clips, f'{split} label')} ({percent(metrics.num_accepted / num_clips)}) are suggestions of a network that "
+            "a person accepted, which favours that network."
+        )
     return tuple(sentences)
 
 

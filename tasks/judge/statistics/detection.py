@@ -132,6 +132,26 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
     return max((clips, whole), key=lambda guesses: detection_scores(guesses, labelled, alone, num_resamples=0).mean)
 
 
+def unmasked(
+    predicted: Sequence[Segment], labelled: Sequence[Segment], covered: Mapping[str, Sequence[tuple[float, float]]]
+) -> list[Segment]:
+    """Leave out the intervals of which less than half lies where somebody labelled, unless they match a label of their class.
+
+    Args:
+        covered: the labelled parts of each video, which do not overlap.
+    """
+    of_class: dict[tuple[str, int], list[Segment]] = {}
+    for segment in labelled:
+        of_class.setdefault((segment.video, segment.label), []).append(segment)
+
+    def is_counted(own: Segment) -> bool:
+        parts = (min(own.stop_seconds, stop) - max(own.start_seconds, start) for start, stop in covered.get(own.video, ()))
+        is_covered = 2 * sum(part for part in parts if part > 0) >= own.stop_seconds - own.start_seconds
+        return is_covered or any(overlap_ratio(own, other) >= TIOUS[0] for other in of_class.get((own.video, own.label), ()))
+
+    return list(filter(is_counted, predicted))
+
+
 def overlap_ratio(segment: Segment, other: Segment) -> float:
     """Compute the tIoU of two intervals of a video."""
     shared = min(segment.stop_seconds, other.stop_seconds) - max(segment.start_seconds, other.start_seconds)

@@ -275,6 +275,7 @@ class Answers:
             else [asdict(suggestion) for suggestion in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
             "label": asdict(label) if label else None,
             "doubt": asdict(doubt) if doubt else None,
+            "is_measured": clip.video in view.suggestions.measured,
             "answer": about[-1].answer if about else None,
             "token": about[-1].token if about else None,
             "over": interval.token if interval else None,
@@ -287,7 +288,9 @@ class Answers:
         match asked:
             case AskedClip():
                 _, clip = self._found(asked.uid)
-                return ClipStatement.model_validate({**fields, **span(clip), "video": clip.video, "uid": clip.uid})
+                return ClipStatement.model_validate(
+                    {**fields, **span(clip), "video": clip.video, "uid": clip.uid, "chosen": clip.uid in view.suggestions.reasons}
+                )
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
                     raise NotThere("there is no such video")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tasks.data.clips.label_inputs import prediction_table
@@ -146,7 +146,8 @@ class Suggestions:
     """The suggestions of the latest prediction by clip, best first, and why a clip is worth a label.
 
     `reasons` is in the order of the prediction's list of clips to label. `intervals` are those of each video, by time; only a prediction with
-    a stride has any.
+    a stride has any. Clips of `measured` videos, those of val and test, have none of these, so that no network biases its own test; `dealt` is the
+    mark of the splits that were read.
     """
 
     prediction: str | None = None
@@ -154,6 +155,20 @@ class Suggestions:
     by_clip: Mapping[str, tuple[Suggestion, ...]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[SuggestedInterval, ...]] = field(default_factory=dict)
+    measured: frozenset[str] = frozenset()
+    dealt: str = ""
+
+    def blind(self, measured: frozenset[str], dealt: str) -> "Suggestions":
+        """Leave out everything about these videos."""
+        out = {video[:12] for video in measured}
+        return replace(
+            self,
+            by_clip={uid: best for uid, best in self.by_clip.items() if uid[:12] not in out},
+            reasons={uid: reason for uid, reason in self.reasons.items() if uid[:12] not in out},
+            intervals={video: own for video, own in self.intervals.items() if video not in measured},
+            measured=measured,
+            dealt=dealt,
+        )
 
 
 def read_suggestions(store: Store, folder: str) -> Suggestions:

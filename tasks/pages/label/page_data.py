@@ -21,6 +21,7 @@ from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_dige
 from tasks.data.clips.labelled import labelled_by_files
 from tasks.data.labels.labels import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
@@ -86,6 +87,7 @@ class View:
         seen = (
             *about_cut,
             self.suggestions.prediction,
+            self.suggestions.dealt,
             sorted(self.known.items(), key=itemgetter(0)),
             self.num_built,
             self.unread,
@@ -263,13 +265,18 @@ class PageData:
 
     def _suggestions(self, before: View | None) -> Suggestions:
         folder = latest_prediction(self.store, self.store_uri)
-        if before and before.suggestions.prediction == folder:
+        uri = Layout(self.store_uri).split_file
+        listed = self.store.stat(uri)
+        dealt = listed.etag if listed else ""
+        if before and (before.suggestions.prediction, before.suggestions.dealt) == (folder, dealt):
             return before.suggestions
         try:
-            return read_suggestions(self.store, folder) if folder else Suggestions()
+            splits = read_split_csv(self.store.read_bytes(uri)) if listed else {}
+            measured = frozenset(name for name, split in splits.items() if split != "train")
+            return (read_suggestions(self.store, folder) if folder else Suggestions()).blind(measured, dealt)
         except (BadInput, MissingObject) as error:
             log.warning("the labelling page suggests nothing: %s", error)
-            return Suggestions(folder)
+            return Suggestions(folder, dealt=dealt)
 
     def _audit(self, before: View | None) -> Audit:
         """Read the audit of the last training; that of the one before as long as this one is not scored."""

@@ -19,6 +19,7 @@ type Clip = Span & {
   reading: Reading;
   reason: string | null;
   suggestions: Suggestion[];
+  is_measured: boolean;
   label: (Action & { origin: string; at?: string }) | null;
   answer: Answer | null;
   token: string | null;

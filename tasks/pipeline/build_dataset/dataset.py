@@ -26,7 +26,7 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     options = arguments.picked(SplitOptions)
     splits = store.read_bytes(layout.split_file)
     kept = read_split_csv(splits)
-    assignment = assign_splits(labels.clips, kept, options, read_drawn(splits))
+    assignment = assign_splits(labels.clips, kept, options, read_drawn(splits), labels.chosen)
     if not assignment.remembered.keys() <= kept.keys():
         raise BadDataset(
             f"{layout.split_file} has no split for some sources of {arguments.labels}: run the step split on these labels first"

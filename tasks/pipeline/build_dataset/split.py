@@ -55,7 +55,7 @@ def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Stor
         earlier = store.stat(uri)
         content = store.read_bytes(uri) if earlier else b""
         kept, drawn = (read_split_csv(content), read_drawn(content)) if earlier else ({}, frozenset[str]())
-        assignment = assign_splits(labels.clips, kept, options, drawn)
+        assignment = assign_splits(labels.clips, kept, options, drawn, labels.chosen)
         used = usable_clips(labels, assignment)
         is_known = assignment.remembered.keys() <= kept.keys()
         if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered, drawn | assignment.drawn), earlier):

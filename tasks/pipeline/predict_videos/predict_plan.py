@@ -8,6 +8,7 @@ from tasks.data.clips.cutting import batch_size
 from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
 from tasks.data.clips.label_inputs import video_records
 from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_intervals
+from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
@@ -23,8 +24,8 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelledClip, Manifest
 from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
-from tasks.store.records.record import SetAside
-from tasks.store.records.video import BatchRef
+from tasks.store.records.record import SetAside, SplitName
+from tasks.store.records.video import BatchRef, Interval
 from tasks.tracking import Registry
 from tasks.wording import count
 
@@ -89,11 +90,16 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         window_grid(segment, arguments.stride_seconds)
     latest = labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
     sources = _sources(manifests, latest)
-    videos = _videos(arguments, _trained_on(arguments.store, manifests, store), sources, store)
+    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), sources, store)
+    of_val = _in_split("val", arguments.store, manifests, store)
+    measured_on = tuple(
+        video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
+    )
     labels = _labels(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
-        labels = labels.model_copy(update={"intervals": labelled_intervals(store, arguments.store, named)})
+        parts = labelled_intervals(store, arguments.store, named)
+        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": _covered(parts.covered, latest)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for reason in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
@@ -104,6 +110,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "videos": [video.model_dump() for video in videos.taken],
         "sources": own_sources,
         "trained_on": videos.trained_on,
+        "measured_on": measured_on,
         "set_aside": [bad.model_dump() for bad in videos.set_aside],
         "networks": [chosen.predictor.model_dump(exclude={"provisional"}) for chosen in (model, against) if chosen],
         "missing": missing,
@@ -133,6 +140,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         num_videos=len(videos.taken),
         sources=own_sources,
         trained_on=videos.trained_on,
+        measured_on=measured_on,
         batches=_write_batches(prediction, videos.taken, store),
     )
     log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")
@@ -199,13 +207,13 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
     )
 
 
-def _trained_on(store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
-    """List the videos and sources in train, by the networks' datasets and the split file."""
-    trained = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == "train"}
+def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
+    """List the videos and sources in a split, by the networks' datasets and the split file."""
+    found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == wanted}
     uri = Layout(store_uri).split_file
     if store.exists(uri):
-        trained |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == "train"}
-    return frozenset(trained)
+        found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == wanted}
+    return frozenset(found)
 
 
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
@@ -299,6 +307,15 @@ def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], lat
         ):
             labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
     return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
+
+
+def _covered(by_files: Mapping[str, tuple[Interval, ...]], latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
+    """Add the labelled clips that no labelled interval overlaps: an interval in a clip says nothing about the rest of it."""
+    covered = {video: list(own) for video, own in by_files.items()}
+    for clip in (labelled.clip for labelled in latest if labelled.action and labelled.clip.around is None):
+        if not any(overlap_seconds(clip, own) > 0 for own in by_files.get(clip.video, ())):
+            covered.setdefault(clip.video, []).append(Interval(start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds))
+    return {video: tuple(own) for video, own in sorted(covered.items())}
 
 
 def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:

@@ -83,7 +83,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         films = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
             write_intervals(plan, films, names, video_names(video_records(store, plan.store)), folder)
-        when = when_scores(plan, films, known_labels.intervals, names)
+        when = when_scores(plan, films, known_labels, names)
         if when:
             (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
@@ -240,7 +240,7 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
     for when in inputs.when:
-        name = "map_trained_on" if when.is_trained_on else "map"
+        name = {"other": "map", "val": "map_val", "training": "map_trained_on"}[when.group]
         metrics |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
     return metrics
 

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +193,8 @@ def _metrics(
         closed_set=closed_set(
             scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary
         ),
+        num_accepted=_num_among(manifest.accepted, manifest, compared.split),
+        num_chosen=_num_among(manifest.chosen, manifest, compared.split),
         num_drawn=None if manifest.drawn is None else len(manifest.drawn),
         class_changes=class_changes(ours, theirs),
         confusions=confusions(scored, manifest.vocabulary),
@@ -237,6 +239,11 @@ def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
         columns[column] = [dict(clip.groups).get(column) for clip in own]
     answers = answers_of(scored, manifest.vocabulary)[manifest.vocabulary.targets[-1]]
     return group_scores(answers.right, scored.sources, columns)
+
+
+def _num_among(uids: Sequence[str] | None, manifest: Manifest, split: SplitName) -> int | None:
+    """Count the clips of a split that are among these; None if these are unknown."""
+    return None if uids is None else len({clip.uid for clip in manifest.clips if clip.split == split}.intersection(uids))
 
 
 def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:

@@ -153,7 +153,8 @@ class Agreement(Record):
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
-    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too.
+    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos of which a
+    model chose a clip that is answered, `accepted` the clips whose label is a suggestion that a person accepted, None in older versions.
     """
 
     recipe: str
@@ -168,6 +169,8 @@ class LabelsFile(Record):
     hints: tuple[str, ...] = ()
     agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+    chosen: tuple[str, ...] = Field((), exclude_if=lambda videos: not videos)
+    accepted: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
 
 
 class LabelResult(Record):
@@ -253,7 +256,8 @@ class Manifest(Record):
     """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data.
 
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
-    action, and `drawn` the source videos of test that were drawn at random; both are None in manifests of older versions.
+    action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
+    accepted, `chosen` the clips of videos of which a model chose some; all are None in manifests of older versions.
     """
 
     recipe: str
@@ -268,6 +272,8 @@ class Manifest(Record):
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
     unseen: tuple[UnseenClip, ...] | None = None
     drawn: tuple[str, ...] | None = None
+    accepted: tuple[str, ...] | None = None
+    chosen: tuple[str, ...] | None = None
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:

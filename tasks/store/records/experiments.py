@@ -8,7 +8,7 @@ from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
 from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target
-from tasks.store.records.video import BatchRef
+from tasks.store.records.video import BatchRef, Interval
 
 SCHEMA_VERSION = 1
 
@@ -216,11 +216,13 @@ class KnownInterval(Record):
 class KnownLabels(Record):
     """`predictions/<key>/labels.json`: the labels at the time the prediction was planned.
 
-    `intervals` are those of annotation files; they are not looked for without a stride.
+    `intervals` are those of annotation files; they are not looked for without a stride. `covered` has, by video, all that somebody labelled, also
+    as nothing; it is None in predictions of older versions, where whole videos count.
     """
 
     labels: tuple[KnownLabel, ...]
     intervals: tuple[KnownInterval, ...] = Field((), exclude_if=lambda intervals: not intervals)
+    covered: dict[str, tuple[Interval, ...]] | None = Field(None, exclude_if=lambda covered: covered is None)
 
 
 class PredictPlanResult(Record):
@@ -229,7 +231,8 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
     if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
     model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
-    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them.
+    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
+    val.
     """
 
     key: str
@@ -249,6 +252,7 @@ class PredictPlanResult(Record):
     batches: tuple[BatchRef, ...]
     sources: dict[str, str] = Field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
+    measured_on: tuple[str, ...] = ()
 
     @property
     def predictors(self) -> dict[PredictorRole, Predictor]:

@@ -68,7 +68,7 @@ class ClipStatement(Statement):
     """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
 
     `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `checked`: the person knew that an
-    audit finds the label before doubtful.
+    audit finds the label before doubtful. `chosen` says that a model had chosen the clip for the list to label; None in logs of earlier versions.
     """
 
     kind: Literal["clip"] = "clip"
@@ -83,6 +83,7 @@ class ClipStatement(Statement):
     suggested: Suggested | None = None
     over: Token | None = None
     checked: bool = Field(False, exclude_if=lambda is_checked: not is_checked)
+    chosen: bool | None = Field(None, exclude_if=lambda chosen: chosen is None)
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":

@@ -275,6 +275,12 @@ class Metrics(Record):
     num_drawn: int | None = Field(
         None, description="source videos of test that were drawn at random, whatever they show; null if the dataset is of an older version"
     )
+    num_accepted: int | None = Field(
+        None, description="clips of the deciding split whose label is a suggestion of a model that a person accepted; null if unknown"
+    )
+    num_chosen: int | None = Field(
+        None, description="clips of the deciding split from videos of which a model chose clips to label; null if unknown"
+    )
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]

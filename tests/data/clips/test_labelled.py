@@ -36,8 +36,16 @@ def annotate(shelf, number, lines):
 
 def listed(shelf, *names, **beside):
     files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
-    found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files))
+    found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files)).intervals
     return [(one.video, one.start_seconds, one.stop_seconds, one.verb_class, one.noun_class) for one in found]
+
+
+def covered(shelf):
+    videos = PredictedVideos({video(name): name for name in ("a.mp4", "b.mp4")})
+    return {
+        one: [(part.start_seconds, part.stop_seconds) for part in own]
+        for one, own in labelled_intervals(shelf, ROOT, videos).covered.items()
+    }
 
 
 def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf):
@@ -114,6 +122,9 @@ def test_intervals_in_which_nothing_happens_are_none_of_an_action(shelf, caplog)
     annotate(shelf, 1, "a.mp4,0,4,put,meat\nb.mp4,1,2,put,meat\n")
     annotate(shelf, 2, "a.mp4,0,4,nothing,\na.mp4,4,8,take,bag\nb.mp4,0,9,nothing,\n")
     assert listed(shelf, "a.mp4", "b.mp4") == [(video("a.mp4"), 4, 8, 0, 20)]
+    assert covered(shelf) == {video("a.mp4"): [(0, 4), (4, 8)], video("b.mp4"): [(0, 9)]}
+    shelf.write_bytes(f"{ROOT}/annotations/3.csv", b"video,fully_labelled\na.mp4,yes\n")
+    assert covered(shelf)[video("a.mp4")] == [(0, 864_000)]
     assert not caplog.messages
 
 
@@ -123,7 +134,7 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
     own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
     files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
     videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
-    found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos)}
+    found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos).intervals}
     assert found == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
 
@@ -131,7 +142,7 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
     taken_in(shelf, ["c-0123456789ab.mp4"])
     annotate(shelf, 1, "c.mp4,0,4,put,meat\n")
-    assert labelled_intervals(shelf, ROOT, PredictedVideos({video("c-0123456789ab.mp4"): "c.mp4"})) == ()
+    assert labelled_intervals(shelf, ROOT, PredictedVideos({video("c-0123456789ab.mp4"): "c.mp4"})).intervals == ()
 
 
 def test_what_is_wrong_with_a_file_beside_the_videos_is_told(shelf, caplog):

@@ -14,6 +14,7 @@ from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import (
     PAGE,
     PageLabel,
+    accepted_clips,
     clipped_intervals,
     page_labels,
     touched_clips,
@@ -24,7 +25,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.labelling import ClassMerge, ClipStatement, DamagedEntry, IntervalStatement, LogEntry, Withdrawal
+from tasks.store.records.labelling import ClassMerge, ClipStatement, DamagedEntry, IntervalStatement, LogEntry, Suggested, Withdrawal
 from tasks.store.records.video import Interval
 from tests.data.conftest import NO_VIDEOS
 from tests.data.labels.records import clip_record
@@ -75,15 +76,22 @@ class Writer:
         return statement.token
 
     def clip(
-        self, clip: Span, verb: str | None, noun: str | None = NO_OBJECT, by: str = "anna", answer: str = "action", reading: str = "first"
+        self,
+        clip: Span,
+        verb: str | None,
+        noun: str | None = NO_OBJECT,
+        by: str = "anna",
+        answer: str = "action",
+        reading: str = "first",
+        **more,
     ) -> str:
         words = {"verb": verb, "noun": noun} if answer == "action" else {}
         span = {"video": clip.video, "uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer, reading=reading))
+        return self._add(ClipStatement(**self._said(by), **span, **words, answer=answer, reading=reading, **more))
 
-    def interval(self, start: float, stop: float, verb: str, noun: str, replaces: str | None = None) -> str:
+    def interval(self, start: float, stop: float, verb: str, noun: str, replaces: str | None = None, **more) -> str:
         span = {"video": VIDEO, "start_seconds": start, "stop_seconds": stop}
-        return self._add(IntervalStatement(**self._said("anna"), **span, verb=verb, noun=noun, replaces=replaces))
+        return self._add(IntervalStatement(**self._said("anna"), **span, verb=verb, noun=noun, replaces=replaces, **more))
 
     def withdraw(self, token: str, undo: bool = False) -> str:
         return self._add(Withdrawal(**self._said("anna"), withdrawn=token, undo=undo))
@@ -346,6 +354,21 @@ def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
     log.clip(CLIPS[0], None, answer="unsure")
     log.interval(16, 16.1, *PUT)
     assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+
+
+def test_a_label_is_accepted_where_the_page_showed_the_same_action(log):
+    shown, hidden = (Suggested(verb="put", noun="meat", probability=0.9, shown=is_shown) for is_shown in (True, False))
+    log.clip(CLIPS[0], "take", "bag", suggested=shown, chosen=True)
+    log.clip(CLIPS[1], *PUT, suggested=hidden)
+    log.interval(16, 20, *PUT, suggested=shown)
+    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[2].uid}
+    token = log.clip(CLIPS[0], *PUT, suggested=shown)
+    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+    log.withdraw(token)
+    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[2].uid}
+    assert Ledger.of(log.entries).chosen_videos == (VIDEO,)
+    log.withdraw(log.entries[0].statement.token)
+    assert Ledger.of(log.entries).chosen_videos == ()
 
 
 def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):

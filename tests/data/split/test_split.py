@@ -317,6 +317,21 @@ def test_an_old_store_deals_new_videos_alone_to_test_and_remembers_which_were_dr
     assert assign_splits(grown, read_split_csv(written), DEFAULT, read_drawn(written)) == after
 
 
+def test_new_videos_of_which_a_model_chose_clips_go_to_train_unless_val_would_fall_short(clips_of, make):
+    data = {f"film {number}": ["put meat", "take bag"] for number in range(20)}
+    before = assign_splits(clips_of(data), {}, DEFAULT)
+    measured = [source for source, split in before.split_by_source.items() if split != "train"]
+    chosen = [make.clip(source).video for source in measured]
+    assert {assign_splits(clips_of(data), {}, DEFAULT, chosen=chosen).split_by_source[source] for source in measured} == {"train"}
+    assert assign_splits(clips_of(data), before.remembered, DEFAULT, before.drawn, chosen) == before
+    everything = [make.clip(source).video for source in data]
+    assert assign_splits(clips_of(data), {}, NO_TEST, chosen=everything) == assign_splits(clips_of(data), {}, NO_TEST)
+    grown = data | {f"new {number}": ["put meat", "move pot"] for number in range(20)}
+    new = [make.clip(source).video for source in grown.keys() - data.keys()]
+    alone = assign_splits(clips_of(grown), before.remembered, NO_TEST, chosen=new)
+    assert alone == assign_splits(clips_of(grown), before.remembered, NO_TEST), "val would have no clip that shows what is new"
+
+
 def test_no_test_is_drawn_where_train_and_val_would_not_be_left(clips_of):
     """Val can have a film of the only action of two films alone, and some seeds draw that."""
     clips = clips_of({f"film {number}": [f"move pot{number}"] for number in range(12)} | {"other": ["move pot1"]})

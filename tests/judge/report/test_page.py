@@ -54,7 +54,12 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
         ("val", {"test": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
         ("test", {"test": (12, 4)}, {"num_drawn": 4}, ["Test decides, because it chose no epoch", DRAWN]),
         ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
-        ("test", {"test": (12, 4)}, {}, [DEALT]),
+        (
+            "test",
+            {"test": (12, 4)},
+            {"num_accepted": 3, "num_chosen": 2},
+            [DEALT, "2 test clips are of videos", "3 of 12 test labels (25.0 %) are suggestions of a network"],
+        ),
         (
             "test",
             {},

@@ -529,6 +529,32 @@ def test_neighbouring_clips_of_one_suggestion_are_suggested_as_one_interval_unle
     assert suggested(second.video) == [(0, 32, "put", "meat", 0.9), (32, 64, "take", "bag", 0.86)]
 
 
+def test_videos_of_val_and_test_have_no_suggestions_and_the_log_says_which_clips_a_model_chose(store):
+    """The build learns which videos a model chose clips of, and which labels were accepted."""
+    cuts = list_clips(store, [FILM], ["train.mp4", "val.mp4", "new.mp4"], 4, SegmentOptions())
+    suggest(store, cuts)
+    train, val, new = cuts
+    anna = Visitor(store)
+    assert anna.get(f"/clips/{val.clips[0].uid}")["suggestions"]
+    store.write_bytes(Layout(STORE).split_file, f"source,split\n{train.video},train\n{val.video},val\n".encode())
+    anna = Visitor(store)
+    seen = {clip["uid"]: clip for clip in anna.queue()}
+    asked = [clip["video"] for clip in seen.values() if clip["reason"]]
+    assert sorted(asked) == sorted([train.video, new.video] * 2)
+    assert {clip["is_measured"] for clip in seen.values() if clip["suggestions"]} == {False}
+    assert {clip["video"] for clip in seen.values() if clip["is_measured"]} == {val.video}
+    assert anna.get(f"/videos/{val.video}")["predicted"] == []
+    best = {**seen[new.clips[0].uid]["suggestions"][0], "shown": True}
+    anna.say(new.clips[0].uid, f"{best['verb']} {best['noun']}", suggested=best)
+    anna.say(train.clips[3].uid, "take bag")
+    anna.say(val.clips[0].uid, "put meat")
+    label.run(LabelArguments(store=STORE), store)
+    built = store.read(Layout(STORE).labels(recipe_of(SegmentOptions())).clips.uri, LabelsFile)
+    assert (built.chosen, built.accepted) == ((new.video,), (new.clips[0].uid,))
+    anna.say(val.clips[1].uid, "take bag")
+    assert [clip["video"] for clip in anna.queue(show="model-differs")] == [train.video]
+
+
 def test_a_verb_does_not_become_nothing(anna):
     assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
 

@@ -104,7 +104,7 @@ def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_pr
     for task in tasks:
         task["annotations"] = [{"id": 1, "result": one["result"]} for one in task.pop("predictions")]
     accepted = AnnotationFile("accepted.json", json.dumps(tasks).encode())
-    found = labelled_intervals(shelf, ROOT, PredictedVideos({sha("seen.mp4"): "seen.mp4"}, (accepted,)))
+    found = labelled_intervals(shelf, ROOT, PredictedVideos({sha("seen.mp4"): "seen.mp4"}, (accepted,))).intervals
     assert [(one.verb_class, one.noun_class) for one in found] == [(one.verb_class, one.noun_class) for one in WHEN]
     for one, interval in zip(found, WHEN, strict=True):
         assert (one.start_seconds, one.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)

@@ -101,7 +101,15 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     plan = plan_result(evaluations, train=TrainOptions(), weights=shown, decision_uri=DECISION)
     shelf.write(f"{DECISION}plan/result.json", plan)
     unseen = tuple(UnseenClip(uid=split, split=split, source="another", action="wave") for split in ("val", "test"))
-    manifest = manifest_of(manifest_clips, vocabulary, split=SplitOptions(split_seed=11), unseen=unseen, drawn=("another",))
+    manifest = manifest_of(
+        manifest_clips,
+        vocabulary,
+        split=SplitOptions(split_seed=11),
+        unseen=unseen,
+        drawn=("another",),
+        accepted=clips.uids[:2],
+        chosen=clips.uids[:3],
+    )
     shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
     for one in evaluations:
         uri = f"{one.out}predictions.parquet"
@@ -127,6 +135,7 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     assert (metrics.provenance.split_seed, metrics.provenance.bootstrap_seed) == (11, 0)
     assert len(metrics.confusions) == 6
     assert (metrics.closed_set.num_clips, metrics.closed_set.num_actions, metrics.num_drawn) == (1, 1, 1)
+    assert (metrics.num_accepted, metrics.num_chosen) == (2, 3)
     sizes = {column: sum(group.num_clips for group in metrics.groups if group.column == column) for column in ("source video", "camera")}
     assert sizes == {"source video": 20, "camera": 20}
     assert metrics.groups[-1].top1 >= metrics.groups[-2].top1

@@ -31,5 +31,6 @@ export function spokenText(clip, isBlind) {
 /** Say why a clip has no suggestion. @param {Clip | undefined} clip @param {boolean} isBlind */
 export function noSuggestionText(clip, isBlind) {
   if (isBlind) return "Blind: suggestions are hidden.";
+  if (clip?.is_measured) return "No suggestion: networks are measured on this video (val or test). Say what you see.";
   return clip?.reading === "second" ? "No suggestion for a second reading: say what you see." : "No suggestion yet: a champion network gives them (run predict_videos).";
 }

@@ -132,6 +132,7 @@ for (const [changes, isBlind, said] of [
 test("people are told why there is no suggestion, and who answered", () => {
   assert.match(noSuggestionText(SHOWN, true), /Blind/);
   assert.match(noSuggestionText({ ...SHOWN, reading: "second" }, false), /say what you see/);
+  assert.match(noSuggestionText({ ...SHOWN, is_measured: true }, false), /val or test/);
   assert.match(noSuggestionText(undefined, false), /predict_videos/);
   assert.equal(labelText({ label: { verb: "put", noun: "meat", origin: "anna" } }), "put meat (by anna)");
 });
