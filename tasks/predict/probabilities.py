@@ -220,6 +220,8 @@ def fit_threshold(
     above = likely >= probability
     num_right, num_above = right[above].sum(keepdims=True), np.array([above.sum()])
     caution = f", fewer than {FEW_CLIPS}, so on others fewer may be right" if len(right) < FEW_CLIPS else ""
+    if nothing_verb is None:
+        caution += "; each of them shows an action, so it counts no false alarm where nothing happens"
     return Threshold(
         probability,
         f"from {percent(probability)} on, because {percent(float(right[above].mean()))} of the {count(int(above.sum()), 'val clip')} "

@@ -9,12 +9,14 @@ from scipy.stats import binomtest
 
 from tasks.judge.statistics.uncertainty import resample, share_interval
 from tests.simulations.answers import chances
-from tests.simulations.tables import Table, beta, of_each, share, worst_coverage
+from tests.simulations.tables import Table, beta, of_each, per_cent, share, worst_coverage
 
 Interval = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 Cell = tuple[float, float]
 
 NUM_CLIPS = 5
+EASY, HARD = 0.95, 0.3
+"""Shares of right clips of the two kinds of films."""
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
 CELLS = [(accuracy, correlation) for correlation in CORRELATIONS for accuracy in ACCURACIES]
@@ -63,6 +65,16 @@ def uneven(interval: Interval, sizes: tuple[int, ...], accuracy: float, correlat
     return held / num_draws
 
 
+def two_kinds(interval: Interval, num_films: int, clips: int, hard_films: float, num_draws: int) -> float:
+    """The coverage where a share of the films is hard, and clips of a film are alike by nothing else."""
+    rng, held, num_clips = np.random.default_rng(0), 0, np.full(num_films, clips)
+    truth = hard_films * HARD + (1 - hard_films) * EASY
+    for _ in range(num_draws):
+        low, high = interval(rng.binomial(num_clips, np.where(rng.random(num_films) < hard_films, HARD, EASY)), num_clips)
+        held += low <= truth <= high
+    return held / num_draws
+
+
 def tables(num_draws: int) -> list[Table]:
     rows = []
     for num_films in (3, 5, 10, 20):
@@ -84,10 +96,23 @@ def tables(num_draws: int) -> list[Table]:
         for correlation in (0.2, 0.6):
             held = [share(uneven(interval, sizes, 0.7, correlation, num_draws)) for interval in INTERVALS.values()]
             unlike.append((", ".join(map(str, sizes)), f"{correlation:g}", *held))
+    kinds = []
+    for films in (5, 10, 20):
+        for clips in (NUM_CLIPS, 4 * NUM_CLIPS):
+            for hard in (0.1, 0.5):
+                held = [share(two_kinds(interval, films, clips, hard, num_draws)) for interval in INTERVALS.values()]
+                kinds.append((f"{films} of {clips}", per_cent(hard), *held))
     return [
         Table("The interval of an accuracy", note, header, rows),
         Table("Every clip right", "The lower limit; the upper one is 100 %.", ["clips", *INTERVALS], right),
         Table("Films of unlike sizes", "Coverage at a true accuracy of 0.7.", ["clips of each film", "correlation", *INTERVALS], unlike),
+        Table(
+            "Films of two kinds",
+            f"Coverage where a network is right on {per_cent(EASY)} of the clips of most films, and on {per_cent(HARD)} of those of the hard ones; "
+            f"{num_draws:,} draws.",
+            ["films of clips", "hard films", *INTERVALS],
+            kinds,
+        ),
     ]
 
 

@@ -74,7 +74,9 @@ def test_a_decision_is_compared_anew_with_the_same_outcome(store, monkeypatch):
     before = bench.store.read(COMPARED, CompareResult)
     bench.store.remove(COMPARED)
     after = bench.run("compare", store=STORE, plan=f"{DECISION}plan/")
-    assert tuple(rule for rule in after.rules if rule.rule != "looks") == before.rules
+    assert [(rule.rule, rule.passed) for rule in after.rules if rule.rule != "looks"] == [(rule.rule, rule.passed) for rule in before.rules]
+    # Its interval over guessing did not exist.
+    assert {rule.detail for rule in before.rules if rule.rule != "guessing"} < {rule.detail for rule in after.rules}
     assert after.attempt.level == pytest.approx(0.025)
     assert (after.passed, after.challenger_top1, after.opponent_top1) == (before.passed, before.challenger_top1, before.opponent_top1)
     assert {(d.target, d.opponent, d.difference, d.interval) for d in before.differences} <= {
