@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from tests.bench.table import write_docs
-from tests.simulations import coverage, decisions, labels, probabilities, readers, thresholds, when
+from tests.simulations import coverage, decisions, labels, looks, probabilities, readers, thresholds, when
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, when, readers, decisions, labels, probabilities, thresholds)
+PARTS = (coverage, when, readers, decisions, looks, labels, probabilities, thresholds)
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

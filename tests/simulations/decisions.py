@@ -5,7 +5,7 @@ import numpy as np
 from tasks.judge.gate.gate import _gain
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import holm
-from tasks.judge.statistics.uncertainty import TAIL, detectable_points
+from tasks.judge.statistics.uncertainty import detectable_points
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
@@ -26,17 +26,6 @@ def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, ow
             passed[name] += _gain(difference, gate, Attempt()).passed
         passed[ONE_MORE] += difference.difference > 0
     return {name: times / num_draws for name, times in passed.items()}
-
-
-def promoted_in_a_history(num_attempts: int, num_films: int, num_draws: int) -> dict[int, float]:
-    """By number of attempts so far, the share of histories in which one of them passed, all networks being equal and val the same."""
-    rng, first = np.random.default_rng(0), []
-    for _ in range(num_draws):
-        val = Val(rng, num_films, NUM_CLIPS, 0.2)
-        champion = val.answers(0.6)
-        passed = (_gain(val.difference(val.answers(0.6), champion), GateOptions(), Attempt()).passed for _ in range(num_attempts))
-        first.append(next((number for number, one in enumerate(passed, 1) if one), num_attempts + 1))
-    return {number: float(np.mean(np.array(first) <= number)) for number in range(1, num_attempts + 1)}
 
 
 def clearly_better_by_chance(num_networks: int, num_draws: int) -> tuple[float, float]:
@@ -86,9 +75,6 @@ def tables(num_draws: int) -> list[Table]:
         for correlation, own in ((0.0, False), (0.4, False), (0.4, True), (0.8, False), (0.8, True)):
             by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
             chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
-    history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
-    said = {number: 1 - (1 - TAIL) ** number for number in (1, 2, 5, 10, 26)}
-    attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
     pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
     compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]
     blocked = [
@@ -107,12 +93,6 @@ def tables(num_draws: int) -> list[Table]:
             f"Both name 60 % right. Easy are the same films for both networks, or others for each. {num_draws:,} draws.",
             ["films of 5 clips", "correlation", "easy are", *RULES, ONE_MORE],
             chance,
-        ),
-        Table(
-            "Repeated decisions on one val split",
-            "Histories of equally good networks on 10 films of 5 clips, in which at least one passed; and the bound that the report gives.",
-            ["attempts", "at least one passed", "said to be at most"],
-            attempts,
         ),
         Table(
             "Equal networks in compare_networks",

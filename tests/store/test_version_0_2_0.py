@@ -76,6 +76,11 @@ def test_a_decision_is_compared_anew_with_the_same_outcome(store, monkeypatch):
     after = bench.run("compare", store=STORE, plan=f"{DECISION}plan/")
     assert tuple(rule for rule in after.rules if rule.rule != "looks") == before.rules
     assert after.attempt.level == pytest.approx(0.025)
+    charges = {uri: data for uri, data in bench.store.objects.items() if "/charges/" in uri}
+    bench.store.remove(COMPARED)
+    assert bench.run("compare", store=STORE, plan=f"{DECISION}plan/") == after
+    assert len(charges) == 1
+    assert charges.items() <= bench.store.objects.items()
     assert (after.passed, after.challenger_top1, after.opponent_top1) == (before.passed, before.challenger_top1, before.opponent_top1)
     assert {(d.target, d.opponent, d.difference, d.interval) for d in before.differences} <= {
         (d.target, d.opponent, d.difference, d.interval) for d in after.differences
