@@ -43,6 +43,7 @@ RETRAIN = {
     "mirror": False,
     "learning_curve": False,
     "min_gate_clips": 8,
+    "yearly_error": 1,
     **SCORING,
 }
 OWN_WORDS = {"sauce": "чай", "potato": "sock"}

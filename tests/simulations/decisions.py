@@ -6,7 +6,7 @@ from tasks.judge.gate.gate import _gain
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import holm, over_guessing
-from tasks.judge.statistics.uncertainty import TAIL, detectable_points
+from tasks.judge.statistics.uncertainty import detectable_points
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
@@ -49,17 +49,6 @@ def promoted_beside_guessing(accuracy: float, num_films: int, correlation: float
             change = over_guessing(answers, val.sources, num_resamples=500)
             one_more, surely = one_more + (change.difference > 0), surely + (change.interval[0] > 0)
     return one_more / num_draws, surely / num_draws
-
-
-def promoted_in_a_history(num_attempts: int, num_films: int, num_draws: int) -> dict[int, float]:
-    """By number of attempts so far, the share of histories in which one of them passed, all networks being equal and val the same."""
-    rng, first = np.random.default_rng(0), []
-    for _ in range(num_draws):
-        val = Val(rng, num_films, NUM_CLIPS, 0.2)
-        champion = val.answers(0.6)
-        passed = (_gain(val.difference(val.answers(0.6), champion), GateOptions(), Attempt()).passed for _ in range(num_attempts))
-        first.append(next((number for number, one in enumerate(passed, 1) if one), num_attempts + 1))
-    return {number: float(np.mean(np.array(first) <= number)) for number in range(1, num_attempts + 1)}
 
 
 def clearly_better_by_chance(num_networks: int, num_draws: int) -> tuple[float, float]:
@@ -114,9 +103,6 @@ def tables(num_draws: int) -> list[Table]:
         for correlation in (0.0, 0.2, 0.4):
             shares = [promoted_beside_guessing(accuracy, films, correlation, num_draws) for accuracy in (MAJORITY, 0.7)]
             beside.append((str(films), f"{correlation:g}", *(per_cent(share) for pair in shares for share in pair)))
-    history = promoted_in_a_history(26, 10, max(2, num_draws // 2))
-    said = {number: 1 - (1 - TAIL) ** number for number in (1, 2, 5, 10, 26)}
-    attempts = [(str(number), per_cent(history[number]), per_cent(most)) for number, most in said.items()]
     pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
     compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]
     blocked = [
@@ -142,12 +128,6 @@ def tables(num_draws: int) -> list[Table]:
             "right as often, or on 70 %. Clips of a film are alike in label and answer.",
             ["films of 5 clips", "correlation", *of_each(("no better", "70 % right"), "one clip more than guessing", "as the gate does")],
             beside,
-        ),
-        Table(
-            "Repeated decisions on one val split",
-            "Histories of equally good networks on 10 films of 5 clips, in which at least one passed; and the bound that the report gives.",
-            ["attempts", "at least one passed", "said to be at most"],
-            attempts,
         ),
         Table(
             "Equal networks in compare_networks",

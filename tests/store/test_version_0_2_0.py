@@ -11,9 +11,12 @@ import torch
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 
+from tasks.judge.gate.looks import record_look
 from tasks.learn.networks.checkpoints import load
+from tasks.store.layout import Dataset
 from tasks.store.records.evaluation import CompareResult
 from tasks.store.records.record import Record
+from tasks.store.records.training import PlanResult
 from tests.pipeline.in_process import Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.shelf import Shelf
@@ -78,6 +81,20 @@ def test_a_decision_is_compared_anew_with_the_same_outcome(store, monkeypatch):
     # Its interval over guessing did not exist.
     assert {rule.detail for rule in before.rules if rule.rule != "guessing"} < {rule.detail for rule in after.rules}
     assert after.attempt.level == pytest.approx(0.025)
+    charges = {uri: data for uri, data in bench.store.objects.items() if "/charges/" in uri}
+    bench.store.remove(COMPARED)
+    assert bench.run("compare", store=STORE, plan=f"{DECISION}plan/") == after
+    assert len(charges) == 1
+    assert charges.items() <= bench.store.objects.items()
+    # As if a hundred other networks had been scored on these clips before.
+    plan = bench.store.read(f"{DECISION}plan/result.json", PlanResult)
+    val = [clip.uid for clip in bench.store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split == after.split]
+    record_look(bench.store, STORE, "comparison", val, [*map(str, range(100))], made_by="a form", model_name="m", split=after.split)
+    for uri in (COMPARED, *charges):
+        bench.store.remove(uri)
+    strict = bench.run("compare", store=STORE, plan=f"{DECISION}plan/")
+    assert strict.attempt.level == pytest.approx(0.025 / 101)
+    assert strict.attempt.interval[0] < after.attempt.interval[0]
     assert (after.passed, after.challenger_top1, after.opponent_top1) == (before.passed, before.challenger_top1, before.opponent_top1)
     assert {(d.target, d.opponent, d.difference, d.interval) for d in before.differences} <= {
         (d.target, d.opponent, d.difference, d.interval) for d in after.differences

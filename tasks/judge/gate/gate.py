@@ -269,7 +269,7 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     elif attempt.is_spent:
         risk = f"Such a decision promotes a network that is no better in at most about {_share(attempt.charge)} of cases; {spent}"
     else:
-        risk = f"It risks nothing, since another rule fails whatever the scores are; {spent}"
+        risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
     return f"{looks}. {risk}."
 
 

@@ -107,23 +107,22 @@ def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: 
 
 
 def offered(held: float) -> float:
-    """Return the charge of the next decision: half of what the bucket holds, and at most that of a 95 % interval."""
-    return min(TAIL, held / 2)
+    """Return the charge of the next decision: half of what the bucket holds, at most that of a 95 % interval, never quite 0."""
+    return min(TAIL, max(held / 2, 1e-12))
 
 
-def spend(store: Store, store_uri: str, plan: PlanResult, uids: Iterable[str], *, can_pass: bool, num_clips: int) -> Attempt:
+def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], *, can_pass: bool) -> Attempt:
     """Count the looks at the deciding clips, and spend what this decision may; a retry spends nothing more.
 
     Args:
-        can_pass: whether the rules passed that know no scores; nothing is spent if not.
-        uids: all deciding clips.
-        num_clips: of them with an action.
+        uids: the deciding clips, which have an action.
+        can_pass: whether a good score would promote the network; nothing is spent if not.
 
     Raises:
         Unavailable: other decisions keep spending.
     """
     layout = Layout(store_uri)
-    weights = _weights(store, layout, frozenset(uids))
+    weights = _weights(store, layout, uids)
     weights.pop(plan.run_key, None)
     own = kept_decision(store, store_uri, plan.decision_uri)
     before = [
@@ -137,7 +136,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: Iterable[str], *
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
         spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
-        attempt = _attempt(spent, weights, plan, now, can_pass=can_pass, num_clips=num_clips)
+        attempt = _attempt(spent, weights, plan, now, num_clips=len(uids), can_pass=can_pass)
         charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt)
         if not attempt.is_spent or store.create(layout.charge(plan.model_name, len(charges) + 1), charge):
             return attempt
@@ -161,8 +160,8 @@ def _attempt(
     plan: PlanResult,
     now: str,
     *,
-    can_pass: bool,
     num_clips: int,
+    can_pass: bool,
 ) -> Attempt:
     """Compute what this decision may spend after those that `spent`, by time, run key and charge."""
     decided = {run_key for _, run_key, _ in spent}
@@ -178,8 +177,8 @@ def _attempt(
         wait = YEAR * ((2 * MIN_CHARGE - held) / (total / 2)) if total / 2 >= 2 * MIN_CHARGE else None
         then = f"enough comes back by {datetime.fromisoformat(now) + wait:%Y-%m-%d}" if wait else "it is too small for any decision"
         obstacle = f"earlier decisions have spent it: {then}, or raise yearly_error"
-    elif 0.5**num_clips > charge / num_networks:
-        obstacle = f"{count(num_clips, 'clip')} cannot show a gain after so many looks: add films"
+    elif num_clips >= plan.gate.min_gate_clips and 0.5**num_clips > charge / num_networks:
+        obstacle = f"{count(num_clips, 'clip')} cannot show a gain at so strict a level: add films"
     is_spent = can_pass and not obstacle
     in_a_year = sum(charge for time, _, charge in spent if datetime.fromisoformat(time) > a_year_ago)
     return Attempt(

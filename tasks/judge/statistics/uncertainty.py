@@ -187,7 +187,7 @@ def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: 
     return means
 
 
-def detectable_points(num_clips: Sequence[int]) -> int | None:
+def detectable_points(num_clips: Sequence[int], tail: float = TAIL) -> int | None:
     """Find the smallest true difference that the gate's interval detects four times out of five.
 
     Simulates two networks that answer at random; a video is equally hard for both, with an intra-class correlation of 0.2. Their accuracies
@@ -195,6 +195,7 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
 
     Args:
         num_clips: (s,) clips of each source video of the deciding split.
+        tail: the interval's chance to miss on one side.
 
     Returns:
         whole percentage points; None if no difference is detected that often.
@@ -205,11 +206,11 @@ def detectable_points(num_clips: Sequence[int]) -> int | None:
     low, high = 0, 100
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle, clips) >= TARGET_POWER else (middle, high)
-    return high if power(high, clips) >= TARGET_POWER else None
+        low, high = (low, middle) if power(middle, clips, tail) >= TARGET_POWER else (middle, high)
+    return high if power(high, clips, tail) >= TARGET_POWER else None
 
 
-def power(points: float, num_clips: NDArray[np.int64]) -> float:
+def power(points: float, num_clips: NDArray[np.int64], tail: float = TAIL) -> float:
     """Simulate how often the interval of a true difference of `points` lies above zero."""
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     shape = (min(NUM_DRAWS, max(MIN_DRAWS, MAX_DRAWN_VIDEOS // len(num_clips))), len(num_clips))
@@ -218,16 +219,16 @@ def power(points: float, num_clips: NDArray[np.int64]) -> float:
     gained = rng.binomial(num_clips, ours * (1 - theirs))
     # Drawn from the clips that are not gained, with the conditional probability.
     lost = rng.binomial(num_clips - gained, theirs * (1 - ours) / np.maximum(1 - ours * (1 - theirs), 1e-12))
-    return float(_shows_gain(gained, lost, num_clips).mean())
+    return float(_shows_gain(gained, lost, num_clips, tail).mean())
 
 
-def power_in_words(num_clips: Sequence[int], split: str, target: Target) -> str:
+def power_in_words(num_clips: Sequence[int], split: str, target: Target, tail: float = TAIL) -> str:
     """Describe the smallest detectable difference in a sentence.
 
     For example `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`.
     """
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
-    points = detectable_points(num_clips)
+    points = detectable_points(num_clips, tail)
     if points is None:
         return f"{sample}, no difference between two networks is detected four times out of five; add videos before training for long"
     return f"{sample}, a difference of {points} points on {target}s is detected four times out of five"
@@ -243,7 +244,7 @@ def _shares_right(mean: float) -> NDArray[np.float64]:
     return shares
 
 
-def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: NDArray[np.int64], tail: float) -> NDArray[np.bool_]:
     """Check per draw (d,) whether both Student's t and McNemar's test show a gain."""
     num_sources, total = len(num_clips), num_clips.sum()
     gains = gained - lost
@@ -251,5 +252,5 @@ def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: N
     error = np.sqrt(((gains - mean[:, None] * num_clips) ** 2).sum(axis=1) * num_sources / (num_sources - 1)) / total
     num_gained, num_lost = gained.sum(axis=1), lost.sum(axis=1)
     by_chance = bdtr(num_lost, num_gained + num_lost, 0.5)
-    shown: NDArray[np.bool_] = (mean + stdtrit(num_sources - 1, TAIL) * error > 0) & (by_chance < TAIL)
+    shown: NDArray[np.bool_] = (mean + stdtrit(num_sources - 1, tail) * error > 0) & (by_chance < tail)
     return shown

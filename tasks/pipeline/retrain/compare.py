@@ -47,14 +47,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     nameable = nameable_clips(here, scored, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
     decisive = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
-    attempt = spend(
-        store,
-        arguments.store,
-        plan,
-        [clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action],
-        can_pass=all(rule.passed for rule in scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)),
-        num_clips=ours.num_clips,
-    )
+    uids = frozenset(clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action)
+    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)
+    can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
+    attempt = spend(store, arguments.store, plan, uids, can_pass=can_pass)
     own, others = (answers_of(scored[result.model], manifest.vocabulary)[decisive.target].right for result in (ours, theirs))
     # Equal, so that a first decision is made by the very interval that is shown.
     tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level

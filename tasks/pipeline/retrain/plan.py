@@ -7,6 +7,7 @@ from tasks.data.split.manifest import num_clips
 from tasks.errors import NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split
+from tasks.judge.gate.looks import spend
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
@@ -92,8 +93,13 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
-    clips_of_source = Counter(clip.source for clip in manifest.clips if clip.split == decisive and clip.has_action)
-    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1]))
+    deciding = [clip for clip in manifest.clips if clip.split == decisive and clip.has_action]
+    clips_of_source = Counter(clip.source for clip in deciding)
+    # Only asked, before hours of training: `compare` spends.
+    attempt = spend(store, arguments.store, plan, frozenset(clip.uid for clip in deciding), can_pass=False)
+    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1], attempt.level))
+    if attempt.obstacle:
+        log.warning("as it stands, the gate can pass no network: %s", attempt.obstacle)
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
     store.write(Layout(arguments.store).latest_plan, plan)

@@ -253,8 +253,8 @@ class Attempt(Record):
     """How often the deciding clips were looked at, and the error that this decision may spend.
 
     `num_networks`, this one included, is how many it may have been chosen from; one that was seen on a part of the clips counts in part.
-    `charge` is the chance that a decision among networks no better than their opponents promotes one; `is_spent` is False if another rule
-    fails whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
+    `charge` is the chance that a decision among networks no better than their opponents promotes one; `is_spent` is False if it promotes
+    nothing whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
     says why no gain can be shown. `interval` is that of the gain at this level. `number` and `num_others_on_dataset` are of older versions,
     which have no `spent`.
     """

@@ -262,7 +262,7 @@ class Metrics(Record):
     provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
-    attempt: Attempt | None = Field(None, description="number of decisions made on the deciding clips, this one included")
+    attempt: Attempt | None = Field(None, description="looks at the deciding clips, and what this decision spends")
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]

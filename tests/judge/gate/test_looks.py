@@ -34,7 +34,7 @@ class Kitchen:
     def spend(self, run_key, *, model_name="m", again="", can_pass=True, clips=CLIPS, **gate):
         placed = {"run_key": run_key, "decision_uri": f"{STORE}/runs/{run_key}/decisions/{model_name}{again}/", "model_name": model_name}
         plan = plan_result(**placed, gate=GateOptions(**gate))
-        return spend(self.store, STORE, plan, clips, can_pass=can_pass, num_clips=len(clips))
+        return spend(self.store, STORE, plan, frozenset(clips), can_pass=can_pass)
 
     def decided_before(self, run_key, **changes):
         record = {"time": self.now(), "model_name": "m", "event": "kept", "run_key": run_key} | changes
@@ -142,12 +142,16 @@ def test_where_too_little_is_left_nothing_is_spent_and_the_day_is_named(kitchen)
     assert kitchen.spend("too early").obstacle
     kitchen.day += 1
     assert not kitchen.spend("then").obstacle
+    for number in range(5):
+        kitchen.decided_before(f"old {number}")
+    assert 0 < kitchen.spend("after them").level < 1e-9
     assert "too small for any decision" in kitchen.spend("never", yearly_error=0.001).obstacle
 
 
 def test_few_clips_cannot_show_a_gain_after_many_looks(kitchen):
     kitchen.look(*map(str, range(100)), clips=CLIPS[:10])
     assert "add films" in kitchen.spend("0", clips=CLIPS[:10]).obstacle
+    assert not kitchen.spend("0", clips=CLIPS[:5], can_pass=False).obstacle, "the rule of the number of clips speaks of these"
 
 
 def test_a_thousand_looks_at_the_same_clips_store_their_names_once(kitchen):

@@ -22,7 +22,7 @@ from tasks.judge.statistics.paired import (
     probe_differences,
     significant,
 )
-from tasks.judge.statistics.uncertainty import TAIL
+from tasks.judge.statistics.uncertainty import TAIL, resample
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import ProbeAnswers
 from tests.judge.report.named import original
@@ -75,6 +75,12 @@ def test_below_what_the_resamples_can_show_the_exact_test_decides():
     right, sources = np.ones(10, bool), [str(film) for film in range(10)]
     lows = [paired_change(right, ~right, sources, tail=tail).interval[0] for tail in (0.00098, 0.00097)]
     assert [low > 0 for low in lows] == [True, False]
+
+
+def test_below_what_the_resamples_can_show_students_t_widens_the_interval():
+    gains, clips = np.array([8, 6, 9, 7, 5]), np.full(5, 10)
+    lows = [resample(gains, clips, num_resamples=200, seed=0, tail=tail).interval[0] for tail in (1e-4, 1e-5)]
+    assert lows[1] < lows[0] < 0.5, "no film gains less"
 
 
 @settings(max_examples=40)

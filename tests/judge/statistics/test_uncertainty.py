@@ -123,6 +123,7 @@ def test_what_few_videos_can_show_is_said_in_one_sentence():
     assert power_in_words([5, 5, 5], "val", "action") == (
         f"with these 15 val clips of 3 source videos, a difference of {detectable_points([5, 5, 5])} points on actions is detected four times out of five"
     )
+    assert detectable_points([5] * 10, 0.0025) > detectable_points([5] * 10)
     assert power_in_words([50], "test", "verb").startswith(
         "with these 50 test clips of 1 source video, no difference between two networks is detected"
     )

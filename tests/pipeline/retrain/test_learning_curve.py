@@ -101,6 +101,7 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     assert (result.recipe, result.num_epochs, result.num_asked_epochs) == ("light", LIGHT.epochs, LIGHT.epochs)
     reported = verbs.run("report")
     assert (switched_off.awaits_curve, reported.awaits_curve) == (True, False)
+    assert not [uri for uri in verbs.store.objects if "/charges/" in uri], "four clips can decide nothing"
     looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
     assert {(look.kind, look.networks) for look in looks} == {("decision", (verbs.plan.run_key,)), ("curve", ())}
     numbers = verbs.store.read(reported.metrics_uri, Metrics)
