@@ -55,10 +55,10 @@ def test_a_store_that_is_down_is_temporary(attempt, step):
 def planned(monkeypatch):
     """A store in memory with a training that was compared and registered, and not decided on; its networks have no scores."""
     made = Shelf()
-    plan = plan_result(tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], None)))
+    plan = plan_result(tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)))
     run = Run(RUN)
     decision = Decision(plan.decision_uri)
-    nobody = {"recipe": "own", "num_clips": 0, "num_sources": 0, "num_asked_epochs": 1, "num_epochs": 1, "trainings": ()}
+    nobody = {"recipe": "own", "num_clips": 0, "num_sources": 0, "num_asked_epochs": 1, "num_epochs": 1, "equal": "epochs", "trainings": ()}
     records = {
         decision.plan.uri: plan,
         f"{ROOT}/w/result.json": plan.weights,

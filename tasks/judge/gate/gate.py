@@ -267,7 +267,7 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     if attempt.obstacle:
         risk = f"Nothing is left to test at; {attempt.obstacle}"
     elif attempt.is_spent:
-        risk = f"Such a decision promotes a network that is no better in at most about {_share(attempt.charge)} of cases; {spent}"
+        risk = f"A network that is no better passes in at most about {_share(attempt.charge)} of cases; {spent}"
     else:
         risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
     return f"{looks}. {risk}."

@@ -76,17 +76,6 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
         store.write(kept, trained)
     tracker = Tracker(load(MlflowSettings))
     train, val = ([clip for clip in manifest.clips if clip.split == split and clip.has_action] for split in ("train", "val"))
-    record_look(
-        store,
-        arguments.store,
-        "curve",
-        [clip.uid for clip in val],
-        (),
-        made_by=plan.run_uri,
-        model_name=plan.model_name,
-        split="val",
-        num_networks=len(trained.trainings),
-    )
     curves = tuple(
         _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets
     )
@@ -109,6 +98,17 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
             trainings_uri=kept.uri,
             mlflow_run_url=tracker.run_url(run_id),
         )
+    record_look(
+        store,
+        arguments.store,
+        "curve",
+        [clip.uid for clip in val],
+        (),
+        made_by=plan.run_uri,
+        model_name=plan.model_name,
+        split="val",
+        num_networks=len(trained.trainings),
+    )
     log.info("%s", curve_answer(result))
     return finish(store, place, result)
 

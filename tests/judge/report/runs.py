@@ -151,11 +151,11 @@ def epochs(number, validated=True, targets=TARGETS):
 
 def groups_of(named):
     """Two cameras, of which the first is bad, and the source videos."""
-    noun = named.true[0][1]
+    word = named.true[0][int("noun" in named.targets)]
     cells = (
-        ("source video", f"{noun}.mp4", 12, 1, 0.25, 0.012, True),
+        ("source video", f"{word}.mp4", 12, 1, 0.25, 0.012, True),
         ("source video", "b.mp4", 3, 1, 1.0, None, False),
-        ("camera", noun, 40, 4, 0.4, 0.0003, True),
+        ("camera", word, 40, 4, 0.4, 0.0003, True),
         ("camera", "new", 80, 8, 0.9, 0.21, False),
     )
     names = ("column", "name", "num_clips", "num_sources", "top1", "p_value", "is_worse")

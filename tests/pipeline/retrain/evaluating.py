@@ -101,7 +101,7 @@ def shelf(tmp_path):
 
     def plan(champion=None, previous=None, **options):
         record = plan_result(
-            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], champion, previous)),
+            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], "val", champion, previous)),
             evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
             champion=champion,
             previous=previous,
