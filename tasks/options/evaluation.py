@@ -78,11 +78,11 @@ class GateOptions(Options):
     )
     yearly_error: float = Field(
         0.1,
-        ge=0.001,
+        ge=0.002,
         le=1,
         title="Error allowed in a year",
-        description="The chance that any decision under this model name within 365 days promotes a network that is no better. Each decision spends a part of "
-        "it, at most 0.025, and demands more certainty the less is left, and the more networks were scored on the same clips",
+        description="In any 365 days the charges of decisions under this model name sum to at most this. A charge is about the chance that a decision promotes "
+        "a network that is no better, at most 0.025. A decision demands more certainty the less is left, and the more networks were scored on the same clips",
     )
     beat_guessing: bool = Field(
         True,

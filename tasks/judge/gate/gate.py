@@ -81,6 +81,8 @@ def judge(
     attempt: Attempt,
     label_noise: float = 0,
     train_counts: Sequence[LabelCount] = (),
+    *,
+    is_provisional: bool = False,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -95,6 +97,7 @@ def judge(
         over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
+        is_provisional: the champion has not passed the gate.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
@@ -111,7 +114,13 @@ def judge(
     provisional = (
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
-    outcome = outcome_in_words(gate.promotion, passed=passed, provisional=provisional, has_champion=theirs.model == "champion")
+    outcome = outcome_in_words(
+        gate.promotion,
+        passed=passed,
+        provisional=provisional,
+        has_champion=theirs.model == "champion",
+        is_provisional=is_provisional,
+    )
     return Judgement(
         rules,
         passed,
@@ -258,19 +267,28 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
         return ""
     level = _share(attempt.level)
     if attempt.num_others:
-        verb = "was" if attempt.num_others == 1 else "were"
-        others = f"{count(attempt.num_others, 'other network')} {verb} scored on these {split} clips"
-        looks = f"{others}, so the gain must show at {level} instead of {_share(attempt.charge)}"
+        others = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
+        must = f"so the gain must show at {level} instead of {_share(attempt.charge)}"
+    elif attempt.num_decided:
+        others, must = (
+            f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before",
+            f"the gain must show at {level}",
+        )
     else:
-        looks = f"No other network was scored on these {split} clips; the gain must show at {level}"
+        others, must = f"No other network was scored on these {split} clips", f"the gain must show at {level}"
+    looks = others if attempt.obstacle else f"{others}, {must}" if attempt.num_others else f"{others}; {must}"
     spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
     if attempt.obstacle:
         risk = f"Nothing is left to test at; {attempt.obstacle}"
     elif attempt.is_spent:
-        risk = f"A network that is no better passes in at most about {_share(attempt.charge)} of cases; {spent}"
+        risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
     else:
         risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
     return f"{looks}. {risk}."
+
+
+def _networks(number: int, noun: str) -> str:
+    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
 
 
 def _share(value: float) -> str:

@@ -1,18 +1,21 @@
 """Keep the ledger of looks at the clips that decide, and the yearly error that decisions spend.
 
-A decision spends a charge: the chance that it promotes a network although none that it may have been chosen from is better. The gain must
-show at the charge divided by the number of these networks, so by a union bound the charge holds for the luckiest of them, too. A network
-that was seen on a part of the deciding clips counts by the square root of that share, which is how its two scores are correlated.
+A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
+that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
+bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
+the square root of that share, which is how its two scores are correlated.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
-knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. No 365 days can
-spend more than what the bucket held and what came in, the total.
+knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days
+spend more than the total.
 """
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Literal
 
 from tasks.errors import Unavailable
@@ -33,7 +36,9 @@ SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
 YEAR = timedelta(days=365)
 
 MIN_CHARGE = 0.0005
-"""A decision at less than 1 in 2,000 would see only what needs no gate, and keep the bucket empty; it waits instead."""
+"""A decision at less than 1 in 2,000 would see only gains that need no gate, and keep the bucket empty; it waits instead."""
+
+NUM_READERS = 16
 
 SPENT_BEFORE = TAIL
 """The charge of a decision of an older version, which recorded none and decided by the 95 % interval."""
@@ -96,7 +101,7 @@ def counted(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: in
 
 
 def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
-    """Compute what the bucket holds after these charges, each with its time."""
+    """Compute the error that is left after these charges, each with its time."""
     capacity = yearly_error / 2
     held, last = capacity, None
     for time, charge in sorted([*charges, (now, 0.0)]):
@@ -107,8 +112,8 @@ def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: 
 
 
 def offered(held: float) -> float:
-    """Return the charge of the next decision: half of what the bucket holds, at most that of a 95 % interval, never quite 0."""
-    return min(TAIL, max(held / 2, 1e-12))
+    """Return the charge of the next decision: half of the error that is left, at most that of a 95 % interval."""
+    return min(TAIL, held / 2)
 
 
 def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], *, can_pass: bool) -> Attempt:
@@ -122,7 +127,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
         Unavailable: other decisions keep spending.
     """
     layout = Layout(store_uri)
-    weights = _weights(store, layout, uids)
+    weights, decided_here = _seen(store, layout, uids)
     weights.pop(plan.run_key, None)
     own = kept_decision(store, store_uri, plan.decision_uri)
     before = [
@@ -131,58 +136,67 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
         if decision.model_name == plan.model_name and decision.event != "rolled back" and decision.charge is None and decision != own
     ]
     for _ in range(NUM_TRIES):
-        charges = [store.read(listed.uri, Charge) for listed in store.list(layout.charges(plan.model_name))]
+        uris = sorted(listed.uri for listed in store.list(layout.charges(plan.model_name)))
+        charges = [store.read(uri, Charge) for uri in uris]
+        number = int(PurePosixPath(uris[-1]).stem) + 1 if uris else 1
         if mine := next((charge for charge in charges if charge.key == plan.decision_uri), None):
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
         spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
-        attempt = _attempt(spent, weights, plan, now, num_clips=len(uids), can_pass=can_pass)
+        paid = {run_key for _, run_key, _ in before} | decided_here.intersection(charge.run_key for charge in charges)
+        attempt = _attempt(spent, weights, paid, plan, now, num_clips=len(uids), can_pass=can_pass)
         charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt)
-        if not attempt.is_spent or store.create(layout.charge(plan.model_name, len(charges) + 1), charge):
+        if not attempt.is_spent or store.create(layout.charge(plan.model_name, number), charge):
             return attempt
     raise Unavailable(f"other decisions on {plan.model_name} keep spending its yearly error; try again")
 
 
-def _weights(store: Store, layout: Layout, uids: frozenset[str]) -> dict[str, float]:
-    """Read how much each network counts that was scored on some of these clips."""
-    looks = []
-    for folder in store.folders(layout.all_looks):
-        place = Looks(folder)
-        if shared := shared_clips(uids, store.read(place.clips).uids):
-            listed = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
-            looks += [(shared, store.read(uri, Look).networks) for uri in listed]
-    return counted(looks, len(uids))
+def _seen(store: Store, layout: Layout, uids: frozenset[str]) -> tuple[dict[str, float], set[str]]:
+    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision."""
+    looks: list[tuple[frozenset[str], Iterable[str]]] = []
+    decided: set[str] = set()
+    with ThreadPoolExecutor(NUM_READERS) as readers:
+        for folder in store.folders(layout.all_looks):
+            place = Looks(folder)
+            if shared := shared_clips(uids, store.read(place.clips).uids):
+                uris = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
+                for look in readers.map(lambda uri: store.read(uri, Look), uris):
+                    looks.append((shared, look.networks))
+                    decided.update(look.networks if look.kind == "decision" else ())
+    return counted(looks, len(uids)), decided
 
 
 def _attempt(
     spent: Sequence[tuple[str, str, float]],
     weights: dict[str, float],
+    paid: Set[str],
     plan: PlanResult,
     now: str,
     *,
     num_clips: int,
     can_pass: bool,
 ) -> Attempt:
-    """Compute what this decision may spend after those that `spent`, by time, run key and charge."""
-    decided = {run_key for _, run_key, _ in spent}
+    """Compute the charge of this decision after those that `spent`, by time, run key and charge; `paid` were decided on these clips."""
     # Deciding once more on one network is a choice among all again.
-    others = {network: weight for network, weight in weights.items() if plan.run_key in decided or network not in decided}
+    others = {network: weight for network, weight in weights.items() if plan.run_key in paid or network not in paid}
     total = plan.gate.yearly_error
     held = left_to_spend([(time, charge) for time, _, charge in spent], now, total)
     num_networks, charge = 1 + sum(others.values()), offered(held)
     a_year_ago = datetime.fromisoformat(now) - YEAR
     obstacle = ""
     if charge < MIN_CHARGE:
-        # The bucket must hold twice what a decision takes; a very small total never does.
-        wait = YEAR * ((2 * MIN_CHARGE - held) / (total / 2)) if total / 2 >= 2 * MIN_CHARGE else None
-        then = f"enough comes back by {datetime.fromisoformat(now) + wait:%Y-%m-%d}" if wait else "it is too small for any decision"
-        obstacle = f"earlier decisions have spent it: {then}, or raise yearly_error"
+        # The bucket must hold twice the charge of a decision.
+        then = datetime.fromisoformat(now) + YEAR * ((2 * MIN_CHARGE - held) / (total / 2))
+        obstacle = f"earlier decisions have spent it: enough comes back by {then:%Y-%m-%d}, or raise yearly_error"
+        # Nothing is decided, so the gain is shown as usual.
+        num_networks, charge = 1, TAIL
     elif num_clips >= plan.gate.min_gate_clips and 0.5**num_clips > charge / num_networks:
         obstacle = f"{count(num_clips, 'clip')} cannot show a gain at so strict a level: add films"
     is_spent = can_pass and not obstacle
     in_a_year = sum(charge for time, _, charge in spent if datetime.fromisoformat(time) > a_year_ago)
     return Attempt(
         num_others=len(others),
+        num_decided=len(weights) - len(others),
         num_networks=num_networks,
         charge=charge,
         is_spent=is_spent,

@@ -19,7 +19,7 @@ from tasks.wording import count, listed, percent, percent_interval, points, quot
 NUM_GUESSES = 5
 
 MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
-"""How far from zero the interval may reach of what a sentence calls absent. With a wider one, the data cannot tell."""
+"""How far from zero an interval may reach that a sentence calls no difference. With a wider one, the data cannot tell."""
 
 MIN_SOURCES = 3
 """Source videos of a class, one for each split."""
@@ -215,8 +215,8 @@ def opponent_of(metrics: Metrics) -> ModelRole:
 def verdict_of(metrics: Metrics) -> Verdict:
     """Build the banner.
 
-    A failed gate is `unknown` if there are too few clips or source videos. It is also `unknown` if the interval of the deciding difference
-    includes zero, unless the network does not even beat the majority class.
+    A failed gate is `unknown` if there are too few clips or source videos, or if the gain shows at 95 % but not at the level of this decision.
+    It is also `unknown` if the interval of the deciding difference includes zero, unless the network does not even beat the majority class.
     """
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
@@ -232,9 +232,12 @@ def verdict_of(metrics: Metrics) -> Verdict:
         return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
     decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
-    too_few = any(rule.rule in ("num_clips", "num_sources") and not rule.passed for rule in metrics.rules)
+    failed = {rule.rule for rule in metrics.rules if not rule.passed}
+    too_few = bool(failed & {"num_clips", "num_sources"})
+    shows_at_95 = metrics.gate.gain_rule == "interval" and decisive is not None and decisive.interval[0] > 0
+    too_strict = shows_at_95 and bool(failed) and failed <= {"looks", "gain"}
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
-    if too_few or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
+    if too_few or too_strict or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)
     return Verdict("kept", "Failed", then, warnings)
 
@@ -306,9 +309,9 @@ def majority_warning(metrics: TargetMetrics) -> str:
     return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
 
 
-def is_absent(what: str, interval: tuple[float, float]) -> bool:
-    """Check whether an interval around zero is narrow enough to call something absent."""
-    return max(-interval[0], interval[1]) <= MOST_UNSEEN[what]
+def is_absent(effect: str, interval: tuple[float, float]) -> bool:
+    """Check whether an interval around zero is narrow enough to call an effect absent."""
+    return max(-interval[0], interval[1]) <= MOST_UNSEEN[effect]
 
 
 def excludes_zero(difference: PairedDifference) -> bool:

@@ -60,7 +60,19 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     train_counts = label_counts(acting, ours.targets[-1:])
     decisive_answers = answers_of(scored["fine-tuned"], manifest.vocabulary)[ours.targets[-1]]
     guessing = over_guessing(decisive_answers, scored["fine-tuned"].sources, num_resamples=plan.evaluate.bootstrap_resamples)
-    judgement = judge(ours, theirs, decisive, guessing, outcomes, plan.gate, attempt, plan.train.label_noise, train_counts)
+    is_provisional = plan.champion is not None and plan.champion.provisional
+    judgement = judge(
+        ours,
+        theirs,
+        decisive,
+        guessing,
+        outcomes,
+        plan.gate,
+        attempt,
+        plan.train.label_noise,
+        train_counts,
+        is_provisional=is_provisional,
+    )
     baseline = plan.weights.description
     files = {
         place.table: markdown(

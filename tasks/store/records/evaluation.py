@@ -252,9 +252,9 @@ class RuleOutcome(Record):
 class Attempt(Record):
     """How often the deciding clips were looked at, and the error that this decision may spend.
 
-    `num_networks`, this one included, is how many it may have been chosen from; one that was seen on a part of the clips counts in part.
-    `charge` is the chance that a decision among networks no better than their opponents promotes one; `is_spent` is False if it promotes
-    nothing whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
+    `num_networks`, this one included, is how many it may have been chosen from; a network that was seen on a part of the clips counts in part,
+    and the `num_decided` that paid a charge of their own do not count. `charge` divided by `num_networks` is the level; `is_spent` is False if
+    the decision promotes nothing whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
     says why no gain can be shown. `interval` is that of the gain at this level. `number` and `num_others_on_dataset` are of older versions,
     which have no `spent`.
     """
@@ -262,6 +262,7 @@ class Attempt(Record):
     number: int = Field(0, exclude_if=lambda number: not number)
     num_others_on_dataset: int = Field(0, exclude_if=lambda number: not number)
     num_others: int = 0
+    num_decided: int = 0
     num_networks: float = 1
     charge: float = 0.025
     is_spent: bool = True

@@ -281,16 +281,17 @@ def test_a_network_is_not_its_own_opponent(results):
             Attempt(spent=0.025),
             ("No other network was scored on these val clips; the gain must show at 2.5 %.", "2.5 % of the year's 10 % are spent"),
         ),
+        (Attempt(num_decided=2, spent=0.025), ("2 networks were decided on these val clips before; the gain must show at 2.5 %.",)),
         (
             Attempt(num_others=9, num_networks=10, charge=0.012, spent=0.037),
-            ("9 other networks were", "at 0.12 % instead of 1.2 %", "at most about 1.2 % of cases", "3.7 % of the year's 10 %"),
+            ("9 other networks were", "at 0.12 % instead of 1.2 %", "about 1.2 % of cases at most", "3.7 % of the year's 10 %"),
         ),
         (
             Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False),
             ("1 other network was", "It risks nothing", "0 % of the year's 10 %"),
         ),
     ],
-    ids=["none", "older", "first", "the best of ten", "free"],
+    ids=["none", "older", "first", "after two decisions", "the best of ten", "free"],
 )
 def test_looks_level_and_spending_are_said(attempt, words):
     said = attempt_in_words(attempt, "val")

@@ -157,9 +157,10 @@ def test_the_original_experiment_is_told_plainly(page_of):
         ("usual", (0.1, 0.4), {"passed": False}, "Failed"),
         ("usual", (-0.1, 0.4), {"passed": False}, "Inconclusive"),
         ("usual", (0.1, 0.4), {"passed": False, "rules": "num_sources"}, "Inconclusive"),
+        ("usual", (0.1, 0.4), {"passed": False, "rules": "gain"}, "Inconclusive"),
         ("original", (-0.1, 0.7), {}, "Failed"),
     ],
-    ids=["passed", "failed", "interval with zero", "too few clips", "no better than guessing"],
+    ids=["passed", "failed", "interval with zero", "too few clips", "only at 95 %", "no better than guessing"],
 )
 def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interval, changes, word):
     metrics = make_inputs(case).metrics
