@@ -280,10 +280,18 @@ class PageData:
 
     def _audit(self, before: View | None) -> Audit:
         """Read the audit of the last training; that of the one before as long as this one is not scored."""
-        last, plan = before.audit if before else Audit(), self.last_plan()
-        scored = [Scores(evaluation.out) for evaluation in plan.evaluations if evaluation.model == "fine-tuned"] if plan else []
-        # The last one is on the deciding split, and has the audit.
-        if not scored or scored[-1].uri == last.uri or not (result := self._read(scored[-1])):
+        last = before.audit if before else Audit()
+        try:
+            plan = self.last_plan()
+            scored = [Scores(evaluation.out) for evaluation in plan.evaluations if evaluation.model == "fine-tuned"] if plan else []
+            # The last one is on the deciding split, and has the audit.
+            if not scored or scored[-1].uri == last.uri:
+                return last
+            result = self.store.read(scored[-1])
+        except MissingObject:
+            return last
+        except RetakeError as error:
+            log.warning("the labelling page keeps its last list of doubtful labels: %s", error)
             return last
         return Audit(scored[-1].uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 

@@ -88,7 +88,9 @@ def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str
 
 def audit(store: Store, labels: Sequence[DoubtfulLabel], number: int = 0) -> None:
     """Write the plan of a training, and its scores with an audit that finds these labels doubtful."""
-    evaluations = [Evaluation(model="fine-tuned", split=split, out=f"{RUN}evaluate/{number}/{split}/") for split in ("train", "val")]
+    evaluations = [
+        Evaluation(model="fine-tuned", split=split, out=f"{RUN}evaluate/{number}/fine-tuned/{split}/") for split in ("train", "val")
+    ]
     store.write(Layout(STORE).latest_plan, plan_result(tuple(evaluations)))
     store.write(Scores(evaluations[-1].out), scored(LabelAudit(num_clips=9, doubtful=tuple(labels))))
 
