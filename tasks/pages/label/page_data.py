@@ -282,18 +282,19 @@ class PageData:
         """Read the audit of the last training; that of the one before as long as this one is not scored."""
         last = before.audit if before else Audit()
         try:
-            plan = self.last_plan()
-            scored = [Scores(evaluation.out) for evaluation in plan.evaluations if evaluation.model == "fine-tuned"] if plan else []
-            # The last one is on the deciding split, and has the audit.
-            if not scored or scored[-1].uri == last.uri:
+            if not (plan := self.last_plan()):
                 return last
-            result = self.store.read(scored[-1])
+            audited = "fine-tuned", plan.decides_on
+            scored = next((Scores(planned.out) for planned in plan.evaluations if (planned.model, planned.split) == audited), None)
+            if not scored or scored.uri == last.uri:
+                return last
+            result = self.store.read(scored)
         except MissingObject:
             return last
         except RetakeError as error:
             log.warning("the labelling page keeps its last list of doubtful labels: %s", error)
             return last
-        return Audit(scored[-1].uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
+        return Audit(scored.uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
         """Find the labels that a build would give now without the page's statements; at first those of the last build."""
