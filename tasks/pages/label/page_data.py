@@ -81,6 +81,12 @@ class View:
     audit: Audit = Audit()
 
     @cached_property
+    def doubtful(self) -> Mapping[str, DoubtfulLabel]:
+        """Return the doubtful labels of these clips by uid, without those of measured videos."""
+        clips, measured = self.cut.clips, self.suggestions.measured
+        return {uid: label for uid, label in self.audit.doubtful.items() if uid in clips and clips[uid].video not in measured}
+
+    @cached_property
     def mark(self) -> str:
         """Return a word that is another one if anything in the view is."""
         about_cut = self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips)
