@@ -322,6 +322,11 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
         (None, "The labels were not judged."),
         (LabelAudit(num_clips=9, reason="there is <b> no room"), "The labels were not judged: there is <b> no room."),
         (LabelAudit(num_clips=9, num_judged=9), "No label of 9 clips stands out as wrong."),
+        (
+            LabelAudit(num_clips=9, num_judged=5, num_without_features=3),
+            "stands out as wrong. 1 clip could not be judged, because no other source video shows their class. "
+            "3 clips could not be judged, because the machine",
+        ),
     ):
         results = tuple(result.model_copy(update={"audit": audit}) for result in metrics.results)
         assert words in plain(section(changed_page(results=results)))
