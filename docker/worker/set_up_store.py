@@ -82,9 +82,10 @@ def policy(bucket: str) -> dict[str, object]:
 def label_policy(bucket: str) -> dict[str, object]:
     """Make the policy of the labelling page for one bucket.
 
-    The page reads clips, predictions, labels, splits and plans, and adds to the log of labels.
+    The page reads clips, predictions, labels, splits, plans and what a training finds doubtful, and adds to the log of labels.
     """
     objects = Layout(f"arn:aws:s3:::{bucket}")
+    evaluations = objects.run("*").evaluations("*")
     read = (
         f"{objects.clips_of('*')}*/clips.json",
         f"{objects.clips_of('*')}*.mp4",
@@ -98,6 +99,8 @@ def label_policy(bucket: str) -> dict[str, object]:
         objects.latest_plan.uri,
         objects.latest_dataset.uri,
         objects.split_file,
+        evaluations.scores("fine-tuned", "val").uri,
+        evaluations.scores("fine-tuned", "test").uri,
         f"{objects.label_log.folder_uri}*",
     )
     return {

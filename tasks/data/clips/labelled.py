@@ -55,6 +55,8 @@ CHILD_SECONDS, CHILD_BYTES = 300, 1 << 30
 """Limits of a child that reads the files of a store. A single file takes at most 10 s of the processor and 500 MB."""
 MAX_ANSWER = 256 << 20
 """Characters of a child's answer; 20,000 labelled clips have 15 million."""
+MAX_LOGGED = 10_000
+"""Characters of the output of a child that failed."""
 LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
 WHOLE = Interval(start_seconds=0, stop_seconds=864_000)
@@ -133,30 +135,35 @@ def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options
     """Do as `labelled_by_files` in a child process with limits, so that no label file takes the caller's time or memory.
 
     Raises:
-        BadInput: as there, or the files need more time or memory than a child has.
+        BadInput: as there, or the files need more time or memory than a child has, or it fails in another way, which is logged.
         Unavailable: the store does not answer, or no child can be started.
     """
     command = [sys.executable, "-m", "tasks.data.clips.labelled", store_uri, segment.model_dump_json(), options.model_dump_json()]
     variables = {name: value for name, value in os.environ.items() if name.startswith("RETAKE_STORE_") or name == "SSL_CERT_FILE"}
-    status, answer = run_child(
+    status, text = run_child(
         command, folder=PACKAGES, memory_bytes=CHILD_BYTES, time_limit_seconds=CHILD_SECONDS, read=_answer, variables=variables
     )
+    answer = text.rstrip("\n").rpartition("\n")[2]
     if status == 0:
         return LABELLING.validate_json(answer)
     if status in (Unavailable.exit_code, BadConfiguration.exit_code):
         raise Unavailable(answer)
     if status == BadInput.exit_code:
         raise BadInput(answer)
-    limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
-    raise BadInput(f"the label files of {store_uri} take more than {limits} to read; run build_dataset, whose task label names the worst")
+    remedy = "run build_dataset, whose task label names the worst"
+    if status is None or status < 0 or answer.startswith("MemoryError"):
+        limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
+        raise BadInput(f"the label files of {store_uri} take more than {limits} to read; {remedy}")
+    log.error("the child that reads label files failed: %s", text[-MAX_LOGGED:])
+    raise BadInput(f"the label files of {store_uri} cannot be read ({answer}); {remedy}")
 
 
 def _answer(stream: IO[str]) -> str:
-    """Read the last line of a child's output."""
+    """Read a child's output."""
     text = stream.read(MAX_ANSWER)
     if len(text) == MAX_ANSWER:
         raise BadInput("the labels of the store's files are too many for the page")
-    return text.rstrip("\n").rpartition("\n")[2]
+    return text
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 LIMITS = Path(__file__).with_name("limits.py")
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-"""Environment variables that a child gets. A process that parses untrusted files must not see the store's keys."""
+"""Environment variables that each child gets. It sees the store's keys only if its caller passes them, as to the reader of label files."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Find the labels that are most probably wrong, by confident learning.
+"""Find doubtful labels by confident learning.
 
 The method is that of Northcutt, Jiang and Chuang (2021), Confident Learning: Estimating Uncertainty in Dataset Labels, J. Artif. Intell. Res. 70,
 with the off-diagonal of the confident joint, ranked by self-confidence. The package `cleanlab` has it, too, and much that is not needed here,
@@ -26,7 +26,7 @@ Ids = NDArray[np.int64]
 
 
 def audit_labels(clips: Sequence[DatasetClip], verbs: Floats, nouns: Floats) -> LabelAudit:
-    """List the labels of n clips that are most probably wrong, the lowest probability of the own label first.
+    """List the doubtful labels of n clips, the lowest probability of the own label first.
 
     The likely label is the most probable action of the dataset besides the own one; verb and noun count as independent.
 

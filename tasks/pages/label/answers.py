@@ -234,9 +234,9 @@ class Answers:
                 first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
                 readings = mixed(first, second_readings(view.cut, ledger, reader))
             else:
-                order = tuple(view.audit.doubtful) if wanted.show == "suspicious" else view.order
+                order = tuple(view.doubtful) if wanted.show == "suspicious" else view.order
                 order = order[order.index(after) + 1 :] if after in order else order
-                suggested, doubtful = view.suggestions.by_clip, view.audit.doubtful
+                suggested, doubtful = view.suggestions.by_clip, view.doubtful
                 readings = filtered(order, view.cut, ledger, view.known, suggested, wanted, reader, covering, closed, doubtful)
             shown = islice(((uid, reading) for uid, reading in readings if uid not in skip), limit)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in shown]
@@ -261,7 +261,7 @@ class Answers:
         interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
         conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
         label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
-        doubt = None if is_closed else doubt_of(ledger, about, label, view.audit.doubtful.get(clip.uid))
+        doubt = None if is_closed else doubt_of(ledger, about, label, view.doubtful.get(clip.uid))
         return {
             "uid": clip.uid,
             "video": clip.video,

@@ -81,6 +81,12 @@ class View:
     audit: Audit = Audit()
 
     @cached_property
+    def doubtful(self) -> Mapping[str, DoubtfulLabel]:
+        """Return the doubtful labels of these clips by uid, without those of measured videos."""
+        clips, measured = self.cut.clips, self.suggestions.measured
+        return {uid: label for uid, label in self.audit.doubtful.items() if uid in clips and clips[uid].video not in measured}
+
+    @cached_property
     def mark(self) -> str:
         """Return a word that is another one if anything in the view is."""
         about_cut = self.cut.recipe, sorted(self.cut.names.items()), len(self.cut.clips)
@@ -280,12 +286,21 @@ class PageData:
 
     def _audit(self, before: View | None) -> Audit:
         """Read the audit of the last training; that of the one before as long as this one is not scored."""
-        last, plan = before.audit if before else Audit(), self.last_plan()
-        scored = [Scores(evaluation.out) for evaluation in plan.evaluations if evaluation.model == "fine-tuned"] if plan else []
-        # The last one is on the deciding split, and has the audit.
-        if not scored or scored[-1].uri == last.uri or not (result := self._read(scored[-1])):
+        last = before.audit if before else Audit()
+        try:
+            if not (plan := self.last_plan()):
+                return last
+            audited = "fine-tuned", plan.decides_on
+            scored = next((Scores(planned.out) for planned in plan.evaluations if (planned.model, planned.split) == audited), None)
+            if not scored or scored.uri == last.uri:
+                return last
+            result = self.store.read(scored)
+        except MissingObject:
             return last
-        return Audit(scored[-1].uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
+        except RetakeError as error:
+            log.warning("the labelling page keeps its last list of doubtful labels: %s", error)
+            return last
+        return Audit(scored.uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
         """Find the labels that a build would give now without the page's statements; at first those of the last build."""

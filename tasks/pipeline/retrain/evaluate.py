@@ -106,6 +106,8 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
 
 def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:
     """Make one network ready for all its splits, score the `missing` ones, and return its engine."""
+    # The audit on the deciding split needs the features of all others.
+    missing = sorted(missing, key=lambda evaluation: evaluation.split == plan.decides_on)
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
@@ -358,8 +360,9 @@ def audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatur
     if len(clips) > MAX_AUDITED:
         return LabelAudit(num_clips=len(clips), reason=f"the dataset has more than {MAX_AUDITED:,} clips")
     kept = [(clip, seen) for clip in clips if (seen := shared.mean(clip.sha256)) is not None]
-    if not kept:
-        return LabelAudit(num_clips=len(clips), reason="no features were kept; the log of the step evaluate says why")
+    if lacking := sum(clip.split == "train" for clip in clips) - sum(clip.split == "train" for clip, _ in kept):
+        place = "the machine that scored the deciding clips"
+        return LabelAudit(num_clips=len(clips), reason=f"{place} keeps no features of {count(lacking, 'training clip')}")
     features, sources = np.stack([seen for _, seen in kept]), [clip.source for clip, _ in kept]
     try:
         verbs, nouns = (
@@ -369,5 +372,5 @@ def audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatur
     except BadConfiguration as error:
         return LabelAudit(num_clips=len(clips), reason=str(error))
     audit = audit_labels([clip for clip, _ in kept], verbs, nouns)
-    log.info("labels that are most probably wrong: %d of %s", audit.num_doubtful, count(audit.num_judged, "clip"))
-    return audit.model_copy(update={"num_clips": len(clips)})
+    log.info("doubtful labels: %d of %s", audit.num_doubtful, count(audit.num_judged, "clip"))
+    return audit.model_copy(update={"num_clips": len(clips), "num_without_features": len(clips) - len(kept)})

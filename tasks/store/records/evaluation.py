@@ -108,7 +108,7 @@ class ActivationMap(Record):
 
 
 class DoubtfulLabel(Record):
-    """A label that is most probably wrong, and the likely one, each with its probability."""
+    """A doubtful label and the likely one, each with its probability."""
 
     uid: str
     verb: str
@@ -120,14 +120,15 @@ class DoubtfulLabel(Record):
 
 
 class LabelAudit(Record):
-    """The labels of a dataset that are most probably wrong, the most doubtful first.
+    """The doubtful labels of a dataset, the most doubtful first.
 
     Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips of which there are any, `num_doubtful` all
-    doubtful ones, of which the first are listed. `reason` says why no label was judged, as a part of a sentence.
+    doubtful ones, of which the first are listed. Clips without features, of val or test alone, are not judged either. `reason` says why no label was judged, as a part of a sentence.
     """
 
     num_clips: int
     num_judged: int = 0
+    num_without_features: int = Field(0, exclude_if=lambda number: number == 0)
     num_doubtful: int = 0
     doubtful: tuple[DoubtfulLabel, ...] = ()
     reason: str = ""

@@ -11,7 +11,7 @@ from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 
 SCHEMA_VERSION = 1
 MAX_DOUBTFUL = 20
-"""Labels that a report lists as most probably wrong; the page Label has more."""
+"""Doubtful labels that a report lists; the page Label has more."""
 
 
 class ReliabilityBin(Record):

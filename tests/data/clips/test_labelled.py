@@ -1,5 +1,7 @@
 import hashlib
 import json
+import re
+from io import StringIO
 
 import pytest
 
@@ -175,3 +177,19 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
             with monkeypatch.context() as patch, pytest.raises(BadInput, match=r"take more than|too many"):
                 patch.setattr(labelled, limit, value)
                 labelled_in_child(shelf, ROOT, *options)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "reason", "is_logged"),
+    [
+        (1, "Traceback\n  File\nKeyError: 'verb'\n", "cannot be read (KeyError: 'verb')", True),
+        (1, "Traceback\n  File\nMemoryError\n", "take more than 300 seconds or 1024 MiB", False),
+        (-9, "", "take more than 300 seconds or 1024 MiB", False),
+        (None, "", "take more than 300 seconds or 1024 MiB", False),
+    ],
+)
+def test_a_child_that_fails_is_named_by_its_fault_and_only_a_limit_by_the_limits(monkeypatch, caplog, status, text, reason, is_logged):
+    monkeypatch.setattr(labelled, "run_child", lambda *_, read, **__: (status, read(StringIO(text))))
+    with pytest.raises(BadInput, match=re.escape(f"the label files of {ROOT} {reason}")):
+        labelled_in_child(None, ROOT, SegmentOptions(), LabelOptions())
+    assert ("Traceback" in caplog.text) == is_logged

@@ -311,7 +311,7 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
 
     metrics = make_inputs().metrics
     html = section(page_of("usual"))
-    assert "23 labels of 477 clips are most probably wrong; the 20 most doubtful follow. 2 clips could not be judged" in plain(html)
+    assert "23 labels of 477 clips are doubtful; the 20 most doubtful follow. 2 clips could not be judged" in plain(html)
     _, *rows = rows_of(html)
     assert len(rows) == 20
     first = metrics.audit.doubtful[0]
@@ -322,7 +322,12 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
     for audit, words in (
         (None, "The labels were not judged."),
         (LabelAudit(num_clips=9, reason="there is <b> no room"), "The labels were not judged: there is <b> no room."),
-        (LabelAudit(num_clips=9, num_judged=9), "No label of 9 clips stands out as wrong."),
+        (LabelAudit(num_clips=9, num_judged=9), "No label of 9 clips is doubtful."),
+        (
+            LabelAudit(num_clips=9, num_judged=5, num_without_features=3),
+            "is doubtful. 1 clip could not be judged, because no other source video shows their class. "
+            "3 clips could not be judged, because the machine",
+        ),
     ):
         results = tuple(result.model_copy(update={"audit": audit}) for result in metrics.results)
         assert words in plain(section(changed_page(results=results)))

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from itertools import count
-from typing import Annotated
+from typing import Annotated, get_args
 
 import pyarrow as pa
 from fastapi import Cookie, HTTPException
@@ -19,6 +19,7 @@ from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import DoubtfulLabel, EvaluateResult, LabelAudit, TargetMetrics
 from tasks.store.records.labelling import ClipStatement, LogEntry
+from tasks.store.records.record import SplitName
 from tasks.store.records.training import Evaluation
 from tasks.store.records.video import ClipsFile
 from tasks.store.runs import Scores
@@ -87,10 +88,12 @@ def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str
 
 
 def audit(store: Store, labels: Sequence[DoubtfulLabel], number: int = 0) -> None:
-    """Write the plan of a training, and its scores with an audit that finds these labels doubtful."""
-    evaluations = [Evaluation(model="fine-tuned", split=split, out=f"{RUN}evaluate/{number}/{split}/") for split in ("train", "val")]
-    store.write(Layout(STORE).latest_plan, plan_result(tuple(evaluations)))
-    store.write(Scores(evaluations[-1].out), scored(LabelAudit(num_clips=9, doubtful=tuple(labels))))
+    """Write the plan of a training that val decides on, and its scores with an audit that finds these labels doubtful."""
+    train, val, test = (
+        Evaluation(model="fine-tuned", split=split, out=f"{RUN}evaluate/{number}/fine-tuned/{split}/") for split in get_args(SplitName)
+    )
+    store.write(Layout(STORE).latest_plan, plan_result((train, val, test), deciding_split="val"))
+    store.write(Scores(val.out), scored(LabelAudit(num_clips=9, doubtful=tuple(labels))))
 
 
 def scored(audit: LabelAudit | None) -> EvaluateResult:

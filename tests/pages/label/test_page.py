@@ -641,12 +641,15 @@ def test_the_answers_about_twenty_thousand_clips_are_short():
 
 
 def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_changed_it(store):
-    [cut] = list_clips(store, [FILM], ["a.mp4"], 8, SegmentOptions())
-    kept, changed, open_, other = (clip.uid for clip in cut.clips[:4])
+    cut, measured = list_clips(store, [FILM], ["a.mp4", "val.mp4"], 8, SegmentOptions())
+    store.write_bytes(Layout(STORE).split_file, f"source,split\n{cut.video},train\n{measured.video},val\n".encode())
+    kept, changed, open_, other, of_val = (clip.uid for clip in (*cut.clips[:4], measured.clips[0]))
     likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
-    found = [DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely) for uid in (open_, kept, changed, other, "gone")]
+    found = [
+        DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely) for uid in (of_val, open_, kept, changed, other, "gone")
+    ]
     anna = Visitor(store)
-    for uid in (kept, changed, open_):
+    for uid in (kept, changed, open_, of_val):
         anna.say(uid, "put meat")
     anna.say(other, "put potato")
     assert anna.queue(show="suspicious") == []
@@ -656,16 +659,16 @@ def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_c
         """The suspicious clips of a page that has just been opened."""
         return [clip["uid"] for clip in Visitor(store).queue(show="suspicious")]
 
-    assert listed() == [open_, kept, changed], "in the order of the audit, without what has another label by now"
+    assert listed() == [open_, kept, changed], "in the order of the audit, without what is measured or has another label by now"
     vera = Visitor(store, MAY_LOOK)
     assert vera.get(f"/clips/{kept}")["doubt"] == {"verb": "take", "noun": "bag", "probability": 0.91}
-    assert vera.get(f"/clips/{other}")["doubt"] is None
+    assert [vera.get(f"/clips/{uid}")["doubt"] for uid in (other, of_val)] == [None, None]
     assert [clip["uid"] for clip in vera.queue(show="suspicious", after=open_)] == [kept, changed]
     anna.say(kept, "put meat", checked=True)
     anna.say(changed, "take bag", checked=True)
     assert listed() == [open_]
     audit(
-        store, [*found, found[2].model_copy(update={"verb": "take", "noun": "bag", "likely_verb": "put", "likely_noun": "meat"})], number=1
+        store, [*found, found[3].model_copy(update={"verb": "take", "noun": "bag", "likely_verb": "put", "likely_noun": "meat"})], number=1
     )
     assert listed() == [open_], "later audits do not ask again"
     last = anna.get(f"/clips/{kept}")["token"]

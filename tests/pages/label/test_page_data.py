@@ -23,11 +23,13 @@ from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelledClip, LabelResult, LabelsFile
+from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.video import ClipRecord
-from tests.pages.label.page import person
+from tasks.store.runs import Scores
+from tests.pages.label.page import audit, person
 from tests.pages.label.test_queue import cut_of
-from tests.pipeline.shelf import Shelf, plan_result, taken_in
+from tests.pipeline.shelf import Shelf, taken_in
 from tests.records import some
 
 
@@ -225,7 +227,7 @@ def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
     shelf.write_bytes(Layout("s3://retake").annotations.file("1.csv"), f"{header}b.mp4,0,1,take,bag\n".encode())
     for uri in epic_list_uris("s3://retake").values():
         shelf.write_bytes(uri, b"id,class_key\n")
-    shelf.write(Layout("s3://retake").latest_plan, plan_result())
+    audit(shelf, [some(DoubtfulLabel, uid="c")])
     kept = PagesKeys()
     kept.objects, kept.written = shelf.objects, shelf.written
     data = PageData(kept, "s3://retake")
@@ -234,6 +236,29 @@ def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
         seen.append(sorted(label.words.verb for label in data._view.known.values()))
     assert seen == [["mince"], ["mince", "take"]]
     assert data.last_plan()
+    assert list(data._view.audit.doubtful) == ["c"]
+
+
+@pytest.mark.parametrize("failure", [BadConfiguration("refused"), Unavailable("the store"), BadInput("damaged")])
+def test_an_audit_that_cannot_be_read_keeps_the_last_list_and_no_view_back(failure, monkeypatch, caplog):
+    shelf = Shelf()
+    taken_in(shelf, ["a.mp4"])
+    audit(shelf, [some(DoubtfulLabel, uid="c")])
+    data = PageData(shelf, "s3://retake")
+    data._read_view()
+    audit(shelf, [], number=1)
+    taken_in(shelf, ["a.mp4", "b.mp4"])
+    read = shelf.read
+
+    def refuses(at, *model):
+        if isinstance(at, Scores):
+            raise failure
+        return read(at, *model)
+
+    monkeypatch.setattr(shelf, "read", refuses)
+    data._read_view()
+    assert (len(data._view.cut.by_video), list(data._view.audit.doubtful)) == (2, ["c"])
+    assert f"keeps its last list of doubtful labels: {failure}" in caplog.text
 
 
 def build(shelf, clip, recipe, verb):

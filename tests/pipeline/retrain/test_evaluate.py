@@ -21,11 +21,13 @@ from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.options import Head, Modality
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
-from tasks.store.records.dataset import NO_OBJECT
+from tasks.pipeline.retrain.plan import evaluations
+from tasks.store.records.dataset import NO_OBJECT, Manifest
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import Champion, NoProbe, PlanResult, ProbeAnswers
-from tests.pipeline.retrain.evaluating import CHECKPOINT, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
-from tests.pipeline.shelf import RUN, train_result, words
+from tasks.store.runs import Evaluations
+from tests.pipeline.retrain.evaluating import CHECKPOINT, MANIFEST, NUM_TRAIN, NUM_VAL, SPEC, clip, relabel
+from tests.pipeline.shelf import RUN, manifest_of, train_result, words
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +95,29 @@ def test_beside_heads_of_few_clips_a_probe_answers_the_deciding_clips(score, she
     assert found.right == {"verb": but_two, "noun": "1" * NUM_VAL, "action": but_two}
     assert not shelf.exists(f"{RUN}fine-tuned/train/probe.json")
     assert not shelf.exists(f"{RUN}fine-tuned/val/no_probe.json")
+
+
+def test_the_deciding_clips_are_scored_last_so_that_the_labels_of_all_splits_are_judged(score, shelf, few_clips, scorings):
+    few_clips()
+    clips = shelf.read(MANIFEST, Manifest).clips
+    shelf.write(MANIFEST, manifest_of([clips[0].model_copy(update={"split": "test"}), *clips[1:]]))
+    place = f"{RUN}decisions/d/plan/result.json"
+    planned = evaluations(Evaluations(RUN), ["train", "val", "test"], "val", None)
+    shelf.write(place, shelf.read(place, PlanResult).model_copy(update={"evaluations": tuple(planned), "deciding_split": "val"}))
+    audit = score("fine-tuned")[0]["val"].audit
+    assert scorings == ["train", "test", "val"]
+    assert (audit.num_judged, audit.num_without_features, audit.reason) == (NUM_TRAIN + NUM_VAL, 0, "")
+
+
+@pytest.mark.parametrize(("lacking", "num_apart", "reason"), [("val", 1, ""), ("train", 0, "no features of 1 training clip")])
+def test_labels_are_judged_with_the_features_of_all_training_clips_or_not_at_all(shelf, few_clips, lacking, num_apart, reason):
+    few_clips()
+    clips = shelf.read(MANIFEST, Manifest).clips
+    gone = next(clip.sha256 for clip in clips if clip.split == lacking)
+    shared = Mock(mean=lambda sha256: None if sha256 == gone else np.full(4, int(sha256, 16) % 7, float))
+    audit = evaluate.audited(shelf.read(f"{RUN}decisions/d/plan/result.json", PlanResult), clips, shared)
+    assert (audit.num_clips, audit.num_without_features) == (len(clips), num_apart)
+    assert reason in audit.reason and bool(audit.reason) == bool(reason)
 
 
 @pytest.mark.parametrize("is_fragile", [False, True])

@@ -57,6 +57,10 @@ export function clipsView(outbox) {
     return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
   };
 
+  // Whether this person is asked if the label is right.
+  /** @param {Clip} clip */
+  const isAsked = ({ doubt }) => Boolean(doubt) && !isBlind() && session.mayWrite;
+
   // What is likely in place of a doubtful label is suggested first.
   function suggested() {
     const clip = current();
@@ -233,7 +237,7 @@ export function clipsView(outbox) {
   /** @param {Clip | undefined} clip */
   function renderLabel(clip) {
     by("clip-label").hidden = !clip || !isAnswered(clip);
-    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), clip.doubt ? " says that it is right" : " keeps it");
+    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), isAsked(clip) ? " says that it is right" : " keeps it");
   }
 
   // The conflict of this clip, and those that the last answers have made.
@@ -273,7 +277,7 @@ export function clipsView(outbox) {
 
   function enter() {
     const clip = current();
-    if (clip?.doubt && clip.label) choose(clip.label.verb === NOTHING ? { answer: "nothing" } : clip.label);
+    if (clip?.label && isAsked(clip)) choose(clip.label.verb === NOTHING ? { answer: "nothing" } : clip.label);
     else if (clip && isAnswered(clip)) go(1);
     else accept(0);
   }
@@ -298,7 +302,7 @@ export function clipsView(outbox) {
     const statement = { kind: "clip", token: token(), uid: clip.uid, answer, ...action, reading };
     if (over) statement.over = over;
     if (best) statement.suggested = { ...best, shown: !isBlind() };
-    if (clip.doubt) statement.checked = true;
+    if (isAsked(clip)) statement.checked = true;
     if (answered.length === NUM_KEPT) answered.shift();
     answered.push({ clip, before: { label: clip.label, answer: clip.answer, token: clip.token, conflict: clip.conflict, doubt: clip.doubt }, token: statement.token });
     const label = answer === "unsure" ? null : { verb: action.verb ?? "nothing", noun: action.noun ?? NO_OBJECT, origin: session.me };

@@ -434,6 +434,26 @@ test("a suspicious label is kept or changed by one key each, and an undo makes i
   assert.match(page.text("clip-label"), /keeps it$/, "it is settled");
 });
 
+for (const [who, isBlind, mayWrite] of [["blind is on", true, true], ["a person who may only look is there", false, false]]) {
+  test(`Enter goes on from a suspicious label and says nothing about it while ${who}`, async () => {
+    const server = serverState();
+    server.state.may_write = mayWrite;
+    const doubt = { verb: "move", noun: "sauce", probability: 0.9 };
+    for (const one of server.clips.slice(0, 2)) Object.assign(one, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
+    const page = await Visitor.open(server);
+    page.by("blind").checked = isBlind;
+    page.by("blind").dispatchEvent(new Event("change"));
+    assert.match(page.text("clip-label"), /keeps it$/);
+    const first = page.text("clip-caption");
+    await page.press("Enter");
+    assert.notEqual(page.text("clip-caption"), first);
+    assert.deepEqual(page.said, []);
+    await page.press("n");
+    await page.wait(HOLD_MS);
+    assert.deepEqual(page.said.map(({ checked }) => checked), mayWrite ? [undefined] : []);
+  });
+}
+
 test("the search knows what the model answers, unless blind is on", async () => {
   const server = serverState();
   server.clips[0].suggestions = [{ verb: "whisk", noun: "egg", probability: 0.9 }];
