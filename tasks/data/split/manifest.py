@@ -109,9 +109,9 @@ def num_clips(manifest: Manifest) -> dict[SplitName, int]:
     return {split: counted[split] for split in SPLITS}
 
 
-def num_sources(manifest: Manifest) -> dict[SplitName, int]:
-    """Count source videos per split."""
-    counted = Counter(split for split, _ in {(clip.split, clip.source) for clip in manifest.clips})
+def num_sources(manifest: Manifest, *, acting: bool = False) -> dict[SplitName, int]:
+    """Count source videos per split; if `acting`, those where something happens."""
+    counted = Counter(split for split, _ in {(clip.split, clip.source) for clip in manifest.clips if clip.has_action or not acting})
     return {split: counted[split] for split in SPLITS}
 
 

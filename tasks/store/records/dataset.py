@@ -285,6 +285,7 @@ class DatasetResult(Record):
     """`datasets/result.json`: the latest dataset.
 
     `num_nothing` counts the clips in which nothing happens, if there are any; they are among `num_clips`, and no class of `num_classes`.
+    `num_acting_sources` counts the source videos where something does; it is empty in records of older versions.
     `made_by` is the address of the Airflow run that made it the latest.
     """
 
@@ -294,6 +295,7 @@ class DatasetResult(Record):
     num_sources: dict[SplitName, int]
     num_classes: dict[Target, int]
     num_nothing: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
+    num_acting_sources: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
     num_unlabelled: int
     warnings: tuple[str, ...]
     made_by: str | None = Field(None, exclude_if=lambda address: address is None)
