@@ -58,7 +58,8 @@ def assign_splits(
     source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
     test keep. From 13 sources on, test is drawn at random among new sources, whatever they show. Beside old ones each new source has a
     chance of twice test's share, until test has it. `drawn` has the videos of earlier draws. New videos of `chosen`, where a model chose clips to
-    label, go to train, because such clips are harder for it; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely as whole sources allow.
+    label, go to train, because such clips are harder for it; only if val would fall short of its share they are dealt like others. Other shares of
+    labelled clips are met as closely as whole sources allow.
 
     Raises:
         BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.

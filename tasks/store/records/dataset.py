@@ -153,7 +153,7 @@ class Agreement(Record):
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
-    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos of which a
+    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
     model chose a clip that is answered, `accepted` the clips whose label is a suggestion that a person accepted, None in older versions.
     """
 
@@ -257,7 +257,7 @@ class Manifest(Record):
 
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
-    accepted, `chosen` the clips of videos of which a model chose some; all are None in manifests of older versions.
+    accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions.
     """
 
     recipe: str

@@ -122,8 +122,8 @@ class DoubtfulLabel(Record):
 class LabelAudit(Record):
     """The labels of a dataset that are most probably wrong, the most doubtful first.
 
-    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips of which there are any, `num_doubtful` all
-    doubtful ones, of which the first are listed. `reason` says why no label was judged, as a part of a sentence.
+    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips that have one, `num_doubtful` all
+    doubtful ones; the first are listed. `reason` says why no label was judged, as a part of a sentence.
     """
 
     num_clips: int
