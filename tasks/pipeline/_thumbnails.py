@@ -36,8 +36,8 @@ def thumbnails(
         seen: the frames that are in this machine's cache.
         root: keeps the frames in place of the cache.
     """
-    shown = uids[:MAX_THUMBNAILS]
-    wanted = [clip for clip in clips if clip.uid in set(shown)]
+    shown = dict.fromkeys(uids[:MAX_THUMBNAILS])
+    wanted = [clip for clip in clips if clip.uid in shown]
     log.info("drawing the page, with frames of %s", count(len(wanted), "clip"))
     try:
         frames = cache_test_frames(store, wanted, seen, root)

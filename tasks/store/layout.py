@@ -270,7 +270,7 @@ class Layout:
         return Stored(f"{self.champion_moves(model_name)}{number:06d}.json", ChampionMove)
 
     def charge(self, model_name: str, number: int) -> Stored[Charge]:
-        """`charges/<model name>/<number>.json`: find the charge of a decision."""
+        """`charges/<model name>/<number>.json`: find the error that a decision spent."""
         return Stored(f"{self.charges(model_name)}{number:06d}.json", Charge)
 
     def comparison_table(self, digest: str, key: str) -> ComparisonTable:

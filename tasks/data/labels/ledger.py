@@ -181,7 +181,7 @@ class Ledger:
 
     @property
     def chosen_videos(self) -> tuple[str, ...]:
-        """List the videos of which a model chose a clip that is answered."""
+        """List the videos where a model chose a clip that is answered."""
         return tuple(sorted({key[0] for key, statements in self.clips() if any(statement.chosen for statement in statements)}))
 
     @property

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import product
+from typing import Final
 
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
@@ -14,13 +15,18 @@ from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
 from tasks.wording import csv_table
 
+NOTES: Final = dict.fromkeys(("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen"), True) | {
+    "clips": {"__all__": {"groups"}}
+}
+"""Fields of a manifest that train nothing."""
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 
 
 def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: SplitOptions) -> Manifest:
     """Collect all labelled clips that are not excluded, with their splits, sorted by uid."""
-    chosen = usable_clips(labels, assignment)
-    clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in chosen), key=lambda clip: clip.uid)
+    usable = usable_clips(labels, assignment)
+    clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in usable), key=lambda clip: clip.uid)
+    accepted, chosen = set(labels.accepted or ()), set(labels.chosen)
     return Manifest(
         recipe=labels.recipe,
         segment=labels.segment,
@@ -37,8 +43,8 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         without_clip=labels.without_clip,
         unseen=_unseen(labels, assignment, {clip.action for clip in clips if clip.split == "train"}),
         drawn=tuple(sorted({clip.source for clip in clips if clip.video in assignment.drawn})),
-        accepted=None if labels.accepted is None else tuple(clip.uid for clip in clips if clip.uid in set(labels.accepted)),
-        chosen=tuple(clip.uid for clip in clips if clip.video in labels.chosen),
+        accepted=None if labels.accepted is None else tuple(clip.uid for clip in clips if clip.uid in accepted),
+        chosen=tuple(clip.uid for clip in clips if clip.video in chosen),
     )
 
 
@@ -74,7 +80,7 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 
 def dataset_digest(manifest: Manifest) -> str:
     """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels and clips beside it make no new dataset."""
-    return content_key(manifest.model_dump(mode="json", exclude={"agreement", "without_clip", "unseen", "drawn", "accepted", "chosen"}))
+    return content_key(manifest.model_dump(mode="json", exclude=NOTES))
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
@@ -103,9 +109,9 @@ def num_clips(manifest: Manifest) -> dict[SplitName, int]:
     return {split: counted[split] for split in SPLITS}
 
 
-def num_sources(manifest: Manifest) -> dict[SplitName, int]:
-    """Count source videos per split."""
-    counted = Counter(split for split, _ in {(clip.split, clip.source) for clip in manifest.clips})
+def num_sources(manifest: Manifest, *, acting: bool = False) -> dict[SplitName, int]:
+    """Count source videos per split; if `acting`, those where something happens."""
+    counted = Counter(split for split, _ in {(clip.split, clip.source) for clip in manifest.clips if clip.has_action or not acting})
     return {split: counted[split] for split in SPLITS}
 
 

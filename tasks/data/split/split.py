@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from tasks.data.labels.tables import read_table
-from tasks.data.split.stratify import in_order, stratify
+from tasks.data.split.stratify import in_order, lot, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip
@@ -17,6 +17,8 @@ from tasks.wording import csv_table, plain_count, quoted
 
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
+MAX_CHANCE = 0.5
+"""Highest chance of a new source to make up for a test that is short: train gets new ones, too."""
 MAX_LISTED = 5
 IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
@@ -54,10 +56,10 @@ def assign_splits(
 
     `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
     source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
-    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show; `drawn` has the videos of earlier draws. New
-    videos of `chosen`, of which a model chose clips to label, go to train, because such clips are harder for it; only if val would fall short of
-    its share they are dealt like others.
-    Other shares of labelled clips are met as closely as whole sources allow.
+    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show. Beside old ones each new source has a
+    chance of twice test's share, until test has it. `drawn` has the videos of earlier draws. New videos of `chosen`, where a model chose clips to
+    label, go to train, because such clips are harder for it; only if val would fall short of its share they are dealt like others. Other shares of
+    labelled clips are met as closely as whole sources allow.
 
     Raises:
         BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
@@ -77,8 +79,9 @@ def assign_splits(
         "test": 0 if is_drawn else test_share,
     }
     taught_by: dict[str, SplitName] = dict.fromkeys({clip.source for clip in labelled if clip.clip.video in chosen} - fixed.keys(), "train")
-    in_draw = _draw(counts, fixed | taught_by, test_share, options.split_seed) if is_drawn else {}
-    # The draw may not leave train or val without what a training needs, nor may val be short of clips that show what is new.
+    chance = max(test_share, min(2 * test_share, MAX_CHANCE)) if fixed else 1.0
+    in_draw = _draw(counts, fixed | taught_by, test_share, chance, options.split_seed) if is_drawn else {}
+    # The draw may not leave too little to train on, nor may val be short of clips that show new actions.
     for new_test, new_train in ((in_draw, taught_by), (in_draw, {}), ({}, {})):
         splits = fixed | stratify(counts, fixed | new_train | new_test, dealt, options.split_seed)
         if _can_train(counts, splits) and (not new_train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
@@ -86,6 +89,7 @@ def assign_splits(
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     drawn_sources = new_test.keys() | {clip.source for clip in labelled if clip.clip.video in drawn}
     in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}
+    drawn = frozenset(video for video, source in in_test.items() if source in drawn_sources)
     if options.test_share is None and not in_test:
         test_share = 0.0
     taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
@@ -99,10 +103,14 @@ def assign_splits(
     return SplitAssignment(
         split_by_source=dict(sorted(splits.items())),
         split_by_video=dict(sorted(split_by_video.items())),
-        drawn=frozenset(video for video, source in in_test.items() if source in drawn_sources),
+        drawn=drawn,
         test_share=test_share,
         excluded=excluded,
-        warnings=(*_share_warnings(used, splits, options), *_exclusion_warnings(labelled, out - idle, taught), *_idle_warnings(idle)),
+        warnings=(
+            *_share_warnings(used, splits, options.val_share, None if drawn else options.test_share),
+            *_exclusion_warnings(labelled, out - idle, taught),
+            *_idle_warnings(idle),
+        ),
     )
 
 
@@ -142,10 +150,13 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
     return fixed
 
 
-def _draw(counts: Mapping[str, Collection[str]], fixed: Mapping[str, SplitName], share: float, seed: int) -> dict[str, SplitName]:
-    """Draw new sources for test until it has its share of them all. What they show has no part in it, so they are a sample of films."""
+def _draw(
+    counts: Mapping[str, Collection[str]], fixed: Mapping[str, SplitName], share: float, chance: float, seed: int
+) -> dict[str, SplitName]:
+    """Draw each new source for test with this chance until test has its share of all; what they show has no part in it."""
     num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
-    return dict.fromkeys(in_order(counts.keys() - fixed.keys(), seed)[: max(0, num_missing)], "test")
+    drawn = [source for source in in_order(counts.keys() - fixed.keys(), seed) if lot(source, seed) < chance]
+    return dict.fromkeys(drawn[: max(0, num_missing)], "test")
 
 
 def _val_share(counts: Mapping[str, Counter[str]], splits: Mapping[str, SplitName]) -> float:
@@ -204,7 +215,7 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
         )
 
 
-def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], options: SplitOptions) -> list[str]:
+def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], val_share: float, test_share: float | None) -> list[str]:
     """Warn from the resulting split alone, so that a rerun repeats the warnings."""
     clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
@@ -215,7 +226,7 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
     bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
     sizes = sorted(clips_of_source.values())
     warnings = []
-    wishes: tuple[tuple[SplitName, float | None], ...] = (("val", options.val_share), ("test", options.test_share))
+    wishes: tuple[tuple[SplitName, float | None], ...] = (("val", val_share), ("test", test_share))
     for split, share in wishes:
         if share is None:
             continue

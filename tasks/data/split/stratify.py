@@ -46,7 +46,12 @@ def stratify(
 
 def in_order(sources: Iterable[str], seed: int) -> list[str]:
     """Sort sources at random."""
-    return sorted(sources, key=lambda source: hashlib.sha256(f"{seed}:{source}".encode()).digest())
+    return sorted(sources, key=lambda source: lot(source, seed))
+
+
+def lot(source: str, seed: int) -> float:
+    """Draw a number from 0 to 1 for a source, whatever it shows."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{source}".encode()).digest()) / 2**256
 
 
 class _Table:

@@ -129,12 +129,15 @@ def leaning(split: SplitName) -> str:
 def about_split(metrics: Metrics) -> tuple[str, ...]:
     """Say which split decides, and why, and which clips are left out of it."""
     split, gate, target = metrics.deciding_split, metrics.gate, metrics.targets[-1]
-    test = next((of_split for of_split in metrics.splits if of_split.split == "test"), None)
+    test = next((result for result in metrics.results if (result.model, result.split) == ("fine-tuned", "test")), None)
     if split == "test":
         asked = f"{count(gate.min_gate_clips, 'clip')} of {count(gate.min_gate_sources, 'source video')}"
-        sentences = [f"Test decides, because it chose no epoch, and has at least the {asked} that the gate asks for."]
+        is_enough = test is not None and gate.is_enough(test.num_clips, test.num_sources)
+        sentences = [
+            f"Test decides, because it chose no epoch{f', and has at least the {asked} that the gate asks for' if is_enough else ''}."
+        ]
     elif test:
-        has = f"{count(test.num_clips - test.num_nothing, 'clip')} of {count(test.num_sources, 'source video')}"
+        has = f"{count(test.num_clips, 'clip')} of {count(test.num_sources, 'source video')}"
         sentences = [f"Val decides, because test has {has}, and the gate asks for {gate.min_gate_clips:,} of {gate.min_gate_sources:,}."]
     else:
         sentences = ["Val decides, because there is no test split."]
@@ -145,7 +148,7 @@ def about_split(metrics: Metrics) -> tuple[str, ...]:
         )
     if metrics.num_chosen:
         sentences.append(
-            f"{count(metrics.num_chosen, f'{split} clip')} are of videos of which a network chose clips to label: they are harder for that network, which favours others."
+            f"{count(metrics.num_chosen, f'{split} clip')} are of videos where a network chose clips to label: they are harder for that network, which favours others."
         )
     num_clips = sum(of_split.num_clips for of_split in metrics.splits if of_split.split == split)
     if metrics.num_accepted and num_clips:

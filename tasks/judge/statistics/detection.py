@@ -135,7 +135,7 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
 def unmasked(
     predicted: Sequence[Segment], labelled: Sequence[Segment], covered: Mapping[str, Sequence[tuple[float, float]]]
 ) -> list[Segment]:
-    """Leave out the intervals of which less than half lies where somebody labelled, unless they match a label of their class.
+    """Leave out intervals that lie by less than half where somebody labelled, unless they match a label of their class.
 
     Args:
         covered: the labelled parts of each video, which do not overlap.

@@ -312,7 +312,7 @@ def _near(names: tuple[str, ...]) -> list[tuple[str, str]]:
 
 def _expected(training_seconds: float, test_seconds: float | None) -> str:
     """Word how long training and test take; older plans expect nothing of the test."""
-    beside = f", at most {duration(test_seconds)} for the test, without report" if test_seconds else " alone, without test and report"
+    beside = f", about {duration(test_seconds)} for scoring, without report" if test_seconds else " alone, without test and report"
     return f"expected: {duration(training_seconds)} for the training{beside}; less where clips were seen before"
 
 
@@ -321,7 +321,7 @@ def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int
     share = SplitOptions().val_share
     if dataset:
         acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}
-        decides_on_test = gate.is_enough(acting.get("test", 0), dataset.num_sources.get("test", 0))
+        decides_on_test = gate.is_enough(acting.get("test", 0), (dataset.num_acting_sources or dataset.num_sources).get("test", 0))
         with_action = acting.get("test" if decides_on_test else "val", 0)
         share = with_action / sum(dataset.num_clips.values()) or share
     needed = math.ceil(gate.min_gate_clips / share)

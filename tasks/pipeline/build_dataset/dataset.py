@@ -62,6 +62,7 @@ def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int, made_by: 
         num_sources=num_sources(manifest),
         num_classes=num_classes(manifest),
         num_nothing=num_nothing(manifest),
+        num_acting_sources=num_sources(manifest, acting=True),
         num_unlabelled=num_unlabelled,
         warnings=manifest.warnings,
         made_by=made_by,

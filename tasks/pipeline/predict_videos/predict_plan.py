@@ -209,11 +209,11 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 
 def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
     """List the videos and sources in a split, by the networks' datasets and the split file."""
-    found = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == wanted}
+    names = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == wanted}
     uri = Layout(store_uri).split_file
     if store.exists(uri):
-        found |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == wanted}
-    return frozenset(found)
+        names |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == wanted}
+    return frozenset(names)
 
 
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:

@@ -190,9 +190,9 @@ def _page_inputs(
 
 
 def _thumbnails(plan: PredictPlanResult, uids: Sequence[str], videos: Sequence[ScoredVideo], store: Store) -> dict[str, bytes]:
-    """Draw the clips of these uids, each of which begins with the hash of its video."""
+    """Draw the clips of these uids; a uid begins with the hash of its video."""
     shown = {uid.partition("_")[0] for uid in uids}
-    cuts = [find_cut(store, plan.store, one.video, plan.segment) for one in videos if one.video[:12] in shown]
+    cuts = [find_cut(store, plan.store, scored.video, plan.segment) for scored in videos if scored.video[:12] in shown]
     with passing_frames() as frames:
         return thumbnails(store, [clip for cut in cuts if cut for clip in cut.clips], uids, root=frames)
 

@@ -58,7 +58,7 @@ def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, 
 def seconds_to_test(
     planned: TrainOptions, evaluate: EvaluateOptions, evaluations: Iterable[Evaluation], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
-    """Compute the longest time of `evaluate`, at the pace of PyTorch; None if no batch was timed.
+    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch; None if no batch was timed.
 
     Networks on one frozen backbone see each clip once.
     """

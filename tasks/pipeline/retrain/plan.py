@@ -88,7 +88,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
-        log.info("%s%s", expected.line, f"; to test: at most {duration(plan.test_seconds)}" if plan.test_seconds else "")
+        log.info("%s%s", expected.line, f"; to score: about {duration(plan.test_seconds)}" if plan.test_seconds else "")
     if remark := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):

@@ -164,7 +164,8 @@ def _metrics(
     trained = store.read(Run(plan.run_uri).train)
     registered, decision = Run(plan.run_uri).register, Decision(plan.decision_uri)
     curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
-    ours, theirs = contenders(results, compared.split)
+    # Planned anew before a decision, the same training can have another opponent.
+    ours, theirs = contenders([result for result in results if result.model in ("fine-tuned", compared.opponent)], compared.split)
     built = Layout(Run(plan.run_uri).store_uri).latest_dataset
     latest = store.read(built) if store.exists(built.uri) else None
     metrics = Metrics(
@@ -235,7 +236,7 @@ def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
     same = Counter(files.values())
     names = {source: f"{name} ({source[:6]})" if same[name] > 1 else name for source, name in files.items()}
     columns: dict[str, list[str | None]] = {SOURCE_VIDEO: [names.get(clip.source, clip.source) for clip in own]}
-    for column in dict.fromkeys(column for clip in own for column, _ in clip.groups):
+    for column in dict.fromkeys(column for clip in own for column, _ in clip.groups if column != SOURCE_VIDEO):
         columns[column] = [dict(clip.groups).get(column) for clip in own]
     answers = answers_of(scored, manifest.vocabulary)[manifest.vocabulary.targets[-1]]
     return group_scores(answers.right, scored.sources, columns)

@@ -128,9 +128,10 @@ def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
     form, *seeds = (
         "".join(score.right[search.targets[-1]] for score in scores_of(trial, search.plan, store)) for trial in (own, *repeated)
     )
-    if (found := gain_over_form(seeds, form, sources)) is None:
+    if (measured := gain_over_form(seeds, form, sources)) is None:
         return search
-    return search.model_copy(update={"bias": search.bias.model_copy(update={"gain": found[0], "gain_interval": found[1]})})
+    gain, interval = measured
+    return search.model_copy(update={"bias": search.bias.model_copy(update={"gain": gain, "gain_interval": interval})})
 
 
 def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:

@@ -153,7 +153,7 @@ class Agreement(Record):
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
-    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos of which a
+    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
     model chose a clip that is answered, `accepted` the clips whose label is a suggestion that a person accepted, None in older versions.
     """
 
@@ -257,7 +257,7 @@ class Manifest(Record):
 
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
-    accepted, `chosen` the clips of videos of which a model chose some; all are None in manifests of older versions.
+    accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions.
     """
 
     recipe: str
@@ -285,6 +285,7 @@ class DatasetResult(Record):
     """`datasets/result.json`: the latest dataset.
 
     `num_nothing` counts the clips in which nothing happens, if there are any; they are among `num_clips`, and no class of `num_classes`.
+    `num_acting_sources` counts the source videos where something does; it is empty in records of older versions.
     `made_by` is the address of the Airflow run that made it the latest.
     """
 
@@ -294,6 +295,7 @@ class DatasetResult(Record):
     num_sources: dict[SplitName, int]
     num_classes: dict[Target, int]
     num_nothing: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
+    num_acting_sources: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
     num_unlabelled: int
     warnings: tuple[str, ...]
     made_by: str | None = Field(None, exclude_if=lambda address: address is None)

@@ -122,8 +122,9 @@ class DoubtfulLabel(Record):
 class LabelAudit(Record):
     """The doubtful labels of a dataset, the most doubtful first.
 
-    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips of which there are any, `num_doubtful` all
-    doubtful ones, of which the first are listed. Clips without features, of val or test alone, are not judged either. `reason` says why no label was judged, as a part of a sentence.
+    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips that have one, `num_doubtful` all
+    doubtful ones; the first are listed. Clips without features, of val or test alone, are not judged either. `reason` says why no label was
+    judged, as a part of a sentence.
     """
 
     num_clips: int

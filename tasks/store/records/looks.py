@@ -1,4 +1,4 @@
-"""Define the records of who looked at which clips, and of what decisions spent."""
+"""Define the records of who looked at which clips, and of the error that decisions spent."""
 
 from typing import Literal
 

@@ -279,7 +279,7 @@ class Metrics(Record):
         None, description="clips of the deciding split whose label is a suggestion of a model that a person accepted; null if unknown"
     )
     num_chosen: int | None = Field(
-        None, description="clips of the deciding split from videos of which a model chose clips to label; null if unknown"
+        None, description="clips of the deciding split from videos where a model chose clips to label; null if unknown"
     )
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]

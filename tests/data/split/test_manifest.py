@@ -65,6 +65,28 @@ def test_digest_does_not_depend_on_order_but_on_content(labels, manifest):
     assert dataset_digest(manifest.model_copy(update={"clips": (first, *manifest.clips[1:])})) != dataset_digest(manifest)
 
 
+def test_notes_on_labels_are_read_once_and_make_no_new_dataset(labels, manifest):
+    """Further columns of annotation files can be remarks; who corrects a typo there wants no new training."""
+
+    class Once(tuple):
+        __slots__ = ()
+        num_reads = 0
+
+        def __iter__(self):
+            Once.num_reads += 1
+            return super().__iter__()
+
+        __contains__ = None
+
+    first = labels.clips[0].model_copy(update={"groups": (("comment", "shakey"),)})
+    uids = (clip.clip.uid for clip in labels.clips)
+    noted = labels.model_copy(update={"clips": (first, *labels.clips[1:]), "accepted": Once(uids), "chosen": Once([first.clip.video])})
+    again = build_manifest(noted, assign_splits(labels.clips, {}, OPTIONS), OPTIONS)
+    assert (len(again.accepted), len(again.chosen), sum(bool(clip.groups) for clip in again.clips)) == (len(manifest.clips), 1, 1)
+    assert Once.num_reads == 2
+    assert dataset_digest(again) == dataset_digest(manifest)
+
+
 def test_a_test_that_nobody_chose_is_in_the_digest_only_where_videos_are_in_test(labels, monkeypatch):
     """A store without test keeps its digests, and one that draws names the share."""
     none, drawn = (

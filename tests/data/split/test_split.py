@@ -297,6 +297,8 @@ def test_from_thirteen_sources_on_test_is_drawn_whatever_films_show(clips_of, nu
     assert len(drawn[0]) == num_test
     assert drawn[0] == drawn[1] == drawn[2]
     assert all(len(result.drawn) == num_test for result in results)
+    longer = {name: ["put meat", "take bag"] * (9 if name in drawn[0] else 1) for name in names}
+    assert not any("test has" in warning for warning in assign_splits(clips_of(longer), {}, options).warnings), "a share of videos"
     assert {result.test_share for result in results} == {options.test_share if options.test_share is not None else 0.15 * (num_test > 0)}
     assert sum(bad.reason.startswith("it is in test") for bad in results[2].excluded) == num_test
 
@@ -307,14 +309,35 @@ def test_an_old_store_deals_new_videos_alone_to_test_and_remembers_which_were_dr
     unchanged = assign_splits(clips_of(data), before.remembered, DEFAULT)
     assert (unchanged.split_by_source, unchanged.test_share, unchanged.drawn) == (before.split_by_source, 0, frozenset())
     kept = before.remembered | {"film 0": "test", make.clip("film 0").video: "test"}
-    grown = clips_of(data | {"new": ["put meat", "move pot"]})
+    grown = clips_of(data | {f"new {number}": ["put meat", "move pot"] for number in range(9)})
     after = assign_splits(grown, kept, DEFAULT)
-    assert {source for source, split in after.split_by_source.items() if split == "test"} == {"film 0", "new"}
-    assert after.drawn == {make.clip("new").video}
+    in_test = {source for source, split in after.split_by_source.items() if split == "test"}
+    assert {"film 0"} < in_test < {"film 0", *(f"new {number}" for number in range(9))}
+    assert after.drawn == {make.clip(source).video for source in in_test - {"film 0"}}
     written = write_split_csv(kept, after.remembered, after.drawn)
     assert read_drawn(written) == after.drawn
     assert read_drawn(write_split_csv(kept, {})) == frozenset()
     assert assign_splits(grown, read_split_csv(written), DEFAULT, read_drawn(written)) == after
+
+
+def test_of_new_videos_a_part_is_drawn_until_test_has_its_share(clips_of):
+    """Else test would be the newest videos, and a weekly training would learn from none of them."""
+    data = {f"film {number}": ["put meat", "take bag"] for number in range(30)}
+    before = assign_splits(clips_of(data), {}, NO_TEST).remembered
+    new = {f"new {number}": ["put meat", "take bag"] for number in range(40)}
+    num_drawn, num_weekly = [], []
+    for seed in range(40):
+        options = SplitOptions(split_seed=seed)
+        num_drawn.append(len(assign_splits(clips_of(data | dict(list(new.items())[:5])), before, options).drawn))
+        if seed % 8 == 0:
+            kept, drawn = before, frozenset[str]()
+            for week in range(1, 41):
+                after = assign_splits(clips_of(data | dict(list(new.items())[:week])), kept, options, drawn)
+                kept, drawn = after.remembered, after.drawn
+            num_weekly.append(len(drawn))
+    assert 0.8 <= sum(num_drawn) / 40 <= 1.8, num_drawn
+    assert num_drawn.count(5) <= 1
+    assert all(6 <= number <= 10 for number in num_weekly), num_weekly
 
 
 def test_new_videos_of_which_a_model_chose_clips_go_to_train_unless_val_would_fall_short(clips_of, make):

@@ -51,7 +51,8 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
     ("deciding", "sizes", "changes", "sentences"),
     [
         ("val", {}, {}, ["Val decides, because there is no test split.", DEALT]),
-        ("val", {"test": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
+        ("val", {"test": (20, 4), "acting": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
+        ("test", {"test": (6, 2)}, {}, ["Test decides, because it chose no epoch. 95 %"]),
         ("test", {"test": (12, 4)}, {"num_drawn": 4}, ["Test decides, because it chose no epoch", DRAWN]),
         ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
         (
@@ -71,8 +72,12 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
 def test_page_and_card_say_which_split_decides_and_which_films_its_intervals_are_about(
     make_inputs, changed_page, deciding, sizes, changes, sentences
 ):
-    splits = tuple(some(SplitSize, split=split, num_clips=n, num_sources=s, num_nothing=0) for split, (n, s) in sizes.items())
-    changes = {"deciding_split": deciding, "splits": splits, "num_drawn": None, **changes}
+    splits = tuple(some(SplitSize, split=s, num_clips=sizes[s][0], num_sources=sizes[s][1], num_nothing=0) for s in sizes if s == "test")
+    results = make_inputs("usual").metrics.results if deciding == "test" or sizes else ()
+    if sizes:
+        acting = dict(zip(("num_clips", "num_sources"), sizes.get("acting", sizes["test"]), strict=True))
+        results = tuple(result.model_copy(update=acting) for result in results)
+    changes = {"deciding_split": deciding, "splits": splits, "results": results, "num_drawn": None, **changes}
     shown, card = plain(changed_page(**changes)), model_card(make_inputs("usual").metrics.model_copy(update=changes))
     for sentence in sentences:
         assert sentence in shown

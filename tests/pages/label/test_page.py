@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from tasks.data.clips.label_inputs import read_log
 from tasks.keys import recipe_of
-from tasks.options import SegmentOptions
+from tasks.options import GateOptions, SegmentOptions
+from tasks.pages.label.answers import _gate_words
 from tasks.pages.label.app import make_app
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import LEASE_SECONDS
@@ -307,11 +308,15 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
     store.write(Layout(STORE).latest_dataset, DatasetResult(digest="d", dataset_uri=f"{STORE}/datasets/d/", **sizes))
     cleo = Visitor(store, "cleo")
     assert "about 48 labelled clips" in cleo.get("/build")["gate"]
+    tested = {"num_clips": {"train": 70, "val": 10, "test": 20}, "num_sources": {"train": 9, "val": 3, "test": 3}}
+    for acting, needed in (({}, 50), (tested["num_sources"], 50), ({"train": 9, "val": 3, "test": 2}, 100)):
+        result = DatasetResult(digest="d", dataset_uri="", **sizes | tested, num_acting_sources=acting)
+        assert f"so {needed} labelled" in _gate_words(GateOptions(), result, 2).replace("about ", "")
     assert built(cleo)[:4] == (STORE, 2, 0, "auto: a probe on lite0")
     seen_before = "; less where clips were seen before"
     assert built(cleo)[4] == f"expected: 40 s for the training alone, without test and report{seen_before}"
     store.write(Layout(STORE).latest_plan, planned.model_copy(update={"test_seconds": 70}))
-    assert built(cleo)[4] == f"expected: 40 s for the training, at most 1 min 10 s for the test, without report{seen_before}"
+    assert built(cleo)[4] == f"expected: 40 s for the training, about 1 min 10 s for scoring, without report{seen_before}"
     cleo.say(third, "put meat")
     assert built(cleo)[1:3] == (3, 1)
     cleo.say(third, None, answer="unsure")

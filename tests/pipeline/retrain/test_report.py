@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tasks.errors import Unavailable
+from tasks.errors import BadInput, Unavailable
 from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
@@ -93,7 +93,7 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
             noun=names[1][n],
             verb_class=v,
             noun_class=n,
-            groups=(("camera", source[-1]),),
+            groups=(("camera", source[-1]), ("source video", "mine")),
         )
         for uid, source, v, n in zip(clips.uids, clips.sources, clips.verb_classes.tolist(), clips.noun_classes.tolist(), strict=True)
     )
@@ -138,6 +138,7 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     assert (metrics.num_accepted, metrics.num_chosen) == (2, 3)
     sizes = {column: sum(group.num_clips for group in metrics.groups if group.column == column) for column in ("source video", "camera")}
     assert sizes == {"source video": 20, "camera": 20}
+    assert "mine" not in {group.name for group in metrics.groups}, "a column may be called as the source videos are"
     assert metrics.groups[-1].top1 >= metrics.groups[-2].top1
     assert {clip.uid for clip in metrics.clips} == {*metrics.named_uids} >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.
@@ -161,6 +162,14 @@ def test_who_approves_is_led_to_the_kept_page(written):
     result, _, _ = written
     assert result.awaits_approval
     assert f"]({result.report_url})" in result.question
+
+
+def test_the_opponent_is_that_of_the_comparison_whatever_was_planned_since(written, tmp_path):
+    shelf = unreported(written[1])
+    compared = shelf.read(f"{DECISION}compare/result.json", CompareResult)
+    shelf.write(f"{DECISION}compare/result.json", compared.model_copy(update={"opponent": "champion"}))
+    with pytest.raises(BadInput, match="its opponent; run `evaluate` for both"):
+        reported(shelf, tmp_path)
 
 
 def test_a_store_without_times_leaves_them_out(written, tmp_path):
