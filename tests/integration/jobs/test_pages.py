@@ -162,6 +162,7 @@ def test_the_report_opens_from_its_link_and_from_a_file_without_any_server(brows
     report = page.frame_locator("iframe").first
     expect(report.get_by_role("heading", level=1)).to_be_visible()
     expect(report.get_by_text(MODEL).first).to_be_visible()
+    report.locator("details.why > summary").click()
     expect(report.get_by_text(re.compile("always predicting 'move bag'")).first).to_be_visible()
     path = tmp_path / "report.html"
     path.write_bytes(kitchen.store.read_bytes(str(kitchen.result(sample_run.retrain, "report")["report_uri"])))
