@@ -44,7 +44,7 @@ def promoted_beside_guessing(accuracy: float, num_films: int, correlation: float
         of_films = rng.dirichlet(shares * (1 - correlation) / correlation, num_films) if correlation else [shares] * num_films
         true = np.concatenate([rng.choice(7, NUM_CLIPS, p=of_film) for of_film in of_films])
         right = val.answers(accuracy)
-        if _gain(val.difference(right, val.answers(0.05)), GateOptions()).passed:
+        if _gain(val.difference(right, val.answers(0.05)), GateOptions(), Attempt()).passed:
             answers = Answers("action", true, np.where(right, true, -1)[:, None], names)
             change = over_guessing(answers, val.sources, num_resamples=500)
             one_more, surely = one_more + (change.difference > 0), surely + (change.interval[0] > 0)

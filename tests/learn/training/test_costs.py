@@ -9,8 +9,8 @@ from tasks.errors import BadConfiguration
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training import costs
-from tasks.learn.training.costs import clip_seconds, complexity
-from tasks.options import Consensus, Family, Modality
+from tasks.learn.training.costs import clip_seconds, complexity, time_batch
+from tasks.options import Consensus, Family, Modality, TrainOptions
 from tests.learn.inputs.test_clip_files import SOUND, SPECTROGRAM
 from tests.learn.tiny import tiny
 
@@ -54,3 +54,8 @@ def test_a_shift_costs_nothing_and_several_networks_cost_their_sum():
     assert tsm == tsn
     assert complexity([tiny(), tiny(modality=Modality.FLOW)], 1).num_flops == tsn.num_flops + flow.num_flops
     assert flow.num_parameters > tsn.num_parameters
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+def test_a_step_is_timed_before_there_are_labels(tiny_network: Network, options):
+    assert time_batch(tiny_network, TrainOptions(**options), 4, "cpu").seconds > 0
