@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tasks.errors import BadConfiguration
-from tasks.store.layout import Layout
+from tasks.store.layout import Dataset, Layout
 from tests.containers.stack import STACK_SECONDS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(STACK_SECONDS)]
@@ -39,7 +39,8 @@ def test_the_key_of_the_page_opens_clips_and_labels_alone(chain, stack):
     clips = [found.uri for found in steps.list("s3://retake/clips/")]
     assert store.read_bytes(next(uri for uri in clips if uri.endswith(".mp4")))
     source = next(found.uri for found in steps.list(STORE.videos) if "/source." in found.uri)
-    for uri in (source, STORE.latest_dataset.uri):
+    manifest = Dataset(steps.read(STORE.latest_dataset).dataset_uri).manifest.uri
+    for uri in (source, manifest):
         with pytest.raises(BadConfiguration, match="AccessDenied"):
             store.read_bytes(uri)
     for uri in (clips[0], STORE.annotations.file("forged.csv"), STORE.latest_dataset.uri):

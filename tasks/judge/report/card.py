@@ -69,7 +69,6 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
         markdown_text(caution),
         markdown_text(unnamed_of(metrics)),
-        markdown_text(attempt_in_words(metrics.attempt, metrics.deciding_split)),
         f"**[Read the report]({report_url})**: tables, videos of the worst mistakes, data checks.",
         f"Current champion: {champion}. Gate rules:",
         rules,
