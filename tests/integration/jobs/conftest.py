@@ -35,6 +35,10 @@ def kitchen(tmp_path_factory, request) -> Iterator[Kitchen]:
         home.make()
         kitchen = request.session.stash[KITCHEN] = Kitchen(home)
         yield kitchen
+        # After the last test of all, fixtures end before the hook above.
+        if KITCHEN in request.session.stash:
+            del request.session.stash[KITCHEN]
+            count_airflow_runs(kitchen.airflow())
 
 
 @pytest.fixture(scope="session")
