@@ -18,11 +18,22 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), margin=0.05, **gate):
+def judged(
+    ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), margin=0.05, is_provisional=False, **gate
+):
     """The judgement on a sure gain, unless another change is given."""
     over_guessing = guessing(ours, margin)
     return judge(
-        ours, theirs, change or difference(), over_guessing, outcomes, GateOptions(**gate), attempt or Attempt(), label_noise, train_counts
+        ours,
+        theirs,
+        change or difference(),
+        over_guessing,
+        outcomes,
+        GateOptions(**gate),
+        attempt or Attempt(),
+        label_noise,
+        train_counts,
+        is_provisional=is_provisional,
     )
 
 
@@ -180,6 +191,12 @@ def test_the_rule_of_the_classes_says_how_many_it_could_test(scored, num_clips, 
     rule = found(judged(*scored(), outcomes=[outcome(num_clips=number) for number in num_clips]), "classes")
     assert (rule.title, rule.passed) == (title, True)
     assert words in rule.detail
+
+
+@pytest.mark.parametrize("is_provisional", [True, False])
+def test_a_champion_that_stays_is_called_provisional_if_it_is(scored, is_provisional):
+    judgement = judged(*scored(), min_gate_clips=1000, is_provisional=is_provisional)
+    assert ("It is provisional" in judgement.outcome, "It is provisional" in judgement.reason) == (is_provisional, is_provisional)
 
 
 def test_every_failed_rule_is_in_the_reason(scored):
