@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 
@@ -106,7 +107,7 @@ class Labeller:
 @pytest.mark.timeout(1800)
 def test_twenty_people_at_once_lose_nothing_in_a_real_airflow(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "all_servers", lambda *given: [replace(server, start_seconds=600) for server in all_servers(*given)])
-    with own_home(tmp_path, port_offset(1400)) as home:
+    with own_home(tmp_path, port_offset(1400)) as home, ExitStack() as connections:
         passwords = {name: add_person(home, name, "labeller").password for name in (f"person-{number}" for number in range(NUM_PEOPLE))}
         servers = {server.name: server for server in supervise.up(home, print, ("store", "airflow"))}
         store = Store.from_settings(store_settings(Credentials.load(home), {"store": servers["store"].ports}))
@@ -115,6 +116,8 @@ def test_twenty_people_at_once_lose_nothing_in_a_real_airflow(tmp_path, monkeypa
         cuts = list_clips(store, [f"{STORE}/film.mp4"], [f"{number:02}.mp4" for number in range(40)], 20, SegmentOptions())
         suggest(store, cuts)
         people = [Labeller(servers["airflow"].address, name, password) for name, password in passwords.items()]
+        for person in people:
+            connections.callback(person.client.close)
         first = people[0]
         until = time.monotonic() + START_SECONDS
         while not first.client.get(f"{LABEL_PATH}queue").json().get("clips"):
