@@ -15,14 +15,18 @@ from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
 
 MAX_JSON_NODES = 750_000
-MAX_JSON_VALUES = 2_000_000
+MAX_JSON_PARTS = 1_250_000
+"""Nodes and values together: each may have a key and a text of its own, of some 100 bytes each."""
 MAX_JSON_BYTES = 96 << 20
 """Size of a text in memory. A single rare character, such as an emoji, makes it four times as large."""
 MAX_XML_DEPTH = 50
 MAX_XML_NODES = 1_500_000
+MAX_XML_NAMES = 1000
+"""Different names of elements and attributes. The parser keeps each."""
 MAX_ELEMENT_NODES = 400_000
 """Nodes of an element that is kept as a whole, such as a track."""
-MAX_ELEMENT_CHARACTERS = 1 << 24
+MAX_ELEMENT_TEXT_BYTES = 128 << 20
+"""Memory of its texts: a short one takes 50 to 100 bytes."""
 MAX_TAG_BYTES = 1 << 22
 MAX_ZIP_FILES = 100_000
 MAX_UNPACKED_BYTES = 128 << 20
@@ -37,9 +41,10 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
 
 def parse_json(content: bytes) -> object:
     """Parse JSON without NaN; raise BadLabels if it is none, or beyond a limit of depth or number."""
-    if content.count(b"{") + content.count(b"[") > MAX_JSON_NODES or content.count(b",") > MAX_JSON_VALUES:
+    num_nodes = content.count(b"{") + content.count(b"[")
+    if num_nodes > MAX_JSON_NODES or num_nodes + content.count(b",") > MAX_JSON_PARTS:
         raise BadLabels(
-            f"is JSON of more than {MAX_JSON_NODES} lists and objects, or {MAX_JSON_VALUES} values; split it into several files"
+            f"is JSON of more than {MAX_JSON_NODES} lists and objects, or {MAX_JSON_PARTS} with their values; split it into several files"
         )
     try:
         text = content.decode(json.detect_encoding(content), "surrogatepass")
@@ -85,8 +90,7 @@ def root_tag(content: bytes) -> str:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler = lambda tag, _: tags.append(tag) if not tags else None
     try:
-        for start in range(0, len(content), CHUNK_BYTES):
-            parser.Parse(content[start : start + CHUNK_BYTES], False)
+        for _ in _pieces(parser, content):
             if tags:
                 return tags[0]
     except XML_ERRORS as error:
@@ -106,15 +110,23 @@ def elements(content: bytes, wanted: Collection[str], attributes: Collection[str
     """
     reader = _Elements(frozenset(wanted), frozenset(attributes))
     try:
-        for start in range(0, len(content), CHUNK_BYTES):
-            reader.parser.Parse(content[start : start + CHUNK_BYTES], False)
-            if start - reader.parser.CurrentByteIndex > MAX_TAG_BYTES:
-                raise BadLabels(f"is XML with a tag of more than {MAX_TAG_BYTES >> 20} MiB")
+        for _ in _pieces(reader.parser, content):
             yield from reader.taken()
         reader.parser.Parse(b"", True)
     except XML_ERRORS as error:
         raise BadLabels(f"is not XML: {error}") from None
     yield from reader.taken()
+
+
+def _pieces(parser: expat.XMLParserType, content: bytes) -> Iterator[None]:
+    """Parse XML piece by piece; raise BadLabels at a tag that is too long, or too many names."""
+    for start in range(0, len(content), CHUNK_BYTES):
+        parser.Parse(content[start : start + CHUNK_BYTES], False)
+        if start - parser.CurrentByteIndex > MAX_TAG_BYTES:
+            raise BadLabels(f"is XML with a tag of more than {MAX_TAG_BYTES >> 20} MiB")
+        if len(parser.intern) > MAX_XML_NAMES:
+            raise BadLabels(f"is XML with more than {MAX_XML_NAMES} different names of elements and attributes")
+        yield
 
 
 class _Elements:
@@ -125,7 +137,7 @@ class _Elements:
         self._depth = 0
         self._num_nodes = 0
         self._num_kept = 0
-        self._num_characters = 0
+        self._num_text_bytes = 0
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = _refuse_doctype
@@ -148,9 +160,11 @@ class _Elements:
         if self._open or tag in self._wanted:
             self._num_kept += 1
             kept = {name: value[:MAX_TEXT_CHARACTERS] for name, value in attributes.items() if name in self._attributes}
-            self._num_characters += sum(map(len, kept.values()))
-            if self._num_kept > MAX_ELEMENT_NODES or self._num_characters > MAX_ELEMENT_CHARACTERS:
-                raise BadLabels(f"is XML with a track or a document of more than {MAX_ELEMENT_NODES} elements; split it into several")
+            self._num_text_bytes += sum(map(sys.getsizeof, kept.values()))
+            if self._num_kept > MAX_ELEMENT_NODES or self._num_text_bytes > MAX_ELEMENT_TEXT_BYTES:
+                raise BadLabels(
+                    f"is XML with a track or a document of more than {MAX_ELEMENT_NODES} elements, or of too much text; split it into several"
+                )
             node = Node(tag, kept, self.parser.CurrentLineNumber)
             if self._open:
                 self._open[-1].children.append(node)
@@ -163,12 +177,12 @@ class _Elements:
             node.text = node.text.strip()
             if not self._open:
                 self._done.append(node)
-                self._num_kept = self._num_characters = 0
+                self._num_kept = self._num_text_bytes = 0
 
     def _text(self, text: str) -> None:
         if self._open and len(self._open[-1].text) < MAX_TEXT_CHARACTERS:
             self._open[-1].text += text[:MAX_TEXT_CHARACTERS]
-            self._num_characters += min(len(text), MAX_TEXT_CHARACTERS)
+            self._num_text_bytes += sys.getsizeof(text[:MAX_TEXT_CHARACTERS])
 
 
 def _refuse_doctype(*_: object) -> NoReturn:

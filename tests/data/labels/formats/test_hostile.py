@@ -18,6 +18,7 @@ LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE annotations [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     "<annotations><meta><source>a.mp4</source></meta><track label='&b;'/></annotations>"
 )
+EMPTY = '""'
 EXTERNAL = '<!DOCTYPE annotations SYSTEM "file:///etc/passwd"><annotations/>'
 
 
@@ -41,6 +42,7 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
         ("<", "is not XML"),
         ('<?xml version="1.0" encoding="nonsense"?><annotations/>', "is not XML"),
         ('<?xml version="1.0" encoding="shift_jis"?><annotations/>', "is not XML"),
+        (f"<annotations {' '.join(f'a{number}={EMPTY}' for number in range(1001))}/>", "more than 1000 different names"),
         ("<annotations>" + "<a>" * 100 + "</a>" * 100 + "</annotations>", "nested more than 50 deep"),
         ("<annotations/>", "without any label"),
         ("[" * 100_000, "nested too deeply"),
@@ -61,7 +63,7 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
         (archive()[:60], "damaged archive"),
         (archive(compression=zipfile.ZIP_STORED).replace(b"<annotations/>", b"<annotationsx>"), "damaged archive"),
     ],
-    ids=range(29),
+    ids=range(30),
 )
 def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
     found = label({"a.mp4": 1}, {"bad.json": content} | GOOD)
@@ -71,11 +73,19 @@ def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
     assert reason in problem.reason
 
 
-@pytest.mark.parametrize("content", ["[" * 3_000_001, "[" + "1," * 12_000_001], ids=["lists", "values"])
+@pytest.mark.parametrize("content", ["[" * 750_001, "[" + "1," * 1_250_000, "[" + "{}," * 625_000], ids=["lists", "values", "objects"])
 def test_json_of_very_many_values_is_not_parsed(label, content, monkeypatch):
     monkeypatch.setattr(documents.json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
     (problem,) = label({"a.mp4": 1}, {"bad.json": content} | GOOD).problems
     assert "split it into several files" in problem.reason
+
+
+@pytest.mark.parametrize("box", ['<box frame="1" name="0123456789"/>', "<box><attribute>0123456789</attribute></box>"])
+def test_a_track_of_very_much_text_is_not_kept(label, box, monkeypatch):
+    monkeypatch.setattr(documents, "MAX_ELEMENT_TEXT_BYTES", 5000)
+    track = f"<annotations><meta><source>a.mp4</source></meta><track>{box * 100}</track></annotations>"
+    (problem,) = label({"a.mp4": 1}, {"bad.xml": track} | GOOD).problems
+    assert "too much text" in problem.reason
 
 
 def test_a_zip_bomb_is_not_unpacked(label):

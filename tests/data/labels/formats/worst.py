@@ -14,9 +14,10 @@ import sys
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tasks.data.labels.formats.documents import MAX_JSON_PARTS
 from tasks.data.labels.formats.items import MAX_ITEMS
 from tasks.data.labels.formats.video_datasets import MAX_KINETICS_LINES
 from tasks.data.labels.labels import label_clips
@@ -41,6 +42,7 @@ STUDIO = '[{"id":1,"data":{"video":"a.mp4"},"annotations":[{"result":['
 SLOTS = '<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="1" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="2" TIME_VALUE="8000"/></TIME_ORDER>'
 EAF = f'<ANNOTATION_DOCUMENT><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="a.mp4"/></HEADER>{SLOTS}<TIER TIER_ID="verb">'
 TASK = "<annotations><meta><task><id>1</id><source>a.mp4</source></task></meta>"
+TEXTS = ("id", "label", "name", "outside", "task_id")
 VISIBLE = '<track label="%s"><box frame="1" outside="0"/><box frame="9" outside="1"/></track>'
 
 
@@ -57,6 +59,15 @@ def filled(size: int, head: str, part: Callable[[int], str], tail: str = "", bet
 
 def annotation(number: int, word: str = "p%d") -> str:
     return f'<ANNOTATION><A ANNOTATION_ID="{number}" TIME_SLOT_REF1="1" TIME_SLOT_REF2="2"><ANNOTATION_VALUE>{word % number}</ANNOTATION_VALUE></A></ANNOTATION>'
+
+
+def _rare(number: int) -> str:
+    """A text of two signs, which takes about 100 bytes."""
+    return chr(0x1F000 + number % 3000) + chr(0x20000 + number // 3000)
+
+
+def _attributes(names: Iterable[str], text: str = "") -> str:
+    return "".join(f' {name}="{text}"' for name in names)
 
 
 def zipped(content: bytes) -> bytes:
@@ -95,7 +106,7 @@ WORST: dict[str, Callable[[int], bytes]] = {
     "Label Studio CSV": lambda s: filled(s, "annotation_id,annotator,video,action\n", lambda i: f"1,1,a.mp4,p{i % 49_999}\n", most=MAX_ITEMS - 9),
     "VIA CSV": lambda s: filled(s, VIA, lambda i: f'1,"[""a.mp4""]",0,8,"{{""action"":""p{i % 49_999}""}}"\n', most=MAX_ITEMS - 9),
     "VIA of one view": lambda s: filled(
-        s, PROJECT % ",".join(["1"] * min(s // 32, 700_000)), lambda i: f'"{i}":{{"vid":1,"z":[0,8],"av":{{"1":"1"}}}}', "}}", ",", most=240_000
+        s, PROJECT % ",".join(["1"] * min(s // 32, 400_000)), lambda i: f'"{i}":{{"vid":1,"z":[0,8],"av":{{"1":"1"}}}}', "}}", ",", most=121_000
     ),
     "VIA of many options": lambda s: filled(
         s, PROJECT % 1, lambda i: f'"{i}":{{"vid":1,"z":[0,8],"av":{{"1":"{"1," * 90}"}}}}', "}}", ",", most=4_999
@@ -106,20 +117,21 @@ WORST: dict[str, Callable[[int], bytes]] = {
         lambda i: f'{{"label":"p{i % 49_999}","segment":[0,8]}}',
         "]}}}",
         ",",
-        most=370_000,
+        most=249_000,
     ),
     "ActivityNet of many videos": lambda s: filled(
-        s, '{"database":{', lambda i: f'"a/{i}":{{"annotations":[{{"label":"p","segment":[0,8]}}]}}', "}}", ",", most=185_000
+        s, '{"database":{', lambda i: f'"a/{i}":{{"annotations":[{{"label":"p","segment":[0,8]}}]}}', "}}", ",", most=178_000
     ),
     "ActivityNet of one endless name": lambda s: f'{{"database":{{"{LONGEST * (s // 3)}":{{"annotations":[{{"label":"a","segment":[0,8]}}]}}}}}}'.encode(),
     "ActivityNet of many words": lambda s: filled(
         s, '{"database":{"a":{"annotations":[', lambda i: f'{{"label":"put a{i} {"b " * 480}","segment":[0,8]}}', "]}}}", ","
     ),
-    "JSON of texts": lambda s: filled(s, '{"database":{},"x":[', lambda i: '"ab"', "]}", ",", most=2 * M - 9),
+    "JSON of texts": lambda s: filled(s, '{"database":{},"x":[', lambda i: '"ab"', "]}", ",", most=MAX_JSON_PARTS - 9),
+    "JSON of texts by keys": lambda s: filled(s, '{"database":{},"x":{', lambda i: f'"{_rare(i)}":"{_rare(i)}ab"', "}}", ",", most=MAX_JSON_PARTS - 9),
     "JSON of wide texts": lambda s: filled(s, '{"database":{},"x":[', lambda i: f'"{EMOJI}{"a" * 1000}"', "]}", ","),
-    "JSON of objects": lambda s: filled(s, '{"database":{},"x":[', lambda i: f'{{"a{i}":1}}', "]}", ",", most=749_000),
+    "JSON of objects": lambda s: filled(s, '{"database":{},"x":[', lambda i: f'{{"a{i}":"{_rare(i)}"}}', "]}", ",", most=624_000),
     "FiftyOne": lambda s: filled(
-        s, '{"classes":["a"],"labels":{', lambda i: f'"a/{i}":[{{"label":0,"support":[1,9]}}]', "}}", ",", most=249_000
+        s, '{"classes":["a"],"labels":{', lambda i: f'"a/{i}":[{{"label":0,"support":[1,9]}}]', "}}", ",", most=208_000
     ),
     "Label Studio": lambda s: filled(
         s,
@@ -127,14 +139,17 @@ WORST: dict[str, Callable[[int], bytes]] = {
         lambda i: f'{{"from_name":"{("verb", "noun")[i % 2]}","value":{{"ranges":[{{"start":{i + 1},"end":999999}}],"timelinelabels":["put"]}}}}',
         "]}]}]",
         ",",
-        most=149_000,
+        most=138_000,
     ),
     "Label Studio of names and ranges": lambda s: (
-        f'{STUDIO}{{"from_name":"verb","value":{{"ranges":{json.dumps([{"start": 1, "end": 9}] * min(s // 60, 600_000))},"timelinelabels":{json.dumps(["a"] * min(s // 20, 700_000))}}}}}]}}]}}]'.encode()
+        f'{STUDIO}{{"from_name":"verb","value":{{"ranges":{json.dumps([{"start": 1, "end": 9}] * min(s // 60, 200_000))},"timelinelabels":{json.dumps(["a"] * min(s // 20, 600_000))}}}}}]}}]}}]'.encode()
     ),
     "CVAT tracks": lambda s: filled(s, TASK, lambda i: VISIBLE % f"p{i % 49_999}", "</annotations>", most=MAX_ITEMS - 9),
     "CVAT boxes": lambda s: zipped(
         filled(2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"/>', "</track></annotations>", most=399_990)
+    ),
+    "CVAT boxes of many texts": lambda s: zipped(
+        filled(2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"{_attributes(TEXTS, _rare(i))}>{_rare(i)}</box>', "</track></annotations>", most=399_990)
     ),
     "CVAT tags": lambda s: filled(
         s, TASK, lambda i: f'<image id="{i}"><tag label="p{i % 49_999}"/></image>', "</annotations>", most=MAX_ITEMS - 9
@@ -145,6 +160,9 @@ WORST: dict[str, Callable[[int], bytes]] = {
     )
     + b"<track/>" * min(s // 16, MAX_ITEMS - 9)
     + b"</annotations>",
+    "XML of many attributes": lambda s: filled(s, TASK, lambda i: f"<x{_attributes(f'a{i}-{n}' for n in range(100))}/>", "</annotations>"),
+    "XML of one endless tag": lambda s: filled(s, "<annotations", lambda i: f' a{i}=""', "><track/></annotations>"),
+    "XML of one endless comment": lambda s: f"<!--{'x' * s}--><annotations/>".encode(),
     "ELAN": lambda s: filled(s, EAF, annotation, "</TIER></ANNOTATION_DOCUMENT>", most=49_999),
     "ELAN of many": lambda s: filled(s, EAF, lambda i: annotation(i, "p%.0s"), "</TIER></ANNOTATION_DOCUMENT>", most=133_000),
     "ELAN of many cameras": lambda s: filled(
