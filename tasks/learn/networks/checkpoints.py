@@ -122,8 +122,8 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
         "modality": EPIC_MODALITIES.get(spec.modality.value, spec.modality.value),
         "segment_count": spec.num_segments,
     }
-    held = {key: content.get(key) for key in expected}
-    if any(str(held[key]).casefold() != str(value).casefold() for key, value in expected.items()):
+    held = {key: _shown(content.get(key)) for key in expected}
+    if any(held[key].casefold() != str(value).casefold() for key, value in expected.items()):
         raise BadCheckpoint(f"{path}: it holds {_in_words(held)}, expected {_in_words(expected)}")
     network = Network(spec, seed)
     ours = {_our_key(str(key)): value for key, value in state.items()}
@@ -188,7 +188,7 @@ def load(path: Path) -> Saved:
     content = read_weights(path)
     try:
         if content["format"] not in (FORMAT, FUSION_FORMAT, JOINED_FORMAT):
-            raise BadCheckpoint(f"{path}: its format is {content['format']}, expected {FORMAT}; use the version that wrote it")
+            raise BadCheckpoint(f"{path}: its format is {_shown(content['format'])}, expected {FORMAT}; use the version that wrote it")
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
@@ -256,6 +256,11 @@ def _check_fit(network: Network, state: Mapping[str, Tensor], path: Path) -> Non
     for key in state:
         if key not in required:
             raise BadCheckpoint(f"{path}: {in_short([key])} is not a parameter of {network.spec}")
+
+
+def _shown(value: object) -> str:
+    """Shorten a text or a number of an untrusted file; name the type of anything else, which may be endless as a text."""
+    return str(value)[:100].replace("\n", " ") if isinstance(value, str | int) else type(value).__name__
 
 
 def _in_words(description: Mapping[str, object]) -> str:

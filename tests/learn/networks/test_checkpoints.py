@@ -35,6 +35,14 @@ class Evil:
         return os.system, (self.command,)
 
 
+def lists_of_lists():
+    """Make a list that takes 200 bytes, and 12 MB as a text."""
+    lists = ["put"] * 10
+    for _ in range(5):
+        lists = [lists] * 10
+    return lists
+
+
 @pytest.fixture
 def refused(hashed):
     """Tell what is said of an EPIC file with this content."""
@@ -43,6 +51,7 @@ def refused(hashed):
         with pytest.raises(BadCheckpoint) as caught:
             load_epic(hashed(changed), tiny())
         assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 1000
         return str(caught.value)
 
     return call
@@ -82,6 +91,7 @@ def test_a_chosen_head_starts_above_the_published_backbone(content, hashed, cons
         ({"model_type": "trn"}, "holds TRN"),
         ({"segment_count": 8}, "with 8 segments, expected TSN tiny_resnet RGB with 2 segments"),
         ({"modality": "Flow"}, "tiny_resnet Flow with"),
+        ({"arch": lists_of_lists()}, "holds TSN list RGB with 2 segments"),
     ],
 )
 def test_another_network_is_named_beside_the_one_that_was_asked(content, refused, change, said):
@@ -283,6 +293,8 @@ FUSION = {"format": "retake-fusion-1"}
     [
         {"format": torch.zeros(3)},
         {"format": ["retake-1"]},
+        {"format": lists_of_lists()},
+        {"format": "retake-2" * 1000},
         {"classes": torch.zeros(3)},
         {"classes": {"verbs": [], "nouns": 3}},
         {"spec": None},
