@@ -6,10 +6,12 @@ import shutil
 import time
 import warnings
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from torch._utils import _rebuild_device_tensor_from_cpu_tensor
 
 from tasks.errors import BadCheckpoint
 from tasks.learn.networks import backbones
@@ -120,6 +122,36 @@ def test_code_in_a_checkpoint_is_refused_and_never_runs(content, refused, tmp_pa
     assert "holds code or objects (posix.system)" in refused(content | {"args": Evil(f"touch {trace}")})
     assert "holds code or objects" in refused(content | {"args": argparse.Namespace(lr=Evil(f"touch {trace}"))})
     assert not trace.exists()
+
+
+class Large:
+    """Becomes what a call gives when it is unpickled."""
+
+    def __init__(self, *call: object) -> None:
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ((bytearray, (1 << 30,)), "__builtin__.bytearray"),
+        ((Counter, ("put",)), "collections.Counter"),
+        (
+            (_rebuild_device_tensor_from_cpu_tensor, (torch.zeros(1).expand(1 << 30), torch.float64, "cpu", False)),
+            "torch._utils._rebuild_device",
+        ),
+        ((torch.FloatTensor, ((0.0,),)), "torch.FloatTensor"),
+    ],
+)
+def test_a_small_file_that_becomes_large_when_it_is_read_is_refused_unread(call, name, is_archive, tmp_path: Path, monkeypatch):
+    torch.save({"args": Large(*call)}, tmp_path / "odd.pt", _use_new_zipfile_serialization=is_archive)
+    monkeypatch.setattr(torch, "load", pytest.fail)
+    with pytest.raises(BadCheckpoint, match=f"holds code or objects \\({name}"):
+        load(tmp_path / "odd.pt")
 
 
 def test_other_peoples_checkpoints_are_not_ours_which_may_not_even_hold_a_namespace(hashed):
