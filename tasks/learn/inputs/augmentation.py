@@ -49,11 +49,7 @@ class Augmentation:
     @property
     def name(self) -> str:
         """Build a unique name of these settings; empty for the defaults."""
-        parts = {
-            self.crop: self.crop != "resized",
-            f"jitter-{self.color_jitter!r}": bool(self.color_jitter),
-            "unmirrored": not self.mirror,
-        }
+        parts = {self.crop: self.crop != "resized", f"jitter-{self.color_jitter!r}": bool(self.color_jitter), "unmirrored": not self.mirror}
         return "-".join(part for part, is_named in parts.items() if is_named)
 
     @property

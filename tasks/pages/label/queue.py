@@ -121,11 +121,7 @@ def in_conflict(ledger: Ledger, about: Sequence[ClipStatement], covering: Coveri
 
 
 def first_readings(
-    order: Iterable[str],
-    cut: Cut,
-    ledger: Ledger,
-    known: Mapping[str, Known],
-    covering: Callable[[PageClip], Covering | None],
+    order: Iterable[str], cut: Cut, ledger: Ledger, known: Mapping[str, Known], covering: Callable[[PageClip], Covering | None]
 ) -> Iterator[str]:
     """Yield the clips of `order` that nobody has answered and neither a file nor an interval labels."""
     for uid in order:
