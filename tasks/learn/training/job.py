@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tasks.learn.hardware import Device, WantedDevice
-from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import FeatureCache, FeatureMemory, compute_features, training_features
 from tasks.learn.networks.joining import Joining
