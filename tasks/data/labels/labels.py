@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, labels_of_file, late_ends, page_intervals_without_clip
 from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
 from tasks.data.labels.intervals import fully_labelled, uncovered
-from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
+from tasks.data.labels.labelled_rows import ReadFiles, read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
-from tasks.data.labels.reading import first_problems, in_order
-from tasks.data.labels.rows import IntervalRow
+from tasks.data.labels.reading import ReadFile, first_problems, in_order
+from tasks.data.labels.rows import IntervalRow, LabelRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
@@ -171,7 +171,7 @@ def label_clips(
 
 
 def _without_clip(
-    labels_by_file: Sequence[tuple[LabelFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
+    labels_by_file: Sequence[tuple[ReadFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
 ) -> list[Problem]:
     """Name the intervals of each file, and of the page, that label no clip."""
     of_page = page_intervals_without_clip((labels.intervals, labels.without_clip) for file, labels in labels_by_file if file.name == PAGE)
@@ -188,7 +188,7 @@ def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
     return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
 
 
-def _of_row(row: AnyLabel, file: str, where: Mapping[int, str]) -> _Label:
+def _of_row(row: LabelRow, file: str, where: Mapping[int, str]) -> _Label:
     return _Label(row.verb, row.noun, file, row.line, where.get(row.line, ""))
 
 

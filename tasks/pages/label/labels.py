@@ -12,7 +12,7 @@ from tasks.data.clips.label_inputs import annotation_objects, probe_objects
 from tasks.data.labels.intervals import ROUNDING_SECONDS, winners
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import PAGE
-from tasks.data.labels.rows import IntervalRow, LabelRow
+from tasks.data.labels.rows import IntervalRow, LabelLine
 from tasks.options import LabelOptions
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval, Suggestion
 from tasks.store.layout import Layout
@@ -292,6 +292,6 @@ def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
     return latest
 
 
-def _label(number: int, words: tuple[str, str]) -> LabelRow:
+def _label(number: int, words: tuple[str, str]) -> LabelLine:
     # The words of the log were checked when they were written.
-    return LabelRow.model_construct(line=number, verb=words[0], noun=words[1])
+    return LabelLine.model_construct(line=number, verb=words[0], noun=words[1])
