@@ -4,13 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._form import Form, given_options
 from dags._step import FAILURE
-from tasks.options import TrainOptions
 
 COMMENT = "comment"
 ANSWER = "answer"
@@ -118,34 +116,6 @@ class AskOperator(HITLOperator):
             context["ti"].xcom_push(ANSWER, answer)
             context["ti"].xcom_push(FAILURE, {"step": "ask", "map_index": context["ti"].map_index, "reason": reason})
             raise AirflowSkipException(reason)
-
-
-class UseAuto(TriggerDagRunOperator):
-    """Start the DAG with the preset `auto` instead, if that was an answer.
-
-    Args:
-        form: the DAG's options.
-        question: id of the `AskOperator`.
-    """
-
-    def __init__(self, *, form: Form, question: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
-        once = {"trigger_run_id": "auto__{{ run_id }}", "skip_when_already_exists": True}
-        super().__init__(**{"queue": "cpu", **once, **kwargs})
-        self.form = form
-        self.question = question
-
-    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run once, with this run's options but those of the training.
-
-        Raises:
-            AirflowSkipException: that was not the answer.
-        """
-        if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
-            raise AirflowSkipException("nobody asked for the preset auto")
-        replaced = TrainOptions.model_fields.keys() - {"label_noise"}
-        given = {name: value for name, value in given_options(context, self.form).items() if name not in replaced}
-        self.conf = {**given, "preset": "auto"}
-        return super().execute(context)
 
 
 def _result(task_id: str, name: str) -> str:

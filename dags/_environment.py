@@ -20,12 +20,7 @@ CONTAINER_NAMES = (
     SERVER_NAMES
     | SECRET_NAMES
     | PROXY_NAMES
-    | {
-        "RETAKE_DEVICE",
-        "RETAKE_DEVICES",
-        "RETAKE_NUM_PROCESSES",
-        "RETAKE_ALLOW_PRIVATE_ADDRESSES",
-    }
+    | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES"}
 )
 """Passed to a container: paths, libraries and the code version come from its image."""
 

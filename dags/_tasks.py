@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags._form import Form
+from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.step import Step
 from tasks.settings import RunnerSettings, load
 
@@ -31,6 +33,18 @@ TASK_DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
 }
 """These retries span the minutes that a restart of the store or MLflow takes."""
+
+
+def dag_arguments(file: str, doc: str | None, form: Form, tag: str) -> dict[str, Any]:
+    """Make the arguments that every DAG has: named like its `file`, documented by `doc`, one run at a time."""
+    return {
+        "dag_id": Path(file).stem,
+        "doc_md": doc,
+        "max_active_runs": 1,
+        "params": form.params(),
+        "default_args": TASK_DEFAULTS,
+        "tags": ["retake", tag],
+    }
 
 
 def operator_of(runner: str) -> "type[_step.StepOperator]":
@@ -72,3 +86,41 @@ def _arguments(step: Step[Any, Any], form: Form, given: dict[str, Any]) -> dict[
         "pool": "gpu" if step.gpu else None,
     }
     return {name: value for name, value in made.items() if value} | {name: value for name, value in given.items() if name not in inputs}
+
+
+def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:
+    """Make `flows`, which lists clips without flow, and `flow`, mapped over batches of them.
+
+    Both are skipped if no flow is missing.
+
+    Args:
+        form: the DAG's options.
+        trigger_rule: Airflow's, for `flows`.
+        networks: arguments of `flows` that name the networks.
+    """
+    flows = step_task(
+        retrain.FLOWS,
+        form,
+        returns="batches",
+        execution_timeout=timedelta(minutes=30),
+        trigger_rule=trigger_rule,
+        **networks,
+    )
+    flow = mapped_step_task(
+        retrain.FLOW,
+        form,
+        over=flows.output,
+        batch="{{ task.mapped.uri }}",
+        map_index_template="{{ task.mapped.name }}",
+        max_active_tis_per_dagrun=2,
+        execution_timeout=timedelta(hours=12),
+    )
+    return flows, flow
+
+
+def sound_task(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> BaseOperator:
+    """Make `sound`, which describes the sound of clips; skipped if no network hears.
+
+    Unlike optical flow, which takes minutes for a clip, sound takes seconds: one task does it.
+    """
+    return step_task(retrain.SOUND, form, execution_timeout=timedelta(hours=12), trigger_rule=trigger_rule, **networks)

@@ -17,13 +17,12 @@ Safe to rerun at any time, from the start or from any task. A source video never
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG
 
 from dags._assets import CLIPS, DATASET
 from dags._form import Form
-from dags._tasks import TASK_DEFAULTS, step_task
+from dags._tasks import dag_arguments, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.store.layout import Layout
@@ -35,22 +34,8 @@ FORM = Form(
 )
 LABELS = Layout("{store}").labels("{recipe}").folder_uri
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=[CLIPS],
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "data"],
-) as dag:
+with DAG(schedule=[CLIPS], **dag_arguments(__file__, __doc__, FORM, "data")) as dag:
     label = step_task(build_dataset.LABEL, FORM, execution_timeout=timedelta(hours=1))
     split = step_task(build_dataset.SPLIT, FORM, labels=LABELS, execution_timeout=timedelta(minutes=30))
-    dataset = step_task(
-        build_dataset.DATASET,
-        FORM,
-        labels=LABELS,
-        outlets=[DATASET],
-        execution_timeout=timedelta(hours=1),
-    )
+    dataset = step_task(build_dataset.DATASET, FORM, labels=LABELS, outlets=[DATASET], execution_timeout=timedelta(hours=1))
     label >> split >> dataset

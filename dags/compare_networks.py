@@ -24,15 +24,13 @@ Safe to rerun at any time, from the start or from any task: finished work is not
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, task_group
 
-from dags._approval import UseAuto
 from dags._form import Form
-from dags._inputs import flow_tasks, sound_task
-from dags._networks import ASK, FAILURES, GROUP, network
-from dags._tasks import TASK_DEFAULTS, step_task
+from dags._groups import ASK, FAILURES, GROUP, network
+from dags._tasks import dag_arguments, flow_tasks, sound_task, step_task
+from dags._triggers import UseAuto
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, TrainOptions
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.store.layout import Layout
@@ -44,16 +42,7 @@ FORM = Form(
 )
 CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_uri'] }}"
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=None,
-    catchup=False,
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
-) as dag:
+with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     configure = step_task(
         compare_networks.CONFIGURE,
         FORM,

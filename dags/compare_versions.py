@@ -19,24 +19,15 @@ Safe to rerun at any time: finished work is not repeated.
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._tasks import TASK_DEFAULTS, step_task
+from dags._tasks import dag_arguments, step_task
 from tasks.options import EvaluateOptions, VersionOptions
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS
 
 FORM = Form(options=(VersionOptions, EvaluateOptions), first=("first", "second", "dataset", "split", "store"))
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=None,
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
-) as dag:
+with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     step_task(COMPARE_VERSIONS, FORM, execution_timeout=timedelta(hours=12))

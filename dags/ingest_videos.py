@@ -16,13 +16,12 @@ Safe to rerun at any time, from the start or from any task: videos and clips in 
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._assets import CLIPS
 from dags._form import Form
-from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
+from dags._tasks import dag_arguments, mapped_step_task, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.store.layout import Layout
@@ -36,22 +35,11 @@ FORM = Form(
 INGEST = Layout("{store}").ingest("{key}").folder_uri
 
 with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
     # With False, unpausing the DAG would start a run that was due in the last minutes.
     schedule=CronTriggerTimetable("@hourly", timezone="UTC", run_immediately=timedelta(0)),
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "data"],
+    **dag_arguments(__file__, __doc__, FORM, "data"),
 ) as dag:
-    ingest = step_task(
-        ingest_videos.INGEST,
-        FORM,
-        out=INGEST,
-        returns="batches",
-        execution_timeout=timedelta(hours=6),
-    )
+    ingest = step_task(ingest_videos.INGEST, FORM, out=INGEST, returns="batches", execution_timeout=timedelta(hours=6))
     segment = mapped_step_task(
         ingest_videos.SEGMENT,
         FORM,

@@ -17,12 +17,11 @@ Safe to rerun at any time, from the start or from any task: finished work is not
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._tasks import TASK_DEFAULTS, step_task
+from dags._tasks import dag_arguments, step_task
 from tasks.options import CurveOptions
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE
 from tasks.pipeline.retrain.contract import REPORT
@@ -31,15 +30,7 @@ from tasks.settings import RunnerSettings
 FORM = Form(options=(CurveOptions,), first=("plan", "store"))
 PLAN = "{{ params.plan }}"
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=None,
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
-) as dag:
+with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     curve = step_task(
         LEARNING_CURVE,
         FORM,

@@ -29,40 +29,22 @@ Safe to rerun at any time, from the start or from any task: finished work is not
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._inputs import flow_tasks, sound_task
-from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
+from dags._tasks import dag_arguments, flow_tasks, mapped_step_task, sound_task, step_task
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.settings import RunnerSettings
 from tasks.store.experiments import Prediction
 
-FORM = Form(
-    options=(PredictOptions, EvaluateOptions),
-    first=("videos", "model", "against", "num_to_label", "preview", "store"),
-)
+FORM = Form(options=(PredictOptions, EvaluateOptions), first=("videos", "model", "against", "num_to_label", "preview", "store"))
 POOL = RunnerSettings().prediction_pool
 PLAN = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}").plan.folder_uri
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=None,
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
-) as dag:
-    plan = step_task(
-        predict_videos.PLAN,
-        FORM,
-        returns="batches",
-        execution_timeout=timedelta(hours=6),
-    )
+with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
+    plan = step_task(predict_videos.PLAN, FORM, returns="batches", execution_timeout=timedelta(hours=6))
     cut = mapped_step_task(
         predict_videos.CUT,
         FORM,

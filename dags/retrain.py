@@ -28,16 +28,14 @@ Safe to rerun at any time, from the start or from any task: finished work is not
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
-from dags._approval import ApproveOperator, AskOperator, UseAuto
+from dags._approval import ApproveOperator, AskOperator
 from dags._assets import DATASET, MODEL
-from dags._curve import DrawCurve
 from dags._form import Form
-from dags._inputs import flow_tasks, sound_task
-from dags._tasks import TASK_DEFAULTS, step_task
+from dags._tasks import dag_arguments, flow_tasks, sound_task, step_task
+from dags._triggers import DrawCurve, UseAuto
 from tasks.options import forms
 from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
@@ -58,17 +56,12 @@ WEIGHTS = Layout("{store}").weights("{key}").folder_uri
 HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
         # Mondays at 02:00, and no run that is overdue. With False, unpausing the DAG would start one that was due in the last hours.
         timetable=CronTriggerTimetable("0 2 * * 1", timezone="UTC", run_immediately=timedelta(0)),
         assets=[DATASET],
     ),
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
+    **dag_arguments(__file__, __doc__, FORM, "model"),
 ) as dag:
     with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow or sound if the network needs it"):
         weights = step_task(retrain.WEIGHTS, FORM, passes=("preset", "dataset"), out=WEIGHTS, execution_timeout=timedelta(hours=2))

@@ -26,13 +26,13 @@ Safe to rerun at any time, from the start or from any task: the same results lea
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG
 
 from dags._form import Form
-from dags._search import SEARCH, RetrainWinner, add_rounds
-from dags._tasks import TASK_DEFAULTS, mapped_step_task, step_task
+from dags._groups import SEARCH, add_rounds
+from dags._tasks import dag_arguments, mapped_step_task, step_task
+from dags._triggers import RetrainWinner
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.pipeline.search import contract as search
 
@@ -46,15 +46,7 @@ FORM = Form(
     more=MORE,
 )
 
-with DAG(
-    dag_id=Path(__file__).stem,
-    doc_md=__doc__,
-    schedule=None,
-    max_active_runs=1,
-    params=FORM.params(),
-    default_args=TASK_DEFAULTS,
-    tags=["retake", "model"],
-) as dag:
+with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     plan = step_task(search.PLAN, FORM, execution_timeout=timedelta(minutes=30))
     recut = step_task(search.RECUT, FORM, search=SEARCH, execution_timeout=timedelta(hours=12))
     plan >> recut

@@ -221,7 +221,4 @@ def _failure(api: AirflowApi, run: FollowedRun) -> StepFailed:
     others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     name = f"{run.ref.dag_id}, step {task.step}{others}"
     text = "\n".join(["", *(f"  | {line}" for line in lines[-_TAIL_LINES:])])
-    return StepFailed(
-        f"{name}: {error}{text}\n  Full log: {api.task_page(run.ref, task)}",
-        EXIT_CODES.get(error.split(":")[0], 1),
-    )
+    return StepFailed(f"{name}: {error}{text}\n  Full log: {api.task_page(run.ref, task)}", EXIT_CODES.get(error.split(":")[0], 1))

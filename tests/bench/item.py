@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import iter_frames
-from tasks.learn.inputs.augmentation import augmented
+from tasks.learn.inputs.crops import augmented
 from tasks.learn.inputs.data import View
 from tasks.learn.inputs.sampling import random_snippets
 from tasks.learn.networks.spec import NetworkSpec

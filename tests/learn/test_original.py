@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.learn.inputs.augmentation import Augmentation, augmented
-from tasks.learn.inputs.crops import cut_crops
+from tasks.learn.inputs.crops import Augmentation, augmented, cut_crops
 from tasks.learn.inputs.data import ClipDataset, ClipKey
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.heads import Logits

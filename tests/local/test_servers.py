@@ -29,7 +29,7 @@ PORT_OFFSET = port_offset(800)
 CHAIN_OF_DAGS = """
 import logging
 from airflow.sdk import DAG, Asset, Param, task
-from dags._search import RetrainWinner
+from dags._triggers import RetrainWinner
 
 def chain(dag_id, schedule, outlet):
     with DAG(dag_id=dag_id, schedule=schedule, params={"store": Param(None, type=["null", "string"])}):

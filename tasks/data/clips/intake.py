@@ -229,12 +229,7 @@ class Intake:
         source = place.source(VIDEO_SUFFIXES.get(probed.container.split(",")[0], ".video"))
         self._store.write_file(source, path)
         record = VideoRecord(
-            video=video,
-            uri=source,
-            size_bytes=path.stat().st_size,
-            names=(name,),
-            has_audio=probed.has_audio,
-            **asdict(probed),
+            video=video, uri=source, size_bytes=path.stat().st_size, names=(name,), has_audio=probed.has_audio, **asdict(probed)
         )
         if self._labels:
             self._store.write(place.probe, record)

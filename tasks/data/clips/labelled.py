@@ -25,10 +25,11 @@ from tasks.data.clips.label_inputs import (
     video_records,
 )
 from tasks.data.labels.exported import CurrentIntervals
-from tasks.data.labels.labelled_rows import LabelFile, ReadFiles, current_intervals, interval_rows, read_files
+from tasks.data.labels.labelled_rows import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.labels import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
+from tasks.data.labels.reading import ReadFile
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
@@ -286,13 +287,13 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, dic
         log.warning("and %d more such lines or files", len(problems) - NUM_LOGGED)
     files = [file for file in read.files if file.name.startswith(BESIDE)]
     for file in files:
-        if not any(interval_rows(file, index, videos.names.keys())):
+        if file.rows and not any(interval_rows(file, index, videos.names.keys())):
             log.warning("no line of %s names one of these videos", file.name.removeprefix(BESIDE))
     return _known_intervals(read, files, index, videos.names.keys())
 
 
 def _known_intervals(
-    read: ReadFiles, files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]
+    read: ReadFiles, files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]
 ) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
     """Find the intervals of the latest of `files` by video and all that it covers, and count those whose classes have no id."""
     by_video: KnownByVideo = {}

@@ -4,14 +4,14 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
-from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, read_files
+from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE
-from tasks.data.labels.reading import Refusals, in_order
-from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow
+from tasks.data.labels.reading import ReadFile, Refusals, in_order
+from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow
 from tasks.data.labels.video_names import UID, KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.store.records.dataset import Problem, action_name
@@ -67,22 +67,21 @@ def check_files(
     read = read_files([*others, *named], own, KnownVideos(index, {video.video: video.fps for video in videos}))
     results = []
     for file, numbered in zip(checked, named, strict=True):
-        summary = next((summary for summary in read.summaries if summary.name == numbered.name), None)
-        rows = next((label_file for label_file in read.files if label_file.name == numbered.name), LabelFile(numbered.name, (), False, {}))
-        without_video = Counter(_video(row) for row in rows.rows if not _has_video(row, index, rows))
-        usable = [row for row in rows.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
-        to_label = LabelFile(file.name, tuple(usable), rows.is_of_tool, rows.where)
+        own_file = next((read_file for read_file in read.files if read_file.name == numbered.name), ReadFile(numbered.name, "", Refusals()))
+        without_video = Counter(_video(row) for row in own_file.rows if not _has_video(row, index, own_file))
+        usable = [row for row in own_file.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
+        to_label = replace(own_file, name=file.name, rows=usable)
         labels = labels_of_file(to_label, index, 0)
-        refused = [Problem(file=file.name, line=line, item=rows.where.get(line, ""), reason=reason) for line, reason in labels.refused]
+        refused = [Problem(file=file.name, line=line, item=own_file.where.get(line, ""), reason=reason) for line, reason in labels.refused]
         unread = [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == numbered.name]
         remarks = [remark for remark in read.remarks if remark.file == numbered.name]
-        remarks += late_ends(file.name, labels, rows.where, index, TOLERANCE_SECONDS)
+        remarks += late_ends(file.name, labels, own_file.where, index, TOLERANCE_SECONDS)
         remarks += _without_clip(to_label, last, names) if last else []
         results.append(
             CheckedFile(
                 name=file.name,
-                layout=summary.layout if summary else "",
-                num_labels=(summary.num_rows if summary else 0) - without_video.total() - labels.refused.num,
+                layout=own_file.layout,
+                num_labels=len(own_file.rows) + len(own_file.lists) - without_video.total() - labels.refused.num,
                 without_video=without_video,
                 problems=in_order([*refused, *unread], [file.name], {}),
                 num_refused=labels.refused.num + len(unread) + read.num_more.get(numbered.name, 0),
@@ -92,7 +91,7 @@ def check_files(
     return results
 
 
-def _without_clip(file: LabelFile, last: LastClips, names: Mapping[str, Sequence[str]]) -> list[Problem]:
+def _without_clip(file: ReadFile, last: LastClips, names: Mapping[str, Sequence[str]]) -> list[Problem]:
     index = VideoIndex(last.clips, names)
     unused = labels_of_file(file, index, last.min_overlap).without_clip
     return intervals_without_clip(file.name, unused, file.where, index, names, last.min_overlap)
@@ -104,11 +103,11 @@ def _whole(video: VideoRecord) -> ClipRecord:
     return ClipRecord(uid=video.video, index=0, sha256=video.video, **properties, **times)
 
 
-def _video(row: AnyLabel) -> str:
+def _video(row: LabelRow) -> str:
     return row.video if isinstance(row, IntervalRow) else row.uid
 
 
-def _has_video(row: AnyLabel, index: VideoIndex, file: LabelFile) -> bool:
+def _has_video(row: LabelRow, index: VideoIndex, file: ReadFile) -> bool:
     name = _video(row)
     return index.finds_clip(name) or index.finds(name, loosely=file.is_of_tool)
 
@@ -121,7 +120,7 @@ class FileLabels:
     and those `without_clip`, which label none.
     """
 
-    row_by_uid: dict[str, ClipRow | IntervalRow] = field(default_factory=dict)
+    row_by_uid: dict[str, LabelRow] = field(default_factory=dict)
     second_by_uid: dict[str, IntervalRow] = field(default_factory=dict)
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
     refused: Refusals = field(default_factory=Refusals)
@@ -129,7 +128,7 @@ class FileLabels:
     without_clip: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
 
-def labels_of_file(file: LabelFile, index: VideoIndex, min_overlap: float) -> FileLabels:
+def labels_of_file(file: ReadFile, index: VideoIndex, min_overlap: float) -> FileLabels:
     """Match a file's lines to clips. A line about a clip overrides a line about its whole video."""
     labels, index = FileLabels(), index.beside(file.beside)
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)

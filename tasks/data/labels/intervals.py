@@ -12,7 +12,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
-from tasks.data.labels.rows import FullyLabelledRow, IntervalRow
+from tasks.data.labels.rows import FullyLabelledLine, IntervalRow
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Problem
 from tasks.store.records.video import ClipRecord
@@ -240,7 +240,7 @@ class Mark:
 
 
 def fully_labelled(
-    marks: Iterable[tuple[str, frozenset[str], FullyLabelledRow]], index: VideoIndex
+    marks: Iterable[tuple[str, frozenset[str], FullyLabelledLine]], index: VideoIndex
 ) -> tuple[dict[str, Mark], list[Problem]]:
     """Find the videos that are fully labelled, and the lines that name no video; a later line overrides an earlier one."""
     by_video: dict[str, Mark] = {}

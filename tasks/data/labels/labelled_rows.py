@@ -2,53 +2,28 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
 from tasks.data.labels.intervals import not_replaced
 from tasks.data.labels.page_labels import AnyFile, PageFile
-from tasks.data.labels.reading import Refusals, ToolRows, first_problems, read_annotations, split_text
+from tasks.data.labels.reading import ReadFile, Refusals, ToolRows, first_problems, read_annotations, split_text
 from tasks.data.labels.rows import (
-    ClipRow,
-    Epic100ClassRow,
-    FullyLabelledRow,
+    Epic100ClassLine,
+    FullyLabelledLine,
     IntervalRow,
+    LabelLine,
     LabelRow,
-    NounClassRow,
-    Row,
-    SameAsRow,
-    VerbClassRow,
+    Line,
+    NounClassLine,
+    SameAsLine,
+    VerbClassLine,
 )
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses, require_no_object
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import Problem
-
-AnyLabel = ClipRow | IntervalRow
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """A file's labels with canonical class names; `where` says of items of another tool's file where they are, if lines do not.
-
-    `beside` are the videos that came with it.
-    """
-
-    name: str
-    rows: tuple[AnyLabel, ...]
-    is_of_tool: bool
-    where: Mapping[int, str]
-    beside: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class FileSummary:
-    """How a file was read: as which layout, with how many lines or items."""
-
-    name: str
-    layout: str
-    num_rows: int
 
 
 @dataclass(frozen=True)
@@ -59,30 +34,13 @@ class ReadFiles:
     beside it.
     """
 
-    files: tuple[LabelFile, ...]
-    marks: tuple[tuple[str, frozenset[str], FullyLabelledRow], ...]
+    files: tuple[ReadFile, ...]
+    marks: tuple[tuple[str, frozenset[str], FullyLabelledLine], ...]
     verbs: Lexicon
     nouns: Lexicon
     problems: tuple[Problem, ...]
     num_more: Mapping[str, int]
-    summaries: tuple[FileSummary, ...]
     remarks: tuple[Problem, ...]
-
-
-@dataclass
-class _File:
-    """A file while names are resolved; `unsplit` are labels of another tool that are one text as yet."""
-
-    name: str
-    layout: str
-    where: Mapping[int, str]
-    refused: Refusals
-    rows: list[AnyLabel] = field(default_factory=list)
-    lists: list[Row] = field(default_factory=list)
-    unsplit: deque[Labelled] = field(default_factory=deque)
-    is_of_tool: bool = False
-    remarks: tuple[str, ...] = ()
-    beside: frozenset[str] = frozenset()
 
 
 def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> ReadFiles:
@@ -94,7 +52,7 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
     verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
     num_more: Counter[str] = Counter()
-    readable: list[_File] = []
+    readable: list[ReadFile] = []
     for uploaded in files:
         try:
             readable.append(_read(uploaded, videos))
@@ -110,41 +68,35 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
         file.rows = _accepted(file.rows, partial(_learn_label, file.name, verbs, nouns), file.refused)
     splits = [_split(file, verbs, nouns) for file in readable]
     for file, split in zip(readable, splits, strict=True):
-        if file.unsplit:
-            texts: list[AnyLabel] = list(ToolRows(videos.beside(file.beside)).rows(_with_split(file.unsplit, split), file.refused))
+        if file.labels:
+            texts: list[LabelRow] = list(ToolRows(videos.beside(file.beside)).rows(_with_split(file.labels, split), file.refused))
             file.rows += _accepted(texts, partial(_learn_label, file.name, verbs, nouns), file.refused)
             file.rows.sort(key=lambda row: row.line)
     for file in readable:
         file.rows = _accepted(file.rows, partial(_by_own_names, verbs, nouns), file.refused)
         problems += first_problems(file.name, file.refused, num_more, file.where)
     return ReadFiles(
-        files=tuple(LabelFile(file.name, tuple(file.rows), file.is_of_tool, file.where, file.beside) for file in readable if file.rows),
-        marks=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledRow)),
+        files=tuple(readable),
+        marks=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledLine)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),
         num_more=num_more,
-        summaries=tuple(FileSummary(file.name, file.layout, len(file.rows) + len(file.lists)) for file in readable),
         remarks=tuple(Problem(file=file.name, line=None, reason=remark) for file in readable for remark in file.remarks),
     )
 
 
-def _read(file: AnyFile, videos: Videos) -> _File:
-    beside = frozenset[str]() if isinstance(file, PageFile) else file.beside
-    videos = videos.beside(beside)
-    read = file.read() if isinstance(file, PageFile) else read_annotations(file, videos)
-    taken = _File(read.name, read.layout, read.where, read.refused, is_of_tool=bool(read.labels), remarks=read.remarks, beside=beside)
-    for row in read.rows:
-        if isinstance(row, AnyLabel):
-            taken.rows.append(row)
-        else:
-            taken.lists.append(row)
-    taken.rows += ToolRows(videos).rows((item for item in read.labels if not item.label.text), taken.refused)
-    taken.unsplit.extend(item for item in read.labels if item.label.text)
-    return taken
+def _read(file: AnyFile, videos: Videos) -> ReadFile:
+    if isinstance(file, PageFile):
+        return file.read()
+    videos = videos.beside(file.beside)
+    read = read_annotations(file, videos)
+    read.rows += ToolRows(videos).rows((item for item in read.labels if not item.label.text), read.refused)
+    read.labels = deque(item for item in read.labels if item.label.text)
+    return read
 
 
-def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None:
+def _learn_lists(files: Sequence[ReadFile], verbs: Lexicon, nouns: Lexicon) -> None:
     for file in files:
         for row in file.lists:
             try:
@@ -152,14 +104,14 @@ def _learn_lists(files: Sequence[_File], verbs: Lexicon, nouns: Lexicon) -> None
             except ValueError as error:
                 file.refused.add(row.line, str(error))
     for file in files:
-        learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassRow)], verbs, nouns)
+        learn_epic_100(file.name, [row for row in file.lists if isinstance(row, Epic100ClassLine)], verbs, nouns)
 
 
-def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, ToolLabel]:
+def _split(file: ReadFile, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, ToolLabel]:
     """Split the text of each label; lines with one that cannot be are refused."""
     split: dict[ToolLabel, ToolLabel] = {}
     reasons: dict[ToolLabel, str] = {}
-    for item in of_file.unsplit:
+    for item in file.labels:
         if item.label not in split and item.label not in reasons:
             try:
                 verb, noun = split_text(item.label.text, verbs, nouns)
@@ -167,22 +119,22 @@ def _split(of_file: _File, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, To
             except ValueError as error:
                 reasons[item.label] = str(error)
         if item.label in reasons:
-            of_file.refused.add(item.line, reasons[item.label])
+            file.refused.add(item.line, reasons[item.label])
     return split
 
 
-def _with_split(unsplit: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -> Iterator[Labelled]:
+def _with_split(labels: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -> Iterator[Labelled]:
     """Yield the labels with their texts split, and let go of each: there may be very many."""
-    while unsplit:
-        item = unsplit.popleft()
+    while labels:
+        item = labels.popleft()
         if item.label in split:
             yield item.with_label(split[item.label])
 
 
-def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refused: Refusals) -> list[AnyLabel]:
+def _accepted(rows: list[LabelRow], change: Callable[[LabelLine], LabelLine], refused: Refusals) -> list[LabelRow]:
     """Apply `change` to each label, once where many rows share it, and keep the rows that it accepts."""
-    good: list[AnyLabel] = []
-    answers: dict[int, LabelRow | str] = {}
+    good: list[LabelRow] = []
+    answers: dict[int, LabelLine | str] = {}
     for row in rows:
         answer = answers.get(id(row.label))
         if answer is None:
@@ -198,33 +150,33 @@ def _accepted(rows: list[AnyLabel], change: Callable[[LabelRow], LabelRow], refu
     return good
 
 
-def _learn_class(row: Row, where: str, verbs: Lexicon, nouns: Lexicon) -> None:
-    if isinstance(row, VerbClassRow):
+def _learn_class(row: Line, where: str, verbs: Lexicon, nouns: Lexicon) -> None:
+    if isinstance(row, VerbClassLine):
         verbs.define(row.class_key, row.verb_id, where)
         for synonym in row.verbs:
             verbs.add_synonym(synonym, row.verb_id)
-    elif isinstance(row, NounClassRow):
+    elif isinstance(row, NounClassLine):
         nouns.define(row.class_key, row.noun_id, where)
         for synonym in row.nouns:
             nouns.add_synonym(synonym, row.noun_id)
-    elif isinstance(row, SameAsRow):
+    elif isinstance(row, SameAsLine):
         (verbs if row.target == "verb" else nouns).merge(row.name, row.same_as, where)
 
 
-def _learn_label(file: str, verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
+def _learn_label(file: str, verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
     where = f"{file} line {row.line}"
     verbs.learn(row.verb, row.verb_class, where)
     nouns.learn(row.noun, row.noun_class, where)
     return row
 
 
-def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelRow) -> LabelRow:
+def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
     verb, noun = verbs.find(row.verb, row.verb_class), nouns.find(row.noun, row.noun_class)
     require_no_object(verb, noun)
     return row if (verb, noun) == (row.verb, row.noun) else row.model_copy(update={"verb": verb, "noun": noun})
 
 
-def learn_epic_100(file: str, rows: Sequence[Epic100ClassRow], verbs: Lexicon, nouns: Lexicon) -> None:
+def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> None:
     """Let each name of a class mean the class that a known name of it means, else the class's key.
 
     A list does not say whether its classes are verbs or nouns: its file's name does, else the names that are known.
@@ -256,14 +208,14 @@ def learn_epic_55(names: Iterable[tuple[str, int]], lexicon: Lexicon) -> None:
                 lexicon.add_synonym(name, class_id)
 
 
-def _lexicon_of(file: str, rows: Sequence[Epic100ClassRow], verbs: Lexicon, nouns: Lexicon) -> Lexicon:
+def _lexicon_of(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> Lexicon:
     plain = file.casefold()
     if ("verb" in plain) != ("noun" in plain):
         return verbs if "verb" in plain else nouns
     return verbs if sum(row.key in verbs for row in rows) >= sum(row.key in nouns for row in rows) else nouns
 
 
-def current_intervals(files: Iterable[LabelFile], index: VideoIndex, videos: Collection[str]) -> dict[str, list[IntervalRow]]:
+def current_intervals(files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]) -> dict[str, list[IntervalRow]]:
     """List, by video, the intervals that hold; a later file replaces earlier ones that it covers by half or more."""
     by_video: dict[str, list[IntervalRow]] = {}
     for file in files:
@@ -275,7 +227,7 @@ def current_intervals(files: Iterable[LabelFile], index: VideoIndex, videos: Col
     return by_video
 
 
-def interval_rows(file: LabelFile, index: VideoIndex, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
+def interval_rows(file: ReadFile, index: VideoIndex, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
     """Yield the intervals of a file that lie in these videos, each with its video."""
     index = index.beside(file.beside)
     for row in file.rows:

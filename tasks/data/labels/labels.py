@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, labels_of_file, late_ends, page_intervals_without_clip
 from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
 from tasks.data.labels.intervals import fully_labelled, uncovered
-from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
+from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
-from tasks.data.labels.reading import first_problems, in_order
+from tasks.data.labels.reading import ReadFile, first_problems, in_order
 from tasks.data.labels.rows import IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
@@ -63,6 +63,8 @@ class Labelling:
 
 @dataclass(frozen=True)
 class _Label:
+    """A clip's label, and where it is from: a folder if there is no `line`; `item` locates that of another tool's file."""
+
     verb: str
     noun: str
     file: str
@@ -89,8 +91,75 @@ class _Label:
 
 @dataclass(frozen=True)
 class _Source:
+    """A video's source, and the line that names it."""
+
     name: str
     origin: str
+
+
+@dataclass
+class _Labels:
+    """What folders and files say about clips, by uid, and about the sources of videos. A later file overrides earlier ones.
+
+    `changes` tells what was overridden. `by_interval` are the clips whose label is that of an interval.
+    """
+
+    label_by_uid: dict[str, _Label]
+    second_by_uid: dict[str, str] = field(default_factory=dict)
+    groups_by_uid: dict[str, dict[str, str]] = field(default_factory=dict)
+    source_by_video: dict[str, _Source] = field(default_factory=dict)
+    by_interval: set[str] = field(default_factory=set)
+    changes: list[Problem] = field(default_factory=list)
+
+    def take(self, file: ReadFile, labels: FileLabels) -> None:
+        """Take in the labels of the next file."""
+        self._overrule(
+            {uid: _Label(row.verb, row.noun, file.name, row.line, file.where.get(row.line, "")) for uid, row in labels.row_by_uid.items()}
+        )
+        for uid, row in labels.row_by_uid.items():
+            self.second_by_uid.pop(uid, None)
+            if isinstance(row, IntervalRow):
+                self.by_interval.add(uid)
+            else:
+                self.by_interval.discard(uid)
+            if row.groups:
+                # A later label, such as one of the page, says nothing about the camera.
+                self.groups_by_uid[uid] = self.groups_by_uid.get(uid, {}) | dict(row.groups)
+        self.second_by_uid.update((uid, action_name(row.verb, row.noun)) for uid, row in labels.second_by_uid.items())
+        for video, about in labels.source_by_video.items():
+            old, new = self.source_by_video.get(video), _Source(str(about.source), f"{file.name}:{about.line}")
+            if old and old.name != new.name:
+                reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
+                self.changes.append(Problem(file=file.name, line=about.line, reason=reason))
+            self.source_by_video[video] = new
+
+    def _overrule(self, new_labels: Mapping[str, _Label]) -> None:
+        """Replace labels by `new_labels`. Each pair of lines that disagree is one change, with the number of clips."""
+        num_overruled: Counter[tuple[_Label, _Label]] = Counter()
+        for uid, new in new_labels.items():
+            old = self.label_by_uid.get(uid)
+            if old and new.contradicts(old):
+                num_overruled[old, new] += 1
+            self.label_by_uid[uid] = new
+        for (old, new), number in num_overruled.items():
+            reason = f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}"
+            self.changes.append(Problem(file=new.file, line=new.line, item=new.item, reason=reason))
+
+    def labelled(self, clip: ClipRecord, names: tuple[str, ...], verbs: Lexicon, nouns: Lexicon) -> LabelledClip:
+        """Join a clip with all that is said about it."""
+        label, source = self.label_by_uid.get(clip.uid), self.source_by_video.get(clip.video)
+        return LabelledClip(
+            clip=clip,
+            names=names,
+            source=source.name if source else clip.video,
+            verb=label.verb if label else None,
+            noun=label.noun if label else None,
+            verb_class=verbs.id_of(label.verb) if label else None,
+            noun_class=nouns.id_of(label.noun) if label else None,
+            origin=label.origin if label else None,
+            second_action=self.second_by_uid.get(clip.uid),
+            groups=tuple(self.groups_by_uid.get(clip.uid, {}).items()),
+        )
 
 
 def label_clips(
@@ -106,72 +175,55 @@ def label_clips(
 ) -> Labelling:
     """Label all clips that a folder or an annotation file labels.
 
-    `names` has every video's names by content hash, and `fps` its frame rate, for tools that count frames; `files` are in upload order; `own`
-    are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
-    labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people made more statements than these files hold,
-    so that something may happen in them. Without the page its labels are read, because its words and videos tell how folders are read, but they
-    label no clip.
+    Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists labels of folders or earlier files that were
+    overridden.
+
+    Args:
+        clips: all clips of the store.
+        names: every video's names, by content hash.
+        files: the annotation files and the page's, in upload order.
+        options: the least overlap of an interval, and the share of free clips of fully labelled videos that are labelled as nothing.
+        own: the ids that the store has given.
+        fps: every video's frame rate by content hash, for tools that count frames.
+        touched: uids of clips about which people made more statements than these files hold, so that something may happen in them.
+        with_page: whether the page's labels label clips. They are read in any case: its words and videos tell how folders are read.
     """
     index = VideoIndex(clips, names)
     read = read_files(files, own, KnownVideos(index, fps))
-    problems, changes, num_more = list(read.problems), list[Problem](), Counter(read.num_more)
     labels_by_file = [(file, labels_of_file(file, index, options.min_overlap)) for file in read.files]
     video_by_uid = {clip.uid: clip.video for clip in clips}
     in_files = {video_by_uid[uid] for _, of_file in labels_by_file for uid in of_file.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
-    labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
-    sources: dict[str, _Source] = {}
-    seconds: dict[str, str] = {}
-    groups: dict[str, dict[str, str]] = {}
-    by_interval = set[str]()
-    remarks = list(read.remarks)
+    labels = _Labels({clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))})
+    problems, remarks, num_more = list(read.problems), list(read.remarks), Counter(read.num_more)
     for file, of_file in labels_by_file:
-        if file.name == PAGE and not with_page:
-            continue
-        problems += first_problems(file.name, of_file.refused, num_more, file.where)
-        remarks += late_ends(file.name, of_file, file.where, index)
-        changes += _overrule(labels, {uid: _of_row(row, file.name, file.where) for uid, row in of_file.row_by_uid.items()})
-        for uid, row in of_file.row_by_uid.items():
-            if row.groups:
-                # A later label, such as one of the page, says nothing about the camera.
-                groups[uid] = groups.get(uid, {}) | dict(row.groups)
-            seconds.pop(uid, None)
-            (by_interval.add if isinstance(row, IntervalRow) else by_interval.discard)(uid)
-        seconds.update((uid, action_name(row.verb, row.noun)) for uid, row in of_file.second_by_uid.items())
-        for video, about in of_file.source_by_video.items():
-            old, new = sources.get(video), _Source(str(about.source), f"{file.name}:{about.line}")
-            if old and old.name != new.name:
-                reason = f"source {quoted(old.name)} ({old.origin}) -> {quoted(new.name)} of {quoted(about.uid)}"
-                changes.append(Problem(file=file.name, line=about.line, reason=reason))
-            sources[video] = new
+        if with_page or file.name != PAGE:
+            problems += first_problems(file.name, of_file.refused, num_more, file.where)
+            remarks += late_ends(file.name, of_file, file.where, index)
+            labels.take(file, of_file)
     unused = _without_clip(labels_by_file, index, names, options.min_overlap)
     videos, unknown = fully_labelled(read.marks, index)
     problems += unknown
     for video, mark in videos.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
-        for clip in uncovered(index.clips(video), rows, labels.keys() | touched, options.nothing_share):
-            labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
-    labelled = tuple(
-        _labelled(
-            clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), groups.get(clip.uid, {}), read
-        )
-        for clip in clips
-    )
+        for clip in uncovered(index.clips(video), rows, labels.label_by_uid.keys() | touched, options.nothing_share):
+            labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
+    labelled = tuple(labels.labelled(clip, names[clip.video], read.verbs, read.nouns) for clip in clips)
     order = [file.name for file in files]
     return Labelling(
         clips=labelled,
         problems=in_order(problems, order, num_more),
-        changes=in_order(changes, order, {}),
+        changes=in_order(labels.changes, order, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
         hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
-        by_interval=frozenset(by_interval),
+        by_interval=frozenset(labels.by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
     )
 
 
 def _without_clip(
-    labels_by_file: Sequence[tuple[LabelFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
+    labels_by_file: Sequence[tuple[ReadFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
 ) -> list[Problem]:
     """Name the intervals of each file, and of the page, that label no clip."""
     of_page = page_intervals_without_clip((labels.intervals, labels.without_clip) for file, labels in labels_by_file if file.name == PAGE)
@@ -186,49 +238,6 @@ def _without_clip(
 def _of_folder(video: str, folders: FolderLabels) -> _Label | None:
     label = folders.label_by_video.get(video)
     return _Label(label.verb, label.noun, f"folder {label.folder}", None) if label else None
-
-
-def _of_row(row: AnyLabel, file: str, where: Mapping[int, str]) -> _Label:
-    return _Label(row.verb, row.noun, file, row.line, where.get(row.line, ""))
-
-
-def _overrule(labels: dict[str, _Label], new_labels: Mapping[str, _Label]) -> list[Problem]:
-    """Put `new_labels` into `labels`. Each pair of lines that disagree is reported once, with the number of clips."""
-    overruled: Counter[tuple[_Label, _Label]] = Counter()
-    for uid, new in new_labels.items():
-        old = labels.get(uid)
-        if old and new.contradicts(old):
-            overruled[old, new] += 1
-        labels[uid] = new
-    return [
-        Problem(
-            file=new.file, line=new.line, item=new.item, reason=f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}"
-        )
-        for (old, new), number in overruled.items()
-    ]
-
-
-def _labelled(
-    clip: ClipRecord,
-    names: tuple[str, ...],
-    label: _Label | None,
-    second: str | None,
-    source: _Source | None,
-    groups: Mapping[str, str],
-    read: ReadFiles,
-) -> LabelledClip:
-    return LabelledClip(
-        clip=clip,
-        names=names,
-        source=source.name if source else clip.video,
-        verb=label.verb if label else None,
-        noun=label.noun if label else None,
-        verb_class=read.verbs.id_of(label.verb) if label else None,
-        noun_class=read.nouns.id_of(label.noun) if label else None,
-        origin=label.origin if label else None,
-        second_action=second,
-        groups=tuple(groups.items()),
-    )
 
 
 def _numbered(clip: LabelledClip, own: OwnClasses) -> LabelledClip:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
 from tasks.data.labels.ledger import ClipSpan, Ledger, Words, key_of, words_of
 from tasks.data.labels.reading import ReadFile, Refusals
-from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow, Row, SameAsRow, reason_of
+from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelLine, LabelRow, Line, SameAsLine, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
 
@@ -132,14 +132,13 @@ class PageFile:
 
     def read(self) -> ReadFile:
         """Make rows of the statements; one whose words are no names, or that has no time, is refused."""
-        rows: list[Row | ClipRow | IntervalRow] = []
-        refused, labels = Refusals(), dict[Words, LabelRow]()
+        read, labels = ReadFile(self.name, "statements", Refusals()), dict[Words, LabelLine]()
         for number, statement in enumerate(self.statements, start=1):
             try:
-                rows.append(_row(number, statement, labels))
+                read.add(_row(number, statement, labels))
             except ValueError as error:
-                refused.add(number, reason_of(error) if isinstance(error, ValidationError) else str(error))
-        return ReadFile(self.name, "statements", tuple(rows), refused)
+                read.refused.add(number, reason_of(error) if isinstance(error, ValidationError) else str(error))
+        return read
 
 
 AnyFile = AnnotationFile | PageFile
@@ -148,13 +147,13 @@ Placed = tuple[datetime, PageLabel | ClippedInterval | IntervalStatement]
 
 
 def _row(
-    number: int, statement: PageLabel | ClippedInterval | IntervalStatement | ClassMerge, labels: dict[Words, LabelRow]
-) -> Row | ClipRow | IntervalRow:
+    number: int, statement: PageLabel | ClippedInterval | IntervalStatement | ClassMerge, labels: dict[Words, LabelLine]
+) -> Line | LabelRow:
     if isinstance(statement, ClassMerge):
-        return SameAsRow(line=number, target=statement.target, name=statement.name, same_as=statement.same_as)
+        return SameAsLine(line=number, target=statement.target, name=statement.name, same_as=statement.same_as)
     words = statement.verb, statement.noun
     # There may be very many, so equal labels are shared.
-    label = labels.get(words) or labels.setdefault(words, LabelRow(line=number, verb=words[0], noun=words[1]))
+    label = labels.get(words) or labels.setdefault(words, LabelLine(line=number, verb=words[0], noun=words[1]))
     if isinstance(statement, PageLabel):
         return ClipRow(number, label, statement.uid, None)
     start, stop = round(statement.start_seconds, NUM_DECIMALS), round(statement.stop_seconds, NUM_DECIMALS)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -20,8 +20,9 @@ from tasks.data.labels.rows import (
     AnnotationFile,
     ClipRow,
     IntervalRow,
+    LabelLine,
     LabelRow,
-    Row,
+    Line,
     reason_of,
     row_reader,
 )
@@ -84,20 +85,31 @@ def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mappin
     return tuple(kept)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReadFile:
-    """A validated file: its rows, or the `labels` of another tool's file, and the `refused` lines.
+    """A file as it was read: its `rows` with labels, its lines of `lists` of classes or videos, and its `refused` lines.
 
-    `where` says of items where they are, if lines do not; `remarks` are about the whole file.
+    `labels` are those of another tool that are not made into rows yet. `where` says of a tool's items where they are, if lines do not.
+    `remarks` are about the whole file. `beside` are the videos that came with it.
     """
 
     name: str
     layout: str
-    rows: tuple[Row | ClipRow | IntervalRow, ...]
     refused: Refusals
-    labels: tuple[Labelled, ...] = ()
+    rows: list[LabelRow] = field(default_factory=list)
+    lists: list[Line] = field(default_factory=list)
+    labels: deque[Labelled] = field(default_factory=deque)
+    is_of_tool: bool = False
     where: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    beside: frozenset[str] = frozenset()
+
+    def add(self, row: Line | LabelRow) -> None:
+        """Take in a line."""
+        if isinstance(row, Line):
+            self.lists.append(row)
+        else:
+            self.rows.append(row)
 
 
 def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
@@ -109,27 +121,26 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
     opened = _open(file)
     if isinstance(opened, tuple):
         tool, document = opened
-        return _of_tool(file.name, tool.name, tool.read(document, videos))
+        return _of_tool(file, tool.name, tool.read(document, videos))
     if table := formats().tables.get(opened.layout):
-        return _of_tool(file.name, opened.layout, table.read(opened.lines, videos), table.max_items)
+        return _of_tool(file, opened.layout, table.read(opened.lines, videos), table.max_items)
     if opened.layout not in ("clips", "intervals") and len(file.content) > MAX_LIST_BYTES:
         raise BadLabels(f"is a list ({opened.layout}) of more than {MAX_LIST_BYTES >> 20} MiB; split it into several files")
-    rows: list[Row | ClipRow | IntervalRow] = []
-    refused = Refusals()
+    read_file = ReadFile(file.name, opened.layout, Refusals(), beside=file.beside)
     is_empty = True
     read = row_reader(opened.layout)
     for line, cells in opened.lines:
         is_empty = False
         if isinstance(cells, str):
-            refused.add(line, cells)
+            read_file.refused.add(line, cells)
         elif opened.layout != "clips" or any(cells.get(column) for column in TO_FILL_IN):
             try:
-                rows.append(read(line, cells))
+                read_file.add(read(line, cells))
             except ValueError as error:
-                refused.add(line, str(error))
+                read_file.refused.add(line, str(error))
     if is_empty:
         raise BadLabels("has a header but no lines")
-    return ReadFile(file.name, opened.layout, tuple(rows), refused)
+    return read_file
 
 
 def layout_of(file: AnnotationFile) -> str:
@@ -161,8 +172,8 @@ def _open(file: AnnotationFile) -> tuple[DocumentFormat, Document] | _Table:
     return table
 
 
-def _of_tool(name: str, layout: str, items: Items, max_items: int = MAX_ITEMS) -> ReadFile:
-    labels: list[Labelled] = []
+def _of_tool(file: AnnotationFile, layout: str, items: Items, max_items: int = MAX_ITEMS) -> ReadFile:
+    labels: deque[Labelled] = deque()
     refused = Refusals()
     shared: dict[ToolLabel, ToolLabel] = {}
     where: dict[int, str] = {}
@@ -185,7 +196,9 @@ def _of_tool(name: str, layout: str, items: Items, max_items: int = MAX_ITEMS) -
                 raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
     if not labels and not refused.num:
         raise BadLabels(f"is {layout} without any label")
-    return ReadFile(name, layout, (), refused, tuple(labels), where, tuple(remarks))
+    return ReadFile(
+        file.name, layout, refused, labels=labels, is_of_tool=bool(labels), where=where, remarks=tuple(remarks), beside=file.beside
+    )
 
 
 class ToolRows:
@@ -193,10 +206,10 @@ class ToolRows:
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos
-        self._labels: dict[ToolLabel, LabelRow | str] = {}
+        self._labels: dict[ToolLabel, LabelLine | str] = {}
         self._video: tuple[tuple[str, ...], str] = (), ""
 
-    def rows(self, labels: Iterable[Labelled], refused: Refusals) -> Iterator[ClipRow | IntervalRow]:
+    def rows(self, labels: Iterable[Labelled], refused: Refusals) -> Iterator[LabelRow]:
         """Yield a row for each label with verb and noun; unusable ones are added to `refused`."""
         for item in labels:
             try:
@@ -204,7 +217,7 @@ class ToolRows:
             except ValueError as error:
                 refused.add(item.line, str(error))
 
-    def _row(self, item: Labelled) -> ClipRow | IntervalRow:
+    def _row(self, item: Labelled) -> LabelRow:
         label = self._labels.get(item.label) or self._labels.setdefault(item.label, _label(item))
         if isinstance(label, str):
             raise ValueError(label)
@@ -230,14 +243,14 @@ class ToolRows:
         return names[0] if len(names) == 1 else next((name for name in names if self._videos.finds(name)), names[0])
 
 
-def _label(item: Labelled) -> LabelRow | str:
+def _label(item: Labelled) -> LabelLine | str:
     label = item.label
     ids = {
         name: "" if class_id is None else str(class_id)
         for name, class_id in (("verb_class", label.verb_class), ("noun_class", label.noun_class))
     }
     try:
-        return LabelRow.model_validate({"line": item.line, "verb": label.verb, "noun": label.noun, **ids})
+        return LabelLine.model_validate({"line": item.line, "verb": label.verb, "noun": label.noun, **ids})
     except ValidationError as error:
         return reason_of(error)
 

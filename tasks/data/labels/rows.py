@@ -1,4 +1,8 @@
-"""Parse the lines of annotation files: one pydantic model per layout."""
+"""Parse the lines of annotation files.
+
+Each layout has a pydantic model, named `...Line`, which validates a whole line. A file may have a million lines with labels, too many for models:
+these are kept as a `ClipRow` or an `IntervalRow`, and lines with the same label share one `LabelLine`.
+"""
 
 import re
 from collections.abc import Callable
@@ -18,7 +22,7 @@ MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
 MAX_SOURCE_LENGTH = 200
 MAX_LABELS = 50_000
-"""Different labels of a file. Each is validated, which takes time."""
+"""Different labels in a file. Each is validated, which takes time."""
 
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
@@ -72,22 +76,22 @@ ClassName = Annotated[str, AfterValidator(class_name)]
 NounName = Annotated[str, AfterValidator(noun_name)]
 ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
-Place = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
+VideoName = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
 
-class Row(BaseModel):
-    """A line of a file. Unknown columns are ignored; of labels they are `groups`."""
+class Line(BaseModel):
+    """A line of any layout. Columns that its model lacks are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     line: int
 
 
-R = TypeVar("R", bound=Row)
+L = TypeVar("L", bound=Line)
 
 
-class LabelRow(Row):
-    """A line with a verb, an optional noun and optional class ids."""
+class LabelLine(Line):
+    """The label in a line: a verb, an optional noun and optional class ids."""
 
     verb: ClassName
     noun: NounName
@@ -96,7 +100,7 @@ class LabelRow(Row):
     noun_class: ClassId = None
 
     @model_validator(mode="after")
-    def _action_is_verb_and_noun(self) -> "LabelRow":
+    def _action_is_verb_and_noun(self) -> "LabelLine":
         if self.noun == NO_OBJECT and self.noun_class is not None and self.noun_class < NUM_EPIC_NOUNS:
             raise ValueError(f"noun is empty, but noun_class {self.noun_class} is a noun's id; write its name")
         if self.action and normal_name(self.action) != normal_name(action_name(self.verb, self.noun)):
@@ -105,17 +109,17 @@ class LabelRow(Row):
         return self
 
 
-class ClipLine(LabelRow):
+class ClipLine(LabelLine):
     """`uid,verb,noun,action,verb_class,noun_class`: a label for a clip, or for all clips of a video."""
 
-    uid: Place
+    uid: VideoName
     source: Annotated[str | None, Field(max_length=MAX_SOURCE_LENGTH), BeforeValidator(_source)] = None
 
 
-class IntervalLine(LabelRow):
+class IntervalLine(LabelLine):
     """`video,start_seconds,stop_seconds,verb,noun`: a label for a part of a video."""
 
-    video: Place
+    video: VideoName
     start_seconds: Seconds
     stop_seconds: Seconds
 
@@ -127,10 +131,10 @@ class IntervalLine(LabelRow):
 
 
 class ClipRow(NamedTuple):
-    """A parsed `ClipLine`. There may be a million, so equal labels are shared."""
+    """A label for a clip, or for all clips of a video. `groups` are the cells of columns without a meaning to Retake, such as a camera."""
 
     line: int
-    label: LabelRow
+    label: LabelLine
     uid: str
     source: str | None
     groups: Groups = ()
@@ -147,10 +151,10 @@ class ClipRow(NamedTuple):
 
 
 class IntervalRow(NamedTuple):
-    """A parsed `IntervalLine`. There may be a million, so equal labels are shared."""
+    """A label for a part of a video."""
 
     line: int
-    label: LabelRow
+    label: LabelLine
     video: str
     start_seconds: float
     stop_seconds: float
@@ -167,6 +171,9 @@ class IntervalRow(NamedTuple):
         return self.label.noun
 
 
+LabelRow = ClipRow | IntervalRow
+
+
 def _members(text: str) -> tuple[str, ...]:
     return tuple(single or double for single, double in re.findall(r"'([^']*)'|\"([^\"]*)\"", text[:20_000]))
 
@@ -174,7 +181,7 @@ def _members(text: str) -> tuple[str, ...]:
 Members = Annotated[tuple[ClassName, ...], BeforeValidator(_members)]
 
 
-class VerbClassRow(Row):
+class VerbClassLine(Line):
     """`verb_id,class_key,verbs`: a line of EPIC-KITCHENS-55's list of verb classes."""
 
     verb_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_VERBS)]
@@ -182,7 +189,7 @@ class VerbClassRow(Row):
     verbs: Members = ()
 
 
-class NounClassRow(Row):
+class NounClassLine(Line):
     """`noun_id,class_key,nouns`: a line of EPIC-KITCHENS-55's list of noun classes."""
 
     noun_id: Annotated[int, Field(ge=0, lt=NUM_EPIC_NOUNS)]
@@ -190,14 +197,14 @@ class NounClassRow(Row):
     nouns: Members = ()
 
 
-class Epic100ClassRow(Row):
+class Epic100ClassLine(Line):
     """`id,key,instances,category`: a line of EPIC-KITCHENS-100's lists, whose ids are not EPIC-KITCHENS-55's."""
 
     key: ClassName
     instances: Members = ()
 
 
-class SameAsRow(Row):
+class SameAsLine(Line):
     """`target,name,same_as`: a name to merge into another class, or to leave out with `-`."""
 
     target: Annotated[Literal["verb", "noun"], BeforeValidator(str.casefold)]
@@ -205,7 +212,7 @@ class SameAsRow(Row):
     same_as: Annotated[str, AfterValidator(_other_name)]
 
     @model_validator(mode="after")
-    def _verbs_name_something(self) -> "SameAsRow":
+    def _verbs_name_something(self) -> "SameAsLine":
         if self.target == "verb" and self.same_as == NO_OBJECT:
             raise ValueError(f"same_as {quoted(NO_OBJECT)} is only for nouns; use '-' to leave out the verb's clips")
         return self
@@ -217,21 +224,21 @@ def _yes_or_no(text: str) -> bool:
     return YES_OR_NO[text.casefold()]
 
 
-class FullyLabelledRow(Row):
+class FullyLabelledLine(Line):
     """`video,fully_labelled`: whether all actions of a video are labelled, so that nothing happens in the rest of it."""
 
-    video: Place
+    video: VideoName
     fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
 
 
-MODELS: dict[str, type[Row]] = {
+MODELS: dict[str, type[Line]] = {
     "intervals": IntervalLine,
     "clips": ClipLine,
-    "verb classes": VerbClassRow,
-    "noun classes": NounClassRow,
-    "classes of EPIC-KITCHENS-100": Epic100ClassRow,
-    "same classes": SameAsRow,
-    "fully labelled videos": FullyLabelledRow,
+    "verb classes": VerbClassLine,
+    "noun classes": NounClassLine,
+    "classes of EPIC-KITCHENS-100": Epic100ClassLine,
+    "same classes": SameAsLine,
+    "fully labelled videos": FullyLabelledLine,
 }
 LAYOUTS = {
     "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
@@ -245,87 +252,89 @@ LAYOUTS = {
 
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
-"""Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
-OF_LISTS = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
+"""Columns of a list of clips to label that a person fills in. Lines with none of them filled in are skipped."""
+INFORMATION = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
+"""Columns of such a list that inform the person, and are not read."""
+NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *INFORMATION))
+"""Columns that Retake knows. Each other column groups the clips by its values, such as by camera."""
 MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
-NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *OF_LISTS))
-"""Columns that are no groups of clips: those with a meaning, and those of lists of clips to label."""
 
 
-def row_reader(layout: str) -> Callable[[int, Cells], Row | ClipRow | IntervalRow]:
-    """Return the reader of the lines of a layout. The reader raises a ValueError that names the fault of a line."""
+def row_reader(layout: str) -> Callable[[int, Cells], Line | LabelRow]:
+    """Return the reader of the lines of a layout. The reader raises a ValueError that names the faults of a line."""
     if layout in ("clips", "intervals"):
-        return partial(_read_clip if layout == "clips" else _read_interval, _Labels())
+        return partial(_read_clip if layout == "clips" else _read_interval, _Shared())
     return partial(_validated, MODELS[layout])
 
 
-def _validated(model: type[R], line: int, cells: Cells) -> R:
+def _validated(model: type[L], line: int, cells: Cells) -> L:
     try:
         return model.model_validate({**cells, "line": line})
     except ValidationError as error:
         raise ValueError(reason_of(error)) from None
 
 
-class _Labels:
-    """Validates each label of a file once. The models take a minute for a million lines."""
+class _Shared:
+    """Shares equal labels, names and groups between the rows of a file. To validate each line by its model takes a minute for a million."""
 
     def __init__(self) -> None:
-        self._labels: dict[tuple[str | None, ...], LabelRow | str] = {}
-        self._columns: tuple[str, ...] | None = None
+        self._label_by_cells: dict[tuple[str | None, ...], LabelLine | str] = {}
+        self._group_columns: tuple[str, ...] | None = None
         self._groups: dict[Groups, Groups] = {}
-        self._place = ""
+        self._last_name = ""
 
-    def of(self, line: int, cells: Cells) -> LabelRow:
+    def label(self, line: int, cells: Cells) -> LabelLine:
+        """Validate a label the first time; raise its error again for further lines with it."""
         key = tuple(map(cells.get, LABEL_COLUMNS))
-        label = self._labels.get(key)
+        label = self._label_by_cells.get(key)
         if label is None:
-            if len(self._labels) >= MAX_LABELS:
+            if len(self._label_by_cells) >= MAX_LABELS:
                 raise BadLabels(f"has more than {MAX_LABELS} different labels; split it into several files")
             try:
-                label = _validated(LabelRow, line, cells)
+                label = _validated(LabelLine, line, cells)
             except ValueError as error:
                 label = str(error)
-            self._labels[key] = label
+            self._label_by_cells[key] = label
         if isinstance(label, str):
             raise ValueError(label)
         return label
 
-    def place(self, name: str) -> str:
-        """Share the name of a video with the line before."""
-        if name != self._place:
-            self._place = name
-        return self._place
+    def name(self, name: str) -> str:
+        """Share the name of a video or clip with the line before."""
+        if name != self._last_name:
+            self._last_name = name
+        return self._last_name
 
     def groups(self, cells: Cells) -> Groups:
-        """Return the filled cells of further columns; equal ones are shared."""
-        if self._columns is None:
+        """Return the filled cells of the columns that group clips."""
+        if self._group_columns is None:
             further = [name for name in cells if name and name not in NO_GROUPS and len(name) <= MAX_GROUP_LENGTH]
-            self._columns = tuple(further[:MAX_GROUP_COLUMNS])
-        if not self._columns:
+            self._group_columns = tuple(further[:MAX_GROUP_COLUMNS])
+        if not self._group_columns:
             return ()
-        groups = tuple((name, cells[name]) for name in self._columns if 0 < len(cells[name]) <= MAX_GROUP_LENGTH)
+        groups = tuple((name, cells[name]) for name in self._group_columns if 0 < len(cells[name]) <= MAX_GROUP_LENGTH)
         return self._groups.setdefault(groups, groups)
 
 
-def _read_clip(labels: _Labels, line: int, cells: Cells) -> ClipRow:
+def _read_clip(shared: _Shared, line: int, cells: Cells) -> ClipRow:
     uid, source = cells["uid"], cells.get("source", "")
     if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
-        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None, labels.groups(cells))
-    # The slow model reports all errors of the line.
+        return ClipRow(line, shared.label(line, cells), shared.name(uid), source or None, shared.groups(cells))
+    # The model names all faults of the line.
     whole = _validated(ClipLine, line, cells)
-    return ClipRow(line, whole, whole.uid, whole.source, labels.groups(cells))
+    return ClipRow(line, whole, whole.uid, whole.source, shared.groups(cells))
 
 
-def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
+def _read_interval(shared: _Shared, line: int, cells: Cells) -> IntervalRow:
     video = cells["video"]
     try:
         start, stop = _seconds(cells["start_seconds"]), _seconds(cells["stop_seconds"])
     except ValueError:
         start = stop = 0.0
     if start < stop <= MAX_SECONDS and 0 < len(video) <= MAX_TEXT_LENGTH:
-        return IntervalRow(line, labels.of(line, cells), labels.place(video), start, stop, labels.groups(cells))
+        return IntervalRow(line, shared.label(line, cells), shared.name(video), start, stop, shared.groups(cells))
     whole = _validated(IntervalLine, line, cells)
-    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds, labels.groups(cells))
+    return IntervalRow(line, whole, whole.video, whole.start_seconds, whole.stop_seconds, shared.groups(cells))
 
 
 def reason_of(error: ValidationError) -> str:

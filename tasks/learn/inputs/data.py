@@ -18,9 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset
-from tasks.learn.inputs.augmentation import PLAIN, Augmentation, augmented
 from tasks.learn.inputs.clip_files import read_snippets, read_sound_input
-from tasks.learn.inputs.crops import NumCrops, cut_crops
+from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options.recipe import MAX_EPOCHS
 

@@ -84,22 +84,16 @@ def _published(family: str, backbone: str, modality: str, sha256_prefix: str) ->
 
 PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
     (family, backbone, modality): _published(family, backbone, "RGB" if modality is Modality.RGB else "Flow", sha256_prefix)
-    for family, backbone, modality, sha256_prefix in (
-        ("TSN", "resnet50", Modality.RGB, "3ecf904f"),
-        ("TSN", "resnet50", Modality.FLOW, "4317bc4a"),
-        ("TSN", "bninception", Modality.RGB, "efb96e64"),
-        ("TSN", "bninception", Modality.FLOW, "4c720ee3"),
-        ("TRN", "resnet50", Modality.RGB, "c8176b38"),
-        ("TRN", "resnet50", Modality.FLOW, "c0a2821c"),
-        ("TRN", "bninception", Modality.RGB, "a770bfbd"),
-        ("TRN", "bninception", Modality.FLOW, "4f84b178"),
-        ("MTRN", "resnet50", Modality.RGB, "46337796"),
-        ("MTRN", "resnet50", Modality.FLOW, "6667f285"),
-        ("MTRN", "bninception", Modality.RGB, "8933f99e"),
-        ("MTRN", "bninception", Modality.FLOW, "c0cea7e1"),
-        ("TSM", "resnet50", Modality.RGB, "cfc93918"),
-        ("TSM", "resnet50", Modality.FLOW, "e09c2d3a"),
+    for family, backbone, of_rgb, of_flow in (
+        ("TSN", "resnet50", "3ecf904f", "4317bc4a"),
+        ("TSN", "bninception", "efb96e64", "4c720ee3"),
+        ("TRN", "resnet50", "c8176b38", "c0a2821c"),
+        ("TRN", "bninception", "a770bfbd", "4f84b178"),
+        ("MTRN", "resnet50", "46337796", "6667f285"),
+        ("MTRN", "bninception", "8933f99e", "c0cea7e1"),
+        ("TSM", "resnet50", "cfc93918", "e09c2d3a"),
     )
+    for modality, sha256_prefix in ((Modality.RGB, of_rgb), (Modality.FLOW, of_flow))
 }
 
 

@@ -77,9 +77,8 @@ def clip_seconds(network: Network, num_crops: NumCrops, device: WantedDevice) ->
 def _time_steps(network: Network, options: TrainOptions, num_clips: int, device: Device) -> BatchTime:
     spec = network.spec
     # Class weights need labels, and take no time.
-    module = ActionModule(to_channels_last(network), options.model_copy(update={"class_weights": "none", "label_smoothing": 0.0}), ()).to(
-        device
-    )
+    options = options.model_copy(update={"class_weights": "none", "label_smoothing": 0.0})
+    module = ActionModule(to_channels_last(network), options, ()).to(device)
     module.train()
     optimizer, criterion = module.make_optimizer(), CrossEntropies()
     num_snippets, pixels = trained_view(spec, options).num_segments, crop_pixels(spec)

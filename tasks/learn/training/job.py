@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tasks.learn.hardware import Device, WantedDevice
-from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import FeatureCache, FeatureMemory, compute_features, training_features
 from tasks.learn.networks.joining import Joining
@@ -118,9 +118,7 @@ def set_up_images(job: TrainJob, device: Device) -> Setup:
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
     spec = job.network.spec
     train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
-    module = ActionModule(
-        to_channels_last(network), job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
-    )
+    module = ActionModule(to_channels_last(network), job.options, train.clips, job.classes)
     return Setup(module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device)))
 
 
@@ -171,9 +169,7 @@ def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
         fit_probes(job, train)
-    module = (FittedModule if is_probe else HeadModule)(
-        job.network, job.options, train.clips, has_objects=job.classes.has_objects, nothing=job.classes.nothing
-    )
+    module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, job.classes)
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return Setup(module, _loader(job, device, train, 0), _loader(job, device, val, 0))
 

@@ -18,6 +18,7 @@ from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.learn.training.progress import Scores
 from tasks.learn.training.recipe import (
     ClassWeights,
@@ -84,29 +85,27 @@ class Learner(pl.LightningModule, ABC):
         network: gives the sizes; a subclass keeps only the part that it trains.
         options: the recipe and its seed.
         clips: all training clips, of all processes.
-        has_objects: train and report nouns too; otherwise only verbs.
-        nothing: id of the verb of clips in which nothing happens, which count in no reported accuracy.
+        classes: without objects, only verbs are trained and reported. Clips in which nothing happens count in no reported accuracy.
     """
 
-    def __init__(
-        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
-    ) -> None:
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
         super().__init__()
+        classes = classes or no_names(network.spec)
         self.recipe = options
         self.num_clips = len(clips)
         self.num_crops = network.spec.num_crops(options.validation_crops)
-        self.names = NAMES if has_objects else OF_VERBS
+        self.names = NAMES if classes.has_objects else OF_VERBS
         self.train_losses = CrossEntropies(
             options.label_smoothing,
             _of_classes(balanced_weights, network, clips) if options.class_weights == "balanced" else None,
             _of_classes(even_shares, network, clips) if options.label_smoothing else None,
-            has_objects=has_objects,
+            has_objects=classes.has_objects,
         )
-        self.val_losses = CrossEntropies(has_objects=has_objects)
+        self.val_losses = CrossEntropies(has_objects=classes.has_objects)
         self.dropout = nn.Dropout(options.dropout)
         self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
-        self.train_means = Means(nothing)
-        self.val_means = Means(nothing)
+        self.train_means = Means(classes.nothing)
+        self.val_means = Means(classes.nothing)
         self.reported: dict[str, float] = {}
         """The latest scores by name, such as `val/loss`."""
 
@@ -187,10 +186,8 @@ class ActionModule(Learner):
     does any batch-norm except the first.
     """
 
-    def __init__(
-        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
-    ) -> None:
-        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
+        super().__init__(network, options, clips, classes)
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, options)
@@ -246,10 +243,8 @@ class ActionModule(Learner):
 class HeadModule(Learner):
     """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
 
-    def __init__(
-        self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], *, has_objects: bool = True, nothing: int | None = None
-    ) -> None:
-        super().__init__(network, options, clips, has_objects=has_objects, nothing=nothing)
+    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
+        super().__init__(network, options, clips, classes)
         self.head = network.head
 
     def see(self, inputs: Tensor) -> Tensor:

@@ -17,22 +17,9 @@ from tasks.errors import MissingObject, NotThere
 from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.labels import Coverings, conflict_of
+from tasks.pages.label.labels import ClipLabels, Covering, Coverings, suggested_to
 from tasks.pages.label.page_data import PageData, View
-from tasks.pages.label.queue import (
-    Covering,
-    Leases,
-    Reader,
-    Wanted,
-    doubt_of,
-    filtered,
-    first_readings,
-    label_of,
-    mixed,
-    others_last,
-    second_readings,
-    suggested_to,
-)
+from tasks.pages.label.queue import Leases, Reader, Wanted, filtered, first_readings, mixed, others_last, second_readings
 from tasks.pages.label.views import Counts, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
 from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
@@ -187,7 +174,8 @@ class Answers:
         with_answers = answered(self._data.cuts, ledger, statement.video)
         secret, covering = self._secret(ledger, statement.video, reader), self._covering(ledger)
         shown = [(clip, about) for clip, about in with_answers if touches(statement, [clip]) and not touches(clip, secret)]
-        return [conflict for clip, about in shown if (conflict := conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)))]
+        labels = (ClipLabels(ledger, about, covering(clip.uid), view.known.get(clip.uid)) for clip, about in shown)
+        return [conflict for of_clip in labels if (conflict := of_clip.conflict)]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
         """List the clips of a video that a person reads as the second, and the intervals that would reveal them."""
@@ -231,13 +219,12 @@ class Answers:
             covering = self._coverings.of(view.cut, ledger)
             closed = self._closed(view, ledger, reader)
             if wanted == Wanted():
-                first = others_last(first_readings(view.order, view.cut, ledger, view.known, covering), leased)
+                first = others_last(first_readings(view, ledger, covering), leased)
                 readings = mixed(first, second_readings(view.cut, ledger, reader))
             else:
                 order = tuple(view.doubtful) if wanted.show == "suspicious" else view.order
                 order = order[order.index(after) + 1 :] if after in order else order
-                suggested, doubtful = view.suggestions.by_clip, view.doubtful
-                readings = filtered(order, view.cut, ledger, view.known, suggested, wanted, reader, covering, closed, doubtful)
+                readings = filtered(order, view, ledger, wanted, reader, covering, closed)
             shown = islice(((uid, reading) for uid, reading in readings if uid not in skip), limit)
             return [self._clip(view, ledger, view.cut.clips[uid], reading, reader, closed) for uid, reading in shown]
 
@@ -256,12 +243,10 @@ class Answers:
     def _clip(
         self, view: View, ledger: Ledger, clip: PageClip, reading: Reading, reader: Reader, closed: Callable[[PageClip], bool]
     ) -> Json:
-        is_closed = closed(clip)
-        about = [statement for statement in ledger.about(clip.key) if not is_closed or statement.by == reader.name]
-        interval = None if is_closed else self._coverings.of(view.cut, ledger)(clip)
-        conflict = conflict_of(ledger, about, interval, view.known.get(clip.uid))
-        label = label_of(ledger, about, None if is_closed else view.known.get(clip.uid), interval)
-        doubt = None if is_closed else doubt_of(ledger, about, label, view.doubtful.get(clip.uid))
+        labels, is_closed = view.labels_of(clip, ledger, self._coverings.of(view.cut, ledger)), closed(clip)
+        labels = labels.by(reader.name) if is_closed else labels
+        last, words = labels.about[-1] if labels.about else None, labels.words
+        doubt = None if is_closed else labels.doubt(view.doubtful.get(clip.uid))
         return {
             "uid": clip.uid,
             "video": clip.video,
@@ -273,13 +258,13 @@ class Answers:
             "suggestions": []
             if reading == "second"
             else [asdict(suggestion) for suggestion in suggested_to(ledger, view.suggestions.by_clip.get(clip.uid, ()))],
-            "label": asdict(label) if label else None,
+            "label": asdict(words) if words else None,
             "doubt": asdict(doubt) if doubt else None,
             "is_measured": clip.video in view.suggestions.measured,
-            "answer": about[-1].answer if about else None,
-            "token": about[-1].token if about else None,
-            "over": interval.token if interval else None,
-            "conflict": conflict,
+            "answer": last.answer if last else None,
+            "token": last.token if last else None,
+            "over": labels.interval.token if labels.interval else None,
+            "conflict": labels.conflict,
         }
 
     def _statement(self, view: View, asked: AskedStatement, me: str) -> AnyStatement:

@@ -1,12 +1,14 @@
-"""Read the clips that can be labelled, by the way they were cut, and what a prediction suggests for them."""
+"""Read and order the clips that can be labelled, by the way they were cut, and what a prediction suggests for them."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import NamedTuple
 
 from tasks.data.clips.label_inputs import prediction_table
+from tasks.data.labels.intervals import place_of
 from tasks.data.labels.ledger import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
@@ -119,6 +121,19 @@ def of_use(cuts: Mapping[str, Cut]) -> Cut | None:
     """Choose the cut with the most videos; between equals, the one with the default options."""
     default = recipe_of(SegmentOptions())
     return max(cuts.values(), key=lambda cut: (len(cut.by_video), cut.recipe == default, cut.recipe), default=None)
+
+
+def diverse(cut: Cut) -> list[str]:
+    """Order clips so that each prefix is spread over all videos, and over the time of each video."""
+    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: place_of(item[0]))]
+    return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
+
+
+def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
+    """Order the clips of a video by bit reversal (van der Corput), so that each prefix is spread over its time."""
+    num_bits = max(1, (len(clips) - 1).bit_length())
+    places = (int(f"{number:0{num_bits}b}"[::-1], 2) for number in range(1 << num_bits))
+    return [clips[place] for place in places if place < len(clips)]
 
 
 NUM_SUGGESTED = 3

@@ -1,28 +1,152 @@
-"""Find the labels of clips besides their answers: those of folders and files, and the intervals of the page.
-
-Intervals label clips by the rule of the step `label`.
-"""
+"""Find what labels each clip: answers, the intervals of the page by the rule of the step `label`, folders and files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from tasks.data.clips.label_inputs import annotation_objects, probe_objects
 from tasks.data.labels.intervals import ROUNDING_SECONDS, winners
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import PAGE
-from tasks.data.labels.rows import IntervalRow, LabelRow
+from tasks.data.labels.rows import IntervalRow, LabelLine
 from tasks.options import LabelOptions
-from tasks.pages.label.clips import Cut, PageClip
-from tasks.pages.label.queue import FOLDER, Covering, Known, Words, in_conflict, renamed
+from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval, Suggestion
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT, LabelledClip, Problem
-from tasks.store.records.labelling import ClipStatement, IntervalStatement
+from tasks.store.records.evaluation import DoubtfulLabel
+from tasks.store.records.labelling import ClipStatement, IntervalStatement, Statement
 
 Json = dict[str, Any]
+FOLDER = "folder "
+"""Before the name of a folder that a label comes from."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A label by words, its origin, and since when it is there, empty if that is unknown."""
+
+    verb: str
+    noun: str
+    origin: str
+    at: str = ""
+
+
+W = TypeVar("W", Words, Suggestion, SuggestedInterval)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The label of a clip by a folder or a file."""
+
+    words: Words
+
+    def wins_over(self, statement: Statement | None) -> bool:
+        """Check whether the label came with a file that is later than the statement."""
+        is_dated = self.words.at and not self.words.origin.startswith(FOLDER)
+        return bool(statement and is_dated and datetime.fromisoformat(self.words.at) > statement.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """The label of a clip by its intervals; `number` is the latest one's place in the log."""
+
+    words: Words
+    number: int
+    token: str
+
+
+CoveringOf = Callable[[PageClip], Covering | None]
+"""Finds the label of a clip by its intervals."""
+
+
+@dataclass(frozen=True)
+class ClipLabels:
+    """All that labels one clip: its answers, the latest last, its intervals, and its folder or file."""
+
+    ledger: Ledger
+    about: Sequence[ClipStatement]
+    interval: Covering | None = None
+    known: Known | None = None
+
+    def by(self, person: str) -> "ClipLabels":
+        """Keep this person's own answers alone: other labels would reveal a clip that they are to read."""
+        return ClipLabels(self.ledger, [statement for statement in self.about if statement.by == person])
+
+    @property
+    def words(self) -> Words | None:
+        """Return the label that holds.
+
+        It is that of the latest answer or of the intervals, whichever is later, or that of the files. *Unsure* labels nothing. A later file wins
+        over statements.
+        """
+        latest = self.about[-1] if self.about else None
+        answer = self.ledger.words(latest) if latest else None
+        stated = Covering(Words(*answer, latest.by, latest.at), self.ledger.number(latest), latest.token) if latest and answer else None
+        last = max(filter(None, (stated, self.interval)), key=attrgetter("number"), default=None)
+        if last and not (self.known and self.known.wins_over(self.ledger.find(last.token))):
+            return last.words
+        return renamed(self.ledger, self.known.words) if self.known else None
+
+    @property
+    def people_differ(self) -> bool:
+        """Check whether the latest answers of two people differ."""
+        latest = {statement.by: self.ledger.words(statement) for statement in self.about}
+        return len(set(latest.values())) > 1
+
+    @property
+    def are_in_conflict(self) -> bool:
+        """Check whether the latest answer contradicts the intervals, and nobody who knew both, and no later file, chose."""
+        answer = self.ledger.words(self.about[-1]) if self.about else None
+        if not answer or not self.interval or answer == (self.interval.words.verb, self.interval.words.noun):
+            return False
+        last = self.about[-1]
+        if self.known and self.known.wins_over(last) and self.known.wins_over(self.ledger.find(self.interval.token)):
+            return False
+        over = self.ledger.find(last.over) if last.over else None
+        return over is None or self.ledger.number(over) < self.interval.number
+
+    @property
+    def conflict(self) -> Json | None:
+        """Describe the answer and the intervals that contradict it; None if they are in no conflict."""
+        if not self.interval or not self.are_in_conflict:
+            return None
+        last, words = self.about[-1], self.interval.words
+        verb, noun = self.ledger.words(last) or (None, None)
+        return {
+            **last.model_dump(mode="json", include={"uid", "video", "start_seconds", "stop_seconds"}),
+            "answer": {"answer": last.answer, "verb": verb, "noun": noun, "by": last.by},
+            "interval": {"answer": "action", "verb": words.verb, "noun": words.noun, "by": words.origin},
+            "over": self.interval.token,
+            "holds": "answer" if self.ledger.number(last) > self.interval.number else "interval",
+        }
+
+    def doubt(self, doubtful: DoubtfulLabel | None) -> Suggestion | None:
+        """Return the label that is likely in place of a doubtful one; None if the clip has another by now, or somebody has checked it."""
+        words = self.words
+        if not doubtful or not words or (self.about and self.about[-1].checked):
+            return None
+        audited = renamed(self.ledger, Words(doubtful.verb, doubtful.noun, ""))
+        likely = renamed(self.ledger, Suggestion(doubtful.likely_verb, doubtful.likely_noun, doubtful.likely_probability))
+        is_same = (words.verb, words.noun) == (audited.verb, audited.noun) != (likely.verb, likely.noun)
+        return likely if is_same else None
+
+
+def renamed(ledger: Ledger, words: W) -> W:
+    """Return a label or a suggestion by the names that its names were merged into."""
+    return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
+
+
+def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """List suggestions by today's names, best first. Of those that are the same by now, the best."""
+    best: dict[tuple[str, str], Suggestion] = {}
+    for suggestion in (renamed(ledger, suggestion) for suggestion in suggestions):
+        best.setdefault((suggestion.verb, suggestion.noun), suggestion)
+    return list(best.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +237,8 @@ class Coverings:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[Sequence[PageClip], _State, Mapping[str, Covering]]] = {}
 
-    def of(self, cut: Cut, ledger: Ledger) -> Callable[[PageClip], Covering | None]:
-        """Return what looks a clip up."""
+    def of(self, cut: Cut, ledger: Ledger) -> CoveringOf:
+        """Make the function that looks a clip of this cut up."""
         fresh: dict[str, Mapping[str, Covering]] = {}
 
         def look(clip: PageClip) -> Covering | None:
@@ -132,21 +256,6 @@ class Coverings:
         if last is None or last[0] is not clips or last[1] != state:
             last = self._found[cut.recipe, video] = clips, state, covered(clips, ledger.intervals(video), ledger)
         return last[2]
-
-
-def conflict_of(ledger: Ledger, about: Sequence[ClipStatement], interval: Covering | None, known: Known | None) -> Json | None:
-    """Describe an answer and the intervals that contradict it; None if somebody, or a later file, chose."""
-    if not interval or not in_conflict(ledger, about, interval, known):
-        return None
-    last = about[-1]
-    verb, noun = ledger.words(last) or (None, None)
-    return {
-        **last.model_dump(mode="json", include={"uid", "video", "start_seconds", "stop_seconds"}),
-        "answer": {"answer": last.answer, "verb": verb, "noun": noun, "by": last.by},
-        "interval": {"answer": "action", "verb": interval.words.verb, "noun": interval.words.noun, "by": interval.words.origin},
-        "over": interval.token,
-        "holds": "answer" if ledger.number(last) > interval.number else "interval",
-    }
 
 
 def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
@@ -183,6 +292,6 @@ def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
     return latest
 
 
-def _label(number: int, words: tuple[str, str]) -> LabelRow:
+def _label(number: int, words: tuple[str, str]) -> LabelLine:
     # The words of the log were checked when they were written.
-    return LabelRow.model_construct(line=number, verb=words[0], noun=words[1])
+    return LabelLine.model_construct(line=number, verb=words[0], noun=words[1])

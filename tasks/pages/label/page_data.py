@@ -26,9 +26,8 @@ from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavail
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.pages.label.clips import ClipFiles, Cut, Suggestion, Suggestions, of_use, read_suggestions
-from tasks.pages.label.labels import FileLabel, Uploads, file_labels, known_labels, unread_files
-from tasks.pages.label.queue import Known, Words, diverse
+from tasks.pages.label.clips import ClipFiles, Cut, PageClip, Suggestion, Suggestions, diverse, of_use, read_suggestions
+from tasks.pages.label.labels import ClipLabels, CoveringOf, FileLabel, Known, Uploads, Words, file_labels, known_labels, unread_files
 from tasks.store.layout import Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, LabelsFile
@@ -79,6 +78,10 @@ class View:
     unread: tuple[str, ...] = ()
     """Files that cannot be read, each with the reason."""
     audit: Audit = Audit()
+
+    def labels_of(self, clip: PageClip, ledger: Ledger, covering: CoveringOf) -> ClipLabels:
+        """Gather what labels a clip at this state of the log."""
+        return ClipLabels(ledger, ledger.about(clip.key), covering(clip), self.known.get(clip.uid))
 
     @cached_property
     def doubtful(self) -> Mapping[str, DoubtfulLabel]:

@@ -11,9 +11,9 @@ from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_seconds
 from tasks.data.labels.ledger import Ledger
 from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval
-from tasks.pages.label.labels import FileLabel, conflict_of, of_file
+from tasks.pages.label.labels import ClipLabels, Covering, CoveringOf, FileLabel, of_file, renamed, suggested_to
 from tasks.pages.label.page_data import View
-from tasks.pages.label.queue import Covering, Known, Reader, in_conflict, label_of, people_differ, renamed, suggested_to
+from tasks.pages.label.queue import Reader
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import ClipStatement, IntervalStatement
 
@@ -61,18 +61,19 @@ class Counts:
         ]
 
 
-def counts_of(view: View, ledger: Ledger, covering: Callable[[PageClip], Covering | None]) -> Counts:
+def counts_of(view: View, ledger: Ledger, covering: CoveringOf) -> Counts:
     """Count the clips of a view."""
     by_action: Counter[tuple[str, str]] = Counter()
     by_video: Counter[str] = Counter()
     by_person: Counter[str] = Counter()
     num_unsure = num_conflicts = num_new = 0
-    for uid, clip in view.cut.clips.items():
-        about, known, interval = ledger.about(clip.key), view.known.get(uid), covering(clip)
-        if not about and not known and not interval:
+    for clip in view.cut.clips.values():
+        labels = view.labels_of(clip, ledger, covering)
+        about, interval = labels.about, labels.interval
+        if not about and not interval and not labels.known:
             continue
-        words = label_of(ledger, about, known, interval)
-        num_conflicts += in_conflict(ledger, about, interval, known)
+        words = labels.words
+        num_conflicts += labels.are_in_conflict
         by_person.update({statement.by for statement in about} | ({interval.words.origin} if interval else set()))
         if words:
             is_answered = bool(about) and ledger.words(about[-1]) is not None
@@ -107,7 +108,9 @@ def described(
     shown_files = [label for label in files if not touches(label, unread)]
     labels = [*(_answer(ledger, clip, about[-1]) for clip, about in read), *(of_file(ledger, label) for label in shown_files)]
     conflicts = (
-        conflict_of(ledger, about, covering(clip.uid), view.known.get(clip.uid)) for clip, about in read if not touches(clip, hidden)
+        ClipLabels(ledger, about, covering(clip.uid), view.known.get(clip.uid)).conflict
+        for clip, about in read
+        if not touches(clip, hidden)
     )
     return {
         "video": video,
@@ -207,13 +210,15 @@ def reviewed(
     hidden = {video: hidden_of(ledger.intervals(video), of_video, reader) for video, of_video in unread.items()}
     closed = {statements[-1].uid for statements in clips if touches(statements[-1], hidden.get(statements[-1].video, ()))}
 
-    def interval_of(uid: str) -> Covering | None:
-        return None if uid in closed else covering(uid)
+    def labels_of(statements: Statements) -> ClipLabels:
+        about = _of_clip(statements)
+        uid = about[-1].uid if about else ""
+        return ClipLabels(ledger, about, covering(uid) if about and uid not in closed else None, view.known.get(uid))
 
     rows: list[tuple[datetime, int, Statements | FileLabel]] = [
         (datetime.fromisoformat(statements[-1].at), ledger.number(statements[-1]), statements)
         for statements in seen
-        if _fits(ledger, query, statements, interval_of, view.known)
+        if _fits(ledger, query, statements, labels_of)
     ]
     rows += [(_time(label.words.at), 0, label) for label in seen_files if _is_wanted(ledger, query, label)]
     rows.sort(key=itemgetter(0, 1), reverse=True)
@@ -222,7 +227,7 @@ def reviewed(
         "rows": [
             {**of_file(ledger, row), "name": view.cut.names[row.video], **ROW_OF_FILE}
             if isinstance(row, FileLabel)
-            else _row(ledger, view.cut.names, row, interval_of, view.known)
+            else _row(ledger, view.cut.names, row, labels_of(row))
             for row in shown
         ],
         "num_rows": len(rows),
@@ -247,23 +252,18 @@ def _is_wanted(ledger: Ledger, query: ReviewQuery, label: FileLabel) -> bool:
     )
 
 
-def _fits(
-    ledger: Ledger, query: ReviewQuery, statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
-) -> bool:
+def _fits(ledger: Ledger, query: ReviewQuery, statements: Statements, labels_of: Callable[[Statements], ClipLabels]) -> bool:
     words = ledger.words(statements[-1]) or ()
     return (
         (not query.video or statements[-1].video == query.video)
         and (not query.by or any(statement.by == query.by for statement in statements))
         and (not query.name or query.name in (*words, " ".join(words)))
-        and _is_shown(ledger, query.show, statements, covering, known)
+        and _is_shown(query.show, statements, labels_of)
     )
 
 
-def _row(
-    ledger: Ledger, names: Mapping[str, str], statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
-) -> Json:
-    last, about = statements[-1], _of_clip(statements)
-    interval = covering(about[-1].uid) if about else None
+def _row(ledger: Ledger, names: Mapping[str, str], statements: Statements, labels: ClipLabels) -> Json:
+    last = statements[-1]
     verb, noun = ledger.words(last) or (None, None)
     is_action = isinstance(last, IntervalStatement) or last.answer == "action"
     return {
@@ -271,9 +271,9 @@ def _row(
         **last.model_dump(mode="json"),
         **({"verb": verb, "noun": noun} if is_action else {}),
         "name": names.get(last.video, last.video[:12]),
-        "is_conflict": people_differ(ledger, about),
-        "conflict": conflict_of(ledger, about, interval, known.get(about[-1].uid) if about else None),
-        "over": interval.token if interval else None,
+        "is_conflict": labels.people_differ,
+        "conflict": labels.conflict,
+        "over": labels.interval.token if labels.interval else None,
         "statements": [
             statement.model_dump(mode="json", include={"by", "at", "answer", "verb", "noun", "reading", "token"})
             for statement in statements
@@ -285,9 +285,7 @@ def _of_clip(statements: Statements) -> Sequence[ClipStatement]:
     return [statement for statement in statements if isinstance(statement, ClipStatement)]
 
 
-def _is_shown(
-    ledger: Ledger, show: str, statements: Statements, covering: Callable[[str], Covering | None], known: Mapping[str, Known]
-) -> bool:
+def _is_shown(show: str, statements: Statements, labels_of: Callable[[Statements], ClipLabels]) -> bool:
     about = _of_clip(statements)
     match show:
         case "files":
@@ -295,9 +293,8 @@ def _is_shown(
         case "intervals":
             return not about
         case "conflicts":
-            return people_differ(ledger, about) or bool(
-                about and in_conflict(ledger, about, covering(about[-1].uid), known.get(about[-1].uid))
-            )
+            labels = labels_of(statements)
+            return labels.people_differ or labels.are_in_conflict
         case "unsure":
             return bool(about) and about[-1].answer == "unsure"
         case "second":

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tasks.data.labels.exported import CurrentIntervals, exported_labels
 from tasks.data.labels.intervals import Around, not_replaced, winners
 from tasks.data.labels.reading import ReadFile, read_annotations
-from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelRow
+from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelLine
 from tasks.data.labels.vocabulary import Lexicon
 from tests.data.conftest import NO_VIDEOS
 from tests.data.labels.test_statements import VIDEO, Span
@@ -140,7 +140,7 @@ def test_clips_that_overlap_are_labelled_as_each_alone_is(drawn, cut):
 
 
 def test_very_many_intervals_in_overlapping_clips_take_no_time_for_each_pair():
-    labels = [LabelRow.model_construct(line=line, verb="put", noun=f"n{line}") for line in range(10_000)]
+    labels = [LabelLine.model_construct(line=line, verb="put", noun=f"n{line}") for line in range(10_000)]
     rows = [IntervalRow(label.line, label, "a", 8 + label.line / 10_000, 9) for label in labels]
     clips = [Span(VIDEO, 4, 12, Around(one.start_seconds, 9)) for one in rows[::50]]
     began = time.process_time()

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional
 
-from tasks.learn.inputs.augmentation import Augmentation, augmented, multiscale_places
-from tasks.learn.inputs.crops import mirrored
+from tasks.learn.inputs.crops import Augmentation, augmented, mirrored, multiscale_places
 from tasks.learn.networks.spec import SNIPPETS
 from tasks.options import Modality, TrainOptions
 

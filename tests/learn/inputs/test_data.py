@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadDataset, MissingObject
-from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, EpochSampler, Share, View, make_loader, with_label_noise
 from tasks.learn.training.fit import fit
 from tests.learn.tiny import assert_resumes, kept_job, scores, tiny

@@ -11,7 +11,7 @@ import torch
 
 from tasks.errors import Unavailable
 from tasks.learn.inputs import features
-from tasks.learn.inputs.augmentation import Augmentation
+from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import View
 from tasks.learn.inputs.features import FeatureCache, compute_features, training_features
 from tasks.learn.networks.network import Network

@@ -8,24 +8,10 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
-from tasks.pages.label.clips import Cut, PageClip, Suggestion
-from tasks.pages.label.queue import (
-    Covering,
-    Known,
-    Reader,
-    Wanted,
-    Words,
-    diverse,
-    filtered,
-    first_readings,
-    in_conflict,
-    is_read_twice,
-    label_of,
-    mixed,
-    others_last,
-    people_differ,
-    second_readings,
-)
+from tasks.pages.label.clips import Cut, PageClip, Suggestion, Suggestions, diverse
+from tasks.pages.label.labels import ClipLabels, Covering, Known, Words
+from tasks.pages.label.page_data import Audit, View
+from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings, is_read_twice, mixed, others_last, second_readings
 from tasks.store.records.evaluation import DoubtfulLabel
 from tests.data.labels.test_statements import Span, Writer
 from tests.records import some
@@ -35,9 +21,8 @@ def uncovered(clip: PageClip) -> None:
     """Tell that no interval labels a clip."""
 
 
-def none_closed(clip: PageClip) -> bool:
-    """Tell that a clip is not closed."""
-    return False
+def view_of(cut: Cut, known=(), suggested=(), doubtful=()) -> View:
+    return View(cut, Suggestions(by_clip=dict(suggested)), dict(known), tuple(cut.clips), audit=Audit(doubtful=dict(doubtful)))
 
 
 def cut_of(*sizes: int) -> Cut:
@@ -75,7 +60,7 @@ def test_clips_with_an_answer_or_a_label_are_not_asked_for():
     first, second, third = list(cut.clips.values())
     log.clip(first, None, answer="unsure")
     known = {second.uid: Known(Words("put", "meat", "labels.csv:3"))}
-    assert list(first_readings(cut.clips, cut, Ledger.of(log.entries), known, uncovered)) == [third.uid]
+    assert list(first_readings(view_of(cut, known), Ledger.of(log.entries), uncovered)) == [third.uid]
 
 
 @given(st.floats(0, 1))
@@ -122,21 +107,8 @@ def test_filters():
     doubtful = {clip.uid: some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in (first, second, others[0], others[2])}
 
     def found(**wanted) -> list[str]:
-        return [
-            uid
-            for uid, _ in filtered(
-                cut.clips,
-                cut,
-                Ledger.of(log.entries),
-                known,
-                suggested,
-                Wanted(**wanted),
-                Reader("cleo", True, 0),
-                uncovered,
-                none_closed,
-                doubtful,
-            )
-        ]
+        view, reader = view_of(cut, known, suggested, doubtful), Reader("cleo", True, 0)
+        return [uid for uid, _ in filtered(cut.clips, view, Ledger.of(log.entries), Wanted(**wanted), reader, uncovered)]
 
     assert found(show="people-differ") == [first.uid]
     assert found(show="unsure") == [second.uid]
@@ -159,8 +131,8 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
     doubtful = {first.uid: some(DoubtfulLabel, uid=first.uid, verb="put", noun="meat")}
 
     def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
-        ledger = Ledger.of(log.entries)
-        return list(filtered(cut.clips, cut, ledger, known, suggested, Wanted(**wanted), reader, uncovered, none_closed, doubtful))
+        view = view_of(cut, known, suggested, doubtful)
+        return list(filtered(cut.clips, view, Ledger.of(log.entries), Wanted(**wanted), reader, uncovered))
 
     second = Reader("ben", may_label=True, second_share=1)
     assert found(second, show="labelled") == found(second, show="all", name="put meat") == found(second, show="suspicious") == []
@@ -176,10 +148,10 @@ def test_clips_that_others_have_before_them_come_last():
     assert list(others_last("abcd", {"a", "c"})) == ["b", "d", "a", "c"]
 
 
-def about_one_clip(log: Writer):
+def labels_of(log: Writer, known: Known | None = None, interval: Covering | None = None) -> ClipLabels:
     ledger = Ledger.of(log.entries)
-    ((_, about),) = ledger.clips()
-    return ledger, about
+    about = next((about for _, about in ledger.clips()), [])
+    return ClipLabels(ledger, about, interval, known)
 
 
 def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
@@ -187,25 +159,25 @@ def test_a_clip_whose_reader_is_unsure_keeps_the_label_of_its_file():
     log = Writer()
     log.clip(clip, None, answer="unsure")
     of_file = Words("put", "meat", "a.csv:1")
-    assert label_of(*about_one_clip(log), Known(of_file)) == of_file
-    assert label_of(*about_one_clip(log), None) is None
+    assert labels_of(log, Known(of_file)).words == of_file
+    assert labels_of(log, None).words is None
 
 
 def test_a_file_that_the_last_build_preferred_wins_until_somebody_says_more():
     (clip,) = cut_of(1).clips.values()
     log, of_file = Writer(), Words("put", "meat", "a.csv:1")
     log.clip(clip, "take", "bag")
-    assert label_of(*about_one_clip(log), came(of_file, 1)).verb == "put"
-    assert label_of(*about_one_clip(log), came(of_file, 0)).verb == "take"
+    assert labels_of(log, came(of_file, 1)).words.verb == "put"
+    assert labels_of(log, came(of_file, 0)).words.verb == "take"
     log.clip(clip, "move", "bag")
-    assert label_of(*about_one_clip(log), came(of_file, 1)).verb == "move"
-    assert label_of(*about_one_clip(log), came(replace(of_file, origin="folder put meat"), 2)).verb == "move", "a folder never wins"
+    assert labels_of(log, came(of_file, 1)).words.verb == "move"
+    assert labels_of(log, came(replace(of_file, origin="folder put meat"), 2)).words.verb == "move", "a folder never wins"
 
 
 def test_a_class_of_a_file_that_was_renamed_has_its_new_name_before_the_next_build():
     log = Writer()
     log.merge("verb", "grab", "hold")
-    assert label_of(Ledger.of(log.entries), [], Known(Words("grab", "meat", "a.csv:1"))) == Words("hold", "meat", "a.csv:1")
+    assert labels_of(log, Known(Words("grab", "meat", "a.csv:1"))).words == Words("hold", "meat", "a.csv:1")
 
 
 def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
@@ -213,13 +185,13 @@ def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it():
     log, of_file = Writer(), Words("put", "meat", "a.csv:1")
     log.clip(clip, "take", "bag")
     interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
-    assert label_of(*about_one_clip(log), None, interval).verb == "whisk"
-    assert label_of(*about_one_clip(log), came(of_file, 2), interval).verb == "put"
-    assert label_of(*about_one_clip(log), came(of_file, 1), interval).verb == "whisk"
+    assert labels_of(log, None, interval).words.verb == "whisk"
+    assert labels_of(log, came(of_file, 2), interval).words.verb == "put"
+    assert labels_of(log, came(of_file, 1), interval).words.verb == "whisk"
     log.clip(clip, None, answer="unsure")
-    assert label_of(*about_one_clip(log), None, interval).verb == "whisk", "as in the build"
+    assert labels_of(log, None, interval).words.verb == "whisk", "as in the build"
     log.clip(clip, "move", "bag")
-    assert label_of(*about_one_clip(log), None, interval).verb == "move"
+    assert labels_of(log, None, interval).words.verb == "move"
 
 
 def test_an_answer_and_an_interval_are_in_no_conflict_where_a_later_file_labels_the_clip():
@@ -228,7 +200,7 @@ def test_an_answer_and_an_interval_are_in_no_conflict_where_a_later_file_labels_
     log.clip(clip, "take", "bag")
     interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
     known = (None, came(of_file, 1), came(of_file, 2))
-    assert [in_conflict(*about_one_clip(log), interval, state) for state in known] == [True, True, False]
+    assert [labels_of(log, state, interval).are_in_conflict for state in known] == [True, True, False]
 
 
 def test_people_who_use_names_that_were_merged_do_not_differ():
@@ -236,6 +208,6 @@ def test_people_who_use_names_that_were_merged_do_not_differ():
     log = Writer()
     log.clip(clip, "put", "beef")
     log.clip(clip, "put", "meat", by="ben")
-    assert people_differ(*about_one_clip(log))
+    assert labels_of(log).people_differ
     log.merge("noun", "beef", "meat")
-    assert not people_differ(*about_one_clip(log))
+    assert not labels_of(log).people_differ

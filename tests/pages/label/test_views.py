@@ -104,7 +104,8 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     log.interval(0, 12, "whisk", "egg")
     log.interval(17, 18, "salt", "egg")
     ledger = Ledger.of(log.entries)
-    counts = counts_of(View(CUT, Suggestions(), {}, tuple(CUT.clips)), ledger, kept.of(CUT, ledger))
+    view = View(CUT, Suggestions(), {}, tuple(CUT.clips))
+    counts = counts_of(view, ledger, kept.of(CUT, ledger))
     assert counts.totals("anna") == {
         "num_clips": 3,
         "num_labelled": 2,
@@ -115,11 +116,9 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
         "num_mine": 2,
     }
     assert counts.named(0) == [{"name": "whisk", "num_clips": 2}, {"name": "salt", "num_clips": 0}], "too short to label a clip"
-    assert list(first_readings(CUT.clips, CUT, ledger, {}, kept.of(CUT, ledger))) == [CLIPS[2].uid]
+    assert list(first_readings(view, ledger, kept.of(CUT, ledger))) == [CLIPS[2].uid]
     reader = Reader("ben", may_label=True, second_share=0)
-    labelled = filtered(
-        CUT.clips, CUT, ledger, {}, {}, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger), lambda _: False, {}
-    )
+    labelled = filtered(CUT.clips, view, ledger, Wanted(show="labelled", name="whisk egg"), reader, kept.of(CUT, ledger))
     assert [uid for uid, _ in labelled] == [CLIPS[0].uid, CLIPS[1].uid]
 
 

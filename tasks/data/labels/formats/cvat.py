@@ -226,7 +226,4 @@ def _document(video: VideoSpans) -> Element:
     return root
 
 
-FORMATS = (
-    DocumentFormat("CVAT XML", read, xml_root="annotations"),
-    Writer("cvat", ".zip", write),
-)
+FORMATS = (DocumentFormat("CVAT XML", read, xml_root="annotations"), Writer("cvat", ".zip", write))

@@ -156,7 +156,4 @@ def _millis(seconds: float) -> int:
     return round(1000 * seconds)
 
 
-FORMATS = (
-    DocumentFormat("ELAN", read, xml_root=ROOT, suffixes=(".eaf",)),
-    Writer("elan", ".zip", write),
-)
+FORMATS = (DocumentFormat("ELAN", read, xml_root=ROOT, suffixes=(".eaf",)), Writer("elan", ".zip", write))

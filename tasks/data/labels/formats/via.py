@@ -176,7 +176,4 @@ def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[s
     return str(attribute.get("aname", key)), tuple(option.strip() for option in chosen if option.strip() not in NO_LABELS)
 
 
-FORMATS = (
-    DocumentFormat("VIA 3 project", read_project, is_json=is_project),
-    DocumentFormat("VIA 3 CSV", read_csv, is_text=is_csv),
-)
+FORMATS = (DocumentFormat("VIA 3 project", read_project, is_json=is_project), DocumentFormat("VIA 3 CSV", read_csv, is_text=is_csv))

@@ -1,16 +1,21 @@
-"""Add the tasks of one network of a comparison."""
+"""Add the tasks of one network of a comparison, and those of the rounds of a search."""
 
 from datetime import timedelta
 from typing import Any
 
+from airflow.sdk import BaseOperator, TaskGroup
+
 from dags._approval import AskOperator
 from dags._form import Form
-from dags._tasks import step_task
+from dags._tasks import mapped_step_task, step_task
+from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.retrain import contract as retrain
+from tasks.pipeline.search import contract as search
 from tasks.store.experiments import Configured
 from tasks.store.runs import Decision
 
+SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
 GROUP = "network"
 STEPS = (retrain.WEIGHTS, compare_networks.PLAN_NETWORK, retrain.TRAIN, retrain.EVALUATE)
 ASK = f"{GROUP}.ask"
@@ -77,3 +82,49 @@ def network(mapped: dict[str, str], form: Form) -> None:
         **common,
     )
     weights >> plan >> ask >> train >> evaluate
+
+
+def add_rounds(before: list[BaseOperator], form: Form) -> list[BaseOperator]:
+    """Add as many rounds as a form can ask for, in sequence behind the tasks `before`.
+
+    Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
+    """
+    gathered: list[BaseOperator] = []
+    for number in range(1, MAX_ROUNDS + 1):
+        with TaskGroup(f"round_{number}", tooltip="Suggestions from all earlier rounds, their trainings, and the best so far"):
+            gathered.append(_round(number, gathered[-1:] or before, form))
+    return gathered
+
+
+def _round(number: int, before: list[BaseOperator], form: Form) -> BaseOperator:
+    suggest = step_task(
+        search.SUGGEST,
+        form,
+        search=SEARCH,
+        round=str(number),
+        returns="batches",
+        trigger_rule="none_failed_min_one_success",  # without another clip length, `recut` is skipped
+        execution_timeout=timedelta(minutes=30),
+    )
+    trials = mapped_step_task(
+        search.TRAIN_TRIALS,
+        form,
+        over=suggest.output,
+        search=SEARCH,
+        batch="{{ task.mapped.uri }}",
+        map_index_template="{{ task.mapped.name }}",
+        execution_timeout=timedelta(days=3),
+    )
+    failures = f"{{{{ ti.xcom_pull(task_ids=['round_{number}.{search.TRAIN_TRIALS.task_id}'], key='failure') | select | list | tojson }}}}"
+    gather = step_task(
+        search.GATHER,
+        form,
+        search=SEARCH,
+        round=str(number),
+        failures=failures,
+        trigger_rule="all_done_min_one_success",  # a failed trial does not fail the search
+        execution_timeout=timedelta(minutes=30),
+    )
+    before >> suggest >> trials >> gather
+    suggest >> gather
+    return gather
