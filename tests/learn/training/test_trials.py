@@ -160,10 +160,10 @@ def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
 
 
 def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):
-    planned = replace(heads(tmp_path, clips, epochs=200, feature_variants=1, validate_every=50), keeps_last=True)
+    planned = replace(heads(tmp_path, clips, epochs=40, feature_variants=1, validate_every=10), keeps_last=True)
     outcome = run_trial(planned)
     assert [file.name for file in planned.train.folder.iterdir()] == ["last.ckpt"]
-    assert len(outcome.history) == 200
+    assert len(outcome.history) == 40
 
 
 def test_what_cannot_be_trained_on_is_refused(clips, tmp_path: Path):
@@ -187,9 +187,9 @@ OF_MORE_EPOCHS = {
 @pytest.mark.parametrize("name", ["step", "early stopping"])
 def test_a_whole_network_goes_on_to_more_epochs(clips, tmp_path: Path, name):
     choice = {"trainable": "last-stage", "batch_norm": "train", **OF_MORE_EPOCHS[name]}
-    direct = fit(job(tmp_path / "direct", clips, epochs=LONG, **choice))
-    fit(job(tmp_path / "rung", clips, epochs=SHORT, **choice))
-    further = fit(job(tmp_path / "rung", clips, epochs=LONG, **choice))
+    direct = fit(job(tmp_path / "direct", clips, epochs=4, **choice))
+    fit(job(tmp_path / "rung", clips, epochs=2, **choice))
+    further = fit(job(tmp_path / "rung", clips, epochs=4, **choice))
     assert scores(further) == scores(direct)
     assert further.best_epoch == direct.best_epoch
     assert_same_files(tmp_path / "rung", tmp_path / "direct")
