@@ -187,9 +187,9 @@ OF_MORE_EPOCHS = {
 @pytest.mark.parametrize("name", ["step", "early stopping"])
 def test_a_whole_network_goes_on_to_more_epochs(clips, tmp_path: Path, name):
     choice = {"trainable": "last-stage", "batch_norm": "train", **OF_MORE_EPOCHS[name]}
-    direct = fit(job(tmp_path / "direct", clips, epochs=4, **choice))
-    fit(job(tmp_path / "rung", clips, epochs=2, **choice))
-    further = fit(job(tmp_path / "rung", clips, epochs=4, **choice))
+    direct = fit(job(tmp_path / "direct", clips, epochs=LONG, **choice))
+    fit(job(tmp_path / "rung", clips, epochs=SHORT, **choice))
+    further = fit(job(tmp_path / "rung", clips, epochs=LONG, **choice))
     assert scores(further) == scores(direct)
     assert further.best_epoch == direct.best_epoch
     assert_same_files(tmp_path / "rung", tmp_path / "direct")
