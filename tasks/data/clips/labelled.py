@@ -152,7 +152,7 @@ def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options
     if status == BadInput.exit_code:
         raise BadInput(answer)
     remedy = "run build_dataset, whose task label names the worst"
-    if status is None or status < 0 or answer.startswith("MemoryError"):
+    if status is None or status < 0 or "MemoryError" in text:
         limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
         raise BadInput(f"the label files of {store_uri} take more than {limits} to read; {remedy}")
     log.error("the child that reads label files failed: %s", text[-MAX_LOGGED:])

@@ -237,6 +237,14 @@ def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
     assert set(log.labels()) == {CLIPS[0].uid}
 
 
+def test_an_interval_stays_moved_when_a_step_between_is_taken_back(log):
+    first = log.interval(0, 8, "put", "meat")
+    moved = log.interval(8, 16, "put", "meat", replaces=first)
+    log.interval(16, 24, "put", "meat", replaces=moved)
+    log.withdraw(moved, undo=True)
+    assert set(log.labels()) == {CLIPS[2].uid}
+
+
 def test_an_interval_that_was_moved_hundreds_of_times_and_back_is_where_it_was_left(log):
     tokens = [log.interval(0, 1, *PUT)]
     for number in range(1, 521):
