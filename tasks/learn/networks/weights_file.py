@@ -47,6 +47,8 @@ PLAIN = re.compile(
     r"torch\.serialization _get_layout|torch\._tensor _rebuild_from_type_v2|torch\._utils _rebuild_(tensor|tensor_v[23]|parameter|parameter_with_state|qtensor|sparse_tensor|nested_tensor|meta_tensor_no_storage)"
 )
 """What a file may call. torch allows more, such as `bytearray`, which makes gigabytes of a kilobyte."""
+MAX_REPEATED = 1 << 20
+"""Parts of tuples that a file repeats. A tuple of ten references to such a tuple, ten levels deep, takes hours as a key of a dictionary."""
 
 
 def read_weights(path: Path) -> dict[Any, Any]:
@@ -112,7 +114,37 @@ def _called(path: Path) -> Iterator[str]:
         raise ValueError(f"its names and shapes take more than {size(MAX_PICKLE_BYTES)}")
     pickles = io.BytesIO(content)
     for _ in range(1 if is_archive else NUM_PICKLES):
-        yield from (str(argument) for operation, argument, _ in pickletools.genops(pickles) if operation.name == "GLOBAL")
+        operations = [(operation, argument) for operation, argument, _ in pickletools.genops(pickles)]
+        _check_repeated(operations)
+        yield from (str(argument) for operation, argument in operations if operation.name == "GLOBAL")
+
+
+def _check_repeated(operations: Iterable[tuple[pickletools.OpcodeInfo, Any]]) -> None:
+    """Reject a pickle whose tuples, with all that they refer to, have too many parts in total."""
+    num_parts: list[int | None] = []  # of each object on the stack; None is a mark
+    memo: dict[int, int | None] = {}
+    num_repeated = 0
+    for operation, argument in operations:
+        if "GET" in operation.name:
+            num_parts.append(memo[argument])
+            num_repeated += memo[argument] or 0
+            if num_repeated > MAX_REPEATED:
+                raise ValueError(f"its tuples repeat more than {MAX_REPEATED} parts")
+            continue
+        if "PUT" in operation.name:
+            memo[argument] = num_parts[-1]
+            continue
+        popped: list[int | None] = []
+        num_popped = len(operation.stack_before)
+        if pickletools.markobject in operation.stack_before:
+            while (part := num_parts.pop()) is not None:
+                popped.append(part)
+            num_popped = operation.stack_before.index(pickletools.markobject)
+        popped += num_parts[len(num_parts) - num_popped :]
+        del num_parts[len(num_parts) - num_popped :]
+        is_tuple = operation.name.startswith("TUPLE") or operation.name in ("REDUCE", "NEWOBJ")
+        own = sum(filter(None, popped)) + 1 if is_tuple else 0
+        num_parts += [None if pushed is pickletools.markobject else own for pushed in operation.stack_after]
 
 
 def first_line(error: Exception) -> str:

@@ -6,7 +6,8 @@ import shutil
 import time
 import warnings
 import zipfile
-from collections import Counter
+from collections import Counter, OrderedDict
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,15 @@ def test_a_small_file_that_becomes_large_when_it_is_read_is_refused_unread(call,
     torch.save({"args": Large(*call)}, tmp_path / "odd.pt", _use_new_zipfile_serialization=is_archive)
     monkeypatch.setattr(torch, "load", pytest.fail)
     with pytest.raises(BadCheckpoint, match=f"holds code or objects \\({name}"):
+        load(tmp_path / "odd.pt")
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_a_small_file_that_takes_hours_to_read_is_refused_unread(is_archive, tmp_path: Path, monkeypatch):
+    key = reduce(lambda part, _: (part,) * 10, range(12), ())
+    torch.save({"args": Large(OrderedDict, ([[key, 0]],))}, tmp_path / "odd.pt", _use_new_zipfile_serialization=is_archive)
+    monkeypatch.setattr(torch, "load", pytest.fail)
+    with pytest.raises(BadCheckpoint, match="its tuples repeat more than 1048576 parts"):
         load(tmp_path / "odd.pt")
 
 
