@@ -16,6 +16,7 @@ from tasks.data.labels.rows import (
     IntervalRow,
     LabelRow,
     NounClassRow,
+    RecordingRow,
     Row,
     SameAsRow,
     VerbClassRow,
@@ -55,12 +56,13 @@ class FileSummary:
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines; `num_more` counts further ones by file.
 
-    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file and the videos
-    beside it.
+    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, and `recordings` which recording they
+    are of, each with the name of its file and the videos beside it.
     """
 
     files: tuple[LabelFile, ...]
     marks: tuple[tuple[str, frozenset[str], FullyLabelledRow], ...]
+    recordings: tuple[tuple[str, frozenset[str], RecordingRow], ...]
     verbs: Lexicon
     nouns: Lexicon
     problems: tuple[Problem, ...]
@@ -120,6 +122,7 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
     return ReadFiles(
         files=tuple(LabelFile(file.name, tuple(file.rows), file.is_of_tool, file.where, file.beside) for file in readable if file.rows),
         marks=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledRow)),
+        recordings=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, RecordingRow)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),

@@ -10,13 +10,14 @@ from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import first_problems, in_order
+from tasks.data.labels.recordings import camera_groups, correct_recordings, detect_recordings, stated_recordings
 from tasks.data.labels.rows import IntervalRow
-from tasks.data.labels.video_names import KnownVideos, VideoIndex
+from tasks.data.labels.video_names import KnownVideos, VideoIndex, video_names
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
-from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Recording, Vocabulary, action_name
 from tasks.store.records.record import SetAside
-from tasks.store.records.video import ClipRecord
+from tasks.store.records.video import ClipRecord, VideoRecord
 from tasks.wording import plain_count, printable, quoted
 
 
@@ -25,7 +26,8 @@ class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too.
+    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too. `recordings` are those
+    of several videos.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -36,6 +38,7 @@ class Labelling:
     hints: tuple[str, ...]
     by_interval: frozenset[str]
     without_clip: tuple[str, ...]
+    recordings: tuple[Recording, ...] = ()
 
     @property
     def num_labelled(self) -> int:
@@ -103,6 +106,7 @@ def label_clips(
     touched: Set[str] = frozenset(),
     *,
     with_page: bool = True,
+    videos: Sequence[VideoRecord] = (),
 ) -> Labelling:
     """Label all clips that a folder or an annotation file labels.
 
@@ -110,7 +114,7 @@ def label_clips(
     are the ids that the store has given. Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists
     labels of folders or earlier files that were overridden. `touched` are the uids of clips about which people made more statements than these files hold,
     so that something may happen in them. Without the page its labels are read, because its words and videos tell how folders are read, but they
-    label no clip.
+    label no clip. A clip's source is that of a file's column `source`, else the first of `videos` of its recording, else its video.
     """
     index = VideoIndex(clips, names)
     read = read_files(files, own, KnownVideos(index, fps))
@@ -122,7 +126,8 @@ def label_clips(
     labels = {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))}
     sources: dict[str, _Source] = {}
     seconds: dict[str, str] = {}
-    groups: dict[str, dict[str, str]] = {}
+    of_camera = {video.video: dict(camera_groups(video)) for video in videos}
+    groups = {clip.uid: of_camera.get(clip.video, {}) for clip in clips}
     by_interval = set[str]()
     remarks = list(read.remarks)
     for file, of_file in labels_by_file:
@@ -145,15 +150,24 @@ def label_clips(
                 changes.append(Problem(file=file.name, line=about.line, reason=reason))
             sources[video] = new
     unused = _without_clip(labels_by_file, index, names, options.min_overlap)
-    videos, unknown = fully_labelled(read.marks, index)
-    problems += unknown
-    for video, mark in videos.items() if options.nothing_share else ():
+    stated, nameless = stated_recordings(read.recordings, index)
+    recordings = correct_recordings(detect_recordings(videos), stated, sources.keys(), video_names(videos))
+    source_by_video = recordings.first_by_video | {video: source.name for video, source in sources.items()}
+    marked, unknown = fully_labelled(read.marks, index)
+    problems += [*nameless, *unknown]
+    for video, mark in marked.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
         for clip in uncovered(index.clips(video), rows, labels.keys() | touched, options.nothing_share):
             labels[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
     labelled = tuple(
         _labelled(
-            clip, names[clip.video], labels.get(clip.uid), seconds.get(clip.uid), sources.get(clip.video), groups.get(clip.uid, {}), read
+            clip,
+            names[clip.video],
+            labels.get(clip.uid),
+            seconds.get(clip.uid),
+            source_by_video.get(clip.video, clip.video),
+            groups.get(clip.uid, {}),
+            read,
         )
         for clip in clips
     )
@@ -164,9 +178,14 @@ def label_clips(
         changes=in_order(changes, order, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
-        hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
+        hints=(
+            *(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]),
+            *recordings.hints,
+            *_hints(labelled, read.verbs, read.nouns),
+        ),
         by_interval=frozenset(by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
+        recordings=recordings.found,
     )
 
 
@@ -213,14 +232,14 @@ def _labelled(
     names: tuple[str, ...],
     label: _Label | None,
     second: str | None,
-    source: _Source | None,
+    source: str,
     groups: Mapping[str, str],
     read: ReadFiles,
 ) -> LabelledClip:
     return LabelledClip(
         clip=clip,
         names=names,
-        source=source.name if source else clip.video,
+        source=source,
         verb=label.verb if label else None,
         noun=label.noun if label else None,
         verb_class=read.verbs.id_of(label.verb) if label else None,

@@ -20,6 +20,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from tasks.data.video.camera_tags import camera, recorded_at
 from tasks.errors import BadVideo, OutOfMemory
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
@@ -113,7 +114,7 @@ KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """Properties of a video file. `video_index` and `audio_index` are the streams to use."""
+    """Properties of a video file. `video_index` and `audio_index` are the streams to use; tags name `camera` and `recorded_at`, if they do."""
 
     container: str
     codec: str
@@ -126,6 +127,8 @@ class VideoProbe:
     is_hdr: bool
     video_index: int
     audio_index: int | None
+    camera: str | None
+    recorded_at: str | None
 
     @property
     def has_audio(self) -> bool:
@@ -178,6 +181,8 @@ def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
             is_hdr=stream.codec_context.color_trc in HDR_TRANSFERS,
             video_index=stream.index,
             audio_index=audio.index if audio else None,
+            camera=camera(container.metadata),
+            recorded_at=recorded_at(container.metadata),
         )
 
 

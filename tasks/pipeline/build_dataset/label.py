@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tasks.data.clips.label_inputs import count_entries, inputs_digest
+from tasks.data.labels.recordings import recordings_csv
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._labelling import label_store
@@ -10,7 +11,7 @@ from tasks.pipeline._step import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelResult, LabelsFile
-from tasks.wording import plain_count
+from tasks.wording import plain_count, some
 
 NUM_SHOWN = 20
 
@@ -30,6 +31,8 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     place = LABEL.address(arguments)
     store.write(place.clips, labels)
+    if labels.recordings or store.exists(place.recordings):
+        store.write_bytes(place.recordings, recordings_csv(labels.recordings))
     _tell(labels, place.clips.uri)
     result = LabelResult(
         labels_uri=place.clips.uri,
@@ -47,15 +50,23 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         first_left_out=labels.left_out[:NUM_SHOWN],
         num_hints=len(labels.hints),
         first_hints=labels.hints[:NUM_SHOWN],
+        recordings_uri=place.recordings if labels.recordings else None,
+        num_recordings=len(labels.recordings),
+        first_recordings=labels.recordings[:NUM_SHOWN],
     )
     return finish(store, place, result)
 
 
 def _tell(labels: LabelsFile, uri: str) -> None:
-    """Log the first folders, overridden and rejected labels, left-out files, and hints."""
+    """Log the first folders, recordings, overridden and rejected labels, left-out files, and hints."""
     _each(
         log.info,
         [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labels.folders],
+        uri,
+    )
+    _each(
+        log.info,
+        [f"recording {recording.name}: {some(recording.files)}: {recording.reason}" for recording in labels.recordings],
         uri,
     )
     _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes], uri)
