@@ -21,7 +21,6 @@ FRIGATE = re.compile(
 STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
 )
-DATE = re.compile(r"(?<![0-9])20[0-9]{2}[-_./]?[0-9]{2}[-_./]?[0-9]{2}(?![0-9])")
 NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
 NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO")
 """Prefixes before a time that name no camera."""
@@ -89,7 +88,7 @@ def _timed(folder: str, stem: str) -> Timed | None:
             year, month, day, hour, minute, second = map(int, match.groups())
             before, words = stem[: match.start()], [word for word in re.split(r"[-_. ]+", stem[match.end() :]) if word.isalpha()]
             camera = "-".join([before.strip("-_. "), *words]).strip("-")
-            series = f"{DATE.sub('*', folder)}{before}*{'-'.join(words)}"
+            series = f"{folder}{before}*{'-'.join(words)}"
             return Timed(series, datetime(year, month, day, hour, minute, second), None if camera.upper() in NO_CAMERAS else camera)
     return None
 

@@ -58,7 +58,8 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Recordings:
     """Group videos whose names and times say that one recording goes on in them.
 
     - GoPro: chapters of one number in one folder, unless picture, camera or the containers' times contradict.
-    - A time in the name: files of one camera, each starting within `GAP_SECONDS` of the end of the one before; lenses start together.
+    - A time in the name: files of one camera, each starting within `GAP_SECONDS` of the end of the one before; lenses start together. A recorder
+      that never stops has a recording a day, so that its camera is not one source.
     - A number in the name: the same, by the containers' times, in files of a minute or more.
     """
     chapters, timed, numbered = list[_File[Chapter]](), list[_File[Timed]](), list[_File[Numbered]]()
@@ -200,6 +201,8 @@ def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
     last = files[-1]
     if file.name.has_lenses and abs((file.name.start - last.name.start).total_seconds()) <= 1:
         return True
+    if not file.name.has_lenses and file.name.start.date() != files[0].name.start.date():
+        return False
     return last.has_picture_of(file) and _is_gapless(last.name.start, last.video.duration_seconds, file.name.start)
 
 

@@ -43,7 +43,7 @@ def days(*names, seconds=MINUTES):
         (("VID_20260501_120000_00_001.mp4", "VID_20260501_120000_00_002.mp4"), "VID_20260501_120000_00_001"),
         (("LRV_20260501_120000_11_001.mp4", "VID_20260501_120000_00_001.mp4"), "LRV_20260501_120000_11_001"),
         (("2026-05-01/11/door/52.00.mp4", "2026-05-01/12/door/00.02.mp4"), "2026-05-01/11/door/52.00"),
-        (("2026-05-01/cam-20260501235200.mp4", "2026-05-02/cam-20260502000000.mp4"), "2026-05-01/cam-20260501235200"),
+        (("DJI_20260501235200_0001_D.MP4", "DJI_20260502000000_0002_D.MP4"), "DJI_20260501235200_0001_D"),
         (
             ("RecM01_20260501_120000_120800_0_33F1B2.mp4", "RecM01_20260501_120803_121603_0_1A.mp4"),
             "RecM01_20260501_120000_120800_0_33F1B2",
@@ -67,6 +67,7 @@ def test_files_that_a_camera_cut_are_one_recording(names, name):
         ("VID_20260501_120000.mp4", "VID_20260501_120000_1.mp4"),
         ("2026-05-01/12/door/00.00.mp4", "2026-05-01/12/yard/08.00.mp4"),
         ("front-20260501120000.mp4", "back-20260501120800.mp4"),
+        ("cam-20260501235200.mp4", "cam-20260502000000.mp4"),
         ("cam-20261301120000.mp4", "cam-20261301120800.mp4"),
         ("ZUr3DxYyTqI_000010_000020.mp4", "ZUr3DxYyTqI_000020_000030.mp4"),
         ("P01_01.MP4", "P01_02.MP4"),
@@ -140,7 +141,9 @@ def test_clips_have_the_first_video_of_their_recording_as_source_unless_a_file_s
 def test_the_list_of_recordings_is_a_label_file_that_changes_nothing():
     films = [film("=GX/GX010123.MP4"), film("=GX/GX020123.MP4")]
     detected = labelled(films)
-    again = labelled(films, recordings_csv(detected.recordings))
+    listed = recordings_csv(detected.recordings)
+    assert b"\nGX010123.MP4,'=GX/GoPro 0123," in listed
+    again = labelled(films, listed)
     assert again.problems == ()
     assert again.clips == detected.clips
     assert [recording.reason for recording in again.recordings] == ["by a line video,recording"]
