@@ -23,8 +23,8 @@ def camera(tags: Mapping[str, str]) -> str | None:
     return named[:MAX_CAMERA_LENGTH].strip()
 
 
-def recorded_at(tags: Mapping[str, str]) -> str | None:
-    """Return the start of the recording as ISO 8601 in UTC, by the camera's clock, if its year is plausible.
+def recorded_at(tags: Mapping[str, str]) -> datetime | None:
+    """Return the start of the recording by the camera's clock, if its year is plausible.
 
     Many cameras write their local time as if it were UTC.
     """
@@ -35,7 +35,12 @@ def recorded_at(tags: Mapping[str, str]) -> str | None:
         time = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return time.isoformat() if FIRST_YEAR <= time.year <= LAST_YEAR else None
+    return time if is_plausible(time) else None
+
+
+def is_plausible(time: datetime) -> bool:
+    """Check whether a time is in UTC, and in a year of digital cameras."""
+    return time.tzinfo == UTC and FIRST_YEAR <= time.year <= LAST_YEAR
 
 
 def _plain(tags: Mapping[str, str], names: tuple[str, ...]) -> str:

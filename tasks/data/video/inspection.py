@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -128,7 +129,7 @@ class VideoProbe:
     video_index: int
     audio_index: int | None
     camera: str | None
-    recorded_at: str | None
+    recorded_at: datetime | None
 
     @property
     def has_audio(self) -> bool:
@@ -140,7 +141,7 @@ def main() -> None:
     """Print the answer, without the file's name. An unexpected exception ends only this process."""
     print(READY, flush=True)  # noqa: T201 - the parent reads it
     command, path, *arguments = sys.argv[1:]
-    print(json.dumps(_answer(command, Path(path), *arguments)))  # noqa: T201 - as above
+    print(json.dumps(_answer(command, Path(path), *arguments), default=datetime.isoformat))  # noqa: T201 - as above
 
 
 def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:

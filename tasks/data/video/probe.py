@@ -31,8 +31,8 @@ ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in
 def _with_plain_tags(probe: VideoProbe) -> VideoProbe:
     if probe.camera != camera_tags.camera({"model": probe.camera or ""}):
         raise ValueError("the camera's name is not plain text")
-    if probe.recorded_at and not camera_tags.recorded_at({"creation_time": probe.recorded_at.removesuffix("+00:00")}):
-        raise ValueError("recorded_at is not a time")
+    if probe.recorded_at and not camera_tags.is_plausible(probe.recorded_at):
+        raise ValueError("the time of the recording is not plausible")
     return probe
 
 

@@ -3,6 +3,7 @@ import math
 import resource
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_tells_the_camera_and_the_start_that_a_file_names(make_video: MakeVideo,
         "creation_time=2026-05-01T12:00:00Z",
     )
     found = look(make_video(tmp_path / "a.mp4", "-i", str(patterned), "-c", "copy", *tags))
-    assert (found.camera, found.recorded_at) == ("GoPro =1 HERO9", "2026-05-01T12:00:00+00:00")
+    assert (found.camera, found.recorded_at) == ("GoPro =1 HERO9", datetime(2026, 5, 1, 12, tzinfo=UTC))
     assert (look(patterned).camera, look(patterned).recorded_at) == (None, None)
 
 
