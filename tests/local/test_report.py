@@ -5,7 +5,7 @@ import pytest
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import REMEDY, ingested, report
-from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder, Recording
+from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
@@ -146,7 +146,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_new_folders=1,
         first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
         num_recordings=1,
-        first_recordings=(Recording(name="GoPro 0123", videos=("a", "b"), files=("GX010123.MP4", "GX020123.MP4"), reason="chapters"),),
+        first_recordings=(SetAside(name="GoPro 0123", reason="GX010123.MP4, GX020123.MP4: chapters"),),
         num_left_out=22,
         first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, so it is not a label"),),
         num_hints=1,
@@ -167,7 +167,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         "folders with new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
         "recordings of several files: 1",
-        "  GoPro 0123: GX010123.MP4, GX020123.MP4",
+        "  GoPro 0123: GX010123.MP4, GX020123.MP4: chapters",
         "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
         "labels rejected: 2",
         "  labels.csv line 3: verb is empty",

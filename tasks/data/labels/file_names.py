@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 GOPRO = re.compile(r"G([HXSL])([0-9]{2})([0-9]{4})")
-"""Encoding, chapter, recording. `L` is a small copy of another chapter."""
+"""Encoding, chapter, recording."""
+SMALL_COPY = "L"
+"""The encoding of a chapter that lies beside another one as its preview."""
 GOPRO_FIRST, GOPRO_NEXT = re.compile(r"GOPR([0-9]{4})"), re.compile(r"GP([0-9]{2})([0-9]{4})")
 """Up to HERO5. The first chapter has no number."""
 INSTA360 = re.compile(r"(?:PRO_)?(?:VID|LRV)_([0-9]{8}_[0-9]{6})_[0-9]{2}_[0-9]{3}")

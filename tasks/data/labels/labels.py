@@ -151,8 +151,8 @@ def label_clips(
             sources[video] = new
     unused = _without_clip(labels_by_file, index, names, options.min_overlap)
     stated, nameless = stated_recordings(read.recordings, index)
-    recordings = correct_recordings(detect_recordings(videos), stated, sources.keys(), video_names(videos))
-    source_by_video = recordings.first_by_video | {video: source.name for video, source in sources.items()}
+    grouping = correct_recordings(detect_recordings(videos), stated, sources.keys(), video_names(videos))
+    source_by_video = grouping.first_by_video | {video: source.name for video, source in sources.items()}
     marked, unknown = fully_labelled(read.marks, index)
     problems += [*nameless, *unknown]
     for video, mark in marked.items() if options.nothing_share else ():
@@ -180,12 +180,12 @@ def label_clips(
         left_out=left_out(labelled, folders.reason_by_video),
         hints=(
             *(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]),
-            *recordings.hints,
+            *grouping.hints,
             *_hints(labelled, read.verbs, read.nouns),
         ),
         by_interval=frozenset(by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
-        recordings=recordings.found,
+        recordings=grouping.recordings,
     )
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from tasks.data.labels.file_names import Chapter, FileName, Numbered, Timed, read_file_name
+from tasks.data.labels.file_names import SMALL_COPY, Chapter, FileName, Numbered, Timed, read_file_name
 from tasks.data.labels.rows import RecordingRow
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Groups, Problem, Recording
@@ -42,19 +42,19 @@ class _File(Generic[K]):
 
 
 @dataclass(frozen=True)
-class Recordings:
+class Grouping:
     """Recordings of several videos, each video in one at most, and hints about files that may belong to several."""
 
-    found: tuple[Recording, ...] = ()
+    recordings: tuple[Recording, ...] = ()
     hints: tuple[str, ...] = ()
 
     @property
     def first_by_video(self) -> dict[str, str]:
         """Map each video to the first of its recording."""
-        return {video: recording.videos[0] for recording in self.found for video in recording.videos}
+        return {video: recording.videos[0] for recording in self.recordings for video in recording.videos}
 
 
-def detect_recordings(videos: Iterable[VideoRecord]) -> Recordings:
+def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
     """Group videos whose names and times say that one recording goes on in them.
 
     - GoPro: chapters of one number in one folder, unless picture, camera or the containers' times contradict.
@@ -71,10 +71,12 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Recordings:
             timed.append(_File(video, path, name))
         elif isinstance(name, Numbered) and video.recorded_at:
             numbered.append(_File(video, path, name))
-    by_chapter, unclear = _joined(chapters, lambda file: (file.name.number, file.name.encoding == "L", file.video.video), _is_next_chapter)
+    by_chapter, unclear = _joined(
+        chapters, lambda file: (file.name.number, file.name.encoding == SMALL_COPY, file.video.video), _is_next_chapter
+    )
     by_time, _ = _joined(timed, lambda file: (file.name.start, file.path, file.video.video), _goes_on)
     by_number, _ = _joined(numbered, lambda file: (file.name.number, file.path, file.video.video), _is_next_number)
-    found = [
+    recordings = [
         *(_recording(files, files[0].name.series, "chapters of one GoPro recording, by their names") for files in by_chapter),
         *(_recording(files, _stem(files), "one camera without a gap, by the times in the names") for files in by_time),
         *(_recording(files, _stem(files), "one camera without a gap, by the times in the files") for files in by_number),
@@ -84,7 +86,7 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Recordings:
         "a file with the header video,recording can name its recording"
         for file in unclear
     ]
-    return Recordings(_with_own_names(found), tuple(hints))
+    return Grouping(_with_own_names(recordings), tuple(hints))
 
 
 def stated_recordings(
@@ -102,8 +104,8 @@ def stated_recordings(
 
 
 def correct_recordings(
-    detected: Recordings, stated: Mapping[str, RecordingRow], apart: Collection[str], files: Mapping[str, str]
-) -> Recordings:
+    detected: Grouping, stated: Mapping[str, RecordingRow], apart: Collection[str], files: Mapping[str, str]
+) -> Grouping:
     """Let a person's lines decide which recording a video is of; an empty name is one of its own.
 
     A video without a line follows those of its detected recording, if lines name one recording for all of these that have any. Videos in `apart`
@@ -111,7 +113,7 @@ def correct_recordings(
     """
     name_of: dict[str, str] = {}
     reasons: dict[str, str] = {}
-    for recording in detected.found:
+    for recording in detected.recordings:
         named = {stated[video].recording for video in recording.videos if video in stated}
         name = named.pop() if len(named) == 1 and "" not in named else recording.name
         name_of |= dict.fromkeys(recording.videos, name)
@@ -122,12 +124,12 @@ def correct_recordings(
     for video, name in name_of.items():
         if name and video not in apart:
             videos[name].append(video)
-    found = (
+    recordings = (
         Recording(name=name, videos=tuple(own), files=tuple(files.get(video, video) for video in own), reason=reasons[name])
         for name, own in videos.items()
         if len(own) > 1
     )
-    return Recordings(tuple(sorted(found, key=attrgetter("name"))), detected.hints)
+    return Grouping(tuple(sorted(recordings, key=attrgetter("name"))), detected.hints)
 
 
 def recordings_csv(recordings: Iterable[Recording]) -> bytes:
@@ -182,7 +184,7 @@ def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> b
     encoding = file.name.encoding
     if any((other.name.encoding, other.name.number) == (encoding, file.name.number) for other in files):
         return False
-    if encoding != "L" and not all(other.name.encoding == "L" or _is_alike(other, file) for other in files):
+    if encoding != SMALL_COPY and not all(other.name.encoding == SMALL_COPY or _is_alike(other, file) for other in files):
         return False
     first = files[0]
     if not (first.video.recorded_at and file.video.recorded_at):

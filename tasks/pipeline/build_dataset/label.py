@@ -10,7 +10,8 @@ from tasks.pipeline._labelling import label_store
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
 from tasks.store.objects import Store
-from tasks.store.records.dataset import LabelResult, LabelsFile
+from tasks.store.records.dataset import LabelResult, LabelsFile, Recording
+from tasks.store.records.record import SetAside
 from tasks.wording import plain_count, some
 
 NUM_SHOWN = 20
@@ -52,7 +53,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         first_hints=labels.hints[:NUM_SHOWN],
         recordings_uri=place.recordings if labels.recordings else None,
         num_recordings=len(labels.recordings),
-        first_recordings=labels.recordings[:NUM_SHOWN],
+        first_recordings=_briefly(labels.recordings[:NUM_SHOWN]),
     )
     return finish(store, place, result)
 
@@ -64,15 +65,16 @@ def _tell(labels: LabelsFile, uri: str) -> None:
         [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labels.folders],
         uri,
     )
-    _each(
-        log.info,
-        [f"recording {recording.name}: {some(recording.files)}: {recording.reason}" for recording in labels.recordings],
-        uri,
-    )
+    _each(log.info, [f"recording {recording.name}: {recording.reason}" for recording in _briefly(labels.recordings)], uri)
     _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes], uri)
     _each(log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labels.problems], uri)
     _each(log.warning, [f"left out: {item.name}: {item.reason}" for item in labels.left_out], uri)
     _each(log.warning, labels.hints, uri)
+
+
+def _briefly(recordings: Sequence[Recording]) -> tuple[SetAside, ...]:
+    """Name the first files of each recording: a recorder may have thousands."""
+    return tuple(SetAside(name=recording.name, reason=f"{some(recording.files)}: {recording.reason}") for recording in recordings)
 
 
 def _each(say: Callable[[str, str], None], lines: Sequence[str], uri: str) -> None:

@@ -207,7 +207,7 @@ class LabelResult(Record):
     first_hints: tuple[str, ...] = ()
     recordings_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     num_recordings: int = Field(0, exclude_if=lambda number: not number)
-    first_recordings: tuple[Recording, ...] = Field((), exclude_if=lambda recordings: not recordings)
+    first_recordings: tuple[SetAside, ...] = Field((), exclude_if=lambda recordings: not recordings)
 
 
 class SplitResult(Record):

@@ -22,7 +22,7 @@ def film(name, seconds=MINUTES, at=None, of="", **given):
 
 
 def grouped(*films):
-    return {recording.name: recording.files for recording in detect_recordings(films).found}
+    return {recording.name: recording.files for recording in detect_recordings(films).recordings}
 
 
 def days(*names, seconds=MINUTES):
@@ -95,12 +95,12 @@ def test_a_picture_or_a_time_that_does_not_fit_parts_chapters():
 def test_of_two_cards_with_equal_names_times_tell_the_recordings_and_without_them_chapters_stay_apart():
     names = ("GX010123.MP4", "GX020123.MP4")
     films = days(*names)
-    found = detect_recordings(films)
-    assert sorted(recording.videos for recording in found.found) == sorted((films[i].video, films[i + 1].video) for i in (0, 2))
-    assert {recording.name for recording in found.found} == {f"GoPro 0123 ({films[i].video[:6]})" for i in (0, 2)}
-    assert found.hints == ()
+    known = detect_recordings(films)
+    assert sorted(recording.videos for recording in known.recordings) == sorted((films[i].video, films[i + 1].video) for i in (0, 2))
+    assert {recording.name for recording in known.recordings} == {f"GoPro 0123 ({films[i].video[:6]})" for i in (0, 2)}
+    assert known.hints == ()
     unknown = detect_recordings([video.model_copy(update={"recorded_at": None}) for video in films])
-    assert unknown.found == ()
+    assert unknown.recordings == ()
     assert len(unknown.hints) == 2
     assert all("'GX020123.MP4' may be a chapter of 'GoPro 0123'" in hint for hint in unknown.hints)
 

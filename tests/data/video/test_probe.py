@@ -44,8 +44,8 @@ def test_tells_the_camera_and_the_start_that_a_file_names(make_video: MakeVideo,
         "-metadata",
         "creation_time=2026-05-01T12:00:00Z",
     )
-    found = look(make_video(tmp_path / "a.mp4", "-i", str(patterned), "-c", "copy", *tags))
-    assert (found.camera, found.recorded_at) == ("GoPro =1 HERO9", datetime(2026, 5, 1, 12, tzinfo=UTC))
+    video = look(make_video(tmp_path / "a.mp4", "-i", str(patterned), "-c", "copy", *tags))
+    assert (video.camera, video.recorded_at) == ("GoPro =1 HERO9", datetime(2026, 5, 1, 12, tzinfo=UTC))
     assert (look(patterned).camera, look(patterned).recorded_at) == (None, None)
 
 
