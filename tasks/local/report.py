@@ -79,6 +79,7 @@ def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
         for folder in labelled.first_new_folders
     ]
     yield from _listed("folders with new words that were read as labels", labelled.num_new_folders, new, "label")
+    yield from _listed("recordings of several files", labelled.num_recordings, labelled.first_recordings, "label")
     yield from labelled.first_hints
     first = [SetAside(name=problem.place, reason=problem.reason) for problem in labelled.first_problems]
     yield from _listed("labels rejected", labelled.num_problems, first, "label")

@@ -45,6 +45,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
         chosen=labelled.given.by_hand.chosen_videos,
+        recordings=labelling.recordings,
         accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
     )
 

@@ -148,6 +148,8 @@ class Labels(OutputOf[LabelResult]):
 
     clips = record("labels.json", LabelsFile)
     """All clips, labelled or not."""
+    recordings = file("recordings.csv")
+    """Which videos are one recording, and why; it can be corrected and taken in as a label file."""
     split = output("split/", SplitResult)
 
 

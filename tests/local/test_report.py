@@ -145,6 +145,8 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         ),
         num_new_folders=1,
         first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
+        num_recordings=1,
+        first_recordings=(SetAside(name="GoPro 0123", reason="GX010123.MP4, GX020123.MP4: chapters"),),
         num_left_out=22,
         first_left_out=(SetAside(name="day 1/", reason="2 clips of 1 video: has a digit in its name, so it is not a label"),),
         num_hints=1,
@@ -161,9 +163,11 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         )
     )
     begun = text.index("folders with new words that were read as labels: 1")
-    assert text[begun : begun + 11] == [
+    assert text[begun : begun + 13] == [
         "folders with new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
+        "recordings of several files: 1",
+        "  GoPro 0123: GX010123.MP4, GX020123.MP4: chapters",
         "'yoghurt' 3 clips, 'yogurt' 5 clips: the same class? Say so in classes.csv",
         "labels rejected: 2",
         "  labels.csv line 3: verb is empty",

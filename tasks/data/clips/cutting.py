@@ -235,7 +235,7 @@ def _probed(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
     """Return the probe from ingest, or probe again if an older version did not record all of it."""
     if record.is_hdr is None:
         return probe(path, max_seconds=math.inf, memory=memory)
-    return VideoProbe(**record.model_dump(include={field.name for field in fields(VideoProbe)}))
+    return VideoProbe(**{field.name: getattr(record, field.name) for field in fields(VideoProbe)})
 
 
 def _keep(clip: CutClip, uri: str, video: str, store: Store) -> ClipRecord:

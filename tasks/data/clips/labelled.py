@@ -120,6 +120,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
         {record.video: record.fps for record, _ in cut},
         touched_clips(by_hand, clips) if options.nothing_share else frozenset(),
         with_page=with_page,
+        videos=[record for record, _ in videos],
     )
     log.info("%s, %d labelled; %s", count(len(labelling.clips), "clip"), labelling.num_labelled, count(len(files), "annotation file"))
     return LabelledStore(labelling, cut, given, own)
@@ -129,7 +130,9 @@ def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, opt
     """Label clips by folders and files without the page; keep the labelled clips and the problems alone."""
     labelling = label_now(store, store_uri, segment, options, with_page=False).labelling
     clips = tuple(clip for clip in labelling.clips if clip.verb)
-    return replace(labelling, clips=clips, changes=(), folders=(), left_out=(), hints=(), by_interval=frozenset(), without_clip=())
+    return replace(
+        labelling, clips=clips, changes=(), folders=(), left_out=(), hints=(), by_interval=frozenset(), without_clip=(), recordings=()
+    )
 
 
 def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:

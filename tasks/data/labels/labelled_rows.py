@@ -17,6 +17,7 @@ from tasks.data.labels.rows import (
     LabelRow,
     Line,
     NounClassLine,
+    RecordingLine,
     SameAsLine,
     VerbClassLine,
 )
@@ -30,12 +31,13 @@ from tasks.store.records.dataset import Problem
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines; `num_more` counts further ones by file.
 
-    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, each with the name of its file and the videos
-    beside it.
+    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, and `recordings` which recording they
+    are of, each with the name of its file and the videos beside it.
     """
 
     files: tuple[ReadFile, ...]
     marks: tuple[tuple[str, frozenset[str], FullyLabelledLine], ...]
+    recordings: tuple[tuple[str, frozenset[str], RecordingLine], ...]
     verbs: Lexicon
     nouns: Lexicon
     problems: tuple[Problem, ...]
@@ -78,6 +80,7 @@ def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> Rea
     return ReadFiles(
         files=tuple(readable),
         marks=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, FullyLabelledLine)),
+        recordings=tuple((file.name, file.beside, row) for file in readable for row in file.lists if isinstance(row, RecordingLine)),
         verbs=verbs,
         nouns=nouns,
         problems=tuple(problems),

@@ -10,13 +10,14 @@ from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import ReadFile, first_problems, in_order
+from tasks.data.labels.recordings import camera_groups, correct_recordings, detect_recordings, stated_recordings
 from tasks.data.labels.rows import IntervalRow
-from tasks.data.labels.video_names import KnownVideos, VideoIndex
+from tasks.data.labels.video_names import KnownVideos, VideoIndex, video_names
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
-from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Vocabulary, action_name
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, LabelledClip, Problem, ReadFolder, Recording, Vocabulary, action_name
 from tasks.store.records.record import SetAside
-from tasks.store.records.video import ClipRecord
+from tasks.store.records.video import ClipRecord, VideoRecord
 from tasks.wording import plain_count, printable, quoted
 
 
@@ -25,7 +26,8 @@ class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too.
+    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too. `recordings` are those
+    of several videos.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -36,6 +38,7 @@ class Labelling:
     hints: tuple[str, ...]
     by_interval: frozenset[str]
     without_clip: tuple[str, ...]
+    recordings: tuple[Recording, ...] = ()
 
     @property
     def num_labelled(self) -> int:
@@ -145,13 +148,13 @@ class _Labels:
             reason = f"{old.text} ({old.origin}) -> {new.text} on {plain_count(number, 'clip')}"
             self.changes.append(Problem(file=new.file, line=new.line, item=new.item, reason=reason))
 
-    def labelled(self, clip: ClipRecord, names: tuple[str, ...], verbs: Lexicon, nouns: Lexicon) -> LabelledClip:
+    def labelled(self, clip: ClipRecord, names: tuple[str, ...], source: str, verbs: Lexicon, nouns: Lexicon) -> LabelledClip:
         """Join a clip with all that is said about it."""
-        label, source = self.label_by_uid.get(clip.uid), self.source_by_video.get(clip.video)
+        label = self.label_by_uid.get(clip.uid)
         return LabelledClip(
             clip=clip,
             names=names,
-            source=source.name if source else clip.video,
+            source=source,
             verb=label.verb if label else None,
             noun=label.noun if label else None,
             verb_class=verbs.id_of(label.verb) if label else None,
@@ -172,11 +175,12 @@ def label_clips(
     touched: Set[str] = frozenset(),
     *,
     with_page: bool = True,
+    videos: Sequence[VideoRecord] = (),
 ) -> Labelling:
     """Label all clips that a folder or an annotation file labels.
 
     Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists labels of folders or earlier files that were
-    overridden.
+    overridden. A clip's source is that of a file's column `source`, else the first of `videos` of its recording, else its video.
 
     Args:
         clips: all clips of the store.
@@ -187,6 +191,7 @@ def label_clips(
         fps: every video's frame rate by content hash, for tools that count frames.
         touched: uids of clips about which people made more statements than these files hold, so that something may happen in them.
         with_page: whether the page's labels label clips. They are read in any case: its words and videos tell how folders are read.
+        videos: the records that tell which videos are of one recording.
     """
     index = VideoIndex(clips, names)
     read = read_files(files, own, KnownVideos(index, fps))
@@ -194,7 +199,11 @@ def label_clips(
     video_by_uid = {clip.uid: clip.video for clip in clips}
     in_files = {video_by_uid[uid] for _, of_file in labels_by_file for uid in of_file.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
-    labels = _Labels({clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))})
+    of_camera = {video.video: dict(camera_groups(video)) for video in videos}
+    labels = _Labels(
+        {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))},
+        groups_by_uid={clip.uid: of_camera[clip.video] for clip in clips if clip.video in of_camera},
+    )
     problems, remarks, num_more = list(read.problems), list(read.remarks), Counter(read.num_more)
     for file, of_file in labels_by_file:
         if with_page or file.name != PAGE:
@@ -202,13 +211,18 @@ def label_clips(
             remarks += late_ends(file.name, of_file, file.where, index)
             labels.take(file, of_file)
     unused = _without_clip(labels_by_file, index, names, options.min_overlap)
-    videos, unknown = fully_labelled(read.marks, index)
-    problems += unknown
-    for video, mark in videos.items() if options.nothing_share else ():
+    stated, nameless = stated_recordings(read.recordings, index)
+    grouping = correct_recordings(detect_recordings(videos), stated, labels.source_by_video.keys(), video_names(videos))
+    source_by_video = grouping.first_by_video | {video: source.name for video, source in labels.source_by_video.items()}
+    marked, unknown = fully_labelled(read.marks, index)
+    problems += [*nameless, *unknown]
+    for video, mark in marked.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
         for clip in uncovered(index.clips(video), rows, labels.label_by_uid.keys() | touched, options.nothing_share):
             labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
-    labelled = tuple(labels.labelled(clip, names[clip.video], read.verbs, read.nouns) for clip in clips)
+    labelled = tuple(
+        labels.labelled(clip, names[clip.video], source_by_video.get(clip.video, clip.video), read.verbs, read.nouns) for clip in clips
+    )
     order = [file.name for file in files]
     return Labelling(
         clips=labelled,
@@ -216,9 +230,14 @@ def label_clips(
         changes=in_order(labels.changes, order, {}),
         folders=_folders_in_use(labelled, folders),
         left_out=left_out(labelled, folders.reason_by_video),
-        hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
+        hints=(
+            *(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]),
+            *grouping.hints,
+            *_hints(labelled, read.verbs, read.nouns),
+        ),
         by_interval=frozenset(labels.by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
+        recordings=grouping.recordings,
     )
 
 

@@ -16,7 +16,7 @@ from tasks.data.labels.tables import Cells
 from tasks.data.labels.vocabulary import LEFT_OUT, MAX_TEXT_LENGTH, class_name, normal_name, noun_name
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Groups, action_name
-from tasks.wording import FORMULA_SIGN, quoted
+from tasks.wording import FORMULA_SIGN, quoted, text_of_cell
 
 MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
@@ -231,6 +231,13 @@ class FullyLabelledLine(Line):
     fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
 
 
+class RecordingLine(Line):
+    """`video,recording`: which recording a video is of; without a name, one of its own."""
+
+    video: VideoName
+    recording: Annotated[str, BeforeValidator(text_of_cell), Field(max_length=MAX_TEXT_LENGTH)] = ""
+
+
 MODELS: dict[str, type[Line]] = {
     "intervals": IntervalLine,
     "clips": ClipLine,
@@ -239,6 +246,7 @@ MODELS: dict[str, type[Line]] = {
     "classes of EPIC-KITCHENS-100": Epic100ClassLine,
     "same classes": SameAsLine,
     "fully labelled videos": FullyLabelledLine,
+    "recordings": RecordingLine,
 }
 LAYOUTS = {
     "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
@@ -248,6 +256,7 @@ LAYOUTS = {
     "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
     "same classes": ("target", "name", "same_as"),
     "fully labelled videos": ("video", "fully_labelled"),
+    "recordings": ("video", "recording"),
 }
 
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from typing import Final
 
+from tasks.data.split.recordings import shared_recordings
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
 from tasks.keys import content_key
@@ -15,7 +16,7 @@ from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
 from tasks.wording import csv_table
 
-NOTES: Final = dict.fromkeys(("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen"), True) | {
+NOTES: Final = dict.fromkeys(("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen", "shared_recordings"), True) | {
     "clips": {"__all__": {"groups"}}
 }
 """Fields of a manifest that train nothing."""
@@ -45,6 +46,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         drawn=tuple(sorted({clip.source for clip in clips if clip.video in assignment.drawn})),
         accepted=None if labels.accepted is None else tuple(clip.uid for clip in clips if clip.uid in accepted),
         chosen=tuple(clip.uid for clip in clips if clip.video in chosen),
+        shared_recordings=shared_recordings(labels, assignment),
     )
 
 

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from tasks.data.video.camera_tags import camera, recorded_at
 from tasks.errors import BadVideo, OutOfMemory
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
@@ -113,7 +115,7 @@ KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """Properties of a video file. `video_index` and `audio_index` are the streams to use."""
+    """Properties of a video file. `video_index` and `audio_index` are the streams to use; tags name `camera` and `recorded_at`, if they do."""
 
     container: str
     codec: str
@@ -126,6 +128,8 @@ class VideoProbe:
     is_hdr: bool
     video_index: int
     audio_index: int | None
+    camera: str | None
+    recorded_at: datetime | None
 
     @property
     def has_audio(self) -> bool:
@@ -137,7 +141,7 @@ def main() -> None:
     """Print the answer, without the file's name. An unexpected exception ends only this process."""
     print(READY, flush=True)  # noqa: T201 - the parent reads it
     command, path, *arguments = sys.argv[1:]
-    print(json.dumps(_answer(command, Path(path), *arguments)))  # noqa: T201 - as above
+    print(json.dumps(_answer(command, Path(path), *arguments), default=datetime.isoformat))  # noqa: T201 - as above
 
 
 def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
@@ -178,6 +182,8 @@ def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
             is_hdr=stream.codec_context.color_trc in HDR_TRANSFERS,
             video_index=stream.index,
             audio_index=audio.index if audio else None,
+            camera=camera(container.metadata),
+            recorded_at=recorded_at(container.metadata),
         )
 
 

@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import IO, Never
+from typing import IO, Annotated, Never
 
 import av
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from tasks.data.video import inspection
+from tasks.data.video import camera_tags, inspection
 from tasks.data.video.child import Memory, run_child
 from tasks.data.video.inspection import READY, VideoProbe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
@@ -28,12 +28,20 @@ ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in
 """The child's module search path, for any kind of installation."""
 
 
+def _with_plain_tags(probe: VideoProbe) -> VideoProbe:
+    if probe.camera != camera_tags.camera({"model": probe.camera or ""}):
+        raise ValueError("the camera's name is not plain text")
+    if probe.recorded_at and not camera_tags.is_plausible(probe.recorded_at):
+        raise ValueError("the time of the recording is not plausible")
+    return probe
+
+
 class Answer(BaseModel):
     """A child's answer: exactly one field, validated strictly, because the file may have taken over the child."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    probe: VideoProbe | None = None
+    probe: Annotated[VideoProbe, AfterValidator(_with_plain_tags)] | None = None
     count: int | None = None
     bad: str | None = None
     undecoded: str | None = None

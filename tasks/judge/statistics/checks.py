@@ -13,7 +13,7 @@ from PIL import Image
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.scores_file import decode, encode
-from tasks.store.records.dataset import Agreement, DatasetClip
+from tasks.store.records.dataset import Agreement, DatasetClip, SharedRecording
 from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target
 
@@ -61,6 +61,7 @@ def check_data(
     with_speech: tuple[str, ...] | None = None,
     agreement: Agreement | None = None,
     without_clip: tuple[str, ...] = (),
+    shared_recordings: tuple[SharedRecording, ...] = (),
 ) -> DataChecks:
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
@@ -76,6 +77,7 @@ def check_data(
         with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
         agreement: of two readers, None if nobody read a clip twice.
         without_clip: a line for each annotation file with intervals that label no clip.
+        shared_recordings: those that val or test share with train.
 
     Raises:
         BadInput: a clip has no fingerprint, or fingerprints differ in length.
@@ -90,6 +92,7 @@ def check_data(
         with_speech=with_speech,
         agreement=agreement,
         without_clip=without_clip,
+        shared_recordings=shared_recordings,
         two_actions=tuple(
             TwoActions(uid=clip.uid, action=clip.action, second_action=clip.second_action) for clip in ordered if clip.second_action
         ),

@@ -1,6 +1,7 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.data.split.manifest import build_manifest, dataset_digest, num_classes, num_clips, num_nothing, num_sources
+from tasks.data.split.recordings import keep_places, shared_in_words
 from tasks.data.split.split import assign_splits, read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
@@ -22,10 +23,10 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
         BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
     """
     layout = Layout(arguments.store)
-    labels = store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile)
     options = arguments.picked(SplitOptions)
     splits = store.read_bytes(layout.split_file)
     kept = read_split_csv(splits)
+    labels = keep_places(store.read(store.read(Labels(arguments.labels)).labels_uri, LabelsFile), kept)
     assignment = assign_splits(labels.clips, kept, options, read_drawn(splits), labels.chosen)
     if not assignment.remembered.keys() <= kept.keys():
         raise BadDataset(
@@ -64,6 +65,6 @@ def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int, made_by: 
         num_nothing=num_nothing(manifest),
         num_acting_sources=num_sources(manifest, acting=True),
         num_unlabelled=num_unlabelled,
-        warnings=manifest.warnings,
+        warnings=(*manifest.warnings, *shared_in_words(manifest.shared_recordings)),
         made_by=made_by,
     )

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 
 from tasks.data.clips.label_inputs import count_entries, inputs_digest
+from tasks.data.labels.recordings import recordings_csv
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._labelling import label_store
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
 from tasks.store.objects import Store
-from tasks.store.records.dataset import LabelResult, LabelsFile
-from tasks.wording import plain_count
+from tasks.store.records.dataset import LabelResult, LabelsFile, Recording
+from tasks.store.records.record import SetAside
+from tasks.wording import plain_count, some
 
 NUM_SHOWN = 20
 
@@ -30,6 +32,8 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     place = LABEL.address(arguments)
     store.write(place.clips, labels)
+    if labels.recordings or store.exists(place.recordings):
+        store.write_bytes(place.recordings, recordings_csv(labels.recordings))
     _tell(labels, place.clips.uri)
     result = LabelResult(
         labels_uri=place.clips.uri,
@@ -47,21 +51,30 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         first_left_out=labels.left_out[:NUM_SHOWN],
         num_hints=len(labels.hints),
         first_hints=labels.hints[:NUM_SHOWN],
+        recordings_uri=place.recordings if labels.recordings else None,
+        num_recordings=len(labels.recordings),
+        first_recordings=_briefly(labels.recordings[:NUM_SHOWN]),
     )
     return finish(store, place, result)
 
 
 def _tell(labels: LabelsFile, uri: str) -> None:
-    """Log the first folders, overridden and rejected labels, left-out files, and hints."""
+    """Log the first folders, recordings, overridden and rejected labels, left-out files, and hints."""
     _each(
         log.info,
         [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labels.folders],
         uri,
     )
+    _each(log.info, [f"recording {recording.name}: {recording.reason}" for recording in _briefly(labels.recordings)], uri)
     _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes], uri)
     _each(log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labels.problems], uri)
     _each(log.warning, [f"left out: {item.name}: {item.reason}" for item in labels.left_out], uri)
     _each(log.warning, labels.hints, uri)
+
+
+def _briefly(recordings: Sequence[Recording]) -> tuple[SetAside, ...]:
+    """Name the first files of each recording: a recorder may have thousands."""
+    return tuple(SetAside(name=recording.name, reason=f"{some(recording.files)}: {recording.reason}") for recording in recordings)
 
 
 def _each(say: Callable[[str, str], None], lines: Sequence[str], uri: str) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tasks.data.split.manifest import usable_clips
+from tasks.data.split.recordings import keep_places, shared_in_words, shared_recordings
 from tasks.data.split.split import SplitAssignment, assign_splits, no_label, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
@@ -28,11 +29,12 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
     if not any(clip.action for clip in labels.clips):
         raise NothingToDo(no_label(len(labels.clips)))
     uri = Layout(arguments.store).split_file
-    assignment, used = _remembered(labels, arguments.picked(SplitOptions), uri, store)
+    assignment, used, shared = _remembered(labels, arguments.picked(SplitOptions), uri, store)
     splits = assignment.split_by_source
     num_clips = Counter(splits[clip.source] for clip in used)
     num_sources = Counter(splits[source] for source in {clip.source for clip in used})
-    for warning in assignment.warnings:
+    warnings = (*assignment.warnings, *shared)
+    for warning in warnings:
         log.warning(warning)
     for split in SPLITS:
         log.info("%s: %d clips of %d sources", split, num_clips[split], num_sources[split])
@@ -40,13 +42,15 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
         split_file_uri=uri,
         num_clips={split: num_clips[split] for split in SPLITS},
         num_sources={split: num_sources[split] for split in SPLITS},
-        warnings=assignment.warnings,
+        warnings=warnings,
     )
     return finish(store, SPLIT.address(arguments), result)
 
 
-def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Store) -> tuple[SplitAssignment, list[LabelledClip]]:
-    """Assign splits and add them to the file.
+def _remembered(
+    labels: LabelsFile, options: SplitOptions, uri: str, store: Store
+) -> tuple[SplitAssignment, list[LabelledClip], tuple[str, ...]]:
+    """Assign splits and add them to the file; return the clips in use, and warnings of recordings in two splits, too.
 
     This is done anew where another run has added to the file meanwhile.
     """
@@ -55,9 +59,10 @@ def _remembered(labels: LabelsFile, options: SplitOptions, uri: str, store: Stor
         earlier = store.stat(uri)
         content = store.read_bytes(uri) if earlier else b""
         kept, drawn = (read_split_csv(content), read_drawn(content)) if earlier else ({}, frozenset[str]())
+        labels = keep_places(labels, kept)
         assignment = assign_splits(labels.clips, kept, options, drawn, labels.chosen)
         used = usable_clips(labels, assignment)
         is_known = assignment.remembered.keys() <= kept.keys()
         if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered, drawn | assignment.drawn), earlier):
-            return assignment, used
+            return assignment, used, shared_in_words(shared_recordings(labels, assignment))
     raise Unavailable(f"{uri} was changed by another run at each of {MAX_TRIES} tries; try again")

@@ -214,6 +214,7 @@ def _metrics(
             _with_speech(store, plan),
             manifest.agreement,
             manifest.without_clip,
+            manifest.shared_recordings,
         ),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
@@ -229,10 +230,10 @@ def _metrics(
 
 
 def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by source video, and by the further columns of annotation files."""
+    """Score the new network by source video, by camera and day, and by the further columns of annotation files."""
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
-    files = {clip.source: clip.names[0] for clip in own if clip.source == clip.video and clip.names}
+    files = {clip.source: clip.names[0] for clip in manifest.clips if clip.source == clip.video and clip.names}
     same = Counter(files.values())
     names = {source: f"{name} ({source[:6]})" if same[name] > 1 else name for source, name in files.items()}
     columns: dict[str, list[str | None]] = {SOURCE_VIDEO: [names.get(clip.source, clip.source) for clip in own]}

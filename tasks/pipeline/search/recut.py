@@ -9,6 +9,7 @@ from tasks.data.clips.cutting import cut_videos
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.split.folds import same_folds
 from tasks.data.split.manifest import build_manifest, dataset_digest, is_counted
+from tasks.data.split.recordings import keep_places
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.judge.search.space import Space
@@ -76,9 +77,9 @@ def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) ->
 
 def _labels(own: Manifest, segment: SegmentOptions, plan: SearchPlanResult, store: Store) -> LabelsFile:
     """Label the videos of the dataset as they are cut with `segment`."""
-    videos = {clip.video for clip in own.clips}
-    labels = label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label)
-    return labels.model_copy(update={"clips": tuple(clip for clip in labels.clips if clip.clip.video in videos)})
+    splits = {clip.video: clip.split for clip in own.clips}
+    labels = keep_places(label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label), splits)
+    return labels.model_copy(update={"clips": tuple(clip for clip in labels.clips if clip.clip.video in splits)})
 
 
 def _recut(cutting: Cutting, plan: SearchPlanResult, own: Manifest, store: Store) -> RecutDataset:

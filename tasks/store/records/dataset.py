@@ -150,11 +150,21 @@ class Agreement(Record):
         return ", 95 % interval over videos" if self.interval else f", without an interval, which takes {MIN_VIDEOS_OF_AGREEMENT} videos"
 
 
+class Recording(Record):
+    """Videos that are one recording, by content hash and by file, in its order; clips have the first as their source."""
+
+    name: str
+    videos: tuple[str, ...]
+    files: tuple[str, ...]
+    reason: str
+
+
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
     `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
     model chose a clip that is answered, `accepted` the clips whose label is a suggestion that a person accepted, None in older versions.
+    `recordings` lists those of several videos.
     """
 
     recipe: str
@@ -171,6 +181,7 @@ class LabelsFile(Record):
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
     chosen: tuple[str, ...] = Field((), exclude_if=lambda videos: not videos)
     accepted: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
+    recordings: tuple[Recording, ...] = Field((), exclude_if=lambda recordings: not recordings)
 
 
 class LabelResult(Record):
@@ -194,6 +205,9 @@ class LabelResult(Record):
     first_left_out: tuple[SetAside, ...] = ()
     num_hints: int = 0
     first_hints: tuple[str, ...] = ()
+    recordings_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
+    num_recordings: int = Field(0, exclude_if=lambda number: not number)
+    first_recordings: tuple[SetAside, ...] = Field((), exclude_if=lambda recordings: not recordings)
 
 
 class SplitResult(Record):
@@ -243,6 +257,14 @@ class DatasetClip(Record):
         return self.verb != NOTHING
 
 
+class SharedRecording(Record):
+    """A recording in train and in another split, with the number of its clips there."""
+
+    name: str
+    split: SplitName
+    num_clips: int
+
+
 class UnseenClip(Record):
     """A clip of val or test that is left out, because no clip of train shows its action."""
 
@@ -257,7 +279,8 @@ class Manifest(Record):
 
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
-    accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions.
+    accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions. `shared_recordings` are
+    those that val or test share with train.
     """
 
     recipe: str
@@ -274,6 +297,7 @@ class Manifest(Record):
     drawn: tuple[str, ...] | None = None
     accepted: tuple[str, ...] | None = None
     chosen: tuple[str, ...] | None = None
+    shared_recordings: tuple[SharedRecording, ...] = Field((), exclude_if=lambda recordings: not recordings)
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.store.records.curves import LearningCurveResult, LongTraining
-from tasks.store.records.dataset import Agreement
+from tasks.store.records.dataset import Agreement, SharedRecording
 from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
@@ -137,7 +137,7 @@ class DataChecks(Record):
     `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
     `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
-    label no clip.
+    label no clip. `shared_recordings` are those that val or test share with train.
     """
 
     shared_sources: tuple[str, ...]
@@ -148,11 +148,14 @@ class DataChecks(Record):
     two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
     agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
     without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+    shared_recordings: tuple[SharedRecording, ...] = Field((), exclude_if=lambda recordings: not recordings)
 
     @property
     def is_clean(self) -> bool:
         """Check whether the checks found nothing."""
-        return not (self.shared_sources or self.near_duplicates or self.missing_from_train or self.label_conflicts)
+        return not (
+            self.shared_sources or self.shared_recordings or self.near_duplicates or self.missing_from_train or self.label_conflicts
+        )
 
 
 class Cell(Record):

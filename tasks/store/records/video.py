@@ -1,6 +1,7 @@
 """Define the records of videos and clips, and the results of steps that cut them, make their optical flow or describe their sound."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -16,7 +17,8 @@ NUM_FIRST = 20
 class VideoRecord(Record):
     """`videos/<sha256>/probe.json`: one video, identified by its content, with all names it was uploaded under.
 
-    `is_hdr` and the indices of the streams to use are None if an older version ingested the video.
+    `is_hdr` and the indices of the streams to use are None if an older version ingested the video. `camera` and `recorded_at`, the start
+    by the camera's clock, are None if the file does not tell them, either.
     """
 
     video: str
@@ -35,6 +37,8 @@ class VideoRecord(Record):
     is_hdr: bool | None = None
     video_index: int | None = None
     audio_index: int | None = None
+    camera: str | None = Field(None, exclude_if=lambda camera: camera is None)
+    recorded_at: datetime | None = Field(None, exclude_if=lambda time: time is None)
 
 
 class BatchRef(Record):

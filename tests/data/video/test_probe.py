@@ -1,6 +1,9 @@
+import json
 import math
 import resource
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.video import probe as probing
+from tasks.data.video.camera_tags import MAX_CAMERA_LENGTH, camera, recorded_at
 from tasks.data.video.child import Memory, undivided
 from tasks.data.video.inspection import displayed_size
 from tasks.data.video.probe import count_frames, probe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tests.data.video.conftest import MakeVideo
 from tests.data.video.hostile import blank, claiming_a_frame_of, claiming_samples
 
 
@@ -26,6 +31,51 @@ def test_tells_what_a_video_holds(counted: Path):
     assert found.fps == pytest.approx(30, rel=0.01)
     assert found.duration_seconds == pytest.approx(20.5, abs=0.1)
     assert found.has_audio
+
+
+def test_tells_the_camera_and_the_start_that_a_file_names(make_video: MakeVideo, patterned: Path, tmp_path: Path):
+    tags = (
+        "-movflags",
+        "use_metadata_tags",
+        "-metadata",
+        "make=GoPro\n=1",
+        "-metadata",
+        "model=HERO9",
+        "-metadata",
+        "creation_time=2026-05-01T12:00:00Z",
+    )
+    video = look(make_video(tmp_path / "a.mp4", "-i", str(patterned), "-c", "copy", *tags))
+    assert (video.camera, video.recorded_at) == ("GoPro =1 HERO9", datetime(2026, 5, 1, 12, tzinfo=UTC))
+    assert (look(patterned).camera, look(patterned).recorded_at) == (None, None)
+
+
+@pytest.mark.parametrize("time", ["1904-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z", "2026-02-30T00:00:00Z", "2026-05-01", "9" * 100])
+def test_an_implausible_time_is_none(time: str):
+    assert recorded_at({"creation_time": time}) is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "name"),
+    [
+        ({"com.apple.quicktime.make": "Apple", "com.apple.quicktime.model": "iPhone 15"}, "Apple iPhone 15"),
+        ({"MAKE": "Sony", "MODEL": "SONY FDR-X3000"}, "SONY FDR-X3000"),
+        ({"make": "Sony"}, None),
+        ({"model": " \x00\u202e "}, None),
+        ({"model": "x" * 100_000}, "x" * MAX_CAMERA_LENGTH),
+    ],
+)
+def test_a_camera_is_plain_text_of_few_characters(tags: dict[str, str], name: str | None):
+    assert camera(tags) == name
+
+
+@pytest.mark.parametrize(
+    "tag", [{"camera": "a\n"}, {"camera": "x" * 100}, {"recorded_at": "1970-01-01T00:00:00+00:00"}, {"recorded_at": "now"}]
+)
+def test_tags_that_a_child_did_not_clean_are_refused(counted: Path, monkeypatch: pytest.MonkeyPatch, tag: dict[str, str]):
+    answer = {"probe": asdict(look(counted)) | tag}
+    monkeypatch.setattr(probing, "INSPECT", ("-c", f"print('ready', flush=True); print({json.dumps(answer)!r})"))
+    with pytest.raises(BadVideo, match="cannot be determined"):
+        look(counted)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.report.card import approval_question, model_card
+from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.evaluation import RuleOutcome
 from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
@@ -117,10 +118,12 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
     metrics = make_inputs("original").metrics
     alike = metrics.checks.near_duplicates[0]
     of_others = metrics.checks.model_copy(update={"near_duplicates": (alike.model_copy(update={"split": "test"}),), "shared_sources": ()})
+    shared = tuple(SharedRecording(name="GoPro 0123", split=split, num_clips=2) for split in ("val", "test"))
     gate = metrics.gate.model_copy(update={"min_gate_sources": 4})
     for changes, expected in (
         ({}, ("1 source video in two splits", "1 val clip like a clip of another split")),
         ({"checks": of_others}, ()),
+        ({"checks": of_others.model_copy(update={"shared_recordings": shared})}, ("2 val clips of recordings that train has, too",)),
         ({"checks": of_others, "gate": gate}, ("3 source videos of val alone",)),
     ):
         banner = changed_page("original", **changes)

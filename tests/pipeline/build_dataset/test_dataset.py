@@ -1,5 +1,7 @@
 """From labelled clips to a dataset: which labels make one, how its classes are numbered, and that it is never read by halves."""
 
+import hashlib
+
 import pytest
 
 from tasks.data.split.split import assign_splits, read_split_csv
@@ -138,3 +140,44 @@ def test_a_retry_of_the_run_that_made_the_dataset_the_latest_still_starts_a_trai
     for _ in range(2):
         with pytest.raises(NothingToDo):
             bench.build()
+
+
+CHAPTERS = [f"GX0{chapter}000{recording}.MP4" for recording in (1, 2, 3) for chapter in (1, 2)]
+LABELLED = "uid,verb,noun\n" + "".join(f"{name},put,meat\n{name.replace('GX', 'other')},take,bag\n" for name in CHAPTERS)
+
+
+def recorded(bench, names):
+    taken_in(bench.store, [*names, *(name.replace("GX", "other") for name in names)])
+    bench.store.write_bytes(f"{STORE}/annotations/a.csv", LABELLED.encode())
+
+
+def test_the_chapters_of_a_recording_are_in_one_split_and_listed_to_be_corrected(bench, caplog):
+    caplog.set_level("INFO", "retake")
+    recorded(bench, CHAPTERS)
+    splits = {clip.names[0]: clip.split for clip in manifest_of(bench, bench.build()).clips}
+    assert all(splits[first] == splits[second] for first, second in zip(CHAPTERS[::2], CHAPTERS[1::2], strict=True))
+    assert set(splits.values()) == {"train", "val"}
+    assert "recording GoPro 0001: GX010001.MP4, GX020001.MP4: chapters of one GoPro recording, by their names" in caplog.messages
+    result = bench.run("label")
+    assert (result.num_recordings, result.recordings_uri) == (3, f"{LABELS}recordings.csv")
+    assert bench.store.read_bytes(result.recordings_uri).startswith(b"video,recording,reason\nGX010001.MP4,GoPro 0001,")
+    apart = "video,recording\n" + "".join(f"{name},\n" for name in CHAPTERS)
+    bench.store.write_bytes(f"{STORE}/annotations/recordings.csv", apart.encode())
+    assert (bench.run("label").num_recordings, bench.store.read_bytes(result.recordings_uri).count(b"GoPro")) == (0, 0)
+
+
+def test_files_of_a_recording_that_were_dealt_apart_keep_their_places_and_are_counted(bench):
+    dealt = dict(zip(CHAPTERS, ("train", "val", "val", "val"), strict=False))
+    rows = "".join(f"{hashlib.sha256(name.encode()).hexdigest()},{split}\n" for name, split in dealt.items())
+    bench.store.write_bytes(f"{STORE}/datasets/split.csv", f"source,split\n{rows}".encode())
+    recorded(bench, CHAPTERS)
+    warning = "1 clip of val comes from recordings that train has, too: GoPro 0001 (1)"
+    assert bench.split().warnings[-1] == warning
+    dataset = bench.build()
+    manifest = manifest_of(bench, dataset)
+    assert {clip.names[0]: clip.split for clip in manifest.clips if clip.names[0] in dealt} == dealt
+    assert dataset.warnings[-1] == warning
+    assert manifest.excluded == ()
+    taken_in(bench.store, ["GX030001.MP4"])
+    bench.store.write_bytes(f"{STORE}/annotations/b.csv", b"uid,verb,noun\nGX030001.MP4,put,meat\n")
+    assert {clip.names[0]: clip.split for clip in manifest_of(bench, bench.build()).clips}["GX030001.MP4"] == "train"

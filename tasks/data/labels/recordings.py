@@ -1,0 +1,238 @@
+"""Find the videos that are files of one recording, by their names and times, as a person has corrected them.
+
+A camera ends a file at a size limit and goes on in the next. Files of one recording show the same people in the same place, so a dataset deals
+them to one split. A wrong group costs little, but makes a source larger: what is in doubt stays apart.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import Any, Generic, TypeVar
+
+from tasks.data.labels.file_names import SMALL_COPY, Chapter, FileName, Numbered, Timed, read_file_name
+from tasks.data.labels.rows import RecordingLine
+from tasks.data.labels.video_names import VideoIndex
+from tasks.store.records.dataset import Groups, Problem, Recording
+from tasks.store.records.video import VideoRecord
+from tasks.wording import csv_table, quoted, safe_cell
+
+GAP_SECONDS = 5
+"""Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
+CHAPTER_SLACK_SECONDS = 60
+MIN_NUMBERED_SECONDS = 60
+"""Shorter files with numbers may be clips that were encoded one after another, and have the times of that."""
+MAX_OPEN = 32
+"""Recordings of one series that a file may go on; two cameras, or two days, can have equal names."""
+
+K = TypeVar("K", Chapter, Timed, Numbered)
+
+
+@dataclass(frozen=True)
+class _File(Generic[K]):
+    video: VideoRecord
+    path: str
+    name: K
+
+    def has_picture_of(self, other: "_File[K]") -> bool:
+        mine, its = self.video, other.video
+        return (mine.width, mine.height, round(mine.fps, 2), mine.camera) == (its.width, its.height, round(its.fps, 2), its.camera)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Recordings of several videos, each video in one at most, and hints about files that may belong to several."""
+
+    recordings: tuple[Recording, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def first_by_video(self) -> dict[str, str]:
+        """Map each video to the first of its recording."""
+        return {video: recording.videos[0] for recording in self.recordings for video in recording.videos}
+
+
+def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
+    """Group videos whose names and times say that one recording goes on in them.
+
+    - GoPro: chapters of one number in one folder, unless picture, camera or the containers' times contradict.
+    - A time in the name: files of one camera, each starting within `GAP_SECONDS` of the end of the one before; lenses start together. A recorder
+      that never stops has a recording a day, so that its camera is not one source.
+    - A number in the name: the same, by the containers' times, in files of a minute or more.
+    """
+    chapters, timed, numbered = list[_File[Chapter]](), list[_File[Timed]](), list[_File[Numbered]]()
+    for video in videos:
+        path, name = _named(video.names)
+        if isinstance(name, Chapter):
+            chapters.append(_File(video, path, name))
+        elif isinstance(name, Timed):
+            timed.append(_File(video, path, name))
+        elif isinstance(name, Numbered) and video.recorded_at:
+            numbered.append(_File(video, path, name))
+    by_chapter, unclear = _joined(
+        chapters, lambda file: (file.name.number, file.name.encoding == SMALL_COPY, file.video.video), _is_next_chapter
+    )
+    by_time, _ = _joined(timed, lambda file: (file.name.start, file.path, file.video.video), _goes_on)
+    by_number, _ = _joined(numbered, lambda file: (file.name.number, file.path, file.video.video), _is_next_number)
+    recordings = [
+        *(_recording(files, files[0].name.series, "chapters of one GoPro recording, by their names") for files in by_chapter),
+        *(_recording(files, _stem(files), "one camera without a gap, by the times in the names") for files in by_time),
+        *(_recording(files, _stem(files), "one camera without a gap, by the times in the files") for files in by_number),
+    ]
+    hints = [
+        f"{quoted(file.path)} may be a chapter of {quoted(file.name.series)} of several days or cameras; "
+        "a file with the header video,recording can name its recording"
+        for file in unclear
+    ]
+    return Grouping(_with_own_names(recordings), tuple(hints))
+
+
+def stated_recordings(
+    rows: Iterable[tuple[str, frozenset[str], RecordingLine]], index: VideoIndex
+) -> tuple[dict[str, RecordingLine], list[Problem]]:
+    """Find the line of each video that names its recording, and lines that name no video; a later line overrides an earlier one."""
+    by_video: dict[str, RecordingLine] = {}
+    problems = []
+    for file, beside, row in rows:
+        try:
+            by_video[index.beside(beside).named(row.video)] = row
+        except ValueError as error:
+            problems.append(Problem(file=file, line=row.line, reason=str(error)))
+    return by_video, problems
+
+
+def correct_recordings(
+    detected: Grouping, stated: Mapping[str, RecordingLine], apart: Collection[str], files: Mapping[str, str]
+) -> Grouping:
+    """Let a person's lines decide which recording a video is of; an empty name is one of its own.
+
+    A video without a line follows those of its detected recording, if lines name one recording for all of these that have any. Videos in `apart`
+    are in no recording. `files` names videos for people.
+    """
+    name_of: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for recording in detected.recordings:
+        named = {stated[video].recording for video in recording.videos if video in stated}
+        name = named.pop() if len(named) == 1 and "" not in named else recording.name
+        name_of |= dict.fromkeys(recording.videos, name)
+        reasons.setdefault(name, recording.reason)
+    name_of |= {video: stated[video].recording for video in sorted(stated)}
+    reasons |= {row.recording: "by a line video,recording" for row in stated.values()}
+    videos: defaultdict[str, list[str]] = defaultdict(list)
+    for video, name in name_of.items():
+        if name and video not in apart:
+            videos[name].append(video)
+    recordings = (
+        Recording(name=name, videos=tuple(own), files=tuple(files.get(video, video) for video in own), reason=reasons[name])
+        for name, own in videos.items()
+        if len(own) > 1
+    )
+    return Grouping(tuple(sorted(recordings, key=attrgetter("name"))), detected.hints)
+
+
+def recordings_csv(recordings: Iterable[Recording]) -> bytes:
+    """Write which video is of which recording, as a label file that a person can change."""
+    rows = (
+        {"video": safe_cell(file), "recording": safe_cell(recording.name), "reason": recording.reason}
+        for recording in recordings
+        for file in recording.files
+    )
+    return csv_table(("video", "recording", "reason"), rows)
+
+
+def camera_groups(video: VideoRecord) -> Groups:
+    """Name the camera and the day of a video, as far as its name or its container tells them."""
+    _, name = _named(video.names)
+    named = name if isinstance(name, Timed) else None
+    camera = video.camera or (named.camera if named else None)
+    start = named.start if named else video.recorded_at
+    days = (("recorded_at", start.date().isoformat()),) if start else ()
+    return (("camera", camera), *days) if camera else days
+
+
+def _named(paths: Sequence[str]) -> tuple[str, FileName | None]:
+    """Choose the path that says most of where a video belongs."""
+    order = (Chapter, Timed, Numbered)
+    names = [(path, name) for path in sorted(paths) if (name := read_file_name(path))]
+    return min(names, key=lambda named: order.index(type(named[1])), default=("", None))
+
+
+def _joined(
+    files: Sequence[_File[K]], order: Callable[[_File[K]], Any], continues: Callable[[Sequence[_File[K]], _File[K]], bool]
+) -> tuple[list[list[_File[K]]], list[_File[K]]]:
+    """Join each file to the recording of its series that it continues; return those of several files, and files that continue several."""
+    by_series: defaultdict[str, list[_File[K]]] = defaultdict(list)
+    for file in files:
+        by_series[file.name.series].append(file)
+    joined, unclear = list[list[_File[K]]](), list[_File[K]]()
+    for own in by_series.values():
+        recordings = list[list[_File[K]]]()
+        for file in sorted(own, key=order):
+            fitting = [recording for recording in recordings[-MAX_OPEN:] if continues(recording, file)]
+            if len(fitting) == 1:
+                fitting[0].append(file)
+            else:
+                recordings.append([file])
+                unclear += [file] if fitting else []
+        joined += [recording for recording in recordings if len(recording) > 1]
+    return joined, unclear
+
+
+def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> bool:
+    encoding = file.name.encoding
+    if any((other.name.encoding, other.name.number) == (encoding, file.name.number) for other in files):
+        return False
+    if encoding != SMALL_COPY and not all(other.name.encoding == SMALL_COPY or _is_alike(other, file) for other in files):
+        return False
+    first = files[0]
+    if not (first.video.recorded_at and file.video.recorded_at):
+        return True
+    # Some cameras give each chapter its own start, others that of the recording.
+    longest_seconds = max(other.video.duration_seconds for other in files)
+    later_seconds = (file.video.recorded_at - first.video.recorded_at).total_seconds()
+    return -GAP_SECONDS <= later_seconds <= (file.name.number - first.name.number) * longest_seconds + CHAPTER_SLACK_SECONDS
+
+
+def _is_alike(other: _File[Chapter], file: _File[Chapter]) -> bool:
+    return other.name.encoding == file.name.encoding and other.has_picture_of(file)
+
+
+def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
+    last = files[-1]
+    if file.name.has_lenses and abs((file.name.start - last.name.start).total_seconds()) <= 1:
+        return True
+    if not file.name.has_lenses and file.name.start.date() != files[0].name.start.date():
+        return False
+    return last.has_picture_of(file) and _is_gapless(last.name.start, last.video.duration_seconds, file.name.start)
+
+
+def _is_next_number(files: Sequence[_File[Numbered]], file: _File[Numbered]) -> bool:
+    last, start = files[-1].video, file.video.recorded_at
+    is_next = file.name.number == files[-1].name.number + 1 and files[-1].has_picture_of(file)
+    if not is_next or last.recorded_at is None or start is None or last.duration_seconds < MIN_NUMBERED_SECONDS:
+        return False
+    return _is_gapless(last.recorded_at, last.duration_seconds, start)
+
+
+def _is_gapless(start: datetime, duration_seconds: float, next_start: datetime) -> bool:
+    gap = next_start - start - timedelta(seconds=duration_seconds)
+    return abs(gap.total_seconds()) <= GAP_SECONDS
+
+
+def _stem(files: Sequence[_File[K]]) -> str:
+    return str(PurePosixPath(files[0].path).with_suffix(""))
+
+
+def _recording(files: Sequence[_File[K]], name: str, reason: str) -> Recording:
+    return Recording(name=name, videos=tuple(file.video.video for file in files), files=tuple(file.path for file in files), reason=reason)
+
+
+def _with_own_names(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
+    """Put a part of the first video's hash behind a name that several recordings have."""
+    times = Counter(recording.name for recording in recordings)
+    return tuple(
+        recording.model_copy(update={"name": f"{recording.name} ({recording.videos[0][:6]})"}) if times[recording.name] > 1 else recording
+        for recording in recordings
+    )

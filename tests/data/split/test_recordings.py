@@ -1,0 +1,126 @@
+"""A recording is in one split, however its videos come in; where it was dealt to two, every video keeps its place."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tasks.data.split.manifest import build_manifest, dataset_digest
+from tasks.data.split.recordings import keep_places, shared_in_words, shared_recordings
+from tasks.data.split.split import assign_splits
+from tasks.errors import BadDataset
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions
+from tasks.store.records.dataset import LabelsFile, Recording, Vocabulary
+from tests.records import some
+
+ACTIONS = ["put meat", "put bag", "take meat", "take pan"]
+OPTIONS = SplitOptions()
+
+
+@pytest.fixture(scope="session")
+def labels(make):
+    """Labels of recordings (name to the action of each of its files), whose clips have the first file as their source."""
+
+    def run(recordings: dict[str, list[str]]) -> LabelsFile:
+        clips, made = [], []
+        for name, actions in recordings.items():
+            own = [make.labelled(f"{name}-{number}", action) for number, action in enumerate(actions)]
+            videos = tuple(clip.clip.video for clip in own)
+            clips += [clip.model_copy(update={"source": videos[0]}) for clip in own]
+            if len(videos) > 1:
+                made.append(Recording(name=name, videos=videos, files=videos, reason=""))
+        return some(
+            LabelsFile,
+            segment=SegmentOptions(),
+            options=LabelOptions(),
+            vocabulary=Vocabulary(verbs=(), nouns=()),
+            clips=tuple(clips),
+            recordings=tuple(made),
+        )
+
+    return run
+
+
+def dealt(labels, kept):
+    """Deal as the steps do."""
+    own = keep_places(labels, kept)
+    return own, assign_splits(own.clips, kept, OPTIONS)
+
+
+names = st.sampled_from([f"recording {number}" for number in range(8)])
+recordings = st.dictionaries(names, st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=4), min_size=4)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(recordings, min_size=1, max_size=3))
+def test_no_recording_is_in_two_splits_for_any_set_of_new_videos(labels, arrivals):
+    known, kept = dict[str, list[str]](), {}
+    for new in arrivals:
+        known = {name: known.get(name, []) + new.get(name, []) for name in known | new}
+        try:
+            own, assignment = dealt(labels(known), kept)
+        except BadDataset:
+            assume(False)
+        for recording in own.recordings:
+            assert len({assignment.split_by_video[video] for video in recording.videos}) == 1
+        assert shared_recordings(own, assignment) == ()
+        kept |= assignment.remembered
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(recordings, recordings, st.randoms(use_true_random=False))
+def test_videos_that_were_dealt_apart_keep_their_places_and_cost_no_clip(labels, first, more, random):
+    """Each file was a source of its own when the store was dealt."""
+    whole = labels(first)
+    kept = {clip.clip.video: random.choice(["train", "train", "val"]) for clip in whole.clips}
+    grown = labels({name: first.get(name, []) + more.get(name, []) for name in first | more})
+    try:
+        own, assignment = dealt(grown, kept)
+    except BadDataset:
+        assume(False)
+    assert {video: assignment.split_by_video[video] for video in kept} == kept
+    assert not [bad for bad in assignment.excluded if "no clip changes its split" in bad.reason]
+    for recording in own.recordings:
+        old = {kept[video] for video in recording.videos if video in kept}
+        new = {assignment.split_by_video[video] for video in recording.videos if video not in kept}
+        assert len(old) < 2 or new <= {"train"}
+    again, repeated = dealt(grown, kept | assignment.remembered)
+    assert (again.clips, repeated.split_by_video) == (own.clips, assignment.split_by_video)
+
+
+def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_dataset(labels, make):
+    whole = labels({"a": ["put meat", "put meat", "put meat"], "b": ["take bag", "take bag"], "c": ["take bag"]})
+    kept = {
+        make.clip(f"{name}-{number}").video: split
+        for (name, number), split in {("a", 0): "train", ("a", 1): "val", ("b", 0): "train"}.items()
+    }
+    own, assignment = dealt(whole, kept | {make.clip("c-0").video: "val"})
+    assert shared_in_words(shared_recordings(own, assignment)) == ("1 clip of val comes from recordings that train has, too: a (1)",)
+    manifest = build_manifest(own, assignment, OPTIONS)
+    assert [(shared.name, shared.split, shared.num_clips) for shared in manifest.shared_recordings] == [("a", "val", 1)]
+    assert dataset_digest(manifest.model_copy(update={"shared_recordings": ()})) == dataset_digest(manifest)
+    assert len({clip.source for clip in manifest.clips}) == 4
+
+
+def test_chapters_in_both_splits_raise_the_score_of_a_nearest_neighbour(labels, make):
+    """Drawn features show a recording's scene and no action, so that a fair score is that of guessing."""
+    rng = np.random.default_rng(0)
+    films = {f"r{number}": [ACTIONS[number % 4]] * 4 for number in range(120)}
+    grouped = labels(films)
+    apart = grouped.model_copy(
+        update={"clips": tuple(clip.model_copy(update={"source": clip.clip.video}) for clip in grouped.clips), "recordings": ()}
+    )
+    scenes = defaultdict(lambda: rng.normal(size=16))
+    name_of = {clip.clip.video: clip.source for clip in grouped.clips}
+    features = {clip.clip.video: scenes[name_of[clip.clip.video]] + 0.1 * rng.normal(size=16) for clip in grouped.clips}
+    scores = []
+    for own in (grouped, apart):
+        split_by_video = dealt(own, {})[1].split_by_video
+        train = [clip for clip in own.clips if split_by_video[clip.clip.video] == "train"]
+        known = np.array([features[clip.clip.video] for clip in train])
+        val = [clip for clip in own.clips if split_by_video[clip.clip.video] == "val"]
+        nearest = [train[int(np.argmin(((known - features[clip.clip.video]) ** 2).sum(1)))].action for clip in val]
+        scores.append(np.mean([clip.action == action for clip, action in zip(val, nearest, strict=True)]))
+    assert scores[0] < 0.4 < 0.9 < scores[1], scores
