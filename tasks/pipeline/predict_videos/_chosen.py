@@ -100,11 +100,14 @@ def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
     return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
+def dataset_clips(plan: PredictPlanResult, store: Store) -> tuple[DatasetClip, ...]:
+    """List the clips of the model's dataset; empty if it is unknown or gone."""
+    return () if plan.model_dataset_uri is None else store.read(Dataset(plan.model_dataset_uri).manifest).clips
+
+
 def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     """List the model's training clips; empty if its dataset is unknown or gone."""
-    if plan.model_dataset_uri is None:
-        return []
-    return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
+    return [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
 
 
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:

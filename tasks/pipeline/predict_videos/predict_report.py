@@ -13,7 +13,7 @@ from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
-from tasks.pipeline.predict_videos._chosen import names_of
+from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
@@ -22,6 +22,9 @@ from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_inter
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
+from tasks.predict.reported import reported_scores
+from tasks.predict.shift import NewFilm, Shift, in_words, shift_of
+from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import prediction_of_plan
@@ -90,7 +93,12 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
+        shift = _shift(plan, gathered, videos, known, store)
+        if shift:
+            log.info("new footage: %s", in_words(shift))
+            (folder / "shift.csv").write_bytes(table_of_shift(shift))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        inputs = replace(inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift)
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -114,6 +122,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
+        shift="" if shift is None else in_words(shift),
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
         num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
     )
@@ -130,6 +139,23 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
         except MissingObject:
             failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
     return results, failed
+
+
+def _shift(
+    plan: PredictPlanResult, gathered: Gathered, videos: Sequence[ScoredVideo], known: KnownClipsResult, store: Store
+) -> Shift | None:
+    """Compare the videos outside the model's dataset with its films; None if there is no such video, or no training clip is known."""
+    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
+    names: dict[str, list[str]] = {}
+    distances: dict[str, list[float]] = {}
+    for video in videos:
+        source = plan.sources.get(video.video, video.video)
+        if met.isdisjoint({video.video, source}) and video.video in gathered.distances:
+            names.setdefault(source, []).append(video.name)
+            distances.setdefault(source, []).extend(gathered.distances[video.video])
+    return (
+        shift_of([NewFilm(source, ", ".join(names[source]), own) for source, own in distances.items()], known.reference) if names else None
+    )
 
 
 def _page_inputs(
@@ -239,6 +265,12 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    if inputs.shift and inputs.shift.p_value is not None:
+        metrics |= {"shift_p_value": inputs.shift.p_value, "shift_far_share": inputs.shift.num_far / inputs.shift.num_clips}
+    for scores in inputs.reported:
+        group = {"other": "", "val": "_val", "training": "_trained_on"}[scores.group]
+        measured = {"interval_precision": scores.precision, "false_alarms_per_minute": scores.false_alarms_per_minute}
+        metrics |= {f"{scores.role}/{name}{group}": value for name, value in measured.items() if value is not None}
     for when in inputs.when:
         name = {"other": "map", "val": "map_val", "training": "map_trained_on"}[when.group]
         metrics |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}
