@@ -117,6 +117,8 @@ class PageInputs:
     when: tuple[WhenScores, ...] = ()
     reported: tuple[ReportedScores, ...] = ()
     shift: Shift | None = None
+    mix: str = ""
+    """A sentence on the predicted actions of those videos beside the labels of the training clips."""
     clip_names: Mapping[str, str] = field(default_factory=dict)
     """Film and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
@@ -206,7 +208,7 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     are_compared = bool(inputs.agreements)
     sections = (
         ("next", "Next", bool(inputs.to_label)),
-        ("shift", "New footage", inputs.shift is not None and inputs.shift.num_films > 0),
+        ("shift", "New footage", inputs.shift is not None),
         ("agreement", "Agreement", are_compared),
         ("accuracy", "Accuracy", bool(inputs.accuracies)),
         ("reported", "Reported intervals", inputs.stride_seconds is not None),

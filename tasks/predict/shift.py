@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import permutation_test
 
+from tasks.judge.statistics.answers import Ids
 from tasks.predict.to_label import Features, directions
 from tasks.store.records.record import SplitName
 from tasks.store.records.shift import ReferenceFilm
@@ -94,11 +95,17 @@ def distances_between_films(features: Features, films: Sequence[str], known: Fea
     return distances
 
 
-def reference_films(distances: NDArray[np.float64], films: Sequence[str], splits: Mapping[str, SplitName]) -> tuple[ReferenceFilm, ...]:
-    """Group (n,) distances by film; leave out infinite ones."""
+def reference_films(
+    distances: NDArray[np.float64], actions: Ids, films: Sequence[str], splits: Mapping[str, SplitName]
+) -> tuple[ReferenceFilm, ...]:
+    """Group (n,) distances and (n,) predicted actions by film; leave out clips without a training clip of another film."""
     names = np.array(films)
-    of_film = {name: distances[(names == name) & np.isfinite(distances)].tolist() for name in sorted(set(films))}
-    return tuple(ReferenceFilm(source=name, split=splits[name], distances=tuple(own)) for name, own in of_film.items() if own)
+    of_film = {name: (names == name) & np.isfinite(distances) for name in sorted(set(films))}
+    return tuple(
+        ReferenceFilm(source=name, split=splits[name], distances=tuple(distances[own].tolist()), actions=tuple(actions[own].tolist()))
+        for name, own in of_film.items()
+        if own.any()
+    )
 
 
 def shift_of(films: Sequence[NewFilm], reference: Sequence[ReferenceFilm]) -> Shift:

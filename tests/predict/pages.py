@@ -150,7 +150,7 @@ def usual():
         ),
         shift=shift_of(
             [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
-            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22)) for n in range(12)],
+            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22), actions=(0, 0)) for n in range(12)],
         ),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),

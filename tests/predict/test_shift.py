@@ -10,7 +10,8 @@ def dataset(num_films, seed=0):
     """Films of four clips whose distances vary a little."""
     rng = np.random.default_rng(seed)
     return [
-        ReferenceFilm(source=str(n), split="train", distances=tuple(0.2 * np.exp(0.1 * rng.standard_normal(4)))) for n in range(num_films)
+        ReferenceFilm(source=str(n), split="train", distances=tuple(0.2 * np.exp(0.1 * rng.standard_normal(4))), actions=(0,) * 4)
+        for n in range(num_films)
     ]
 
 
@@ -41,7 +42,7 @@ def test_of_three_films_only_what_lies_very_far_is_told():
 
 @pytest.mark.parametrize("distances", [(0.1, 0.2, 0.9), ()])
 def test_with_few_films_or_very_different_ones_it_cannot_tell(distances):
-    reference = [ReferenceFilm(source=str(n), split="test", distances=(own,)) for n, own in enumerate(distances)]
+    reference = [ReferenceFilm(source=str(n), split="test", distances=(own,), actions=(0,)) for n, own in enumerate(distances)]
     shift = shift_of(new(0.9), reference)
     assert (shift.verdict, shift.p_value) == ("unknown", None)
     assert in_words(shift).startswith("cannot tell")
@@ -53,7 +54,7 @@ def test_a_clip_is_compared_with_training_clips_of_other_films():
     distances = distances_between_films(own, ["a", "b", "a"], known, ["a", "b"])
     assert distances.tolist() == pytest.approx([1, 0, 1 - 0.5**0.5])
     alone = distances_between_films(own[:1], ["a"], known[:1], ["a"])
-    assert reference_films(alone, ["a"], {"a": "train"}) == ()
+    assert reference_films(alone, np.zeros(1, np.int64), ["a"], {"a": "train"}) == ()
 
 
 def test_the_table_has_a_row_for_each_film():

@@ -200,7 +200,7 @@ def test_a_threshold_holds_its_precision_for_intervals_where_actions_follow_one_
 def test_few_ordinary_films_are_called_unlike_and_most_that_lie_far_off():
     rng, rule = np.random.default_rng(0), "published backbone: all films"
     found = [drawn[rule] for _ in range(40) if (drawn := shift.draw(rng, 20))]
-    like, far = (np.mean([own[3, off] == "unlike" for own in found]) for off in (0.0, 4.0))
+    like, far = (np.mean([own[3, off] == "unlike" for own in found]) for off in (0.0, 8.0))
     assert like < 0.1
     assert far > 0.7
 

@@ -13,9 +13,11 @@ from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
-from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
+from tasks.pipeline.predict_videos._chosen import names_of
+from tasks.pipeline.predict_videos._new_footage import new_footage
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
+from tasks.predict.class_mix import in_words as in_words_of_mix
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
@@ -23,7 +25,7 @@ from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
 from tasks.predict.reported import reported_scores
-from tasks.predict.shift import NewFilm, Shift, in_words, shift_of
+from tasks.predict.shift import in_words
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -93,12 +95,14 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        shift = _shift(plan, gathered, videos, known, store)
+        shift, mix = new_footage(plan, videos, gathered, known, names, store)
         if shift:
             log.info("new footage: %s", in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
-        inputs = replace(inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift)
+        inputs = replace(
+            inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift, mix=in_words_of_mix(mix, names) if mix else ""
+        )
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -139,23 +143,6 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
         except MissingObject:
             failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
     return results, failed
-
-
-def _shift(
-    plan: PredictPlanResult, gathered: Gathered, videos: Sequence[ScoredVideo], known: KnownClipsResult, store: Store
-) -> Shift | None:
-    """Compare the videos outside the model's dataset with its films; None if there is no such video, or no training clip is known."""
-    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
-    names: dict[str, list[str]] = {}
-    distances: dict[str, list[float]] = {}
-    for video in videos:
-        source = plan.sources.get(video.video, video.video)
-        if met.isdisjoint({video.video, source}) and video.video in gathered.distances:
-            names.setdefault(source, []).append(video.name)
-            distances.setdefault(source, []).extend(gathered.distances[video.video])
-    return (
-        shift_of([NewFilm(source, ", ".join(names[source]), own) for source, own in distances.items()], known.reference) if names else None
-    )
 
 
 def _page_inputs(

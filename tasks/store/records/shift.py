@@ -4,11 +4,15 @@ from tasks.store.records.record import Record, SplitName
 
 
 class ReferenceFilm(Record):
-    """A source video of the model's dataset, and its clips' cosine distances to the nearest training clip of another film."""
+    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film, and predicted actions.
+
+    `actions` are ids of `tasks.judge.statistics.answers`, one for each distance.
+    """
 
     source: str
     split: SplitName
     distances: tuple[float, ...]
+    actions: tuple[int, ...]
 
 
 class ReferenceFilms(Record):

@@ -461,6 +461,7 @@ def test_films_that_taught_the_backbone_nothing_are_compared_with_training_clips
     reference = job.know().reference
     assert {film.source: film.split for film in reference} == films
     assert [distance for film in reference for distance in film.distances] == pytest.approx([0] * (4 if is_published else 1), abs=1e-6)
+    assert len({action for film in reference for action in film.actions}) == 1
     assert job.know_again().reference == reference
 
 
