@@ -11,6 +11,7 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.class_mix import class_mix, in_words
 from tasks.predict.interval_scores import WhenScores
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
@@ -152,6 +153,7 @@ def usual():
             [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
             [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22), actions=(0, 0)) for n in range(12)],
         ),
+        mix=in_words(class_mix([[1, 1], [1, 1, 0]], [[0, 1, 0]] * 6, {0: 9, 1: 7}), Names({0: "take"}, {0: "bag", 1: "sauce"})),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
@@ -223,6 +225,7 @@ def hostile():
         videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE), (HOSTILE,)),),
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
         shift=shift_of([NewFilm("1", HOSTILE, (0.5,))], ()),
+        mix=HOSTILE,
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         clip_names={UID: HOSTILE},
