@@ -60,13 +60,13 @@ def in_words(mix: ClassMix, names: Names) -> str:
     """Say how the predicted actions differ from the labels of the training clips."""
     target, held_out = names.targets[-1], f"{count(mix.num_films, 'film')} held out of training"
     if mix.p_value is None:
-        told = f"; {held_out} are too few to tell whether that is usual"
+        compared = f"; {held_out} are too few to tell whether that is usual"
     elif mix.p_value <= FALSE_ALARMS:
-        told = f", more than in {held_out} ({p_value(mix.p_value)})"
+        compared = f", more than in {held_out} ({p_value(mix.p_value)})"
     else:
-        told = f", no more than in {held_out} ({p_value(mix.p_value)})"
+        compared = f", no more than in {held_out} ({p_value(mix.p_value)})"
     return (
-        f"Predicted {target}s differ from the labels of the training clips by a total variation of {percent(mix.distance)}{told}. The largest "
+        f"Predicted {target}s differ from the labels of the training clips by a total variation of {percent(mix.distance)}{compared}. The largest "
         f"excess: {names.name('action', mix.action)}, predicted in {percent(mix.share)} of the clips, has {percent(mix.trained_share)} of the labels."
     )
 

@@ -68,15 +68,15 @@ def _scores(
         truth = [label for label in labels.intervals if label.video == video]
         looked_at, acting = _joined((labels.covered or {})[video]), _joined(truth)
         idle_seconds += _seconds(looked_at) - sum(_shared_seconds(part, looked_at) for part in acting)
-        for found in film.reported[role]:
-            half = (found.stop_seconds - found.start_seconds) / 2
-            if _shared_seconds(found, looked_at) < half:
+        for interval in film.reported[role]:
+            half = (interval.stop_seconds - interval.start_seconds) / 2
+            if _shared_seconds(interval, looked_at) < half:
                 continue
-            action = names.action(found.verb_class, found.noun_class)
+            action = names.action(interval.verb_class, interval.noun_class)
             same = _joined(label for label in truth if names.action(label.verb_class, label.noun_class) == action)
-            right.append(_shared_seconds(found, same) > half)
+            right.append(_shared_seconds(interval, same) > half)
             sources.append(plan.sources.get(video, video))
-            num_false_alarms += _shared_seconds(found, acting) < half
+            num_false_alarms += _shared_seconds(interval, acting) < half
     return ReportedScores(
         role=role,
         group=group,

@@ -63,10 +63,10 @@ def verdicts(
 
     others = {name: distances(name, of_film[name]) for name in films if splits[name] in compared}
     reference = [
-        one for name, own in others.items() for one in reference_films(own, np.zeros(len(own), np.int64), [name] * len(own), splits)
+        film for name, own in others.items() for film in reference_films(own, np.zeros(len(own), np.int64), [name] * len(own), splits)
     ]
-    found = {off: [NewFilm(name, "", distances(name, own).tolist()) for name, own in by_name.items()] for off, by_name in new.items()}
-    return {(number, off): shift_of(own[:number], reference).verdict for off, own in found.items() for number in NEW_FILMS}
+    others_off = {off: [NewFilm(name, "", distances(name, own).tolist()) for name, own in by_name.items()] for off, by_name in new.items()}
+    return {(number, off): shift_of(own[:number], reference).verdict for off, own in others_off.items() for number in NEW_FILMS}
 
 
 def draw(rng: np.random.Generator, num_films: int) -> dict[str, dict[tuple[int, float], str]]:
@@ -105,8 +105,8 @@ def mix_table(num_draws: int) -> Table:
     for num_films, num_new in product(FILMS, NEW_FILMS):
         rng, figures = np.random.default_rng(0), []
         for off in ROTATIONS.values():
-            told = [mix_is_unlike(rng, num_films, num_new, off) for _ in range(max(1, num_draws // 2))]
-            figures += [per_cent(told.count(found) / len(told)) for found in (True, None)]
+            answers = [mix_is_unlike(rng, num_films, num_new, off) for _ in range(max(1, num_draws // 2))]
+            figures += [per_cent(answers.count(answer) / len(answers)) for answer in (True, None)]
         rows.append((str(num_films), str(num_new), *figures))
     note = (
         f"The same films; {num_draws // 2} draws. All actions are named rightly. Actions of new films are as frequent as in the dataset, or their frequencies are those of other "
@@ -117,10 +117,10 @@ def mix_table(num_draws: int) -> Table:
 
 def tables(num_draws: int) -> list[Table]:
     rng = np.random.default_rng(0)
-    drawn = {num_films: [found for _ in range(max(1, num_draws // 2)) if (found := draw(rng, num_films))] for num_films in FILMS}
+    drawn = {num_films: [verdict for _ in range(max(1, num_draws // 2)) if (verdict := draw(rng, num_films))] for num_films in FILMS}
     rows = []
     for rule, num_films, num_new in product(RULES, FILMS, NEW_FILMS):
-        each = [[found[rule][num_new, off] for found in drawn[num_films]] for off in SHIFTS.values()]
+        each = [[verdict[rule][num_new, off] for verdict in drawn[num_films]] for off in SHIFTS.values()]
         figures = [per_cent(own.count(verdict) / len(own)) for own in each for verdict in ("unlike", "unknown")]
         rows.append((rule, str(num_films), str(num_new), *figures))
     note = (

@@ -232,8 +232,8 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
     if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
     model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
-    video is its own source. `has_published_backbone` says that no film of the model's dataset taught its backbone anything. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
-    val.
+    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
+    val. `has_published_backbone` says that no film of the model's dataset taught its backbone anything.
     """
 
     key: str
