@@ -67,6 +67,7 @@ class Accuracy:
     """Each network's accuracy on the same labelled clips, either of training videos or of others.
 
     Two networks are measured on the clips that both predicted; `num_left_out` more labelled clips were predicted only by the model.
+    `expected` are the mean probabilities of their first predictions: the accuracy of a network that is calibrated on these clips.
     """
 
     is_trained_on: bool
@@ -74,6 +75,11 @@ class Accuracy:
     num_sources: int
     num_left_out: int
     networks: Mapping[PredictorRole, Mapping[Target, TargetMetrics]]
+    expected: Mapping[PredictorRole, Mapping[Target, float]]
+
+    def is_too_sure(self, role: PredictorRole, target: Target) -> bool:
+        """Check whether more is expected than the accuracy's 95 % interval allows."""
+        return self.expected[role][target] > self.networks[role][target].top1_interval[1]
 
 
 @dataclass
@@ -83,6 +89,7 @@ class _Labelled:
     sources: list[str] = field(default_factory=list)
     true: dict[Target, list[int]] = field(default_factory=dict)
     ranked: dict[PredictorRole, dict[Target, list[Ids]]] = field(default_factory=dict)
+    likely: dict[PredictorRole, dict[Target, list[float]]] = field(default_factory=dict)
 
 
 class Tally:
@@ -136,6 +143,8 @@ class Tally:
                         own = labelled.ranked.setdefault(role, {each: [] for each in self._names.targets})
                         # Copy: a view of one row would keep the whole array in memory.
                         own[target].append(best[target].ids[i].copy())
+                        likely = labelled.likely.setdefault(role, {each: [] for each in self._names.targets})
+                        likely[target].append(float(best[target].probabilities[i, 0]))
 
     @property
     def num_labelled(self) -> int:
@@ -203,6 +212,10 @@ class Tally:
                                 target: measure(self._answers(target, labelled, role), labelled.sources) for target in self._names.targets
                             }
                             for role in labelled.ranked
+                        },
+                        expected={
+                            role: {target: float(np.mean(own)) for target, own in targets.items()}
+                            for role, targets in labelled.likely.items()
                         },
                     )
                 )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -51,9 +52,11 @@ SCHEMA = pa.schema(
         ("action_verb_class", pa.int16()),
         ("action_noun_class", pa.int16()),
         ("action_probability", pa.float64()),
+        ("training_distance", pa.float64()),
     ],
     metadata={
-        "retake": "probabilities of verbs and nouns are calibrated where the page says so; an action's is its verb's times its noun's"
+        "retake": "probabilities of verbs and nouns are calibrated where the page says so; an action's is its verb's times its noun's; "
+        "training_distance: cosine distance of the clip's features to the nearest training clip"
     },
 )
 
@@ -140,6 +143,7 @@ class PredictionTables:
                         **named,
                         **likely,
                         **self._classes(ids),
+                        "training_distance": None if np.isnan(clips.novelty[i]) else round(float(clips.novelty[i]), NUM_DECIMALS),
                     }
 
     def _classes(self, ids: Mapping[Target, int]) -> dict[str, object]:

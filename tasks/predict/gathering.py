@@ -34,7 +34,11 @@ NUM_GUESSES = 3
 
 @dataclass
 class Gathered:
-    """The page's data of all videos. `videos` are those that fit on the page; `differing` has the largest differences first."""
+    """The page's data of all videos.
+
+    `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to the
+    nearest training clip, if any is known, and `actions` those that the model predicts in them.
+    """
 
     tally: Tally
     num_clips: int = 0
@@ -42,6 +46,8 @@ class Gathered:
     videos: list[ShownVideo] = field(default_factory=list)
     differing: list[Differing] = field(default_factory=list)
     to_label: list[ToLabel] = field(default_factory=list)
+    distances: dict[str, list[float]] = field(default_factory=dict)
+    actions: dict[str, list[int]] = field(default_factory=dict)
 
 
 class _Gatherer:
@@ -79,6 +85,9 @@ class _Gatherer:
                     self._places.append((video, num_read + i))
                     self._entropies.append(float(predicted.entropies[i]))
                     self._novelty.append(float(clips.novelty[i]))
+            if not np.isnan(clips.novelty).any():
+                gathered.distances.setdefault(video.video, []).extend(clips.novelty.tolist())
+            gathered.actions.setdefault(video.video, []).extend(predicted.ranked["model"]["action"].ids[:, 0].tolist())
             num_read += len(clips.uids)
             gathered.num_clips += len(clips.uids)
         gathered.num_videos_trained_on += is_trained_on

@@ -18,6 +18,8 @@ from tasks.judge.statistics.mistakes import Confusion
 from tasks.next_steps import Facts, next_steps
 from tasks.predict.agreement import Accuracy, Agreement, Pair
 from tasks.predict.interval_scores import WhenScores
+from tasks.predict.reported import ReportedScores
+from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, in_words
 from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.predict.to_label import ToLabel
 from tasks.settings import label_url
@@ -87,7 +89,9 @@ class PredictionProvenance:
 class PageInputs:
     """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
 
-    `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled.
+    `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled, and `reported` those of
+    reported intervals. `shift` says how far the
+    videos outside the model's dataset lie from its training clips, None if there is none, or no training clip is known.
     """
 
     model: Predictor
@@ -111,6 +115,10 @@ class PageInputs:
     provenance: PredictionProvenance
     stride_seconds: float | None = None
     when: tuple[WhenScores, ...] = ()
+    reported: tuple[ReportedScores, ...] = ()
+    shift: Shift | None = None
+    mix: str = ""
+    """A sentence on the predicted actions of those videos beside the labels of the training clips."""
     clip_names: Mapping[str, str] = field(default_factory=dict)
     """Film and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
@@ -177,9 +185,12 @@ def page(inputs: PageInputs) -> str:
                 for target, confusion in inputs.confusions.items()
             ],
             headline=_headline(inputs),
+            shift_words=in_words(inputs.shift) if inputs.shift else "",
             steps=tuple(next_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),
             num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
+            far=FAR,
+            false_alarms=FALSE_ALARMS,
             tious=TIOUS,
             min_sources=MIN_SOURCES,
             script=script,
@@ -197,8 +208,10 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     are_compared = bool(inputs.agreements)
     sections = (
         ("next", "Next", bool(inputs.to_label)),
+        ("shift", "New footage", inputs.shift is not None),
         ("agreement", "Agreement", are_compared),
         ("accuracy", "Accuracy", bool(inputs.accuracies)),
+        ("reported", "Reported intervals", inputs.stride_seconds is not None),
         ("when", "When", bool(inputs.when)),
         ("timeline", "Timeline", True),
         ("pairs", "Differences", are_compared),

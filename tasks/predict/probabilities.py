@@ -173,6 +173,14 @@ class Threshold:
     reports: bool = True
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """Labels that nothing happens: the id of their verb, and the length of a clip."""
+
+    verb: int
+    clip_seconds: float
+
+
 NO_THRESHOLD = Threshold(None, "")
 """Without intervals there is none."""
 
@@ -184,7 +192,7 @@ def fit_threshold(
     targets: Collection[Target],
     *,
     crops: int,
-    nothing_verb: int | None = None,
+    nothing: Nothing | None = None,
     pairs: Iterable[tuple[int, int]] = (),
 ) -> Threshold:
     """Find the lowest probability at or above which val shows that `precision` of the clips are right.
@@ -193,7 +201,7 @@ def fit_threshold(
     counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported.
 
     Args:
-        nothing_verb: id of the verb `nothing`, if a label says it.
+        nothing: the labels that nothing happens, if there are any.
         pairs: the verbs and nouns that make an action; without any, all do.
 
     Returns:
@@ -203,9 +211,11 @@ def fit_threshold(
     noun_logits = val.noun_logits if has_nouns else np.zeros((len(val.uids), 1), np.float32)
     verbs, nouns, likely = distributions(val.verb_logits, noun_logits, served.verb, served.noun, pairs if has_nouns else ()).best()
     right = (verbs == val.verb_classes) & (not has_nouns or nouns == val.noun_classes)
-    if nothing_verb is not None:
-        likely, right = likely[verbs != nothing_verb], right[verbs != nothing_verb]
-    seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing_verb is not None else count(len(right), "val clip")
+    is_idle = np.zeros(len(right), np.bool_) if nothing is None else val.verb_classes == nothing.verb
+    num_idle = int(is_idle.sum())
+    if nothing is not None:
+        likely, right, is_idle = (own[verbs != nothing.verb] for own in (likely, right, is_idle))
+    seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing is not None else count(len(right), "val clip")
     of_crops = f"({count(crops, 'crop')} per frame)"
     if len(right) < MIN_CLIPS:
         return without_threshold(f"{seen} {of_crops} are too few to choose a threshold, which takes {MIN_CLIPS}")
@@ -220,7 +230,13 @@ def fit_threshold(
     above = likely >= probability
     num_right, num_above = right[above].sum(keepdims=True), np.array([above.sum()])
     caution = f", fewer than {FEW_CLIPS}, so on others fewer may be right" if len(right) < FEW_CLIPS else ""
-    if nothing_verb is None:
+    if nothing is not None and num_idle:
+        alarms = int((above & is_idle).sum())
+        caution += (
+            f"; of {count(num_idle, 'val clip')} in which nothing happens it reports an action in {alarms:,}, "
+            f"{60 * alarms / (num_idle * nothing.clip_seconds):.1f} false alarms a minute"
+        )
+    if nothing is None:
         caution += "; each of them shows an action, so it counts no false alarm where nothing happens"
     return Threshold(
         probability,

@@ -8,6 +8,7 @@ from tasks.store.records.evaluation import CompareResult, DecideResult, Evaluate
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
+from tasks.store.records.shift import ReferenceFilms
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, numbered, output, record, stored
@@ -118,6 +119,8 @@ class Run(Place):
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)
     """The backbone features of a sample of training clips."""
+    reference = keyed("known/{key}.json", stored(ReferenceFilms))
+    """How far films of the dataset lie from its training clips."""
     decision = keyed("decisions/{key}/", Decision)
     comparison = keyed("comparisons/{key}/", Decision)
     """The plan of the training in a comparison of networks, which decides nothing."""

@@ -11,15 +11,19 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.class_mix import class_mix, in_words
 from tasks.predict.interval_scores import WhenScores
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
+from tasks.predict.reported import ReportedScores
+from tasks.predict.shift import NewFilm, shift_of
 from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.metrics import Cell
 from tasks.store.records.record import TARGETS, VERB_ALONE, SetAside
+from tasks.store.records.shift import ReferenceFilm
 from tasks.wording import count
 from tests.pipeline import shelf
 from tests.records import some
@@ -124,6 +128,7 @@ def usual():
     true = np.array([0, 1, 1, 0, 2])
     answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
     scores = {target: measure(answers, ["a", "a", "b", "b", "c"]) for target in TARGETS}
+    expected = {role: dict.fromkeys(TARGETS, share) for role, share in (("model", 0.999), ("against", 0.2))}
     guesses = (Guess("put meat", 0.81), Guess("take meat", 0.1), Guess("put bag", 0.05))
     others = (Guess("verb-7 noun-81", 0.04), Guess("verb-9 noun-2", 0.03), Guess("verb-1 noun-4", 0.02))
     candidate = Candidate(
@@ -140,6 +145,15 @@ def usual():
         num_labelled=5,
         videos=tuple(map(when_found, videos)),
         stride_seconds=2.5,
+        reported=(
+            ReportedScores("model", "other", 2, 31, 25, (0.61, 0.93), 4, 192.0),
+            ReportedScores("against", "val", 1, 0, 0, None, 0, 0.0),
+        ),
+        shift=shift_of(
+            [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
+            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22), actions=(0, 0)) for n in range(12)],
+        ),
+        mix=in_words(class_mix([[1, 1], [1, 1, 0]], [[0, 1, 0]] * 6, {0: 9, 1: 7}), Names({0: "take"}, {0: "bag", 1: "sauce"})),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
@@ -150,7 +164,7 @@ def usual():
             "action": confusion([*(f"put the meat {i}" for i in range(30)), "9 others"]),
         },
         clip_names={UID: "P01_11.mp4 0:00\N{EN DASH}0:08"},
-        accuracies=tuple(Accuracy(trained, 5, 3, 0, {"model": scores, "against": scores}) for trained in (False, True)),
+        accuracies=tuple(Accuracy(trained, 5, 3, 0, {"model": scores, "against": scores}, expected) for trained in (False, True)),
         differing=(
             Differing("0" * 12 + "_0-8000", "s3://retake/clips/0.mp4", "P01_11.mp4", 0, 8, 0.93, guesses, others, "put meat", None),
             Differing("1" * 12 + "_0-8000", "s3://retake/clips/1.mp4", "one.mp4", 3608, 3614.5, 0.41, guesses, others, None, b"\0" * 9),
@@ -189,12 +203,13 @@ def alone():
             for shown in found.videos
         ),
         stride_seconds=None,
+        shift=None,
         num_labelled=0,
         num_videos_trained_on=0,
         pairs=dict.fromkeys(TARGETS, ()),
         num_differing=dict.fromkeys(TARGETS, 0),
         confusions={},
-        **dict.fromkeys(("when", "agreements", "accuracies", "differing", "to_label", "set_aside", "warnings"), ()),
+        **dict.fromkeys(("when", "reported", "agreements", "accuracies", "differing", "to_label", "set_aside", "warnings"), ()),
     )
 
 
@@ -209,6 +224,8 @@ def hostile():
         missing=(HOSTILE,),
         videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE), (HOSTILE,)),),
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
+        shift=shift_of([NewFilm("1", HOSTILE, (0.5,))], ()),
+        mix=HOSTILE,
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         clip_names={UID: HOSTILE},

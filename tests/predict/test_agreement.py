@@ -67,6 +67,15 @@ def test_accuracy_is_of_labelled_clips_alone():
     assert found.networks["model"]["action"].majority_class == "take bag"
 
 
+def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure():
+    tally = Tally(NAMES)
+    for video in "abc":
+        add(tally, video, [(1, 20)] * 4, None, labelled(video, 4))
+    (found,) = tally.accuracies()
+    assert {target: share > 0.9 for target, share in found.expected["model"].items()} == dict.fromkeys(TARGETS, True)
+    assert [found.is_too_sure("model", target) for target in TARGETS] == [True, False, True]
+
+
 def test_accuracy_on_what_was_trained_on_stands_apart():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)

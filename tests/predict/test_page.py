@@ -4,6 +4,7 @@ import pytest
 
 from tasks.predict.agreement import Agreement
 from tasks.predict.page import MAX_NOT_REPORTED, page
+from tasks.predict.shift import NewFilm, shift_of
 from tasks.predict.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.store.records.record import TARGETS
 from tests.judge.report.tree import Tree
@@ -47,6 +48,25 @@ def test_what_is_said_of_a_usual_run():
         assert said in text
     assert "retake-tsn version 3: not calibrated" not in text
     assert text.count("2 more labelled videos, left out for both networks.") == 1
+
+
+def test_new_footage_and_reported_intervals_are_told_as_far_as_they_were_measured():
+    text = words(usual())
+    assert "New footage: unlike the training clips (p = 0.011). 4 of 5 clips of 2 source videos lie further" in text
+    assert "P01_11.mp4 3 2 12 of 12" in text
+    assert "Predicted actions differ from the labels of the training clips by a total variation of" in text
+    assert "2 other 25 of 31 80.6 % [61.0, 93.0] 4 1.25 in 3 min 12 s" in text
+    assert "1 of val 0 of 0 not measured none 0 not measured" in text
+    assert "99.9 %, too sure" in text
+    assert "too sure" not in words(replace(usual(), accuracies=()))
+    assert "are not measured, because no part of these videos is labelled" in words(replace(usual(), reported=()))
+
+
+def test_films_that_cannot_be_told_say_why():
+    few = replace(usual(), shift=shift_of([NewFilm("1", "a.mp4", (0.5,))], ()))
+    assert "New footage: cannot tell whether it is like the training clips: it takes 3 films" in words(few)
+    assert "nearer films" not in words(few)
+    assert "New footage" not in words(replace(few, shift=None))
 
 
 def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_page_label():

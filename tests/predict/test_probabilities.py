@@ -14,6 +14,7 @@ from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.predict.intervals import Interval, reported
 from tasks.predict.probabilities import (
     MIN_CLIPS,
+    Nothing,
     Served,
     distributions,
     divergences,
@@ -249,10 +250,11 @@ def test_clips_predicted_as_nothing_count_in_no_precision_but_those_that_show_no
     verbs = clips.verb_logits.copy()
     verbs[surest] = [0, 0, 9]
     called_nothing = replace(clips, verb_logits=verbs, verb_classes=np.where(surest | wrong, 2, clips.verb_classes))
-    found = fitted(called_nothing, 0.7, targets=targets, nothing_verb=2)
-    assert found == fitted(called_nothing.only(~surest), 0.7, targets=targets, nothing_verb=2)
+    found = fitted(called_nothing, 0.7, targets=targets, nothing=Nothing(2, 6))
+    assert found.probability == fitted(called_nothing.only(~surest), 0.7, targets=targets, nothing=Nothing(2, 6)).probability
+    assert found.words.endswith("; of 12 val clips in which nothing happens it reports an action in 4, 3.3 false alarms a minute")
     assert "because 81.8 % of the 22 val clips predicted so" in found.words, "18 are right, and 4 that show nothing are called an action"
     assert fitted(called_nothing, 0.7, targets=targets).words != found.words
-    assert fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing_verb=2).words.startswith(
+    assert fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing=Nothing(2, 6)).words.startswith(
         "of any probability: 9 val clips on which it named an action (10 crops per frame) are too few"
     )

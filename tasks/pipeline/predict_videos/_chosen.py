@@ -9,7 +9,7 @@ from tasks.judge.statistics.scores_file import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.pipeline._step import log
 from tasks.predict.names import Names
-from tasks.predict.probabilities import NO_THRESHOLD, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
+from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
@@ -100,11 +100,14 @@ def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
     return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
+def dataset_clips(plan: PredictPlanResult, store: Store) -> tuple[DatasetClip, ...]:
+    """List the clips of the model's dataset; empty if it is unknown or gone."""
+    return () if plan.model_dataset_uri is None else store.read(Dataset(plan.model_dataset_uri).manifest).clips
+
+
 def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
     """List the model's training clips; empty if its dataset is unknown or gone."""
-    if plan.model_dataset_uri is None:
-        return []
-    return [clip for clip in store.read(Dataset(plan.model_dataset_uri).manifest).clips if clip.split == "train"]
+    return [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
 
 
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:
@@ -147,15 +150,17 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
         temperatures = served(val, result.crops, result.engine.label, result.targets)
         if precision is None:
             return temperatures, NO_THRESHOLD
-        nothing = _nothing_verb(plan, store)
-        return temperatures, fit_threshold(
-            val, temperatures, precision, result.targets, crops=result.crops, nothing_verb=nothing, pairs=pairs
-        )
+        nothing = _nothing(plan, store)
+        return temperatures, fit_threshold(val, temperatures, precision, result.targets, crops=result.crops, nothing=nothing, pairs=pairs)
     reason = unreadable[0] if unreadable else "no answers on val clips are in the store"
     return not_calibrated(reason), NO_THRESHOLD if precision is None else without_threshold(reason)
 
 
-def _nothing_verb(plan: PlanResult, store: Store) -> int | None:
-    """Find the id of the verb `nothing` in a training's dataset; None if no label says it, or the dataset is gone."""
-    manifest = Dataset(plan.dataset_uri).manifest
-    return store.read(manifest).vocabulary.nothing_verb if store.exists(manifest.uri) else None
+def _nothing(plan: PlanResult, store: Store) -> Nothing | None:
+    """Find how a training's dataset says that nothing happens; None if no label says it, or the dataset is gone."""
+    place = Dataset(plan.dataset_uri).manifest
+    if not store.exists(place.uri):
+        return None
+    manifest = store.read(place)
+    verb = manifest.vocabulary.nothing_verb
+    return None if verb is None else Nothing(verb, manifest.segment.clip_seconds)

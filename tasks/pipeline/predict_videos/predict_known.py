@@ -1,16 +1,19 @@
-"""Compute features of a sample of the model's training clips, to measure novelty by.
+"""Compute features of a sample of the model's training clips, and how far films of its dataset lie from them.
 
 They come from this model's own backbone and lie under its training's run: computed once per model, whatever it predicts later.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.data.clips.frame_cache import FramesAhead, passing_frames
 from tasks.errors import BadInput
+from tasks.judge.statistics.answers import action_id
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
 from tasks.learn.engines.choice import spread
@@ -18,25 +21,39 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import training_clips
+from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments
+from tasks.predict.scored import likely_by
+from tasks.predict.shift import distances_between_films, reference_films
 from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult
+from tasks.store.records.record import TARGETS, VERB_ALONE
+from tasks.store.records.shift import ReferenceFilm, ReferenceFilms
 from tasks.store.runs import Run
-from tasks.store.stored import Output
+from tasks.store.stored import Output, Stored
 
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
 
+MAX_REFERENCE_CLIPS = 300
+"""Maximum number of clips whose distance is measured, evenly spaced over the films that new ones are compared with."""
+
+
+class Seen(NamedTuple):
+    """Features (f,) of a clip, and the action that the model predicts."""
+
+    features: Features
+    action: int
+
 
 def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
-    """Write the features of the sample, unless they lie in the store.
+    """Write the features of the sample and the distances of films, unless they lie in the store.
 
-    A clip that cannot be read is left out. Without a known training, or without its clips, there are no features.
+    A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
     """
     output = KNOWN.address(arguments)
     if earlier := finished(store, output):
@@ -45,24 +62,71 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"
         return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
-    trained_on = training_clips(plan, store)
-    sample = spread(trained_on, MAX_KNOWN_CLIPS)
-    uri = Run(plan.run_uri).known(_key(plan, sample))
-    known = _kept(uri, store)
-    if known is None:
-        log.info("looking at %d of the %d clips that %s was trained on", len(sample), len(trained_on), plan.model.label)
-        known = _seen(plan, sample, trained_on, store)
-        if known is None:
+    clips = dataset_clips(plan, store)
+    trained_on = [clip for clip in clips if clip.split == "train"]
+    sample, compared = spread(trained_on, MAX_KNOWN_CLIPS), spread(_compared(plan, clips, store), MAX_REFERENCE_CLIPS)
+    own = Run(plan.run_uri)
+    uri, films_at = own.known(_key(plan, sample)), own.reference(_key(plan, [*sample, *compared]))
+    known, reference = _kept(uri, store), _kept_films(films_at, store)
+    if known is None or reference is None:
+        log.info(
+            "looking at %d of the %d clips that %s was trained on, and at other clips of its dataset",
+            len(sample),
+            len(trained_on),
+            plan.model.label,
+        )
+        seen = _seen(plan, sample, compared, trained_on, store)
+        read = [clip for clip in sample if clip.uid in seen]
+        if not read:
             reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
             log.warning("novelty is skipped: %s", reason)
             return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
+        known = np.stack([seen[clip.uid].features for clip in read])
+        reference = _films(seen, compared, known, read, clips)
         store.write_bytes(uri, to_bytes(known))
+        store.write(films_at, ReferenceFilms(films=reference))
     left_out = f"; {len(sample) - len(known)} could not be read" if len(known) < len(sample) else ""
     reason = f"{len(known)} of {len(trained_on)} training clips{left_out}"
-    return finish(store, output, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason))
+    return finish(store, output, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason, reference=reference))
 
 
-def _key(plan: PredictPlanResult, sample: Sequence[DatasetClip]) -> str:
+def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Store) -> list[StoredClip]:
+    """List the clips of films that new ones are compared with: those of the dataset, of test alone if train's taught the backbone.
+
+    Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
+    Unlabelled clips count, because new films have them, too, but not where they need optical flow that nobody computed.
+    """
+    by_video: dict[str, list[StoredClip]] = {}
+    for clip in clips:
+        if plan.has_published_backbone or clip.split == "test":
+            by_video.setdefault(clip.video, []).append(clip)
+    if not plan.model.flows:
+        for video in by_video:
+            if cut := find_cut(store, plan.store, video, plan.segment):
+                by_video[video] = list(cut.clips)
+    return [clip for video in sorted(by_video) for clip in by_video[video]]
+
+
+def _films(
+    seen: Mapping[str, Seen],
+    compared: Iterable[StoredClip],
+    known: Features,
+    known_clips: Iterable[DatasetClip],
+    clips: Iterable[DatasetClip],
+) -> tuple[ReferenceFilm, ...]:
+    """Measure how far the compared clips that were seen lie from known ones of other films."""
+    sources = {clip.video: clip.source for clip in clips}
+    read = [clip for clip in compared if clip.uid in seen]
+    if not read:
+        return ()
+    films = [sources[clip.video] for clip in read]
+    own = np.stack([seen[clip.uid].features for clip in read])
+    distances = distances_between_films(own, films, known, [clip.source for clip in known_clips])
+    actions = np.array([seen[clip.uid].action for clip in read])
+    return reference_films(distances, actions, films, {clip.source: clip.split for clip in clips})
+
+
+def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
     """Hash everything that the features depend on."""
     return content_key(
         {
@@ -84,25 +148,37 @@ def _kept(uri: str, store: Store) -> Features | None:
         return None
 
 
-def _seen(plan: PredictPlanResult, sample: Sequence[DatasetClip], trained_on: Sequence[DatasetClip], store: Store) -> Features | None:
-    """Compute features (m, f) of the model's first backbone; None without a readable clip."""
+def _kept_films(place: Stored[ReferenceFilms], store: Store) -> tuple[ReferenceFilm, ...] | None:
+    return store.read(place).films if store.exists(place.uri) else None
+
+
+def _seen(
+    plan: PredictPlanResult, sample: Sequence[DatasetClip], compared: Sequence[StoredClip], trained_on: Sequence[DatasetClip], store: Store
+) -> dict[str, Seen]:
+    """Compute features of the model's first backbone and predicted actions by uid, for each clip that can be read."""
     keep_to_one_gpu()
     keep_freed_memory()
+    clips = list({clip.uid: clip for clip in (*sample, *compared)}.values())
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:
         ready = make_ready(
-            plan.model, sample, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
+            plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
         )
-        with FramesAhead(store, sample, ready.specs, frames, describer=describer) as ahead:
+        with FramesAhead(store, clips, ready.specs, frames, describer=describer) as ahead:
 
-            def load_or_none(clip: DatasetClip) -> list[Frames] | None:
+            def load_or_none(clip: StoredClip) -> list[Frames] | None:
                 try:
                     return ahead.load(clip)
                 except BadInput as error:
-                    log.warning("left out: training clip %s: %s", clip.uid, error)
+                    log.warning("left out: clip %s: %s", clip.uid, error)
                     return None
 
-            def see(inputs: list[Frames] | None) -> Features | None:
-                return None if inputs is None else ready.scorer.score_and_see(inputs)[1].numpy()
+            def see(inputs: list[Frames] | None) -> Seen | None:
+                if inputs is None:
+                    return None
+                logits, features = ready.scorer.score_and_see(inputs)
+                verbs, nouns = ready.named(logits)
+                targets = TARGETS if ready.given_noun is None else VERB_ALONE
+                verb, noun, _ = likely_by(plan.model, verbs[None], nouns[None], targets).best()
+                return Seen(features.numpy(), int(action_id(verb, noun)[0]))
 
-            features = [scored.answer for scored in each_scored(sample, load_or_none, see) if scored.answer is not None]
-    return np.stack(features) if features else None
+            return {scored.clip.uid: scored.answer for scored in each_scored(clips, load_or_none, see) if scored.answer is not None}

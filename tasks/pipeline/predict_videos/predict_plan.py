@@ -141,6 +141,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         sources=own_sources,
         trained_on=videos.trained_on,
         measured_on=measured_on,
+        has_published_backbone=bool(model.plans) and model.plans[0].has_published_backbone,
         batches=_write_batches(prediction, videos.taken, store),
     )
     log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")

@@ -14,14 +14,19 @@ from tasks.errors import BadInput, MissingObject
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
 from tasks.pipeline.predict_videos._chosen import names_of
+from tasks.pipeline.predict_videos._new_footage import new_footage
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
+from tasks.predict.class_mix import in_words as in_words_of_mix
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
+from tasks.predict.reported import reported_scores
+from tasks.predict.shift import in_words
+from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import prediction_of_plan
@@ -90,7 +95,14 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
+        shift, mix = new_footage(plan, videos, gathered, known, names, store)
+        if shift:
+            log.info("new footage: %s", in_words(shift))
+            (folder / "shift.csv").write_bytes(table_of_shift(shift))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        inputs = replace(
+            inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift, mix=in_words_of_mix(mix, names) if mix else ""
+        )
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -114,6 +126,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         report_url=f"{url}/artifacts/report.html",
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
+        shift="" if shift is None else in_words(shift),
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
         num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
     )
@@ -239,6 +252,12 @@ def _metrics(inputs: PageInputs) -> dict[str, float]:
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}
+    if inputs.shift and inputs.shift.p_value is not None:
+        metrics |= {"shift_p_value": inputs.shift.p_value, "shift_far_share": inputs.shift.num_far / inputs.shift.num_clips}
+    for scores in inputs.reported:
+        group = {"other": "", "val": "_val", "training": "_trained_on"}[scores.group]
+        measured = {"interval_precision": scores.precision, "false_alarms_per_minute": scores.false_alarms_per_minute}
+        metrics |= {f"{scores.role}/{name}{group}": value for name, value in measured.items() if value is not None}
     for when in inputs.when:
         name = {"other": "map", "val": "map_val", "training": "map_trained_on"}[when.group]
         metrics |= {f"{role}/{target}_{name}": scores.mean for role, targets in when.networks.items() for target, scores in targets.items()}

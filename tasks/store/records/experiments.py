@@ -8,6 +8,7 @@ from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
 from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target
+from tasks.store.records.shift import ReferenceFilm
 from tasks.store.records.video import BatchRef, Interval
 
 SCHEMA_VERSION = 1
@@ -232,7 +233,7 @@ class PredictPlanResult(Record):
     if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
     model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
     video is its own source. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
-    val.
+    val. `has_published_backbone` says that no film of the model's dataset taught its backbone anything.
     """
 
     key: str
@@ -253,6 +254,7 @@ class PredictPlanResult(Record):
     sources: dict[str, str] = Field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
     measured_on: tuple[str, ...] = ()
+    has_published_backbone: bool = False
 
     @property
     def predictors(self) -> dict[PredictorRole, Predictor]:
@@ -262,11 +264,12 @@ class PredictPlanResult(Record):
 
 
 class KnownClipsResult(Record):
-    """Features of a sample of the model's training clips; None if these are unknown."""
+    """Features of a sample of the model's training clips, None if these are unknown, and the films that new ones are compared with."""
 
     num_clips: int
     features_uri: str | None
     reason: str
+    reference: tuple[ReferenceFilm, ...] = ()
 
 
 class ScoredVideo(Record):
@@ -306,7 +309,8 @@ class PredictReportResult(Record):
     Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
 
     `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. Without a
-    stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model.
+    stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says
+    how far videos outside the model's dataset lie from its training clips; it is empty if there is none.
     """
 
     num_videos: int
@@ -323,5 +327,6 @@ class PredictReportResult(Record):
     report_url: str
     mlflow_run_url: str
     num_failed_batches: int = 0
+    shift: str = Field("", exclude_if=lambda words: not words)
     intervals_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     num_intervals: int | None = Field(None, exclude_if=lambda number: number is None)

@@ -180,6 +180,11 @@ class PlanResult(Record):
         """Return the split that decides; in plans of older versions any test split does."""
         return self.deciding_split or ("test" if any(planned.split == "test" for planned in self.evaluations) else "val")
 
+    @property
+    def has_published_backbone(self) -> bool:
+        """Check whether the backbone stays as it was published, so that no film of the user taught it anything."""
+        return self.train.trainable == "heads" and self.weights.weights in (Weights.EPIC, Weights.IMAGENET, Weights.NONE)
+
 
 class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -15,8 +16,10 @@ from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
+from tasks.store.experiments import Prediction
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.experiments import KnownLabels
+from tasks.store.records.shift import ReferenceFilm
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
@@ -138,6 +141,19 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (suggested.network, "1")}
     assert {uid: action_name(actions[0].verb, actions[0].noun) for uid, actions in suggested.by_clip.items()} == best
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
+
+
+def test_films_that_lie_far_from_the_training_clips_are_named(bench, report):
+    assert report.shift.startswith("cannot tell whether it is like the training clips")
+    prediction = Prediction(plan_of(bench, report).prediction_uri)
+    near = tuple(ReferenceFilm(source=str(number), split="test", distances=(0, 0), actions=(0, 0)) for number in range(8))
+    known = bench.store.read(prediction.known)
+    bench.store.write(prediction.known, known.model_copy(update={"reference": near}))
+    bench.store.remove(prediction.report.uri)
+    again = bench.run("predict_report", plan=f"{prediction.folder_uri}plan/")
+    assert again.shift.startswith("unlike the training clips (p = 0.022). 4 of 4 clips of 2 source videos lie further")
+    assert again.shift in html.unescape(page_of(bench, again))
+    assert [row["num_far"] for row in table(bench.store, prediction.report.file("shift.csv"))] == ["2", "2"]
 
 
 def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, folder, tmp_path):

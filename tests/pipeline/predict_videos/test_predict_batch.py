@@ -91,7 +91,18 @@ class Job:
         batch = PredictionBatch(videos=tuple(PredictedVideo(video=video, name=names[video]) for video in videos))
         self.shelf.write(f"{PREDICTION}batches/0000.json", batch)
 
-    def write_plan(self, model=None, against=None, *, engine="pytorch", preview=False, is_compared=True, knows_training=True, stride=None):
+    def write_plan(
+        self,
+        model=None,
+        against=None,
+        *,
+        engine="pytorch",
+        preview=False,
+        is_compared=True,
+        knows_training=True,
+        stride=None,
+        is_published=False,
+    ):
         """A network is given as one, or as members and their joint head."""
         self.model = self.predictor("model", model or made(RGB, 0))
         self.against = self.predictor("baseline", against or made(RGB, 1)) if is_compared else None
@@ -104,6 +115,7 @@ class Job:
             run_uri=RUN if knows_training else None,
             model_dataset_uri=DATASET if knows_training else None,
             dataset_uris=(DATASET,),
+            has_published_backbone=is_published,
         )
         self.shelf.write(f"{PREDICTION}plan/result.json", plan)
 
@@ -435,6 +447,22 @@ def test_the_dataset_of_another_network_stands_in_for_the_models_in_nothing(smal
     assert known == KnownClipsResult(num_clips=0, features_uri=None, reason="the store does not have the dataset that model was trained on")
     with pytest.raises(BadConfiguration, match="no training clips for calibration"):
         small.predict()
+
+
+@pytest.mark.parametrize(("is_published", "films"), [(True, {"d": "train", "e": "train", "f": "test"}), (False, {"f": "test"})])
+def test_films_that_taught_the_backbone_nothing_are_compared_with_training_clips_of_other_films(job, is_published, films):
+    splits = {"d": "train", "e": "train", "f": "test"}
+    clips = [
+        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": splits[letter]})
+        for clip, letter in zip(job.trained_on, "ddef", strict=True)
+    ]
+    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_plan(is_published=is_published)
+    reference = job.know().reference
+    assert {film.source: film.split for film in reference} == films
+    assert [distance for film in reference for distance in film.distances] == pytest.approx([0] * (4 if is_published else 1), abs=1e-6)
+    assert len({action for film in reference for action in film.actions}) == 1
+    assert job.know_again().reference == reference
 
 
 def test_what_is_known_is_kept_by_engine_and_code(job, monkeypatch):

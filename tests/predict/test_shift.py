@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from tasks.predict.shift import NewFilm, distances_between_films, in_words, reference_films, shift_of, table
+from tasks.store.records.shift import ReferenceFilm
+from tests.judge.report.tree import csv_rows
+
+
+def dataset(num_films, seed=0):
+    """Films of four clips whose distances vary a little."""
+    rng = np.random.default_rng(seed)
+    return [
+        ReferenceFilm(source=str(n), split="train", distances=tuple(0.2 * np.exp(0.1 * rng.standard_normal(4))), actions=(0,) * 4)
+        for n in range(num_films)
+    ]
+
+
+def new(distance, num_films=1):
+    return [NewFilm(f"new {n}", f"{n}.mp4", (distance, 1.1 * distance)) for n in range(num_films)]
+
+
+@pytest.mark.parametrize(("num_films", "num_new"), [(8, 1), (20, 1), (8, 3)])
+def test_films_far_from_the_training_clips_are_unlike_and_others_are_not(num_films, num_new):
+    reference = dataset(num_films)
+    far, near = (shift_of(new(distance, num_new), reference) for distance in (0.8, 0.18))
+    assert (far.verdict, near.verdict) == ("unlike", "like")
+    assert (far.num_far, near.num_far) == (2 * num_new, 0)
+    assert [film.num_nearer_films for film in far.films] == [num_films] * num_new
+    assert "Do not trust the names" in in_words(far)
+    assert "Do not trust" not in in_words(near)
+
+
+def test_the_p_value_is_the_rank_among_the_films_where_there_are_enough():
+    reference = dataset(19)
+    assert shift_of(new(0.8), reference).p_value == pytest.approx(1 / 20)
+    assert shift_of(new(0.01), reference).p_value == 1
+
+
+def test_of_three_films_only_what_lies_very_far_is_told():
+    assert [shift_of(new(distance, 2), dataset(3)).verdict for distance in (0.8, 0.18)] == ["unlike", "unknown"]
+
+
+@pytest.mark.parametrize("distances", [(0.1, 0.2, 0.9), ()])
+def test_with_few_films_or_very_different_ones_it_cannot_tell(distances):
+    reference = [ReferenceFilm(source=str(n), split="test", distances=(own,), actions=(0,)) for n, own in enumerate(distances)]
+    shift = shift_of(new(0.9), reference)
+    assert (shift.verdict, shift.p_value) == ("unknown", None)
+    assert in_words(shift).startswith("cannot tell")
+
+
+def test_a_clip_is_compared_with_training_clips_of_other_films():
+    known = np.array([[1, 0], [0, 1]], np.float32)
+    own = np.array([[1, 0], [1, 0], [1, 1]], np.float32)
+    distances = distances_between_films(own, ["a", "b", "a"], known, ["a", "b"])
+    assert distances.tolist() == pytest.approx([1, 0, 1 - 0.5**0.5])
+    alone = distances_between_films(own[:1], ["a"], known[:1], ["a"])
+    assert reference_films(alone, np.zeros(1, np.int64), ["a"], {"a": "train"}) == ()
+
+
+def test_the_table_has_a_row_for_each_film():
+    shift = shift_of(new(0.8, 2), dataset(8))
+    rows = csv_rows(table(shift))
+    assert [(row["videos"], row["num_clips"], row["num_far"], row["num_nearer_films"], row["num_films"]) for row in rows] == [
+        ("0.mp4", "2", "2", "8", "8"),
+        ("1.mp4", "2", "2", "8", "8"),
+    ]
