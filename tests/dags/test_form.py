@@ -165,11 +165,6 @@ def test_the_store_is_the_settings(monkeypatch):
     assert param_of(StoreOptions, "store").value == "s3://elsewhere/here"
 
 
-@pytest.mark.parametrize("dag", DAGS)
-def test_every_default_of_a_form_is_taken(dag, resolved):
-    assert resolved(dag)["store"] == "s3://retake"
-
-
 def test_a_run_by_hand_has_its_form(resolved):
     values = resolved(ingest_videos, {"fps": 25, "sources": ["/a"], "store": "s3://mine/"})
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")

@@ -184,6 +184,7 @@ def test_the_link_leads_to_the_mlflow_run_that_the_result_names(play, context):
 def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch):
     monkeypatch.setattr("dags._local.TERM_GRACE_SECONDS", 0.2)
     operator = step()
+    operator.on_kill()
     raised = []
 
     def run():
@@ -201,10 +202,6 @@ def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch)
     assert all_end(pids)
     assert "SIGKILL" in raised[0]
     operator.on_kill()
-
-
-def test_on_kill_before_the_step_has_started_is_no_error():
-    step().on_kill()
 
 
 @pytest.mark.slow

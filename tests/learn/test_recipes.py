@@ -17,7 +17,7 @@ from tasks.learn.training.job import set_up_images
 from tasks.learn.training.module import ActionModule
 from tasks.learn.training.recipe import CrossEntropies, Mixup, balanced_weights
 from tasks.options import THOROUGH, RecipeOptions
-from tests.learn.tiny import EXACT, HEADS, assert_resumes, curves, figures, job, kept_job, outspoken, state_of
+from tests.learn.tiny import EXACT, HEADS, assert_resumes, assert_same_files, curves, figures, job, kept_job, outspoken, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +48,10 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_
     outcome = assert_resumes(lambda name: kept_job(tmp_path / name, clips, **RECIPES[recipe]), *((2, 6) if recipe == "plateau" else (0,)))
     losses = [record.val.loss for record in outcome.history if record.val]
     assert min(losses) < losses[0]
+    if recipe == "step":
+        outcome.best.unlink()
+        fit(kept_job(tmp_path / "whole", clips, **RECIPES[recipe]))
+        assert_same_files(tmp_path / "whole", tmp_path / "resumed")
     if recipe == "cosine":
         through = fit(job(tmp_path / "through", clips, **HEADS | RECIPES[recipe]))
         assert figures(outcome) == pytest.approx(figures(through), rel=1e-5)

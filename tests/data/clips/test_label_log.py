@@ -44,12 +44,6 @@ def test_people_who_write_at_once_lose_nothing(store):
         assert [token for token in written if token.startswith(by)] == [f"{by}-{number:06d}" for number in range(12)]
 
 
-def test_a_statement_sent_again_is_written_once(store):
-    append_to_log(store, STORE, said("anna", 0), 0)
-    again = append_to_log(store, STORE, said("anna", 0), 0)
-    assert tokens(again) == tokens(read_log(store, STORE)) == ["anna-000000"]
-
-
 @pytest.mark.parametrize("number", [0, 1, 7, 8, 9, 20])
 def test_a_log_is_counted_and_read_in_parts_with_and_without_blocks(store, number):
     entries = []

@@ -263,21 +263,6 @@ def test_clips_of_one_video_cannot_be_given_two_sources(label, make):
     assert "source 'two' is not used" in reasons(result)[3]
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "is empty"),
-        (ANNOTATIONS.encode(), "has a header but no lines"),
-    ],
-)
-def test_an_unreadable_file_is_one_problem_and_the_others_count(label, content, reason):
-    result = label({"a.mp4": 1}, {"bad.csv": content, "good.csv": f"{ANNOTATIONS}a,{PUT_MEAT}\n"})
-    assert actions(result) == ["put meat"]
-    (problem,) = result.problems
-    assert (problem.file, problem.line) == ("bad.csv", None)
-    assert re.search(reason, problem.reason)
-
-
 def test_a_video_without_clips_is_told_apart_from_an_unknown_one(label):
     result = label({"short.mp4": 0, "a.mp4": 1}, {"x.csv": f"{ANNOTATIONS}short,{PUT_MEAT}\n"})
     assert "has no clips" in reasons(result)[2]

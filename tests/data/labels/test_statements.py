@@ -277,22 +277,6 @@ def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those
     assert read.verbs.find("take", None) == "grab"
 
 
-def test_names_that_are_one_class_count_together(log):
-    log.interval(0, 2.5, "put", "beef")
-    log.interval(2.5, 5, "put", "meat")
-    log.interval(5, 8, "take", "bag")
-    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("take", "bag")}
-    log.merge("noun", "beef", "meat")
-    assert log.labels(min_overlap=0.25) == {CLIPS[0].uid: ("put", "meat")}
-
-
-def test_a_clip_with_two_actions_is_counted_as_one_of_a_file(log):
-    log.interval(0, 5, "put", "meat")
-    log.interval(4, 8, "take", "bag")
-    (first, *_) = labelled(log.files(), CLIPS, 0.25)
-    assert (first.action, first.second_action) == ("put meat", "take bag")
-
-
 def test_a_class_merged_on_the_page_holds_for_all_files():
     log = Writer()
     merge = log.merge("noun", "meat", "potato")

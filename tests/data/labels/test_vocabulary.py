@@ -19,18 +19,6 @@ def test_shipped_ids_are_those_of_epic(shared):
         assert shipped.items() <= epic.items()
 
 
-def test_a_name_and_its_id_stay_one_to_one(nouns):
-    nouns.define("tray", 63, "a.csv line 2")
-    nouns.define("tray", 63, "b.csv line 2")
-    with pytest.raises(ValueError, match=r"noun_class of 'tray' is 63 \(a.csv line 2\), not 64"):
-        nouns.define("tray", 64, "b.csv line 3")
-    with pytest.raises(ValueError, match=r"63 is 'tray' \(a.csv line 2\), not 'flour'"):
-        nouns.define("flour", 63, "b.csv line 4")
-    with pytest.raises(ValueError, match="26 is 'meat', not 'ham'"):
-        nouns.define("ham", 26, "b.csv line 5")
-    assert nouns.id_of("tray") == 63
-
-
 def test_a_synonym_is_its_class_and_one_of_two_needs_an_id(nouns):
     nouns.define("fork", 18, "list")
     for class_id in (1, 18):

@@ -1,9 +1,13 @@
 """Who becomes champion: by one run alone, with a reason that is kept, whatever is cut off on the way."""
 
+from itertools import count
+
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.judge.gate import champion
 from tasks.judge.gate.champion import complete_last_move
+from tasks.pipeline.retrain import decide
 from tasks.settings import MlflowSettings, load
 from tasks.tracking import Registry
 from tests.judge.gate.candidates import Candidates, cut_off
@@ -16,7 +20,11 @@ STORE = "s3://retake"
 
 
 @pytest.fixture
-def candidates(mlflow):
+def candidates(mlflow, monkeypatch):
+    """Decisions a second apart; within a millisecond, the table cannot tell which was first."""
+    times = map("2026-01-01T00:00:{:02}.000Z".format, count())
+    for module in (champion, decide):
+        monkeypatch.setattr(module, "now_utc", lambda: next(times))
     return Candidates(Shelf(), mlflow, STORE, "m")
 
 

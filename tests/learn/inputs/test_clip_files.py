@@ -294,12 +294,6 @@ def test_what_was_written_is_read(tmp_path, speech_share):
     assert not found.is_heard
 
 
-def test_the_same_sound_gives_the_same_bytes(tmp_path):
-    for name in ("a.npz", "b.npz"):
-        write_sound(tmp_path / name, a_sound())
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-
-
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
 def test_a_damaged_file_is_named(tmp_path, share):
     path = tmp_path / "0003.npz"

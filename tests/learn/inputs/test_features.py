@@ -18,7 +18,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
 from tasks.learn.training.fit import fit
 from tasks.options import Head
-from tests.learn.tiny import HEADS, assert_resumes, assert_same_files, figures, job, kept_job, passes_of, state_of, tiny
+from tests.learn.tiny import HEADS, figures, job, kept_job, passes_of, state_of, tiny
 
 FIGURES_OF_VIEWS = [
     [50, 150, 127.5, 127, 222],
@@ -62,25 +62,12 @@ def test_each_head_trains_alike_on_kept_features_and_through_the_backbone(clips,
     assert figures(kept) == pytest.approx(figures(through), rel=1e-3)
 
 
-@pytest.mark.slow
-def test_a_recurrent_head_goes_on_where_it_was_cut_off(clips, tmp_path: Path):
-    choice = {"spec": tiny(consensus=CONSENSUS_OF_HEADS[Head.LSTM]), "head": Head.LSTM, "epochs": 2, "dropout": 0.5}
-    assert_resumes(lambda name: kept_job(tmp_path / name, clips, **choice), 1)
-
-
 def test_an_attentive_head_and_the_backbone_below_it_train_together(clips, tmp_path: Path):
     planned = job(tmp_path, clips, tiny(consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]), head="attentive", epochs=2)
     before = {name: tensor.clone() for name, tensor in planned.network.backbone.state_dict().items()}
     outcome = fit(planned)
     assert outcome.history[-1].train.loss < outcome.history[0].train.loss
     assert not all(torch.equal(state_of(outcome)[f"backbone.{name}"], tensor) for name, tensor in before.items())
-
-
-def test_the_last_checkpoint_goes_on_without_the_backbone_and_gives_the_best_again(clips, tmp_path: Path):
-    undisturbed = assert_resumes(lambda name: kept_job(tmp_path / name, clips, epochs=4), 1)
-    undisturbed.best.unlink()
-    fit(kept_job(tmp_path / "whole", clips, epochs=4))
-    assert_same_files(tmp_path / "whole", tmp_path / "resumed")
 
 
 @pytest.mark.slow

@@ -115,20 +115,6 @@ def without(state, key):
         (lambda state: {"model": re.compile("x")}, "it holds code or objects"),
         (lambda state: [1, 2], "it holds a list"),
     ],
-    ids=[
-        "missing",
-        "shape",
-        "type",
-        "further block",
-        "another network",
-        "not finite",
-        "prefixes",
-        "many",
-        "long names",
-        "empty",
-        "objects",
-        "no dictionary",
-    ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_the_names_of_its_tensors(tmp_path, changed, said):
     path, began = saved(changed(published("test_resnet")), tmp_path / "own.pth"), time.process_time()

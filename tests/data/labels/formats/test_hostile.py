@@ -31,6 +31,8 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        ("", "is empty"),
+        ("uid,verb,noun,action\n", "has a header but no lines"),
         (LAUGHS, "document type or entities"),
         (LAUGHS.encode("utf-16"), "document type or entities"),
         (LAUGHS[: LAUGHS.index("<annotations>")] + "<" * 1_000_000, "document type or entities"),
@@ -61,7 +63,7 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
         (archive()[:60], "damaged archive"),
         (archive(compression=zipfile.ZIP_STORED).replace(b"<annotations/>", b"<annotationsx>"), "damaged archive"),
     ],
-    ids=range(29),
+    ids=range(31),
 )
 def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
     found = label({"a.mp4": 1}, {"bad.json": content} | GOOD)
@@ -103,7 +105,7 @@ KEYS = re.findall(
 TAGS = re.findall(r"\w+", "track image meta box tag attribute source task TIER ANNOTATION TIME_SLOT MEDIA_DESCRIPTOR HEADER")
 ATTRIBUTES = re.findall(r"\w+", "id label frame outside name TIME_VALUE MEDIA_URL TIER_ID TIME_ORIGIN")
 VIA = b"# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata\n"
-STARTS = [b"", VIA, b"PK\x03\x04", b"<annotations>", b"[", b"a.mp4 "]
+STARTS = [b"", b"uid,verb,noun\n", VIA, b"PK\x03\x04", b"<annotations>", b"[", b"a.mp4 "]
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -164,3 +166,4 @@ def test_xml_of_wrong_shapes_never_raises(label, parts, root):
 def test_noise_never_raises(label, noise, start):
     found = label({"b.mp4": 1}, {"a.csv": start + noise, "z.csv": "uid,verb,noun\nb,put,meat\n"})
     assert actions(found) == ["put meat"]
+    assert all(problem.reason.isprintable() for problem in found.problems)
