@@ -1,5 +1,6 @@
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,15 @@ class Store:
         with self.lock:
             self.fetched.append(key)
         shutil.copyfile(self.paths[key], path)
+
+
+@pytest.fixture(autouse=True)
+def pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a thread decode in the place of a single process, which takes longer to start than these few frames."""
+    processes = cache.ProcessPoolExecutor
+    monkeypatch.setattr(
+        cache, "ProcessPoolExecutor", lambda number, mp_context: ThreadPoolExecutor(1) if number == 1 else processes(number, mp_context)
+    )
 
 
 @pytest.fixture
