@@ -113,6 +113,7 @@ def test_one_process_and_several_give_what_each_trial_gives_alone_and_failures_a
 @pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_an_error_of_the_caller_and_a_killed_process_end_all(clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trials, "MAX_PROCESSES", 1)
     jobs = batch(tmp_path, clips)
 
     def stop(index: int, outcome: TrialOutcome | TrialFailure) -> None:
@@ -123,14 +124,12 @@ def test_an_error_of_the_caller_and_a_killed_process_end_all(clips, tmp_path: Pa
         run_trials([*jobs[:2], impossible(jobs[2]), *jobs], num_processes=2, on_done=stop)
     assert not trainers()
 
-    def kill(planned: TrialJob, prepare=trials.prepare_head_trial, **how: object) -> trials.HeadTrial:
+    def kill(index: int, outcome: TrialOutcome | TrialFailure) -> None:
         for child in trainers():
             child.kill()
-        return prepare(planned, **how)
 
-    monkeypatch.setattr(trials, "prepare_head_trial", kill)
     with pytest.raises(Unavailable, match="RETAKE_NUM_PROCESSES"):
-        run([*jobs, *jobs], num_processes=2)
+        run_trials(jobs, num_processes=2, on_done=kill)
     assert not trainers()
 
 
