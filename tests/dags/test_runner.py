@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -221,28 +222,29 @@ form = Form((IngestOptions,))
 operator = StepOperator(task_id="a_task", step="ingest", form=form, inputs={"out": "{store}/x/"})
 context = {"params": {n: p.value for n, p in form.params().items()}, "run_id": "r", "triggering_asset_events": {},
            "dag_run": SimpleNamespace(dag_id="d", run_id="r")}
-task = os.fork()
-if task == 0:
-    os.dup2(2, 1)  # the log would run into the line that the test reads
-    operator.execute(context)
-    os._exit(0)
-print(task, flush=True)
-os.waitpid(task, 0)
+for _ in range(2):
+    task = os.fork()
+    if task == 0:
+        os.dup2(2, 1)  # the log would run into the line that the test reads
+        operator.execute(context)
+        os._exit(0)
+    print(task, flush=True)
+    os.waitpid(task, 0)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", ["task", "supervisor"])
-def test_no_step_outlives_an_airflow_process_that_is_killed(killed, lingering):
+def test_no_step_outlives_an_airflow_process_that_is_killed(lingering):
     command = [sys.executable, "-c", SUPERVISED]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **pipes, text=True) as supervisor:
-        task = int(supervisor.stdout.readline())
-        pids = lingering()
-        assert all(map(is_running, [task, *pids]))
-        psutil.Process({"task": task, "supervisor": supervisor.pid}[killed]).kill()
-        assert all_end([task, *pids])
-        supervisor.kill()
+    with subprocess.Popen(command, **pipes, text=True) as supervisor, ExitStack() as stack:
+        stack.callback(supervisor.kill)
+        for killed in ("task", "supervisor"):
+            task = int(supervisor.stdout.readline())
+            pids = lingering()
+            assert all(map(is_running, [task, *pids]))
+            psutil.Process({"task": task, "supervisor": supervisor.pid}[killed]).kill()
+            assert all_end([task, *pids])
 
 
 def test_there_is_a_runner_for_each_choice():
