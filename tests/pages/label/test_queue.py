@@ -122,21 +122,8 @@ def test_filters():
     doubtful = {clip.uid: some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in (first, second, others[0], others[2])}
 
     def found(**wanted) -> list[str]:
-        return [
-            uid
-            for uid, _ in filtered(
-                cut.clips,
-                cut,
-                Ledger.of(log.entries),
-                known,
-                suggested,
-                Wanted(**wanted),
-                Reader("cleo", True, 0),
-                uncovered,
-                none_closed,
-                doubtful,
-            )
-        ]
+        about = Ledger.of(log.entries), known, suggested, Wanted(**wanted), Reader("cleo", True, 0)
+        return [uid for uid, _ in filtered(cut.clips, cut, *about, uncovered, none_closed, doubtful)]
 
     assert found(show="people-differ") == [first.uid]
     assert found(show="unsure") == [second.uid]
