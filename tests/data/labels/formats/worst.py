@@ -28,9 +28,9 @@ from tests.data.labels.records import clip_record, video_of
 MAX_SECONDS, MAX_MEGABYTES = 10, 500
 NUM_CLIPS, NUM_CLIPS_IF_SMALL = 10_800, 1080
 """Of a video of 24 hours, and of one for files of less than a MiB."""
-USUAL_PLAIN_SECONDS = 0.06
+USUAL_PLAIN_SECONDS = 0.012
 """Of the csv module for `PLAIN`, on a usual machine."""
-PLAIN = "a.mp4,0,8,put,meat\n" * 100_000
+PLAIN = "a.mp4,0,8,put,meat\n" * 20_000
 
 EMOJI, LONGEST = "\U0001f600", "\ufdfa"
 """A sign that makes a text four times as large, and one that becomes eighteen when it is normalised."""
