@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -236,7 +237,8 @@ for _ in range(2):
 def test_no_step_outlives_an_airflow_process_that_is_killed(lingering):
     command = [sys.executable, "-c", SUPERVISED]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **pipes, text=True) as supervisor:
+    with subprocess.Popen(command, **pipes, text=True) as supervisor, ExitStack() as stack:
+        stack.callback(supervisor.kill)
         for killed in ("task", "supervisor"):
             task = int(supervisor.stdout.readline())
             pids = lingering()
