@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import always_predicting, guessing_caveat, outcome_in_words, verdict_on, why
+from tasks.judge.gate.verdict import always_predicting, guessing_caveat, mean_in_words, outcome_in_words, verdict_on, why
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
+from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
@@ -83,6 +83,7 @@ def judge(
     train_counts: Sequence[LabelCount] = (),
     *,
     is_provisional: bool = False,
+    spread: SeedSpread | None = None,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -92,12 +93,17 @@ def judge(
     With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
     then say so.
 
+    With several seeds, the recipe must gain on average, and its registered network must be right on more clips than the opponent, too. All other
+    rules are about the registered network, which is the one that will answer.
+
     Args:
+        difference: of the registered network.
         attempt: the level at which the gain must show, and its interval there.
         over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
         is_provisional: the champion has not passed the gate.
+        spread: the scores of all seeds and the difference of their mean; None if one seed trained the recipe.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
@@ -106,7 +112,7 @@ def judge(
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise),
         _looks(attempt, ours.split),
-        _gain(difference, gate, attempt),
+        _gain(difference, gate, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
         _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
@@ -124,10 +130,10 @@ def judge(
     return Judgement(
         rules,
         passed,
-        verdict_on(ours, theirs, difference),
-        why(ours, theirs, difference, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
+        verdict_on(ours, theirs, difference, spread),
+        why(ours, theirs, difference, spread, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
         outcome,
-        _reason(rules, ours, theirs, difference, outcome),
+        _reason(rules, ours, theirs, difference, outcome, spread),
         provisional,
     )
 
@@ -186,18 +192,23 @@ def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
     return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
-def _gain(difference: PairedDifference, gate: GateOptions, attempt: Attempt) -> RuleOutcome:
+def _gain(own: PairedDifference, gate: GateOptions, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
+    difference = spread.difference if spread else own
     low, high = attempt.interval or difference.interval
     confidence = f"{100 * (1 - 2 * attempt.level):.5g}"
-    own = "" if confidence == "95" else f" {percent_interval((low, high))}"
+    at_level = "" if confidence == "95" else f" {percent_interval((low, high))}"
     gained = difference.num_gained - difference.num_lost
-    gain = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    of_seeds = f" on average over {difference.num_seeds} seeds" if spread else ""
+    gain = f"{difference.target} top-1{of_seeds} {signed(difference.difference)} points {percent_interval(difference.interval)}"
     # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
-    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
+    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips * difference.num_seeds
     where = "lies above" if low > 0 else "lies below" if high < 0 else "includes"
-    outcomes = [(low > 0, f"the {confidence} % confidence interval{own} {where} zero")]
+    outcomes = [(low > 0, f"the {confidence} % confidence interval{at_level} {where} zero")]
     if gate.gain_rule == "margin":
         outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+    if spread and gained:
+        is_better = own.num_gained > own.num_lost
+        outcomes.append((is_better, f"the registered network gains {signed(own.difference)} by itself"))
     passed = gained != 0 and all(holds for holds, _ in outcomes)
     outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {outcome}")
@@ -248,13 +259,23 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     return RuleOutcome(rule="classes", title=title, passed=not failed, detail=detail)
 
 
-def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
+def _reason(
+    rules: Sequence[RuleOutcome],
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    outcome: str,
+    spread: SeedSpread | None,
+) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
         sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {outcome.rstrip('.')}"
     else:
+        if spread:
+            difference = spread.difference
+        score = f"{percent(spread.mean_top1)}, {mean_in_words(spread)}" if spread else percent(ours.action.top1)
         sentence = (
-            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
+            f"{difference.target} top-1 {score}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
         )
     caveat = guessing_caveat(ours)

@@ -10,6 +10,7 @@ from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.evaluation import (
     EvaluateResult,
     PairedDifference,
+    SeedSpread,
     TargetMetrics,
 )
 from tasks.store.records.metrics import Metrics
@@ -50,16 +51,30 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, spread: SeedSpread | None = None) -> str:
     """Put the comparison into one sentence of three figures that starts with the outcome.
 
-    If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
+    A second one has the registered network's score if several seeds trained the recipe. If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
     """
-    outcome, action = _outcome(ours, difference), ours.action
+    outcome, action = _outcome(ours, spread.difference if spread else difference), ours.action
     other, name = theirs.action.top1, f"the {theirs.model}"
     if action.top1 <= action.majority_top1:
         other, name = action.majority_top1, always_predicting(action.majority_class)
-    return f"{outcome}: {percent(action.top1)} of the {difference.target}s are right, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
+    score, mean = (percent(spread.mean_top1), mean_in_words(spread)) if spread else (percent(action.top1), "")
+    of_seeds = f" ({mean})" if mean else ""
+    return f"{outcome}: {score} of the {difference.target}s are right{of_seeds}, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
+
+
+def mean_in_words(spread: SeedSpread) -> str:
+    """Say that a score is a mean of seeds, and how the registered network scored."""
+    own, *_ = spread.scores
+    return f"mean of {len(spread.scores)} seeds; the registered network is seed {own.seed}'s, which scored {percent(own.top1)}"
+
+
+def spread_in_words(spread: SeedSpread) -> str:
+    """List the scores of all seeds with their mean and standard deviation."""
+    scores = listed([f"{percent(score.top1)} (seed {score.seed})" for score in spread.scores])
+    return f"{scores}: mean {percent(spread.mean_top1)}, standard deviation {points(spread.top1_seed_sd)}"
 
 
 def outcome_in_words(promotion: str, *, passed: bool, provisional: bool, has_champion: bool, is_provisional: bool = False) -> str:
@@ -87,13 +102,27 @@ def outcome_in_words(promotion: str, *, passed: bool, provisional: bool, has_cha
     return f"Not promoted: {'the champion stays' if has_champion else 'there is still no champion'}."
 
 
-def why(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, *, beats_guessing: bool, min_clips: int = 0) -> str:
+def why(
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    spread: SeedSpread | None = None,
+    *,
+    beats_guessing: bool,
+    min_clips: int = 0,
+) -> str:
     """Give the reasons for `verdict_on` in one sentence, with the figures.
 
     Args:
         beats_guessing: the network is significantly better than always predicting the most frequent action.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
+    if spread:
+        return (
+            f"On {sample} the networks of {len(spread.scores)} seeds classify {percent(spread.mean_top1)} of the {difference.target}s correctly on "
+            f"average, {_against_opponent(theirs, spread.difference, min_clips)}. By seed: {spread_in_words(spread)}. The interval is over source "
+            f"videos and seeds. Of the registered network: {_against_majority(ours, beats_guessing=beats_guessing)}."
+        )
     return (
         f"On {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
         f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}."
@@ -231,7 +260,8 @@ def verdict_of(metrics: Metrics) -> Verdict:
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
-    decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    own = (d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent)
+    decisive = metrics.spread.difference if metrics.spread else next(own, None)
     failed = {rule.rule for rule in metrics.rules if not rule.passed}
     too_few = bool(failed & {"num_clips", "num_sources"})
     shows_at_95 = metrics.gate.gain_rule == "interval" and decisive is not None and decisive.interval[0] > 0

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 from scipy.stats import binomtest
 
-from tasks.judge.statistics.paired import PairedChange, exact_difference, paired_change
+from tasks.judge.statistics.answers import Answers
+from tasks.judge.statistics.paired import Opponent, PairedChange, clips_needed, exact_difference, paired_change
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, sums_by_source
+from tasks.store.records.evaluation import PairedDifference
 
 
 def recipe_change(
@@ -49,8 +51,8 @@ def recipe_change(
     num_gained, num_lost = int((gains > 0).sum()), int((gains < 0).sum())
     sums, clips_of_source = sums_by_source(gains.sum(axis=0), sources)
     difference = (num_gained - num_lost) / gains.size
-    fewest, most = (sorted((rounded(num_gained / num_seeds), rounded(num_lost / num_seeds))) for rounded in (math.floor, math.ceil))
-    mcnemar_p = float(binomtest(fewest[0], fewest[0] + fewest[1]).pvalue) if sum(fewest) else 1.0
+    more, fewer = math.floor(max(num_gained, num_lost) / num_seeds), math.ceil(min(num_gained, num_lost) / num_seeds)
+    mcnemar_p = float(binomtest(more, more + fewer).pvalue) if more > fewer else 1.0
     low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
         resampled = resample(sums, clips_of_source * num_seeds, num_resamples=num_resamples, seed=seed, tail=tail)
@@ -70,6 +72,35 @@ def recipe_change(
         num_lost=num_lost,
         mcnemar_p=mcnemar_p,
         p_value=p_value,
+    )
+
+
+def recipe_difference(
+    ours: Sequence[Answers], theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, tail: float = TAIL
+) -> PairedDifference:
+    """Compute the mean top-1 difference of a recipe's networks from another network, as `recipe_change` does.
+
+    Args:
+        ours, theirs: answers of the networks, by seed, and of the other one for the same n clips in the same order.
+        sources: (n,) the source video of each clip.
+        opponent: the role of the other network.
+        num_resamples, tail: as in `recipe_change`.
+    """
+    right = np.stack([answers.right for answers in ours])
+    change = recipe_change(right, theirs.right, sources, num_resamples=num_resamples, tail=tail)
+    return PairedDifference(
+        target=theirs.target,
+        opponent=opponent,
+        num_clips=len(sources),
+        num_sources=change.num_sources,
+        num_seeds=len(ours),
+        difference=change.difference,
+        interval=change.interval,
+        num_gained=change.num_gained,
+        num_lost=change.num_lost,
+        mcnemar_p=change.mcnemar_p,
+        p_value=change.p_value,
+        num_clips_needed=clips_needed(change.difference, change.interval, len(sources)),
     )
 
 

@@ -33,9 +33,10 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.training.cached_heads import fit_beside
 from tasks.learn.training.probe import cross_fitted
 from tasks.options import FEW_CLIPS, Head
+from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.retrain._one_engine import Choice, next_scoring
+from tasks.pipeline.retrain._one_engine import Scoring, next_scoring
 from tasks.pipeline.retrain._ready import make_ready
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -68,12 +69,16 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     plan = store.read(Output(arguments.plan, PlanResult))
     keep_to_one_gpu()
     keep_freed_memory()
-    used = {evaluation: result.engine for evaluation in plan.evaluations if (result := finished(store, Scores(evaluation.out)))}
-    while scoring := next_scoring(plan, used):
+    plans = plans_with_repeats(plan, store)
+    scored = (evaluation for own in plans for evaluation in own.evaluations)
+    used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
+    while scoring := next_scoring(plans, used):
         network = IN_WORDS[scoring.evaluations[0].model]
+        if scoring.plan is not plan:
+            network += f" with seed {scoring.plan.train.seed}"
         log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
         try:
-            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring.evaluations, scoring.choice, store))
+            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring, store))
         except RetakeError as error:
             error.args = (f"{network}: {error}",)
             raise
@@ -87,7 +92,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
 
 
 def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
-    """Record on which clips the new network was scored that may decide; its opponents are not to be chosen."""
+    """Record on which clips the new network was scored that may decide, with its seeds; its opponents are not to be chosen."""
     clips = store.read(Dataset(plan.dataset_uri).manifest).clips
     is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
     for evaluation in plan.evaluations:
@@ -97,27 +102,31 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
                 store_uri,
                 "comparison" if is_compared else "decision",
                 [clip.uid for clip in clips if clip.split == evaluation.split and clip.has_action],
-                [plan.run_key],
+                plan.run_keys if evaluation.split == plan.decides_on else [plan.run_key],
                 made_by=plan.decision_uri,
                 model_name=plan.model_name,
                 split=evaluation.split,
             )
 
 
-def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:
-    """Make one network ready for all its splits, score the `missing` ones, and return its engine."""
+def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
+    """Make one network ready for all its splits, score the missing ones, and return its engine.
+
+    `decided` is the plan of the decision, whose networks all have the same check.
+    """
+    plan = scoring.plan
     # The audit on the deciding split needs the features of all others.
-    missing = sorted(missing, key=lambda evaluation: evaluation.split == plan.decides_on)
+    missing = sorted(scoring.evaluations, key=lambda evaluation: evaluation.split == plan.decides_on)
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
-    splits = {evaluation.split for evaluation in plan.evaluations}
+    splits = {evaluation.split for evaluation in decided.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
         ready = make_ready(
             _checkpoint(planned[0].model, plan, store),
-            choice,
+            scoring.choice,
             plan.evaluate,
             list(clips.values()),
             [clip for clip in manifest.clips if clip.split == "train"],
@@ -158,6 +167,8 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                 ).model_copy(update={"audit": audit})
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         ready.close()
+    if plan is not decided:
+        tracker.finish(run_id)
     return ready.engine
 
 

@@ -190,6 +190,7 @@ def _metrics(
         splits=split_sizes(manifest.clips),
         results=tuple(results),
         differences=compared.differences,
+        spread=compared.spread,
         nameable=compared.nameable,
         closed_set=closed_set(
             scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary

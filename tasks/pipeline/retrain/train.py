@@ -1,4 +1,4 @@
-"""Fine-tune the planned network; a retry resumes from its last epoch.
+"""Fine-tune the planned network, with each of its seeds; a retry resumes from its last epoch.
 
 It continues the same MLflow run.
 """
@@ -11,14 +11,17 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.training.fit import fit
 from tasks.learn.training.processes import is_first_process, shareable_devices
+from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finished, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
 from tasks.pipeline.retrain.contract import TRAIN, PlannedArguments
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, TrainResult
+from tasks.store.runs import Run
 from tasks.store.stored import Output
+from tasks.tracking import Tracker
 
 
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
@@ -30,21 +33,26 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    training = TRAIN.address(arguments)
-    if earlier := finished(store, training):
-        return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
-    return train_planned(plan, training, store, _settle(plan))
+    for own in plans_with_repeats(plan, store):
+        training = Run(own.run_uri).train
+        if not finished(store, training):
+            log.info("training with seed %d", own.train.seed)
+            trained = train_planned(own, training, store, _settle(own))
+            if own is not plan:
+                Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
+    return store.read(TRAIN.address(arguments))
 
 
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
-    training = TRAIN.address(arguments)
-    plan = store.read(Output(arguments.plan, PlanResult))
-    if finished(store, training) or plan.weights.members:
+    planned = store.read(Output(arguments.plan, PlanResult))
+    # The first process starts this one anew for each training.
+    plan = next((own for own in plans_with_repeats(planned, store) if not finished(store, Run(own.run_uri).train)), None)
+    if plan is None or plan.weights.members:
         return
-    devices = _settle(plan)
+    training, devices = Run(plan.run_uri).train, _settle(plan)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         fit(make_job(plan, training, manifest, store, Path(folder), devices))
