@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import always_predicting, guessing_caveat, mean_in_words, outcome_in_words, verdict_on, why
+from tasks.judge.gate.verdict import always_predicting, consequence_in_words, guessing_caveat, verdict_on, why
+from tasks.judge.gate.words import attempt_in_words, mean_in_words
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
@@ -28,7 +29,7 @@ class Judgement:
         passed: whether all rules passed.
         verdict: one sentence: which network is better, and three figures.
         why: one sentence: by how much, whether that is significant, and the majority class's score.
-        outcome: one sentence: which rules passed, and who becomes champion.
+        consequence: one sentence: which rules passed, and who becomes champion.
         reason: the failed rules, or the gain, for tags and tables.
         provisional: whether it becomes the first champion without having passed, unless a person says no.
     """
@@ -37,7 +38,7 @@ class Judgement:
     passed: bool
     verdict: str
     why: str
-    outcome: str
+    consequence: str
     reason: str
     provisional: bool = False
 
@@ -76,7 +77,7 @@ def judge(
     theirs: EvaluateResult,
     difference: PairedDifference,
     over_guessing: PairedChange,
-    outcomes: Sequence[ClassOutcome],
+    of_classes: Sequence[ClassOutcome],
     gate: GateOptions,
     attempt: Attempt,
     label_noise: float = 0,
@@ -114,17 +115,17 @@ def judge(
         _looks(attempt, ours.split),
         _gain(difference, gate, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
-        _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+        _classes(of_classes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
     provisional = (
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
-    outcome = outcome_in_words(
+    consequence = consequence_in_words(
         gate.promotion,
         passed=passed,
         provisional=provisional,
-        has_champion=theirs.model == "champion",
+        faces_champion=theirs.model == "champion",
         is_provisional=is_provisional,
     )
     return Judgement(
@@ -132,8 +133,8 @@ def judge(
         passed,
         verdict_on(ours, theirs, difference, spread),
         why(ours, theirs, difference, spread, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
-        outcome,
-        _reason(rules, ours, theirs, difference, outcome, spread),
+        consequence,
+        _reason(rules, ours, theirs, difference, consequence, spread),
         provisional,
     )
 
@@ -203,15 +204,15 @@ def _gain(own: PairedDifference, gate: GateOptions, attempt: Attempt, spread: Se
     # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
     exceeds = 100 * gained > gate.min_gain_points * difference.num_clips * difference.num_seeds
     where = "lies above" if low > 0 else "lies below" if high < 0 else "includes"
-    outcomes = [(low > 0, f"the {confidence} % confidence interval{at_level} {where} zero")]
+    conditions = [(low > 0, f"the {confidence} % confidence interval{at_level} {where} zero")]
     if gate.gain_rule == "margin":
-        outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+        conditions.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     if spread and gained:
         is_better = own.num_gained > own.num_lost
-        outcomes.append((is_better, f"the registered network gains {signed(own.difference)} by itself"))
-    passed = gained != 0 and all(holds for holds, _ in outcomes)
-    outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
-    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {outcome}")
+        conditions.append((is_better, f"the registered network gains {signed(own.difference)} by itself"))
+    passed = gained != 0 and all(holds for holds, _ in conditions)
+    words = listed([condition for _, condition in conditions]) if gained else "a tie keeps the champion"
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {words}")
 
 
 def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: Sequence[LabelCount]) -> RuleOutcome:
@@ -228,14 +229,14 @@ def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: S
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=low > 0, detail=detail)
 
 
-def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
-    judged = [outcome for outcome in outcomes if outcome.num_clips >= gate.min_class_clips]
-    large = [outcome for outcome in judged if 100 * outcome.num_fewer > gate.max_class_loss_points * outcome.num_clips]
+def _classes(of_classes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [own for own in of_classes if own.num_clips >= gate.min_class_clips]
+    large = [own for own in judged if 100 * own.num_fewer > gate.max_class_loss_points * own.num_clips]
     certain = significant_losses(judged)
-    failed = [outcome for outcome in large if outcome in certain]
+    failed = [own for own in large if own in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
     title = (
-        f"No significant loss in {len(judged):,} testable of {count(len(outcomes), 'class')}"
+        f"No significant loss in {len(judged):,} testable of {count(len(of_classes), 'class')}"
         if judged
         else "No class has enough clips to test"
     )
@@ -251,7 +252,7 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     elif judged:
         by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
         detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} of {len(outcomes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
+            f"no {kinds} with {of_enough} ({len(judged)} of {len(of_classes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"
         )
     else:
@@ -264,12 +265,12 @@ def _reason(
     ours: EvaluateResult,
     theirs: EvaluateResult,
     difference: PairedDifference,
-    outcome: str,
+    consequence: str,
     spread: SeedSpread | None,
 ) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {outcome.rstrip('.')}"
+        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {consequence.rstrip('.')}"
     else:
         if spread:
             difference = spread.difference
@@ -280,37 +281,3 @@ def _reason(
         )
     caveat = guessing_caveat(ours)
     return f"{sentence}. Warning: {caveat}" if caveat else sentence
-
-
-def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Say how often the deciding clips were looked at, at which level they decide, and what is spent; empty for older results."""
-    if attempt is None or attempt.spent is None:
-        return ""
-    level = _share(attempt.level)
-    if attempt.num_others:
-        others = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
-        must = f"so the gain must show at {level} instead of {_share(attempt.charge)}"
-    elif attempt.num_decided:
-        others, must = (
-            f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before",
-            f"the gain must show at {level}",
-        )
-    else:
-        others, must = f"No other network was scored on these {split} clips", f"the gain must show at {level}"
-    looks = others if attempt.obstacle else f"{others}, {must}" if attempt.num_others else f"{others}; {must}"
-    spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
-    if attempt.obstacle:
-        risk = f"Nothing is left to test at; {attempt.obstacle}"
-    elif attempt.is_spent:
-        risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
-    else:
-        risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
-    return f"{looks}. {risk}."
-
-
-def _networks(number: int, noun: str) -> str:
-    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.2g} %"

@@ -31,8 +31,9 @@ def recipe_change(
 
     The interval is that of `paired_change` for the mean, and at least as wide as Student's t interval with two variances: over source videos,
     and over seeds. They are crossed, as every network sees every clip, so the variance within both is counted once (Cameron, Gelbach and Miller
-    2011, Robust inference with multiway clustering, Journal of Business & Economic Statistics 29, 238). The degrees of freedom are Satterthwaite's
-    (1946). A plain bootstrap of three seeds would find two thirds of their variance. The exact test takes the mean counts, rounded to the wider side. With one seed this is `paired_change`.
+    2011, Robust inference with multiway clustering, Journal of Business & Economic Statistics 29, 238). Degrees of freedom are Satterthwaite's (1946,
+    An approximate distribution of estimates of variance components). A bootstrap of k seeds finds too little of their variance, by (k - 1) / k; here
+    it is divided by k - 1. The exact test takes the mean counts, rounded to the wider side. With one seed this is `paired_change`.
 
     Args:
         ours: (k, n) whether each clip counts, by seed.

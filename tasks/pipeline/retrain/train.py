@@ -27,8 +27,8 @@ from tasks.tracking import Tracker
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train together; `tasks.learn.training.processes` says how the others are started. They end here, with exit code 0: the
-    first process alone has a result, writes to the store and speaks to MLflow.
+    RETAKE_DEVICES processes train the plan's own network together; `tasks.learn.training.processes` says how the others are started. They end here,
+    with exit code 0: the first process alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():
         _take_part(arguments, store)
@@ -38,7 +38,8 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
         training = Run(own.run_uri).train
         if not finished(store, training):
             log.info("training with seed %d", own.train.seed)
-            trained = train_planned(own, training, store, _settle(own))
+            # Processes that trained together once cannot do so again.
+            trained = train_planned(own, training, store, _settle(plan) if own is plan else 1)
             if own is not plan:
                 Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
     return store.read(TRAIN.address(arguments))
@@ -47,12 +48,11 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
-    planned = store.read(Output(arguments.plan, PlanResult))
-    # The first process starts this one anew for each training.
-    plan = next((own for own in plans_with_repeats(planned, store) if not finished(store, Run(own.run_uri).train)), None)
-    if plan is None or plan.weights.members:
+    training = TRAIN.address(arguments)
+    plan = store.read(Output(arguments.plan, PlanResult))
+    if finished(store, training) or plan.weights.members:
         return
-    training, devices = Run(plan.run_uri).train, _settle(plan)
+    devices = _settle(plan)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         fit(make_job(plan, training, manifest, store, Path(folder), devices))
