@@ -111,7 +111,7 @@ def judge(
     """
     _check(ours, theirs, difference)
     rules = (
-        *scoreless_rules(ours, theirs, gate, label_noise),
+        *scoreless_rules(ours, theirs, gate, label_noise, spread),
         _looks(attempt, ours.split),
         _gain(difference, gate, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
@@ -139,11 +139,13 @@ def judge(
     )
 
 
-def scoreless_rules(ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float) -> tuple[RuleOutcome, ...]:
+def scoreless_rules(
+    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
+) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
     return (
         *([_labels(label_noise)] if label_noise else []),
-        _engine(ours, theirs),
+        _engine(ours, theirs, spread),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
@@ -165,7 +167,7 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
         )
 
 
-def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
+def _engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> RuleOutcome:
     scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
     passed = scored[0] == scored[1]
     detail = f"both scored by {scored[0]}"
@@ -175,6 +177,12 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
         detail = (
             f"the new network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
             "can use, such as engine=pytorch, and the same `crops`"
+        )
+    other = next((score for score in spread.scores if score.engine != ours.engine.label), None) if spread else None
+    if passed and other:
+        passed = False
+        detail = (
+            f"seed {other.seed} was scored by {other.engine}, the registered network by {ours.engine.label}; run again with engine=pytorch"
         )
     return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
 

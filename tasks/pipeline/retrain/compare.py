@@ -53,9 +53,6 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     decisive = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     uids = frozenset(clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action)
-    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)
-    can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
-    attempt = spend(store, arguments.store, plan, uids, can_pass=can_pass)
     others = answers_of(scored[theirs.model], manifest.vocabulary)[decisive.target]
     seeds = [_of_seed(own, decisive.target, manifest.vocabulary, store) for own in plans_with_repeats(plan, store)]
 
@@ -69,9 +66,12 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
             tail=tail,
         )
 
+    spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=gain_at(TAIL)) if plan.repeats else None
+    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise, spread)
+    can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
+    attempt = spend(store, arguments.store, plan, uids, can_pass=can_pass)
     # Equal, so that a first decision is made by the very interval that is shown.
     attempt = attempt.model_copy(update={"interval": gain_at(TAIL if math.isclose(attempt.level, TAIL) else attempt.level).interval})
-    spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=gain_at(TAIL)) if plan.repeats else None
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     train_counts = label_counts(acting, ours.targets[-1:])
     decisive_answers = answers_of(scored["fine-tuned"], manifest.vocabulary)[ours.targets[-1]]
@@ -131,11 +131,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
 
 def _of_seed(plan: PlanResult, target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:
     """Read how the network that this plan trained answers the deciding clips with an action."""
-    answers = answers_of(
-        predictions_of_actions(store, evaluation_results(store, plan), plan.decides_on, vocabulary)["fine-tuned"], vocabulary
-    )
-    right = answers[target].right
-    return SeedScore(seed=plan.train.seed, run_key=plan.run_key, top1=float(right.mean())), answers[target]
+    results = evaluation_results(store, plan)
+    own = next(result for result in results if (result.model, result.split) == ("fine-tuned", plan.decides_on))
+    answers = answers_of(predictions_of_actions(store, [own], own.split, vocabulary)["fine-tuned"], vocabulary)[target]
+    return SeedScore(seed=plan.train.seed, run_key=plan.run_key, top1=float(answers.right.mean()), engine=own.engine.label), answers
 
 
 def _spread_metrics(spread: SeedSpread, split: str) -> dict[str, float]:

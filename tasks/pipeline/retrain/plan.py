@@ -64,7 +64,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     expected = estimate(training.train, weights, manifest, its_plan, store, 1 + len(further)) if _is_trained(training.train) else None
-    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
+    trainings = [own.run.train for own in (training, *(own for own, _ in further))]
+    has_begun = all(store.exists(own.uri) or store.exists(own.last) for own in trainings)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,

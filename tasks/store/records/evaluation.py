@@ -216,11 +216,12 @@ class PairedDifference(Record):
 
 
 class SeedScore(Record):
-    """Top-1 of the network that one seed trained."""
+    """Top-1 of the network that one seed trained, and the label of the engine that scored it."""
 
     seed: int
     run_key: str
     top1: float
+    engine: str
 
 
 class SeedSpread(Record):

@@ -12,6 +12,7 @@ from tasks.store.records.metrics import LabelCount
 from tasks.wording import signed
 from tests.judge.gate.conftest import difference, guessing
 from tests.records import some
+from tests.scored_clips import ENGINE
 
 RULES = ["engine", "num_clips", "num_sources", "looks", "gain", "guessing", "classes"]
 
@@ -72,9 +73,9 @@ def test_a_sure_gain_passes_every_rule(scored):
     assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
 
 
-def of_seeds(interval, num_gained=36, num_lost=12):
+def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
     """Three seeds of a recipe beside a champion that is right on 40 of 100 clips, their gains summed; the first is registered."""
-    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1) for seed, top1 in ((5, 0.5), (6, 0.46), (7, 0.48)))
+    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1, engine=engine) for seed, top1 in ((5, 0.5), (6, 0.46), (7, 0.48)))
     change = difference(num_gained, num_lost, interval, num_seeds=3)
     return SeedSpread(scores=scores, difference=change.model_copy(update={"difference": (num_gained - num_lost) / 300}))
 
@@ -94,6 +95,12 @@ def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, 
     detail = found(judgement, "gain").detail
     assert detail.startswith("action top-1 on average over 3 seeds +8.0 points [")
     assert f"the registered network gains {signed((own[0] - own[1]) / 100)} by itself" in detail
+
+
+def test_another_engine_for_a_seed_fails_the_rule_of_the_engines(scored):
+    judgement = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
+    assert failed(judgement) == ["engine"]
+    assert "seed 5 was scored by openvino int8" in found(judgement, "engine").detail
 
 
 @pytest.mark.parametrize(("num_gained", "passes"), [(36, False), (37, True)])
