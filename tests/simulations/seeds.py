@@ -22,10 +22,10 @@ def passes(num_films: int, num_clips: int, spread: float, gain: float, num_draws
         networks = np.stack([val.answers(min(max(RIGHT + gain + spread * rng.standard_normal(), 0.01), 0.99)) for _ in range(NUM_SEEDS)])
         if networks.sum() <= NUM_SEEDS * champion.sum() and networks[0].sum() <= champion.sum():
             continue
-        one, both = (recipe_change(ours, champion, val.sources, num_resamples=500, tail=level) for ours in (networks[:1], networks))
+        alone, both = (recipe_change(ours, champion, val.sources, num_resamples=500, tail=level) for ours in (networks[:1], networks))
         sums, clips = sums_by_source((networks.astype(np.int64) - champion).sum(axis=0), val.sources)
         videos = resample(sums, clips * NUM_SEEDS, num_resamples=500, seed=0, tail=level)
-        passed += [one.interval[0] > 0, videos.interval[0] > 0, both.interval[0] > 0]
+        passed += [alone.interval[0] > 0, videos.interval[0] > 0, both.interval[0] > 0]
     return tuple((passed / num_draws).tolist())
 
 
