@@ -48,6 +48,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         out=configured.weights.folder_uri,
         passes=("preset",),
         dataset="{{ task.mapped.dataset }}",
+        num_seeds="1",
         # `flow` may be skipped or failed: networks without flow do not need it, and the others compute it themselves.
         trigger_rule="all_done",
         execution_timeout=timedelta(hours=2),

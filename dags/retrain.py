@@ -64,12 +64,14 @@ with DAG(
     **dag_arguments(__file__, __doc__, FORM, "model"),
 ) as dag:
     with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow or sound if the network needs it"):
-        weights = step_task(retrain.WEIGHTS, FORM, passes=("preset", "dataset"), out=WEIGHTS, execution_timeout=timedelta(hours=2))
+        weights = step_task(
+            retrain.WEIGHTS, FORM, passes=("preset", "dataset", "num_seeds"), out=WEIGHTS, execution_timeout=timedelta(hours=2)
+        )
         plan = step_task(
             retrain.PLAN,
             FORM,
             # The tokens stand for `force` and `decide_again`: see `resolve`.
-            passes=("preset", "dataset", "max_hours", "force_token", "decide_token"),
+            passes=("preset", "dataset", "num_seeds", "max_hours", "force_token", "decide_token"),
             weights_result=WEIGHTS,
             execution_timeout=HALF_HOUR,
         )

@@ -27,7 +27,7 @@ ALWAYS = frozenset((
 """The first options of training, cutting and the gate, in every key. Later ones are left out at their defaults, so that earlier keys stay."""
 
 
-def _shows_one_view(chosen: TrainOptions) -> bool:
+def shows_one_view(chosen: TrainOptions) -> bool:
     """Check whether every epoch shows the same view of a clip."""
     if chosen.modality.is_heard:
         return chosen.train_frames == "middle"
@@ -48,9 +48,9 @@ IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
     (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),
     (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
-    (lambda chosen: chosen.trainable != "heads" or _shows_one_view(chosen), ("feature_variants",)),
+    (lambda chosen: chosen.trainable != "heads" or shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
-    (lambda chosen: chosen.views_seed == chosen.seed or _shows_one_view(chosen), ("views_seed",)),
+    (lambda chosen: chosen.views_seed == chosen.seed or shows_one_view(chosen), ("views_seed",)),
 )
 """Conditions under which options have no effect on a training."""
 

@@ -24,7 +24,7 @@ from tasks.options.presets import (
     with_recipe,
 )
 from tasks.options.recipe import RecipeOptions
-from tasks.options.retrain import ComparisonOptions, RetrainOptions, VersionOptions
+from tasks.options.retrain import MAX_SEEDS, ComparisonOptions, RetrainOptions, VersionOptions
 from tasks.options.search import SearchOptions
 from tasks.options.start import TrainOptions, Weights
 
@@ -33,6 +33,7 @@ __all__ = [
     "FEW_CLIPS",
     "LIGHT",
     "LONG",
+    "MAX_SEEDS",
     "MAX_STRIDE_SECONDS",
     "MIN_STRIDE_SECONDS",
     "MODEL_REFERENCE",

@@ -7,6 +7,7 @@ from pydantic import Field
 from tasks.options.base import Address, Options, StoreUri
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
+MAX_SEEDS = 10
 MAX_HOURS = Field(
     None,
     gt=0,
@@ -58,7 +59,7 @@ class VersionOptions(Options):
 
 
 class RetrainOptions(Options):
-    """Choose the dataset, and whether to train or decide again."""
+    """Choose the dataset, the number of seeds, and whether to train or decide again."""
 
     section: ClassVar[str] = "Rerun"
 
@@ -66,5 +67,13 @@ class RetrainOptions(Options):
     force: bool = Field(False, title="Train again", description="Train even if this dataset was trained with these options before")
     decide_again: bool = Field(
         False, title="Decide again", description="Compare and decide again on the trained network, for example after a rejection"
+    )
+    num_seeds: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SEEDS,
+        title="Seeds",
+        description="Trainings of the recipe, each with a seed of its own: the gate decides on their mean, and the network of the training seed is "
+        "registered. Empty: 3 if only heads are trained, on cached features and for fewer than 200 epochs, else 1, as of a probe",
     )
     max_hours: float | None = MAX_HOURS

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
-from tasks.keys import content_key, flow_recipe_of, fused, options_key, without_idle
+from tasks.keys import content_key, flow_recipe_of, fused, options_key, shows_one_view, without_idle
 from tasks.learn.gpus import trains_on_gpu
 from tasks.options import (
     MODEL_REFERENCE,
     PRESETS,
     EvaluateOptions,
     FlowOptions,
+    Head,
     Modality,
     RecipeName,
     TrainOptions,
@@ -30,10 +31,15 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
+from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion
 from tasks.wording import without_secrets
 
 MODEL = re.compile(MODEL_REFERENCE)
+
+
+CHEAP_SEEDS = 3
+"""Number of seeds, unless a person chooses, where each costs seconds: of heads on cached features."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,33 @@ def plan_training(
         }
     )
     return PlannedTraining(train, run_key, Layout(store_uri).run(run_key))
+
+
+def repeats_of(options: TrainOptions, num_seeds: int | None = None) -> tuple[TrainOptions, ...]:
+    """List the options of the further trainings of a recipe, each with the next seed.
+
+    Args:
+        options: of the first training.
+        num_seeds: how many trainings there are with the first; None chooses `CHEAP_SEEDS` or 1.
+
+    Returns:
+        none where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+    """
+    is_probe = options.head is Head.PROBE
+    if (options.fuse and options.join == "logits") or (is_probe and (shows_one_view(options) or options.views_seed is not None)):
+        return ()
+    is_cheap = options.trainable == "heads" and not is_probe and not options.is_long
+    return tuple(with_next_seed(options, number) for number in range(1, num_seeds or (CHEAP_SEEDS if is_cheap else 1)))
+
+
+def with_next_seed(options: TrainOptions, number: int) -> TrainOptions:
+    """Return the options of the same training with the seed that comes `number` later.
+
+    Heads keep their views, or the backbone would see every clip again. Of a probe, views are all that a seed draws.
+    """
+    keeps_views = options.trainable == "heads" and options.head is not Head.PROBE and options.views_seed is None
+    kept = {"views_seed": options.seed} if keeps_views else {}
+    return options.model_copy(update=kept | {"seed": (options.seed + number) % 2**31})
 
 
 def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
@@ -185,6 +218,11 @@ def run_of(version: RegisteredVersion, store_uri: str) -> Run:
 def plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
     """List the plans of this training, the latest first; skip unreadable ones with a warning."""
     return _plans_under(run.decisions, store)
+
+
+def plans_with_repeats(plan: PlanResult, store: Store) -> tuple[PlanResult, ...]:
+    """List this plan and those of the recipe's further seeds."""
+    return (plan, *(store.read(Output(repeat.plan_uri, PlanResult)) for repeat in plan.repeats))
 
 
 def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:

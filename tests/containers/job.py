@@ -37,6 +37,7 @@ QUICK: dict[str, object] = {
     "min_gate_clips": 1,
     "min_gate_sources": 1,
     "learning_curve": False,
+    "num_seeds": 1,
 }
 """The smallest job in which every step has something to do."""
 LONG: dict[str, object] = {"seed": 1, "trainable": "all"}

@@ -5,10 +5,24 @@ import sys
 from pathlib import Path
 
 from tests.bench.table import write_docs
-from tests.simulations import coverage, decisions, films, labels, looks, probabilities, readers, shift, splits, thresholds, trainings, when
+from tests.simulations import (
+    coverage,
+    decisions,
+    films,
+    labels,
+    looks,
+    probabilities,
+    readers,
+    seeds,
+    shift,
+    splits,
+    thresholds,
+    trainings,
+    when,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, when, readers, decisions, looks, labels, trainings, splits, probabilities, thresholds, films, shift)
+PARTS = (coverage, when, readers, decisions, looks, seeds, labels, trainings, splits, probabilities, thresholds, films, shift)
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

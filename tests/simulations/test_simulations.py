@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulations import __main__ as program
 from tests.simulations import coverage as coverage_part
-from tests.simulations import decisions, labels, looks, readers, shift, splits, thresholds, trainings, when
+from tests.simulations import decisions, labels, looks, readers, seeds, shift, splits, thresholds, trainings, when
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, two_kinds, uneven
 from tests.simulations.decisions import (
@@ -39,6 +39,7 @@ SMALL = {
     when: {"FILMS": (3,), "NUM_FILMS_OF_TRUTH": 20, "truth": when.truth.__wrapped__},
     readers: {"FILMS": (3,), "NUM_RESAMPLES": 20},
     looks: {"FILMS": (10,), "NUM_NETWORKS": (1, 2), "SHARES": (0.1,), "DAYS": {"monthly": 30}},
+    seeds: {"DESIGNS": ((10, 5),), "SPREADS": (0.0,)},
     labels: {"TRUTHS": TRUTHS[3:4], "FILMS": (3,)},
     trainings: {"DESIGNS": trainings.DESIGNS[:1], "FILMS": (6,), "NUM_FILMS_OF_TRUTH": 20, "NUM_TRAININGS_OF_TRUTH": 1, "NUM_CURVES": 1},
     splits: {"FILMS": (20,), "NUM_NEW_FILMS": 20},
@@ -112,6 +113,12 @@ def test_a_year_of_decisions_keeps_below_its_total_and_2_5_per_cent_each_does_no
 def test_a_network_that_is_much_better_passes_late_too():
     assert seen_at(30, 40, charges(50, 7)[-1], 20) > 0.9
     assert sum(charges(53, 7)) <= 0.1
+
+
+def test_the_luck_of_a_seed_passes_one_network_and_not_the_mean_with_both_variances():
+    alone, videos, both = seeds.passes(40, 20, 0.06, 0.0, 60)
+    assert both <= 0.05 < 0.09 < min(alone, videos)
+    assert seeds.passes(40, 20, 0.03, 0.1, 20)[2] > 0.6
 
 
 def test_a_class_blocks_by_chance_seldom_and_a_class_that_is_lost_often():
@@ -214,7 +221,7 @@ def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not()
     assert trusted(30, 0.01, 60) > 0.9 > trusted(3, 0.2, 60) > 0.2 > trusted(30, 0.2, 60)
 
 
-@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 20), pytest.param({}, 25, marks=pytest.mark.long)], ids=["few cells", "all"])
+@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 21), pytest.param({}, 26, marks=pytest.mark.long)], ids=["few cells", "all"])
 def test_every_table_can_be_made_and_is_in_the_docs(capsys, monkeypatch, constants, num_tables):
     for part, values in constants.items():
         for name, value in values.items():

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import always_predicting, guessing_caveat, outcome_in_words, verdict_on, why
+from tasks.judge.gate.verdict import always_predicting, consequence_in_words, guessing_caveat, verdict_on, why
+from tasks.judge.gate.words import attempt_in_words, mean_in_words
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome
+from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
@@ -28,7 +29,7 @@ class Judgement:
         passed: whether all rules passed.
         verdict: one sentence: which network is better, and three figures.
         why: one sentence: by how much, whether that is significant, and the majority class's score.
-        outcome: one sentence: which rules passed, and who becomes champion.
+        consequence: one sentence: which rules passed, and who becomes champion.
         reason: the failed rules, or the gain, for tags and tables.
         provisional: whether it becomes the first champion without having passed, unless a person says no.
     """
@@ -37,7 +38,7 @@ class Judgement:
     passed: bool
     verdict: str
     why: str
-    outcome: str
+    consequence: str
     reason: str
     provisional: bool = False
 
@@ -76,13 +77,14 @@ def judge(
     theirs: EvaluateResult,
     difference: PairedDifference,
     over_guessing: PairedChange,
-    outcomes: Sequence[ClassOutcome],
+    of_classes: Sequence[ClassOutcome],
     gate: GateOptions,
     attempt: Attempt,
     label_noise: float = 0,
     train_counts: Sequence[LabelCount] = (),
     *,
     is_provisional: bool = False,
+    spread: SeedSpread | None = None,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
 
@@ -92,51 +94,58 @@ def judge(
     With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
     then say so.
 
+    With several seeds, the recipe must gain on average, and its registered network must be right on more clips than the opponent, too. All other
+    rules are about the registered network, which is the one that will answer.
+
     Args:
+        difference: of the registered network.
         attempt: the level at which the gain must show, and its interval there.
         over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
         is_provisional: the champion has not passed the gate.
+        spread: the scores of all seeds and the difference of their mean; None if one seed trained the recipe.
 
     Raises:
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
     rules = (
-        *scoreless_rules(ours, theirs, gate, label_noise),
+        *scoreless_rules(ours, theirs, gate, label_noise, spread),
         _looks(attempt, ours.split),
-        _gain(difference, gate, attempt),
+        _gain(difference, gate, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
-        _classes(outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+        _classes(of_classes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
     provisional = (
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
-    outcome = outcome_in_words(
+    consequence = consequence_in_words(
         gate.promotion,
         passed=passed,
         provisional=provisional,
-        has_champion=theirs.model == "champion",
+        faces_champion=theirs.model == "champion",
         is_provisional=is_provisional,
     )
     return Judgement(
         rules,
         passed,
-        verdict_on(ours, theirs, difference),
-        why(ours, theirs, difference, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
-        outcome,
-        _reason(rules, ours, theirs, difference, outcome),
+        verdict_on(ours, theirs, difference, spread),
+        why(ours, theirs, difference, spread, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
+        consequence,
+        _reason(rules, ours, theirs, difference, consequence, spread),
         provisional,
     )
 
 
-def scoreless_rules(ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float) -> tuple[RuleOutcome, ...]:
+def scoreless_rules(
+    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
+) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
     return (
         *([_labels(label_noise)] if label_noise else []),
-        _engine(ours, theirs),
+        _engine(ours, theirs, spread),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
@@ -158,7 +167,7 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
         )
 
 
-def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
+def _engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> RuleOutcome:
     scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
     passed = scored[0] == scored[1]
     detail = f"both scored by {scored[0]}"
@@ -168,6 +177,12 @@ def _engine(ours: EvaluateResult, theirs: EvaluateResult) -> RuleOutcome:
         detail = (
             f"the new network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
             "can use, such as engine=pytorch, and the same `crops`"
+        )
+    other = next((score for score in spread.scores if score.engine != ours.engine.label), None) if spread else None
+    if passed and other:
+        passed = False
+        detail = (
+            f"seed {other.seed} was scored by {other.engine}, the registered network by {ours.engine.label}; run again with engine=pytorch"
         )
     return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
 
@@ -186,21 +201,26 @@ def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
     return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
-def _gain(difference: PairedDifference, gate: GateOptions, attempt: Attempt) -> RuleOutcome:
+def _gain(own: PairedDifference, gate: GateOptions, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
+    difference = spread.difference if spread else own
     low, high = attempt.interval or difference.interval
     confidence = f"{100 * (1 - 2 * attempt.level):.5g}"
-    own = "" if confidence == "95" else f" {percent_interval((low, high))}"
+    at_level = "" if confidence == "95" else f" {percent_interval((low, high))}"
     gained = difference.num_gained - difference.num_lost
-    gain = f"{difference.target} top-1 {signed(difference.difference)} points {percent_interval(difference.interval)}"
+    of_seeds = f" on average over {difference.num_seeds} seeds" if spread else ""
+    gain = f"{difference.target} top-1{of_seeds} {signed(difference.difference)} points {percent_interval(difference.interval)}"
     # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
-    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips
+    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips * difference.num_seeds
     where = "lies above" if low > 0 else "lies below" if high < 0 else "includes"
-    outcomes = [(low > 0, f"the {confidence} % confidence interval{own} {where} zero")]
+    conditions = [(low > 0, f"the {confidence} % confidence interval{at_level} {where} zero")]
     if gate.gain_rule == "margin":
-        outcomes.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
-    passed = gained != 0 and all(holds for holds, _ in outcomes)
-    outcome = listed([words for _, words in outcomes]) if gained else "a tie keeps the champion"
-    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {outcome}")
+        conditions.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
+    if spread and gained:
+        is_better = own.num_gained > own.num_lost
+        conditions.append((is_better, f"the registered network gains {signed(own.difference)} by itself"))
+    passed = gained != 0 and all(holds for holds, _ in conditions)
+    words = listed([condition for _, condition in conditions]) if gained else "a tie keeps the champion"
+    return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {words}")
 
 
 def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: Sequence[LabelCount]) -> RuleOutcome:
@@ -217,14 +237,14 @@ def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: S
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=low > 0, detail=detail)
 
 
-def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
-    judged = [outcome for outcome in outcomes if outcome.num_clips >= gate.min_class_clips]
-    large = [outcome for outcome in judged if 100 * outcome.num_fewer > gate.max_class_loss_points * outcome.num_clips]
+def _classes(of_classes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [own for own in of_classes if own.num_clips >= gate.min_class_clips]
+    large = [own for own in judged if 100 * own.num_fewer > gate.max_class_loss_points * own.num_clips]
     certain = significant_losses(judged)
-    failed = [outcome for outcome in large if outcome in certain]
+    failed = [own for own in large if own in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
     title = (
-        f"No significant loss in {len(judged):,} testable of {count(len(outcomes), 'class')}"
+        f"No significant loss in {len(judged):,} testable of {count(len(of_classes), 'class')}"
         if judged
         else "No class has enough clips to test"
     )
@@ -240,7 +260,7 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     elif judged:
         by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
         detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} of {len(outcomes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
+            f"no {kinds} with {of_enough} ({len(judged)} of {len(of_classes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"
         )
     else:
@@ -248,48 +268,24 @@ def _classes(outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) ->
     return RuleOutcome(rule="classes", title=title, passed=not failed, detail=detail)
 
 
-def _reason(rules: Sequence[RuleOutcome], ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, outcome: str) -> str:
+def _reason(
+    rules: Sequence[RuleOutcome],
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    consequence: str,
+    spread: SeedSpread | None,
+) -> str:
     failed = [rule for rule in rules if not rule.passed]
     if failed:
-        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {outcome.rstrip('.')}"
+        sentence = f"{'; '.join(f'{rule.title.lower()}: no ({rule.detail})' for rule in failed)}. {consequence.rstrip('.')}"
     else:
+        if spread:
+            difference = spread.difference
+        score = f"{percent(spread.mean_top1)}, {mean_in_words(spread)}" if spread else percent(ours.action.top1)
         sentence = (
-            f"{difference.target} top-1 {percent(ours.action.top1)}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
+            f"{difference.target} top-1 {score}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
         )
     caveat = guessing_caveat(ours)
     return f"{sentence}. Warning: {caveat}" if caveat else sentence
-
-
-def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Say how often the deciding clips were looked at, at which level they decide, and what is spent; empty for older results."""
-    if attempt is None or attempt.spent is None:
-        return ""
-    level = _share(attempt.level)
-    if attempt.num_others:
-        others = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
-        must = f"so the gain must show at {level} instead of {_share(attempt.charge)}"
-    elif attempt.num_decided:
-        others, must = (
-            f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before",
-            f"the gain must show at {level}",
-        )
-    else:
-        others, must = f"No other network was scored on these {split} clips", f"the gain must show at {level}"
-    looks = others if attempt.obstacle else f"{others}, {must}" if attempt.num_others else f"{others}; {must}"
-    spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
-    if attempt.obstacle:
-        risk = f"Nothing is left to test at; {attempt.obstacle}"
-    elif attempt.is_spent:
-        risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
-    else:
-        risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
-    return f"{looks}. {risk}."
-
-
-def _networks(number: int, noun: str) -> str:
-    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.2g} %"

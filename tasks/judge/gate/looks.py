@@ -3,7 +3,8 @@
 A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
 that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
 bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
-the square root of that share, which is how its two scores are correlated.
+the square root of that share, which is how its two scores are correlated. The seeds of a recipe are decided on their mean and nobody chooses
+among them, so they count as one network, which has paid for all.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
 knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days
@@ -128,7 +129,8 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
     """
     layout = Layout(store_uri)
     weights, decided_here = _seen(store, layout, uids)
-    weights.pop(plan.run_key, None)
+    for run_key in plan.run_keys:
+        weights.pop(run_key, None)
     own = kept_decision(store, store_uri, plan.decision_uri)
     before = [
         (decision.time, decision.run_key, SPENT_BEFORE)
@@ -143,9 +145,11 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
         spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
-        paid = {run_key for _, run_key, _ in before} | decided_here.intersection(charge.run_key for charge in charges)
+        paid = {run_key for _, run_key, _ in before} | decided_here.intersection(
+            key for charge in charges for key in (charge.run_key, *charge.repeats)
+        )
         attempt = _attempt(spent, weights, paid, plan, now, num_clips=len(uids), can_pass=can_pass)
-        charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt)
+        charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt, repeats=plan.run_keys[1:])
         if not attempt.is_spent or store.create(layout.charge(plan.model_name, number), charge):
             return attempt
     raise Unavailable(f"other decisions on {plan.model_name} keep spending its yearly error; try again")

@@ -1,15 +1,15 @@
-"""Sum up a comparison: in one sentence, as the banner of a page, and as facts that tell what to do next."""
+"""Sum up a comparison: in one sentence, and as the banner of a page."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.next_steps import Facts, Rare
-from tasks.settings import PREDICT_PATH, in_airflow, label_url
-from tasks.store.records.dataset import NO_OBJECT, NOTHING
+from tasks.judge.gate.words import mean_in_words, spread_in_words
+from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import (
     EvaluateResult,
     PairedDifference,
+    SeedSpread,
     TargetMetrics,
 )
 from tasks.store.records.metrics import Metrics
@@ -20,9 +20,6 @@ NUM_GUESSES = 5
 
 MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
 """How far from zero an interval may reach that a sentence calls no difference. With a wider one, the data cannot tell."""
-
-MIN_SOURCES = 3
-"""Source videos of a class, one for each split."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +47,26 @@ class Verdict:
     warnings: tuple[str, ...]
 
 
-def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
+def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, spread: SeedSpread | None = None) -> str:
     """Put the comparison into one sentence of three figures that starts with the outcome.
 
-    If the network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
+    With several seeds it has the mean, and the registered network's score besides. If that network is no better than always predicting the most
+    frequent action, that is the outcome, whichever network wins.
     """
-    outcome, action = _outcome(ours, difference), ours.action
+    in_short, action = _in_short(ours, spread.difference if spread else difference), ours.action
     other, name = theirs.action.top1, f"the {theirs.model}"
     if action.top1 <= action.majority_top1:
         other, name = action.majority_top1, always_predicting(action.majority_class)
-    return f"{outcome}: {percent(action.top1)} of the {difference.target}s are right, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
+    score, mean = (percent(spread.mean_top1), mean_in_words(spread)) if spread else (percent(action.top1), "")
+    of_seeds = f" ({mean})" if mean else ""
+    return f"{in_short}: {score} of the {difference.target}s are right{of_seeds}, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
 
 
-def outcome_in_words(promotion: str, *, passed: bool, provisional: bool, has_champion: bool, is_provisional: bool = False) -> str:
+def consequence_in_words(promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False) -> str:
     """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
 
     Args:
+        faces_champion: the opponent is a champion, and not the baseline.
         provisional: the network may become the first champion without having passed.
         is_provisional: the champion has not passed the gate.
     """
@@ -84,16 +85,30 @@ def outcome_in_words(promotion: str, *, passed: bool, provisional: bool, has_cha
         return f"Not all rules passed, but no other network is champion: {then}."
     if is_provisional:
         return "Not promoted: the champion stays. It is provisional, too, and only a network that passes replaces it."
-    return f"Not promoted: {'the champion stays' if has_champion else 'there is still no champion'}."
+    return f"Not promoted: {'the champion stays' if faces_champion else 'there is still no champion'}."
 
 
-def why(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, *, beats_guessing: bool, min_clips: int = 0) -> str:
+def why(
+    ours: EvaluateResult,
+    theirs: EvaluateResult,
+    difference: PairedDifference,
+    spread: SeedSpread | None = None,
+    *,
+    beats_guessing: bool,
+    min_clips: int = 0,
+) -> str:
     """Give the reasons for `verdict_on` in one sentence, with the figures.
 
     Args:
         beats_guessing: the network is significantly better than always predicting the most frequent action.
     """
     sample = f"{count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"
+    if spread:
+        return (
+            f"On {sample} the networks of {len(spread.scores)} seeds classify {percent(spread.mean_top1)} of the {difference.target}s correctly on "
+            f"average, {_against_opponent(theirs, spread.difference, min_clips)}. By seed: {spread_in_words(spread)}. The interval is over source "
+            f"videos and seeds. Of the registered network: {_against_majority(ours, beats_guessing=beats_guessing)}."
+        )
     return (
         f"On {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
         f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}."
@@ -119,7 +134,7 @@ def _unbeaten_majorities(ours: EvaluateResult) -> list[tuple[Target, TargetMetri
     return [(target, metrics) for target, metrics in scored if metrics.top1 <= metrics.majority_top1]
 
 
-def _outcome(ours: EvaluateResult, difference: PairedDifference) -> str:
+def _in_short(ours: EvaluateResult, difference: PairedDifference) -> str:
     low, high = difference.interval
     if ours.action.top1 <= ours.action.majority_top1:
         return "No better than guessing"
@@ -221,17 +236,18 @@ def verdict_of(metrics: Metrics) -> Verdict:
     challenger = next((result for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     scores = [(target, getattr(challenger, target)) for target in metrics.targets] if challenger else []
     warnings = tuple(f"{target}s: {percent(m.top1)} is {majority_warning(m)}" for target, m in scores if m.top1 <= m.majority_top1)
-    then = outcome_in_words(
+    then = consequence_in_words(
         metrics.gate.promotion,
         passed=metrics.passed,
         provisional=metrics.provisional,
-        has_champion=metrics.champion_version is not None,
+        faces_champion=metrics.champion_version is not None,
         is_provisional=metrics.champion_is_provisional,
     )
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
-    decisive = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    own = (d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent)
+    decisive = metrics.spread.difference if metrics.spread else next(own, None)
     failed = {rule.rule for rule in metrics.rules if not rule.passed}
     too_few = bool(failed & {"num_clips", "num_sources"})
     shows_at_95 = metrics.gate.gain_rule == "interval" and decisive is not None and decisive.interval[0] > 0
@@ -260,47 +276,6 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
         ),
     )
     return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in reasons if number)
-
-
-def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
-    """Collect the facts that tell what to do next."""
-    counts: dict[str, Rare] = {}
-    for label in metrics.label_counts:
-        if label.target == metrics.targets[-1] and label.name != NOTHING:
-            before = counts.get(label.name, Rare(label.name, 0, 0))
-            num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
-            counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
-    becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
-    compared = ("fine-tuned", opponent_of(metrics))
-    top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
-    few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
-    return Facts(
-        model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
-        has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
-        num_unlabelled=metrics.num_unlabelled,
-        missing=tuple(
-            f"{rule.title.lower()} ({rule.detail}{_labels_needed(metrics) if rule.rule == 'num_clips' else ''})"
-            for rule in metrics.rules
-            if not rule.passed
-        ),
-        faultless_split=metrics.deciding_split if all(score == 1 for score in top1) and len(top1) > 1 else "",
-        rare=tuple(sorted(few, key=lambda rare: (rare.num_clips, rare.num_sources, rare.name))),
-        label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
-        predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
-    )
-
-
-def _labels_needed(metrics: Metrics) -> str:
-    """Word an estimate of the labelled clips that the gate needs.
-
-    With so many, the deciding split has as many as the gate asks for. Empty if it has none with an action.
-    """
-    num_clips = {size.split: size.num_clips for size in metrics.splits}
-    num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
-    if not num_deciding:
-        return ""
-    needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
-    return f": {roughly(needed)} labelled clips, or a larger {metrics.deciding_split}_share"
 
 
 def majority_warning(metrics: TargetMetrics) -> str:

@@ -2,9 +2,18 @@
 
 from dataclasses import replace
 
-from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
-from tasks.judge.report.scores import Table, label_of, nameable_table, nothing_table, target_tables, unnamed_in_words, unnamed_of
+from tasks.judge.gate.words import attempt_in_words
+from tasks.judge.report.scores import (
+    Table,
+    label_of,
+    nameable_table,
+    nothing_table,
+    seeds_table,
+    target_tables,
+    unnamed_in_words,
+    unnamed_of,
+)
 from tasks.judge.report.sections import curve_answer
 from tasks.judge.report.templating import about_split, coverage, leaning, rendered
 from tasks.store.records.metrics import Metrics
@@ -31,6 +40,7 @@ def model_card(metrics: Metrics) -> str:
         tables=tables,
         unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
         nameable_table=_nameable_table(metrics),
+        seeds=seeds_table(metrics),
         nothing=nothing_table((label_of(result.model, metrics), result.nothing) for result in results),
         challenger=challenger,
         scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],

@@ -47,8 +47,8 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """Join verdict and gate outcome, which may differ if `beat_guessing` is off."""
-    return f"{judgement.verdict} {judgement.outcome}"
+    """Join verdict and consequence, which may differ if `beat_guessing` is off."""
+    return f"{judgement.verdict} {judgement.consequence}"
 
 
 def markdown(

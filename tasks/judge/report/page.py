@@ -9,12 +9,13 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
-from tasks.judge.gate.gate import attempt_in_words
-from tasks.judge.gate.verdict import cautions, deciding_results, facts_of, opponent_of, verdict_of
+from tasks.judge.gate.facts import facts_of
+from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
+from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
 from tasks.judge.report.figures.networks import reliability_charts
 from tasks.judge.report.figures.training import training_charts
-from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, target_tables, unnamed_of
+from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, seeds_table, target_tables, unnamed_of
 from tasks.judge.report.sections import curve_section, long_section, probe_section
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
@@ -143,6 +144,7 @@ def page(inputs: ReportInputs) -> str:
         unnamed=unnamed_of(metrics),
         nameable_table=nameable_table(metrics, metrics.targets),
         num_nothing=sum(size.num_nothing for size in metrics.splits),
+        seeds=seeds_table(metrics),
         nothing=nothing_table((labels[result.model], result.nothing) for result in results),
         nothing_legend=NOTHING_LEGEND,
         gate_settings=settings_of(metrics.gate),

@@ -190,6 +190,23 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
     return Table(("", *titles), tuple(rows))
 
 
+def seeds_table(metrics: Metrics) -> Table | None:
+    """Tabulate the deciding score of each seed, their mean, and its difference from the opponent; None for one seed."""
+    spread = metrics.spread
+    if spread is None:
+        return None
+    difference = spread.difference
+    rows = [(f"seed {score.seed}", percent(score.top1)) for score in spread.scores]
+    rows[0] = (f"{rows[0][0]} (the registered network)", rows[0][1])
+    gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}"
+    last = (
+        ("mean", percent(spread.mean_top1)),
+        ("standard deviation, points", signed(spread.top1_seed_sd).removeprefix("+")),
+        (f"{difference.opponent} → mean, with its 95 % CI over source videos and seeds", gain),
+    )
+    return Table((f"{count(len(spread.scores), 'seed')} of the recipe", f"{difference.target} top-1"), (*rows, *last))
+
+
 def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table | None:
     """Tabulate how often each network rightly and wrongly answers `nothing`; None if no label is `nothing`."""
     known = [(label, score) for label, score in scores if score]

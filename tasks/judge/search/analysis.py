@@ -14,11 +14,10 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.study import Study
 from optuna.trial import FrozenTrial, create_trial
-from scipy.special import stdtrit
 
 from tasks.judge.search.suggest import is_within, quiet
-from tasks.judge.statistics.paired import paired_change
-from tasks.judge.statistics.uncertainty import LEVEL, TAIL, sums_by_source
+from tasks.judge.statistics.seeds import recipe_change
+from tasks.judge.statistics.uncertainty import LEVEL, sums_by_source
 from tasks.store.records.record import Target
 from tasks.store.records.search import Importance, ScoredTrial, Value
 from tasks.wording import count, listed
@@ -195,8 +194,8 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
 def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> tuple[float, tuple[float, float]] | None:
     """Estimate by how much the winner's recipe, with seeds that chose nothing, beats the recipe of the form.
 
-    The mean of the seeds less the form's single training, on the same clips. Its 95 % interval adds two variances: that over source videos,
-    at most the mean of those of each seed (`paired_change`), and that over seeds, by Student's t, with the form's training taken to vary as much.
+    The mean of the seeds less the form's single training, on the same clips, with the 95 % interval of `recipe_change`, over source videos and
+    seeds. The form's training is taken to vary with its seed as much.
 
     Args:
         seeds: per seed, one digit per clip in the same order: 1 if the answer is right.
@@ -209,12 +208,8 @@ def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> t
     if len(seeds) < 2 or len(set(sources)) < 2:
         return None
     own, *others = (np.array([digit == "1" for digit in digits]) for digits in (form, *seeds))
-    changes = [paired_change(answers, own, sources) for answers in others]
-    gains = np.array([change.difference for change in changes])
-    by_seed = -stdtrit(len(gains) - 1, TAIL) * gains.std(ddof=1) * np.sqrt(1 / len(gains) + 1)
-    down, up = (abs(gains - [change.interval[end] for change in changes]).mean() for end in (0, 1))
-    gain = float(gains.mean())
-    return gain, (gain - float(np.hypot(down, by_seed)), gain + float(np.hypot(up, by_seed)))
+    change = recipe_change(np.stack(others), own, sources, theirs_varies=True)
+    return change.difference, change.interval
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:

@@ -55,11 +55,12 @@ class Answers:
         counts = self._counts(view) if view else None
         plan = self._data.last_plan()
         recipe = plan and (plan.weights.chosen.partition(",")[0] or f"{plan.weights.network} by the options of its form")
+        seeds = f", {1 + len(plan.repeats)} seeds" if plan and plan.repeats else ""
         return {
             "store": self._data.store_uri,
             "num_clips": counts.by_action.total() if counts else 0,
             "num_new": counts.num_new if counts else 0,
-            "last_recipe": recipe or "",
+            "last_recipe": f"{recipe or ''}{seeds}",
             "last_estimate": _expected(plan.expected_seconds, plan.test_seconds) if plan and plan.expected_seconds else "",
             "gate": _gate_words(plan.gate if plan else GateOptions(), self._data.last_dataset(), counts.by_action.total() if counts else 0),
         }

@@ -1,7 +1,7 @@
 """Estimate the time of a training by a timed batch, or by the champion's training, and that of its test."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadInput
@@ -10,7 +10,8 @@ from tasks.options import EvaluateOptions, Head, TrainOptions
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.training import BatchTime, Evaluation, PlanResult, WeightsResult
+from tasks.store.records.record import SplitName
+from tasks.store.records.training import BatchTime, PlanResult, WeightsResult
 from tasks.store.runs import Run
 from tasks.wording import count, duration
 
@@ -33,38 +34,40 @@ class Estimate:
     seconds: float | None
 
 
-def estimate(planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store) -> Estimate:
+def estimate(
+    planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store, num_seeds: int = 1
+) -> Estimate:
     """Estimate the time of `train` by a timed batch, or by the champion's training.
 
-    `earlier` is the plan of that training.
+    `earlier` is the plan of that training. `num_seeds` trainings of heads see each clip once.
     """
     num_train, num_val = _num_clips(manifest)
-    work = f"to train: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
+    of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
+    work = f"to train{of_seeds}: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
     if planned.head is Head.PROBE:
-        work = f"to fit: heads by logistic regression on {count(num_train, 'clip')}, once the backbone has seen each clip"
+        work = f"to fit{of_seeds}: heads by logistic regression on {count(num_train, 'clip')}, once the backbone has seen each clip"
     elif planned.trainable == "heads":
         work += ", of the heads alone, once the backbone has seen each clip"
     if pace := weights.pace:
-        seconds = _seconds(pace, planned, num_train, num_val)
+        seconds = _seconds(pace, planned, num_train, num_val, num_seeds)
         return Estimate(
             f"{work}, about {duration(seconds)}: a batch of {pace.num_clips} took {duration(pace.seconds)} on {pace.device}", seconds
         )
     if by_training := _by_a_training(planned, manifest, earlier, store):
-        seconds, why = by_training
+        seconds, why = by_training[0] * num_seeds, by_training[1]
         return Estimate(f"{work}, about {duration(seconds)}: {why}", seconds)
     return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
 
 
 def seconds_to_test(
-    planned: TrainOptions, evaluate: EvaluateOptions, evaluations: Iterable[Evaluation], weights: WeightsResult, manifest: Manifest
+    planned: TrainOptions, evaluate: EvaluateOptions, splits: Sequence[SplitName], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
     """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch; None if no batch was timed.
 
-    Networks on one frozen backbone see each clip once.
+    `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
     """
     if not weights.pace:
         return None
-    splits = [evaluation.split for evaluation in evaluations]
     clips_of = Counter(clip.split for clip in manifest.clips)
     num_clips = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
     return num_clips * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
@@ -81,17 +84,18 @@ def question(expected: Estimate, max_hours: float | None) -> str:
     return f"{expected.line}. That is more than {limit:g} h."
 
 
-def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: int) -> float:
-    """Compute the time of all epochs and validations; a frozen backbone sees each view once."""
+def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: int, num_seeds: int) -> float:
+    """Compute the time of all epochs and validations; a frozen backbone sees each view once, and a probe's views are those of its seed."""
     views = num_val * planned.validation_crops
     if planned.trainable == "heads":
         num_epochs = 0 if planned.head is Head.PROBE else planned.epochs
         seen = num_train * min(planned.feature_variants, num_epochs or planned.feature_variants) + views
-        num_steps = num_epochs * num_train / planned.batch_size
+        num_steps = num_seeds * num_epochs * num_train / planned.batch_size
+        seen *= num_seeds if planned.head is Head.PROBE else 1
         # A step of heads costs much the same for one clip as for a batch.
         return seen * pace.forward_seconds / pace.num_clips + num_steps * max(pace.seconds - pace.forward_seconds, 0)
     validations = planned.epochs // planned.validate_every * views * pace.forward_seconds
-    return (planned.epochs * num_train * pace.seconds + validations) / pace.num_clips
+    return num_seeds * (planned.epochs * num_train * pace.seconds + validations) / pace.num_clips
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:

@@ -28,33 +28,36 @@ class Choice:
 
 @dataclass(frozen=True)
 class Scoring:
-    """Evaluations of one network to make, and by which engine."""
+    """Evaluations of one network to make, its plan, and by which engine."""
 
+    plan: PlanResult
     evaluations: list[Evaluation]
     choice: Choice
 
 
-def next_scoring(plan: PlanResult, used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
+def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
     """Find a network without a result, else one that was scored by a coarser engine than another network.
 
-    `used` are the engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
+    `plans` are those of a recipe's seeds, and `used` the engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
     """
-    is_auto = plan.evaluate.engine == "auto"
+    wanted = plans[0].evaluate.engine
     deciding = {
-        evaluation: engine for evaluation, engine in used.items() if is_auto and evaluation.model != "previous" and engine.has_backbone
+        evaluation: engine
+        for evaluation, engine in used.items()
+        if wanted == "auto" and evaluation.model != "previous" and engine.has_backbone
     }
     labels = {engine.label for engine in deciding.values()}
-    left = [evaluation for evaluation in plan.evaluations if evaluation not in used]
-    behind = left or [evaluation for evaluation, engine in deciding.items() if engine.label != common_label(labels)]
+    planned = [(plan, evaluation) for plan in plans for evaluation in plan.evaluations]
+    left = [(plan, evaluation) for plan, evaluation in planned if evaluation not in used]
+    behind = left or [
+        (plan, evaluation) for plan, evaluation in planned if evaluation in deciding and deciding[evaluation].label != common_label(labels)
+    ]
     if not behind:
         return None
     follows = len(labels) > 1 or any(engine.fallback_reason for engine in deciding.values())
-    choice = (
-        common_choice([(IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()])
-        if follows
-        else Choice(plan.evaluate.engine)
-    )
-    return Scoring([evaluation for evaluation in behind if evaluation.model == behind[0].model], choice)
+    choice = common_choice([(IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()]) if follows else Choice(wanted)
+    own, first = behind[0]
+    return Scoring(own, [evaluation for plan, evaluation in behind if plan is own and evaluation.model == first.model], choice)
 
 
 def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:

@@ -8,20 +8,25 @@ from pathlib import Path
 from tasks.data.split.manifest import label_counts
 from tasks.judge.gate.gate import contenders, judge, scoreless_rules
 from tasks.judge.gate.looks import spend
+from tasks.judge.gate.words import spread_in_words
 from tasks.judge.report.comparison_text import markdown, text
-from tasks.judge.statistics.answers import answers_of
+from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.class_changes import class_outcomes
 from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences, over_guessing, paired_change
+from tasks.judge.statistics.paired import Opponent, differences, over_guessing
 from tasks.judge.statistics.scoring import ScoredClips
+from tasks.judge.statistics.seeds import recipe_difference
 from tasks.judge.statistics.uncertainty import TAIL
+from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import CompareResult, PairedDifference
+from tasks.store.records.dataset import Vocabulary
+from tasks.store.records.evaluation import CompareResult, PairedDifference, SeedScore, SeedSpread
+from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
@@ -48,14 +53,25 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     decisive = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     uids = frozenset(clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action)
-    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise)
+    others = answers_of(scored[theirs.model], manifest.vocabulary)[decisive.target]
+    seeds = [_of_seed(own, decisive.target, manifest.vocabulary, store) for own in plans_with_repeats(plan, store)]
+
+    def gain_at(tail: float) -> PairedDifference:
+        return recipe_difference(
+            [answers for _, answers in seeds],
+            others,
+            scored["fine-tuned"].sources,
+            opponent=decisive.opponent,
+            num_resamples=plan.evaluate.bootstrap_resamples,
+            tail=tail,
+        )
+
+    spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=gain_at(TAIL)) if plan.repeats else None
+    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise, spread)
     can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
     attempt = spend(store, arguments.store, plan, uids, can_pass=can_pass)
-    own, others = (answers_of(scored[result.model], manifest.vocabulary)[decisive.target].right for result in (ours, theirs))
     # Equal, so that a first decision is made by the very interval that is shown.
-    tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level
-    change = paired_change(own, others, scored["fine-tuned"].sources, num_resamples=plan.evaluate.bootstrap_resamples, tail=tail)
-    attempt = attempt.model_copy(update={"interval": change.interval})
+    attempt = attempt.model_copy(update={"interval": gain_at(TAIL if math.isclose(attempt.level, TAIL) else attempt.level).interval})
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     train_counts = label_counts(acting, ours.targets[-1:])
     decisive_answers = answers_of(scored["fine-tuned"], manifest.vocabulary)[ours.targets[-1]]
@@ -72,6 +88,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         plan.train.label_noise,
         train_counts,
         is_provisional=is_provisional,
+        spread=spread,
     )
     baseline = plan.weights.description
     files = {
@@ -84,6 +101,9 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         write_files(store, place, files, Path(folder))
         tracker.log_artifacts(run_id, Path(folder))
         tracker.log_metrics(run_id, _gains(gains, ours.split))
+        if spread:
+            log.info("%s top-1 by seed: %s", decisive.target, spread_in_words(spread))
+            tracker.log_metrics(run_id, _spread_metrics(spread, ours.split))
         tracker.set_tags(run_id, {"mlflow.note.content": files[place.table].decode(), "retake.verdict": judgement.reason})
     log.info("%s", files[place.text].decode())
     result = CompareResult(
@@ -104,8 +124,27 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         mlflow_run_url=tracker.run_url(run_id),
         attempt=attempt,
         provisional=judgement.provisional,
+        spread=spread,
     )
     return finish(store, place, result)
+
+
+def _of_seed(plan: PlanResult, target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:
+    """Read how the network that this plan trained answers the deciding clips with an action."""
+    results = evaluation_results(store, plan)
+    own = next(result for result in results if (result.model, result.split) == ("fine-tuned", plan.decides_on))
+    answers = answers_of(predictions_of_actions(store, [own], own.split, vocabulary)["fine-tuned"], vocabulary)[target]
+    return SeedScore(seed=plan.train.seed, run_key=plan.run_key, top1=float(answers.right.mean()), engine=own.engine.label), answers
+
+
+def _spread_metrics(spread: SeedSpread, split: str) -> dict[str, float]:
+    """Name the mean and the spread over seeds, as in `fine-tuned/val/action_top1_seed_sd`."""
+    prefix = f"fine-tuned/{split}/{spread.difference.target}_top1_seed"
+    return {
+        f"{prefix}_mean": spread.mean_top1,
+        f"{prefix}_sd": spread.top1_seed_sd,
+        **{f"{prefix}_{score.seed}": score.top1 for score in spread.scores},
+    }
 
 
 def _gains(gains: Sequence[PairedDifference], split: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from tasks.keys import content_key
 from tasks.options import (
+    MAX_SEEDS,
     PRESETS,
     UNKEYED_PRESETS,
     EvaluateOptions,
@@ -49,12 +50,19 @@ class WeightsArguments(OutArguments, TrainOptions):
 
     preset: RecipeName = Field("none", description="A recipe, auto: choose one, or none: take the training options that are given")
     dataset: StoreUri | None = Field(None, description="Address of the dataset that the training is for; empty takes the latest")
+    num_seeds: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SEEDS,
+        description="Seeds of the recipe, each with a start of its own; empty: 3 if heads are trained briefly, else 1",
+    )
 
 
 class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOptions, GateOptions):
     """All options of a training and its gate, with the dataset and the weights."""
 
     preset: RecipeName = Field("none", description="Anything but none: take the training options that `weights` found")
+    num_seeds: int | None = Field(None, ge=1, le=MAX_SEEDS, description="As `weights` got it, which finds a start for each")
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     max_hours: float | None = Field(

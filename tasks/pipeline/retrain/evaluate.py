@@ -7,53 +7,46 @@ import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
-from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError
+from tasks.errors import RetakeError
 from tasks.judge.gate.looks import record_look
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
 from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
-from tasks.judge.statistics.label_audit import audit_labels
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.shared import SharedFeatures
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.learn.training.cached_heads import fit_beside
-from tasks.learn.training.probe import cross_fitted
-from tasks.options import FEW_CLIPS, Head
+from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.retrain._one_engine import Choice, next_scoring
+from tasks.pipeline.retrain._one_engine import Scoring, next_scoring
+from tasks.pipeline.retrain._probes import audited, beside_probe
 from tasks.pipeline.retrain._ready import make_ready
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
-from tasks.store.objects import Store, to_json
-from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults, LabelAudit
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Vocabulary
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.store.records.record import IN_WORDS, ModelRole
-from tasks.store.records.training import Evaluation, NoProbe, PlanResult, ProbeAnswers
+from tasks.store.records.training import Evaluation, PlanResult
 from tasks.store.runs import Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
-from tasks.wording import count, percent
+from tasks.wording import percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
-MAX_AUDITED = 20_000
-"""Clips of a dataset whose labels are judged; their features are in memory at once, some 16 kB each."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
@@ -68,12 +61,16 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     plan = store.read(Output(arguments.plan, PlanResult))
     keep_to_one_gpu()
     keep_freed_memory()
-    used = {evaluation: result.engine for evaluation in plan.evaluations if (result := finished(store, Scores(evaluation.out)))}
-    while scoring := next_scoring(plan, used):
+    plans = plans_with_repeats(plan, store)
+    scored = (evaluation for own in plans for evaluation in own.evaluations)
+    used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
+    while scoring := next_scoring(plans, used):
         network = IN_WORDS[scoring.evaluations[0].model]
+        if scoring.plan is not plan:
+            network += f" with seed {scoring.plan.train.seed}"
         log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
         try:
-            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring.evaluations, scoring.choice, store))
+            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring, store))
         except RetakeError as error:
             error.args = (f"{network}: {error}",)
             raise
@@ -87,7 +84,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
 
 
 def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
-    """Record on which clips the new network was scored that may decide; its opponents are not to be chosen."""
+    """Record on which clips the new network was scored that may decide, with its seeds; its opponents are not to be chosen."""
     clips = store.read(Dataset(plan.dataset_uri).manifest).clips
     is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
     for evaluation in plan.evaluations:
@@ -97,27 +94,31 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
                 store_uri,
                 "comparison" if is_compared else "decision",
                 [clip.uid for clip in clips if clip.split == evaluation.split and clip.has_action],
-                [plan.run_key],
+                plan.run_keys if evaluation.split == plan.decides_on else [plan.run_key],
                 made_by=plan.decision_uri,
                 model_name=plan.model_name,
                 split=evaluation.split,
             )
 
 
-def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, store: Store) -> EngineUsed:
-    """Make one network ready for all its splits, score the `missing` ones, and return its engine."""
+def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
+    """Make one network ready for all its splits, score the missing ones, and return its engine.
+
+    `decided` is the plan of the decision, whose networks all have the same check.
+    """
+    plan = scoring.plan
     # The audit on the deciding split needs the features of all others.
-    missing = sorted(missing, key=lambda evaluation: evaluation.split == plan.decides_on)
+    missing = sorted(scoring.evaluations, key=lambda evaluation: evaluation.split == plan.decides_on)
     planned = [evaluation for evaluation in plan.evaluations if evaluation.model == missing[0].model]
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
-    splits = {evaluation.split for evaluation in plan.evaluations}
+    splits = {evaluation.split for evaluation in decided.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
         ready = make_ready(
             _checkpoint(planned[0].model, plan, store),
-            choice,
+            scoring.choice,
             plan.evaluate,
             list(clips.values()),
             [clip for clip in manifest.clips if clip.split == "train"],
@@ -158,6 +159,8 @@ def _score(plan: PlanResult, missing: Sequence[Evaluation], choice: Choice, stor
                 ).model_copy(update={"audit": audit})
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         ready.close()
+    if plan is not decided:
+        tracker.finish(run_id)
     return ready.engine
 
 
@@ -285,92 +288,3 @@ def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
         return {}
     metrics = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
     return {name: value for name, value in metrics.items() if value is not None}
-
-
-def beside_probe(
-    place: Scores,
-    plan: PlanResult,
-    manifest: Manifest,
-    clips: Sequence[DatasetClip],
-    shared: SharedFeatures | None,
-    store: Store,
-    folder: Path,
-) -> dict[str, bytes]:
-    """Make the file of a probe's answers, or of the reason why there are none.
-
-    It answers `clips` from the features that the network was scored on. There is no file where no comparison is due: many training clips, a
-    fusion, a probe itself, or a backbone that was trained.
-
-    Raises:
-        Unavailable: inputs cannot be fetched now, or features are damaged; a retry compares them.
-    """
-    num_training_clips = sum(clip.split == "train" for clip in manifest.clips)
-    is_few = 0 < num_training_clips < FEW_CLIPS
-    if plan.weights.members or plan.train.trainable != "heads" or plan.train.head is Head.PROBE or not is_few:
-        return {}
-    try:
-        return {place.probe.uri: to_json(_answers(plan, manifest, clips, shared, store, folder))}
-    except (BadConfiguration, BadInput, NothingToDo) as error:
-        log.warning("the report does not compare the network with a plain probe: %s", error)
-        return {place.no_probe.uri: to_json(NoProbe(reason=str(error)))}
-
-
-def _answers(
-    plan: PlanResult, manifest: Manifest, clips: Sequence[DatasetClip], shared: SharedFeatures | None, store: Store, folder: Path
-) -> ProbeAnswers:
-    """Fit a probe, and let it answer.
-
-    Raises:
-        NothingToDo: features of the clips are not kept.
-        BadConfiguration, BadInput, Unavailable: as `fit_beside`.
-    """
-    if shared is None:
-        raise NothingToDo(f"features of engine {plan.evaluate.engine} are of no use to a probe; choose another engine")
-    seen = [features for clip in clips if (features := shared.mean(clip.sha256)) is not None]
-    if len(seen) < len(clips):
-        raise NothingToDo(f"features of {count(len(clips) - len(seen), 'clip')} were not kept; the log of the step evaluate says why")
-    job, _ = fetch_inputs(plan, manifest, store, folder, devices=1)
-    probe = fit_beside(replace(job, num_workers=0))
-    verbs, nouns = probe.predict(np.stack(seen))
-    verb_right = verbs == np.array([clip.verb_class for clip in clips])
-    right = {"verb": verb_right}
-    if nouns is not None:
-        noun_right = nouns == np.array([clip.noun_class for clip in clips])
-        right |= {"noun": noun_right, "action": verb_right & noun_right}
-    return ProbeAnswers(
-        uids=tuple(clip.uid for clip in clips),
-        num_training_clips=len(job.train),
-        strengths=dict(zip(("verb", "noun"), probe.strengths, strict=False)),
-        right={
-            target: "".join(str(int(is_right)) for is_right in right[target]) for target in manifest.vocabulary.targets if target in right
-        },
-    )
-
-
-def audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
-    """Judge the labels of all clips by probes on the features that the network was scored on, or say why that cannot be.
-
-    A backbone that was trained has learned its training clips by heart, wrong labels included.
-
-    Raises:
-        Unavailable: features are damaged; a retry computes them again.
-    """
-    if plan.weights.members or plan.train.trainable != "heads" or shared is None:
-        return LabelAudit(num_clips=len(clips), reason="features of a single frozen backbone are needed, in an engine other than int8")
-    if len(clips) > MAX_AUDITED:
-        return LabelAudit(num_clips=len(clips), reason=f"the dataset has more than {MAX_AUDITED:,} clips")
-    kept = [(clip, seen) for clip in clips if (seen := shared.mean(clip.sha256)) is not None]
-    if lacking := sum(clip.split == "train" for clip in clips) - sum(clip.split == "train" for clip, _ in kept):
-        place = "the machine that scored the deciding clips"
-        return LabelAudit(num_clips=len(clips), reason=f"{place} keeps no features of {count(lacking, 'training clip')}")
-    features, sources = np.stack([seen for _, seen in kept]), [clip.source for clip, _ in kept]
-    try:
-        verbs, nouns = (
-            cross_fitted(features, np.unique(names, return_inverse=True)[1], sources)
-            for names in ([clip.verb for clip, _ in kept], [clip.noun for clip, _ in kept])
-        )
-    except BadConfiguration as error:
-        return LabelAudit(num_clips=len(clips), reason=str(error))
-    audit = audit_labels([clip for clip, _ in kept], verbs, nouns)
-    log.info("doubtful labels: %d of %s", audit.num_doubtful, count(audit.num_judged, "clip"))
-    return audit.model_copy(update={"num_clips": len(clips), "num_without_features": len(clips) - len(kept)})

@@ -11,7 +11,7 @@ from tasks.judge.gate.looks import spend
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
-from tasks.pipeline._plans import find_dataset, flows_of, plan_training, plans_of, run_of, sounds_of
+from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, plan_training, plans_of, repeats_of, run_of, sounds_of
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
@@ -20,7 +20,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.record import SPLITS, ModelRole, SplitName
-from tasks.store.records.training import Champion, Evaluation, PlanResult, WeightsResult
+from tasks.store.records.training import Champion, Evaluation, PlanResult, Repeat, WeightsResult
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
@@ -55,14 +55,17 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
     previous, no_previous = _previous(arguments.model_name, training.run, champion, deciders, decisive, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
-    terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token}
+    further = _further_trainings(training.train, weights, dataset.digest, arguments)
+    seeds = {"seeds": [own.run_key for own, _ in further]} if further else {}
+    terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token, **seeds}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
     planned = evaluations(training.evaluations(evaluate), splits, decisive, champion, previous)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
-    expected = estimate(training.train, weights, manifest, its_plan, store) if _is_trained(training.train) else None
-    has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
+    expected = estimate(training.train, weights, manifest, its_plan, store, 1 + len(further)) if _is_trained(training.train) else None
+    trainings = [own.run.train for own in (training, *(own for own, _ in further))]
+    has_begun = all(store.exists(own.uri) or store.exists(own.last) for own in trainings)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -83,7 +86,9 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
         expected_seconds=expected.seconds if expected else None,
-        test_seconds=seconds_to_test(training.train, evaluate, planned, weights, manifest),
+        test_seconds=seconds_to_test(
+            training.train, evaluate, [evaluation.split for evaluation in planned] + [decisive] * len(further), weights, manifest
+        ),
         question=question(expected, arguments.max_hours) if expected and not has_begun else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
@@ -93,6 +98,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
+    plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, own, start, decisive, store) for own, start in further)})
     deciding = [clip for clip in manifest.clips if clip.split == decisive and clip.has_action]
     clips_of_source = Counter(clip.source for clip in deciding)
     # Only asked, before hours of training: `compare` spends.
@@ -104,6 +110,40 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     finish(store, decision.plan, plan)
     store.write(Layout(arguments.store).latest_plan, plan)
     return finish(store, PLAN.address(arguments), plan)
+
+
+def _further_trainings(
+    train: TrainOptions, weights: WeightsResult, digest: str, arguments: PlanArguments
+) -> list[tuple[PlannedTraining, WeightsResult]]:
+    """Plan the trainings of the recipe with further seeds, under the run keys that they have by themselves."""
+    starts = [weights.model_copy(update={"uri": start.uri, "sha256": start.sha256, "repeats": ()}) for start in weights.repeats]
+    return [
+        (plan_training(arguments.store, digest, options, start, arguments.model_name, arguments.force_token), start)
+        for options, start in zip(repeats_of(train, 1 + len(starts)), starts, strict=True)
+    ]
+
+
+def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
+    """Write the plan of a further seed, which decides nothing by itself: its network is scored on the deciding split."""
+    place = training.run.comparison(Decision(plan.decision_uri).key)
+    own = plan.model_copy(
+        update={
+            "run_key": training.run_key,
+            "run_uri": training.run.folder_uri,
+            "train": training.train,
+            "weights": weights,
+            "decision_uri": place.folder_uri,
+            "champion": None,
+            "previous": None,
+            "evaluations": (
+                Evaluation(
+                    model="fine-tuned", split=decisive, out=training.evaluations(plan.evaluate).scores("fine-tuned", decisive).folder_uri
+                ),
+            ),
+        }
+    )
+    finish(store, place.plan, own)
+    return Repeat(seed=training.train.seed, run_key=training.run_key, plan_uri=place.plan.folder_uri)
 
 
 def _is_trained(train: TrainOptions) -> bool:

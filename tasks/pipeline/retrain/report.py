@@ -2,51 +2,33 @@
 
 import json
 import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.clips.audio import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
-from tasks.data.labels.video_names import named_clips
-from tasks.data.split.manifest import label_counts, split_sizes
-from tasks.errors import MissingObject
-from tasks.judge.gate.gate import contenders
 from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.page import ReportInputs, page
-from tasks.judge.statistics.answers import answers_of
-from tasks.judge.statistics.calibration import calibrations
-from tasks.judge.statistics.checks import Fingerprint, check_data, from_parquet
-from tasks.judge.statistics.class_changes import class_changes
-from tasks.judge.statistics.groups import SOURCE_VIDEO, group_scores
-from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
-from tasks.judge.statistics.long_training import long_training
-from tasks.judge.statistics.metrics import closed_set
-from tasks.judge.statistics.mistakes import confusions, worst_mistakes
-from tasks.judge.statistics.paired import probe_differences
-from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline.learning_curve._recipe import no_curve_reason
-from tasks.pipeline.retrain._evidence import evaluation_results, predictions, predictions_of_actions, version_description
+from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
+from tasks.pipeline.retrain._numbers import metrics_of, why_no_curve
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
-from tasks.store.layout import Dataset, Layout
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
-from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import ActivationMap, CompareResult, EvaluateResult, ReportResult
-from tasks.store.records.metrics import GroupScore, Metrics, Mistake, Provenance
-from tasks.store.records.record import ModelRole, SplitName, now_utc
-from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
-from tasks.store.runs import Decision, Report, Run, Scores
+from tasks.store.records.evaluation import ActivationMap, EvaluateResult, ReportResult
+from tasks.store.records.metrics import Metrics, Mistake
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Decision, Report, Run
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
 
@@ -76,7 +58,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
         tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
     ):
         url = tracker.run_url(run_id)
-        metrics = _metrics(
+        metrics = metrics_of(
             store,
             plan,
             manifest,
@@ -85,7 +67,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
             scored,
             url,
             airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
-            no_curve=_why_no_curve(store, plan, is_wanted=arguments.learning_curve),
+            no_curve=why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
         # The frames that the test saw; the cache has them where the same machine tested the network.
         seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
@@ -147,191 +129,6 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
         place.schema: f"{schema}\n".encode(),
         place.card: model_card(inputs.metrics).encode(),
     }
-
-
-def _metrics(
-    store: Store,
-    plan: PlanResult,
-    manifest: Manifest,
-    compared: CompareResult,
-    results: list[EvaluateResult],
-    scored: Mapping[ModelRole, ScoredClips],
-    url: str,
-    *,
-    airflow_run: str | None,
-    no_curve: str,
-) -> Metrics:
-    trained = store.read(Run(plan.run_uri).train)
-    registered, decision = Run(plan.run_uri).register, Decision(plan.decision_uri)
-    curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
-    # Planned anew before a decision, the same training can have another opponent.
-    ours, theirs = contenders([result for result in results if result.model in ("fine-tuned", compared.opponent)], compared.split)
-    built = Layout(Run(plan.run_uri).store_uri).latest_dataset
-    latest = store.read(built) if store.exists(built.uri) else None
-    metrics = Metrics(
-        created=now_utc(),
-        model_name=plan.model_name,
-        network=plan.weights.network,
-        deciding_split=compared.split,
-        baseline=plan.weights.description,
-        baseline_is_chance=plan.weights.is_chance,
-        version=store.read(registered).version if store.exists(registered.uri) else None,
-        champion_version=compared.champion_version,
-        champion_is_provisional=plan.champion is not None and plan.champion.provisional,
-        previous_version=plan.previous.version if plan.previous else None,
-        no_previous=plan.no_previous,
-        verdict=compared.verdict,
-        why=compared.why,
-        passed=compared.passed,
-        provisional=compared.provisional,
-        gate=compared.gate,
-        rules=compared.rules,
-        attempt=compared.attempt,
-        splits=split_sizes(manifest.clips),
-        results=tuple(results),
-        differences=compared.differences,
-        nameable=compared.nameable,
-        closed_set=closed_set(
-            scored["fine-tuned"], [clip for clip in manifest.unseen or () if clip.split == compared.split], manifest.vocabulary
-        ),
-        num_accepted=_num_among(manifest.accepted, manifest, compared.split),
-        num_chosen=_num_among(manifest.chosen, manifest, compared.split),
-        num_drawn=None if manifest.drawn is None else len(manifest.drawn),
-        class_changes=class_changes(ours, theirs),
-        confusions=confusions(scored, manifest.vocabulary),
-        label_counts=label_counts(manifest.clips, manifest.vocabulary.targets),
-        num_unlabelled=latest.num_unlabelled if latest and latest.digest == plan.dataset_digest else 0,
-        # Of all clips, as the probabilities that predictions serve.
-        calibration=calibrations(
-            predictions(store, results, compared.split), predictions(store, results, "val"), compared.split, manifest.vocabulary.targets
-        ),
-        mistakes=worst_mistakes(scored["fine-tuned"], scored[theirs.model], manifest.clips, manifest.vocabulary),
-        groups=_groups(scored["fine-tuned"], manifest),
-        checks=check_data(
-            manifest.clips,
-            _fingerprints(store, results),
-            manifest.vocabulary.targets,
-            _with_speech(store, plan),
-            manifest.agreement,
-            manifest.without_clip,
-            manifest.shared_recordings,
-        ),
-        epochs=trained.epochs,
-        best_epoch=trained.best_epoch,
-        long_training=_long_training(store, plan, manifest, trained),
-        learning_curve=curve,
-        no_learning_curve=None if curve else no_curve,
-        probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
-        no_probe=_why_no_probe(store, plan, compared.split),
-        fusion=trained.fusion,
-        provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
-    )
-    return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})
-
-
-def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by source video, by camera and day, and by the further columns of annotation files."""
-    clips = {clip.uid: clip for clip in manifest.clips}
-    own = [clips[uid] for uid in scored.uids]
-    files = {clip.source: clip.names[0] for clip in manifest.clips if clip.source == clip.video and clip.names}
-    same = Counter(files.values())
-    names = {source: f"{name} ({source[:6]})" if same[name] > 1 else name for source, name in files.items()}
-    columns: dict[str, list[str | None]] = {SOURCE_VIDEO: [names.get(clip.source, clip.source) for clip in own]}
-    for column in dict.fromkeys(column for clip in own for column, _ in clip.groups if column != SOURCE_VIDEO):
-        columns[column] = [dict(clip.groups).get(column) for clip in own]
-    answers = answers_of(scored, manifest.vocabulary)[manifest.vocabulary.targets[-1]]
-    return group_scores(answers.right, scored.sources, columns)
-
-
-def _num_among(uids: Sequence[str] | None, manifest: Manifest, split: SplitName) -> int | None:
-    """Count the clips of a split that are among these; None if these are unknown."""
-    return None if uids is None else len({clip.uid for clip in manifest.clips if clip.split == split}.intersection(uids))
-
-
-def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult) -> LongTraining | None:
-    if not trained.kept_epochs:
-        return None
-    uri = Run(plan.run_uri).train.answers
-    kept = kept_from_parquet(store.read_bytes(uri), uri)
-    return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
-
-
-def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
-    """List the clips in which somebody speaks, if the step `sound` listened for it."""
-    described = Run(plan.run_uri).sound
-    return store.read(described).with_speech if store.exists(described.uri) else None
-
-
-def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
-    """Compare the new network with the probe that answered the same clips, if one did."""
-    place = _fine_tuned(plan, split).probe
-    if not store.exists(place.uri):
-        return ()
-    return probe_differences(store.read(place), ours, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
-
-
-def _why_no_probe(store: Store, plan: PlanResult, split: SplitName) -> str | None:
-    """Say why the step `evaluate` left the probe out, if one was due."""
-    place = _fine_tuned(plan, split).no_probe
-    return store.read(place).reason.rstrip(".") if store.exists(place.uri) else None
-
-
-def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
-    return next(Scores(evaluation.out) for evaluation in plan.evaluations if (evaluation.model, evaluation.split) == ("fine-tuned", split))
-
-
-def _why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
-    """Say why there is no learning curve, or not yet."""
-    kept = Decision(plan.decision_uri).no_learning_curve
-    if reason := store.read(kept).reason.rstrip(".") if store.exists(kept.uri) else no_curve_reason(plan):
-        return reason
-    if not is_wanted:
-        return f"it is switched off; to have it here, start the DAG learning_curve with Plan {Decision(plan.decision_uri).plan.folder_uri}"
-    run_url = load(MachineSettings).airflow_url
-    where = f"In Airflow, {run_url}/tasks/learning_curve leads to its run, which" if run_url else "Its run in Airflow"
-    return (
-        "the DAG learning_curve draws it after this page was written, and then writes the page anew. "
-        f"{where} says how far it is, or why it failed; after a failure, clear its red task"
-    )
-
-
-def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str, airflow_run: str | None) -> Provenance:
-    machine = load(MachineSettings)
-    return Provenance(
-        run_key=plan.run_key,
-        dataset_uri=plan.dataset_uri,
-        dataset_digest=plan.dataset_digest,
-        dataset_created=_written(store, Dataset(plan.dataset_uri).manifest.uri),
-        trained=_written(store, Run(plan.run_uri).train.uri),
-        code_version=machine.code_version,
-        chosen=plan.weights.chosen,
-        weights=plan.weights.description,
-        weights_sha256=plan.weights.sha256,
-        checkpoint_sha256=trained.checkpoint_sha256,
-        split_seed=manifest.split.split_seed,
-        bootstrap_seed=BOOTSTRAP_SEED,
-        train=plan.train,
-        evaluate=plan.evaluate,
-        trained_on=trained.hardware,
-        training_seconds=trained.seconds,
-        airflow_run=airflow_run or "started by hand",
-        mlflow_run_url=url,
-    )
-
-
-def _written(store: Store, uri: str) -> str:
-    stored = store.stat(uri)
-    if stored is None:
-        raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished")
-    return stored.modified
-
-
-def _fingerprints(store: Store, results: list[EvaluateResult]) -> dict[str, Fingerprint]:
-    """Read the fingerprints of all clips; the new network was scored on every split."""
-    fingerprints: dict[str, Fingerprint] = {}
-    for uri in filter(None, (result.fingerprints_uri for result in results)):
-        fingerprints |= from_parquet(store.read_bytes(uri), uri)
-    return fingerprints
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Fine-tune the planned network; a retry resumes from its last epoch.
+"""Fine-tune the planned network, with each of its seeds; a retry resumes from its last epoch.
 
 It continues the same MLflow run.
 """
@@ -11,30 +11,38 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.training.fit import fit
 from tasks.learn.training.processes import is_first_process, shareable_devices
+from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finished, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
 from tasks.pipeline.retrain.contract import TRAIN, PlannedArguments
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, TrainResult
+from tasks.store.runs import Run
 from tasks.store.stored import Output
+from tasks.tracking import Tracker
 
 
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train together; `tasks.learn.training.processes` says how the others are started. They end here, with exit code 0: the
-    first process alone has a result, writes to the store and speaks to MLflow.
+    RETAKE_DEVICES processes train the plan's own network together; `tasks.learn.training.processes` says how the others are started. They end here,
+    with exit code 0: the first process alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    training = TRAIN.address(arguments)
-    if earlier := finished(store, training):
-        return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
-    return train_planned(plan, training, store, _settle(plan))
+    for own in plans_with_repeats(plan, store):
+        training = Run(own.run_uri).train
+        if not finished(store, training):
+            log.info("training with seed %d", own.train.seed)
+            # Processes that trained together once cannot do so again.
+            trained = train_planned(own, training, store, _settle(plan) if own is plan else 1)
+            if own is not plan:
+                Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
+    return store.read(TRAIN.address(arguments))
 
 
 def _take_part(arguments: PlannedArguments, store: Store) -> None:

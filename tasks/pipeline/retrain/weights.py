@@ -8,7 +8,7 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.training.costs import time_batch
 from tasks.options import Modality, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._plans import find_dataset, recipe_for
+from tasks.pipeline._plans import find_dataset, recipe_for, repeats_of
 from tasks.pipeline._step import finish, log
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.retrain._fusion import equal_fusion
@@ -16,8 +16,8 @@ from tasks.pipeline.retrain.contract import WEIGHTS, WeightsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.training import BatchTime, WeightsResult
-from tasks.wording import without_secrets
+from tasks.store.records.training import BatchTime, SeededStart, WeightsResult
+from tasks.wording import count, without_secrets
 
 
 def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
@@ -39,6 +39,10 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
         result = equal_fusion(options.fuse, arguments.store, store, joint)
     else:
         result = find_weights(options, arguments.store, store)
+    if repeats := repeats_of(options, arguments.num_seeds):
+        log.info("%s train: %s", count(1 + len(repeats), "seed"), ", ".join(str(own.seed) for own in (options, *repeats)))
+        starts = tuple(_start(own, result, arguments.store, store) for own in repeats)
+        result = result.model_copy(update={"repeats": starts})
     if chosen and dataset:
         shown = {name: without_secrets(value) for name in ("checkpoint", "backbone_weights") if (value := getattr(options, name))}
         result = result.model_copy(update={"recipe": options.model_copy(update=shown), "chosen": chosen, "dataset_uri": dataset.folder_uri})
@@ -46,6 +50,14 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     if num_clips and not options.fuse and options.modality is not Modality.SOUND:
         result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
     return finish(store, WEIGHTS.address(arguments), result)
+
+
+def _start(repeat: TrainOptions, first: WeightsResult, store_uri: str, store: Store) -> SeededStart:
+    """Draw the untrained heads of a further seed on the same backbone; trained ones do not depend on a seed."""
+    own = first
+    if first.is_chance and not repeat.fuse:
+        own = find_weights(repeat.model_copy(update={"backbone": first.backbone, "weights": first.weights}), store_uri, store)
+    return SeededStart(seed=repeat.seed, uri=own.uri, sha256=own.sha256)
 
 
 def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:

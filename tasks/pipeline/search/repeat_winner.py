@@ -3,7 +3,7 @@
 from tasks.errors import BadInput
 from tasks.judge.search.suggest import history_digest
 from tasks.judge.search.trials import best_first, finalists
-from tasks.options import Head
+from tasks.pipeline._plans import with_next_seed
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
@@ -33,15 +33,11 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)
         raise BadInput(f"every trial failed: {'; '.join(reasons)}")
     winner = ranked[0]
-    options = winner.options
-    # The backbone would see every clip again for other views. Of a probe they are all that a seed draws.
-    keeps_views = options.trainable == "heads" and options.head is not Head.PROBE and options.views_seed is None
-    kept = {"views_seed": options.seed} if keeps_views else {}
     repeated = [
         Trial(
             number=len(trials) + i,
             values=winner.values,
-            options=options.model_copy(update=kept | {"seed": (options.seed + i + 1) % 2**31}),
+            options=with_next_seed(winner.options, i + 1),
         )
         for i in range(NUM_SEEDS)
     ]

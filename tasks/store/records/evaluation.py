@@ -1,5 +1,6 @@
 """Define the results of evaluate, compare, report, register and decide, and the records of the champion's moves."""
 
+import statistics
 from typing import Literal
 
 from pydantic import Field
@@ -195,12 +196,16 @@ class PairedDifference(Record):
     p-value, None in records of older versions; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right.
     `num_clips_needed` estimates the number of clips, with the same number per source video, at which the interval would exclude zero; None
     if it already does, or if there is no difference.
+
+    With `num_seeds`, it is of a recipe: `difference` is the mean over its networks, gained and lost clips are summed over them, and the interval
+    is over source videos and seeds.
     """
 
     target: Target
     opponent: Literal["baseline", "champion", "previous", "reference"]
     num_clips: int
     num_sources: int
+    num_seeds: int = Field(1, exclude_if=lambda number: number == 1)
     difference: float
     interval: tuple[float, float]
     num_gained: int
@@ -208,6 +213,35 @@ class PairedDifference(Record):
     mcnemar_p: float
     p_value: float | None = None
     num_clips_needed: int | None
+
+
+class SeedScore(Record):
+    """Top-1 of the network that one seed trained, and the label of the engine that scored it."""
+
+    seed: int
+    run_key: str
+    top1: float
+    engine: str
+
+
+class SeedSpread(Record):
+    """A recipe's scores by seed on the deciding target, the registered network's first.
+
+    `difference` is that of their mean from the gate's opponent.
+    """
+
+    scores: tuple[SeedScore, ...]
+    difference: PairedDifference
+
+    @property
+    def mean_top1(self) -> float:
+        """Return the mean of the scores."""
+        return statistics.fmean(score.top1 for score in self.scores)
+
+    @property
+    def top1_seed_sd(self) -> float:
+        """Return the standard deviation of the scores."""
+        return statistics.stdev(score.top1 for score in self.scores)
 
 
 class UnnamedClips(Record):
@@ -284,7 +318,7 @@ class CompareResult(Record):
 
     The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
     the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions,
-    and `why` is empty, because their `verdict` has the reasons.
+    and `why` is empty, because their `verdict` has the reasons. `spread` is there if several seeds trained the recipe.
     """
 
     split: SplitName
@@ -304,6 +338,7 @@ class CompareResult(Record):
     mlflow_run_url: str
     attempt: Attempt | None = None
     provisional: bool = False
+    spread: SeedSpread | None = Field(None, exclude_if=lambda spread: spread is None)
 
     @property
     def awaits_approval(self) -> bool:

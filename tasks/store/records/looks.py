@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.store.records.evaluation import Attempt
 from tasks.store.records.record import Record, SplitName
 
@@ -34,9 +36,11 @@ class Charge(Record):
     """The error that a decision spent, stored as `charges/<model>/<number>.json`.
 
     Only one decision can write the next number, so the later of two that end together sees the earlier. `key` is the address of the decision.
+    `repeats` are the runs of the recipe's further seeds, which were decided with it.
     """
 
     time: str
     key: str
     run_key: str
     attempt: Attempt
+    repeats: tuple[str, ...] = Field((), exclude_if=lambda repeats: not repeats)

@@ -5,7 +5,7 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement, SharedRecording
-from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome
+from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 
@@ -269,6 +269,11 @@ class Metrics(Record):
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]
+    spread: SeedSpread | None = Field(
+        None,
+        exclude_if=lambda spread: spread is None,
+        description="the scores of the recipe by seed, and the mean on which the gate decides; missing if one seed trained it",
+    )
     nameable: NameableClips | None = Field(
         None, description="the comparison on the clips that every network can name, if some network cannot name all"
     )

@@ -71,6 +71,14 @@ class BatchTime(Record):
     device: str
 
 
+class SeededStart(Record):
+    """The start of a further training of a recipe: the same network, with untrained heads of its own seed."""
+
+    seed: int
+    uri: str
+    sha256: str
+
+
 class WeightsResult(Record):
     """The network that training starts from, as a checkpoint in the store.
 
@@ -78,7 +86,7 @@ class WeightsResult(Record):
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
     hash of the user's file that the backbone is from. `recipe` has the options of a recipe that was named or chosen, for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace` is None if no
-    batch could be timed where the weights were fetched.
+    batch could be timed where the weights were fetched. `repeats` are the starts of the recipe's further seeds.
     """
 
     backbone: str
@@ -94,6 +102,7 @@ class WeightsResult(Record):
     dataset_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
     chosen: str = Field("", exclude_if=lambda line: not line)
     pace: BatchTime | None = Field(None, exclude_if=lambda pace: pace is None)
+    repeats: tuple[SeededStart, ...] = Field((), exclude_if=lambda repeats: not repeats)
 
 
 class Recipe(Record):
@@ -138,13 +147,22 @@ class Champion(Record):
     provisional: bool = False
 
 
+class Repeat(Record):
+    """A further training of a recipe with another seed; its own plan lies at `plan_uri`, and has one evaluation."""
+
+    seed: int
+    run_key: str
+    plan_uri: str
+
+
 class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
     another champion mean another decision on the same training. Without a `previous`
     version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known, and `test_seconds` how long its test
-    takes at most; `question` is put to a person before it starts, and is empty if it may start at once.
+    takes at most; `question` is put to a person before it starts, and is empty if it may start at once. `repeats` are
+    trained and scored with this training, and decided with it on their mean.
     """
 
     run_key: str
@@ -168,12 +186,18 @@ class PlanResult(Record):
     expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     test_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
+    repeats: tuple[Repeat, ...] = Field((), exclude_if=lambda repeats: not repeats)
 
     @model_validator(mode="before")
     @classmethod
     def _leave_out_networks(cls, data: object) -> object:
         """Drop what older records list besides: the distinct networks of `evaluations`."""
         return {name: value for name, value in data.items() if name != "networks"} if isinstance(data, dict) else data
+
+    @property
+    def run_keys(self) -> tuple[str, ...]:
+        """Return the keys of its training and of those with further seeds."""
+        return (self.run_key, *(repeat.run_key for repeat in self.repeats))
 
     @property
     def decides_on(self) -> SplitName:

@@ -21,7 +21,7 @@ SAMPLE_CHANGES = ("crops=1", "feature_variants=1", "learning_curve=false")
 """Make the run on the samples shorter."""
 OWN_OPTIONS = (
     *("backbone=tf_efficientnet_lite0", "weights=imagenet", "trainable=heads", "epochs=1", "learning_rate=0.005"),
-    *("frame_step=15", "feature_variants=1", "crops=1", "learning_curve=false"),
+    *("frame_step=15", "feature_variants=1", "crops=1", "learning_curve=false", "num_seeds=1"),
 )
 WAITS = re.compile(r"approve waits for your answer: (\S+)")
 

@@ -3,13 +3,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.gate.gate import attempt_in_words, contenders, judge
+from tasks.judge.gate.gate import contenders, judge
+from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.statistics.class_changes import ClassOutcome
 from tasks.options import GateOptions
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread
 from tasks.store.records.metrics import LabelCount
+from tasks.wording import signed
 from tests.judge.gate.conftest import difference, guessing
 from tests.records import some
+from tests.scored_clips import ENGINE
 
 RULES = ["engine", "num_clips", "num_sources", "looks", "gain", "guessing", "classes"]
 
@@ -19,7 +22,18 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
 
 
 def judged(
-    ours, theirs, change=None, outcomes=(), *, attempt=None, label_noise=0, train_counts=(), margin=0.05, is_provisional=False, **gate
+    ours,
+    theirs,
+    change=None,
+    outcomes=(),
+    *,
+    attempt=None,
+    label_noise=0,
+    train_counts=(),
+    margin=0.05,
+    is_provisional=False,
+    spread=None,
+    **gate,
 ):
     """The judgement on a sure gain, unless another change is given."""
     over_guessing = guessing(ours, margin)
@@ -34,6 +48,7 @@ def judged(
         label_noise,
         train_counts,
         is_provisional=is_provisional,
+        spread=spread,
     )
 
 
@@ -58,6 +73,53 @@ def test_a_sure_gain_passes_every_rule(scored):
     assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
 
 
+def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
+    """Three seeds of a recipe beside a champion that is right on 40 of 100 clips, their gains summed; the first is registered."""
+    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1, engine=engine) for seed, top1 in ((5, 0.5), (6, 0.46), (7, 0.48)))
+    change = difference(num_gained, num_lost, interval, num_seeds=3)
+    return SeedSpread(scores=scores, difference=change.model_copy(update={"difference": (num_gained - num_lost) / 300}))
+
+
+@pytest.mark.parametrize(
+    ("interval", "own", "failing"),
+    [
+        ((0.01, 0.15), (20, 10), []),
+        ((-0.02, 0.18), (20, 10), ["gain"]),
+        ((0.01, 0.15), (10, 12), ["gain"]),
+        ((0.01, 0.15), (10, 10), ["gain"]),
+    ],
+)
+def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, interval, own, failing):
+    judgement = judged(*scored(), difference(*own), spread=of_seeds(interval))
+    assert failed(judgement) == failing
+    detail = found(judgement, "gain").detail
+    assert detail.startswith("action top-1 on average over 3 seeds +8.0 points [")
+    assert f"the registered network gains {signed((own[0] - own[1]) / 100)} by itself" in detail
+
+
+def test_another_engine_for_a_seed_fails_the_rule_of_the_engines(scored):
+    judgement = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
+    assert failed(judgement) == ["engine"]
+    assert "seed 5 was scored by openvino int8" in found(judgement, "engine").detail
+
+
+@pytest.mark.parametrize(("num_gained", "passes"), [(36, False), (37, True)])
+def test_the_margin_is_of_the_mean_in_whole_clips(scored, num_gained, passes):
+    judgement = judged(*scored(), spread=of_seeds((0.01, 0.15), num_gained), gain_rule="margin", min_gain_points=8)
+    assert judgement.passed == passes
+
+
+def test_a_verdict_on_several_seeds_names_the_mean_and_the_registered_networks_score(scored):
+    judgement = judged(*scored(), spread=of_seeds((0.01, 0.15)))
+    mean = "mean of 3 seeds; the registered network is seed 5's, which scored 50.0 %"
+    assert (
+        judgement.verdict
+        == f"Better than the champion: 48.0 % of the actions are right ({mean}), 40.0 % by the champion, on 100 val clips."
+    )
+    assert judgement.reason.startswith(f"action top-1 48.0 %, {mean}, +8.0 points [1.0, 15.0] over the champion, on 100 val clips")
+    assert "50.0 % (seed 5), 46.0 % (seed 6) and 48.0 % (seed 7): mean 48.0 %, standard deviation 2.0 points" in judgement.why
+
+
 @settings(max_examples=50)
 @given(
     num=st.integers(0, 50),
@@ -71,8 +133,8 @@ def test_a_tie_never_passes(scored, num, gain_rule, least, low, high):
     assert failed(judgement) == ["gain"]
     assert not judgement.passed
     assert "a tie keeps the champion" in judgement.reason
-    assert judgement.reason.endswith(f". {judgement.outcome.rstrip('.')}")
-    assert judgement.outcome == "Not promoted: the champion stays."
+    assert judgement.reason.endswith(f". {judgement.consequence.rstrip('.')}")
+    assert judgement.consequence == "Not promoted: the champion stays."
 
 
 @pytest.mark.parametrize(
@@ -196,7 +258,7 @@ def test_the_rule_of_the_classes_says_how_many_it_could_test(scored, num_clips, 
 @pytest.mark.parametrize("is_provisional", [True, False])
 def test_a_champion_that_stays_is_called_provisional_if_it_is(scored, is_provisional):
     judgement = judged(*scored(), min_gate_clips=1000, is_provisional=is_provisional)
-    assert ("It is provisional" in judgement.outcome, "It is provisional" in judgement.reason) == (is_provisional, is_provisional)
+    assert ("It is provisional" in judgement.consequence, "It is provisional" in judgement.reason) == (is_provisional, is_provisional)
 
 
 def test_every_failed_rule_is_in_the_reason(scored):

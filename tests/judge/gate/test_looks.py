@@ -10,6 +10,7 @@ from tasks.judge.gate import looks
 from tasks.judge.gate.looks import MIN_CHARGE, counted, left_to_spend, offered, record_look, shared_clips, spend
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import DecisionRecord
+from tasks.store.records.training import Repeat
 from tests.pipeline.shelf import Shelf, plan_result
 from tests.records import some
 
@@ -31,11 +32,12 @@ class Kitchen:
     def look(self, *networks, clips=CLIPS, kind="comparison"):
         record_look(self.store, STORE, kind, clips, networks, made_by="a form", model_name="m", split="val")
 
-    def spend(self, run_key, *, model_name="m", again="", can_pass=True, clips=CLIPS, **gate):
+    def spend(self, run_key, *, model_name="m", again="", can_pass=True, clips=CLIPS, repeats=(), **gate):
         placed = {"run_key": run_key, "decision_uri": f"{STORE}/runs/{run_key}/decisions/{model_name}{again}/", "model_name": model_name}
-        plan = plan_result(**placed, gate=GateOptions(**gate))
+        further = tuple(some(Repeat, run_key=repeat) for repeat in repeats)
+        plan = plan_result(**placed, gate=GateOptions(**gate), repeats=further)
         # As `evaluate` does before.
-        self.look(run_key, clips=clips, kind="decision")
+        self.look(*plan.run_keys, clips=clips, kind="decision")
         return spend(self.store, STORE, plan, frozenset(clips), can_pass=can_pass)
 
     def decided_before(self, run_key, **changes):
@@ -115,6 +117,13 @@ def test_networks_that_were_seen_and_not_decided_on_under_this_name_share_the_le
     second = kitchen.spend("b")
     assert (second.num_networks, second.num_decided) == (9.5, 1)
     assert kitchen.spend("a", again="again").num_networks == 10.5
+
+
+def test_the_seeds_of_a_recipe_are_one_network_and_paid_for_together_until_one_is_decided_on_by_itself(kitchen):
+    assert kitchen.spend("a", repeats="bc").num_networks == 1
+    other = kitchen.spend("d")
+    assert (other.num_networks, other.num_decided) == (1, 3)
+    assert kitchen.spend("b", again="alone").num_networks == 4
 
 
 def test_a_decision_that_cannot_pass_spends_nothing_and_its_network_stays_among_those_to_choose_from(kitchen):

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tasks.judge.gate.verdict import guessing_caveat, outcome_in_words, verdict_on, why
+from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
 from tests.judge.gate.conftest import difference
 
 
@@ -117,7 +117,9 @@ def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, num
         return
     difference_ = difference(*numbers)
     ours, theirs = scored(0.4 + difference_.difference, 0.4, majority=majority)
-    outcome = outcome_in_words(promotion, passed=passed, provisional=provisional, has_champion=has_champion, is_provisional=is_provisional)
+    outcome = consequence_in_words(
+        promotion, passed=passed, provisional=provisional, faces_champion=has_champion, is_provisional=is_provisional
+    )
     num_words, num_figures = words_and_figures(f"{verdict_on(ours, theirs, difference_)} {outcome}")
     assert num_words <= 50
     assert num_figures == 3

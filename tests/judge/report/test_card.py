@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tasks.judge.gate.gate import attempt_in_words
+from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.evaluation import RuleOutcome

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.judge.gate.verdict import facts_of
+from tasks.judge.gate.facts import facts_of
 from tasks.judge.report.card import model_card
 from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri

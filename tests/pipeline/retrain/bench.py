@@ -2,8 +2,8 @@
 
 from tasks.data.split.manifest import split_csv
 from tasks.judge.statistics.scores_file import from_parquet
-from tasks.options import TrainOptions
 from tasks.pipeline.commands import COMMANDS
+from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.store.layout import Dataset
 from tasks.store.records.evaluation import EvaluateResult, ReportResult
 from tests.pipeline.in_process import STORE, Bench
@@ -20,6 +20,7 @@ TINY = {
     "crops": 1,
     "engine": "pytorch",
     "bootstrap_resamples": 100,
+    "num_seeds": 1,
 }
 """A network that trains in a second."""
 
@@ -64,7 +65,7 @@ class TrainingBench(Bench):
     def decide(self, **options):
         """Plan what the form with these options leads to."""
         self.plan, options, out = None, TINY | options, f"{STORE}/pretrained/choices/x/"
-        self.run("weights", out=out, **{name: value for name, value in options.items() if name in TrainOptions.model_fields})
+        self.run("weights", out=out, **{name: value for name, value in options.items() if name in WeightsArguments.model_fields})
         self.plan = self.run("plan", weights_result=out, dataset=DATASET, **options)
         return self.plan
 

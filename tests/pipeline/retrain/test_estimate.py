@@ -1,12 +1,13 @@
 """Tests of the time that a plan expects of a training, and of its question."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from tasks.options import EvaluateOptions, Head, TrainOptions
 from tasks.pipeline.retrain._estimate import Estimate, estimate, question, seconds_to_test
-from tasks.store.records.training import BatchTime, Epoch, Evaluation, PlanResult
+from tasks.store.records.training import BatchTime, Epoch, PlanResult
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result, weights_result
-from tests.records import some
 
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
 WHOLE = TrainOptions(backbone="resnet50", epochs=10, validate_every=2)
@@ -85,9 +86,23 @@ def test_a_timed_batch_tells_more_than_an_earlier_training(planned, seconds, exp
     ],
 )
 def test_a_test_shows_each_network_each_clip_unless_they_share_a_frozen_backbone(planned, pace, seconds):
-    pairs = [(model, split) for model in ("baseline", "fine-tuned") for split in ("train", "val")]
-    planned_tests = [some(Evaluation, model=model, split=split) for model, split in (*pairs, ("champion", "val"))]
-    assert seconds_to_test(planned, EvaluateOptions(crops=10), planned_tests, weights_result(pace=pace), manifest(20, 6)) == seconds
+    splits = ["train", "val", "train", "val", "val"]
+    assert seconds_to_test(planned, EvaluateOptions(crops=10), splits, weights_result(pace=pace), manifest(20, 6)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("planned", "seconds"),
+    [
+        (WHOLE, 3 * (10 * 20 * 1.5 + 5 * 6 * 0.5)),
+        # The backbone sees the same views for all seeds, but for a probe, whose views are all that a seed draws.
+        (HEADS, (20 * 10 + 6) * 0.5 + 3 * 10 * 20 * 2),
+        (HEADS.model_copy(update={"head": Head.PROBE}), 3 * (20 * 10 + 6) * 0.5),
+    ],
+)
+def test_three_seeds_take_three_trainings_and_heads_see_each_view_once(planned, seconds):
+    timed = estimate(planned, weights_result(pace=PACE), manifest(20, 6), None, Mock(), num_seeds=3)
+    assert timed.seconds == pytest.approx(seconds)
+    assert "with 3 seeds, for each" in timed.line
 
 
 @pytest.mark.parametrize(("seconds", "asks"), [(None, False), (3600, False), (3601, True)])

@@ -20,7 +20,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.options import Head, Modality
 from tasks.pipeline import _training
-from tasks.pipeline.retrain import _ready, evaluate
+from tasks.pipeline.retrain import _probes, _ready, evaluate
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import NO_OBJECT, Manifest
 from tasks.store.records.evaluation import EvaluateResult
@@ -115,7 +115,7 @@ def test_labels_are_judged_with_the_features_of_all_training_clips_or_not_at_all
     clips = shelf.read(MANIFEST, Manifest).clips
     gone = next(clip.sha256 for clip in clips if clip.split == lacking)
     shared = Mock(mean=lambda sha256: None if sha256 == gone else np.full(4, int(sha256, 16) % 7, float))
-    audit = evaluate.audited(shelf.read(f"{RUN}decisions/d/plan/result.json", PlanResult), clips, shared)
+    audit = _probes.audited(shelf.read(f"{RUN}decisions/d/plan/result.json", PlanResult), clips, shared)
     assert (audit.num_clips, audit.num_without_features) == (len(clips), num_apart)
     assert reason in audit.reason and bool(audit.reason) == bool(reason)
 

@@ -114,5 +114,5 @@ NETWORKS = ("baseline", "fine-tuned", "champion", "previous")
 )
 def test_the_next_network_is_scored_by_the_engine_that_all_can_use(used, wanted, network, engine):
     evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}{model}/") for model in NETWORKS)
-    scoring = next_scoring(plan_result(evaluations, evaluate=EvaluateOptions(engine=wanted)), dict(zip(evaluations, used, strict=False)))
+    scoring = next_scoring([plan_result(evaluations, evaluate=EvaluateOptions(engine=wanted))], dict(zip(evaluations, used, strict=False)))
     assert (scoring and scoring.evaluations[0].model, scoring and scoring.choice.engine) == (network, engine)

@@ -1,0 +1,98 @@
+"""A recipe that several seeds train: its plan, trainings, scores and decision, without servers."""
+
+import pytest
+
+from tasks.options import TrainOptions
+from tasks.pipeline._plans import repeats_of
+from tasks.store.records.looks import Look
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Run
+from tasks.store.stored import Output
+
+HEADS = {"trainable": "heads", "feature_variants": 1, "num_seeds": None, "min_gate_clips": 4, "min_gate_sources": 2}
+
+
+def repeats(bench):
+    return [bench.store.read(Output(repeat.plan_uri, PlanResult)) for repeat in bench.plan.repeats]
+
+
+@pytest.mark.slow
+def test_three_seeds_train_heads_on_the_same_views_once_and_count_as_one_network(verbs):
+    plan = verbs.decide(**HEADS)
+    for _ in range(2):
+        written = dict(verbs.store.written)
+        verbs.run("train")
+        verbs.run("evaluate")
+    changed = {uri for uri, at in verbs.store.written.items() if written.get(uri) != at}
+    assert changed <= {f"{plan.decision_uri}evaluate/result.json"}
+    plans = [plan, *repeats(verbs)]
+    results = [verbs.store.read(Run(own.run_uri).train) for own in plans]
+    for different in ({own.weights.sha256 for own in plans}, {result.checkpoint_sha256 for result in results}):
+        assert len(different) == 3
+    assert [verbs.mlflow.named(own.run_key).info.status for own in plans] == ["RUNNING", "FINISHED", "FINISHED"]
+    looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("/clips.json")]
+    assert [look.networks for look in looks] == [plan.run_keys]
+    attempt = verbs.run("compare").attempt
+    assert (attempt.num_others, attempt.num_networks) == (0, 1)
+
+
+@pytest.mark.slow
+def test_the_mean_decides_and_the_registered_network_is_that_of_the_own_seed(verbs):
+    verbs.decide(**HEADS)
+    verbs.run("train")
+    verbs.run("evaluate")
+    compared, reported = verbs.report()
+    spread = compared.spread
+    assert [(score.seed, score.run_key) for score in spread.scores] == list(zip((0, 1, 2), verbs.plan.run_keys, strict=True))
+    assert spread.scores[0].top1 == compared.challenger_top1
+    assert spread.difference.num_seeds == 3
+    assert spread.difference.difference == pytest.approx(spread.mean_top1 - compared.opponent_top1)
+    assert compared.attempt.interval == spread.difference.interval
+    logged = verbs.logged.data.metrics
+    assert logged["fine-tuned/val/verb_top1_seed_sd"] == spread.top1_seed_sd
+    assert logged["fine-tuned/val/verb_top1_seed_1"] == spread.scores[1].top1
+    assert "mean of 3 seeds; the registered network is seed 0's" in compared.verdict
+    page, card = verbs.page(reported), verbs.store.read_bytes(reported.card_uri).decode()
+    for text in (page, card):
+        assert "3 seeds of the recipe" in text
+        assert "seed 2" in text
+
+
+def test_a_further_seed_is_the_training_that_its_options_alone_lead_to(verbs):
+    plan = verbs.decide(**HEADS)
+    second, third = repeats(verbs)
+    assert [(own.train.seed, own.train.views_seed) for own in (plan, second, third)] == [(0, None), (1, 0), (2, 0)]
+    alone = verbs.decide(**HEADS | {"num_seeds": 1, "seed": 1, "views_seed": 0})
+    assert alone.run_key == second.run_key
+    assert verbs.decide(**HEADS | {"num_seeds": 1}).decision_uri != plan.decision_uri
+
+
+HEAD = {"trainable": "heads", "epochs": 4}
+PROBE = {"trainable": "heads", "head": "probe"}
+SAME_VIEWS = {"train_frames": "middle", "crop": "centre", "mirror": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "num_seeds", "seeds"),
+    [
+        (HEAD, None, [(6, 5), (7, 5)]),
+        (HEAD | {"views_seed": 3}, 2, [(6, 3)]),
+        (HEAD, 1, []),
+        (HEAD | {"epochs": 4000}, None, []),
+        (PROBE, None, []),
+        (PROBE, 2, [(6, None)]),
+        (PROBE | SAME_VIEWS, 3, []),
+        (PROBE | {"views_seed": 3}, 3, []),
+        ({}, None, []),
+        ({}, 3, [(6, None), (7, None)]),
+        ({"fuse": ["runs/a/", "runs/b/"]}, 3, []),
+        (HEAD | {"fuse": ["runs/a/", "runs/b/"], "join": "features"}, None, [(6, 5), (7, 5)]),
+    ],
+)
+def test_a_recipe_is_repeated_where_that_is_cheap_or_asked_for_and_a_seed_changes_something(options, num_seeds, seeds):
+    repeated = repeats_of(TrainOptions(**options, seed=5), num_seeds)
+    assert [(own.seed, own.views_seed) for own in repeated] == seeds
+
+
+def test_after_the_largest_seed_comes_the_first():
+    assert [own.seed for own in repeats_of(TrainOptions(seed=2**31 - 1), 2)] == [0]
