@@ -10,7 +10,7 @@ from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.labelled_rows import AnyLabel, LabelFile, ReadFiles, read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import first_problems, in_order
-from tasks.data.labels.rows import IntervalRow
+from tasks.data.labels.rows import ClipRow, IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
@@ -25,7 +25,8 @@ class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too.
+    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too. `chosen` are the
+    videos with clips of a filled-in list of clips to label.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -36,6 +37,7 @@ class Labelling:
     hints: tuple[str, ...]
     by_interval: frozenset[str]
     without_clip: tuple[str, ...]
+    chosen: frozenset[str] = frozenset()
 
     @property
     def num_labelled(self) -> int:
@@ -167,6 +169,12 @@ def label_clips(
         hints=(*(f"{remark.place}: {remark.reason}" for remark in [*remarks, *unused]), *_hints(labelled, read.verbs, read.nouns)),
         by_interval=frozenset(by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
+        chosen=frozenset(
+            video_by_uid[uid]
+            for _, of_file in labels_by_file
+            for uid, row in of_file.row_by_uid.items()
+            if isinstance(row, ClipRow) and row.is_chosen
+        ),
     )
 
 

@@ -127,13 +127,17 @@ class IntervalLine(LabelRow):
 
 
 class ClipRow(NamedTuple):
-    """A parsed `ClipLine`. There may be a million, so equal labels are shared."""
+    """A parsed `ClipLine`. There may be a million, so equal labels are shared.
+
+    `is_chosen` says that it is of a filled-in list of clips to label, which a model chose.
+    """
 
     line: int
     label: LabelRow
     uid: str
     source: str | None
     groups: Groups = ()
+    is_chosen: bool = False
 
     @property
     def verb(self) -> str:
@@ -247,6 +251,7 @@ LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Lines with none of these are skipped. They are from a list of clips to label, and not filled in yet."""
 OF_LISTS = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
+"""Further columns of a list of clips to label; the first is in no other file."""
 MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
 NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *OF_LISTS))
 """Columns that are no groups of clips: those with a meaning, and those of lists of clips to label."""
@@ -308,12 +313,12 @@ class _Labels:
 
 
 def _read_clip(labels: _Labels, line: int, cells: Cells) -> ClipRow:
-    uid, source = cells["uid"], cells.get("source", "")
+    uid, source, is_chosen = cells["uid"], cells.get("source", ""), OF_LISTS[0] in cells
     if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
-        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None, labels.groups(cells))
+        return ClipRow(line, labels.of(line, cells), labels.place(uid), source or None, labels.groups(cells), is_chosen)
     # The slow model reports all errors of the line.
     whole = _validated(ClipLine, line, cells)
-    return ClipRow(line, whole, whole.uid, whole.source, labels.groups(cells))
+    return ClipRow(line, whole, whole.uid, whole.source, labels.groups(cells), is_chosen)
 
 
 def _read_interval(labels: _Labels, line: int, cells: Cells) -> IntervalRow:
