@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from tests.bench.table import write_docs
-from tests.simulations import coverage, decisions, films, labels, looks, probabilities, readers, splits, thresholds, trainings, when
+from tests.simulations import coverage, decisions, epochs, films, labels, looks, probabilities, readers, splits, thresholds, trainings, when
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, when, readers, decisions, looks, labels, trainings, splits, probabilities, thresholds, films)
+PARTS = (coverage, when, readers, decisions, looks, labels, trainings, epochs, splits, probabilities, thresholds, films)
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

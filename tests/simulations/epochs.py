@@ -14,10 +14,9 @@ from tests.simulations.tables import Table
 from tests.simulations.trainings import Design, Kitchen, heads, logits_of
 
 DESIGN = Design("10 equal classes", 10, 0, 0, 0.5)
-NUM_VAL_FILMS, CLIPS_OF_FILM, NUM_NEW_FILMS = 5, 5, 200
-NUM_TRIALS, EPOCHS, BATCH_SIZES, RATES = 8, 20, (2, 4, 8), (-3.3, -0.7)
-PATIENCE, NUM_SEARCHES = 3, 100
-FILMS, FOLDS = (10, 20), (3, 0)
+NUM_TRAIN_FILMS, NUM_VAL_FILMS, CLIPS_OF_FILM, NUM_NEW_FILMS = 10, 3, 5, 200
+NUM_TRIALS, EPOCHS, BATCH_SIZES, PATIENCE, NUM_SEARCHES = 8, 20, (2, 4, 8), 3, 100
+RATES, FOLDS = ((5e-4, 0.05), (0.01, 0.3)), (3, 0)
 BEST, LAST, STOPPED = "best on the scored clips", "last", f"last, stops early after {PATIENCE}"
 
 Clips = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -67,14 +66,14 @@ def part(clips: Clips, chosen: np.ndarray) -> Clips:
     return clips[0][chosen], clips[1][chosen], clips[2][chosen]
 
 
-def search(kitchen: Kitchen, num_films: int, num_folds: int, rng: np.random.Generator) -> dict[str, Flattery]:
+def search(kitchen: Kitchen, rates: tuple[float, float], num_folds: int, rng: np.random.Generator) -> dict[str, Flattery]:
     """By the rule of the epoch, what one search flatters."""
-    train, val, new = (kitchen.films(rng, films, CLIPS_OF_FILM) for films in (num_films, NUM_VAL_FILMS, NUM_NEW_FILMS))
-    fold_of_film = rng.permutation(num_films) % max(1, num_folds)
+    train, val, new = (kitchen.films(rng, films, CLIPS_OF_FILM) for films in (NUM_TRAIN_FILMS, NUM_VAL_FILMS, NUM_NEW_FILMS))
+    fold_of_film = rng.permutation(NUM_TRAIN_FILMS) % max(1, num_folds)
     held_out = [fold_of_film[train[2]] == fold for fold in range(num_folds)]
     parts = [(part(train, ~out), part(train, out)) for out in held_out] or [(train, val)]
     sources = [str(film) for _, scored in parts for film in scored[2]]
-    recipes = [(10 ** rng.uniform(*RATES), int(rng.choice(BATCH_SIZES))) for _ in range(NUM_TRIALS)]
+    recipes = [(np.exp(rng.uniform(*np.log(rates))), int(rng.choice(BATCH_SIZES))) for _ in range(NUM_TRIALS)]
     trials = [[trained(*of_fold, new, recipe, rng) for of_fold in parts] for recipe in recipes]
     found = {}
     for rule in (BEST, LAST, STOPPED):
@@ -90,10 +89,10 @@ def search(kitchen: Kitchen, num_films: int, num_folds: int, rng: np.random.Gene
     return found
 
 
-def flattery(num_films: int, num_folds: int, num_searches: int) -> dict[str, Flattery]:
+def flattery(rates: tuple[float, float], num_folds: int, num_searches: int) -> dict[str, Flattery]:
     """By the rule of the epoch, the means of so many searches."""
     kitchen = Kitchen(DESIGN)
-    searches = [search(kitchen, num_films, num_folds, np.random.default_rng(number)) for number in range(num_searches)]
+    searches = [search(kitchen, rates, num_folds, np.random.default_rng(number)) for number in range(num_searches)]
     return {rule: Flattery(*np.mean([of_search[rule] for of_search in searches], axis=0)) for rule in searches[0]}
 
 
@@ -101,18 +100,19 @@ def tables(num_draws: int) -> list[Table]:
     """One table; `num_draws` limits the searches of a cell."""
     num_searches = min(NUM_SEARCHES, num_draws)
     rows: list[Sequence[str]] = [
-        (str(films), f"{folds} folds" if folds else f"val, {NUM_VAL_FILMS} films", rule, *(f"{points:+.1f}" for points in mean))
-        for films in FILMS
+        (f"{rates[0]:g} to {rates[1]:g}", f"{folds} folds" if folds else "val", rule, *(f"{points:+.1f}" for points in mean))
+        for rates in RATES
         for folds in FOLDS
-        for rule, mean in flattery(films, folds, num_searches).items()
+        for rule, mean in flattery(rates, folds, num_searches).items()
     ]
     return [
         Table(
             "The epoch that scores a trial",
-            f"Searches of {NUM_TRIALS} rates and batch sizes, {EPOCHS} epochs of linear heads on drawn features of {DESIGN.name}; films of {CLIPS_OF_FILM} clips, {num_searches} "
-            "searches. In points: a trial's score less the accuracy of its networks on 200 new films; the same of the winner, without the estimated luck of the best; and the "
-            "accuracy there of the winner's recipe as `retrain` trains it, on all of train with the epoch that val answers best, less that expectation. Retake scores the last epoch.",
-            ["films of train", "scored on", "epoch", "a trial", "the winner, as expected", "`retrain` beyond it"],
+            f"Searches of {NUM_TRIALS} rates and batch sizes, {EPOCHS} epochs of linear heads on drawn features of {DESIGN.name}; {NUM_TRAIN_FILMS} films of train and "
+            f"{NUM_VAL_FILMS} of val, of {CLIPS_OF_FILM} clips; {num_searches} searches. In points: a trial's score less the accuracy of its networks on {NUM_NEW_FILMS} new "
+            "films; the same of the winner, without the estimated luck of the best; and the accuracy there of the winner's recipe as `retrain` trains it, on all of train with "
+            "the epoch that val answers best, less that expectation. Retake scores the last epoch. Rows of one search share its films.",
+            ["learning rates", "scored on", "epoch", "a trial", "the winner, as expected", "`retrain` beyond it"],
             rows,
         )
     ]

@@ -1,7 +1,8 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
 from tasks.data.split.manifest import build_manifest, dataset_digest, num_classes, num_clips, num_nothing, num_sources
-from tasks.data.split.split import assign_splits, read_drawn, read_split_csv
+from tasks.data.split.split import assign_splits
+from tasks.data.split.split_csv import read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset

@@ -10,7 +10,7 @@ from tasks.data.clips.label_inputs import video_records
 from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_intervals
 from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.split.split import read_split_csv
+from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.sampling import window_grid

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tasks.data.split.split import read_split_csv
+from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos.predict import in_words
