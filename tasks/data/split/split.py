@@ -136,7 +136,7 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
 
 
 def _split_sources(
-    counts: Mapping[str, Counter[str]], fixed: Mapping[str, SplitName], chosen: Collection[str], options: SplitOptions
+    counts: Mapping[str, Counter[str]], fixed: dict[str, SplitName], chosen: Collection[str], options: SplitOptions
 ) -> tuple[dict[str, SplitName], set[str]]:
     """Find the split of each source, and the new sources that were drawn for test.
 
@@ -158,8 +158,9 @@ def _split_sources(
     new_test = _draw_test(counts.keys() - fixed.keys() - new_train, num_missing, chance, seed) if draws_test else set[str]()
     # The draw may not leave too little to train on, nor may val be short of clips that show new actions.
     for test, train in ((new_test, new_train), (new_test, set[str]()), (set[str](), set[str]())):
-        known = {**fixed, **dict.fromkeys(train, "train"), **dict.fromkeys(test, "test")}
-        splits = {**fixed, **stratify(counts, known, shares, seed)}
+        in_train: dict[str, SplitName] = dict.fromkeys(train, "train")
+        in_test: dict[str, SplitName] = dict.fromkeys(test, "test")
+        splits = fixed | stratify(counts, fixed | in_train | in_test, shares, seed)
         if _can_train(counts, splits) and (not train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
             break
     return splits, test
