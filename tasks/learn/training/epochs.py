@@ -22,7 +22,7 @@ from tasks.errors import BadCheckpoint
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
-from tasks.learn.networks.weights_file import first_line, read_weights
+from tasks.learn.networks.weights_file import first_line, in_short, read_weights
 from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
 from tasks.learn.training.recipe import highest_rate
 from tasks.options import TrainOptions
@@ -94,9 +94,11 @@ def with_last_weights(network: Network, last: Path) -> Network:
     Raises:
         BadCheckpoint: it cannot be read, or is of another network.
     """
-    state = read_weights(last)["state_dict"]
+    state = read_weights(last).get("state_dict", {})
     trained = {name.removeprefix("network."): tensor for name, tensor in state.items() if name.startswith(("network.", "head."))}
     copied = deepcopy(network)
+    if missing := {f"head.{name}" for name in network.head.state_dict()} - trained.keys():
+        raise BadCheckpoint(f"{last.name} is of another network: it lacks {in_short(sorted(missing))}")
     try:
         copied.load_state_dict(copied.state_dict() | trained)
     except RuntimeError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.errors import BadConfiguration, BadDataset
+from tasks.errors import BadCheckpoint, BadConfiguration, BadDataset
 from tasks.learn.engines.engine import clip_logits, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import read_snippets
@@ -146,6 +146,14 @@ def test_the_score_is_that_of_a_test_of_the_last_epoch(clips, tmp_path: Path, co
         "action": "".join(str(int(verb and noun)) for verb, noun in rights),
     }
     assert {"0", "1"} == set(outcome.right["verb"] + outcome.right["noun"])
+
+
+def test_a_last_checkpoint_of_another_network_is_refused(tmp_path: Path):
+    own = Network(tiny(), seed=1)
+    for state in (own.head.state_dict(), {f"head.{name}": tensor[:1] for name, tensor in own.head.state_dict().items()}):
+        torch.save({"state_dict": state}, tmp_path / LAST)
+        with pytest.raises(BadCheckpoint, match="of another network"):
+            with_last_weights(own, tmp_path / LAST)
 
 
 def test_a_trial_in_half_precision_is_scored_in_float32(clips, tmp_path: Path):
