@@ -84,6 +84,12 @@ def content_key(values: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def search_key(values: Mapping[str, object]) -> str:
+    """Compute the key of a search, or of its form, from its options."""
+    # A key without this name is of trials that are scored at the epoch that answers the scored clips best.
+    return content_key({**values, "scored_epoch": "last"})
+
+
 def configuration_key(chosen: TrainOptions) -> str:
     """Compute the key of one configuration of a comparison of networks."""
     return content_key(options_key(without_idle(chosen)))

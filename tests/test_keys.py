@@ -15,6 +15,7 @@ from tasks.keys import (
     installed,
     options_key,
     recipe_of,
+    search_key,
     without_idle,
 )
 from tasks.options import PRESETS, FlowOptions, GateOptions, SearchOptions, SegmentOptions, TrainOptions
@@ -92,6 +93,11 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
     assert content_key(options_key(TrainOptions())) == "8c2401649379f184"
     assert content_key(options_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
     assert content_key(options_key(GateOptions())) == "edce8e20f834f28b" != content_key(options_key(GateOptions(yearly_error=0.2)))
+
+
+def test_a_search_that_scores_the_last_epoch_has_another_name_than_one_that_scores_the_best():
+    options = SearchOptions().model_dump(mode="json")
+    assert search_key(options) != content_key(options)
 
 
 def test_a_search_on_val_keeps_the_name_that_it_had_when_that_was_the_default():

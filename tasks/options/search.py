@@ -106,11 +106,13 @@ class SearchOptions(Options):
         description="accuracy: action top-1 on the scored clips, or verb top-1 if no label has an object; accuracy and latency: the trade-off with the seconds "
         "per clip of the network",
     )
-    folds: Literal[0, 3, 5] = Field(
-        3,
+    folds: int | None = Field(
+        None,
+        ge=0,
+        le=10,
         title="Cross-validation, folds",
-        description="3 or 5: each trial is trained this many times, and scored on the training videos that it left out. 0: trials are scored on val; a later "
-        "decision on val counts them all, and demands more certainty",
+        description="Each trial is trained this many times, and scored on the training videos that it left out. 0: trials are scored on val; a later "
+        "decision on val counts them all, and demands more certainty. Empty: 3, or as many as train has source videos",
     )
     halving: bool = Field(
         False,
@@ -135,6 +137,8 @@ class SearchOptions(Options):
     def _fit_together(self) -> "SearchOptions":
         if self.search_sampler == "cma-es" and self.objectives != "accuracy":
             raise ValueError("search_sampler cma-es knows one objective; choose objectives accuracy, or search_sampler tpe")
+        if self.folds == 1:
+            raise ValueError("a single fold leaves no video to train on; choose 2 folds or more, or 0")
         if self.halving and self.rounds < 2:
             raise ValueError("successive halving needs two rounds or more; raise rounds, or turn halving off")
         if self.num_trials < self.rounds:

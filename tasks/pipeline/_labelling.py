@@ -44,7 +44,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         hints=(*labelled.given.by_hand.problems, *labelling.hints, *_uncut(store, store_uri, labelled.given, segment, labelled.cut)),
         agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
         without_clip=labelling.without_clip,
-        chosen=labelled.given.by_hand.chosen_videos,
+        chosen=tuple(sorted(labelling.chosen.union(labelled.given.by_hand.chosen_videos))),
         recordings=labelling.recordings,
         accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
     )

@@ -115,7 +115,7 @@ class Run(Place):
     comparisons = file("comparisons/")
     evaluations = keyed("evaluate/{key}/", Evaluations)
     """The evaluations with the options that `key` names."""
-    validation = numbered("validation/{crops:d}-crops.json", stored(TrialScore))
+    validation = numbered("validation/last-epoch/{crops:d}-crops.json", stored(TrialScore))
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)
     """The backbone features of a sample of training clips."""
@@ -137,7 +137,7 @@ class Run(Place):
 
     def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
         """Find the answers on the validation clips of another dataset, whose clips have another length."""
-        return Stored(f"{self.folder_uri}validation/{digest}/{crops}-crops.json", TrialScore)
+        return Stored(f"{self.folder_uri}validation/last-epoch/{digest}/{crops}-crops.json", TrialScore)
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:

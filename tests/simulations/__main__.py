@@ -8,6 +8,7 @@ from tests.bench.table import write_docs
 from tests.simulations import (
     coverage,
     decisions,
+    epochs,
     films,
     labels,
     looks,
@@ -22,7 +23,7 @@ from tests.simulations import (
 )
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, when, readers, decisions, looks, seeds, labels, trainings, splits, probabilities, thresholds, films, shift)
+PARTS = (coverage, when, readers, decisions, looks, seeds, labels, trainings, epochs, splits, probabilities, thresholds, films, shift)
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulations import __main__ as program
 from tests.simulations import coverage as coverage_part
-from tests.simulations import decisions, labels, looks, readers, seeds, shift, splits, thresholds, trainings, when
+from tests.simulations import decisions, epochs, labels, looks, readers, seeds, shift, splits, thresholds, trainings, when
 from tests.simulations.__main__ import DOCS, main
 from tests.simulations.coverage import CELLS, bootstrap, coverage, exact, share_interval, two_kinds, uneven
 from tests.simulations.decisions import (
@@ -42,6 +42,7 @@ SMALL = {
     seeds: {"DESIGNS": ((10, 5),), "SPREADS": (0.0,)},
     labels: {"TRUTHS": TRUTHS[3:4], "FILMS": (3,)},
     trainings: {"DESIGNS": trainings.DESIGNS[:1], "FILMS": (6,), "NUM_FILMS_OF_TRUTH": 20, "NUM_TRAININGS_OF_TRUTH": 1, "NUM_CURVES": 1},
+    epochs: {"RATES": epochs.RATES[:1], "NUM_TRIALS": 2, "EPOCHS": 2, "NUM_SEARCHES": 1},
     splits: {"FILMS": (20,), "NUM_NEW_FILMS": 20},
     shift: {"FILMS": (12,)},
     thresholds: {"NUM_VAL_CLIPS": (30,), "NUM_CLIPS_OF_TRUTH": 1000},
@@ -185,6 +186,13 @@ def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(
     assert ours.none < most_without
 
 
+def test_the_last_epoch_of_trials_flatters_less_than_the_one_that_is_best_on_the_scored_clips():
+    found = epochs.flattery(epochs.RATES[1], 0, 12)
+    assert found[epochs.BEST].trial > found[epochs.LAST].trial + 0.5
+    assert found[epochs.BEST].expected > found[epochs.LAST].expected
+    assert found[epochs.BEST].retrained == -found[epochs.BEST].expected
+
+
 def test_test_is_a_sample_of_films_where_val_flatters_against_new_ones():
     found = splits.flattery(30, splits.OPTIONS["default"], 30)
     assert found["val"][0] > 4
@@ -221,7 +229,7 @@ def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not()
     assert trusted(30, 0.01, 60) > 0.9 > trusted(3, 0.2, 60) > 0.2 > trusted(30, 0.2, 60)
 
 
-@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 21), pytest.param({}, 26, marks=pytest.mark.long)], ids=["few cells", "all"])
+@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 22), pytest.param({}, 27, marks=pytest.mark.long)], ids=["few cells", "all"])
 def test_every_table_can_be_made_and_is_in_the_docs(capsys, monkeypatch, constants, num_tables):
     for part, values in constants.items():
         for name, value in values.items():

@@ -3,6 +3,7 @@
 Legend: n clips, f features, c classes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,24 +58,43 @@ class Kitchen:
         return features, np.where(wrong, rng.choice(self.design.num_classes, len(films), p=self.shares), classes), films
 
 
-def right(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], num_epochs: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Train linear heads as preset `light` does (Adam, batches of 4); say which test clips (n,) they answer correctly."""
+def heads(
+    train: tuple[np.ndarray, np.ndarray],
+    num_epochs: int,
+    rng: np.random.Generator,
+    learning_rate: float = LEARNING_RATE,
+    batch_size: int = BATCH_SIZE,
+    num_classes: int = 0,
+) -> Iterator[np.ndarray]:
+    """Train linear heads (f + 1, c) with Adam, by default as preset `light` does; they are the same array after each epoch."""
     features, labels = np.c_[train[0], np.ones(len(train[0]))], train[1]
-    weights = np.zeros((NUM_FEATURES + 1, labels.max() + 1))
+    weights = np.zeros((NUM_FEATURES + 1, num_classes or labels.max() + 1))
     mean, square, step = np.zeros_like(weights), np.zeros_like(weights), 0
     for _ in range(num_epochs):
         order = rng.permutation(len(labels))
-        for batch in (order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)):
+        for batch in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
             logits = features[batch] @ weights
             likely = np.exp(logits - logits.max(1, keepdims=True))
             likely /= likely.sum(1, keepdims=True)
             likely[np.arange(len(batch)), labels[batch]] -= 1
             gradient, step = features[batch].T @ likely / len(batch), step + 1
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            weights -= LEARNING_RATE * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-    return (np.c_[test[0], np.ones(len(test[0]))] @ weights).argmax(1) == test[1]
+            weights -= learning_rate * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        yield weights
+
+
+def logits_of(weights: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The logits (n, c) of linear heads."""
+    logits: np.ndarray = np.c_[features, np.ones(len(features))] @ weights
+    return logits
+
+
+def right(
+    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], num_epochs: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Train linear heads; say which test clips (n,) they answer correctly."""
+    *_, weights = heads(train, num_epochs, rng)
+    return logits_of(weights, test[0]).argmax(1) == test[1]
 
 
 def true_gain(kitchen: Kitchen, rng: np.random.Generator) -> float:

@@ -24,7 +24,7 @@ from tasks.store.layout import Layout, is_own_class, is_probe
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
-from tasks.store.records.video import Inventory, VideoRecord
+from tasks.store.records.video import Inventory, SeenFile, VideoRecord
 from tasks.store.stored import Stored, last_name
 from tasks.wording import quoted
 
@@ -86,25 +86,26 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
 
 def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
-    """Find the videos that came with each annotation file, by its name under `annotations/`.
-
-    Those in its folder and below, else all of its ingest. A file of equal content that came with several ingests has the videos of all.
-    """
+    """Find the videos that came with each annotation file, by its name under `annotations/`, in all ingests that it came with."""
     at = Layout(store_uri)
     folders = store.folders(at.ingests)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         inventories = list(pool.map(lambda folder: _inventory(store, at.ingest(last_name(folder)).inventory), folders))
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for inventory in inventories:
-        below: defaultdict[str, set[str]] = defaultdict(set)
-        for file in inventory.files:
-            if file.video:
-                for folder in PurePosixPath(file.name).parents:
-                    below[str(folder)].add(file.video)
-        for file in inventory.files:
-            if file.kept_as:
-                beside[file.kept_as] |= below.get(str(PurePosixPath(file.name).parent)) or below["."]
+        kept = {file.name: file.kept_as for file in inventory.files if file.kept_as}
+        for name, videos in videos_beside(kept, inventory.files).items():
+            beside[kept[name]] |= videos
     return {name: frozenset(videos) for name, videos in beside.items()}
+
+
+def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, frozenset[str]]:
+    """Find the videos of `files` that each annotation file means: those in its folder and below, else all."""
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for file in files:
+        for folder in PurePosixPath(file.name).parents if file.video else ():
+            below[str(folder)].add(file.video or "")
+    return {name: frozenset(below.get(str(PurePosixPath(name).parent)) or below["."]) for name in names}
 
 
 def _inventory(store: Store, place: Stored[Inventory]) -> Inventory:

@@ -282,7 +282,7 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
 def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
     """Find what the files that came with the videos label, and log what is wrong with them, which no other step does."""
     names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
-    index, read = stored.read(names, [AnnotationFile(f"{BESIDE}{file.name}", file.content) for file in videos.beside])
+    index, read = stored.read(names, [replace(file, name=f"{BESIDE}{file.name}") for file in videos.beside])
     problems = [problem for problem in read.problems if problem.file.startswith(BESIDE)]
     for problem in problems[:NUM_LOGGED]:
         log.warning("not scored against: %s: %s", problem.place, problem.reason)

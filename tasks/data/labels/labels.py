@@ -11,7 +11,7 @@ from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import ReadFile, first_problems, in_order
 from tasks.data.labels.recordings import camera_groups, correct_recordings, detect_recordings, stated_recordings
-from tasks.data.labels.rows import IntervalRow
+from tasks.data.labels.rows import ClipRow, IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex, video_names
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions
@@ -27,7 +27,7 @@ class Labelling:
 
     A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
     uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too. `recordings` are those
-    of several videos.
+    of several videos. `chosen` are the videos with clips of a filled-in list of clips to label.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -39,6 +39,7 @@ class Labelling:
     by_interval: frozenset[str]
     without_clip: tuple[str, ...]
     recordings: tuple[Recording, ...] = ()
+    chosen: frozenset[str] = frozenset()
 
     @property
     def num_labelled(self) -> int:
@@ -238,6 +239,12 @@ def label_clips(
         by_interval=frozenset(labels.by_interval),
         without_clip=tuple(f"{remark.place}: {remark.reason}" for remark in unused),
         recordings=grouping.recordings,
+        chosen=frozenset(
+            video_by_uid[uid]
+            for _, of_file in labels_by_file
+            for uid, row in of_file.row_by_uid.items()
+            if isinstance(row, ClipRow) and row.is_chosen
+        ),
     )
 
 

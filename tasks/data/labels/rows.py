@@ -131,13 +131,18 @@ class IntervalLine(LabelLine):
 
 
 class ClipRow(NamedTuple):
-    """A label for a clip, or for all clips of a video. `groups` are the cells of columns without a meaning to Retake, such as a camera."""
+    """A label for a clip, or for all clips of a video.
+
+    `groups` are the cells of columns without a meaning to Retake, such as a camera. `is_chosen` says that the line is of a filled-in list of
+    clips to label, which a model chose.
+    """
 
     line: int
     label: LabelLine
     uid: str
     source: str | None
     groups: Groups = ()
+    is_chosen: bool = False
 
     @property
     def verb(self) -> str:
@@ -263,7 +268,7 @@ LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
 """Columns of a list of clips to label that a person fills in. Lines with none of them filled in are skipped."""
 INFORMATION = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
-"""Columns of such a list that inform the person, and are not read."""
+"""Columns of such a list that inform the person, and are not read. No other file has the first."""
 NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *INFORMATION))
 """Columns that Retake knows. Each other column groups the clips by its values, such as by camera."""
 MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
@@ -326,12 +331,12 @@ class _Shared:
 
 
 def _read_clip(shared: _Shared, line: int, cells: Cells) -> ClipRow:
-    uid, source = cells["uid"], cells.get("source", "")
+    uid, source, is_chosen = cells["uid"], cells.get("source", ""), INFORMATION[0] in cells
     if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
-        return ClipRow(line, shared.label(line, cells), shared.name(uid), source or None, shared.groups(cells))
+        return ClipRow(line, shared.label(line, cells), shared.name(uid), source or None, shared.groups(cells), is_chosen)
     # The model names all faults of the line.
     whole = _validated(ClipLine, line, cells)
-    return ClipRow(line, whole, whole.uid, whole.source, shared.groups(cells))
+    return ClipRow(line, whole, whole.uid, whole.source, shared.groups(cells), is_chosen)
 
 
 def _read_interval(shared: _Shared, line: int, cells: Cells) -> IntervalRow:

@@ -31,7 +31,8 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     sources = [clip.source for clip in clips]
     if len(set(sources)) < num_folds:
         raise BadDataset(
-            f"{num_folds} folds need as many source videos in train, and there are {len(set(sources))}; choose fewer folds, or add videos"
+            f"{num_folds} folds need as many source videos in train, and there are {len(set(sources))}; choose fewer, or folds=0, which scores on "
+            "val, or add labelled videos"
         )
     num_clips = Counter(clip.action for clip in clips)
     # An action that cannot be in every fold is not spread over them; scikit-learn rejects data that has only such actions.
@@ -62,7 +63,9 @@ def _with_actions(folds: list[Manifest]) -> list[Manifest]:
     """Return the folds; raise BadDataset if nothing happens in any validation clip of one, so that no trial can be scored on it."""
     for number, fold in enumerate(folds, 1):
         if not any(clip.split == "val" and clip.has_action for clip in fold.clips):
-            raise BadDataset(f"nothing happens in any validation clip of fold {number}; choose fewer folds, or label more actions")
+            raise BadDataset(
+                f"nothing happens in any validation clip of fold {number}; choose fewer folds, or folds=0, which scores on val, or label more actions"
+            )
     return folds
 
 

@@ -50,7 +50,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
     )
 
 
-def _unseen(labels: LabelsFile, assignment: SplitAssignment, taught: Collection[str]) -> tuple[UnseenClip, ...]:
+def _unseen(labels: LabelsFile, assignment: SplitAssignment, train_actions: Collection[str]) -> tuple[UnseenClip, ...]:
     """List the clips of actions that are left out, because no clip of train shows these."""
     excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
     return tuple(
@@ -58,7 +58,7 @@ def _unseen(labels: LabelsFile, assignment: SplitAssignment, taught: Collection[
         for clip in sorted(labels.clips, key=lambda clip: clip.clip.uid)
         if clip.action
         and clip.verb != NOTHING
-        and clip.action not in taught
+        and clip.action not in train_actions
         and clip.clip.uid in excluded
         and assignment.split_by_video[clip.clip.video] == splits[clip.source]
         and is_counted(labels.segment, clip.clip.around, splits[clip.source])

@@ -1,28 +1,24 @@
-"""Split sources into train, val and test, and keep the permanent splits in `datasets/split.csv`.
+"""Split sources into train, val and test.
 
 Videos never move, sources are never divided, and train has all classes.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TypeGuard
 
-from tasks.data.labels.tables import read_table
-from tasks.data.split.stratify import in_order, lot, stratify
-from tasks.errors import BadDataset, BadLabels
+from tasks.data.split.stratify import hash_share, shuffled, stratify
+from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import csv_table, plain_count, quoted
+from tasks.wording import plain_count, quoted
 
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_CHANCE = 0.5
 """Highest chance of a new source to make up for a test that is short: train gets new ones, too."""
 MAX_LISTED = 5
-IDLE_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
-
-COLUMNS, DRAWN = ("source", "split"), "drawn"
+NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
 
 class SplitAssignment(Record):
@@ -67,35 +63,24 @@ def assign_splits(
     labelled = sorted((clip for clip in clips if clip.action), key=lambda clip: clip.clip.uid)
     _stop_if_nothing_to_learn(labelled, len(clips))
     fixed = _fixed(labelled, kept)
-    strays = {clip.clip.uid for clip in labelled if kept.get(clip.clip.video, fixed.get(clip.source)) != fixed.get(clip.source)}
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for clip in labelled:
-        if clip.clip.uid not in strays:
+        # A clip whose video is in another split than its source counts in neither.
+        if kept.get(clip.clip.video, fixed.get(clip.source)) == fixed.get(clip.source):
             counts[clip.source][str(clip.action)] += 1
-    is_drawn, test_share = options.draws_test(len(counts)), options.test_share_of(len(counts))
-    dealt: dict[SplitName, float] = {
-        "train": 1 - options.val_share - test_share,
-        "val": options.val_share,
-        "test": 0 if is_drawn else test_share,
-    }
-    taught_by: dict[str, SplitName] = dict.fromkeys({clip.source for clip in labelled if clip.clip.video in chosen} - fixed.keys(), "train")
-    chance = max(test_share, min(2 * test_share, MAX_CHANCE)) if fixed else 1.0
-    in_draw = _draw(counts, fixed | taught_by, test_share, chance, options.split_seed) if is_drawn else {}
-    # The draw may not leave too little to train on, nor may val be short of clips that show new actions.
-    for new_test, new_train in ((in_draw, taught_by), (in_draw, {}), ({}, {})):
-        splits = fixed | stratify(counts, fixed | new_train | new_test, dealt, options.split_seed)
-        if _can_train(counts, splits) and (not new_train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
-            break
+    chosen_sources = {clip.source for clip in labelled if clip.clip.video in chosen}
+    splits, new_test = _split_sources(counts, fixed, chosen_sources, options)
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
-    drawn_sources = new_test.keys() | {clip.source for clip in labelled if clip.clip.video in drawn}
+    drawn_sources = new_test | {clip.source for clip in labelled if clip.clip.video in drawn}
     in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}
     drawn = frozenset(video for video, source in in_test.items() if source in drawn_sources)
-    if options.test_share is None and not in_test:
-        test_share = 0.0
-    taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
-    reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], taught) for clip in labelled}
-    idle = _idle_test([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
-    reasons |= dict.fromkeys(idle, IDLE_TEST)
+    test_share = options.test_share_of(len(counts)) if in_test or options.test_share is not None else 0.0
+    train_actions = {action for source, own in counts.items() if splits[source] == "train" for action in own}
+    reasons = {
+        clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], train_actions) for clip in labelled
+    }
+    without_action = _test_without_action([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
+    reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
     excluded = tuple(SetAside(name=uid, reason=reason) for uid, reason in reasons.items() if reason)
     out = {bad.name for bad in excluded}
     used = [clip for clip in labelled if clip.clip.uid not in out]
@@ -108,8 +93,8 @@ def assign_splits(
         excluded=excluded,
         warnings=(
             *_share_warnings(used, splits, options.val_share, None if drawn else options.test_share),
-            *_exclusion_warnings(labelled, out - idle, taught),
-            *_idle_warnings(idle),
+            *_exclusion_warnings(labelled, out - without_action, train_actions),
+            *_warnings_without_action(without_action),
         ),
     )
 
@@ -150,13 +135,41 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
     return fixed
 
 
-def _draw(
-    counts: Mapping[str, Collection[str]], fixed: Mapping[str, SplitName], share: float, chance: float, seed: int
-) -> dict[str, SplitName]:
-    """Draw each new source for test with this chance until test has its share of all; what they show has no part in it."""
+def _split_sources(
+    counts: Mapping[str, Counter[str]], fixed: dict[str, SplitName], chosen: Collection[str], options: SplitOptions
+) -> tuple[dict[str, SplitName], set[str]]:
+    """Find the split of each source, and the new sources that were drawn for test.
+
+    Args:
+        counts: the clips of each source by action.
+        fixed: the earlier splits.
+        chosen: the sources where a model chose clips to label.
+    """
+    seed, share = options.split_seed, options.test_share_of(len(counts))
+    draws_test = options.draws_test(len(counts))
+    shares: dict[SplitName, float] = {
+        "train": 1 - options.val_share - share,
+        "val": options.val_share,
+        "test": 0 if draws_test else share,
+    }
+    new_train = set(chosen) - fixed.keys()
+    chance = max(share, min(2 * share, MAX_CHANCE)) if fixed else 1.0
     num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
-    drawn = [source for source in in_order(counts.keys() - fixed.keys(), seed) if lot(source, seed) < chance]
-    return dict.fromkeys(drawn[: max(0, num_missing)], "test")
+    new_test = _draw_test(counts.keys() - fixed.keys() - new_train, num_missing, chance, seed) if draws_test else set[str]()
+    # The draw may not leave too little to train on, nor may val be short of clips that show new actions.
+    for test, train in ((new_test, new_train), (new_test, set[str]()), (set[str](), set[str]())):
+        in_train: dict[str, SplitName] = dict.fromkeys(train, "train")
+        in_test: dict[str, SplitName] = dict.fromkeys(test, "test")
+        splits = fixed | stratify(counts, fixed | in_train | in_test, shares, seed)
+        if _can_train(counts, splits) and (not train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
+            break
+    return splits, test
+
+
+def _draw_test(new: Collection[str], num_missing: int, chance: float, seed: int) -> set[str]:
+    """Draw new sources for test, each with this chance, until none is missing; what they show has no part in it."""
+    drawn = [source for source in shuffled(new, seed) if hash_share(source, seed) < chance]
+    return set(drawn[: max(0, num_missing)])
 
 
 def _val_share(counts: Mapping[str, Counter[str]], splits: Mapping[str, SplitName]) -> float:
@@ -166,31 +179,33 @@ def _val_share(counts: Mapping[str, Counter[str]], splits: Mapping[str, SplitNam
 
 def _can_train(counts: Mapping[str, Collection[str]], splits: Mapping[str, SplitName]) -> bool:
     """Check whether train has two actions, and val one of these."""
-    taught = {action for source, own in counts.items() if splits[source] == "train" for action in own}
-    return len(taught) > 1 and any(splits[source] == "val" and taught & set(own) - {NOTHING} for source, own in counts.items())
+    train_actions = {action for source, own in counts.items() if splits[source] == "train" for action in own}
+    return len(train_actions) > 1 and any(
+        splits[source] == "val" and train_actions & set(own) - {NOTHING} for source, own in counts.items()
+    )
 
 
-def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, taught: set[str]) -> str | None:
+def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, train_actions: set[str]) -> str | None:
     # The dataset's digest covers these reasons and the warnings below: rewording them changes every digest.
     if split_of_video != split:
         return (
             f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
             "give the video another source"
         )
-    if split != "train" and clip.action not in taught:
+    if split != "train" and clip.action not in train_actions:
         return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
     return None
 
 
-def _idle_test(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
+def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
     """List the clips of a test split that would decide on nothing, because no action happens in it at all."""
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 
 
-def _idle_warnings(idle: Collection[str]) -> list[str]:
-    warning = f"{plain_count(len(idle), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"
-    return [warning] if idle else []
+def _warnings_without_action(uids: Collection[str]) -> list[str]:
+    warning = f"{plain_count(len(uids), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"
+    return [warning] if uids else []
 
 
 def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:
@@ -241,56 +256,18 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
     return warnings
 
 
-def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], taught: set[str]) -> list[str]:
-    untaught = Counter(str(clip.action) for clip in labelled if clip.clip.uid in out and clip.action not in taught)
-    num_strays = len(out) - untaught.total()
+def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], train_actions: set[str]) -> list[str]:
+    not_in_train = Counter(str(clip.action) for clip in labelled if clip.clip.uid in out and clip.action not in train_actions)
+    num_misplaced = len(out) - not_in_train.total()
     warnings = []
-    if untaught:
-        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
-        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
+    if not_in_train:
+        listed = ", ".join(f"{action} ({number})" for action, number in sorted(not_in_train.items())[:MAX_LISTED])
+        more = f" and {len(not_in_train) - MAX_LISTED} more" if len(not_in_train) > MAX_LISTED else ""
         warnings.append(
-            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+            f"{plain_count(not_in_train.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
         )
-    if num_strays:
-        warnings.append(f"{plain_count(num_strays, 'clip')} stay out, because a source column now joins them with videos of another split")
+    if num_misplaced:
+        warnings.append(
+            f"{plain_count(num_misplaced, 'clip')} stay out, because a source column now joins them with videos of another split"
+        )
     return warnings
-
-
-def read_split_csv(content: bytes) -> dict[str, SplitName]:
-    """Read the split of each source name and video hash, in the file's order.
-
-    Raises:
-        BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.
-    """
-    try:
-        table = read_table(content, {"splits": COLUMNS})
-    except BadLabels as error:
-        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
-    for line, reason in table.refused:
-        raise BadDataset(f"split.csv line {line} {reason}; correct that line")
-    splits: dict[str, SplitName] = {}
-    for line, cells in table.lines:
-        source, split = cells["source"], cells["split"]
-        if not source or not _is_split(split):
-            raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
-        if source in splits:
-            raise BadDataset(f"split.csv line {line} repeats {quoted(source)}; keep only one line")
-        splits[source] = split
-    return splits
-
-
-def read_drawn(content: bytes) -> frozenset[str]:
-    """Read which test videos were drawn at random, by hash, of a file that `read_split_csv` reads."""
-    return frozenset(cells["source"] for _, cells in read_table(content, {"splits": COLUMNS}).lines if cells.get(DRAWN))
-
-
-def _is_split(text: str) -> TypeGuard[SplitName]:
-    return text in SPLITS
-
-
-def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
-    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted, and of each whether it was drawn, if any was."""
-    new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
-    marks = {source: {DRAWN: "yes"} for source in drawn}
-    rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
-    return csv_table((*COLUMNS, DRAWN) if drawn else COLUMNS, rows)

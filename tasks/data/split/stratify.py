@@ -27,7 +27,7 @@ def stratify(
     stay empty, it gets the new source that loses the fewest clips by the move. Val, and test if it has a share, stay empty if no source can
     be moved there. A split in which nothing happens counts as empty.
     """
-    order = in_order((source for source in counts if source not in kept), seed)
+    order = shuffled((source for source in counts if source not in kept), seed)
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
     for source in _cover(table):
         table.put(source, "train")
@@ -44,13 +44,13 @@ def stratify(
     return table.split
 
 
-def in_order(sources: Iterable[str], seed: int) -> list[str]:
-    """Sort sources at random."""
-    return sorted(sources, key=lambda source: lot(source, seed))
+def shuffled(sources: Iterable[str], seed: int) -> list[str]:
+    """Sort sources at random, always alike for a seed."""
+    return sorted(sources, key=lambda source: hash_share(source, seed))
 
 
-def lot(source: str, seed: int) -> float:
-    """Draw a number from 0 to 1 for a source, whatever it shows."""
+def hash_share(source: str, seed: int) -> float:
+    """Map the name of a source to a number from 0 to 1, spread evenly; a source keeps its own whatever comes later."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{source}".encode()).digest()) / 2**256
 
 
@@ -141,15 +141,15 @@ def _cover(table: _Table) -> list[str]:
 
 def _fill(table: _Table, split: SplitName) -> None:
     """Move the best-fitting source to an empty split, if any may leave. val may take test's only source."""
-    able = [
+    movable = [
         source
         for source in table.new
         if table.split[source] != split
         and table.shows_action(source)
         and (table.may_leave(source) or (split == "val" and table.split[source] == "test"))
     ]
-    if able:
-        table.put(min(able, key=lambda source: table.cost_of_moving(source, split)), split)
+    if movable:
+        table.put(min(movable, key=lambda source: table.cost_of_moving(source, split)), split)
 
 
 def _improve(table: _Table) -> None:
@@ -198,8 +198,8 @@ def _hold_out(table: _Table) -> None:
     def lost(source: str) -> list[str]:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]
 
-    taught = sum(1 for number in table.num_train_sources.values() if number)
-    able = [s for s in table.new if table.counts[s].keys() - lost(s) - {NOTHING} and taught - len(lost(s)) > 1]
-    if able:
-        fewest = min(able, key=lambda s: (sum(table.counts[s][a] for a in lost(s)), table.cost_of_moving(s, "val")))
+    num_train_actions = sum(1 for number in table.num_train_sources.values() if number)
+    movable = [s for s in table.new if table.counts[s].keys() - lost(s) - {NOTHING} and num_train_actions - len(lost(s)) > 1]
+    if movable:
+        fewest = min(movable, key=lambda s: (sum(table.counts[s][a] for a in lost(s)), table.cost_of_moving(s, "val")))
         table.put(fewest, "val")

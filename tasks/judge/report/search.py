@@ -184,7 +184,7 @@ def verdict(search: Search) -> str:
     if seeds:
         parts.append(f"{count(len(seeds), 'training')} of the same recipe with new seeds scored {listed(seeds)}.")
     elif bias.corrected is not None and num_scored > 1:
-        parts.append(f"Without the luck of the best, expect at most {percent(bias.corrected)}.")
+        parts.append(f"Without the luck of the best, expect about {percent(bias.corrected)}.")
     if score.top1 <= search.majority_top1:
         parts.append(f"That does not beat always predicting the most frequent class ({percent(search.majority_top1)}).")
     if not search.plan.search.folds and num_scored > 1:
@@ -212,7 +212,7 @@ def table(search: Search) -> bytes:
     """Write a CSV, one row per trial, best first, scores as shares; of a failed trial the reason."""
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
-    folds = [f"fold_{number}_top1" for number in range(1, search.plan.search.folds + 1)]
+    folds = [f"fold_{number}_top1" for number in range(1, (search.plan.search.folds or 0) + 1)]
     last = ("loss", "epochs", "training_seconds", "latency_seconds", "was_found", "run_keys", "failed_because")
     rows = [_csv_row(trial, folds) for trial in (*ranked(search), *failed(search))]
     cells = ({name: plain_cell(value) for name, value in row.items()} for row in rows)

@@ -171,8 +171,8 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
     by chance, so a resample around them would keep the lucky winner in front and find seven tenths of the optimism. So they are first
     shrunk towards their mean, until they differ as much as the true scores do: by their variance less the variance of the resamples.
 
-    The corrected score is at most that of the winner's network on other videos of this kind: each trial kept the epoch that answers these same
-    clips best, which no resample shows. Luck of its training seed is another matter.
+    The corrected score is that of the winner's network on other videos of this kind, if no trial chose its epoch on these clips. Luck of its
+    training seed is another matter.
 
     Args:
         right: (k,) per trial, one digit per clip in the same order: 1 if the answer is right.

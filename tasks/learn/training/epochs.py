@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, inf
@@ -17,9 +18,11 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from tasks.disk import full_disk, no_room
+from tasks.errors import BadCheckpoint
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
+from tasks.learn.networks.weights_file import first_line, in_short, read_weights
 from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
 from tasks.learn.training.recipe import highest_rate
 from tasks.options import TrainOptions
@@ -63,6 +66,10 @@ class Averaging(WeightAveraging):
         finally:
             self._swap_models(module)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the module, also of a training that had ended before it was resumed."""
+        self.on_train_end(trainer, pl_module)
+
 
 def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
     """Update averages, all of one dtype, in place."""
@@ -75,6 +82,28 @@ def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_a
 def decay_after(decay: float, num_averaged: int) -> float:
     """Compute the decay after this number of updates."""
     return min(decay, (1 + num_averaged) / (10 + num_averaged))
+
+
+def with_last_weights(network: Network, last: Path) -> Network:
+    """Copy a network, with the trained weights of a last checkpoint; averaged ones, if the training averages.
+
+    Args:
+        network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
+        last: the file `LAST` of a training.
+
+    Raises:
+        BadCheckpoint: it cannot be read, or is of another network.
+    """
+    state = read_weights(last).get("state_dict", {})
+    trained = {name.removeprefix("network."): tensor for name, tensor in state.items() if name.startswith(("network.", "head."))}
+    copied = deepcopy(network)
+    if missing := {f"head.{name}" for name in network.head.state_dict()} - trained.keys():
+        raise BadCheckpoint(f"{last.name} is of another network: it lacks {in_short(sorted(missing))}")
+    try:
+        copied.load_state_dict(copied.state_dict() | trained)
+    except RuntimeError as error:
+        raise BadCheckpoint(f"{last.name} is of another network: {first_line(error)}") from None
+    return copied
 
 
 def head_file(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Train the heads of trials of a search on cached features, side by side, and score their best epochs.
+"""Train the heads of trials of a search on cached features, side by side, and score their last epochs.
 
 There are no files after each epoch and there is no backbone: about half a second per trial of some dozen clips. Module, callbacks and random
 draws are those of `fit`, so the heads are the same, bit for bit.
@@ -98,9 +98,9 @@ class TrialJob:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """Result of a trial; `loss`, the mean over the scored clips in nats, and `right` are of its best epoch.
+    """Result of a trial; `loss`, the mean over the scored clips in nats, and `right` are of its last epoch.
 
-    `right` has, per trained target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored. `last`
+    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored. `last`
     is the last checkpoint, if it was kept.
     """
 
@@ -180,7 +180,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
-    """Train heads on cached features; return the network with the best heads, the keeper, and the best epoch.
+    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch.
 
     Raises:
         BadConfiguration, Unavailable: as `fit`.
@@ -189,9 +189,7 @@ def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, Epoch
     device = choose_device(train.device)
     setup = set_up_heads(train, device, lambda view: memory.read(trial.trained, view.name))
     keeper, best_epoch, _ = run_epochs(train, device, setup, keeps="at the end" if trial.job.keeps_last else "never")
-    network = train.network.cpu().eval()
-    network.head.load_state_dict(keeper.best_head)
-    return network, keeper, best_epoch
+    return train.network.cpu().eval(), keeper, best_epoch
 
 
 def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:

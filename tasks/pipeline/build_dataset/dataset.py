@@ -2,7 +2,8 @@
 
 from tasks.data.split.manifest import build_manifest, dataset_digest, num_classes, num_clips, num_nothing, num_sources
 from tasks.data.split.recordings import keep_places, shared_in_words
-from tasks.data.split.split import assign_splits, read_drawn, read_split_csv
+from tasks.data.split.split import assign_splits
+from tasks.data.split.split_csv import read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset

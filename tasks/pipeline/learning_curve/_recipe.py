@@ -29,7 +29,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     """Return the options of each training of the curve.
 
     That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
-    early, so that all take as many epochs; the best epoch is kept anyway.
+    early, so that all take as many epochs.
     """
     recipe = train.as_trained() if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))

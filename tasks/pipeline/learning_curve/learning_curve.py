@@ -71,7 +71,7 @@ def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResul
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     kept = Run(plan.run_uri).learning_curve
     trained = store.read(kept) if store.exists(kept.uri) else None
-    if trained is None or trained.equal == "steps":
+    if trained is None or (trained.equal, trained.scored_epoch) != ("epochs", "last"):
         trained = train_curve(plan, manifest, store)
         store.write(kept, trained)
     tracker = Tracker(load(MlflowSettings))
@@ -156,7 +156,7 @@ def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
-    """Train each share of the clips, drawn in several ways, and score it with the crops of a validation.
+    """Train each share of the clips, drawn in several ways, and score its last epoch with the crops of a validation.
 
     A test's ten crops would cost more than all trainings together.
 
@@ -201,6 +201,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         num_asked_epochs=asked_epochs(plan.train),
         num_epochs=recipe.epochs,
         equal="epochs",
+        scored_epoch="last",
         trainings=tuple(done[index] for index in range(len(jobs))),
     )
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from tasks.data.clips.cutting import batch_size
 from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
-from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_intervals
 from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.split.split import read_split_csv
+from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.sampling import window_grid
@@ -254,12 +254,13 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         seen = list(pool.map(intake.take_video, (incoming for incoming in offered if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []
+    videos = videos_beside([incoming.name for incoming in offered if incoming.is_annotation], seen)
     # Without a stride there is nothing to score against them, and a prediction labels nothing.
     for incoming in offered if arguments.stride_seconds is not None else ():
         if incoming.is_annotation:
             contents: list[bytes] = []
             seen.append(intake.take_annotation(incoming, contents.append))
-            beside += [AnnotationFile(incoming.name, content) for content in contents]
+            beside += [AnnotationFile(incoming.name, content, beside=videos[incoming.name]) for content in contents]
     bad += [SetAside(name=file.name, reason=file.reason) for file in seen if file.reason]
     names = {file.video: file.name for file in reversed(seen) if file.video}
     return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad, beside

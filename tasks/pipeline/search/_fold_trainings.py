@@ -19,9 +19,9 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import trained_names
+from tasks.learn.networks.spec import ClassNames, trained_names
 from tasks.learn.training.costs import clip_seconds
-from tasks.learn.training.epochs import LAST
+from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
 from tasks.options import GateOptions, TrainOptions
@@ -116,13 +116,13 @@ class FoldTrainings:
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
-        """Find the score of a training; score its checkpoint if another DAG has trained it."""
+        """Find the score of a training; score its last epoch if another DAG has trained it."""
         if score := self.score_of(part):
             return score
         if not self.store.exists(part.run.train.uri):
             return None
         log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
-        return self._score_checkpoint(part, self.store.read(part.run.train))
+        return self._score_last(part, self.store.read(part.run.train))
 
     def claim(self, part: FoldTraining) -> None:
         """Mark the training as one of this search, before it begins: a later try finds it trained."""
@@ -133,14 +133,14 @@ class FoldTrainings:
         return self.store.exists(self.place.claim(part.training.run_key))
 
     def train_network(self, part: FoldTraining) -> TrialScore:
-        """Train as the step `train` does, and score the best epoch.
+        """Train as the step `train` does, and score the last epoch.
 
         It writes checkpoints and an MLflow run.
         """
         if earlier := self._earlier(part):
             _continue_from(earlier.train, part.run.train, self.store)
         trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
-        score = self._score_checkpoint(part, trained)
+        score = self._score_last(part, trained)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
         return score
 
@@ -162,8 +162,7 @@ class FoldTrainings:
         epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
         self._keep(
             part,
-            logged_epochs(epochs, outcome.best_epoch),
-            outcome.best_epoch,
+            logged_epochs(epochs, len(epochs) - 1),
             sum(record.seconds for record in outcome.history),
             outcome.loss,
             outcome.right,
@@ -208,11 +207,13 @@ class FoldTrainings:
             self._saved[sha256] = fetch_network(self.store, part.weights.uri, sha256, self.folder)
         return self._saved[sha256]
 
+    def _classes(self, part: FoldTraining) -> ClassNames:
+        return trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, self._network(part).spec)
+
     def _job(self, part: FoldTraining, folder: Path) -> TrainJob:
-        network = self._network(part)
         return TrainJob(
-            network=network,
-            classes=trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, network.spec),
+            network=self._network(part),
+            classes=self._classes(part),
             train=self._cached(part, "train"),
             val=self._cached(part, "val"),
             options=part.options,
@@ -254,18 +255,16 @@ class FoldTrainings:
         earlier = self._earlier(part)
         return self.store.read(score_at(earlier, part.trial.values, part.fold, self.plan)).seconds if earlier else 0.0
 
-    def _score_checkpoint(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
-        saved = fetch_network(self.store, trained.checkpoint_uri, trained.checkpoint_sha256, self.folder)
+    def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
+        with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
+            self.store.read_file(part.run.train.last, Path(folder) / LAST)
+            network = with_last_weights(self._network(part), Path(folder) / LAST)
         scored = self._scored_clips(part) or by_themselves(self._cached(part, "val"))
-        loss, right = score_network(saved.network, saved.classes, scored, self.plan.evaluate.crops, self.machine.device)
-        return self._keep(part, trained.epochs, trained.best_epoch, trained.seconds, loss, right)
+        loss, right = score_network(network, self._classes(part), scored, self.plan.evaluate.crops, self.machine.device)
+        return self._keep(part, trained.epochs, trained.seconds, loss, right)
 
-    def _keep(
-        self, part: FoldTraining, epochs: tuple[Epoch, ...], best_epoch: int, seconds: float, loss: float, right: dict[Target, str]
-    ) -> TrialScore:
-        score = TrialScore(
-            run_key=part.training.run_key, epochs=epochs, best_epoch=best_epoch, seconds=round(seconds, 3), loss=loss, right=right
-        )
+    def _keep(self, part: FoldTraining, epochs: tuple[Epoch, ...], seconds: float, loss: float, right: dict[Target, str]) -> TrialScore:
+        score = TrialScore(run_key=part.training.run_key, epochs=epochs, seconds=round(seconds, 3), loss=loss, right=right)
         self.store.write(self._stored(part), score)
         return score
 

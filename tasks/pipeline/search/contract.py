@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from tasks.keys import content_key
+from tasks.keys import search_key
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.step import Command, SearchUri, Step, StepArguments, TrialBatchUri
@@ -56,7 +56,7 @@ class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOption
 def _asked(arguments: SearchPlanArguments) -> AskedSearch:
     # Without effect, options that came later are left out, so that older searches are found.
     left_out = {name for name, value in (("preset", "none"), ("views_seed", None)) if getattr(arguments, name) == value}
-    return Layout(arguments.store).search(content_key(arguments.model_dump(mode="json", exclude=left_out)))
+    return Layout(arguments.store).search(search_key(arguments.model_dump(mode="json", exclude=left_out)))
 
 
 PLAN = Step(

@@ -6,18 +6,18 @@ from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import CUT, START_OPTIONS, Space
 from tasks.judge.search.suggest import require_resumable, require_searchable, rung_epochs
-from tasks.keys import content_key, options_key
+from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.options.base import refusals
 from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
-from tasks.store.experiments import SearchPlan
-from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.search import Cutting, SearchPlanResult
+
+NUM_FOLDS = 3
 
 
 def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
@@ -50,8 +50,10 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # A saved recipe may change: a search lies where its options say, however they were named.
     resolved = arguments if arguments.preset == "auto" else arguments.model_copy(update={"preset": "none", **dict(train)})
     place = PLAN.address(resolved).on(dataset.digest)
+    folds = _folds(manifest, chosen)
+    chosen = chosen.model_copy(update={"folds": len(folds)})
     plan = SearchPlanResult(
-        key=content_key(
+        key=search_key(
             {
                 "dataset": dataset.digest,
                 "search": {**chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), "ranges": _keyed_ranges(chosen)},
@@ -69,7 +71,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         model_name=arguments.model_name,
         clip_seconds=manifest.segment.clip_seconds,
         cut=manifest.segment.cut,
-        fold_uris=_folds(manifest, dataset, place, chosen, store),
+        fold_uris=write_folds(place, folds, store) if folds else (dataset.folder_uri,),
     )
     log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
@@ -103,10 +105,23 @@ def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
         raise BadConfiguration(f"halving: the first rung has {epochs} epochs, and {reasons}; raise epochs or lower rounds") from None
 
 
-def _folds(manifest: Manifest, dataset: Dataset, place: SearchPlan, chosen: SearchOptions, store: Store) -> tuple[str, ...]:
-    """Write the folds as datasets; without cross-validation, return the dataset itself."""
-    if not chosen.folds:
-        if not any(clip.split == "val" for clip in manifest.clips):
-            raise BadDataset(f"{dataset.folder_uri} has no clip in val to select trials on; choose 3 or 5 folds, or add labelled videos")
-        return (dataset.folder_uri,)
-    return write_folds(place, folds_of(manifest, chosen.folds, chosen.search_seed), store)
+def _folds(manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
+    """Divide train into folds; return none where trials are scored on val.
+
+    Nobody's choice is `NUM_FOLDS`, or as many as train can have.
+
+    Raises:
+        BadDataset: train cannot have the chosen number of folds, or val has no clip to score trials on.
+    """
+    if chosen.folds:
+        return folds_of(manifest, chosen.folds, chosen.search_seed)
+    for number in range(NUM_FOLDS, 1, -1) if chosen.folds is None else ():
+        try:
+            return folds_of(manifest, number, chosen.search_seed)
+        except BadDataset as error:
+            log.warning("not %d folds: %s", number, error)
+    if not any(clip.split == "val" for clip in manifest.clips):
+        raise BadDataset("the dataset has no clip in val to score trials on; add labelled videos")
+    if chosen.folds is None:
+        log.warning("trials are scored on val, because train cannot have folds; a later decision on val counts them all")
+    return []

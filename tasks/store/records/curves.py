@@ -24,8 +24,8 @@ class CurveTrainings(Record):
     """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
 
     `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
-    training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`; records of older versions
-    have as many `steps`.
+    training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`, and answer by their last
+    one; records of older versions have as many `steps`, or answers of the epoch that is `best` on these clips.
     """
 
     recipe: Literal["own", "light"]
@@ -34,6 +34,7 @@ class CurveTrainings(Record):
     num_asked_epochs: int
     num_epochs: int
     equal: Literal["epochs", "steps"] = "steps"
+    scored_epoch: Literal["last", "best"] = "best"
     trainings: tuple[CurveTraining, ...]
 
 

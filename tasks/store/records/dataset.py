@@ -163,8 +163,8 @@ class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
     `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
-    model chose a clip that is answered, `accepted` the clips whose label is a suggestion that a person accepted, None in older versions.
-    `recordings` lists those of several videos.
+    model chose a clip that is labelled, on the page or in a filled-in list, `accepted` the clips whose label is a suggestion that a person
+    accepted, None in older versions. `recordings` lists those of several videos.
     """
 
     recipe: str

@@ -111,7 +111,7 @@ class SuggestResult(Record):
 
 
 class TrialScore(Record):
-    """One training's curve and its answers on validation clips.
+    """One training's curve, and the answers of its last epoch on validation clips.
 
     Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
     answer is right. The clips are those of the training, or of a search's dataset that was cut in another way.
@@ -119,7 +119,6 @@ class TrialScore(Record):
 
     run_key: str
     epochs: tuple[Epoch, ...]
-    best_epoch: int
     seconds: float
     loss: float
     right: dict[Target, str]

@@ -6,13 +6,14 @@ from io import StringIO
 import pytest
 
 from tasks.data.clips import labelled
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, videos_beside
 from tasks.data.clips.labelled import PredictedVideos, labelled_by_files, labelled_in_child, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadInput, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.layout import Layout
 from tasks.store.records.labelling import ClassMerge, IntervalStatement, LogEntry
+from tasks.store.records.video import SeenFile
 from tests.http_servers import in_thread
 from tests.pipeline.shelf import Shelf, grown, recorded, taken_in
 from tests.store.s3_server import S3Server
@@ -139,6 +140,17 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
     found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos).intervals}
     assert found == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
+
+
+def test_a_file_beside_the_videos_means_that_of_its_folder_where_others_have_the_same_name(shelf):
+    days = {f"day {number}/film.mp4": video(f"day {number}.mp4") for number in (1, 2)}
+    taken_in(shelf, ["day 1.mp4", "day 2.mp4"])
+    beside = videos_beside(
+        ["day 1/labels.csv"], [SeenFile(name=name, etag="", size_bytes=1, video=film, reason=None) for name, film in days.items()]
+    )
+    files = [AnnotationFile("day 1/labels.csv", f"{HEADER}film.mp4,1,5,take,bag\n".encode(), beside=beside["day 1/labels.csv"])]
+    videos = PredictedVideos({film: name for name, film in days.items()}, tuple(files))
+    assert [one.video for one in labelled_intervals(shelf, ROOT, videos).intervals] == [video("day 1.mp4")]
 
 
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):

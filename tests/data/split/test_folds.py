@@ -71,7 +71,7 @@ def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
 
 
 def test_folds_that_cannot_be_validated_are_refused():
-    with pytest.raises(BadDataset, match="there are 2; choose fewer folds"):
+    with pytest.raises(BadDataset, match="there are 2; choose fewer, or folds=0"):
         folds_of(manifest([[0], [1]]), 3, 0)
     whole = manifest([[0], [0], [0]])
     idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]

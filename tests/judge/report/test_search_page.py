@@ -69,7 +69,7 @@ def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(us
     assert "3 trainings of the same recipe with new seeds scored" in said
     assert "luck" not in said, "the repeated seeds decide the sentence"
     alone = search.model_copy(update={"bias": bias.model_copy(update={"seeds": ()})})
-    assert "Without the luck of the best, expect at most 46.6 %." in verdict(alone)
+    assert "Without the luck of the best, expect about 46.6 %." in verdict(alone)
     assert "the gate of retrain decides" in said
     assert "chosen among 22 on val, so a decision on val counts them all" in said
     assert "most frequent" not in said

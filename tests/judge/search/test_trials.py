@@ -27,7 +27,6 @@ def score(right: str, loss: float = 1.0, num_epochs: int = 1) -> TrialScore:
     return TrialScore(
         run_key="k",
         epochs=(EPOCH.model_copy(update={"epoch": num_epochs - 1}),),
-        best_epoch=num_epochs - 1,
         seconds=2,
         loss=loss,
         right={"verb": "1" * len(right), "action": right},

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.errors import BadConfiguration, BadDataset
+from tasks.errors import BadCheckpoint, BadConfiguration, BadDataset
 from tasks.learn.engines.engine import clip_logits, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.networks.backbones import find
-from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.trials import (
     ScoredClip,
@@ -59,6 +59,11 @@ def through_fit(planned: TrialJob, folder: Path) -> TrainOutcome:
     return fit(replace(planned.train, network=Network(planned.train.network.spec, seed=1), folder=folder))
 
 
+def last_of(trained: TrainOutcome, planned: TrialJob) -> Network:
+    """Return the network after the last epoch of `through_fit`."""
+    return with_last_weights(planned.train.network, trained.best.with_name(LAST))
+
+
 def run_trial(planned: TrialJob) -> TrialOutcome:
     """Train and score a trial in this process, as a batch of one."""
     return run_head_trial(prepare_head_trial(planned), FeatureMemory(0))
@@ -67,7 +72,7 @@ def run_trial(planned: TrialJob) -> TrialOutcome:
 def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, tmp_path: Path):
     planned = heads(tmp_path, clips, epochs=2)
     first, second = (clip.frames for clip in planned.train.val[:2])
-    engine = PytorchEngine(prepare(load(through_fit(planned, tmp_path / "fit").best).network), planned.num_crops)
+    engine = PytorchEngine(prepare(last_of(through_fit(planned, tmp_path / "fit"), planned)), planned.num_crops)
     parts = [engine.score(read_snippets(frames, engine.network.spec)) for frames in (first, second)]
     verb, noun = (0.25 * one + 0.75 * other for one, other in zip(*parts, strict=True))
     label = int(verb.argmax()), int(noun.argmax())
@@ -93,8 +98,8 @@ def test_clips_in_which_nothing_happens_are_not_scored(clips, tmp_path: Path):
 
 
 def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[list[bool]]]:
-    """Return the loss and, for each clip, whether verb and noun are right, of a test of the best checkpoint."""
-    engine = PytorchEngine(prepare(load(outcome.best).network), planned.num_crops)
+    """Return the loss and, for each clip, whether verb and noun are right, of a test of the last checkpoint."""
+    engine = PytorchEngine(prepare(last_of(outcome, planned)), planned.num_crops)
     losses, rights = [], []
     for clip in planned.train.val:
         logits = engine.score(read_snippets(clip.frames, engine.network.spec))
@@ -114,25 +119,26 @@ def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Pat
     assert weights_sha256(planned.train.network) == before
     assert not planned.train.folder.exists()
     trained = through_fit(planned, tmp_path / "fit")
-    best = load(trained.best).network.eval()
-    theirs = best.head.state_dict()
+    last = last_of(trained, planned)
+    theirs = last.head.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.head.state_dict().items())
     assert not all(torch.equal(tensor, theirs[key]) for key, tensor in planned.train.network.head.state_dict().items())
-    seen = torch.randn(1, best.spec.num_segments, find(best.spec.backbone).num_features)
-    assert all(map(torch.equal, clip_logits(network, seen), clip_logits(best, seen)))
+    seen = torch.randn(1, last.spec.num_segments, find(last.spec.backbone).num_features)
+    assert all(map(torch.equal, clip_logits(network, seen), clip_logits(last, seen)))
     assert scores(keeper) == scores(outcome) == scores(trained)
     assert best_epoch == outcome.best_epoch == trained.best_epoch
     assert outcome.stopped_early == trained.stopped_early
 
 
 @pytest.mark.parametrize(("consensus", "num_crops"), [(Consensus.AVERAGE, 1), (Consensus.MULTISCALE_RELATION, 10)])
-def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Path, consensus, num_crops):
-    planned = with_train(heads(tmp_path, clips, consensus, num_crops), val=clips)
+def test_the_score_is_that_of_a_test_of_the_last_epoch(clips, tmp_path: Path, consensus, num_crops):
+    planned = with_train(heads(tmp_path, clips, consensus, num_crops, learning_rate=0.3, epochs=7), val=clips)
     outcome = run_trial(planned)
     trained = through_fit(planned, tmp_path / "fit")
     loss, rights = in_a_test(trained, planned)
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
-    whole = score_network(load(trained.best).network, planned.train.classes, by_themselves(clips), num_crops, "cpu")
+    assert outcome.best_epoch < len(outcome.history) - 1
+    whole = score_network(last_of(trained, planned), planned.train.classes, by_themselves(clips), num_crops, "cpu")
     assert whole == (pytest.approx(loss, rel=1e-5), outcome.right)
     assert outcome.right == {
         "verb": "".join(str(int(verb)) for verb, _ in rights),
@@ -142,11 +148,19 @@ def test_the_score_is_that_of_a_test_of_the_best_checkpoint(clips, tmp_path: Pat
     assert {"0", "1"} == set(outcome.right["verb"] + outcome.right["noun"])
 
 
+def test_a_last_checkpoint_of_another_network_is_refused(tmp_path: Path):
+    own = Network(tiny(), seed=1)
+    for state in (own.head.state_dict(), {f"head.{name}": tensor[:1] for name, tensor in own.head.state_dict().items()}):
+        torch.save({"state_dict": state}, tmp_path / LAST)
+        with pytest.raises(BadCheckpoint, match="of another network"):
+            with_last_weights(own, tmp_path / LAST)
+
+
 def test_a_trial_in_half_precision_is_scored_in_float32(clips, tmp_path: Path):
     planned = heads(tmp_path, clips, precision="bf16-mixed", epochs=2)
     loss, _ = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
     outcome = run_trial(planned)
-    validated = outcome.history[outcome.best_epoch].val
+    validated = outcome.history[-1].val
     assert outcome.loss == pytest.approx(loss, rel=1e-6)
     assert validated and outcome.loss != pytest.approx(validated.loss, rel=1e-6)
 
@@ -155,8 +169,8 @@ def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
     planned = heads(tmp_path, clips, epochs=2)
     outcome = run_trial(with_train(planned, classes=planned.train.classes.model_copy(update={"has_objects": False})))
     assert list(outcome.right) == ["verb"]
-    best = outcome.history[outcome.best_epoch].val
-    assert best and outcome.loss == pytest.approx(best.verb_loss, rel=1e-5)
+    last = outcome.history[-1].val
+    assert last and outcome.loss == pytest.approx(last.verb_loss, rel=1e-5)
 
 
 def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):

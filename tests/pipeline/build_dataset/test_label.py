@@ -12,8 +12,10 @@ from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
+from tasks.predict.to_label import COLUMNS
 from tasks.store.records.dataset import NO_OBJECT, LabelsFile
 from tasks.store.records.labelling import ClipStatement
+from tasks.wording import csv_table
 from tests.pipeline.shelf import Fragile, Killed, Shelf, grown, taken_in
 
 STORE = "s3://retake"
@@ -26,6 +28,13 @@ def store():
     made = Fragile()
     taken_in(made, NAMES)
     return made
+
+
+def listed(store):
+    """All clips, in the order of `NAMES`."""
+    label.run(LabelArguments(store=STORE), store)
+    clips = store.read(f"{OUT}labels.json", LabelsFile).clips
+    return [clip.clip for clip in sorted(clips, key=lambda clip: NAMES.index(clip.names[0]))]
 
 
 def labelled(store):
@@ -101,6 +110,15 @@ def test_a_file_of_the_largest_size_is_read(store, monkeypatch):
     store.write_bytes(file, b"uid,verb,noun\ne,take,bag\n")
     grown(store, file, MAX_ANNOTATION_BYTES, monkeypatch, is_read=True)
     assert "take bag" in labelled(store)[1]
+
+
+@pytest.mark.parametrize(("columns", "is_chosen"), [(COLUMNS, True), (("uid", "verb", "noun", "reason"), False)])
+def test_the_videos_of_a_filled_in_list_to_label_count_as_chosen_by_a_model(store, columns, is_chosen):
+    (first, second) = listed(store)[:2]
+    lines = [{"uid": clip.uid, "verb": verb, "noun": ""} for clip, verb in ((first, "wave"), (second, ""))]
+    store.write_bytes(f"{STORE}/annotations/filled in.csv", csv_table(columns, lines))
+    label.run(LabelArguments(store=STORE), store)
+    assert store.read(f"{OUT}labels.json", LabelsFile).chosen == ((first.video,) if is_chosen else ())
 
 
 def test_epics_lists_beside_its_weights_number_words(store):

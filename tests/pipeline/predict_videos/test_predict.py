@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tasks.data.split.split import read_split_csv
+from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos.predict import in_words
@@ -180,6 +180,17 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     assert {row["num_labelled"] for row in scores if row["class"] == "(mean of classes)"} == {"3"}, "the table beside the films"
     assert {row["network"] for row in scores} == {network.label for network in plan.predictors.values()} | {"always guessing"}
     assert not list(bench.store.list(f"{STORE}/annotations/"))
+
+
+def test_a_table_beside_two_films_of_one_name_means_that_of_its_folder(bench, decide, ffmpeg, tmp_path):
+    for number in (1, 2):
+        film(ffmpeg, tmp_path / f"day {number}" / "kitchen_01.mp4", 10 + number, seconds=2)
+    (tmp_path / "day 1" / "intervals.csv").write_text("video,start_seconds,stop_seconds,verb,noun\nkitchen_01,0,2,put,meat\n")
+    plan = decide(tmp_path, stride_seconds=2)
+    labels = bench.store.read(Prediction(plan.prediction_uri).labels)
+    assert [interval.video for interval in labels.intervals] == [
+        hashlib.sha256((tmp_path / "day 1" / "kitchen_01.mp4").read_bytes()).hexdigest()
+    ]
 
 
 def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_probabilities_are_those_of_the_kept_logits(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.errors import BadConfiguration, MissingObject, NothingToDo
+from tasks.errors import BadConfiguration, BadDataset, MissingObject, NothingToDo
 from tasks.options import LIGHT, EvaluateOptions
 from tasks.options.search import RANGES
 from tasks.pipeline.search import search_report
@@ -51,7 +51,7 @@ def train(bench, suggested, seconds=1.0, without=()):
                     latency_seconds=1.0 + asked.number,
                 )
                 right = {"action": "1" * len(bench.val_of(Dataset(bench.store.read(Layout(STORE).latest_dataset).dataset_uri)))}
-                score = TrialScore(run_key=done.run_keys[0], epochs=(), best_epoch=0, seconds=1, loss=1, right=right)
+                score = TrialScore(run_key=done.run_keys[0], epochs=(), seconds=1, loss=1, right=right)
                 bench.store.write(Layout(STORE).run(done.run_keys[0]).validation(EvaluateOptions().crops), score)
                 bench.store.write(place.trial(asked.number), done)
         bench.store.write(place, TrialsResult(num_trials=len(batch.trials), num_failed=0))
@@ -203,6 +203,20 @@ def test_only_the_last_rung_is_on_the_pareto_front(bench):
     numbers = search_report.numbers_of(plan, trials, (), bench.store)
     assert numbers.pareto
     assert set(numbers.pareto) <= {6, 7}
+
+
+@pytest.mark.parametrize(("num_sources", "num_folds"), [(3, 3), (2, 2), (1, 0)])
+def test_nobodys_choice_of_folds_is_as_many_as_train_can_have_and_a_chosen_number_is_kept_or_refused(bench, num_sources, num_folds):
+    dataset = Dataset(bench.store.read(Layout(STORE).latest_dataset).dataset_uri)
+    manifest = bench.store.read(dataset.manifest)
+    sources = sorted({clip.source for clip in manifest.clips if clip.split == "train"})[:num_sources]
+    clips = tuple(clip for clip in manifest.clips if clip.split != "train" or clip.source in sources)
+    bench.store.write(dataset.manifest, manifest.model_copy(update={"clips": clips}))
+    plan = planned(bench, folds=None)
+    assert (plan.search.folds, len(plan.fold_uris)) == (num_folds, max(1, num_folds))
+    assert (plan.fold_uris == (dataset.folder_uri,)) == (not num_folds)
+    with pytest.raises(BadDataset, match="folds=0, which scores on val"):
+        planned(bench, folds=5)
 
 
 def test_options_without_an_effect_on_trials_leave_the_key(bench):

@@ -114,6 +114,8 @@ def test_rungs_of_whole_networks_go_on_from_their_last_epoch(bench):
     whole, start = (bench.store.read(LAYOUT.run(trial.run_keys[0]).train) for trial in (last, begun))
     assert whole.epochs[:1] == start.epochs
     assert last.seconds == pytest.approx(whole.seconds - start.seconds, abs=0.002)
+    assert whole.best_epoch < 2
+    assert last.loss == pytest.approx(whole.epochs[-1].val_loss, rel=1e-4), "the last epoch is scored"
     assert not any(trial.was_found for trial in done.trials)
 
 
