@@ -13,6 +13,7 @@ from tasks.learn.networks.pretrained import build, scaled_as_published, spec_of
 from tasks.learn.training.job import TrainJob, compute, open_cache, views_of
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, by_themselves, run_trials
 from tasks.options import LIGHT, Weights, choose_recipe
+from tasks.wording import count
 from tests.bench.material import CLASSES, FFMPEG, cut_up
 from tests.bench.measure import Row
 from tests.films.film import Film, make_films
@@ -56,10 +57,10 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
         low, high = (f"{100 * limit:.1f}" for limit in change.interval)
         values = {name: [100 * float(part.mean()) for part in parts] for name, parts in (("probe", probe), ("light", light))}
         first = jobs[0].train.train
-        title = f"Actions named in unseen films, {len(first)} training clips of {len({clip.source for clip in first})} films"
+        shown = f"{count(len(first), 'training clip')} of {count(len({clip.source for clip in first}), 'film')}"
         how = f"Drawn films, {num_folds} folds by film, {num_seeds} seeds; a value is of one fold and seed."
         said = f"{100 * change.difference:.1f} points [{low}, {high}] to the probe"
-        return Row("recipes", title, "%", values, "probe", how=how, notes={"light": said})
+        return Row("recipes", f"Actions named in unseen films, {shown}", "%", values, "probe", how=how, notes={"light": said})
 
     return [row(size) for size in sizes]
 
