@@ -112,7 +112,9 @@ PURPOSES = {
 }
 
 FEW_CLIPS = 300
-"""Number of training clips below which a probe is chosen on a frozen backbone, and compared with every other network."""
+"""Number of training clips below which every other network is compared with a probe."""
+MOST_PROBED_CLIPS = 10_000
+"""Maximum number of training clips for which a probe is chosen on a frozen backbone; docs/models.md has its time and memory up to there."""
 PROBE_VIEWS = 4
 """Views per clip of the probe that is chosen: as many as in the comparison of heads in docs/models.md."""
 
@@ -164,8 +166,8 @@ def choose_recipe(
 ) -> tuple[TrainOptions, str]:
     """Choose the recipe of the preset `auto`.
 
-    A GPU trains the whole network as the original experiment did, a CPU the heads on a frozen backbone. With fewer than `FEW_CLIPS` clips a
-    frozen backbone gets a probe, which needs no epochs. docs/models.md compares the heads.
+    A GPU trains the whole network as the original experiment did. A frozen backbone, as on a CPU, gets a probe, which needs no epochs, or
+    above `MOST_PROBED_CLIPS` clips the heads of `LIGHT`. docs/retrain-and-gate.md compares the two.
 
     Args:
         given: training options; those that differ from their defaults are kept.
@@ -190,14 +192,15 @@ def choose_recipe(
     if has_gpu or _has_own_start(kept):
         chosen |= {"backbone": AUTO_BACKBONE, "weights": Weights.AUTO}
     is_tried = {*IDLE_IN_PROBE, "head", "family", "trainable"} & set(varied) or {*IDLE_IN_PROBE, "head"} & kept.keys()
-    is_probed = is_frozen and num_clips < FEW_CLIPS and not is_tried and kept.get("family") not in (Family.TRN, Family.MTRN)
+    suits = is_frozen and not is_tried and kept.get("family") not in (Family.TRN, Family.MTRN)
+    is_probed = suits and num_clips <= MOST_PROBED_CLIPS
     if is_frozen:
         chosen["trainable"] = "heads"
     if is_probed:
         chosen |= {"head": Head.PROBE, "feature_variants": PROBE_VIEWS}
     options = TrainOptions.model_validate({**chosen, **kept})
-    few = f", fewer than {FEW_CLIPS}" if is_probed else ""
-    line = f"auto: {_in_words(options)}, for {'a' if has_gpu else 'no'} GPU and {count(num_clips, 'training clip')}{few}"
+    many = f", more than {MOST_PROBED_CLIPS:,}" if suits and not is_probed else ""
+    line = f"auto: {_in_words(options)}, for {'a' if has_gpu else 'no'} GPU and {count(num_clips, 'training clip')}{many}"
     return options, f"{line}; kept from the form: {', '.join(kept)}" if kept else line
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import chain, cutting, flow, heads, item, memory, scoring, trials, windows
+from tests.bench import chain, cutting, flow, heads, item, memory, recipes, scoring, trials, windows
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
 from tests.bench.table import markdown, show, write_docs
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
     "epoch": heads.epoch,
     "sweep": heads.sweep,
     "trials": trials.trials,
+    "recipes": recipes.recipes,
     "item": item.item,
     "cut": cutting.cutting,
     "segment": cutting.segmenting,
