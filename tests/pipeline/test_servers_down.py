@@ -58,7 +58,16 @@ def planned(monkeypatch):
     plan = plan_result(tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)))
     run = Run(RUN)
     decision = Decision(plan.decision_uri)
-    nobody = {"recipe": "own", "num_clips": 0, "num_sources": 0, "num_asked_epochs": 1, "num_epochs": 1, "equal": "epochs", "trainings": ()}
+    nobody = {
+        "recipe": "own",
+        "num_clips": 0,
+        "num_sources": 0,
+        "num_asked_epochs": 1,
+        "num_epochs": 1,
+        "equal": "epochs",
+        "scored_epoch": "last",
+        "trainings": (),
+    }
     records = {
         decision.plan.uri: plan,
         f"{ROOT}/w/result.json": plan.weights,

@@ -20,7 +20,7 @@ INTERVALS = (
     ("b.mp4", "bb", "champion", 2, 4, "wave", NO_OBJECT, "wave", 130, 0, 0.6),
 )
 ANSWERS = [
-    ("a.mp4", "aa", "c1", 0, 8, network, rank, verb, 1, 0.5, "meat", 26, 0.5, action, 1, 26, 0.25 / rank)
+    ("a.mp4", "aa", "c1", 0, 8, network, rank, verb, 1, 0.5, "meat", 26, 0.5, action, 1, 26, 0.25 / rank, 0.1)
     for network in ("champion", "baseline")
     for rank, verb, action in ((1, "put", "put meat"), (2, "take", "wave"), (4, "take", "take bag"))
 ]
