@@ -142,7 +142,7 @@ def test_a_form_refuses_a_password_before_airflow_keeps_it(model, name):
     param = param_of(model, name)
     secret, plain = ("https://me:pw@h/a", "lr=1 s3://me:pw@h/a"), ("https://h/a@b.mp4?sig=a@b", "models:/a@b", "s3://h/a@b", "a@b")
     secret += ("https://me:p/w@h/a", "https://me:p#w@h/a", "\nhttps://me:pw@h/a")
-    plain += ("https://h:8080/@me/a.mp4", "http://[::1]:8080/a@b", "s3://h/a:b@c", "https://h/a:b@c")
+    plain += ("https://h:8080/@me/a.mp4", "https://h:8080?x@y", "http://[::1]:8080/a@b", "s3://h/a:b@c", "https://h/a:b@c")
     taken = [address for address in (*secret, *plain) if form_takes(param, [address] * 2 if "items" in param.schema else address)]
     assert taken == [*plain]
     assert "no user and password" in param.description

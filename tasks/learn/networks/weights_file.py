@@ -43,7 +43,7 @@ MAX_PICKLE_BYTES = 32 << 20
 NUM_PICKLES = 5
 """Of a file without an archive: its number, version, machine, content and keys. The tensors follow."""
 PLAIN = re.compile(
-    r"collections OrderedDict|argparse Namespace|torch (Size|[a-z]\w*|\w*Storage)|torch\.storage \w*Storage|"
+    r"collections (OrderedDict|Counter)|__builtin__ (set|complex)|argparse Namespace|torch (Size|[a-z]\w*|\w*Storage)|torch\.storage \w*Storage|"
     r"torch\.serialization _get_layout|torch\._tensor _rebuild_from_type_v2|torch\._utils _rebuild_(tensor|tensor_v[23]|parameter|parameter_with_state|qtensor|sparse_tensor|nested_tensor|meta_tensor_no_storage)"
 )
 """What a file may call. torch allows more, such as `bytearray`, which makes gigabytes of a kilobyte."""

@@ -1,4 +1,5 @@
 import argparse
+import codecs
 import errno
 import os
 import re
@@ -21,6 +22,7 @@ from tasks.learn.networks.heads import _draw
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.pretrained import build
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
+from tasks.learn.networks.weights_file import read_weights
 from tasks.options import Family, FlowOptions, Weights
 from tests.learn.tiny import CLASSES, epic_key, tiny
 
@@ -140,7 +142,7 @@ class Large:
     ("call", "name"),
     [
         ((bytearray, (1 << 30,)), "__builtin__.bytearray"),
-        ((Counter, ("put",)), "collections.Counter"),
+        ((codecs.encode, ("put", "punycode")), "_codecs.encode"),
         (
             (_rebuild_device_tensor_from_cpu_tensor, (torch.zeros(1).expand(1 << 30), torch.float64, "cpu", False)),
             "torch._utils._rebuild_device",
@@ -162,6 +164,11 @@ def test_a_small_file_that_takes_hours_to_read_is_refused_unread(is_archive, tmp
     monkeypatch.setattr(torch, "load", pytest.fail)
     with pytest.raises(BadCheckpoint, match="its tuples repeat more than 1048576 parts"):
         load(tmp_path / "odd.pt")
+
+
+def test_a_checkpoint_may_hold_the_milestones_of_a_schedule(tmp_path: Path):
+    torch.save({"milestones": Counter({30: 1}), "seen": {1, 2}}, tmp_path / "usual.pt")
+    assert read_weights(tmp_path / "usual.pt")["milestones"] == {30: 1}
 
 
 def test_other_peoples_checkpoints_are_not_ours_which_may_not_even_hold_a_namespace(hashed):
