@@ -90,8 +90,8 @@ class PageInputs:
     """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
 
     `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled, and `reported` those of
-    reported intervals. `shift` says how far the
-    videos outside the model's dataset lie from its training clips, None if there is none, or no training clip is known.
+    reported intervals. `shift` says how far the videos outside the model's dataset lie from its training clips, None if there is none, or no
+    training clip is known.
     """
 
     model: Predictor

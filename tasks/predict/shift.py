@@ -50,7 +50,7 @@ class NewFilm:
 
 @dataclass(frozen=True)
 class FilmShift:
-    """A new film: `num_far` of its clips lie far from the training clips, and so many films of the dataset lie nearer than it."""
+    """A new film: `num_far` of its clips lie far from the training clips, and `num_nearer_films` films of the dataset lie nearer than it."""
 
     film: NewFilm
     num_far: int

@@ -59,7 +59,7 @@ def test_new_footage_and_reported_intervals_are_told_as_far_as_they_were_measure
     assert "1 of val 0 of 0 not measured none 0 not measured" in text
     assert "99.9 %, too sure" in text
     assert "too sure" not in words(replace(usual(), accuracies=()))
-    assert "are not measured, because no part of these videos is labelled" in words(replace(usual(), reported=()))
+    assert "are not measured, because no labels of these videos say when something happens" in words(replace(usual(), reported=()))
 
 
 def test_films_that_cannot_be_told_say_why():

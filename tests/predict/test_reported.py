@@ -1,5 +1,6 @@
 import pytest
 
+from tasks.data.clips.labelled import WHOLE
 from tasks.predict.interval_scores import FoundIntervals
 from tasks.predict.intervals import Interval as Found
 from tasks.predict.names import Names
@@ -14,7 +15,7 @@ NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 
 def film(video, *reported):
     own = tuple(Found(start, stop, verb, 20, 0.9) for start, stop, verb in reported)
-    return FoundIntervals(some(ScoredVideo, video=video), (), {"model": own}, {"model": own})
+    return FoundIntervals(some(ScoredVideo, video=video), ((0, 30), (30, 60)), {"model": own}, {"model": own})
 
 
 def labels(covered, *intervals):
@@ -33,6 +34,21 @@ def test_right_intervals_and_false_alarms_are_counted_where_somebody_labelled():
     assert scores.precision == 0.25
     assert scores.interval[0] < 0.25 < scores.interval[1]
     assert scores.false_alarms_per_minute == pytest.approx(60 * 2 / 74)
+
+
+def test_only_the_labelled_part_of_an_interval_counts():
+    """Of the first two half a second more than half is labelled, of the third less."""
+    known = labels({"a": [(0, 6), (20, 26), (40, 45)]}, ("a", 0, 5, 0), ("a", 20, 22, 0))
+    (scores,) = reported_scores(planned(0.5, against=False), [film("a", (0, 11, 0), (20, 31, 0), (40, 51, 0))], known, NAMES)
+    assert (scores.num_intervals, scores.num_right, scores.num_false_alarms) == (2, 1, 1)
+    assert scores.idle_seconds == 1 + 4 + 5
+
+
+def test_a_film_that_is_labelled_as_a_whole_ends_with_its_last_clip():
+    whole = labels({"a": [(WHOLE.start_seconds, WHOLE.stop_seconds)]}, ("a", 0, 8, 0), ("a", 50, 70, 1))
+    (scores,) = reported_scores(planned(0.5, against=False), [film("a", (0, 8, 0), (20, 30, 0))], whole, NAMES)
+    assert (scores.num_right, scores.num_false_alarms, scores.idle_seconds) == (1, 1, 42)
+    assert scores.false_alarms_per_minute == pytest.approx(60 / 42)
 
 
 def test_without_labels_or_idle_time_nothing_is_said():

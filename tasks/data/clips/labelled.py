@@ -25,6 +25,7 @@ from tasks.data.clips.label_inputs import (
     video_records,
 )
 from tasks.data.labels.exported import CurrentIntervals
+from tasks.data.labels.intervals import without
 from tasks.data.labels.labelled_rows import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.labels import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
@@ -63,6 +64,7 @@ LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 WHOLE = Interval(start_seconds=0, stop_seconds=864_000)
 """All of a video, however long it is."""
 KnownByVideo = dict[str, set[KnownInterval]]
+IntervalsByVideo = dict[str, list[Interval]]
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,10 @@ class PredictedVideos:
 
 @dataclass(frozen=True)
 class LabelledParts:
-    """The labelled intervals of videos, and all parts of each that a file labels, also as nothing or as a whole."""
+    """The labelled intervals of videos, and all parts of each that a file labels, also as nothing or as a whole.
+
+    Intervals of a class without an id are in neither.
+    """
 
     intervals: tuple[KnownInterval, ...]
     covered: Mapping[str, tuple[Interval, ...]]
@@ -237,15 +242,15 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
     """
     stored = _stored(store, store_uri, given_labels(store, store_uri))
     index, read = stored.read(stored.names)
-    by_video, covered, num_unknown = _known_intervals(read, read.files, index, videos.names.keys())
+    by_video, covered, unknown = _known_intervals(read, read.files, index, videos.names.keys())
     if videos.beside:
-        more, more_covered, number = _beside(stored, videos)
-        by_video, covered, num_unknown = by_video | more, covered | more_covered, num_unknown + number
-    if num_unknown:
+        more, more_covered, more_unknown = _beside(stored, videos)
+        by_video, covered, unknown = by_video | more, covered | more_covered, unknown | more_unknown
+    if num_unknown := sum(len(own) for own in unknown.values()):
         log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
     intervals = (interval for own in by_video.values() for interval in own)
     in_order = sorted(intervals, key=lambda interval: (interval.video, interval.start_seconds, interval.stop_seconds))
-    return LabelledParts(tuple(in_order), {video: tuple(own) for video, own in covered.items()})
+    return LabelledParts(tuple(in_order), {video: tuple(without(own, unknown.get(video, ()))) for video, own in covered.items()})
 
 
 def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
@@ -279,7 +284,7 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
     return _Stored(files, own_classes(store, store_uri), names, rates)
 
 
-def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
+def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
     """Find what the files that came with the videos label, and log what is wrong with them, which no other step does."""
     names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
     index, read = stored.read(names, [replace(file, name=f"{BESIDE}{file.name}") for file in videos.beside])
@@ -297,35 +302,36 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, dic
 
 def _known_intervals(
     read: ReadFiles, files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]
-) -> tuple[KnownByVideo, dict[str, list[Interval]], int]:
-    """Find the intervals of the latest of `files` by video and all that it covers, and count those whose classes have no id."""
+) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
+    """Find the intervals of the latest of `files` by video, all that it covers, and the intervals whose classes have no id."""
     by_video: KnownByVideo = {}
-    covered: dict[str, list[Interval]] = {}
+    covered: IntervalsByVideo = {}
+    unknown: IntervalsByVideo = {}
     is_whole: dict[str, bool] = {}
-    num_unknown = 0
     for file in files:
         own: KnownByVideo = {}
-        own_covered: dict[str, list[Interval]] = {}
+        own_covered: IntervalsByVideo = {}
+        own_unknown: IntervalsByVideo = {}
         for video, row in interval_rows(file, index, videos):
-            own_covered.setdefault(video, []).append(Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds))
-            if row.verb == NOTHING:
-                own.setdefault(video, set())
+            interval = Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds)
+            own_unknown.setdefault(video, [])
+            is_action = row.verb != NOTHING
+            verb, noun = (read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)) if is_action else (None, None)
+            if is_action and (verb is None or noun is None):
+                own_unknown[video].append(interval)
                 continue
-            verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
-            if verb is None or noun is None:
-                num_unknown += 1
-            else:
-                interval = KnownInterval(
-                    video=video, start_seconds=row.start_seconds, stop_seconds=row.stop_seconds, verb_class=verb, noun_class=noun
-                )
-                own.setdefault(video, set()).add(interval)
+            own_covered.setdefault(video, []).append(interval)
+            labelled = own.setdefault(video, set())
+            if verb is not None and noun is not None:
+                labelled.add(KnownInterval(video=video, **interval.model_dump(), verb_class=verb, noun_class=noun))
         by_video |= own
         covered |= own_covered
+        unknown |= own_unknown
     for _, beside, mark in read.marks:
         # The step `label` lists names that fit no video.
         with suppress(ValueError):
             is_whole[index.beside(beside).named(mark.video)] = mark.fully_labelled
-    return by_video, covered | {video: [WHOLE] for video in videos if is_whole.get(video)}, num_unknown
+    return by_video, covered | {video: [WHOLE] for video in videos if is_whole.get(video)}, unknown
 
 
 if __name__ == "__main__":

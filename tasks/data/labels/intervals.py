@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from tasks.data.labels.rows import FullyLabelledLine, IntervalRow
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Problem
-from tasks.store.records.video import ClipRecord
+from tasks.store.records.video import ClipRecord, Interval
 
 ROUNDING_SECONDS = 1e-6
 
@@ -123,6 +123,21 @@ def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
         else:
             joined.append((start, stop))
     return joined
+
+
+def without(spans: Iterable[Span], others: Iterable[Span]) -> list[Interval]:
+    """List the parts of spans that lie in none of the others."""
+    find = overlap_finder([Around(*hole) for hole in merged(others)])
+    parts = []
+    for span in spans:
+        start = span.start_seconds
+        for hole in find(span):
+            if hole.start_seconds > start:
+                parts.append(Interval(start_seconds=start, stop_seconds=hole.start_seconds))
+            start = hole.stop_seconds
+        if start < span.stop_seconds:
+            parts.append(Interval(start_seconds=start, stop_seconds=span.stop_seconds))
+    return parts
 
 
 def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from tasks.data.clips.cutting import batch_size
 from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
 from tasks.data.clips.label_inputs import video_records, videos_beside
-from tasks.data.clips.labelled import PredictedVideos, label_now, labelled_intervals
-from tasks.data.labels.intervals import overlap_seconds
+from tasks.data.clips.labelled import LabelledParts, PredictedVideos, label_now, labelled_intervals
+from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
@@ -22,7 +24,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import LabelledClip, Manifest
+from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
 from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
 from tasks.store.records.video import BatchRef, Interval
@@ -99,7 +101,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
         parts = labelled_intervals(store, arguments.store, named)
-        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": _covered(parts.covered, latest)})
+        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": _covered(parts, latest)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for reason in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
@@ -311,13 +313,30 @@ def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], lat
     return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
 
 
-def _covered(by_files: Mapping[str, tuple[Interval, ...]], latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
-    """Add the labelled clips that no labelled interval overlaps: an interval in a clip says nothing about the rest of it."""
-    covered = {video: list(own) for video, own in by_files.items()}
-    for clip in (labelled.clip for labelled in latest if labelled.action and labelled.clip.around is None):
-        if not any(overlap_seconds(clip, own) > 0 for own in by_files.get(clip.video, ())):
-            covered.setdefault(clip.video, []).append(Interval(start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds))
-    return {video: tuple(own) for video, own in sorted(covered.items())}
+def _covered(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
+    """List the time of each video in which labels say when something happens.
+
+    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an
+    action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
+    """
+    in_files = {video: overlap_finder(own) for video, own in parts.covered.items()}
+    actions = {video: overlap_finder(own) for video, own in groupby(sorted(parts.intervals, key=attrgetter("video")), attrgetter("video"))}
+    idle: dict[str, list[Interval]] = {}
+    acting: dict[str, list[Interval]] = {}
+    for labelled in latest:
+        clip, classes = labelled.clip, (labelled.verb_class, labelled.noun_class)
+        if labelled.action is None or clip.around is not None:
+            continue
+        span = Interval(start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)
+        if labelled.verb == NOTHING:
+            if clip.video not in in_files or not any(in_files[clip.video](clip)):
+                idle.setdefault(clip.video, []).append(span)
+        elif clip.video not in actions or all((own.verb_class, own.noun_class) != classes for own in actions[clip.video](clip)):
+            acting.setdefault(clip.video, []).append(span)
+    return {
+        video: tuple(without([*parts.covered.get(video, ()), *idle.get(video, ())], acting.get(video, ())))
+        for video in sorted({*parts.covered, *idle})
+    }
 
 
 def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:

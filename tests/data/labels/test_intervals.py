@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.data.labels.exported import CurrentIntervals, exported_labels
-from tasks.data.labels.intervals import Around, not_replaced, winners
+from tasks.data.labels.intervals import Around, not_replaced, winners, without
 from tasks.data.labels.reading import ReadFile, read_annotations
 from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelLine
 from tasks.data.labels.vocabulary import Lexicon
+from tasks.store.records.video import Interval
 from tests.data.conftest import NO_VIDEOS
 from tests.data.labels.test_statements import VIDEO, Span
 
@@ -240,3 +241,12 @@ def test_an_interval_is_replaced_where_later_ones_cover_half_of_it(earlier, late
         return sum(any(a <= second and second + 1 <= b for a, b in later) for second in range(span.start_seconds, span.stop_seconds))
 
     assert not_replaced(earlier, later) == [span for span in earlier if 2 * covered(span) < span.stop_seconds - span.start_seconds]
+
+
+@given(SPANS, SPANS)
+def test_cutting_spans_out_leaves_the_seconds_that_none_of_them_covers(spans, others):
+    def seconds(parts):
+        return [second for part in parts for second in range(int(part.start_seconds), int(part.stop_seconds))]
+
+    assert sorted(seconds(without(spans, others))) == sorted(second for second in seconds(spans) if second not in seconds(others))
+    assert without(spans, ()) == [Interval(start_seconds=start, stop_seconds=stop) for start, stop in spans]

@@ -346,6 +346,32 @@ def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, d
     assert [label.uid for label in known] == sorted(firsts)
 
 
+def test_a_clip_labelled_with_an_action_does_not_say_when_it_happens(bench, decide, folder):
+    """Of each film the first clip is labelled with an action and the second as nothing; the second film has an interval in the first clip."""
+    bench.run("label")
+    films = sorted(folder.glob("kitchen*"))
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in films)
+    clips = [each for each in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips if each.clip.video in {first, second}]
+    names = {each.clip.video: each.names[0] for each in clips}
+    lines = [f"{each.clip.uid},{('put,meat', 'nothing,')[each.clip.index]}\n" for each in clips]
+
+    def annotate(name, text):
+        bench.store.write_bytes(f"{STORE}/annotations/{name}.csv", text.encode())
+
+    def covered():
+        labels = bench.store.read(Prediction(decide(*films, stride_seconds=2).prediction_uri).labels)
+        return {video: [(part.start_seconds, part.stop_seconds) for part in own] for video, own in labels.covered.items()}
+
+    annotate("clips", f"uid,verb,noun\n{''.join(lines)}")
+    annotate("intervals", f"video,start_seconds,stop_seconds,verb,noun\n{names[second]},1,5,put,meat\n")
+    assert covered() == {first: [(8, 16)], second: [(1, 5), (8, 16)]}
+    annotate("marks", f"video,fully_labelled\n{names[first]},yes\n{names[second]},yes\n")
+    assert covered() == {first: [(8, 864_000)], second: [(0, 864_000)]}
+    annotate("intervals", f"video,start_seconds,stop_seconds,verb,noun\n{names[second]},1,5,take,bag\n")
+    annotate("clips", f"uid,verb,noun\n{''.join(lines)}")
+    assert covered() == {first: [(8, 864_000)], second: [(8, 864_000)]}, "an interval of another action"
+
+
 def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
     assert decide(folder).missing == ()
     dataset = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).dataset_uri
