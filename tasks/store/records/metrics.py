@@ -87,7 +87,7 @@ class Mistake(Record):
 class GroupScore(Record):
     """Top-1 of the deciding target on the clips of one value of a column, such as a camera, or of one source video.
 
-    `p_value` is that of its difference to the other clips of the column, corrected for the number of all groups; None if there are too few clips
+    `p_value` is that of its difference to the other clips of the column, corrected for the number of its groups; None if there are too few clips
     to tell. `is_worse` means a lower top-1 than theirs.
     """
 
