@@ -94,7 +94,8 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
     recordings = [_recording(files) for files in _united([*by_chapter, *by_time, *by_number])]
     joined = {video for recording in recordings for video in recording.videos[1:]}
     unclear = defaultdict[str, list[str]](list)
-    for file in (*unclear_chapters, *unclear_timed, *unclear_numbered):
+    several: list[_File[Any]] = [*unclear_chapters, *unclear_timed, *unclear_numbered]
+    for file in several:
         if file.video.video not in joined:
             unclear[file.name.series].append(quoted(file.path))
     hints = [
