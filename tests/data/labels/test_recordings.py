@@ -135,6 +135,16 @@ def test_names_of_several_kinds_join_one_recording_and_a_video_is_in_it_once():
     assert sorted(whole.videos) == sorted(video.video for video in (first, second, third))
 
 
+def test_two_names_in_one_folder_put_no_video_in_doubt_and_a_second_folder_can_settle_it():
+    twice = taken_in_as("cam-20260501120000.mp4", "cam-20260501120000-1.mp4")
+    assert list(grouped(twice, film("cam-20260501120800.mp4")).values()) == [("cam-20260501120000-1.mp4", "cam-20260501120800.mp4")]
+    monday, tuesday = taken_in_as("GX010123.MP4", "monday/GX010123.MP4"), film("GX010123.MP4", of="tuesday")
+    second = taken_in_as("GX020123.MP4", "monday/GX020123.MP4")
+    detected = detect_recordings([monday, tuesday, second])
+    assert [recording.videos for recording in detected.recordings] == [(monday.video, second.video)]
+    assert detected.hints == ()
+
+
 def test_two_channels_of_equal_pictures_are_two_recordings():
     times = ("120000", "120100", "120200")
     films = [film(f"NO20260501-{time}-{123 + i:06}{side}.MP4", 60) for i, time in enumerate(times) for side in "FB"]
