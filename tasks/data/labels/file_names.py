@@ -23,6 +23,9 @@ FRIGATE = re.compile(
 STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
 )
+"""Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`."""
+CHANNEL = re.compile(r"[-_. ][0-9]+([A-Za-z]{1,2})")
+"""Behind a time, the number of a dashcam's file and its camera, as front and rear in `_000123F` and `_000123R`."""
 NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
 NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO")
 """Prefixes before a time that name no camera."""
@@ -88,7 +91,9 @@ def _timed(folder: str, stem: str) -> Timed | None:
             return Timed(f"{match['root'] or ''}{match['camera']}", start, match["camera"])
         if match := STAMP.search(stem):
             year, month, day, hour, minute, second = map(int, match.groups())
-            before, words = stem[: match.start()], [word for word in re.split(r"[-_. ]+", stem[match.end() :]) if word.isalpha()]
+            before, after = stem[: match.start()], stem[match.end() :]
+            channel = CHANNEL.fullmatch(after)
+            words = [channel[1]] if channel else [word for word in re.split(r"[-_. ]+", after) if word.isalpha()]
             camera = "-".join([before.strip("-_. "), *words]).strip("-")
             series = f"{folder}{before}*{'-'.join(words)}"
             return Timed(series, datetime(year, month, day, hour, minute, second), None if camera.upper() in NO_CAMERAS else camera)

@@ -8,22 +8,25 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isclose
 from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from tasks.data.labels.file_names import SMALL_COPY, Chapter, FileName, Numbered, Timed, read_file_name
+from tasks.data.labels.file_names import SMALL_COPY, Chapter, Numbered, Timed, read_file_name
 from tasks.data.labels.rows import RecordingLine
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Groups, Problem, Recording
 from tasks.store.records.video import VideoRecord
-from tasks.wording import csv_table, quoted, safe_cell
+from tasks.wording import csv_table, quoted, safe_cell, some
 
 GAP_SECONDS = 5
 """Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
 CHAPTER_SLACK_SECONDS = 60
 MIN_NUMBERED_SECONDS = 60
 """Shorter files with numbers may be clips that were encoded one after another, and have the times of that."""
+MAX_RATE_CHANGE = 0.02
+"""Between chapters, as a share: a container has the average of its frames, whose times vary a little."""
 MAX_OPEN = 32
 """Recordings of one series that a file may go on; two cameras, or two days, can have equal names."""
 
@@ -38,7 +41,18 @@ class _File(Generic[K]):
 
     def has_picture_of(self, other: "_File[K]") -> bool:
         mine, its = self.video, other.video
-        return (mine.width, mine.height, round(mine.fps, 2), mine.camera) == (its.width, its.height, round(its.fps, 2), its.camera)
+        return (mine.width, mine.height, mine.camera) == (its.width, its.height, its.camera)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Return what sorts the files of a recording: chapters first, then files with a time, then those with a number."""
+        match self.name:
+            case Chapter(number=number, encoding=encoding):
+                return 0, number, encoding == SMALL_COPY, self.video.video
+            case Timed(start=start):
+                return 1, start, self.path, self.video.video
+            case Numbered(number=number):
+                return 2, number, self.path, self.video.video
 
 
 @dataclass(frozen=True)
@@ -61,30 +75,33 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
     - A time in the name: files of one camera, each starting within `GAP_SECONDS` of the end of the one before; lenses start together. A recorder
       that never stops has a recording a day, so that its camera is not one source.
     - A number in the name: the same, by the containers' times, in files of a minute or more.
+
+    Of a video with several names, each may join it to others.
     """
     chapters, timed, numbered = list[_File[Chapter]](), list[_File[Timed]](), list[_File[Numbered]]()
     for video in videos:
-        path, name = _named(video.names)
-        if isinstance(name, Chapter):
-            chapters.append(_File(video, path, name))
-        elif isinstance(name, Timed):
-            timed.append(_File(video, path, name))
-        elif isinstance(name, Numbered) and video.recorded_at:
-            numbered.append(_File(video, path, name))
-    by_chapter, unclear = _joined(
-        chapters, lambda file: (file.name.number, file.name.encoding == SMALL_COPY, file.video.video), _is_next_chapter
-    )
-    by_time, _ = _joined(timed, lambda file: (file.name.start, file.path, file.video.video), _goes_on)
-    by_number, _ = _joined(numbered, lambda file: (file.name.number, file.path, file.video.video), _is_next_number)
-    recordings = [
-        *(_recording(files, files[0].name.series, "chapters of one GoPro recording, by their names") for files in by_chapter),
-        *(_recording(files, _stem(files), "one camera without a gap, by the times in the names") for files in by_time),
-        *(_recording(files, _stem(files), "one camera without a gap, by the times in the files") for files in by_number),
-    ]
+        for path in sorted(video.names):
+            match read_file_name(path):
+                case Chapter() as name:
+                    chapters.append(_File(video, path, name))
+                case Timed() as name:
+                    timed.append(_File(video, path, name))
+                case Numbered() as name if video.recorded_at:
+                    numbered.append(_File(video, path, name))
+    by_chapter, unclear_chapters = _joined(chapters, _is_next_chapter)
+    by_time, unclear_timed = _joined(timed, _goes_on)
+    by_number, unclear_numbered = _joined(numbered, _is_next_number)
+    recordings = [_recording(files) for files in _united([*by_chapter, *by_time, *by_number])]
+    joined = {video for recording in recordings for video in recording.videos[1:]}
+    unclear = defaultdict[str, list[str]](list)
+    several: list[_File[Any]] = [*unclear_chapters, *unclear_timed, *unclear_numbered]
+    for file in several:
+        if file.video.video not in joined:
+            unclear[file.name.series].append(quoted(file.path))
     hints = [
-        f"{quoted(file.path)} may be a chapter of {quoted(file.name.series)} of several days or cameras; "
-        "a file with the header video,recording can name its recording"
-        for file in unclear
+        f"{some([*dict.fromkeys(paths)])} may go on any of several recordings, of several days or cameras; "
+        "a file with the header video,recording can name the recording"
+        for paths in unclear.values()
     ]
     return Grouping(_with_own_names(recordings), tuple(hints))
 
@@ -109,7 +126,7 @@ def correct_recordings(
     """Let a person's lines decide which recording a video is of; an empty name is one of its own.
 
     A video without a line follows those of its detected recording, if lines name one recording for all of these that have any. Videos in `apart`
-    are in no recording. `files` names videos for people.
+    are in no recording; hints name those whose recording has other files. `files` names videos for people.
     """
     name_of: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -118,18 +135,27 @@ def correct_recordings(
         name = named.pop() if len(named) == 1 and "" not in named else recording.name
         name_of |= dict.fromkeys(recording.videos, name)
         reasons.setdefault(name, recording.reason)
-    name_of |= {video: stated[video].recording for video in sorted(stated)}
+    name_of |= {video: stated[video].recording for video in sorted(stated, key=lambda video: (files.get(video, video), video))}
     reasons |= {row.recording: "by a line video,recording" for row in stated.values()}
     videos: defaultdict[str, list[str]] = defaultdict(list)
     for video, name in name_of.items():
-        if name and video not in apart:
+        if name:
             videos[name].append(video)
+    hints = []
+    for name, own in sorted(videos.items()):
+        parted = [video for video in own if video in apart]
+        if 0 < len(parted) < len(own):
+            taken = some([quoted(files.get(video, video)) for video in parted])
+            hints.append(
+                f"{name}: the column source takes {taken} out of this recording; give its other files the same source, or give none"
+            )
+        videos[name] = [video for video in own if video not in apart]
     recordings = (
         Recording(name=name, videos=tuple(own), files=tuple(files.get(video, video) for video in own), reason=reasons[name])
         for name, own in videos.items()
         if len(own) > 1
     )
-    return Grouping(tuple(sorted(recordings, key=attrgetter("name"))), detected.hints)
+    return Grouping(tuple(sorted(recordings, key=attrgetter("name"))), (*detected.hints, *hints))
 
 
 def recordings_csv(recordings: Iterable[Recording]) -> bytes:
@@ -144,32 +170,24 @@ def recordings_csv(recordings: Iterable[Recording]) -> bytes:
 
 def camera_groups(video: VideoRecord) -> Groups:
     """Name the camera and the day of a video, as far as its name or its container tells them."""
-    _, name = _named(video.names)
-    named = name if isinstance(name, Timed) else None
+    named = next((name for path in sorted(video.names) if isinstance(name := read_file_name(path), Timed)), None)
     camera = video.camera or (named.camera if named else None)
     start = named.start if named else video.recorded_at
     days = (("recorded_at", start.date().isoformat()),) if start else ()
     return (("camera", camera), *days) if camera else days
 
 
-def _named(paths: Sequence[str]) -> tuple[str, FileName | None]:
-    """Choose the path that says most of where a video belongs."""
-    order = (Chapter, Timed, Numbered)
-    names = [(path, name) for path in sorted(paths) if (name := read_file_name(path))]
-    return min(names, key=lambda named: order.index(type(named[1])), default=("", None))
-
-
 def _joined(
-    files: Sequence[_File[K]], order: Callable[[_File[K]], Any], continues: Callable[[Sequence[_File[K]], _File[K]], bool]
+    files: Iterable[_File[K]], continues: Callable[[Sequence[_File[K]], _File[K]], bool]
 ) -> tuple[list[list[_File[K]]], list[_File[K]]]:
     """Join each file to the recording of its series that it continues; return those of several files, and files that continue several."""
-    by_series: defaultdict[str, list[_File[K]]] = defaultdict(list)
-    for file in files:
-        by_series[file.name.series].append(file)
+    by_series: defaultdict[str, dict[str, _File[K]]] = defaultdict(dict)
+    for file in sorted(files, key=attrgetter("order")):
+        by_series[file.name.series].setdefault(file.video.video, file)
     joined, unclear = list[list[_File[K]]](), list[_File[K]]()
     for own in by_series.values():
         recordings = list[list[_File[K]]]()
-        for file in sorted(own, key=order):
+        for file in own.values():
             fitting = [recording for recording in recordings[-MAX_OPEN:] if continues(recording, file)]
             if len(fitting) == 1:
                 fitting[0].append(file)
@@ -178,6 +196,17 @@ def _joined(
                 unclear += [file] if fitting else []
         joined += [recording for recording in recordings if len(recording) > 1]
     return joined, unclear
+
+
+def _united(groups: Iterable[Sequence[_File[Any]]]) -> list[list[_File[Any]]]:
+    """Unite groups that have a video in common, with one file of each video, in order."""
+    group_of: dict[str, dict[str, _File[Any]]] = {}
+    for group in groups:
+        whole = {file.video.video: file for file in group}
+        for other in {id(known): known for video in whole if (known := group_of.get(video))}.values():
+            whole |= other
+        group_of |= dict.fromkeys(whole, whole)
+    return [sorted(whole.values(), key=attrgetter("order")) for whole in {id(whole): whole for whole in group_of.values()}.values()]
 
 
 def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> bool:
@@ -196,7 +225,8 @@ def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> b
 
 
 def _is_alike(other: _File[Chapter], file: _File[Chapter]) -> bool:
-    return other.name.encoding == file.name.encoding and other.has_picture_of(file)
+    rates = other.video.fps, file.video.fps
+    return other.name.encoding == file.name.encoding and other.has_picture_of(file) and isclose(*rates, rel_tol=MAX_RATE_CHANGE)
 
 
 def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
@@ -221,11 +251,14 @@ def _is_gapless(start: datetime, duration_seconds: float, next_start: datetime) 
     return abs(gap.total_seconds()) <= GAP_SECONDS
 
 
-def _stem(files: Sequence[_File[K]]) -> str:
-    return str(PurePosixPath(files[0].path).with_suffix(""))
-
-
-def _recording(files: Sequence[_File[K]], name: str, reason: str) -> Recording:
+def _recording(files: Sequence[_File[Any]]) -> Recording:
+    first = files[0]
+    match first.name:
+        case Chapter(series=series):
+            name, reason = series, "chapters of one GoPro recording, by their names"
+        case _:
+            where = "names" if isinstance(first.name, Timed) else "files"
+            name, reason = str(PurePosixPath(first.path).with_suffix("")), f"one camera without a gap, by the times in the {where}"
     return Recording(name=name, videos=tuple(file.video.video for file in files), files=tuple(file.path for file in files), reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""Keep the places of videos whose recording lies in two splits, and list recordings that a split shares with train."""
+"""Keep the places of videos whose recording lies in two splits, and list recordings that a split shares with an earlier one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def _sources(recording: Recording, kept: Mapping[str, SplitName], split_of_new: 
 
 
 def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[SharedRecording, ...]:
-    """List the recordings that val or test share with train, by split and name."""
+    """List the recordings that val shares with train, and test with train or val, by split and name."""
     excluded = {bad.name for bad in assignment.excluded}
     recording_of = {video: recording.name for recording in labels.recordings for video in recording.videos}
     num_clips: defaultdict[str, Counter[SplitName]] = defaultdict(Counter)
@@ -47,12 +47,12 @@ def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[
         SharedRecording(name=name, split=split, num_clips=number[split])
         for split in SPLITS[1:]
         for name, number in sorted(num_clips.items())
-        if number["train"] and number[split]
+        if number[split] and any(number[earlier] for earlier in SPLITS[: SPLITS.index(split)])
     )
 
 
 def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
-    """Say of val and of test how many clips come from recordings that train has, too."""
+    """Say of val and of test how many clips come from recordings that an earlier split has, too."""
     lines = []
     for split in SPLITS[1:]:
         own = [recording for recording in recordings if recording.split == split]
@@ -60,5 +60,6 @@ def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
             number = sum(recording.num_clips for recording in own)
             names = some([f"{recording.name} ({recording.num_clips})" for recording in own])
             come = "comes" if number == 1 else "come"
-            lines.append(f"{plain_count(number, 'clip')} of {split} {come} from recordings that train has, too: {names}")
+            earlier = " or ".join(SPLITS[: SPLITS.index(split)])
+            lines.append(f"{plain_count(number, 'clip')} of {split} {come} from recordings that {earlier} has, too: {names}")
     return tuple(lines)

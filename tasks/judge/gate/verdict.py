@@ -264,8 +264,9 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
     num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     num_alike = sum(pair.split == split for pair in checks.near_duplicates)
     num_shared = sum(recording.num_clips for recording in checks.shared_recordings if recording.split == split)
+    earlier = "train" if split == "val" else "train or val"
     reasons = (
-        (num_shared, f"{split} clip", "of recordings that train has, too", "shared-recordings"),
+        (num_shared, f"{split} clip", f"of recordings that {earlier} has, too", "shared-recordings"),
         (len(checks.shared_sources), "source video", "in two splits", "shared-sources"),
         (num_alike, f"{split} clip", "like a clip of another split", "near-duplicates"),
         (

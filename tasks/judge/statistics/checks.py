@@ -77,7 +77,7 @@ def check_data(
         with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
         agreement: of two readers, None if nobody read a clip twice.
         without_clip: a line for each annotation file with intervals that label no clip.
-        shared_recordings: those that val or test share with train.
+        shared_recordings: those that val shares with train, or test with train or val.
 
     Raises:
         BadInput: a clip has no fingerprint, or fingerprints differ in length.

@@ -37,11 +37,15 @@ def group_scores(right: Right, sources: Sequence[str], columns: Mapping[str, Seq
         for name in sorted({value for value in values if value})
         if column == SOURCE_VIDEO or 2 <= len({value for value in values if value}) <= MAX_VALUES
     ]
-    tested = [i for i, group in enumerate(groups) if group.p_value is not None]
-    corrected = dict(zip(tested, holm([p for group in groups if (p := group.p_value) is not None]), strict=True))
-    kept = [group.model_copy(update={"p_value": corrected.get(i)}) for i, group in enumerate(groups)]
+    corrected = [group for column in columns for group in _corrected([group for group in groups if group.column == column])]
     order = list(columns)
-    return tuple(sorted(kept, key=lambda group: (order.index(group.column), group.top1, -group.num_clips)))
+    return tuple(sorted(corrected, key=lambda group: (order.index(group.column), group.top1, -group.num_clips)))
+
+
+def _corrected(groups: Sequence[GroupScore]) -> list[GroupScore]:
+    """Correct the p-values of one column; columns that nobody asked for, such as the day, hide no other."""
+    p_values = iter(holm([group.p_value for group in groups if group.p_value is not None]))
+    return [group if group.p_value is None else group.model_copy(update={"p_value": next(p_values)}) for group in groups]
 
 
 def _score(column: str, name: str, right: Right, sources: NDArray[np.str_], values: NDArray[np.str_]) -> GroupScore:

@@ -1,5 +1,6 @@
 """Collect the numbers of a report from the results of its plan's steps."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -31,6 +32,8 @@ from tasks.store.records.metrics import GroupScore, Metrics, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
 from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
 from tasks.store.runs import Decision, Run, Scores
+
+VIDEO_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def metrics_of(
@@ -134,7 +137,11 @@ def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
     """Score the new network by source video, by camera and day, and by the further columns of annotation files."""
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
-    files = {clip.source: clip.names[0] for clip in manifest.clips if clip.source == clip.video and clip.names}
+    # The first file of a recording, whose hash is its source, may have no clip here; then its next one names it.
+    of_files = [clip for clip in manifest.clips if clip.names and VIDEO_HASH.fullmatch(clip.source)]
+    files = {
+        clip.source: clip.names[0] for clip in sorted(of_files, key=lambda clip: (clip.source != clip.video, clip.names[0]), reverse=True)
+    }
     same = Counter(files.values())
     names = {source: f"{name} ({source[:6]})" if same[name] > 1 else name for source, name in files.items()}
     columns: dict[str, list[str | None]] = {SOURCE_VIDEO: [names.get(clip.source, clip.source) for clip in own]}

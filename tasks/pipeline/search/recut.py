@@ -9,7 +9,6 @@ from tasks.data.clips.cutting import cut_videos
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.split.folds import same_folds
 from tasks.data.split.manifest import build_manifest, dataset_digest, is_counted
-from tasks.data.split.recordings import keep_places
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
 from tasks.judge.search.space import Space
@@ -66,7 +65,7 @@ def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) ->
     now = {
         clip.clip.uid: (clip.verb, clip.noun)
         for clip in labels.clips
-        if clip.action and clip.clip.uid not in excluded and is_counted(own.segment, clip.clip.around, splits.get(clip.source, "train"))
+        if clip.action and clip.clip.uid not in excluded and is_counted(own.segment, clip.clip.around, splits[clip.source])
     }
     if now != {clip.uid: (clip.verb, clip.noun) for clip in own.clips}:
         raise BadDataset(
@@ -76,10 +75,11 @@ def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) ->
 
 
 def _labels(own: Manifest, segment: SegmentOptions, plan: SearchPlanResult, store: Store) -> LabelsFile:
-    """Label the videos of the dataset as they are cut with `segment`."""
-    splits = {clip.video: clip.split for clip in own.clips}
-    labels = keep_places(label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label), splits)
-    return labels.model_copy(update={"clips": tuple(clip for clip in labels.clips if clip.clip.video in splits)})
+    """Label the videos of the dataset as they are cut with `segment`, with their sources in the dataset, by which its folds are divided."""
+    sources = {clip.video: clip.source for clip in own.clips}
+    labels = label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label)
+    clips = (clip.model_copy(update={"source": sources[clip.clip.video]}) for clip in labels.clips if clip.clip.video in sources)
+    return labels.model_copy(update={"clips": tuple(clips)})
 
 
 def _recut(cutting: Cutting, plan: SearchPlanResult, own: Manifest, store: Store) -> RecutDataset:

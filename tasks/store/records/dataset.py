@@ -258,7 +258,7 @@ class DatasetClip(Record):
 
 
 class SharedRecording(Record):
-    """A recording in train and in another split, with the number of its clips there."""
+    """A recording in val or test and in an earlier split, with the number of its clips in `split`."""
 
     name: str
     split: SplitName
@@ -280,7 +280,7 @@ class Manifest(Record):
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
     accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions. `shared_recordings` are
-    those that val or test share with train.
+    those that val shares with train, or test with train or val.
     """
 
     recipe: str

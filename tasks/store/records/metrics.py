@@ -87,7 +87,7 @@ class Mistake(Record):
 class GroupScore(Record):
     """Top-1 of the deciding target on the clips of one value of a column, such as a camera, or of one source video.
 
-    `p_value` is that of its difference to the other clips of the column, corrected for the number of all groups; None if there are too few clips
+    `p_value` is that of its difference to the other clips of the column, corrected for the number of its groups; None if there are too few clips
     to tell. `is_worse` means a lower top-1 than theirs.
     """
 
@@ -137,7 +137,8 @@ class DataChecks(Record):
     `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
     `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
-    label no clip. `shared_recordings` are those that val or test share with train.
+    label no clip. `shared_recordings` are those that val shares with train, or test with
+    train or val.
     """
 
     shared_sources: tuple[str, ...]

@@ -48,6 +48,8 @@ def days(*names, seconds=MINUTES):
             ("RecM01_20260501_120000_120800_0_33F1B2.mp4", "RecM01_20260501_120803_121603_0_1A.mp4"),
             "RecM01_20260501_120000_120800_0_33F1B2",
         ),
+        (("2026_0501_120000_001F.MP4", "2026_0501_120800_002F.MP4"), "2026_0501_120000_001F"),
+        (("NO20260501-120000-000123B.MP4", "NO20260501-120800-000124B.MP4"), "NO20260501-120000-000123B"),
         (("2026-05-01_12-00-00-front.mp4", "2026-05-01_12-08-01-front.mp4"), "2026-05-01_12-00-00-front"),
     ],
 )
@@ -67,6 +69,8 @@ def test_files_that_a_camera_cut_are_one_recording(names, name):
         ("VID_20260501_120000.mp4", "VID_20260501_120000_1.mp4"),
         ("2026-05-01/12/door/00.00.mp4", "2026-05-01/12/yard/08.00.mp4"),
         ("front-20260501120000.mp4", "back-20260501120800.mp4"),
+        ("2026_0501_120000_001F.MP4", "2026_0501_120800_002R.MP4"),
+        ("NO20260501-120000-000123F.MP4", "NO20260501-120800-000124B.MP4"),
         ("cam-20260501235200.mp4", "cam-20260502000000.mp4"),
         ("cam-20261301120000.mp4", "cam-20261301120800.mp4"),
         ("ZUr3DxYyTqI_000010_000020.mp4", "ZUr3DxYyTqI_000020_000030.mp4"),
@@ -92,6 +96,73 @@ def test_a_picture_or_a_time_that_does_not_fit_parts_chapters():
     assert grouped(film("GX010123.MP4", at=0), film("GX030123.MP4", at=0)) == {"GoPro 0123": ("GX010123.MP4", "GX030123.MP4")}
 
 
+@pytest.mark.parametrize(
+    ("names", "rates"),
+    [
+        (("GX010123.MP4", "GX020123.MP4"), (25.01, 24.98)),
+        (("GX010123.MP4", "GX020123.MP4"), (59.94, 59.93)),
+        (("2026-05-01/11/door/52.00.mp4", "2026-05-01/12/door/00.02.mp4"), (5.2, 4.7)),
+        (("DJI_0001.MP4", "DJI_0002.MP4"), (29.97, 28.4)),
+    ],
+)
+def test_average_frame_rates_that_vary_part_no_recording(names, rates):
+    films = [film(name, at=MINUTES * i, fps=rate) for i, (name, rate) in enumerate(zip(names, rates, strict=True))]
+    assert list(grouped(*films).values()) == [names]
+
+
+def test_chapters_of_other_frame_rates_stay_apart():
+    assert grouped(film("GX010123.MP4", fps=24), film("GX020123.MP4", fps=25)) == {}
+
+
+def taken_in_as(*names, at=None):
+    """A video that was taken in under several names."""
+    return film(names[0], at=at).model_copy(update={"names": names})
+
+
+def test_a_video_taken_in_once_more_under_another_folder_stays_in_its_recording():
+    first, second = taken_in_as("b/GX010123.MP4", "new/GX010123.MP4"), taken_in_as("new/GX020123.MP4")
+    assert grouped(first, second) == {"new/GoPro 0123": ("new/GX010123.MP4", "new/GX020123.MP4")}
+    third = taken_in_as("b/GX020123.MP4", "new/GX030123.MP4")
+    (whole,) = detect_recordings([third, second, first]).recordings
+    assert sorted(whole.videos) == sorted(video.video for video in (first, second, third))
+    assert whole.videos[0] == first.video
+
+
+def test_names_of_several_kinds_join_one_recording_and_a_video_is_in_it_once():
+    first, second = taken_in_as("DJI_0001.MP4", "DJI_0001 (1).MP4", at=0), taken_in_as("DJI_0002.MP4", "cam-20260501120800.mp4", at=MINUTES)
+    third = taken_in_as("cam-20260501121600.mp4", "cam-20260501121600-1.mp4")
+    (whole,) = detect_recordings([first, second, third]).recordings
+    assert sorted(whole.videos) == sorted(video.video for video in (first, second, third))
+
+
+def test_two_names_in_one_folder_put_no_video_in_doubt_and_a_second_folder_can_settle_it():
+    twice = taken_in_as("cam-20260501120000.mp4", "cam-20260501120000-1.mp4")
+    assert list(grouped(twice, film("cam-20260501120800.mp4")).values()) == [("cam-20260501120000-1.mp4", "cam-20260501120800.mp4")]
+    monday, tuesday = taken_in_as("GX010123.MP4", "monday/GX010123.MP4"), film("GX010123.MP4", of="tuesday")
+    second = taken_in_as("GX020123.MP4", "monday/GX020123.MP4")
+    detected = detect_recordings([monday, tuesday, second])
+    assert [recording.videos for recording in detected.recordings] == [(monday.video, second.video)]
+    assert detected.hints == ()
+
+
+def test_two_channels_of_equal_pictures_are_two_recordings():
+    times = ("120000", "120100", "120200")
+    films = [film(f"NO20260501-{time}-{123 + i:06}{side}.MP4", 60) for i, time in enumerate(times) for side in "FB"]
+    detected = detect_recordings(films)
+    assert sorted(recording.files[-1][-5] + str(len(recording.files)) for recording in detected.recordings) == ["B3", "F3"]
+    assert detected.hints == ()
+
+
+def test_timed_and_numbered_files_that_fit_several_recordings_are_named():
+    timed = [film("cam-20260501120000.mp4", of=card) for card in "ab"] + [film("cam-20260501120800.mp4")]
+    numbered = [film("DJI_0001.MP4", at=at, of=str(at)) for at in (0, 1)] + [film("DJI_0002.MP4", at=MINUTES)]
+    for films, name in ((timed, "cam-20260501120800.mp4"), (numbered, "DJI_0002.MP4")):
+        detected = detect_recordings(films)
+        assert detected.recordings == ()
+        (hint,) = detected.hints
+        assert hint.startswith(f"'{name}' may")
+
+
 def test_of_two_cards_with_equal_names_times_tell_the_recordings_and_without_them_chapters_stay_apart():
     names = ("GX010123.MP4", "GX020123.MP4")
     films = days(*names)
@@ -101,8 +172,8 @@ def test_of_two_cards_with_equal_names_times_tell_the_recordings_and_without_the
     assert known.hints == ()
     unknown = detect_recordings([video.model_copy(update={"recorded_at": None}) for video in films])
     assert unknown.recordings == ()
-    assert len(unknown.hints) == 2
-    assert all("'GX020123.MP4' may be a chapter of 'GoPro 0123'" in hint for hint in unknown.hints)
+    (hint,) = unknown.hints
+    assert hint.startswith("'GX020123.MP4' may go on any of several recordings")
 
 
 def labelled(films, *files):
@@ -136,6 +207,20 @@ HEADER = "video,recording\n"
 )
 def test_clips_have_the_first_video_of_their_recording_as_source_unless_a_file_says_otherwise(files, expected):
     assert tuple(sources(labelled(FILMS, *files), FILMS).values()) == expected
+
+
+@pytest.mark.parametrize("num_given", [1, 2, 3])
+def test_a_source_that_parts_a_file_from_its_recording_is_named(num_given):
+    rows = "".join(f"GX0{number}0123.MP4,put,meat,mine\n" for number in range(1, num_given + 1))
+    hints = [hint for hint in labelled(FILMS, f"uid,verb,noun,source\n{rows}").hints if "GoPro 0123" in hint]
+    assert [hint.partition(":")[0] for hint in hints] == (["GoPro 0123"] if num_given < 3 else [])
+
+
+def test_a_recording_of_lines_is_in_the_order_of_its_file_names():
+    for prefix in "abcdefgh":
+        names = [f"{prefix} {word}.mp4" for word in ("one", "three", "two")]
+        (recording,) = labelled(list(map(film, names)), HEADER + "".join(f"{name},x\n" for name in reversed(names))).recordings
+        assert recording.files == tuple(names)
 
 
 def test_the_list_of_recordings_is_a_label_file_that_changes_nothing():

@@ -104,6 +104,20 @@ def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_data
     assert len({clip.source for clip in manifest.clips}) == 4
 
 
+def test_clips_of_test_whose_recording_val_has_are_counted_and_new_files_of_it_go_to_val(labels, make):
+    """Val chooses epochs and thresholds that test judges."""
+    whole = labels({"a": ["put meat", "put meat", "put meat"], "b": ["put meat"], "c": ["take bag"], "d": ["take bag"]})
+    kept = {
+        make.clip(f"{name}-{number}").video: split
+        for (name, number), split in {("a", 0): "val", ("a", 1): "test", ("b", 0): "train", ("c", 0): "train", ("d", 0): "val"}.items()
+    }
+    own, assignment = dealt(whole, kept)
+    assert assignment.split_by_video[make.clip("a-2").video] == "val"
+    shared = shared_recordings(own, assignment)
+    assert [(recording.name, recording.split, recording.num_clips) for recording in shared] == [("a", "test", 1)]
+    assert shared_in_words(shared) == ("1 clip of test comes from recordings that train or val has, too: a (1)",)
+
+
 def test_chapters_in_both_splits_raise_the_score_of_a_nearest_neighbour(labels, make):
     """Drawn features show a recording's scene and no action, so that a fair score is that of guessing."""
     rng = np.random.default_rng(0)

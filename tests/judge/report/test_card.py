@@ -124,6 +124,10 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
         ({}, ("1 source video in two splits", "1 val clip like a clip of another split")),
         ({"checks": of_others}, ()),
         ({"checks": of_others.model_copy(update={"shared_recordings": shared})}, ("2 val clips of recordings that train has, too",)),
+        (
+            {"checks": of_others.model_copy(update={"shared_recordings": shared}), "deciding_split": "test"},
+            ("2 test clips of recordings that train or val has, too",),
+        ),
         ({"checks": of_others, "gate": gate}, ("3 source videos of val alone",)),
     ):
         banner = changed_page("original", **changes)

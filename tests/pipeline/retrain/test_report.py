@@ -24,6 +24,7 @@ from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, Evaluation, PlanResult
 from tasks.store.records.video import SoundRecipe, SoundResult
 from tasks.tracking.runs import RUN_KEY_TAG
+from tests.data.labels.records import video_of
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 from tests.records import some
@@ -87,7 +88,8 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         dataset_clip(
             uid,
             "val",
-            source=source,
+            source=video_of(source),
+            names=(f"{source}-2.mp4",),
             video=uid,
             verb=names[0][v],
             noun=names[1][n],
@@ -139,6 +141,8 @@ def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
     sizes = {column: sum(group.num_clips for group in metrics.groups if group.column == column) for column in ("source video", "camera")}
     assert sizes == {"source video": 20, "camera": 20}
     assert "mine" not in {group.name for group in metrics.groups}, "a column may be called as the source videos are"
+    names = {group.name for group in metrics.groups if group.column == "source video"}
+    assert all(name.endswith("-2.mp4") for name in names), "a file names a recording whose first file has no clip"
     assert metrics.groups[-1].top1 >= metrics.groups[-2].top1
     assert {clip.uid for clip in metrics.clips} == {*metrics.named_uids} >= {mistake.uid for mistake in metrics.mistakes}
     # The clips of one look are contradictions, and each leads to the page that mends it.

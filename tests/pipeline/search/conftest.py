@@ -17,8 +17,8 @@ INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n" + "".join(
 class SearchBench(Bench):
     """The steps of a search, on clips of two seconds."""
 
-    def __init__(self, store=None):
-        super().__init__(store or Fragile(), clip_seconds=2, min_clip_seconds=1)
+    def __init__(self, store=None, **cutting):
+        super().__init__(store or Fragile(), **{"clip_seconds": 2, "min_clip_seconds": 1} | cutting)
 
     def copy(self):
         return SearchBench(self.store.copy())

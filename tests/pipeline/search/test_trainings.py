@@ -22,7 +22,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.records.looks import Look
 from tasks.store.records.search import Cutting, ScoredTrial, Search, TrialBatch, TrialsResult
 from tests.pipeline.in_process import STORE
-from tests.pipeline.search.conftest import SearchBench
+from tests.pipeline.search.conftest import NAMES, SearchBench
 from tests.pipeline.shelf import Shelf
 
 pytestmark = pytest.mark.slow
@@ -184,6 +184,25 @@ def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips
     before = bench.under("searches"), bench.under("clips")
     searched(bench, **HEADS | options, num_trials=4)
     assert (bench.under("searches"), bench.under("clips")) == before
+
+
+def test_clips_of_another_length_have_the_sources_of_the_dataset_though_files_have_others_by_then(bench):
+    bench = SearchBench(bench.store, cut="both")
+    bench.ingest()
+    built = Dataset(bench.build().dataset_uri).manifest
+    manifest = bench.store.read(built)
+    earlier = tuple(clip.model_copy(update={"source": f"once {clip.source}"}) for clip in manifest.clips)
+    bench.store.write(built, manifest.model_copy(update={"clips": earlier}))
+    planned = bench.run("search_plan", **HEADS | GRID, search=["clip_seconds"], ranges=["clip_seconds=2, 1"], num_trials=2, folds=3)
+    plan = bench.store.read(SearchPlan(planned.search_uri))
+    own = {clip.video: (clip.source, clip.split) for clip in earlier}
+    bench.annotate("recordings.csv", "video,recording\n" + "".join(f"{name},x\n" for name in NAMES))
+    (other,) = bench.run("recut", search=planned.search_uri).lengths
+    assert other.failure is None
+    manifest = bench.store.read(Dataset(other.dataset_uri).manifest)
+    assert {clip.video: (clip.source, clip.split) for clip in manifest.clips} == own
+    held_out = [[{clip.video for clip in bench.val_of(Dataset(uri))} for uri in uris] for uris in (plan.fold_uris, other.fold_uris)]
+    assert held_out[0] == held_out[1]
 
 
 def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(bench, cut_films):
