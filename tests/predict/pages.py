@@ -33,7 +33,7 @@ ACTIONS = ("put meat", "take meat", "put sauce", "move potato", "take bag")
 UID = "0" * 12 + "_000000000-000008000"
 ENGINE = some(EngineUsed, name="pytorch", precision="float32", description="PyTorch 2.13.0 on cpu")
 
-MIX = class_mix([[1, 1], [1, 1, 0]], [[0, 1, 0]] * 6, {0: 9, 1: 7})
+MIX = class_mix([1, 1, 1, 1, 0], [0, 1, 0] * 6, {0: 9, 1: 7})
 
 
 def predictor(label, is_calibrated=True, crops=10, interval_words=""):
