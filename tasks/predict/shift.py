@@ -124,7 +124,7 @@ def shift_of(films: Sequence[NewFilm], reference: Sequence[ReferenceFilm]) -> Sh
     if len(reference) < MIN_FILMS:
         few = f"it takes {MIN_FILMS} films that taught the network's backbone nothing, and the model's dataset has {len(reference)}"
         return Shift("unknown", tuple(FilmShift(film, 0, 0) for film in films), 0, reason=few)
-    num_clips = min(len(film.distances) for film in (*films, *reference))
+    num_clips = min(len(distances) for distances in (*(film.distances for film in films), *(film.distances for film in reference)))
     scores, new = (np.array([_score(film.distances, num_clips) for film in own]) for own in (reference, films))
     clips = np.array([distance for film in reference for distance in film.distances])
     limit = np.quantile(clips, FAR)
