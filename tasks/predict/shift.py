@@ -1,12 +1,13 @@
 """Compare how far new films and films of the model's dataset lie from its training clips.
 
 A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
-Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its clips' distances.
+Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its
+distances, over as many clips as the shortest film has: a mean over fewer clips varies more.
 
 Legend: n clips, m training clips, f features, r films of the dataset, s new films.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Literal
@@ -36,6 +37,9 @@ MIN_DISTANCE = 1e-3
 """Keeps copies of a clip from being infinitely near."""
 
 NUM_PERMUTATIONS, SEED = 9999, 0
+MAX_AT_ONCE = 1_000_000
+"""Scores that are permuted at once: 8 MB an array."""
+
 COLUMNS = ("source", "videos", "num_clips", "num_far", "mean_distance", "num_nearer_films", "num_films")
 
 
@@ -111,8 +115,7 @@ def reference_films(
 def shift_of(films: Sequence[NewFilm], reference: Sequence[ReferenceFilm]) -> Shift:
     """Test whether new films lie further from the training clips than films of the dataset.
 
-    The test permutes films, and is exact if new films are like those of the dataset. If there are too few for that, it is Student's t with the
-    spread of the dataset's films.
+    The test permutes films. If there are too few for that, it is Student's t with the spread of the dataset's films.
 
     Args:
         films: the new films, one at least.
@@ -121,16 +124,20 @@ def shift_of(films: Sequence[NewFilm], reference: Sequence[ReferenceFilm]) -> Sh
     if len(reference) < MIN_FILMS:
         few = f"it takes {MIN_FILMS} films that taught the network's backbone nothing, and the model's dataset has {len(reference)}"
         return Shift("unknown", tuple(FilmShift(film, 0, 0) for film in films), 0, reason=few)
-    scores = np.array([_score(film.distances) for film in reference])
+    num_clips = min(len(distances) for distances in (*(film.distances for film in films), *(film.distances for film in reference)))
+    scores, new = (np.array([_score(film.distances, num_clips) for film in own]) for own in (reference, films))
     clips = np.array([distance for film in reference for distance in film.distances])
     limit = np.quantile(clips, FAR)
     listed = tuple(
-        FilmShift(film, int((np.array(film.distances) > limit).sum()), int((scores < _score(film.distances)).sum())) for film in films
+        FilmShift(film, int((np.array(film.distances) > limit).sum()), int((scores < score).sum()))
+        for film, score in zip(films, new, strict=True)
     )
-    p_value = _p_value(np.array([_score(film.distances) for film in films]), scores)
+    p_value = _p_value(new, scores)
     if p_value <= FALSE_ALARMS:
         return Shift("unlike", listed, len(reference), p_value)
-    if _p_value(np.full(len(films), _score([clips.max()])), scores) <= FALSE_ALARMS:
+    # Permutations can always tell films that lie further than all of the dataset.
+    furthest = np.full(len(films), _score([clips.max()], 1))
+    if _has_permutations(new, scores) or _students_p_value(furthest, scores) <= FALSE_ALARMS:
         return Shift("like", listed, len(reference), p_value)
     reason = (
         f"even films that lie as far as the furthest clip of the {count(len(reference), 'film')} in the model's dataset could be ordinary"
@@ -174,21 +181,37 @@ def table(shift: Shift) -> bytes:
     return csv_table(COLUMNS, (dict(zip(COLUMNS, map(plain_cell, row), strict=True)) for row in rows))
 
 
-def _score(distances: Iterable[float]) -> float:
-    return float(np.log(np.maximum(list(distances), MIN_DISTANCE)).mean())
+def _score(distances: Sequence[float], num_clips: int) -> float:
+    evenly_spaced = np.array(distances)[np.arange(num_clips) * len(distances) // num_clips]
+    return float(np.log(np.maximum(evenly_spaced, MIN_DISTANCE)).mean())
 
 
 def _p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Compute the one-sided p-value of the mean score of (s,) new films beside (r,) of the dataset."""
-    if FALSE_ALARMS * comb(len(scores) + len(new), len(new)) < 1:
-        error = scores.std(ddof=1) * np.sqrt(1 / len(scores) + 1 / len(new))
-        return float(stdtr(len(scores) - 1, (scores.mean() - new.mean()) / max(error, np.finfo(np.float64).tiny)))
+    if not _has_permutations(new, scores):
+        return _students_p_value(new, scores)
     if len(new) == 1:
         return float((scores >= new).sum() + 1) / (len(scores) + 1)
     tested = permutation_test(
-        (new, scores), _difference, vectorized=True, n_resamples=NUM_PERMUTATIONS, alternative="greater", rng=np.random.default_rng(SEED)
+        (new, scores),
+        _difference,
+        vectorized=True,
+        n_resamples=NUM_PERMUTATIONS,
+        batch=max(1, MAX_AT_ONCE // (len(new) + len(scores))),
+        alternative="greater",
+        rng=np.random.default_rng(SEED),
     )
     return float(tested.pvalue)
+
+
+def _has_permutations(new: NDArray[np.float64], scores: NDArray[np.float64]) -> bool:
+    """Say whether there are enough ways to permute films for a p-value of `FALSE_ALARMS`."""
+    return FALSE_ALARMS * comb(len(scores) + len(new), len(new)) >= 1
+
+
+def _students_p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    error = scores.std(ddof=1) * np.sqrt(1 / len(scores) + 1 / len(new))
+    return float(stdtr(len(scores) - 1, (scores.mean() - new.mean()) / max(error, np.finfo(np.float64).tiny)))
 
 
 def _difference(new: NDArray[np.float64], others: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

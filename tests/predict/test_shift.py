@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,28 @@ def test_the_p_value_is_the_rank_among_the_films_where_there_are_enough():
     reference = dataset(19)
     assert shift_of(new(0.8), reference).p_value == pytest.approx(1 / 20)
     assert shift_of(new(0.01), reference).p_value == 1
+
+
+@pytest.mark.parametrize("num_clips", [1, 60])
+def test_ordinary_films_of_another_length_are_rarely_unlike(num_clips):
+    rng, unlike = np.random.default_rng(0), 0
+    for _ in range(200):
+        reference = [
+            ReferenceFilm(source=str(n), split="test", distances=tuple(drawn), actions=())
+            for n, drawn in enumerate(rng.lognormal(size=(40, 6 if num_clips == 1 else 1)))
+        ]
+        unlike += shift_of([NewFilm("new", "", rng.lognormal(size=num_clips).tolist())], reference).verdict == "unlike"
+    assert 1 <= unlike <= 20
+
+
+def test_many_new_films_take_little_memory():
+    reference = dataset(60)
+    films = new(0.2, 1500)
+    tracemalloc.start()
+    shift_of(films, reference)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 100 << 20
 
 
 def test_of_three_films_only_what_lies_very_far_is_told():

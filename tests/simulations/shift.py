@@ -1,6 +1,5 @@
 """How often new films are called unlike the training clips, where they are like those of the dataset and where they are not."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -10,18 +9,18 @@ import numpy as np
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.predict.class_mix import class_mix
-from tasks.predict.shift import FALSE_ALARMS, NewFilm, distances_between_films, reference_films, shift_of
+from tasks.predict.shift import NewFilm, distances_between_films, reference_films, shift_of
 from tasks.store.records.record import SplitName
-from tests.simulations.splits import NUM_ACTIONS, clips_of, film
+from tasks.wording import count
+from tests.simulations.splits import CLIPS, NUM_ACTIONS, clips_of, film
 from tests.simulations.tables import Table, of_each, per_cent
 
 NUM_FEATURES = 64
 FILMS, NEW_FILMS = (12, 20, 40), (1, 3)
 SHIFTS = {"like": 0.0, "off by 4": 4.0, "off by 8": 8.0}
-ROTATIONS = {"like": 0, "other frequencies": 10}
 FILM, CLIP = 1.5, 0.5
 """The spread of films and of clips in one film, beside that of actions, which is 1."""
+NUM_FILMS_OF_LENGTHS, CLIP_SPREADS, NEW_LENGTHS = 40, (CLIP, 3.0), (1, 6, 60)
 FITTED = 0.7
 """The spread of films and clips of train, as a share of that of others, if they taught the backbone."""
 RULES: Mapping[str, tuple[float, tuple[SplitName, ...]]] = {
@@ -41,8 +40,8 @@ class Film:
     varied: np.ndarray
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, actions: np.ndarray) -> "Film":
-        return cls(actions, FILM * rng.standard_normal(NUM_FEATURES) + CLIP * rng.standard_normal(actions.shape))
+    def drawn(cls, rng: np.random.Generator, actions: np.ndarray, clip: float = CLIP) -> "Film":
+        return cls(actions, FILM * rng.standard_normal(NUM_FEATURES) + clip * rng.standard_normal(actions.shape))
 
     def features(self, spread: float = 1.0) -> np.ndarray:
         features: np.ndarray = (self.actions + spread * self.varied).astype(np.float32)
@@ -83,36 +82,36 @@ def draw(rng: np.random.Generator, num_films: int) -> dict[str, dict[tuple[int, 
     return {rule: verdicts(rule, splits, new, films) for rule in RULES}
 
 
-def mix_is_unlike(rng: np.random.Generator, num_films: int, num_new: int, off: int) -> bool | None:
-    """Compare the actions of new films with those of val and test; None if it cannot tell. Actions are named rightly.
+def called_unlike(rng: np.random.Generator, clip: float, new_of: int) -> list[bool]:
+    """Say for each number of new films of `new_of` clips whether they are called unlike; all are ordinary, and the backbone as published."""
+    centres = rng.standard_normal((NUM_ACTIONS, NUM_FEATURES))
 
-    The ranks of the new films' actions are rotated by `off`.
-    """
-    actions = {f"film {number:03d}": film(rng) for number in range(num_films)}
-    try:
-        splits = assign_splits(clips_of(list(actions.values())), {}, SplitOptions()).split_by_source
-    except BadDataset:
-        return None
-    held_out = [own.tolist() for name, own in actions.items() if splits[name] != "train"]
-    labels = Counter(action for name, own in actions.items() if splits[name] == "train" for action in own.tolist())
-    new = [((film(rng) + off) % NUM_ACTIONS).tolist() for _ in range(num_new)]
-    mix = class_mix(new, held_out, labels)
-    return None if mix.p_value is None else mix.p_value <= FALSE_ALARMS
+    def drawn(num_clips: int) -> Film:
+        return Film.drawn(rng, centres[rng.choice(film(rng), num_clips)], clip)
+
+    films = {f"film {number:03d}": drawn(rng.integers(*CLIPS, endpoint=True)) for number in range(NUM_FILMS_OF_LENGTHS)}
+    splits: dict[str, SplitName] = {name: "train" if number % 4 else "test" for number, name in enumerate(films)}
+    new = {f"new {number}": drawn(new_of).features() for number in range(max(NEW_FILMS))}
+    by_number = verdicts("published backbone: all films", splits, {0.0: new}, films)
+    return [by_number[number, 0.0] == "unlike" for number in NEW_FILMS]
 
 
-def mix_table(num_draws: int) -> Table:
+def lengths_table(num_draws: int) -> Table:
     rows = []
-    for num_films, num_new in product(FILMS, NEW_FILMS):
-        rng, figures = np.random.default_rng(0), []
-        for off in ROTATIONS.values():
-            answers = [mix_is_unlike(rng, num_films, num_new, off) for _ in range(max(1, num_draws // 2))]
-            figures += [per_cent(answers.count(answer) / len(answers)) for answer in (True, None)]
-        rows.append((str(num_films), str(num_new), *figures))
+    for clip, new_of in product(CLIP_SPREADS, NEW_LENGTHS):
+        rng = np.random.default_rng(0)
+        unlike = np.mean([called_unlike(rng, clip, new_of) for _ in range(max(1, num_draws // 2))], axis=0)
+        rows.append((f"{clip:g}", str(new_of), *map(per_cent, unlike)))
     note = (
-        f"The same films; {num_draws // 2} draws. All actions are named rightly. Actions of new films are as frequent as in the dataset, or their frequencies are those of other "
-        "actions, some ranks away. New films are compared with val and test."
+        f"Ordinary new films beside {NUM_FILMS_OF_LENGTHS} films of {CLIPS[0]} to {CLIPS[1]} clips, a quarter of them not in train, and a backbone as published; {num_draws // 2} draws. Films are compared "
+        "by as many clips as the shortest has."
     )
-    return Table("Predicted actions unlike the labels", note, ["films", "new films", *of_each(ROTATIONS, "unlike", "cannot tell")], rows)
+    header = [
+        "clips of a film vary by",
+        "clips of a new film",
+        *(f"{count(number, 'new film')}: unlike" for number in NEW_FILMS),
+    ]
+    return Table("Ordinary films of other lengths", note, header, rows)
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -130,4 +129,4 @@ def tables(num_draws: int) -> list[Table]:
         "films of the dataset if the backbone is as published, else with those of test; the rest shows why."
     )
     header = ["compared with", "films", "new films", *of_each(SHIFTS, "unlike", "cannot tell")]
-    return [Table("New films unlike the training clips", note, header, rows), mix_table(num_draws)]
+    return [Table("New films unlike the training clips", note, header, rows), lengths_table(num_draws)]

@@ -44,7 +44,7 @@ SMALL = {
     trainings: {"DESIGNS": trainings.DESIGNS[:1], "FILMS": (6,), "NUM_FILMS_OF_TRUTH": 20, "NUM_TRAININGS_OF_TRUTH": 1, "NUM_CURVES": 1},
     epochs: {"RATES": epochs.RATES[:1], "NUM_TRIALS": 2, "EPOCHS": 2, "NUM_SEARCHES": 1},
     splits: {"FILMS": (20,), "NUM_NEW_FILMS": 20},
-    shift: {"FILMS": (12,)},
+    shift: {"FILMS": (12,), "NUM_FILMS_OF_LENGTHS": 12, "NEW_LENGTHS": (1,)},
     thresholds: {"NUM_VAL_CLIPS": (30,), "NUM_CLIPS_OF_TRUTH": 1000},
 }
 """Constants that make the tables small."""

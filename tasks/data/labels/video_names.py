@@ -247,7 +247,7 @@ def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
     paths = Counter(without_extension(_path(name)).casefold() for names in names_of.values() for name in names)
     named = {}
     for video, names in names_of.items():
-        path = _path(min(names, key=lambda name: (PurePosixPath(name).stem.endswith(_mark(video)), name)))
+        path = _path(min(names, key=lambda name: (lacks_label(name, video), name)))
         is_only = paths[without_extension(path).casefold()] == 1
         named[video] = PurePosixPath(path).name if files[_stem(path)] == 1 else path if is_only else video
     return named
@@ -268,6 +268,11 @@ def name_without_label(name: str, video: str) -> str:
     # Labels treat backslashes as separators, too.
     path = PurePosixPath(name.replace("\\", "/"))
     return f"{path.stem}{_mark(video)}{path.suffix}"
+
+
+def lacks_label(name: str, video: str) -> bool:
+    """Say whether a prediction gave the name, by `name_without_label`."""
+    return PurePosixPath(name).stem.endswith(_mark(video))
 
 
 def _mark(video: str) -> str:

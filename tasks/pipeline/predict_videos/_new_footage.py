@@ -24,9 +24,9 @@ def new_footage(
         for source, own in films.items()
     ]
     labels = Counter(names.action(clip.verb_class, clip.noun_class) for clip in training_clips(plan, store))
-    predicted = [[action for video in own for action in gathered.actions[video.video]] for own in films.values()]
-    held_out = [film.actions for film in known.reference if film.split != "train"]
-    return shift_of(new, known.reference), class_mix(predicted, held_out, labels)
+    predicted = [action for own in films.values() for video in own for action in gathered.actions[video.video]]
+    of_test = [action for film in known.reference if film.split == "test" for action in film.actions]
+    return shift_of(new, known.reference), class_mix(predicted, of_test, labels)
 
 
 def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:

@@ -39,8 +39,8 @@ from tasks.store.stored import Output, Stored
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
 
-MAX_REFERENCE_CLIPS = 300
-"""Maximum number of clips whose distance is measured, evenly spaced over the films that new ones are compared with."""
+MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
+"""Maximum number of clips whose distance is measured, and of films that share them equally."""
 
 
 class Seen(NamedTuple):
@@ -64,9 +64,8 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
         return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
     clips = dataset_clips(plan, store)
     trained_on = [clip for clip in clips if clip.split == "train"]
-    sample, compared = spread(trained_on, MAX_KNOWN_CLIPS), spread(_compared(plan, clips, store), MAX_REFERENCE_CLIPS)
-    own = Run(plan.run_uri)
-    uri, films_at = own.known(_key(plan, sample)), own.reference(_key(plan, [*sample, *compared]))
+    sample, own = spread(trained_on, MAX_KNOWN_CLIPS), Run(plan.run_uri)
+    uri, films_at = own.known(_key(plan, sample)), own.reference(_reference_key(plan, sample))
     known, reference = _kept(uri, store), _kept_films(films_at, store)
     if known is None or reference is None:
         log.info(
@@ -75,6 +74,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
             len(trained_on),
             plan.model.label,
         )
+        compared = _compared(plan, clips, store)
         seen = _seen(plan, sample, compared, trained_on, store)
         read = [clip for clip in sample if clip.uid in seen]
         if not read:
@@ -91,20 +91,24 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
 
 
 def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Store) -> list[StoredClip]:
-    """List the clips of films that new ones are compared with: those of the dataset, of test alone if train's taught the backbone.
+    """List clips of the films that new ones are compared with: those of the dataset, of test alone if train's taught the backbone.
 
-    Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
+    Up to `MAX_REFERENCE_FILMS` films share the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
     Unlabelled clips count, because new films have them, too, but not where they need optical flow that nobody computed.
     """
-    by_video: dict[str, list[StoredClip]] = {}
+    by_film: dict[str, dict[str, list[StoredClip]]] = {}
     for clip in clips:
         if plan.has_published_backbone or clip.split == "test":
-            by_video.setdefault(clip.video, []).append(clip)
-    if not plan.model.flows:
-        for video in by_video:
-            if cut := find_cut(store, plan.store, video, plan.segment):
-                by_video[video] = list(cut.clips)
-    return [clip for video in sorted(by_video) for clip in by_video[video]]
+            by_film.setdefault(clip.source, {}).setdefault(clip.video, []).append(clip)
+    compared: list[StoredClip] = []
+    films = spread(sorted(by_film), MAX_REFERENCE_FILMS)
+    for by_video in map(by_film.__getitem__, films):
+        own: list[StoredClip] = []
+        for video in sorted(by_video):
+            cut = None if plan.model.flows else find_cut(store, plan.store, video, plan.segment)
+            own += cut.clips if cut else by_video[video]
+        compared += spread(own, MAX_REFERENCE_CLIPS // len(films))
+    return compared
 
 
 def _films(
@@ -134,6 +138,19 @@ def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
             "clips": [clip.sha256 for clip in sample],
             "engine": plan.evaluate.engine,
             "code": load(MachineSettings).code_version,
+        }
+    )
+
+
+def _reference_key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
+    """Hash everything that the distances and predicted actions of the dataset's films depend on; nothing of the films is read."""
+    model = plan.model
+    return content_key(
+        {
+            "known": _key(plan, sample),
+            "dataset": plan.model_dataset_uri,
+            "temperatures": [model.verb_temperature, model.noun_temperature],
+            "actions": model.actions,
         }
     )
 

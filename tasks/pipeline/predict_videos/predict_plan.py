@@ -19,6 +19,7 @@ from tasks.learn.inputs.sampling import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
+from tasks.pipeline.predict_videos._sources import labelled_sources, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import Prediction
@@ -39,10 +40,12 @@ TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 class Videos:
     """Videos to predict, in order of their names, and others left out.
 
-    `trained_on` names those that were trained on. `beside` are the annotation files that came with the videos, if there are intervals to score.
+    `sources` maps videos to their source recordings. `trained_on` names those that were trained on. `beside` are the annotation files that came
+    with the videos, if there are intervals to score.
     """
 
     taken: tuple[PredictedVideo, ...]
+    sources: Mapping[str, str]
     trained_on: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     beside: tuple[AnnotationFile, ...]
@@ -91,8 +94,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
     latest = labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
-    sources = _sources(manifests, latest)
-    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), sources, store)
+    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), labelled_sources(manifests, latest), store)
+    sources = videos.sources
     of_val = _in_split("val", arguments.store, manifests, store)
     measured_on = tuple(
         video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
@@ -227,6 +230,7 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
         NothingToDo: no video was requested, and every ingested video was trained on.
     """
     candidates, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
+    sources = {**sources, **sources_of_new(candidates, sources, arguments.store, store)}
     trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]
@@ -241,7 +245,7 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
             if candidates
             else "no video was ingested yet"
         )
-    return Videos(tuple(taken), tuple(video.video for video in trained if video not in refused), tuple(bad), tuple(beside))
+    return Videos(tuple(taken), sources, tuple(video.video for video in trained if video not in refused), tuple(bad), tuple(beside))
 
 
 def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[PredictedVideo], list[SetAside], list[AnnotationFile]]:
@@ -285,15 +289,6 @@ def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple
     except BadInput as error:
         (log.warning if built else log.info)("labels since the last build are left out: %s", error)
     return built.clips if built else ()
-
-
-def _sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
-    """Map each video to its source recording, by the latest labels, else by the datasets.
-
-    The latest labels also know videos without labels.
-    """
-    sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
-    return sources | {labelled.clip.video: labelled.source for labelled in latest}
 
 
 def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:

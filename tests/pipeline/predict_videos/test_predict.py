@@ -372,6 +372,18 @@ def test_a_clip_labelled_with_an_action_does_not_say_when_it_happens(bench, deci
     assert covered() == {first: [(8, 864_000)], second: [(8, 864_000)]}, "an interval of another action"
 
 
+def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(bench, decide, folder, learnt, tmp_path):
+    new = [hashlib.sha256((folder / f"kitchen_0{number}.mp4").read_bytes()).hexdigest() for number in (1, 2)]
+    for number in (1, 2):
+        shutil.copy(folder / f"kitchen_0{number}.mp4", tmp_path / f"GX0{number + 1}0123.MP4")
+    assert decide(tmp_path).sources == {new[1]: new[0]}
+    video, name = next(iter(trained_on(bench).items()))
+    shutil.copy(learnt / name, tmp_path / "GX010123.MP4")
+    assert decide(tmp_path, allow_trained=True).sources == dict.fromkeys(new, video)
+    with pytest.raises(BadInput, match="it was trained on"):
+        decide(tmp_path)
+
+
 def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
     assert decide(folder).missing == ()
     dataset = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).dataset_uri

@@ -465,6 +465,45 @@ def test_films_that_taught_the_backbone_nothing_are_compared_with_training_clips
     assert job.know_again().reference == reference
 
 
+def test_films_share_the_compared_clips_equally(job, monkeypatch):
+    monkeypatch.setattr(predict_known, "MAX_REFERENCE_CLIPS", 3)
+    clips = [
+        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": "train"})
+        for clip, letter in zip(job.trained_on, "ddde", strict=True)
+    ]
+    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_plan(is_published=True)
+    assert [(film.source, len(film.distances)) for film in job.know().reference] == [("d", 1), ("e", 1)]
+    monkeypatch.setattr(predict_known, "MAX_REFERENCE_FILMS", 1)
+    monkeypatch.setenv("RETAKE_CODE_VERSION", "another")
+    assert [(film.source, len(film.distances)) for film in job.know_again().reference] == [("d", 3)]
+
+
+def test_films_are_compared_once_for_the_same_dataset_and_network(job, monkeypatch):
+    clips = [
+        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": "train"})
+        for clip, letter in zip(job.trained_on, "ddde", strict=True)
+    ]
+    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_plan(is_published=True)
+    reference = job.know().reference
+    assert reference
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_known, "find_cut", None)
+        assert job.know_again().reference == reference
+    plan = job.shelf.read(f"{PREDICTION}plan/result.json", PredictPlanResult)
+    (before,) = kept_films(job)
+    for update in ({"verb_temperature": 2.0}, {"actions": ((0, 0),)}):
+        job.shelf.write(f"{PREDICTION}plan/result.json", plan.model_copy(update={"model": plan.model.model_copy(update=update)}))
+        assert job.know_again().reference
+    assert before in kept_films(job)
+    assert len(kept_films(job)) == 3
+
+
+def kept_films(job):
+    return [listed.uri for listed in job.shelf.list(f"{RUN}known/") if listed.uri.endswith(".json")]
+
+
 def test_what_is_known_is_kept_by_engine_and_code(job, monkeypatch):
     uris = {job.know().features_uri}
     job.write_plan(engine="auto")
