@@ -59,6 +59,7 @@ def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
             torch.distributed.barrier()
     leave_others()
     if is_first_process():
+        assert not torch.distributed.is_initialized()
         write(here / "then alone.json", fit(replace(shared("then alone"), devices=1)))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
