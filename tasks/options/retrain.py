@@ -8,6 +8,7 @@ from tasks.options.base import Address, Options, StoreUri
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
 MAX_SEEDS = 10
+"""Most trainings of a recipe for one decision."""
 MAX_HOURS = Field(
     None,
     gt=0,
@@ -74,6 +75,6 @@ class RetrainOptions(Options):
         le=MAX_SEEDS,
         title="Seeds",
         description="Trainings of the recipe, each with a seed of its own: the gate decides on their mean, and the network of the training seed is "
-        "registered. Empty: 3 if only heads are trained, on cached features and for fewer than 200 epochs, else 1, as of a probe",
+        "registered. Empty: 5 if only heads are trained, on cached features and for fewer than 200 epochs; else, and for a probe, 1",
     )
     max_hours: float | None = MAX_HOURS

@@ -38,8 +38,8 @@ from tasks.wording import without_secrets
 MODEL = re.compile(MODEL_REFERENCE)
 
 
-CHEAP_SEEDS = 3
-"""Number of seeds, unless a person chooses, where each costs seconds: of heads on cached features."""
+CHEAP_SEEDS = 5
+"""Number of seeds, unless a person chooses, where each costs seconds: of heads on cached features. Fewer show too few gains (docs/evidence.md)."""
 
 
 @dataclass(frozen=True)

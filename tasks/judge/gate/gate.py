@@ -6,7 +6,7 @@ from typing import Literal
 
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, consequence_in_words, guessing_caveat, verdict_on, why
-from tasks.judge.gate.words import attempt_in_words, mean_in_words
+from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
@@ -77,7 +77,7 @@ def judge(
     theirs: EvaluateResult,
     difference: PairedDifference,
     over_guessing: PairedChange,
-    of_classes: Sequence[ClassOutcome],
+    class_outcomes: Sequence[ClassOutcome],
     gate: GateOptions,
     attempt: Attempt,
     label_noise: float = 0,
@@ -115,7 +115,7 @@ def judge(
         _looks(attempt, ours.split),
         _gain(difference, gate, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
-        _classes(of_classes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
+        _classes(class_outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
     provisional = (
@@ -201,8 +201,8 @@ def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
     return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
-def _gain(own: PairedDifference, gate: GateOptions, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
-    difference = spread.difference if spread else own
+def _gain(registered: PairedDifference, gate: GateOptions, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
+    difference = spread.difference if spread else registered
     low, high = attempt.interval or difference.interval
     confidence = f"{100 * (1 - 2 * attempt.level):.5g}"
     at_level = "" if confidence == "95" else f" {percent_interval((low, high))}"
@@ -216,8 +216,8 @@ def _gain(own: PairedDifference, gate: GateOptions, attempt: Attempt, spread: Se
     if gate.gain_rule == "margin":
         conditions.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     if spread and gained:
-        is_better = own.num_gained > own.num_lost
-        conditions.append((is_better, f"the registered network gains {signed(own.difference)} by itself"))
+        is_better = registered.num_gained > registered.num_lost
+        conditions.append((is_better, f"the registered network gains {signed(registered.difference)} by itself"))
     passed = gained != 0 and all(holds for holds, _ in conditions)
     words = listed([condition for _, condition in conditions]) if gained else "a tie keeps the champion"
     return RuleOutcome(rule="gain", title=f"Better on {difference.target}s", passed=passed, detail=f"{gain}: {words}")
@@ -237,14 +237,14 @@ def _guessing(ours: EvaluateResult, over_guessing: PairedChange, train_counts: S
     return RuleOutcome(rule="guessing", title="Better than guessing", passed=low > 0, detail=detail)
 
 
-def _classes(of_classes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
-    judged = [own for own in of_classes if own.num_clips >= gate.min_class_clips]
-    large = [own for own in judged if 100 * own.num_fewer > gate.max_class_loss_points * own.num_clips]
+def _classes(class_outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) -> RuleOutcome:
+    judged = [change for change in class_outcomes if change.num_clips >= gate.min_class_clips]
+    large = [change for change in judged if 100 * change.num_fewer > gate.max_class_loss_points * change.num_clips]
     certain = significant_losses(judged)
-    failed = [own for own in large if own in certain]
+    failed = [change for change in large if change in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
     title = (
-        f"No significant loss in {len(judged):,} testable of {count(len(of_classes), 'class')}"
+        f"No significant loss in {len(judged):,} testable of {count(len(class_outcomes), 'class')}"
         if judged
         else "No class has enough clips to test"
     )
@@ -260,7 +260,7 @@ def _classes(of_classes: Sequence[ClassOutcome], gate: GateOptions, kinds: str) 
     elif judged:
         by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
         detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} of {len(of_classes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
+            f"no {kinds} with {of_enough} ({len(judged)} of {len(class_outcomes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
             f"{by_chance}"
         )
     else:
@@ -282,7 +282,7 @@ def _reason(
     else:
         if spread:
             difference = spread.difference
-        score = f"{percent(spread.mean_top1)}, {mean_in_words(spread)}" if spread else percent(ours.action.top1)
+        score = f"{percent(spread.mean_top1)} on average over {len(spread.scores)} seeds" if spread else percent(ours.action.top1)
         sentence = (
             f"{difference.target} top-1 {score}, {signed(difference.difference)} points {percent_interval(difference.interval)} over the "
             f"{theirs.model}, on {count(ours.num_clips, f'{ours.split} clip')} of {count(ours.num_sources, 'source video')}"

@@ -4,7 +4,7 @@ A decision spends a charge. The gain must show at the charge divided by the numb
 that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
 bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
 the square root of that share, which is how its two scores are correlated. The seeds of a recipe are decided on their mean and nobody chooses
-among them, so they count as one network, which has paid for all.
+among them, so they count as one network there, which has paid for all. Where their decision spends nothing, each counts as one in later ones.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
 knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days

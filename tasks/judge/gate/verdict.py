@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.judge.gate.words import mean_in_words, spread_in_words
+from tasks.judge.gate.words import spread_in_words
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import (
     EvaluateResult,
@@ -50,16 +50,21 @@ class Verdict:
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, spread: SeedSpread | None = None) -> str:
     """Put the comparison into one sentence of three figures that starts with the outcome.
 
-    With several seeds it has the mean, and the registered network's score besides. If that network is no better than always predicting the most
-    frequent action, that is the outcome, whichever network wins.
+    With several seeds it has their mean. If the registered network is no better than always predicting the most frequent action, that is the
+    outcome, whichever network wins.
     """
     in_short, action = _in_short(ours, spread.difference if spread else difference), ours.action
+    clips = count(ours.num_clips, f"{ours.split} clip")
     other, name = theirs.action.top1, f"the {theirs.model}"
     if action.top1 <= action.majority_top1:
         other, name = action.majority_top1, always_predicting(action.majority_class)
-    score, mean = (percent(spread.mean_top1), mean_in_words(spread)) if spread else (percent(action.top1), "")
-    of_seeds = f" ({mean})" if mean else ""
-    return f"{in_short}: {score} of the {difference.target}s are right{of_seeds}, {percent(other)} by {name}, on {count(ours.num_clips, f'{ours.split} clip')}."
+        if spread:
+            return (
+                f"{in_short}: the registered network names {percent(action.top1)} of the {difference.target}s right, {name} {percent(other)}, "
+                f"on {clips}."
+            )
+    score, averaged = (percent(spread.mean_top1), " on average over seeds") if spread else (percent(action.top1), "")
+    return f"{in_short}: {score} of the {difference.target}s are right{averaged}, {percent(other)} by {name}, on {clips}."
 
 
 def consequence_in_words(promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False) -> str:
@@ -106,8 +111,8 @@ def why(
     if spread:
         return (
             f"On {sample} the networks of {len(spread.scores)} seeds classify {percent(spread.mean_top1)} of the {difference.target}s correctly on "
-            f"average, {_against_opponent(theirs, spread.difference, min_clips)}. By seed: {spread_in_words(spread)}. The interval is over source "
-            f"videos and seeds. Of the registered network: {_against_majority(ours, beats_guessing=beats_guessing)}."
+            f"average, {_against_opponent(theirs, spread.difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}. "
+            f"By seed: {spread_in_words(spread)}. The interval is over source videos and seeds."
         )
     return (
         f"On {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
@@ -161,6 +166,8 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
     if difference.num_sources == 1:
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
+    if difference.num_seeds > 1:
+        return f"{too_small}: more films or more seeds would be needed"
     if difference.num_clips_needed is None:
         return too_small
     num_clips = max(difference.num_clips_needed, min_clips)
@@ -246,12 +253,13 @@ def verdict_of(metrics: Metrics) -> Verdict:
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)
     opponent = opponent_of(metrics)
-    own = (d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent)
-    decisive = metrics.spread.difference if metrics.spread else next(own, None)
+    registered = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    decisive = metrics.spread.difference if metrics.spread else registered
     failed = {rule.rule for rule in metrics.rules if not rule.passed}
     too_few = bool(failed & {"num_clips", "num_sources"})
     shows_at_95 = metrics.gate.gain_rule == "interval" and decisive is not None and decisive.interval[0] > 0
-    too_strict = shows_at_95 and bool(failed) and failed <= {"looks", "gain"}
+    gains_itself = registered is not None and registered.difference > 0
+    too_strict = shows_at_95 and gains_itself and bool(failed) and failed <= {"looks", "gain"}
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1
     if too_few or too_strict or (decisive is not None and not excludes_zero(decisive) and not majority_wins):
         return Verdict("unknown", "Inconclusive", then, warnings)

@@ -5,16 +5,11 @@ from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, points
 
 
-def mean_in_words(spread: SeedSpread) -> str:
-    """Say that a score is a mean of seeds, and how the registered network scored."""
-    own, *_ = spread.scores
-    return f"mean of {len(spread.scores)} seeds; the registered network is seed {own.seed}'s, which scored {percent(own.top1)}"
-
-
 def spread_in_words(spread: SeedSpread) -> str:
-    """List the scores of all seeds with their mean and standard deviation."""
-    scores = listed([f"{percent(score.top1)} (seed {score.seed})" for score in spread.scores])
-    return f"{scores}: mean {percent(spread.mean_top1)}, standard deviation {points(spread.top1_seed_sd)}"
+    """List the scores of all seeds, the registered network's first, with their standard deviation."""
+    first, *others = ((percent(score.top1), f"seed {score.seed}") for score in spread.scores)
+    named = [f"{first[0]} ({first[1]}, registered)", *(f"{top1} ({seed})" for top1, seed in others)]
+    return f"{listed(named)}, standard deviation {points(spread.top1_seed_sd)}"
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:

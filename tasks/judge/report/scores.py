@@ -24,7 +24,7 @@ from tasks.store.records.evaluation import (
 )
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
-from tasks.wording import count, listed, markdown_text, percent, percent_interval, quoted, roughly, signed
+from tasks.wording import count, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed
 
 MAX_CLASSES_NAMED = 5
 
@@ -201,7 +201,7 @@ def seeds_table(metrics: Metrics) -> Table | None:
     gain = f"{signed(difference.difference)} {percent_interval(difference.interval)}"
     last = (
         ("mean", percent(spread.mean_top1)),
-        ("standard deviation, points", signed(spread.top1_seed_sd).removeprefix("+")),
+        ("standard deviation", points(spread.top1_seed_sd)),
         (f"{difference.opponent} → mean, with its 95 % CI over source videos and seeds", gain),
     )
     return Table((f"{count(len(spread.scores), 'seed')} of the recipe", f"{difference.target} top-1"), (*rows, *last))

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.optimize import brentq
+from scipy.special import stdtrit
 from scipy.stats import binomtest
 
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.paired import Opponent, PairedChange, clips_needed, exact_difference, paired_change
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, sums_by_source
 from tasks.store.records.evaluation import PairedDifference
+
+LEAST_P_VALUE = 1e-9
 
 
 def recipe_change(
@@ -29,11 +32,11 @@ def recipe_change(
 ) -> PairedChange:
     """Compute the mean difference of k networks of one recipe from another network.
 
-    The interval is that of `paired_change` for the mean, and at least as wide as Student's t interval with two variances: over source videos,
-    and over seeds. They are crossed, as every network sees every clip, so the variance within both is counted once (Cameron, Gelbach and Miller
-    2011, Robust inference with multiway clustering, Journal of Business & Economic Statistics 29, 238). Degrees of freedom are Satterthwaite's (1946,
-    An approximate distribution of estimates of variance components). A bootstrap of k seeds finds too little of their variance, by (k - 1) / k; here
-    it is divided by k - 1. The exact test takes the mean counts, rounded to the wider side. With one seed this is `paired_change`.
+    The interval is that of `paired_change` for the mean, and at least as wide as two Student's t intervals together: over source videos with s - 1
+    degrees of freedom, and over seeds with k - 1. Their reaches add in squares (Zou and Donner 2008, Construction of confidence limits about
+    effect measures, Statistics in Medicine 27, 1693). One t interval for the sum of both variances, with Satterthwaite's degrees of freedom, is too
+    narrow where few seeds agree by luck (docs/evidence.md). The variance within both is counted twice. The exact test takes the mean counts, rounded
+    to the wider side. With one seed this is `paired_change`.
 
     Args:
         ours: (k, n) whether each clip counts, by seed.
@@ -57,14 +60,13 @@ def recipe_change(
     low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
         resampled = resample(sums, clips_of_source * num_seeds, num_resamples=num_resamples, seed=seed, tail=tail)
-        error, freedom = _error(gains, sources, theirs_varies=theirs_varies)
-        reach = -stdtrit(freedom, tail) * error
+        errors = _errors(gains, sources, theirs_varies=theirs_varies)
+        reach = _reach(tail, errors)
         exact_low = exact_difference(math.floor(num_gained / num_seeds), math.ceil(num_lost / num_seeds), num_clips, tail)[0]
         exact_high = exact_difference(math.ceil(num_gained / num_seeds), math.floor(num_lost / num_seeds), num_clips, tail)[1]
         low = max(low, min(resampled.interval[0], exact_low, difference - reach))
         high = min(high, max(resampled.interval[1], exact_high, difference + reach))
-        by_t = 2 * float(stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
-        p_value = max(resampled.p_value, mcnemar_p, by_t)
+        p_value = max(resampled.p_value, mcnemar_p, _p_value(difference, errors))
     return PairedChange(
         difference=difference,
         interval=(low, high),
@@ -101,23 +103,37 @@ def recipe_difference(
         num_lost=change.num_lost,
         mcnemar_p=change.mcnemar_p,
         p_value=change.p_value,
-        num_clips_needed=clips_needed(change.difference, change.interval, len(sources)),
+        # More clips do not make seeds agree.
+        num_clips_needed=None if len(ours) > 1 else clips_needed(change.difference, change.interval, len(sources)),
     )
 
 
-def _error(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: bool) -> tuple[float, float]:
-    """Compute the standard error of the mean of (k, n) gains over source videos and seeds, and its degrees of freedom."""
-    num_seeds, mean = len(gains), gains.mean()
-    of_seeds = [sums_by_source(row, sources) for row in gains]
-    clips_of_source = of_seeds[0][1]
-    num_sources = len(clips_of_source)
-    cells = np.stack([sums for sums, _ in of_seeds]) - mean * clips_of_source
-    by_source, by_seed, within = (
-        float((sums**2).sum()) * sums.size / (sums.size - 1) / gains.size**2 for sums in (cells.sum(axis=0), cells.sum(axis=1), cells)
-    )
-    between_seeds = max(0.0, by_seed - within) * (1 + num_seeds * theirs_varies)
-    variance = by_source + between_seeds
-    if not variance:
-        return 0.0, num_sources - 1
-    freedom = variance**2 / (by_source**2 / (num_sources - 1) + between_seeds**2 / (num_seeds - 1))
-    return math.sqrt(variance), freedom
+def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: bool) -> tuple[tuple[float, int], ...]:
+    """Compute the standard errors of the mean of (k, n) gains over source videos and over seeds, each with its degrees of freedom."""
+    num_seeds = len(gains)
+    by_seed = [sums_by_source(row, sources) for row in gains]
+    sums, clips_of_source = np.stack([sums for sums, _ in by_seed]), by_seed[0][1]
+    left = sums - gains.mean() * clips_of_source
+    of_sources, of_seeds = (_standard_error(left.sum(axis=axis), gains.size) for axis in (0, 1))
+    return (of_sources, len(clips_of_source) - 1), (of_seeds * math.sqrt(1 + num_seeds * theirs_varies), num_seeds - 1)
+
+
+def _standard_error(sums: NDArray[np.float64], num_answers: int) -> float:
+    """Compute the standard error of the mean of so many answers from the centred sums of its groups."""
+    return math.sqrt((sums**2).sum() * sums.size / (sums.size - 1)) / num_answers
+
+
+def _reach(tail: float, errors: Sequence[tuple[float, int]]) -> float:
+    """Compute how far the interval reaches to one side, from standard errors and their degrees of freedom."""
+    return math.hypot(*(float(stdtrit(freedom, tail)) * error for error, freedom in errors))
+
+
+def _p_value(difference: float, errors: Sequence[tuple[float, int]]) -> float:
+    """Find the two-sided level at which the interval begins to include zero; at least `LEAST_P_VALUE`."""
+
+    def spare(tail: float) -> float:
+        return _reach(tail, errors) - abs(difference)
+
+    if spare(LEAST_P_VALUE / 2) <= 0:
+        return LEAST_P_VALUE if difference else 1.0
+    return 2 * float(brentq(spare, LEAST_P_VALUE / 2, 0.5))

@@ -14,6 +14,7 @@ from time import monotonic
 from types import FrameType
 
 import pytorch_lightning as pl
+import torch.distributed
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
@@ -75,6 +76,12 @@ def end_with(parent: int) -> None:
     # The parent may have ended before prctl was called.
     if os.getppid() != parent:
         raise SystemExit(1)
+
+
+def leave_others() -> None:
+    """Close the connections to the other processes, so that this one can train alone."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class EndOnSigterm(Callback):

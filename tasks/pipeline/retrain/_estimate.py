@@ -55,7 +55,9 @@ def estimate(
         )
     if by_training := _by_a_training(planned, manifest, earlier, store):
         seconds, why = by_training[0] * num_seeds, by_training[1]
-        return Estimate(f"{work}, about {duration(seconds)}: {why}", seconds)
+        # Not all of the champion's time is for heads, which alone are trained again.
+        how = "at most" if num_seeds > 1 and planned.trainable == "heads" else "about"
+        return Estimate(f"{work}, {how} {duration(seconds)}: {why}", seconds)
     return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
 
 

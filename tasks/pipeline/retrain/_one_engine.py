@@ -38,7 +38,8 @@ class Scoring:
 def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
     """Find a network without a result, else one that was scored by a coarser engine than another network.
 
-    `plans` are those of a recipe's seeds, and `used` the engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
+    `plans` are those of a recipe's seeds, and `used` the engines of the results that there are. The previous version decides nothing, so no
+    other network follows it. Heads on features of sound run alike in every engine.
     """
     wanted = plans[0].evaluate.engine
     deciding = {
@@ -56,8 +57,8 @@ def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUs
         return None
     follows = len(labels) > 1 or any(engine.fallback_reason for engine in deciding.values())
     choice = common_choice([(IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()]) if follows else Choice(wanted)
-    own, first = behind[0]
-    return Scoring(own, [evaluation for plan, evaluation in behind if plan is own and evaluation.model == first.model], choice)
+    next_plan, first = behind[0]
+    return Scoring(next_plan, [evaluation for plan, evaluation in behind if plan is next_plan and evaluation.model == first.model], choice)
 
 
 def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:

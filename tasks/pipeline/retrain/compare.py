@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.data.split.manifest import label_counts
+from tasks.errors import BadInput
 from tasks.judge.gate.gate import contenders, judge, scoreless_rules
 from tasks.judge.gate.looks import spend
 from tasks.judge.gate.words import spread_in_words
@@ -54,7 +55,8 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     outcomes = class_outcomes(scored["fine-tuned"], scored[theirs.model], manifest.vocabulary)
     uids = frozenset(clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action)
     others = answers_of(scored[theirs.model], manifest.vocabulary)[decisive.target]
-    seeds = [_of_seed(own, decisive.target, manifest.vocabulary, store) for own in plans_with_repeats(plan, store)]
+    clips = scored["fine-tuned"].uids
+    seeds = [_of_seed(seeded, clips, decisive.target, manifest.vocabulary, store) for seeded in plans_with_repeats(plan, store)]
 
     def gain_at(tail: float) -> PairedDifference:
         return recipe_difference(
@@ -129,12 +131,19 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     return finish(store, place, result)
 
 
-def _of_seed(plan: PlanResult, target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:
-    """Read how the network that this plan trained answers the deciding clips with an action."""
+def _of_seed(plan: PlanResult, clips: Sequence[str], target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:
+    """Read how the network that this plan trained answers the deciding clips with an action.
+
+    Raises:
+        BadInput: it was scored on other clips than these.
+    """
     results = evaluation_results(store, plan)
-    own = next(result for result in results if (result.model, result.split) == ("fine-tuned", plan.decides_on))
-    answers = answers_of(predictions_of_actions(store, [own], own.split, vocabulary)["fine-tuned"], vocabulary)[target]
-    return SeedScore(seed=plan.train.seed, run_key=plan.run_key, top1=float(answers.right.mean()), engine=own.engine.label), answers
+    result = next(result for result in results if (result.model, result.split) == ("fine-tuned", plan.decides_on))
+    scored = predictions_of_actions(store, [result], result.split, vocabulary)["fine-tuned"]
+    if list(scored.uids) != list(clips):
+        raise BadInput(f"{result.predictions_uri}: seed {plan.train.seed} was scored on other clips than the registered network")
+    answers = answers_of(scored, vocabulary)[target]
+    return SeedScore(seed=plan.train.seed, run_key=plan.run_key, top1=float(answers.right.mean()), engine=result.engine.label), answers
 
 
 def _spread_metrics(spread: SeedSpread, split: str) -> dict[str, float]:

@@ -54,7 +54,7 @@ class WeightsArguments(OutArguments, TrainOptions):
         None,
         ge=1,
         le=MAX_SEEDS,
-        description="Seeds of the recipe, each with a start of its own; empty: 3 if heads are trained briefly, else 1",
+        description="Seeds of the recipe, each with a start of its own; empty: 5 if heads are trained briefly, else 1",
     )
 
 

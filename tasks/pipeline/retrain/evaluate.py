@@ -62,7 +62,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     keep_to_one_gpu()
     keep_freed_memory()
     plans = plans_with_repeats(plan, store)
-    scored = (evaluation for own in plans for evaluation in own.evaluations)
+    scored = (evaluation for seeded in plans for evaluation in seeded.evaluations)
     used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
     while scoring := next_scoring(plans, used):
         network = IN_WORDS[scoring.evaluations[0].model]

@@ -56,16 +56,17 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     previous, no_previous = _previous(arguments.model_name, training.run, champion, deciders, decisive, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
     further = _further_trainings(training.train, weights, dataset.digest, arguments)
-    seeds = {"seeds": [own.run_key for own, _ in further]} if further else {}
+    seeds = {"seeds": [repeat.run_key for repeat, _ in further]} if further else {}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token, **seeds}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
     planned = evaluations(training.evaluations(evaluate), splits, decisive, champion, previous)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
-    expected = estimate(training.train, weights, manifest, its_plan, store, 1 + len(further)) if _is_trained(training.train) else None
-    trainings = [own.run.train for own in (training, *(own for own, _ in further))]
-    has_begun = all(store.exists(own.uri) or store.exists(own.last) for own in trainings)
+    trainings = [training.run.train, *(repeat.run.train for repeat, _ in further)]
+    num_missing = sum(not store.exists(place.uri) and not store.exists(place.last) for place in trainings)
+    num_expected = num_missing or len(trainings)
+    expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if _is_trained(training.train) else None
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -89,7 +90,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         test_seconds=seconds_to_test(
             training.train, evaluate, [evaluation.split for evaluation in planned] + [decisive] * len(further), weights, manifest
         ),
-        question=question(expected, arguments.max_hours) if expected and not has_begun else "",
+        question=question(expected, arguments.max_hours) if expected and num_missing else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
@@ -98,7 +99,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
-    plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, own, start, decisive, store) for own, start in further)})
+    plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, repeat, start, decisive, store) for repeat, start in further)})
     deciding = [clip for clip in manifest.clips if clip.split == decisive and clip.has_action]
     clips_of_source = Counter(clip.source for clip in deciding)
     # Only asked, before hours of training: `compare` spends.
@@ -126,7 +127,7 @@ def _further_trainings(
 def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
     """Write the plan of a further seed, which decides nothing by itself: its network is scored on the deciding split."""
     place = training.run.comparison(Decision(plan.decision_uri).key)
-    own = plan.model_copy(
+    repeat = plan.model_copy(
         update={
             "run_key": training.run_key,
             "run_uri": training.run.folder_uri,
@@ -142,7 +143,7 @@ def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsRe
             ),
         }
     )
-    finish(store, place.plan, own)
+    finish(store, place.plan, repeat)
     return Repeat(seed=training.train.seed, run_key=training.run_key, plan_uri=place.plan.folder_uri)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.training.fit import fit
-from tasks.learn.training.processes import is_first_process, shareable_devices
+from tasks.learn.training.processes import is_first_process, leave_others, shareable_devices
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finished, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
@@ -34,13 +34,14 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
         _take_part(arguments, store)
         raise SystemExit
     plan = store.read(Output(arguments.plan, PlanResult))
-    for own in plans_with_repeats(plan, store):
-        training = Run(own.run_uri).train
+    for seeded in plans_with_repeats(plan, store):
+        training = Run(seeded.run_uri).train
         if not finished(store, training):
-            log.info("training with seed %d", own.train.seed)
+            log.info("training with seed %d", seeded.train.seed)
             # Processes that trained together once cannot do so again.
-            trained = train_planned(own, training, store, _settle(plan) if own is plan else 1)
-            if own is not plan:
+            trained = train_planned(seeded, training, store, _settle(plan) if seeded is plan else 1)
+            leave_others()
+            if seeded is not plan:
                 Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
     return store.read(TRAIN.address(arguments))
 

@@ -43,6 +43,8 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
         log.info("%s train: %s", count(1 + len(repeats), "seed"), ", ".join(str(own.seed) for own in (options, *repeats)))
         starts = tuple(_start(own, result, arguments.store, store) for own in repeats)
         result = result.model_copy(update={"repeats": starts})
+    elif (arguments.num_seeds or 1) > 1:
+        log.info("num_seeds %d: trained once, because a seed changes nothing in this training", arguments.num_seeds)
     if chosen and dataset:
         shown = {name: without_secrets(value) for name in ("checkpoint", "backbone_weights") if (value := getattr(options, name))}
         result = result.model_copy(update={"recipe": options.model_copy(update=shown), "chosen": chosen, "dataset_uri": dataset.folder_uri})

@@ -13,6 +13,7 @@ from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.search import Cutting, SearchPlanResult
@@ -50,7 +51,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # A saved recipe may change: a search lies where its options say, however they were named.
     resolved = arguments if arguments.preset == "auto" else arguments.model_copy(update={"preset": "none", **dict(train)})
     place = PLAN.address(resolved).on(dataset.digest)
-    folds = _folds(manifest, chosen)
+    folds = _folds(dataset, manifest, chosen)
     chosen = chosen.model_copy(update={"folds": len(folds)})
     plan = SearchPlanResult(
         key=search_key(
@@ -105,7 +106,7 @@ def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
         raise BadConfiguration(f"halving: the first rung has {epochs} epochs, and {reasons}; raise epochs or lower rounds") from None
 
 
-def _folds(manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
+def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
     """Divide train into folds; return none where trials are scored on val.
 
     Nobody's choice is `NUM_FOLDS`, or as many as train can have.
@@ -118,10 +119,11 @@ def _folds(manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
     for number in range(NUM_FOLDS, 1, -1) if chosen.folds is None else ():
         try:
             return folds_of(manifest, number, chosen.search_seed)
-        except BadDataset as error:
-            log.warning("not %d folds: %s", number, error)
+        except BadDataset:
+            continue
     if not any(clip.split == "val" for clip in manifest.clips):
-        raise BadDataset("the dataset has no clip in val to score trials on; add labelled videos")
+        remedy = "add labelled videos" if chosen.folds is None else "add labelled videos, or leave `folds` empty"
+        raise BadDataset(f"{dataset.folder_uri} has no clip in val to score trials on; {remedy}")
     if chosen.folds is None:
         log.warning("trials are scored on val, because train cannot have folds; a later decision on val counts them all")
     return []

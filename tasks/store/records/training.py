@@ -85,8 +85,9 @@ class WeightsResult(Record):
     `is_chance` means that its heads are untrained.
 
     If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
-    hash of the user's file that the backbone is from. `recipe` has the options of a recipe that was named or chosen, for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace` is None if no
-    batch could be timed where the weights were fetched. `repeats` are the starts of the recipe's further seeds.
+    hash of the user's file that the backbone is from. `recipe` has the options of a recipe that was named or chosen, for the dataset at
+    `dataset_uri`, and `chosen` its name and reason. `pace` is None if no batch could be timed where the weights were fetched. `repeats` are
+    the starts of the recipe's further seeds.
     """
 
     backbone: str

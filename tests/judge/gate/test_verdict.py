@@ -3,6 +3,7 @@ import re
 import pytest
 
 from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
+from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tests.judge.gate.conftest import difference
 
 
@@ -97,6 +98,7 @@ def words_and_figures(text):
 
 
 @pytest.mark.parametrize("promotion", ["auto", "approve", "never"])
+@pytest.mark.parametrize("has_seeds", [False, True])
 @pytest.mark.parametrize(
     ("numbers", "majority"),
     [((15, 5, (0.02, 0.18)), 0.1), ((5, 15, (-0.18, -0.02)), 0.1), ((8, 5, (-0.04, 0.1)), 0.1), ((8, 5, (-0.04, 0.1)), 0.9)],
@@ -111,7 +113,7 @@ def words_and_figures(text):
         (False, False, False, False),
     ],
 )
-def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, numbers, majority, gate, promotion):
+def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, numbers, majority, gate, promotion, has_seeds):
     passed, provisional, has_champion, is_provisional = gate
     if provisional and promotion == "never":
         return
@@ -120,7 +122,9 @@ def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, num
     outcome = consequence_in_words(
         promotion, passed=passed, provisional=provisional, faces_champion=has_champion, is_provisional=is_provisional
     )
-    num_words, num_figures = words_and_figures(f"{verdict_on(ours, theirs, difference_)} {outcome}")
+    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=ours.action.top1, engine="") for seed in range(5))
+    spread = SeedSpread(scores=scores, difference=difference_) if has_seeds else None
+    num_words, num_figures = words_and_figures(f"{verdict_on(ours, theirs, difference_, spread)} {outcome}")
     assert num_words <= 50
     assert num_figures == 3
 

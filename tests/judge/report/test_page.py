@@ -9,7 +9,7 @@ from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
-from tasks.store.records.evaluation import LabelAudit, RuleOutcome
+from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
@@ -173,6 +173,17 @@ def test_the_banner_says_what_came_of_it(make_inputs, changed_page, case, interv
         changes = changes | {"rules": tuple(r.model_copy(update={"passed": r.rule != changes["rules"]}) for r in metrics.rules)}
     differences = tuple(d.model_copy(update={"interval": interval}) for d in metrics.differences)
     assert re.search(r'<p class="word">(.*?)</p>', changed_page(case, differences=differences, **changes))[1].endswith(f" {word}")
+
+
+def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_page_has_each_seed(make_inputs, changed_page):
+    metrics = make_inputs("usual").metrics
+    rules = tuple(rule.model_copy(update={"passed": rule.rule != "gain"}) for rule in metrics.rules)
+    differences = tuple(d.model_copy(update={"difference": -0.1, "interval": (-0.3, 0.1)}) for d in metrics.differences)
+    mean = differences[0].model_copy(update={"difference": 0.2, "interval": (0.1, 0.4), "num_seeds": 2})
+    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1, engine="") for seed, top1 in ((5, 0.4), (6, 0.6)))
+    html = changed_page("usual", differences=differences, passed=False, rules=rules, spread=SeedSpread(scores=scores, difference=mean))
+    assert re.search(r'<p class="word">(.*?)</p>', html)[1].endswith(" Failed")
+    assert all(words in html for words in ("seed 5 (the registered network)", "seed 6", "14.1 points"))
 
 
 @pytest.mark.parametrize(

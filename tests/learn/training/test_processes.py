@@ -58,7 +58,7 @@ def test_two_processes_train_as_one_does_go_on_for_one_another_and_die_together(
         stopped_early, *history = json.loads((tmp_path / str(rank) / f"{name}.json").read_text())
         return stopped_early, history
 
-    for name in ("fresh", "resumed"):
+    for name in ("fresh", "resumed", "then alone"):
         assert figures_of(told(0, name)[1]) == pytest.approx(undisturbed[: 2 * len(undisturbed) // 3], rel=1e-5)
     assert told(0, "early")[0]
     for name, choice in (("rich", {"trainable": "last-stage"}), ("rich-kept", HEADS)):

@@ -2,15 +2,18 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+
+import torch.distributed
 
 from tasks.errors import RetakeError
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.training.epochs import EpochFiles
-from tasks.learn.training.fit import fit
+from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob
-from tasks.learn.training.processes import is_first_process, process_rank
+from tasks.learn.training.processes import is_first_process, leave_others, process_rank
 from tasks.options import Consensus
 from tests.learn.tiny import EXACT, HEADS, RICH, job, tiny
 
@@ -32,6 +35,10 @@ def say_so(_: EpochFiles) -> None:
     sys.stdout.flush()
 
 
+def write(file: Path, outcome: TrainOutcome) -> None:
+    file.write_text(json.dumps([outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)]))
+
+
 def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
     here = folder / str(process_rank())
 
@@ -45,9 +52,15 @@ def train(case: str, folder: Path, clips: list[CachedClip]) -> None:
         gone = [replace(clip, frames=folder / "gone.npy") for clip in clips[:3]]
         fit(shared("fail") if is_first_process() else replace(shared("fail"), train=gone))
     for name, choice in CASES.items():
-        outcome = fit(replace(shared(name, **choice), features=folder / "features"))
-        told = [outcome.stopped_early, *({**asdict(record), "seconds": 0} for record in outcome.history)]
-        (here / f"{name}.json").write_text(json.dumps(told))
+        write(here / f"{name}.json", fit(replace(shared(name, **choice), features=folder / "features")))
+    if not is_first_process():
+        # Until the first process has left.
+        with suppress(RuntimeError):
+            torch.distributed.barrier()
+    leave_others()
+    if is_first_process():
+        assert not torch.distributed.is_initialized()
+        write(here / "then alone.json", fit(replace(shared("then alone"), devices=1)))
     fit(shared("endless", epochs=1000), on_epoch=say_so)
 
 

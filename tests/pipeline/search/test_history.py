@@ -217,6 +217,10 @@ def test_nobodys_choice_of_folds_is_as_many_as_train_can_have_and_a_chosen_numbe
     assert (plan.fold_uris == (dataset.folder_uri,)) == (not num_folds)
     with pytest.raises(BadDataset, match="folds=0, which scores on val"):
         planned(bench, folds=5)
+    train = tuple(clip for clip in clips if clip.split == "train")
+    bench.store.write(dataset.manifest, manifest.model_copy(update={"clips": train}))
+    with pytest.raises(BadDataset, match=f"{dataset.folder_uri} has no clip in val to score trials on; .* or leave `folds` empty"):
+        planned(bench, folds=0)
 
 
 def test_options_without_an_effect_on_trials_leave_the_key(bench):
