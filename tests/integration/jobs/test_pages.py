@@ -140,7 +140,7 @@ def test_airflow_leads_to_mlflow_and_back(browser, page, trained, kitchen: Kitch
     browser.airflow(f"{trained}/tasks/publish.compare/details")
     page.goto(page.get_by_role("link", name="MLflow run").get_attribute("href"))
     assert page.url.startswith(kitchen.addresses["mlflow"])
-    expect(page.get_by_text(re.compile("the new network classifies .* % of the actions correctly")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("the networks of 5 seeds classify .* % of the actions correctly on average")).first).to_be_visible()
     expect(page.get_by_text(re.compile(r"http://127\.0\.0\.1:\d+/dags/retrain/runs/")).first).to_be_visible()
     browser.keep("mlflow")
 
