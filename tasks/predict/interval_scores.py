@@ -66,7 +66,8 @@ class ScoredClass:
 class WhenScores:
     """Each network's scores by target on the same videos of a group.
 
-    `num_masked` counts the model's intervals that lie where nobody labelled anything; they count for nothing. `num_left_out` counts labelled videos with intervals of one network alone, which are scored for neither.
+    `num_masked` counts the model's intervals that lie where no label says when something happens; they count for nothing. `num_left_out`
+    counts labelled videos with intervals of one network alone, which are scored for neither.
     `guessing` are those of always guessing the most frequent class of these labels, and `guessed` is its name.
     """
 
@@ -103,7 +104,7 @@ class WhenScores:
 def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
     """Score all intervals, below the threshold too, on the labelled videos that the model has never met, then of val, then of training.
 
-    An interval where nobody labelled anything is neither right nor wrong. Two networks are scored on the videos of which both have windows.
+    An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos of which both have windows.
     """
     scored = []
     with_labels = {label.video for label in labels.intervals}

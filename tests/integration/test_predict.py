@@ -41,7 +41,7 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
     folder = predicted.page_uri.removesuffix("report.html")
     stored = {listed.uri.removeprefix(folder) for listed in workshop.store.list(folder)}
     tracks = {name for name in stored if name.endswith(".vtt")}
-    files = {"predictions.csv", "predictions.parquet", "report.html", "to_label.csv", "to_label.parquet"}
+    files = {"predictions.csv", "predictions.parquet", "report.html", "shift.csv", "to_label.csv", "to_label.parquet"}
     assert stored == {*files, "result.json", *tracks}
     assert len(tracks) == 2
     client = MlflowClient(workshop.environment["RETAKE_MLFLOW_URI"])

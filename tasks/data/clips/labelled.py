@@ -314,14 +314,18 @@ def _known_intervals(
         own_unknown: IntervalsByVideo = {}
         for video, row in interval_rows(file, index, videos):
             interval = Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds)
-            own_unknown.setdefault(video, [])
+            # The latest file counts for a video, even if it has new classes alone.
+            labelled, covers, is_unknown = (
+                own.setdefault(video, set()),
+                own_covered.setdefault(video, []),
+                own_unknown.setdefault(video, []),
+            )
             is_action = row.verb != NOTHING
             verb, noun = (read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)) if is_action else (None, None)
             if is_action and (verb is None or noun is None):
-                own_unknown[video].append(interval)
+                is_unknown.append(interval)
                 continue
-            own_covered.setdefault(video, []).append(interval)
-            labelled = own.setdefault(video, set())
+            covers.append(interval)
             if verb is not None and noun is not None:
                 labelled.add(KnownInterval(video=video, **interval.model_dump(), verb_class=verb, noun_class=noun))
         by_video |= own

@@ -24,8 +24,8 @@ STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
 )
 """Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`."""
-CHANNEL = re.compile(r"[-_. ][0-9]+([A-Za-z]{1,2})")
-"""Behind a time, the number of a dashcam's file and its camera, as front and rear in `_000123F` and `_000123R`."""
+CHANNEL = re.compile(r"[-_. ][0-9]+([FRBI])")
+"""Behind a time, the number of a dashcam's file and its camera: front, rear or back, or interior, as in `_000123F`."""
 NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
 NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO")
 """Prefixes before a time that name no camera."""

@@ -99,7 +99,7 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
         if file.video.video not in joined:
             unclear[file.name.series].append(quoted(file.path))
     hints = [
-        f"{some([*dict.fromkeys(paths)])} may go on any of several recordings, of several days or cameras; "
+        f"{some([*dict.fromkeys(paths)])} may continue any of several recordings (of several days or cameras); "
         "a file with the header video,recording can name the recording"
         for paths in unclear.values()
     ]

@@ -28,7 +28,7 @@ class Judgement:
         rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing (if `beat_guessing`), classes, in this order.
         passed: whether all rules passed.
         verdict: one sentence: which network is better, and three figures.
-        why: one sentence: by how much, whether that is significant, and the majority class's score.
+        why: by how much, whether that is significant, and the majority class's score; with several seeds, also the score of each.
         consequence: one sentence: which rules passed, and who becomes champion.
         reason: the failed rules, or the gain, for tags and tables.
         provisional: whether it becomes the first champion without having passed, unless a person says no.

@@ -102,7 +102,7 @@ def why(
     beats_guessing: bool,
     min_clips: int = 0,
 ) -> str:
-    """Give the reasons for `verdict_on` in one sentence, with the figures.
+    """Give the reasons for `verdict_on` in one sentence, or with several seeds in a few, with the figures.
 
     Args:
         beats_guessing: the network is significantly better than always predicting the most frequent action.
@@ -111,7 +111,8 @@ def why(
     if spread:
         return (
             f"On {sample} the networks of {len(spread.scores)} seeds classify {percent(spread.mean_top1)} of the {difference.target}s correctly on "
-            f"average, {_against_opponent(theirs, spread.difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}. "
+            f"average, {_against_opponent(theirs, spread.difference, min_clips)}. The registered network classifies {percent(ours.action.top1)} "
+            f"correctly; {_against_majority(ours, beats_guessing=beats_guessing)}. "
             f"By seed: {spread_in_words(spread)}. The interval is over source videos and seeds."
         )
     return (

@@ -114,8 +114,10 @@ def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: 
     by_seed = [sums_by_source(row, sources) for row in gains]
     sums, clips_of_source = np.stack([sums for sums, _ in by_seed]), by_seed[0][1]
     left = sums - gains.mean() * clips_of_source
-    of_sources, of_seeds = (_standard_error(left.sum(axis=axis), gains.size) for axis in (0, 1))
-    return (of_sources, len(clips_of_source) - 1), (of_seeds * math.sqrt(1 + num_seeds * theirs_varies), num_seeds - 1)
+    of_sources, of_seeds, within = (_standard_error(part, gains.size) for part in (left.sum(axis=0), left.sum(axis=1), left))
+    # The noise of the other network's own answers is in that over sources.
+    of_theirs = num_seeds * max(0.0, of_seeds**2 - within**2) if theirs_varies else 0.0
+    return (of_sources, len(clips_of_source) - 1), (math.sqrt(of_seeds**2 + of_theirs), num_seeds - 1)
 
 
 def _standard_error(sums: NDArray[np.float64], num_answers: int) -> float:

@@ -6,6 +6,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251 - the error that torch.load raises for a file that holds code
@@ -44,9 +45,11 @@ NUM_PICKLES = 5
 """Of a file without an archive: its number, version, machine, content and keys. The tensors follow."""
 PLAIN = re.compile(
     r"collections (OrderedDict|Counter)|__builtin__ (set|complex)|argparse Namespace|torch (Size|[a-z]\w*|\w*Storage)|torch\.storage \w*Storage|"
-    r"torch\.serialization _get_layout|torch\._tensor _rebuild_from_type_v2|torch\._utils _rebuild_(tensor|tensor_v[23]|parameter|parameter_with_state|qtensor|sparse_tensor|nested_tensor|meta_tensor_no_storage)"
+    r"torch\.serialization _get_layout|torch\._utils _rebuild_(tensor|tensor_v[23]|parameter|parameter_with_state|qtensor|sparse_tensor|nested_tensor|meta_tensor_no_storage)"
 )
 """What a file may call. torch allows more, such as `bytearray`, which makes gigabytes of a kilobyte."""
+OF_TENSORS = re.compile(r"torch\._utils _rebuild_")
+"""Functions of storages and tensors."""
 MAX_REPEATED = 1 << 20
 """Parts of tuples that a file repeats. A tuple of ten references to such a tuple, ten levels deep, takes hours as a key of a dictionary."""
 
@@ -115,36 +118,75 @@ def _called(path: Path) -> Iterator[str]:
     pickles = io.BytesIO(content)
     for _ in range(1 if is_archive else NUM_PICKLES):
         operations = [(operation, argument) for operation, argument, _ in pickletools.genops(pickles)]
-        _check_repeated(operations)
+        _check_calls(operations)
         yield from (str(argument) for operation, argument in operations if operation.name == "GLOBAL")
 
 
-def _check_repeated(operations: Iterable[tuple[pickletools.OpcodeInfo, Any]]) -> None:
-    """Reject a pickle whose tuples, with all that they refer to, have too many parts in total."""
-    num_parts: list[int | None] = []  # of each object on the stack; None is a mark
-    memo: dict[int, int | None] = {}
+@dataclass(frozen=True)
+class _Pickled:
+    """An object that a pickle describes.
+
+    Attributes:
+        num_parts: parts of a tuple, with all that it refers to.
+        name: module and name of a function or a class.
+        is_called: whether a call makes it.
+        holds_called: whether it is a tuple with such an object.
+    """
+
+    num_parts: int = 0
+    name: str = ""
+    is_called: bool = False
+    holds_called: bool = False
+
+
+MARK = _Pickled()
+FILLING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD"}
+"""Operations that put something into the object below."""
+
+
+def _check_calls(operations: Iterable[tuple[pickletools.OpcodeInfo, Any]]) -> None:
+    """Reject a pickle that makes much of little.
+
+    Its tuples may not repeat themselves too often, and only torch's own functions may be called with the result of another call: a set of a
+    tensor that a kilobyte expands to a billion elements takes all memory.
+    """
+    stack: list[_Pickled] = []
+    memo: dict[int, _Pickled] = {}
     num_repeated = 0
     for operation, argument in operations:
-        if "GET" in operation.name:
-            num_parts.append(memo[argument])
-            num_repeated += memo[argument] or 0
+        name = operation.name
+        if "GET" in name:
+            stack.append(memo[argument])
+            num_repeated += stack[-1].num_parts
             if num_repeated > MAX_REPEATED:
                 raise ValueError(f"its tuples repeat more than {MAX_REPEATED} parts")
             continue
-        if "PUT" in operation.name:
-            memo[argument] = num_parts[-1]
+        if "PUT" in name:
+            memo[argument] = stack[-1]
             continue
-        popped: list[int | None] = []
+        above: list[_Pickled] = []
         num_popped = len(operation.stack_before)
         if pickletools.markobject in operation.stack_before:
-            while (part := num_parts.pop()) is not None:
-                popped.append(part)
+            while (part := stack.pop()) is not MARK:
+                above.append(part)
             num_popped = operation.stack_before.index(pickletools.markobject)
-        popped += num_parts[len(num_parts) - num_popped :]
-        del num_parts[len(num_parts) - num_popped :]
-        is_tuple = operation.name.startswith("TUPLE") or operation.name in ("REDUCE", "NEWOBJ")
-        own = sum(filter(None, popped)) + 1 if is_tuple else 0
-        num_parts += [None if pushed is pickletools.markobject else own for pushed in operation.stack_after]
+        popped = [*stack[len(stack) - num_popped :], *above]
+        del stack[len(stack) - num_popped :]
+        if name in FILLING:
+            if name == "BUILD" and (popped[1].is_called or popped[1].holds_called):
+                raise UnpicklingError(f"GLOBAL {popped[0].name.replace(' ', '.')}")
+            stack.append(popped[0])
+            continue
+        is_call, is_tuple = name in ("REDUCE", "NEWOBJ"), name.startswith("TUPLE")
+        if is_call and popped[1].holds_called and not OF_TENSORS.match(popped[0].name):
+            raise UnpicklingError(f"GLOBAL {popped[0].name.replace(' ', '.')}")
+        made = _Pickled(
+            num_parts=1 + sum(part.num_parts for part in popped) if is_tuple or is_call else 0,
+            name=str(argument) if name == "GLOBAL" else popped[0].name if is_call else "",
+            is_called=is_call or name == "BINPERSID",
+            holds_called=is_tuple and any(part.is_called or part.holds_called for part in popped),
+        )
+        stack += [MARK if pushed is pickletools.markobject else made for pushed in operation.stack_after]
 
 
 def first_line(error: Exception) -> str:

@@ -93,7 +93,8 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
 def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Store) -> list[StoredClip]:
     """List clips of the films that new ones are compared with: those of the dataset, of test alone if train's taught the backbone.
 
-    Up to `MAX_REFERENCE_FILMS` films share the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
+    Up to `MAX_REFERENCE_FILMS` films share the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has.
+    Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
     Unlabelled clips count, because new films have them, too, but not where they need optical flow that nobody computed.
     """
     by_film: dict[str, dict[str, list[StoredClip]]] = {}

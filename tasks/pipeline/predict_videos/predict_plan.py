@@ -230,7 +230,9 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
         NothingToDo: no video was requested, and every ingested video was trained on.
     """
     candidates, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
-    sources = {**sources, **sources_of_new(candidates, sources, arguments.store, store)}
+    # Videos that an earlier prediction took in have lost the names that tell their recording.
+    if arguments.videos:
+        sources = {**sources, **sources_of_new(candidates, sources, arguments.store, store)}
     trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]

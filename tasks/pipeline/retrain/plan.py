@@ -64,8 +64,8 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     trainings = [training.run.train, *(repeat.run.train for repeat, _ in further)]
-    num_missing = sum(not store.exists(place.uri) and not store.exists(place.last) for place in trainings)
-    num_expected = num_missing or len(trainings)
+    left = [place for place in trainings if not store.exists(place.uri)]
+    num_expected = len(left) or len(trainings)
     expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if _is_trained(training.train) else None
     plan = PlanResult(
         run_key=training.run_key,
@@ -90,7 +90,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         test_seconds=seconds_to_test(
             training.train, evaluate, [evaluation.split for evaluation in planned] + [decisive] * len(further), weights, manifest
         ),
-        question=question(expected, arguments.max_hours) if expected and num_missing else "",
+        question=question(expected, arguments.max_hours) if expected and any(not store.exists(place.last) for place in left) else "",
     )
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:

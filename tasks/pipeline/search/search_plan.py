@@ -17,6 +17,7 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.search import Cutting, SearchPlanResult
+from tasks.wording import count
 
 NUM_FOLDS = 3
 
@@ -74,7 +75,10 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         cut=manifest.segment.cut,
         fold_uris=write_folds(place, folds, store) if folds else (dataset.folder_uri,),
     )
-    log.info("search %s: %d trials in %d rounds on dataset %s", plan.key, chosen.num_trials, chosen.rounds, dataset.digest)
+    scored = count(len(folds), "fold") if folds else "val"
+    log.info(
+        "search %s: %d trials in %d rounds, scored on %s, on dataset %s", plan.key, chosen.num_trials, chosen.rounds, scored, dataset.digest
+    )
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)

@@ -137,8 +137,7 @@ class DataChecks(Record):
     `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
     label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
     `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
-    label no clip. `shared_recordings` are those that val shares with train, or test with
-    train or val.
+    label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
     """
 
     shared_sources: tuple[str, ...]

@@ -173,7 +173,7 @@ def test_of_two_cards_with_equal_names_times_tell_the_recordings_and_without_the
     unknown = detect_recordings([video.model_copy(update={"recorded_at": None}) for video in films])
     assert unknown.recordings == ()
     (hint,) = unknown.hints
-    assert hint.startswith("'GX020123.MP4' may go on any of several recordings")
+    assert hint.startswith("'GX020123.MP4' may continue any of several recordings")
 
 
 def labelled(films, *files):

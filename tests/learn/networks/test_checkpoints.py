@@ -143,6 +143,7 @@ class Large:
     [
         ((bytearray, (1 << 30,)), "__builtin__.bytearray"),
         ((codecs.encode, ("put", "punycode")), "_codecs.encode"),
+        *(((kind, (torch.zeros(1).expand(1 << 30),)), kind.__name__) for kind in (set, Counter, OrderedDict, torch.Size)),
         (
             (_rebuild_device_tensor_from_cpu_tensor, (torch.zeros(1).expand(1 << 30), torch.float64, "cpu", False)),
             "torch._utils._rebuild_device",
@@ -153,7 +154,7 @@ class Large:
 def test_a_small_file_that_becomes_large_when_it_is_read_is_refused_unread(call, name, is_archive, tmp_path: Path, monkeypatch):
     torch.save({"args": Large(*call)}, tmp_path / "odd.pt", _use_new_zipfile_serialization=is_archive)
     monkeypatch.setattr(torch, "load", pytest.fail)
-    with pytest.raises(BadCheckpoint, match=f"holds code or objects \\({name}"):
+    with pytest.raises(BadCheckpoint, match=f"holds code or objects \\(([a-z_]+\\.)*{name}"):
         load(tmp_path / "odd.pt")
 
 
