@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tasks.data.labels.file_names import read_file_name
 from tasks.data.labels.labels import label_clips
 from tasks.data.labels.recordings import camera_groups, detect_recordings, recordings_csv
 from tasks.data.labels.rows import AnnotationFile
@@ -108,6 +109,11 @@ def test_a_picture_or_a_time_that_does_not_fit_parts_chapters():
 def test_average_frame_rates_that_vary_part_no_recording(names, rates):
     films = [film(name, at=MINUTES * i, fps=rate) for i, (name, rate) in enumerate(zip(names, rates, strict=True))]
     assert list(grouped(*films).values()) == [names]
+
+
+def test_only_the_letter_of_a_dashcams_camera_is_part_of_its_name():
+    names = ("NO20260501-120000-000123F.MP4", "20260501_120000_4K.mp4", "cam-20260501120000-1080p.mp4")
+    assert [read_file_name(name).camera for name in names] == ["NO-F", None, "cam"]
 
 
 def test_chapters_of_other_frame_rates_stay_apart():

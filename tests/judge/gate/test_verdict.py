@@ -92,6 +92,15 @@ def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
     assert "less" not in sentence
 
 
+def test_guessing_is_compared_with_the_registered_network_and_not_with_the_mean_over_seeds(scored):
+    found = difference(3, 4, (-0.1, 0.08))
+    ours, theirs = scored({"verb": 0.6, "noun": 0.7, "action": 0.5}, 0.4, majority={"verb": 0.1, "noun": 0.1, "action": 0.4}, split="test")
+    scores = tuple(SeedScore(seed=seed, run_key="k", top1=top1, engine="") for seed, top1 in ((0, 0.5), (1, 0.28)))
+    reasons = why(ours, theirs, found, SeedSpread(scores=scores, difference=found), beats_guessing=False)
+    assert "of 2 seeds classify 39.0 % of the actions correctly on average" in reasons
+    assert "The registered network classifies 50.0 % correctly; always predicting 'common action' gives less, 40.0 %" in reasons
+
+
 def words_and_figures(text):
     """How many words and how many figures a text has."""
     return len(re.findall(r"\w[\w.,'-]*", text)), len(re.findall(r"\d[\d.,]*", text))

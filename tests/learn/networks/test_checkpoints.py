@@ -144,6 +144,8 @@ class Large:
         ((bytearray, (1 << 30,)), "__builtin__.bytearray"),
         ((codecs.encode, ("put", "punycode")), "_codecs.encode"),
         *(((kind, (torch.zeros(1).expand(1 << 30),)), kind.__name__) for kind in (set, Counter, OrderedDict, torch.Size)),
+        ((OrderedDict, (), torch.zeros(1).expand(1 << 30)), "OrderedDict"),
+        ((set, (Large(OrderedDict, (), {"seen": 1}),)), "set"),
         (
             (_rebuild_device_tensor_from_cpu_tensor, (torch.zeros(1).expand(1 << 30), torch.float64, "cpu", False)),
             "torch._utils._rebuild_device",
