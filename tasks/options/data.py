@@ -77,7 +77,7 @@ class LabelOptions(Options):
     )
 
 
-MIN_SOURCES_OF_DRAW, DRAWN_SHARE = 13, 0.15
+MIN_SOURCES_OF_DRAW, DRAWN_SHARE = 12, 0.15
 """Labelled source videos from which on test is drawn at random, and its share of them where nobody chose one."""
 
 
@@ -94,7 +94,7 @@ class SplitOptions(Options):
         ge=0,
         lt=1,
         title="Test share",
-        description="From 13 labelled source videos on, test is drawn at random, as a share of the videos; of fewer, it is a share of the clips; 0: no test set; empty: 15 % from 13 source videos on, else none",
+        description="From 12 labelled source videos on, test is drawn at random, as a share of the videos; of fewer, it is a share of the clips; 0: no test set; empty: 15 % from 12 source videos on, else none",
     )
     split_seed: int = Field(0, ge=0, le=2**31 - 1, title="Split seed")
 

@@ -52,7 +52,7 @@ def assign_splits(
 
     `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
     source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
-    test keep. From 13 sources on, test is drawn at random among new sources, whatever they show. Beside old ones each new source has a
+    test keep. From 12 sources on, test is drawn at random among new sources, whatever they show. Beside old ones each new source has a
     chance of twice test's share, until test has it. `drawn` has the videos of earlier draws. New videos of `chosen`, where a model chose clips to
     label, go to train, because such clips are harder for it; only if val would fall short of its share they are dealt like others. Other shares of
     labelled clips are met as closely as whole sources allow.

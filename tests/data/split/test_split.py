@@ -286,9 +286,9 @@ def test_ten_thousand_sources_take_seconds(clips_of):
 
 @pytest.mark.parametrize(
     ("num_films", "options", "num_test"),
-    [(12, DEFAULT, 0), (13, DEFAULT, 2), (30, DEFAULT, 4), (30, NO_TEST, 0), (30, SplitOptions(test_share=0.3), 9)],
+    [(11, DEFAULT, 0), (12, DEFAULT, 2), (30, DEFAULT, 4), (30, NO_TEST, 0), (30, SplitOptions(test_share=0.3), 9)],
 )
-def test_from_thirteen_sources_on_test_is_drawn_whatever_films_show(clips_of, num_films, options, num_test):
+def test_from_twelve_sources_on_test_is_drawn_whatever_films_show(clips_of, num_films, options, num_test):
     """Of films with an action of their own as many are drawn as of films that are alike, and the same ones."""
     names = [f"film {number}" for number in range(num_films)]
     alike, unlike = ({name: ["put meat", own, "take bag"] for name in names} for own in ("move pot", None))
