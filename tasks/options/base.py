@@ -9,7 +9,7 @@ from tasks.wording import without_secrets
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$"
-"""A bucket, and folders of which none is `.`, `..` or empty."""
+"""A bucket, and folders; none is `.`, `..` or empty."""
 StoreUri = Annotated[str, Field(pattern=STORE_URI_PATTERN)]
 NO_LOGIN_PATTERN = r"^(?![\s\S]*://(?:[^/?#\s\"]{0,999}@|[^/?#\s\"\[]{0,999}:(?!\d{1,5}[/?#])[^\s\"]{0,999}@))"
 """Digits behind a colon, up to `/`, `?` or `#`, are a port; all else up to an `@` is a password, which may have a slash. The lengths bound the time."""

@@ -28,7 +28,7 @@ class StepArguments(Options):
 class OutArguments(StepArguments):
     """The arguments of a step whose other arguments do not determine its result's address.
 
-    The address contains the key of the whole form, or of a configuration, of which the step takes a part.
+    The address contains the key of the whole form, or of a configuration; the step takes a part of it.
     """
 
     out: StoreUri = Field(description="Address that the step writes to; its result.json comes last")
@@ -50,7 +50,7 @@ class Command:
         result: the model of its last line on stdout.
         image: of its container; only `trainer` has torch.
         gpu: whether it uses a GPU if there is one.
-        alternatives: arguments of which exactly one is given.
+        alternatives: exactly one of these arguments is given.
         positional: arguments without a flag, with the word for each in the help.
     """
 

@@ -104,7 +104,7 @@ class WhenScores:
 def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
     """Score all intervals, below the threshold too, on the labelled videos that the model has never met, then of val, then of training.
 
-    An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos of which both have windows.
+    An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose windows both have.
     """
     scored = []
     with_labels = {label.video for label in labels.intervals}

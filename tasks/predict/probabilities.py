@@ -266,7 +266,7 @@ def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], pr
 
 
 def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute the one-sided lower limit (n,) at `LEVEL` of a share of which `num_right` (n,) of `num_clips` (n,) were seen."""
+    """Compute the one-sided lower limit (n,) at `LEVEL` of a share, seen as `num_right` (n,) of `num_clips` (n,)."""
     z, shares = float(ndtri(LEVEL)), num_right / num_clips
     off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
     limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)

@@ -197,7 +197,7 @@ class Tracker:
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
     def log_dataset(self, run_id: str, rows: Sequence[Mapping[str, object]], *, split: SplitName, source: str, digest: str) -> None:
-        """Log the clips of one split, of which `source` is a table, as an input of the run."""
+        """Log the clips of one split, the table at `source`, as an input of the run."""
         with answering(), warnings.catch_warnings():
             # Class ids are never missing, so MLflow's advice to use floats does not apply.
             warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")

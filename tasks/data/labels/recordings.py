@@ -159,7 +159,7 @@ def correct_recordings(
 
 
 def recordings_csv(recordings: Iterable[Recording]) -> bytes:
-    """Write which video is of which recording, as a label file that a person can change."""
+    """Write the recording of each video, as a label file that a person can change."""
     rows = (
         {"video": safe_cell(file), "recording": safe_cell(recording.name), "reason": recording.reason}
         for recording in recordings

@@ -124,7 +124,7 @@ def _training_note(result: LearningCurveResult) -> str:
     drawn = (
         "all of one source video, so what clips of other videos would add does not show"
         if result.num_sources == 1
-        else f"of {count(result.num_sources, 'source video')}, drawn by whole videos of which the last is cut"
+        else f"of {count(result.num_sources, 'source video')}, drawn by whole videos; the last is cut"
     )
     return (
         f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "

@@ -24,7 +24,7 @@ OF_CLIPS = (CLIP_SECONDS, CUT)
 """Searched options that belong to the clips and not to the training."""
 
 EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
-"""Options of which some values exclude one another."""
+"""Options with values that exclude one another."""
 
 START_OPTIONS = {
     "family",

@@ -69,7 +69,7 @@ def audit_labels(clips: Sequence[DatasetClip], verbs: Floats, nouns: Floats) -> 
 def confident_errors(given: Ids, probabilities: Floats) -> NDArray[np.bool_]:
     """Check which clips (n,) lie off the diagonal of the confident joint.
 
-    The threshold of a class is its mean probability in the clips that are labelled so. A clip counts as of the class with the highest
+    The threshold of a class is its mean probability in the clips that are labelled so. A clip counts for the class with the highest
     probability among those that reach their threshold, and of none where none does.
 
     Args:

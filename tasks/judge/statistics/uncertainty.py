@@ -64,7 +64,7 @@ def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -
 
 
 def interval_around(share: float, num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[float, float]:
-    """Compute the interval of a share as of `top1_interval`; counts of two videos or more say how alike the clips of a video are."""
+    """Compute the interval of a share as `top1_interval` does; counts of two videos or more say how alike the clips of a video are."""
     correlations, weights = correlations_of(num_right, num_clips)
     total = num_clips.sum()
     effective = total / (1 + correlations * ((num_clips**2).sum() / total - 1))

@@ -29,7 +29,7 @@ NUM_SHOWN = 8
 """Tiles of a video network: frames of the middle one of its views."""
 
 TAIL = 16
-"""Number of maps at the end of a video network, one of which the class depends on. Only these are differentiated, because all take gigabytes."""
+"""Number of maps at the end of a video network; the class depends on one of them. Only these are differentiated, because all take gigabytes."""
 
 OPACITY = 0.7
 """Opacity of the strongest heat; it falls to 0 where there is none."""

@@ -34,7 +34,7 @@ class CachedClip:
     The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
     256. A file with exactly as many frames as all snippets together holds the test frames only, in order; that of a video network always
     holds frames at the network's own rate. The file name identifies the content; it seeds the random draws and names the cached features.
-    `source` is the source video, of which a probe keeps all clips in one fold; None stands for the clip alone.
+    `source` is the source video; a probe keeps all its clips in one fold. None stands for the clip alone.
     """
 
     frames: Path

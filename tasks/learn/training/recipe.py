@@ -78,7 +78,7 @@ class CrossEntropies(nn.Module):
         weights, spread = self.get_buffer(f"{target}_weights"), self.get_buffer(f"{target}_spread")
         losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL)
         if spread is not None:
-            # torch's `label_smoothing` would spread over all outputs, most of which no clip can have.
+            # torch's `label_smoothing` would spread over all outputs, though no clip can have most of them.
             smoothed = -(functional.log_softmax(logits, dim=1) * spread).sum(1) * (labels != NO_LABEL)
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * smoothed
         # torch's `weight` argument would weight the smoothed part by the other classes.

@@ -64,7 +64,7 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
         choose: chooses the recipe of the preset `auto` for a line; without it the lines differ from `common` in their options alone.
 
     Raises:
-        BadConfiguration: as of `run`; the message repeats the line.
+        BadConfiguration: as `run` does; the message repeats the line.
     """
     completed: dict[str, TrainOptions] = {}
     lines = [" ".join(line.split()) for line in lines if line.strip()]

@@ -69,7 +69,7 @@ def registered(
 
 
 def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
-    """Find the network that the model's training started from, with temperatures and threshold as of `registered`.
+    """Find the network that the model's training started from, with temperatures and threshold as `registered` has them.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.

@@ -21,7 +21,7 @@ LogitsByRole = Mapping[PredictorRole, tuple[Logits, Logits]]
 
 @dataclass
 class Sliding:
-    """Scores the windows of one video, of which its clips are some. Without a stride there are no `roles`, and none is scored.
+    """Scores the windows of one video; its clips are among them. Without a stride there are no `roles`, and none is scored.
 
     `roles` answer the windows. `networks` score those between clips, and `ready` are the same on their engines; if the model cannot see
     beyond the end of a clip, there are none, and the clips are all windows.
@@ -40,7 +40,7 @@ class Sliding:
     def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
         """Yield the windows between the clip before and this one, then this one, with their logits by network.
 
-        There are none between clips of which one was left out.
+        There are none beside a clip that was left out.
         """
         if not self.roles:
             return

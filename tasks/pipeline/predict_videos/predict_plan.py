@@ -75,7 +75,7 @@ def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResul
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """Make the plan and write it under its own address; errors as of `run`."""
+    """Make the plan and write it under its own address; it raises the errors of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision

@@ -48,7 +48,7 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
     if chosen and dataset:
         shown = {name: without_secrets(value) for name in ("checkpoint", "backbone_weights") if (value := getattr(options, name))}
         result = result.model_copy(update={"recipe": options.model_copy(update=shown), "chosen": chosen, "dataset_uri": dataset.folder_uri})
-    # Sound has no frames of which a batch could be made.
+    # Sound has no frames for a batch.
     if num_clips and not options.fuse and options.modality is not Modality.SOUND:
         result = result.model_copy(update={"pace": _pace(arguments, result, options, num_clips, store)})
     return finish(store, WEIGHTS.address(arguments), result)

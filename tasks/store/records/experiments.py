@@ -218,7 +218,7 @@ class KnownLabels(Record):
     """`predictions/<key>/labels.json`: the labels at the time the prediction was planned.
 
     `intervals` are those of annotation files; they are not looked for without a stride. `covered` has, by video, the time
-    of which labels say when something happens, or that nothing does; it is None in predictions of older versions, where whole videos count.
+    that labels account for, with an action or with nothing; it is None in predictions of older versions, where whole videos count.
     """
 
     labels: tuple[KnownLabel, ...]
