@@ -69,4 +69,5 @@ def read_in_process(monkeypatch, cache):
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(cache))
     monkeypatch.setattr(web_video, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(web_video, "REQUEST_PAUSE_SECONDS", 0)
     monkeypatch.setattr(web_video, "_answer", web_video.answer_to)

@@ -36,7 +36,7 @@ log = logging.getLogger("retake")
 PREFIX = "web:"
 """Before the address of a page, to tell it from that of a file."""
 
-SITES = ("youtube.*", "wikimedia.org")
+SITES = ("youtube", "youtubeytbe", "youtube:tab", "youtube:playlist", "wikimedia.org")
 """yt-dlp's extractors of sites that name a licence, and whose videos lie on their own servers."""
 OWN_NETWORK = "generic"
 """The extractor of any other page. It goes wherever a page leads, so it needs `RETAKE_ALLOW_PRIVATE_ADDRESSES`."""
