@@ -10,7 +10,7 @@ from tests.http_servers import in_thread
 
 
 class Site(BaseHTTPRequestHandler):
-    """`/watch/NAME` is a page, `/films/NAME.mp4` its film, `/feed` a list of all pages; `server.cut_bytes` ends each answer early."""
+    """`/watch/NAME` is a page, `/short/NAME` its other address, `/films/NAME.mp4` its film, `/feed` a list of all; `server.cut_bytes` ends each answer early."""
 
     def do_GET(self):
         self.server.requests.append((self.path, self.headers["range"]))
@@ -19,6 +19,11 @@ class Site(BaseHTTPRequestHandler):
         if kind == "feed":
             items = "".join(f"<item><title>{name}</title><link>{self.address}/watch/{name}</link></item>" for name in self.server.films)
             self.answer("text/xml", f"<rss><channel><title>Kitchen</title>{items}</channel></rss>".encode())
+        elif kind == "short":
+            self.send_response(302)
+            self.send_header("location", f"/watch/{name}")
+            self.send_header("content-length", "0")
+            self.end_headers()
         elif film is None:
             self.send_error(404)
         elif kind == "watch":

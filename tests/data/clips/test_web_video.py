@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.data.clips import web_video
-from tasks.data.clips.intake import Intake, incoming_files
+from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
 from tasks.data.clips.web_video import Job, answer_to, download_video, listed_videos, listing_of, page_of, reason_to_refuse
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
@@ -184,19 +184,21 @@ def test_without_yt_dlp_the_extra_is_named(monkeypatch):
         list(incoming_files(["web:https://www.youtube.com/watch?v=x"], "s3://retake", None))
 
 
-def test_a_video_is_downloaded_once_whatever_its_page_serves_later(kitchen, ffmpeg, tmp_path):
+def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_address(kitchen, ffmpeg, tmp_path, monkeypatch):
     kitchen.films["grill"] = filmed(ffmpeg, tmp_path / "a.mp4", seconds=3).read_bytes()
-    shelf, sources = Shelf(), [f"web:{address_of(kitchen)}", f"web:{address_of(kitchen)}"]
+    shelf, page = Shelf(), f"web:{address_of(kitchen)}"
 
-    def taken(*, labels=True):
+    def take(*offers, labels=True):
         intake = Intake(shelf, "s3://retake", own(kitchen), allow_private=True, labels=labels)
-        return [intake.take_video(offer) for offer in incoming_files(sources, "s3://retake", shelf)]
+        return [intake.take_video(offer) for offer in offers]
 
-    first, again = taken(labels=False)
+    first, again = take(*incoming_files([page, page], "s3://retake", shelf), labels=False)
     assert (first.reason, first.video) == (None, again.video)
     kitchen.films["grill"] += b"\0\0\0\x08free"
-    kitchen.requests.clear()
-    later, _ = taken()
+    (other,) = take(IncomingFile("grill", page.replace("/watch/", "/short/"), "", 0))
+    assert other.video == first.video
+    monkeypatch.setattr("tasks.data.clips.intake.download_video", lambda *_: pytest.fail("it is downloaded again"))
+    (later,) = take(*incoming_files([page], "s3://retake", shelf))
     assert later.video == first.video
     (probe,) = (uri for uri in shelf.objects if uri.endswith("probe.json"))
     record = json.loads(shelf.objects[probe])
