@@ -10,6 +10,7 @@ from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
 from tests.judge.report.rendered import HOSTILE_NAME, front_matter, rendered
 from tests.judge.report.runs import web_page
+from tests.judge.report.tree import Tree
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -79,6 +80,7 @@ def test_card_and_page_credit_videos_from_the_web(make_inputs, changed_page):
     assert "- Fryer, by unknown, without a date; no licence named; a channel of the user's own: `https://commons" in card
     assert "6 videos; the report and `metrics.json` list all." in card
     page = changed_page("usual", web_pages=pages * 3)
+    assert Tree(page).faults == []
     assert page.count(f'href="{pages[0].address}"') == page.count(f'href="{pages[1].address}"') == 3
     assert "from the web" not in model_card(make_inputs("usual").metrics) + changed_page("usual")
     hostile = (web_page(HOSTILE_NAME, "javascript:alert(1)", HOSTILE_NAME, licence=HOSTILE_NAME),)
