@@ -174,7 +174,8 @@ class Intake:
             video = self._video_of_page.get(incoming.source)
             if video is None:
                 return self._take(incoming, mib << 20, too_large, self._keep_video_of_page)
-            record = self._add(incoming, video)
+            with self._locks[video]:
+                record = self._add(incoming, video)
             return SeenFile(name=incoming.name, etag="", size_bytes=record.size_bytes, video=video, reason=None)
 
     @cached_property
@@ -243,10 +244,11 @@ class Intake:
 
     def _keep_video_of_page(self, incoming: IncomingFile, path: Path) -> str:
         address = incoming.source if incoming.web_page is None else PREFIX + incoming.web_page.address
-        if address in self._video_of_page:
-            return self._add(incoming, self._video_of_page[address]).video
-        video = self._video_of_page[address] = self._keep_video(incoming, path)
-        return video
+        known = self._video_of_page.get(address)
+        if known is None:
+            known = self._video_of_page[address] = self._keep_video(incoming, path)
+        with self._locks[known]:
+            return self._add(incoming, known).video
 
     def _add(self, incoming: IncomingFile, video: str) -> VideoRecord:
         """Add a name and a page to the record of a known video, as far as they are new."""
