@@ -119,14 +119,15 @@ async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bo
     except OSError as error:
         raise Unavailable(f"the name {parts.hostname} cannot be resolved ({error.strerror})") from error
     address = str(infos[0][4][0])
-    if not allow_private and not all(_is_public(str(info[4][0])) for info in infos):
+    if not allow_private and not all(is_public(str(info[4][0])) for info in infos):
         raise BadInput(f"{url}: {parts.hostname} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true to allow it")
     asked = httpx.URL(url)
     headers, extensions = {"host": asked.netloc.decode()}, {"sni_hostname": asked.raw_host.decode()}
     return client.build_request("GET", asked.copy_with(host=address), headers=headers, extensions=extensions)
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Check that an IP address belongs to no private network, in any spelling."""
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         carried = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip.ipv4_mapped or ip.sixtofour

@@ -57,7 +57,9 @@ class MachineSettings(BaseSettings):
         None, description="ffmpeg binary; default: imageio-ffmpeg's, else the system's. Its version is part of the address of clips"
     )
     videos_dir: Path | None = Field(None, description="the only folder from which local files are ingested; default: any")
-    allow_private_addresses: bool = Field(False, description="allow downloads from loopback and private networks")
+    allow_private_addresses: bool = Field(
+        False, description="allow downloads from loopback and private networks, and web pages of any site"
+    )
     code_version: str = Field("unknown", description="git revision of the code, for provenance")
     airflow_url: str | None = Field(None, description="address of the Airflow run that started this step")
 

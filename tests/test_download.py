@@ -101,7 +101,7 @@ def server():
 def address(server, monkeypatch):
     """The server under an address that counts as public."""
     server.hosts.clear()
-    monkeypatch.setattr(module, "_is_public", lambda address: address == PUBLIC)
+    monkeypatch.setattr(module, "is_public", lambda address: address == PUBLIC)
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     return f"http://{PUBLIC}:{server.server_port}"
 
@@ -195,7 +195,7 @@ def test_private_addresses_are_refused(fetch, host):
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "64:ff9b::5db8:d70e", "::ffff:93.184.215.14"])
 def test_public_addresses_are_known_in_every_spelling(address):
-    assert module._is_public(address)
+    assert module.is_public(address)
 
 
 def test_a_redirect_to_a_private_address_is_followed_where_that_is_allowed(address, fetch):

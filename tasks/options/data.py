@@ -15,7 +15,14 @@ class IngestOptions(Options):
     section: ClassVar[str] = "Ingest"
 
     sources: list[Address] = Field(
-        [], title="Sources", description="Folders, files or http(s) addresses; empty: everything under inbox/ of the store"
+        [],
+        title="Sources",
+        description="Folders, files, http(s) addresses of files, or pages as web:https://…; empty: everything under inbox/ of the store",
+    )
+    own_channels: list[Address] = Field(
+        [],
+        title="Channels of your own",
+        description="Ids (UC…), handles (@…) or addresses; videos of other channels' pages are taken only under a Creative Commons licence",
     )
     max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Maximum video size, MiB", description="Larger files are set aside")
     max_video_minutes: int = Field(240, ge=1, le=10_080, title="Maximum video length, minutes", description="Longer videos are set aside")

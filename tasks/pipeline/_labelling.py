@@ -46,6 +46,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         without_clip=labelling.without_clip,
         chosen=tuple(sorted(labelling.chosen.union(labelled.given.by_hand.chosen_videos))),
         recordings=labelling.recordings,
+        web_pages={record.video: record.web_page for record, _ in labelled.cut if record.web_page},
         accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
     )
 

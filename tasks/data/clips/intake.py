@@ -13,12 +13,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
+from tasks.data.clips.web_video import PREFIX, download_video, is_page, listed_videos
 from tasks.data.labels.formats import formats
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
@@ -31,7 +33,7 @@ from tasks.options import IngestOptions
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.video import SeenFile, VideoRecord
+from tasks.store.records.video import SeenFile, VideoRecord, WebPage
 from tasks.store.stored import names_object
 from tasks.wording import plain_reason, without_secrets
 
@@ -58,7 +60,8 @@ VIDEO_SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".a
 class IncomingFile:
     """A file to ingest.
 
-    `etag` is set for inbox files, to avoid hashing their content twice; `folder`, without links, for local files, which must be inside it.
+    `etag` is set for inbox files, to avoid hashing their content twice; `folder`, without links, for local files, which must be inside it;
+    `web_page` once the video of a page is downloaded.
     """
 
     name: str
@@ -66,11 +69,12 @@ class IncomingFile:
     etag: str
     size_bytes: int
     folder: Path | None = None
+    web_page: WebPage | None = None
 
     @property
     def is_annotation(self) -> bool:
         """Check whether it may be an annotation file instead of a video."""
-        return self.name.lower().endswith(formats().suffixes)
+        return self.name.lower().endswith(formats().suffixes) and not is_page(self.source)
 
 
 def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[IncomingFile]:
@@ -84,7 +88,9 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iter
         for listed in store.list(inbox.folder_uri):
             yield IncomingFile(inbox.name_of(listed.uri), listed.uri, listed.etag, listed.size_bytes)
     for source in sources:
-        if is_url(source):
+        if is_page(source):
+            yield from (IncomingFile(video.name, PREFIX + video.address, "", 0) for video in listed_videos(source))
+        elif is_url(source):
             yield IncomingFile(_name_in(source), source, "", 0)
         else:
             yield from _local_files(source)
@@ -155,12 +161,31 @@ class Intake:
         self._allow_private = allow_private
         self._labels = labels
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self._turn_of_page = Lock()
         self._shares = MemoryShares(NUM_THREADS, usable_bytes())
 
     def take_video(self, incoming: IncomingFile) -> SeenFile:
         """Ingest a video; set it aside with the reason if it is unusable."""
         mib = self._options.max_video_mib
-        return self._take(incoming, mib << 20, f"larger than {mib} MiB; raise max_video_mib to take it", self._keep_video)
+        too_large = f"larger than {mib} MiB; raise max_video_mib to take it"
+        if not is_page(incoming.source):
+            return self._take(incoming, mib << 20, too_large, self._keep_video)
+        with self._turn_of_page:
+            video = self._video_of_page.get(incoming.source)
+            if video is None:
+                return self._take(incoming, mib << 20, too_large, self._keep_video_of_page)
+            with self._locks[video]:
+                record = self._add(incoming, video)
+            return SeenFile(name=incoming.name, etag="", size_bytes=record.size_bytes, video=video, reason=None)
+
+    @cached_property
+    def _video_of_page(self) -> dict[str, str]:
+        """Map the pages of ingested videos to them.
+
+        Sites encode anew: a second download could be another video, in another split.
+        """
+        records = video_records(self._store, self._store_uri)
+        return {PREFIX + record.web_page.address: record.video for record in records if record.web_page}
 
     def take_annotation(self, incoming: IncomingFile, keep: Callable[[bytes], None]) -> SeenFile:
         """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable."""
@@ -174,7 +199,7 @@ class Intake:
                 raise BadInput(too_large)
             with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
                 path = Path(folder) / "source"
-                self._fetch(incoming, path, max_bytes, too_large)
+                incoming = self._fetch(incoming, path, max_bytes, too_large)
                 size_bytes = path.stat().st_size
                 if size_bytes > max_bytes:
                     raise BadInput(too_large)
@@ -184,8 +209,10 @@ class Intake:
             return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
-    def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> None:
-        """Make a copy that nobody else changes while it is hashed, probed and uploaded."""
+    def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
+        """Make a copy that nobody else changes while it is hashed, probed and uploaded; return the file, with its page if it has one."""
+        if is_page(incoming.source):
+            return replace(incoming, web_page=download_video(incoming.source.removeprefix(PREFIX), path, self._options))
         if incoming.source.startswith("s3://"):
             self._read_object(incoming.source, path)
         elif is_url(incoming.source):
@@ -194,6 +221,7 @@ class Intake:
             check_room(path, incoming.size_bytes)
             with path.open("wb") as file:
                 file.writelines(read_chunks(Path(incoming.source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
+        return incoming
 
     def _download(self, url: str, path: Path, max_bytes: int) -> None:
         try:
@@ -211,25 +239,45 @@ class Intake:
         with path.open("rb") as file:
             video = hashlib.file_digest(file, "sha256").hexdigest()
         with self._locks[video]:
-            self._record(incoming.name if self._labels else name_without_label(incoming.name, video), video, path)
+            self._record(incoming, video, path)
         return video
 
-    def _record(self, name: str, video: str, path: Path) -> None:
+    def _keep_video_of_page(self, incoming: IncomingFile, path: Path) -> str:
+        address = incoming.source if incoming.web_page is None else PREFIX + incoming.web_page.address
+        known = self._video_of_page.get(address)
+        if known is None:
+            known = self._video_of_page[address] = self._keep_video(incoming, path)
+        with self._locks[known]:
+            return self._add(incoming, known).video
+
+    def _add(self, incoming: IncomingFile, video: str) -> VideoRecord:
+        """Add a name and a page to the record of a known video, as far as they are new."""
+        place = Layout(self._store_uri).video(video)
+        record = self._store.read(place.probe)
+        names = tuple(sorted({*record.names, incoming.name})) if self._labels else record.names
+        more = record.model_copy(update={"names": names, "web_page": record.web_page or incoming.web_page})
+        if more != record:
+            self._store.write(place.probe, more)
+        return more
+
+    def _record(self, incoming: IncomingFile, video: str, path: Path) -> None:
         place = Layout(self._store_uri).video(video)
         if self._store.exists(place.probe.uri):
-            if not self._labels:
-                return
-            record = self._store.read(place.probe)
-            names = tuple(sorted({*record.names, name}))
-            if names != record.names:
-                self._store.write(place.probe, record.model_copy(update={"names": names}))
+            self._add(incoming, video)
             return
+        name = incoming.name if self._labels else name_without_label(incoming.name, video)
         max_seconds = self._options.max_video_minutes * 60
         probed = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
         source = place.source(VIDEO_SUFFIXES.get(probed.container.split(",")[0], ".video"))
         self._store.write_file(source, path)
         record = VideoRecord(
-            video=video, uri=source, size_bytes=path.stat().st_size, names=(name,), has_audio=probed.has_audio, **asdict(probed)
+            video=video,
+            uri=source,
+            size_bytes=path.stat().st_size,
+            names=(name,),
+            has_audio=probed.has_audio,
+            web_page=incoming.web_page,
+            **asdict(probed),
         )
         if self._labels:
             self._store.write(place.probe, record)

@@ -16,9 +16,9 @@ from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import Interval
 from tasks.wording import csv_table
 
-NOTES: Final = dict.fromkeys(("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen", "shared_recordings"), True) | {
-    "clips": {"__all__": {"groups"}}
-}
+NOTES: Final = dict.fromkeys(
+    ("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen", "shared_recordings", "web_pages"), True
+) | {"clips": {"__all__": {"groups"}}}
 """Fields of a manifest that train nothing."""
 CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 
@@ -28,6 +28,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
     usable = usable_clips(labels, assignment)
     clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in usable), key=lambda clip: clip.uid)
     accepted, chosen = set(labels.accepted or ()), set(labels.chosen)
+    videos = {clip.video for clip in clips}
     return Manifest(
         recipe=labels.recipe,
         segment=labels.segment,
@@ -47,6 +48,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
         accepted=None if labels.accepted is None else tuple(clip.uid for clip in clips if clip.uid in accepted),
         chosen=tuple(clip.uid for clip in clips if clip.video in chosen),
         shared_recordings=shared_recordings(labels, assignment),
+        web_pages={video: page for video, page in labels.web_pages.items() if video in videos},
     )
 
 

@@ -19,7 +19,7 @@ from tasks.judge.report.templating import about_split, coverage, leaning, render
 from tasks.store.records.metrics import Metrics
 from tasks.wording import count, markdown_text
 
-MAX_WORSE_NAMED = 10
+MAX_WORSE_NAMED, MAX_PAGES_NAMED = 10, 5
 
 
 def model_card(metrics: Metrics) -> str:
@@ -48,6 +48,7 @@ def model_card(metrics: Metrics) -> str:
         worse=worse,
         more_labels=curve_answer(metrics.learning_curve) if metrics.learning_curve else "",
         max_worse=MAX_WORSE_NAMED,
+        max_pages=MAX_PAGES_NAMED,
     )
 
 

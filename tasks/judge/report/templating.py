@@ -51,7 +51,7 @@ def templates() -> Environment:
         code=code,
         jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
-    environment.globals["stretch"] = wording.stretch
+    environment.globals.update(stretch=wording.stretch, own_channel="no licence named; a channel of the user's own")
     environment.tests["web_address"] = is_web_address
     environment.tests["at_search_limit"] = at_search_limit
     return environment

@@ -128,6 +128,7 @@ def metrics_of(
         probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
         no_probe=_why_no_probe(store, plan, compared.split),
         fusion=trained.fusion,
+        web_pages=tuple(sorted(manifest.web_pages.values(), key=lambda page: page.address)),
         provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
     )
     return metrics.model_copy(update={"clips": named_clips(manifest.clips, metrics.named_uids)})

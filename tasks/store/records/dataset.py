@@ -4,7 +4,7 @@ from pydantic import Field
 
 from tasks.options import SplitOptions
 from tasks.store.records.record import TARGETS, VERB_ALONE, KeptLabelOptions, KeptSegmentOptions, Record, SetAside, SplitName, Target
-from tasks.store.records.video import ClipRecord, Interval
+from tasks.store.records.video import ClipRecord, Interval, WebPage
 
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
 NO_OBJECT = "(none)"
@@ -164,7 +164,7 @@ class LabelsFile(Record):
 
     `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
     model chose a clip that is labelled, on the page or in a filled-in list, `accepted` the clips whose label is a suggestion that a person
-    accepted, None in older versions. `recordings` lists those of several videos.
+    accepted, None in older versions. `recordings` lists those of several videos, `web_pages` the pages that videos were downloaded from.
     """
 
     recipe: str
@@ -182,6 +182,7 @@ class LabelsFile(Record):
     chosen: tuple[str, ...] = Field((), exclude_if=lambda videos: not videos)
     accepted: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
     recordings: tuple[Recording, ...] = Field((), exclude_if=lambda recordings: not recordings)
+    web_pages: dict[str, WebPage] = Field({}, exclude_if=lambda pages: not pages)
 
 
 class LabelResult(Record):
@@ -280,7 +281,7 @@ class Manifest(Record):
     `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
     action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
     accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions. `shared_recordings` are
-    those that val shares with train, or test with train or val.
+    those that val shares with train, or test with train or val, `web_pages` the pages that videos of the clips were downloaded from.
     """
 
     recipe: str
@@ -298,6 +299,7 @@ class Manifest(Record):
     accepted: tuple[str, ...] | None = None
     chosen: tuple[str, ...] | None = None
     shared_recordings: tuple[SharedRecording, ...] = Field((), exclude_if=lambda recordings: not recordings)
+    web_pages: dict[str, WebPage] = Field({}, exclude_if=lambda pages: not pages)
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:

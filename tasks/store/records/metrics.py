@@ -8,6 +8,7 @@ from tasks.store.records.dataset import Agreement, SharedRecording
 from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
+from tasks.store.records.video import WebPage
 
 SCHEMA_VERSION = 1
 MAX_DOUBTFUL = 20
@@ -312,6 +313,9 @@ class Metrics(Record):
     no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
     clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
+    web_pages: tuple[WebPage, ...] = Field(
+        (), exclude_if=lambda pages: not pages, description="the pages that videos of the dataset were downloaded from, with their licences"
+    )
     provenance: Provenance
 
     @property

@@ -1,7 +1,7 @@
 """Define the records of videos and clips, and the results of steps that cut them, make their optical flow or describe their sound."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from pydantic import Field
@@ -14,11 +14,24 @@ NUM_FIRST = 20
 """Maximum number of files that a result lists by name."""
 
 
+class WebPage(Record):
+    """The web page that a video was downloaded from, as it named itself that day.
+
+    `licence` is None if the page names none of Creative Commons; then the user said that the channel is their own.
+    """
+
+    address: str
+    title: str
+    author: str | None
+    published_on: date | None
+    licence: str | None
+
+
 class VideoRecord(Record):
     """`videos/<sha256>/probe.json`: one video, identified by its content, with all names it was uploaded under.
 
     `is_hdr` and the indices of the streams to use are None if an older version ingested the video. `camera` and `recorded_at`, the start
-    by the camera's clock, are None if the file does not tell them, either.
+    by the camera's clock, are None if the file does not tell them, either; `web_page` is None if the video came as a file.
     """
 
     video: str
@@ -39,6 +52,7 @@ class VideoRecord(Record):
     audio_index: int | None = None
     camera: str | None = Field(None, exclude_if=lambda camera: camera is None)
     recorded_at: datetime | None = Field(None, exclude_if=lambda time: time is None)
+    web_page: WebPage | None = Field(None, exclude_if=lambda page: page is None)
 
 
 class BatchRef(Record):

@@ -1,6 +1,7 @@
 """All numbers of a made-up run, scored as real ones are."""
 
 from collections import Counter
+from datetime import date
 from functools import cache
 
 import numpy as np
@@ -31,6 +32,7 @@ from tasks.store.records.metrics import (
 )
 from tasks.store.records.record import MODELS, TARGETS
 from tasks.store.records.training import Epoch
+from tasks.store.records.video import WebPage
 from tests.judge.report.labels import curve_of
 from tests.records import some
 
@@ -160,6 +162,12 @@ def groups_of(named):
     )
     names = ("column", "name", "num_clips", "num_sources", "top1", "p_value", "is_worse")
     return tuple(GroupScore(interval=(0.1, 1.0), **dict(zip(names, own, strict=True))) for own in cells)
+
+
+def web_page(title="A day at the grill", address="https://www.youtube.com/watch?v=ZUr3DxYyTqI", author="Street Kitchen", **changes):
+    licence = "Creative Commons Attribution license (reuse allowed)"
+    known = {"title": title, "author": author, "published_on": date(2019, 5, 1), "licence": licence, "address": address}
+    return WebPage(**known | changes)
 
 
 def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=True, passed=True, **changes):

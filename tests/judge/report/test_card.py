@@ -9,6 +9,8 @@ from tasks.store.records.evaluation import RuleOutcome
 from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
 from tests.judge.report.rendered import HOSTILE_NAME, front_matter, rendered
+from tests.judge.report.runs import web_page
+from tests.judge.report.tree import Tree
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -69,6 +71,25 @@ def test_addresses_can_be_copied(make_inputs):
     card = model_card(make_inputs("usual").metrics)
     assert "- Dataset: `s3://retake/datasets/2c26b46b68ffc68f/`, digest `2c26b46b68ffc68f`" in card
     assert "split 7, training 0, bootstrap 0" in card
+
+
+def test_card_and_page_credit_videos_from_the_web(make_inputs, changed_page):
+    pages = (web_page(), web_page("Fryer", "https://commons.wikimedia.org/wiki/File:Fryer.webm", None, published_on=None, licence=None))
+    card = model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": pages * 3}))
+    assert f"- A day at the grill, by Street Kitchen, 2019-05-01; {pages[0].licence}: `{pages[0].address}`" in card
+    assert "- Fryer, by unknown, without a date; no licence named; a channel of the user's own: `https://commons" in card
+    assert "6 videos; the report and `metrics.json` list all." in card
+    page = changed_page("usual", web_pages=pages * 3)
+    assert Tree(page).faults == []
+    assert page.count(f'href="{pages[0].address}"') == page.count(f'href="{pages[1].address}"') == 3
+    assert "from the web" not in model_card(make_inputs("usual").metrics) + changed_page("usual")
+    hostile = (web_page(HOSTILE_NAME, "javascript:alert(1)", HOSTILE_NAME, licence=HOSTILE_NAME),)
+    for text in (
+        model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": hostile})),
+        changed_page("usual", web_pages=hostile),
+    ):
+        assert HOSTILE_NAME not in text
+        assert 'href="javascript' not in text
 
 
 def test_names_add_nothing_to_a_card(make_inputs):
