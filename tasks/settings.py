@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tasks.errors import BadConfiguration
@@ -46,7 +46,7 @@ class SourceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
 
-    sources: dict[str, list[str]] = Field(
+    sources: dict[Annotated[str, AfterValidator(lambda store_uri: store_uri.rstrip("/"))], list[str]] = Field(
         {}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox"
     )
     s3_connections: dict[Annotated[str, Field(pattern=rf"^{CONNECTION_NAME}$")], S3Connection] = Field(

@@ -94,7 +94,7 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
 
 
 def check_source(videos: str) -> str:
-    """Return a pattern of a bucket as it is, a folder of videos as an absolute path.
+    """Return a pattern of a bucket as it is, and the absolute path of a folder.
 
     Raises:
         BadInput: it is neither, or the folder has no file.

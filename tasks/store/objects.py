@@ -47,12 +47,12 @@ _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, Server
 
 @dataclass(frozen=True)
 class _Server:
-    """An S3 server, and the settings that name its address and its keys."""
+    """An S3 server; what to do if it does not answer, and which settings are its keys."""
 
     client: Minio
     endpoint: str
-    address_setting: str
-    keys_setting: str
+    remedy: str
+    keys: str
 
 
 @dataclass(frozen=True)
@@ -310,13 +310,11 @@ class Store:
             raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
         cause = getattr(error, "reason", None) or error
         reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
-        raise Unavailable(
-            f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.address_setting}"
-        ) from error
+        raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
 
     def _refused(self, uri: str, code: str) -> BadConfiguration:
         server = self._server(uri)
-        return BadConfiguration(f"the object store at {server.endpoint} refuses the keys for {uri} ({code}); check {server.keys_setting}")
+        return BadConfiguration(f"the object store at {server.endpoint} refuses the keys for {uri} ({code}); check {server.keys}")
 
 
 def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:

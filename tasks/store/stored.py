@@ -206,7 +206,7 @@ def without_connection(uri: str) -> str:
 
 
 def connection_of(uri: str) -> str | None:
-    """Return the name of the connection in `s3+name://bucket/key`; None if the address is on the store's own server, or none at all."""
+    """Return the name of the connection in `s3+name://bucket/key`; None for any other text."""
     scheme = _SCHEME.match(uri)
     return scheme["connection"] if scheme else None
 

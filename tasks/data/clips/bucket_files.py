@@ -12,14 +12,14 @@ _MEANINGS = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*"}
 
 
 def names_objects(source: str) -> bool:
-    """Check whether a source is a pattern or a folder of a bucket, or anything on the server of a connection."""
+    """Check whether a source names objects of a bucket: by a pattern, a folder or a connection."""
     return bool(connection_of(source)) or (source.startswith("s3://") and ("*" in source or source.endswith("/")))
 
 
 def matching_objects(source: str, store: Store) -> Iterator[tuple[str, StoredObject]]:
-    """Yield the objects that a source means, each with its name: its path from the last folder before the first `*`.
+    """Yield the objects that a source means, each with its name.
 
-    Only keys that begin like the pattern are listed, and they are not held in memory. Folders and files whose names begin with a dot are
+    A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held in memory. Folders and files whose names begin with a dot are
     skipped, as on a disk.
 
     Raises:
@@ -47,5 +47,8 @@ def matching_objects(source: str, store: Store) -> Iterator[tuple[str, StoredObj
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a pattern: `*` is any text within a folder, `**` any text, and `**/` any folders or none."""
+    """Translate a pattern.
+
+    `*` is any text within a folder, `**` any text, and `**/` any folders or none.
+    """
     return re.compile("".join(_MEANINGS.get(part, re.escape(part)) for part in _WILDCARD.split(pattern)), re.DOTALL)

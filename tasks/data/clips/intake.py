@@ -156,7 +156,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _version(status: os.stat_result | None) -> str:
-    """Name the state of a file, as an etag does: whoever writes to it or replaces it changes one of these."""
+    """Name the state of a file, as an etag does: every write changes one of these."""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}" if status else ""
 
 
@@ -260,7 +260,7 @@ class Intake:
         log.info("new video: %s (%.1f s, %dx%d)", name, probed.duration_seconds, probed.width, probed.height)
 
     def _kept_at(self, incoming: IncomingFile, place: Video, container: str, path: Path) -> str:
-        """Return where a video is read from: the store, after a copy, or its own address if its connection leaves it in place."""
+        """Copy a video into the store, unless its connection leaves it in place; return its address."""
         connection = connection_of(incoming.source)
         if connection and load(SourceSettings).s3_connections[connection].in_place:
             return incoming.source

@@ -109,7 +109,7 @@ def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, 
 
 
 def files_of_other_ingests(store: Store, store_uri: str, own: Stored[Inventory]) -> Iterator[SeenFile]:
-    """Yield the files that ingests have seen, besides that with the inventory `own`; one inventory at a time is in memory."""
+    """Yield the files of all inventories but `own`; one inventory at a time is in memory."""
     at = Layout(store_uri)
     for folder in store.folders(at.ingests):
         if (place := at.ingest(last_name(folder)).inventory) != own:

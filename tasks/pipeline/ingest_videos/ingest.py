@@ -70,7 +70,9 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
 
 
 def _offered(arguments: IngestArguments, store: Store) -> list[IncomingFile]:
-    """List the files of the sources; without sources, those of the inbox and of the store's standing sources.
+    """List the files of the sources.
+
+    Without sources, these are the files of the inbox and of the store's standing sources.
 
     Raises:
         BadInput: a source does not exist, or has no file. A standing source may be empty for a while.
@@ -92,9 +94,10 @@ def _offered(arguments: IngestArguments, store: Store) -> list[IncomingFile]:
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
-    """Find the files that need not be read again, by name and etag: the videos of any ingest.
+    """Find the files that need not be read again, by name and etag.
 
-    Without sources, these are also the unusable files and the annotation files of this ingest; by hand, they are tried again.
+    These are the videos of any ingest. Without sources, these are also the unusable files and the annotation files of this ingest; by hand,
+    they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for file in files_of_other_ingests(store, arguments.store, INGEST.address(arguments).inventory):
@@ -111,7 +114,10 @@ def _take_videos(
     known: Mapping[tuple[str, str], SeenFile],
     earlier: Inventory,
 ) -> list[SeenFile]:
-    """Ingest the videos that are not known; a retry of an ingest that is stopped meanwhile goes on from there."""
+    """Ingest the videos that are not known.
+
+    The inventory is written now and then, so that a retry of an ingest that is stopped meanwhile goes on from there.
+    """
     seen: list[SeenFile] = []
     saved = time.monotonic()
     with ThreadPoolExecutor(NUM_THREADS) as pool:
