@@ -41,7 +41,7 @@ export VIDEOS
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
-run: $(FOR_RUN) ## Start the servers and train on the sample videos (or VIDEOS=dir). SET="epochs=3 seed=1" changes options
+run: $(FOR_RUN) ## Start the servers and train on the sample videos (or VIDEOS=dir, or a pattern of a bucket). SET="epochs=3 seed=1" changes options
 	@$(BIN)/python -m tasks.local run $${VIDEOS:+--videos "$$VIDEOS"} $(foreach pair,$(SET),--set '$(pair)')
 
 start: $(FOR_RUN) ## Start the servers that are not running, and print their addresses

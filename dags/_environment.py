@@ -15,12 +15,15 @@ PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRAR
 SERVER_NAMES = frozenset(
     f"{model.model_config.get('env_prefix')}{name}".upper() for model in (StoreSettings, MlflowSettings) for name in model.model_fields
 )
-SECRET_NAMES = frozenset(("RETAKE_STORE_ACCESS_KEY", "RETAKE_STORE_SECRET_KEY", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"))
+SECRET_NAMES = frozenset((
+    *("RETAKE_STORE_ACCESS_KEY", "RETAKE_STORE_SECRET_KEY", "RETAKE_S3_CONNECTIONS"),
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+))  # fmt: skip
 CONTAINER_NAMES = (
     SERVER_NAMES
     | SECRET_NAMES
     | PROXY_NAMES
-    | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES"}
+    | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES", "RETAKE_SOURCES"}
 )
 """Passed to a container: paths, libraries and the code version come from its image."""
 

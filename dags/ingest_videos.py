@@ -1,7 +1,8 @@
 """# Ingest videos
 
 Copies videos and annotation files into the store and cuts the videos into clips of a few seconds.
-Every hour it ingests new files under `inbox/` and `annotations/` of the store; started by hand, it ingests the files that the form names.
+Every hour it ingests new files under `inbox/` and `annotations/` of the store, and of the standing sources in `RETAKE_SOURCES`; started by hand, it ingests
+the files that the form names.
 New clips or annotations start `build_dataset`.
 
 **Owner**: the operator of this Retake.

@@ -1,31 +1,57 @@
 """Read settings of servers and machine from environment variables with the prefix RETAKE_."""
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from tasks.errors import BadConfiguration
 
 S = TypeVar("S", bound=BaseSettings)
 DOCKER_SIZE = r"^\d+[bkmg]$"
+CONNECTION_NAME = r"[a-z0-9_-]{1,32}"
 LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
 PREDICT_PATH = "/dags/predict_videos"
 
 
-class StoreSettings(BaseSettings):
-    """Address and keys of the object store."""
-
-    model_config = SettingsConfigDict(env_prefix="RETAKE_STORE_")
+class S3Server(BaseModel):
+    """Address and keys of an S3 server."""
 
     endpoint: str = Field(pattern=r"^[^/\s]+$", description="host:port of the S3 server, without http://")
     access_key: SecretStr
     secret_key: SecretStr
     secure: bool = Field(False, description="use TLS to the S3 server")
     region: str = "us-east-1"
+
+
+class StoreSettings(S3Server, BaseSettings):
+    """Address and keys of the object store."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_STORE_")
+
+
+class S3Connection(S3Server):
+    """Another S3 server, from which videos are taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    in_place: bool = Field(False, description="leave the videos there, and read them from there, instead of copying them into the store")
+
+
+class SourceSettings(BaseSettings):
+    """Where videos come from. Both variables are JSON objects."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
+
+    sources: dict[Annotated[str, AfterValidator(lambda store_uri: store_uri.rstrip("/"))], list[str]] = Field(
+        {}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox"
+    )
+    s3_connections: dict[Annotated[str, Field(pattern=rf"^{CONNECTION_NAME}$")], S3Connection] = Field(
+        {}, description="by a name, the servers of sources such as s3+NAME://bucket/films/**.mp4"
+    )
 
 
 class MlflowSettings(BaseSettings):

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.local import processes, supervise
@@ -52,12 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("run", help="run all DAGs on the sample videos or on your folder, and leave the servers up")
-    command.add_argument("--videos", type=Path, help="folder of labelled videos; default: the sample videos")
+    command.add_argument("--videos", help="folder of labelled videos, or pattern of a bucket; default: the sample videos")
     _add_settings(command)
     command.set_defaults(command=lambda home, a: run(home, a.videos, a.set))
 
-    command = commands.add_parser("ingest-folder", help="ingest one folder; Airflow starts the DAGs that follow")
-    command.add_argument("videos", type=Path)
+    command = commands.add_parser("ingest-folder", help="ingest one folder, or pattern of a bucket; Airflow starts the DAGs that follow")
+    command.add_argument("videos")
     command.add_argument(
         "--into",
         choices=("auto", "local", "stack"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.data.clips.bucket_files import names_objects
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
 from tasks.options.base import refusals
@@ -93,18 +94,22 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
     return checked
 
 
-def check_folder(videos: Path) -> Path:
-    """Resolve the folder of videos.
+def check_source(videos: str) -> str:
+    """Return a pattern of a bucket as it is, and the absolute path of a folder.
 
     Raises:
-        BadInput: it is not a folder, or has no file.
+        BadInput: it is neither, or the folder has no file.
     """
-    folder = videos.expanduser().resolve()
+    if names_objects(videos):
+        return videos
+    folder = Path(videos).expanduser().resolve()
     if not folder.is_dir():
-        raise BadInput(f"{videos} is not a folder; VIDEOS=dir takes a folder of videos, with sub-folders named by label or a CSV of labels")
+        raise BadInput(
+            f"{videos} is not a folder; VIDEOS=dir takes a folder of videos, with sub-folders named by label or a CSV of labels, or a pattern of a bucket"
+        )
     if not any(path.is_file() for path in folder.rglob("*")):
         raise BadInput(f"{folder} has no file; put videos there, in sub-folders named by label or beside a CSV of labels")
-    return folder
+    return str(folder)
 
 
 def _picked(models: Sequence[type[Options]], options: Mapping[str, object]) -> dict[str, object]:

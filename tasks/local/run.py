@@ -15,11 +15,12 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.data.clips.bucket_files import names_objects
 from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef, is_healthy
-from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_source, parse
 from tasks.local.follow import POLL_SECONDS, follow_chain, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
 from tasks.local.progress import Screen, clock, screen_for
@@ -41,7 +42,7 @@ _QUIET_SECONDS = 5.0
 """How long no run may be at work until a cancel is done: Airflow takes a while to start those that an asset's update causes."""
 
 
-def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
+def run(home: Home, videos: str | None, settings: Sequence[str]) -> int:
     """Run the chain on a folder or on the samples; return the exit code.
 
     Raises:
@@ -50,16 +51,16 @@ def run(home: Home, videos: Path | None, settings: Sequence[str]) -> int:
     begun = time.monotonic()
     screen = screen_for(sys.stdout)
     chosen = parse(settings)
-    folder = check_folder(videos or SAMPLES)
+    source = check_source(videos or str(SAMPLES))
     choices = Choices(
         store=OWN_STORE if videos else SAMPLE_STORE,
-        sources=[str(folder)],
+        sources=[source],
         options=chosen if videos else SAMPLE_OPTIONS | chosen,
     )
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
-            screen.say(f"running the DAGs on {folder}; their store is {choices.store}")
+            screen.say(f"running the DAGs on {source}; their store is {choices.store}")
             code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
     say_where(home, servers, screen)
     if not code and not videos:
@@ -75,11 +76,11 @@ def predict_long_film(choices: Choices) -> str:
   .venv/bin/python -m tasks predict {LONG_FILM.relative_to(REPOSITORY)} {options}"""
 
 
-def ingest_folder(home: Home, videos: Path, settings: Sequence[str]) -> int:
+def ingest_folder(home: Home, videos: str, settings: Sequence[str]) -> int:
     """Start the servers and ingest one folder; Airflow starts the DAGs that follow."""
     screen = screen_for(sys.stdout)
     options = parse(settings)
-    choices = Choices(store=OWN_STORE, sources=[str(check_folder(videos))], options=options)
+    choices = Choices(store=OWN_STORE, sources=[check_source(videos)], options=options)
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
@@ -247,22 +248,26 @@ def find_stack() -> StackSettings | None:
     return settings
 
 
-def ingest_into_stack(stack: StackSettings, videos: Path, pairs: Sequence[str]) -> int:
-    """Upload one folder to the store's inbox and ingest it.
+def ingest_into_stack(stack: StackSettings, videos: str, pairs: Sequence[str]) -> int:
+    """Upload one folder to the store's inbox and ingest it; a pattern of a bucket needs no upload.
 
     Raises:
         RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
     """
     options = parse(pairs)
-    folder = check_folder(videos)
+    source = check_source(videos)
     store_uri = bucket_uri(stack.bucket)
-    place = Layout(store_uri).uploaded(folder.name)
     screen = screen_for(sys.stdout)
-    num_uploaded, num_kept = upload(stack.store(), folder, place, screen)
-    screen.say(f"{count(num_kept, 'file')} in {place.folder_uri}, {num_uploaded:,} of them new")
+    if not (in_bucket := names_objects(source)):
+        folder = Path(source)
+        place = Layout(store_uri).uploaded(folder.name)
+        num_uploaded, num_kept = upload(stack.store(), folder, place, screen)
+        screen.say(f"{count(num_kept, 'file')} in {place.folder_uri}, {num_uploaded:,} of them new")
     with stack.airflow() as api:
         wait_for_dags(api)
-        code = shown(screen, lambda: follow_ingest(api, Choices(store=store_uri, sources=[], options=options), screen))
+        code = shown(
+            screen, lambda: follow_ingest(api, Choices(store=store_uri, sources=[source] if in_bucket else [], options=options), screen)
+        )
     screen.say(f"Airflow  {stack.airflow_address}  user admin, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
     screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}  user admin, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
     return code

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
-from tasks.settings import StoreSettings
-from tasks.store.stored import Stored, check_key, split_uri
+from tasks.settings import S3Server, SourceSettings, StoreSettings, load
+from tasks.store.stored import Stored, check_key, connection_of, split_uri
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -43,6 +43,16 @@ _NEVER = frozenset(
 
 _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
 """Exceptions of the SDK for a failed request. It raises ValueError for a bucket or a key without asking the server."""
+
+
+@dataclass(frozen=True)
+class _Server:
+    """An S3 server; what to do if it does not answer, and which settings are its keys."""
+
+    client: Minio
+    endpoint: str
+    remedy: str
+    keys: str
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,13 @@ class Store:
         self._client = client
         self._http = http
         self._endpoint = endpoint
+        self._own = _Server(
+            client,
+            endpoint,
+            "start it (`make run` does) or check RETAKE_STORE_ENDPOINT",
+            "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY",
+        )
+        self._connections: dict[str, _Server] = {}
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, read_seconds: float = 300, num_retries: int = 4) -> Self:
@@ -85,26 +102,44 @@ class Store:
             maxsize=16,
             retries=urllib3.Retry(total=num_retries, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
         )
-        client = Minio(
-            endpoint=settings.endpoint,
-            access_key=settings.access_key.get_secret_value(),
-            secret_key=settings.secret_key.get_secret_value(),
-            secure=settings.secure,
-            region=settings.region,
-            http_client=http,
-        )
-        return cls(client, http, settings.endpoint)
+        return cls(_client(settings, http), http, settings.endpoint)
+
+    def _server(self, uri: str) -> _Server:
+        """Find the server of an address.
+
+        Raises:
+            BadConfiguration: its connection is not known.
+        """
+        name = connection_of(uri)
+        if name is None:
+            return self._own
+        if name not in self._connections:
+            known = load(SourceSettings).s3_connections
+            if name not in known:
+                listed = ", ".join(known) or "none"
+                raise BadConfiguration(f"{uri!r}: RETAKE_S3_CONNECTIONS has no `{name}` (it has {listed}); add its endpoint and keys there")
+            settings, where = known[name], f"of `{name}` in RETAKE_S3_CONNECTIONS"
+            self._connections[name] = _Server(
+                _client(settings, self._http), settings.endpoint, f"check the endpoint {where}", f"the keys {where}"
+            )
+        return self._connections[name]
 
     def ensure_bucket(self, uri: str) -> None:
         """Make the bucket of `uri` unless it exists."""
         bucket, _ = split_uri(uri)
         with self._asking(uri):
             try:
-                if not self._client.bucket_exists(bucket_name=bucket):
+                if not self.has_bucket(uri):
                     self._client.make_bucket(bucket_name=bucket)
             except S3Error as error:
                 if error.code != "BucketAlreadyOwnedByYou":
                     raise
+
+    def has_bucket(self, uri: str) -> bool:
+        """Check whether the bucket of `uri` exists."""
+        bucket, _ = split_uri(uri)
+        with self._asking(uri):
+            return self._server(uri).client.bucket_exists(bucket_name=bucket)
 
     def exists(self, uri: str) -> bool:
         """Check whether the object exists."""
@@ -114,7 +149,7 @@ class Store:
         """Return the object as a listing would show it, or None."""
         bucket, key = split_uri(uri)
         with suppress(MissingObject), self._asking(uri):
-            return _stored(uri, self._client.stat_object(bucket_name=bucket, object_name=key))
+            return _stored(uri, self._server(uri).client.stat_object(bucket_name=bucket, object_name=key))
         return None
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
@@ -128,8 +163,9 @@ class Store:
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
         bucket, prefix = split_uri(prefix_uri)
         with suppress(MissingObject), self._asking(prefix_uri):
-            for listed in self._client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
-                yield f"s3://{bucket}/{listed.object_name}", listed
+            root = prefix_uri.removesuffix(prefix).rstrip("/")
+            for listed in self._server(prefix_uri).client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
+                yield f"{root}/{listed.object_name}", listed
 
     def read_bytes(self, uri: str) -> bytes:
         """Read the whole object.
@@ -138,7 +174,7 @@ class Store:
             MissingObject: there is none.
         """
         bucket, key = split_uri(uri)
-        with self._asking(uri), self._client.get_object(bucket_name=bucket, object_name=key) as response:
+        with self._asking(uri), self._server(uri).client.get_object(bucket_name=bucket, object_name=key) as response:
             data: bytes = response.read()
         return data
 
@@ -201,7 +237,7 @@ class Store:
         bucket, key = split_uri(uri)
         try:
             with self._asking(uri):
-                self._client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
+                self._server(uri).client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
         except OSError as error:
             if full_disk(error) is None:
                 raise
@@ -259,29 +295,37 @@ class Store:
             self._fail(error, uri)
 
     def _fail(self, error: Exception, uri: str) -> NoReturn:
+        server = self._server(uri)
         if isinstance(error, S3Error):
             if error.code in _MISSING:
-                raise MissingObject(f"{uri} is not in the object store; the step that writes it has not finished") from None
+                why = "it was moved or deleted there" if connection_of(uri) else "the step that writes it has not finished"
+                raise MissingObject(f"{uri} is not in the object store; {why}") from None
             if error.code in _REFUSED:
                 raise self._refused(uri, error.code) from None
             if error.code in _NEVER:
                 raise BadInput(
-                    f"the object store at {self._endpoint} can never accept {uri!r} ({error.code}); choose another name"
+                    f"the object store at {server.endpoint} can never accept {uri!r} ({error.code}); choose another name"
                 ) from None
         if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
             raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
         cause = getattr(error, "reason", None) or error
         reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
-        raise Unavailable(
-            f"the object store at {self._endpoint} does not answer for {uri} ({reason}); "
-            "start it (`make run` does) or check RETAKE_STORE_ENDPOINT"
-        ) from error
+        raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
 
     def _refused(self, uri: str, code: str) -> BadConfiguration:
-        return BadConfiguration(
-            f"the object store at {self._endpoint} refuses the keys for {uri} ({code}); "
-            "check RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
-        )
+        server = self._server(uri)
+        return BadConfiguration(f"the object store at {server.endpoint} refuses the keys for {uri} ({code}); check {server.keys}")
+
+
+def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
+    return Minio(
+        endpoint=settings.endpoint,
+        access_key=settings.access_key.get_secret_value(),
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=settings.secure,
+        region=settings.region,
+        http_client=http,
+    )
 
 
 def _stored(uri: str, listed: ListedObject) -> StoredObject:

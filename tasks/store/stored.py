@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar, get_args, overload
 from pydantic import BaseModel
 
 from tasks.errors import BadConfiguration, BadInput
+from tasks.settings import CONNECTION_NAME
 
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P")
@@ -183,17 +184,31 @@ UNSTORABLE_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\uf
 """A listing is XML, which has no spelling for these."""
 
 
+_SCHEME = re.compile(rf"s3(?:\+(?P<connection>{CONNECTION_NAME}))?://")
+
+
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split `s3://bucket/key` into bucket and key; the key may be empty.
+    """Split `s3://bucket/key`, or that of a connection, into bucket and key; the key may be empty.
 
     Raises:
         BadConfiguration: it is no such address.
     """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket:
+    scheme = _SCHEME.match(uri)
+    bucket, _, key = uri[scheme.end() :].partition("/") if scheme else ("", "", "")
+    if not bucket:
         raise BadConfiguration(f"{uri!r} is not an address in the object store; write s3://bucket/key")
     return bucket, key
+
+
+def without_connection(uri: str) -> str:
+    """Return an object's address as other tools know it, `s3://bucket/key`."""
+    return f"s3://{'/'.join(split_uri(uri))}"
+
+
+def connection_of(uri: str) -> str | None:
+    """Return the name of the connection in `s3+name://bucket/key`; None for any other text."""
+    scheme = _SCHEME.match(uri)
+    return scheme["connection"] if scheme else None
 
 
 def bucket_uri(bucket: str) -> str:
@@ -222,9 +237,11 @@ def check_key(uri: str) -> None:
 
     Raises:
         BadInput: a name in it is too long for a file's, is `.` or `..`, or holds characters that no listing can spell.
-        BadConfiguration: it is no address.
+        BadConfiguration: it is no address, or one of a connection, from which objects are only read.
     """
     _, key = split_uri(uri)
+    if connection_of(uri):
+        raise BadConfiguration(f"{uri!r} is on another server than the store, where nothing is written; write s3://bucket/key")
     if unstorable := UNSTORABLE_CHARACTERS.search(key):
         raise BadInput(f"its name holds {unstorable[0]!r}, which no object store can list; rename the file ({uri!r})")
     # Servers that store objects as files treat a backslash as a slash.

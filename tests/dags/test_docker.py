@@ -89,7 +89,7 @@ print(os.getuid(), *map(refused, ["/x", "/videos/x", "/scratch/x", "/tmp/x", "/v
 
 
 def test_a_container_gets_what_a_step_needs_and_nothing_shows_its_secrets(bench, context, log, monkeypatch):
-    secrets = {"RETAKE_STORE_SECRET_KEY": "tell-no-one", "MLFLOW_TRACKING_PASSWORD": "tell-nobody"}
+    secrets = {"RETAKE_STORE_SECRET_KEY": "tell-no-one", "MLFLOW_TRACKING_PASSWORD": "tell-nobody", "RETAKE_S3_CONNECTIONS": "tell-none"}
     foreign = {"AIRFLOW__CORE__FERNET_KEY": "f", "RETAKE_STORE_URI": "s3://x", "RETAKE_CODE_VERSION": "v", "AWS_SECRET_ACCESS_KEY": "a"}
     for name, value in {**secrets, **foreign, "https_proxy": "http://proxy:1"}.items():
         monkeypatch.setenv(name, value)
@@ -99,7 +99,13 @@ def test_a_container_gets_what_a_step_needs_and_nothing_shows_its_secrets(bench,
         operator.execute(context(PARAMS, run_id=bench.run_id))
     passed = set(json.loads(str(raised.value))) - {"PATH", "HOSTNAME", "HOME", "LANG", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256"}
     assert passed - {"PYTHONUNBUFFERED"} == {
-        *("RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY", "RETAKE_STORE_SECRET_KEY", "MLFLOW_TRACKING_PASSWORD"),
+        *(
+            "RETAKE_STORE_ENDPOINT",
+            "RETAKE_STORE_ACCESS_KEY",
+            "RETAKE_STORE_SECRET_KEY",
+            "MLFLOW_TRACKING_PASSWORD",
+            "RETAKE_S3_CONNECTIONS",
+        ),
         *("RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR", "https_proxy"),
     }
     shown = json.dumps([log.lines, DagSerialization.to_dict(dag), [getattr(operator, name) for name in operator.template_fields]])

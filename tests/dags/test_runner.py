@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.serialization.serialized_objects import DagSerialization
 
-from dags._environment import process_environment
+from dags._environment import container_environment, process_environment
 from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
 from dags._step import MlflowRunLink
@@ -145,6 +145,14 @@ def test_a_step_gets_no_secret_of_airflow(context):
     assert environment == needed | {
         "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
     }
+
+
+def test_a_container_is_given_its_servers_and_sources_and_no_settings_of_airflow(context):
+    needed = {"RETAKE_STORE_SECRET_KEY": "k", "RETAKE_S3_CONNECTIONS": "{}", "RETAKE_SOURCES": "{}", "https_proxy": "http://p"}
+    others = {"PATH": "/bin", "AIRFLOW__CORE__FERNET_KEY": "x", "RETAKE_STORE_URI": "s3://x", "AWS_SECRET_ACCESS_KEY": "a"}
+    environment = container_environment(needed | others, context(PARAMS), trains_on_gpu=False)
+    assert environment.keys() - needed.keys() == {"RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR"}
+    assert needed.items() <= environment.items()
 
 
 def test_the_environment_of_the_runner_does_not_reach_the_step(play, context, monkeypatch):

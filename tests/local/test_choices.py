@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_folder, parse
+from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_source, parse
 from tasks.options import LIGHT, PRESETS
 
 
@@ -88,9 +86,13 @@ def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
 def test_a_folder_of_videos_is_made_absolute_and_one_that_is_absent_or_empty_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="is not a folder"):
-        check_folder(Path("videos"))
+        check_source("videos")
     (tmp_path / "videos" / "put").mkdir(parents=True)
     with pytest.raises(BadInput, match="has no file"):
-        check_folder(Path("videos"))
+        check_source("videos")
     (tmp_path / "videos" / "put" / "a.mp4").touch()
-    assert check_folder(Path("videos")) == tmp_path / "videos"
+    assert check_source("videos") == str(tmp_path / "videos")
+
+
+def test_a_pattern_of_a_bucket_stays_as_it_is():
+    assert check_source("s3+nas://films/cam*/**.mp4") == "s3+nas://films/cam*/**.mp4"

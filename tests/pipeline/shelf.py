@@ -115,6 +115,9 @@ class Shelf(Store):
     def ensure_bucket(self, uri):
         self.buckets.add(split_uri(uri)[0])
 
+    def has_bucket(self, uri):
+        return split_uri(uri)[0] in self.buckets
+
     def stat(self, uri):
         data = self.objects.get(uri)
         return None if data is None else StoredObject(uri, hashlib.sha256(data).hexdigest(), len(data), str(self.written.get(uri)))

@@ -1,6 +1,7 @@
 """Objects by their address: what reaches a server, and what is made of its answers."""
 
 import errno
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -247,3 +248,66 @@ def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_
         store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
     assert caught.value.errno == error.errno
     assert bool(list(tmp_path.iterdir())) == (error.errno == errno.EACCES)
+
+
+NAS = "s3+nas://films/day/"
+
+
+@pytest.fixture
+def nas(server, monkeypatch):
+    server.buckets["films"] = {"day/a.mp4": b"film"}
+    connection = {"endpoint": f"127.0.0.1:{server.server_port}", "access_key": "another", "secret_key": "tell-no-one"}
+    monkeypatch.setenv("RETAKE_S3_CONNECTIONS", json.dumps({"nas": connection}))
+
+
+def test_objects_of_a_connection_are_read_by_its_own_keys_under_its_own_address(nas, store, server, tmp_path):
+    (listed,) = store.list(NAS)
+    assert list(store.list("s3+nas://films")) == [listed]
+    store.read_file(listed.uri, tmp_path / "a")
+    assert (listed.uri, (tmp_path / "a").read_bytes(), store.read_bytes(listed.uri)) == (f"{NAS}a.mp4", b"film", b"film")
+    assert store.stat(listed.uri).size_bytes == 4
+    assert {header["Authorization"].split("/")[0] for _, header in server.sent} == {"AWS4-HMAC-SHA256 Credential=another"}
+    assert [store.has_bucket(uri) for uri in (NAS, "s3+nas://film/")] == [True, False]
+
+
+def test_nothing_is_written_by_a_connection(nas, store, server, tmp_path):
+    (tmp_path / "a").touch()
+    for write in (lambda: store.write_bytes(f"{NAS}b", b""), lambda: store.write_file(f"{NAS}b", tmp_path / "a")):
+        with pytest.raises(BadConfiguration, match="where nothing is written"):
+            write()
+    assert server.sent == []
+
+
+@pytest.mark.parametrize(
+    ("code", "raised", "told"),
+    [
+        (
+            "SignatureDoesNotMatch",
+            BadConfiguration,
+            r"refuses the keys for s3\+nas://films/day/a.*the keys of `nas` in RETAKE_S3_CONNECTIONS",
+        ),
+        ("NoSuchKey", MissingObject, "it was moved or deleted there"),
+    ],
+)
+def test_a_failure_of_a_connection_names_it_and_no_key(nas, store, server, code, raised, told):
+    server.refusals["GET"] = [(403 if raised is BadConfiguration else 404, code)]
+    with pytest.raises(raised, match=told) as caught:
+        store.read_bytes(f"{NAS}a.mp4")
+    assert "tell-no-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("", r"no `nas` \(it has none\)"),
+        ('{"cam": {"endpoint": "cam:1", "access_key": "a", "secret_key": "tell-no-one"}}', r"no `nas` \(it has cam\)"),
+        ('{"nas": {"endpoint": "nas:1", "secret_key": "tell-no-one"}}', "RETAKE_S3_CONNECTIONS_NAS_ACCESS_KEY: Field required"),
+        ('{"nas": {"endpoint": "http://nas", "access_key": "a", "secret_key": "tell-no-one"}}', "RETAKE_S3_CONNECTIONS_NAS_ENDPOINT"),
+        ('{"nas": tell-no-one', "write JSON"),
+    ],
+)
+def test_a_connection_that_is_not_set_up_is_named_with_the_remedy(store, monkeypatch, given, told):
+    monkeypatch.setenv("RETAKE_S3_CONNECTIONS", given)
+    with pytest.raises(BadConfiguration, match=told) as caught:
+        list(store.list(NAS))
+    assert "tell-no-one" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Cut videos into clips, several at a time; skip videos that were cut before."""
 
+import hashlib
 import logging
 import math
 import os
@@ -17,7 +18,7 @@ from tasks.data.video.cut import CutClip, CutResult, FrameSpan, cut, cut_spans, 
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
-from tasks.errors import BadVideo, OutOfMemory
+from tasks.errors import BadVideo, MissingObject, OutOfMemory
 from tasks.keys import clip_recipe_of, content_key
 from tasks.options import SegmentOptions
 from tasks.settings import MachineSettings, load
@@ -25,6 +26,7 @@ from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord, ClipsFile, Interval, Intervals, SegmentResult, VideoRecord
+from tasks.store.stored import connection_of
 from tasks.wording import count, plain_reason, size
 
 log = logging.getLogger("retake")
@@ -184,8 +186,13 @@ def _converted(
     limit = time_limit(record.duration_seconds if spans is None else decoded_seconds(spans, options))
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
-        path = folder / Path(record.uri).name
-        store.read_file(record.uri, path)
+        path = folder / "source"
+        try:
+            _fetch_source(store, record, path)
+        except MissingObject as error:
+            # No memory is enough, so that it is tried again by the next step.
+            yield _Converted(NO_CLIPS, plain_reason(error), lacked_bytes=0)
+            return
 
         def cut_with(memory: Memory) -> CutResult:
             source = _probed(record, path, memory)
@@ -201,6 +208,21 @@ def _converted(
         except BadVideo as error:
             converted = _Converted(NO_CLIPS, plain_reason(error))
         yield converted
+
+
+def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
+    """Fetch a video. One that was left in place may have been replaced since.
+
+    Raises:
+        MissingObject: its content is not there any more.
+    """
+    store.read_file(record.uri, path)
+    if connection_of(record.uri):
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record.video:
+                raise MissingObject(
+                    f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again"
+                )
 
 
 def _write(

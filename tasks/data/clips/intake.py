@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+from tasks.data.clips.bucket_files import matching_objects, names_objects
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
 from tasks.data.clips.web_video import PREFIX, download_video, is_page, listed_videos
 from tasks.data.labels.formats import formats
@@ -30,11 +31,11 @@ from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
 from tasks.options import IngestOptions
-from tasks.settings import MachineSettings, load
-from tasks.store.layout import Layout
+from tasks.settings import MachineSettings, SourceSettings, load
+from tasks.store.layout import Layout, Video
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile, VideoRecord, WebPage
-from tasks.store.stored import names_object
+from tasks.store.stored import connection_of, names_object
 from tasks.wording import plain_reason, without_secrets
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
@@ -50,6 +51,9 @@ MIN_BYTES_PER_SECOND = 1 << 20
 
 CHUNK_BYTES = 1 << 20
 
+QUIET_SECONDS = 60
+"""A recorder writes more often than that into a file that it has not finished."""
+
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
 """Flags that open a folder above a file. With Linux's `O_PATH` it need not be readable."""
 
@@ -60,8 +64,8 @@ VIDEO_SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".a
 class IncomingFile:
     """A file to ingest.
 
-    `etag` is set for inbox files, to avoid hashing their content twice; `folder`, without links, for local files, which must be inside it;
-    `web_page` once the video of a page is downloaded.
+    `etag` changes with the content. Objects and local files have one, so that no content is read twice; `folder`, without links, is that of
+    local files, which must be inside it; `web_page` is there once the video of a page is downloaded.
     """
 
     name: str
@@ -77,11 +81,13 @@ class IncomingFile:
         return self.name.lower().endswith(formats().suffixes) and not is_page(self.source)
 
 
-def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iterator[IncomingFile]:
+def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only_settled: bool = False) -> Iterator[IncomingFile]:
     """Yield the files of `sources`, or of the inbox if there are none. A malformed address is yielded too: it fails alone, later.
 
+    With `only_settled`, local files that changed within the last minute wait for a later ingest.
+
     Raises:
-        BadInput: a file or folder does not exist, or is outside the permitted folder.
+        BadInput: a file, a folder or a bucket does not exist, or is outside the permitted folder.
     """
     if not sources:
         inbox = Layout(store_uri).inbox
@@ -90,10 +96,13 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iter
     for source in sources:
         if is_page(source):
             yield from (IncomingFile(video.name, PREFIX + video.address, "", 0) for video in listed_videos(source))
+        elif names_objects(source):
+            for name, listed in matching_objects(source, store):
+                yield IncomingFile(name, listed.uri, listed.etag, listed.size_bytes)
         elif is_url(source):
             yield IncomingFile(_name_in(source), source, "", 0)
         else:
-            yield from _local_files(source)
+            yield from _local_files(source, only_settled)
 
 
 def _name_in(url: str) -> str:
@@ -106,13 +115,18 @@ def _name_in(url: str) -> str:
     return PurePosixPath(plain).name or without_secrets(url)
 
 
-def _local_files(source: str) -> Iterator[IncomingFile]:
+def _local_files(source: str, only_settled: bool) -> Iterator[IncomingFile]:
     path, root, real_root = _local_path(source)
+    now = time.time()
     for file in [path] if root != path else sorted(filter(_may_be_file, path.rglob("*"))):
         relative = file.relative_to(root)
         if not any(part.startswith(".") for part in relative.parts):
             name = os.fsencode(relative.as_posix()).decode(errors="replace")
-            yield IncomingFile(name, str(file), "", _size_bytes(file), real_root)
+            status = _status(file)
+            if only_settled and status and abs(now - status.st_mtime) < QUIET_SECONDS:
+                log.info("%s changed within the last %d s; a later ingest takes it", name, QUIET_SECONDS)
+            else:
+                yield IncomingFile(name, str(file), _version(status), status.st_size if status else 0, real_root)
 
 
 def _local_path(source: str) -> tuple[Path, Path, Path]:
@@ -139,11 +153,16 @@ def _may_be_file(path: Path) -> bool:
         return True
 
 
-def _size_bytes(path: Path) -> int:
+def _status(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_size
+        return path.stat()
     except OSError:
-        return 0
+        return None
+
+
+def _version(status: os.stat_result | None) -> str:
+    """Name the state of a file, as an etag does: every write changes one of these."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}" if status else ""
 
 
 class Intake:
@@ -206,14 +225,15 @@ class Intake:
                 video = use(incoming, path)
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
-            return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
+            etag = incoming.etag if isinstance(error, BadInput) else ""  # a disk that could not be read may be readable next time
+            return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
         """Make a copy that nobody else changes while it is hashed, probed and uploaded; return the file, with its page if it has one."""
         if is_page(incoming.source):
             return replace(incoming, web_page=download_video(incoming.source.removeprefix(PREFIX), path, self._options))
-        if incoming.source.startswith("s3://"):
+        if incoming.source.startswith("s3://") or connection_of(incoming.source):
             self._read_object(incoming.source, path)
         elif is_url(incoming.source):
             self._download(incoming.source, path, max_bytes)
@@ -250,12 +270,14 @@ class Intake:
         with self._locks[known]:
             return self._add(incoming, known).video
 
-    def _add(self, incoming: IncomingFile, video: str) -> VideoRecord:
-        """Add a name and a page to the record of a known video, as far as they are new."""
+    def _add(self, incoming: IncomingFile, video: str, path: Path | None = None) -> VideoRecord:
+        """Add a name, a page and a place of the file at `path` to the record of a known video, as far as they are new."""
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
         names = tuple(sorted({*record.names, incoming.name})) if self._labels else record.names
-        more = record.model_copy(update={"names": names, "web_page": record.web_page or incoming.web_page})
+        # An object that was left in place may have been moved since.
+        uri = self._kept_at(incoming, place, record.container, path) if path and connection_of(record.uri) else record.uri
+        more = record.model_copy(update={"names": names, "uri": uri, "web_page": record.web_page or incoming.web_page})
         if more != record:
             self._store.write(place.probe, more)
         return more
@@ -263,13 +285,12 @@ class Intake:
     def _record(self, incoming: IncomingFile, video: str, path: Path) -> None:
         place = Layout(self._store_uri).video(video)
         if self._store.exists(place.probe.uri):
-            self._add(incoming, video)
+            self._add(incoming, video, path)
             return
         name = incoming.name if self._labels else name_without_label(incoming.name, video)
         max_seconds = self._options.max_video_minutes * 60
         probed = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
-        source = place.source(VIDEO_SUFFIXES.get(probed.container.split(",")[0], ".video"))
-        self._store.write_file(source, path)
+        source = self._kept_at(incoming, place, probed.container, path)
         record = VideoRecord(
             video=video,
             uri=source,
@@ -285,6 +306,15 @@ class Intake:
             # An ingest has recorded the same video meanwhile, under a name that may label it.
             return
         log.info("new video: %s (%.1f s, %dx%d)", name, probed.duration_seconds, probed.width, probed.height)
+
+    def _kept_at(self, incoming: IncomingFile, place: Video, container: str, path: Path) -> str:
+        """Copy a video into the store, unless its connection leaves it in place; return its address."""
+        connection = connection_of(incoming.source)
+        if connection and load(SourceSettings).s3_connections[connection].in_place:
+            return incoming.source
+        source = place.source(VIDEO_SUFFIXES.get(container.split(",")[0], ".video"))
+        self._store.write_file(source, path)
+        return source
 
 
 def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> str:
@@ -306,7 +336,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
 
     Raises:
         BadInput: it is not a regular file, outside `folder`, larger than `max_bytes` (with the message `too_large`), or too slow for a file of
-            that size.
+            that size, or it changed meanwhile.
         OSError: it cannot be read.
     """
     real = Path(os.path.realpath(path))  # of a loop of links, `resolve` raises RuntimeError
@@ -316,7 +346,8 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
     limit_seconds = START_SECONDS + max_bytes / MIN_BYTES_PER_SECOND
     stop, num_bytes = time.monotonic() + limit_seconds, 0
     with open(_open_itself(real), "rb", buffering=0) as file:
-        _require_regular(os.fstat(file.fileno()))
+        before = os.fstat(file.fileno())
+        _require_regular(before)
         while chunk := file.read(CHUNK_BYTES):
             num_bytes += len(chunk)
             if num_bytes > max_bytes:
@@ -324,6 +355,8 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
             if time.monotonic() > stop:
                 raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
             yield chunk
+        if _version(os.fstat(file.fileno())) != _version(before):
+            raise BadInput("it changed while it was read; a later ingest takes it")
 
 
 def _open_itself(real: Path) -> int:

@@ -108,6 +108,14 @@ def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, 
     return {name: frozenset(below.get(str(PurePosixPath(name).parent)) or below["."]) for name in names}
 
 
+def files_of_other_ingests(store: Store, store_uri: str, own: Stored[Inventory]) -> Iterator[SeenFile]:
+    """Yield the files of all inventories but `own`; one inventory at a time is in memory."""
+    at = Layout(store_uri)
+    for folder in store.folders(at.ingests):
+        if (place := at.ingest(last_name(folder)).inventory) != own:
+            yield from _inventory(store, place).files
+
+
 def _inventory(store: Store, place: Stored[Inventory]) -> Inventory:
     """Read an inventory; one that is missing or cannot be read leaves names to themselves."""
     try:

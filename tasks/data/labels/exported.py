@@ -18,6 +18,7 @@ from tasks.data.labels.video_names import video_names, without_extension
 from tasks.data.labels.vocabulary import Lexicon
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, LabelledClip, action_name
 from tasks.store.records.video import VideoRecord
+from tasks.store.stored import without_connection
 from tasks.wording import csv_table, safe_cell
 
 NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -74,7 +75,7 @@ def video_spans(
     listed = [
         VideoSpans(
             name=names[video.video],
-            uri=video.uri,
+            uri=without_connection(video.uri),
             fps=video.fps,
             duration_seconds=video.duration_seconds,
             labels=tuple(

@@ -1,13 +1,14 @@
 """Take videos and annotation files into the store; know videos by content under all names."""
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.data.clips.annotation_files import keep_annotations
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.cutting import batch_size, num_uncut
-from tasks.data.clips.intake import NUM_THREADS, Intake, incoming_files
-from tasks.data.clips.label_inputs import annotation_objects, count_entries, inputs_digest, probe_objects, read_log
+from tasks.data.clips.intake import NUM_THREADS, IncomingFile, Intake, incoming_files
+from tasks.data.clips.label_inputs import annotation_objects, count_entries, files_of_other_ingests, inputs_digest, probe_objects, read_log
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.labels.ledger import num_new_labels
 from tasks.errors import BadInput, MissingObject, NothingToDo
@@ -15,12 +16,17 @@ from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, SourceSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, TakenFiles, VideoRecord
-from tasks.wording import plain_count
+from tasks.wording import count, plain_count
+
+NUM_WAITING = 1000
+"""Maximum number of files that wait for a thread."""
+
+SAVE_SECONDS = 60
 
 
 def run(arguments: IngestArguments, store: Store) -> IngestResult:
@@ -31,14 +37,13 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
         NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
     """
     store.ensure_bucket(arguments.store)
-    offered = list(incoming_files(arguments.sources, arguments.store, store))
+    offered = _offered(arguments, store)
     videos, tables = [o for o in offered if not o.is_annotation], [o for o in offered if o.is_annotation]
     earlier = _earlier_inventory(arguments, store)
-    known = {(file.name, file.etag): file for file in earlier.files if file.etag}
+    known = _known_files(arguments, store, earlier)
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        seen = list(pool.map(lambda incoming: known.get((incoming.name, incoming.etag)) or intake.take_video(incoming), videos))
+    seen = _take_videos(arguments, store, intake, videos, known, earlier)
     inventory = Inventory(files=(*seen, *seen_tables))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))
@@ -48,7 +53,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     log.info("%s; annotation files: %d; set aside in all: %d", taken.in_words, num_annotations, len(inventory.set_aside))
     if arguments.sources:
         _refuse_if_useless(arguments.sources, inventory)
-    elif reason := _reason_to_stop(arguments, store, names, inventory, known):
+    elif reason := _reason_to_stop(arguments, store, names, inventory, earlier):
         # The next scheduled run must not fetch the bad files again.
         if inventory != earlier:
             store.write(INGEST.address(arguments).inventory, inventory)
@@ -64,6 +69,68 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     return finish(store, INGEST.address(arguments), result)
 
 
+def _offered(arguments: IngestArguments, store: Store) -> list[IncomingFile]:
+    """List the files of the sources.
+
+    Without sources, these are the files of the inbox and of the store's standing sources.
+
+    Raises:
+        BadInput: a source does not exist, or has no file. A standing source may be empty for a while.
+    """
+    if not arguments.sources:
+        offered = list(incoming_files((), arguments.store, store))
+        for source in load(SourceSettings).sources.get(arguments.store, ()):
+            files = list(incoming_files([source], arguments.store, store, only_settled=True))
+            (log.info if files else log.warning)("%s: %s", source, count(len(files), "file"))
+            offered += files
+        return offered
+    offered = []
+    for source in arguments.sources:
+        files = list(incoming_files([source], arguments.store, store))
+        if not files:
+            raise BadInput(f"no file in {source}; correct its address, or put videos there")
+        offered += files
+    return offered
+
+
+def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
+    """Find the files that need not be read again, by name and etag.
+
+    These are the videos of any ingest. Without sources, these are also the unusable files and the annotation files of this ingest; by hand,
+    they are tried again.
+    """
+    known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
+    for file in files_of_other_ingests(store, arguments.store, INGEST.address(arguments).inventory):
+        if file.etag and file.video:
+            known.setdefault((file.name, file.etag), file)
+    return known
+
+
+def _take_videos(
+    arguments: IngestArguments,
+    store: Store,
+    intake: Intake,
+    videos: Sequence[IncomingFile],
+    known: Mapping[tuple[str, str], SeenFile],
+    earlier: Inventory,
+) -> list[SeenFile]:
+    """Ingest the videos that are not known.
+
+    The inventory is written now and then, so that a retry of an ingest that is stopped meanwhile goes on from there.
+    """
+    seen: list[SeenFile] = []
+    saved = time.monotonic()
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(videos), NUM_WAITING):
+            waiting = videos[start : start + NUM_WAITING]
+            for file in pool.map(lambda incoming: known.get((incoming.name, incoming.etag)) or intake.take_video(incoming), waiting):
+                seen.append(file)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    store.write(INGEST.address(arguments).inventory, Inventory(files=(*earlier.files, *seen)))
+                    saved = time.monotonic()
+    return seen
+
+
 def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
     try:
         return store.read(INGEST.address(arguments).inventory)
@@ -73,18 +140,19 @@ def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
 
 def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
     if len(inventory.set_aside) == len(inventory.files):
-        raise BadInput(f"no usable video in {', '.join(sources)}: {_first_reasons(inventory.set_aside) or 'the folder is empty'}")
+        raise BadInput(f"no usable video in {', '.join(sources)}: {_first_reasons(inventory.set_aside)}")
 
 
 def _reason_to_stop(
-    arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, known: Mapping[tuple[str, str], SeenFile]
+    arguments: IngestArguments, store: Store, names: Mapping[str, str], inventory: Inventory, earlier: Inventory
 ) -> str | None:
     """Explain why a scheduled ingest has nothing new for later steps; None if it has."""
     annotated = any(annotation_objects(store, arguments.store)) or bool(count_entries(store, arguments.store))
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
         return _why_nothing(arguments.store, waiting, inventory.set_aside)
-    if any(file.reason and (file.name, file.etag) not in known for file in inventory.files):
+    told = {(file.name, file.etag, file.reason) for file in earlier.files}
+    if any(file.reason and (file.name, file.etag, file.reason) not in told for file in inventory.files):
         return None
     return _reason_if_unchanged(arguments, store, list(names))
 

@@ -32,6 +32,7 @@ class VideoRecord(Record):
 
     `is_hdr` and the indices of the streams to use are None if an older version ingested the video. `camera` and `recorded_at`, the start
     by the camera's clock, are None if the file does not tell them, either; `web_page` is None if the video came as a file.
+    `uri` is outside the store if the video was left in place.
     """
 
     video: str
@@ -164,7 +165,7 @@ class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
-    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video. Clips around intervals have
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it was not there. Clips around intervals have
     `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with the next `revision`.
     """
 

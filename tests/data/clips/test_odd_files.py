@@ -133,3 +133,12 @@ def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, tmp_path
     taker = Intake(Shelf(), STORE, IngestOptions(), allow_private=False)
     seen = taker.take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)
+
+
+def test_a_file_that_grows_while_it_is_read_costs_itself(tmp_path):
+    (path := tmp_path / "a.mp4").write_bytes(b"half")
+    chunks = read_chunks(path, max_bytes=1 << 20, too_large="too large")
+    assert next(chunks) == b"half"
+    path.write_bytes(b"whole")
+    with pytest.raises(BadInput, match="changed while it was read; a later ingest takes it"):
+        list(chunks)

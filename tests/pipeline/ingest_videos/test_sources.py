@@ -1,0 +1,222 @@
+"""Sources that keep being filled: buckets, in place or copied, and folders of recorders."""
+
+import json
+import os
+import time
+
+import pytest
+
+from tasks.data.clips import intake
+from tasks.errors import BadInput, NothingToDo
+from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
+from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.shelf import Killed, Shelf, filmed
+
+FILMS = "s3+nas://films/"
+SOURCE = f"{FILMS}cam*/**.mp4"
+
+
+class Watched(Shelf):
+    """A store that knows what was read from it as a file; whoever reads `deadly` is killed."""
+
+    def __init__(self):
+        super().__init__(buckets=("retake", "films"))
+        self.fetched, self.deadly = [], None
+
+    def read_file(self, uri, path):
+        if uri == self.deadly:
+            raise Killed
+        self.fetched.append(uri)
+        super().read_file(uri, path)
+
+    def fetched_now(self):
+        fetched, self.fetched = self.fetched, []
+        return fetched
+
+    def records(self):
+        return {uri: self.read(uri, VideoRecord) for uri in sorted(self.objects) if uri.endswith("/probe.json")}
+
+    def record(self):
+        (record,) = self.records().values()
+        return record
+
+    def clips(self):
+        return [self.read(uri, ClipsFile) for uri in sorted(self.objects) if uri.endswith("/clips.json")]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory, ffmpeg):
+    return filmed(ffmpeg, tmp_path_factory.mktemp("video") / "a.mp4", seconds=2).read_bytes()
+
+
+@pytest.fixture
+def store():
+    return Watched()
+
+
+@pytest.fixture
+def bench(store):
+    return Bench(store)
+
+
+@pytest.fixture(autouse=True)
+def connect(monkeypatch):
+    def connect(*, in_place=False):
+        server = {"endpoint": "nas:9000", "access_key": "a", "secret_key": "tell-no-one", "in_place": in_place}
+        monkeypatch.setenv("RETAKE_S3_CONNECTIONS", json.dumps({"nas": server}))
+
+    connect()
+    return connect
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Let an ingest without sources take these, too."""
+    return lambda *sources: monkeypatch.setenv("RETAKE_SOURCES", json.dumps({f"{STORE}/": [str(source) for source in sources]}))
+
+
+def quiet(path, seconds=3600.0):
+    """Let nobody have written to a file for so long."""
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def told_nothing(bench):
+    with pytest.raises(NothingToDo) as stopped:
+        bench.take()
+    return str(stopped.value)
+
+
+def free(number):
+    """An empty part of an MP4, which gives a film another content."""
+    return number * b"\0\0\0\x08free"
+
+
+def test_only_new_objects_of_a_bucket_are_fetched_whatever_the_options(bench, store, video):
+    store.objects |= {f"{FILMS}cam1/put meat/a.mp4": video, f"{FILMS}cam2/b.mp4": video + free(1), f"{FILMS}other/c.mp4": video}
+    assert bench.take(SOURCE).num_videos == 2
+    assert sorted(store.fetched_now()) == [f"{FILMS}cam1/put meat/a.mp4", f"{FILMS}cam2/b.mp4"]
+    assert {record.names: store.objects[record.uri] for record in store.records().values()} == {
+        ("cam1/put meat/a.mp4",): video,
+        ("cam2/b.mp4",): video + free(1),
+    }
+    store.objects |= {f"{FILMS}cam2/b.mp4": video + free(2)}
+    bench.run("ingest", sources=[SOURCE], out=f"{STORE}/ingests/other/", max_video_minutes=5)
+    assert store.fetched_now() == [f"{FILMS}cam2/b.mp4"]
+    assert "tell-no-one" not in repr(store.objects)
+
+
+def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, connect):
+    connect(in_place=True)
+    store.objects[f"{FILMS}cam1/a.mp4"] = video
+    assert bench.ingest(SOURCE).num_clips == 1
+    assert store.record().uri == f"{FILMS}cam1/a.mp4"
+    assert not [uri for uri, data in store.objects.items() if data == video and uri.startswith(STORE)]
+
+
+@pytest.mark.parametrize("happens", ["went", "changed"])
+def test_a_video_in_place_that_went_or_changed_is_named_and_comes_back_with_its_object(bench, store, video, connect, happens):
+    connect(in_place=True)
+    first, moved = f"{FILMS}cam1/a.mp4", f"{FILMS}cam2/moved.mp4"
+    store.objects[first] = video
+    (batch,) = bench.take(SOURCE).batches
+    if happens == "went":
+        store.remove(first)
+    else:
+        store.objects[first] = video + free(1)
+    (aside,) = bench.run("segment", batch=batch.uri).set_aside
+    assert aside.name == "cam1/a.mp4"
+    assert first in aside.reason
+    assert ("another content than when it was taken in" in aside.reason) == (happens == "changed")
+
+    store.objects |= {first: video + free(2), moved: video}
+    assert bench.ingest(SOURCE).num_clips == 2
+    assert {record.uri for record in store.records().values()} == {first, moved}
+    assert not [cut for cut in store.clips() if cut.set_aside]
+
+
+def test_a_connection_that_copies_from_now_on_copies_what_was_in_place_when_it_is_taken_again(bench, store, video, connect):
+    connect(in_place=True)
+    store.objects[f"{FILMS}cam1/a.mp4"] = video
+    bench.take(SOURCE)
+    connect()
+    store.objects[f"{FILMS}cam1/b.mp4"] = video
+    bench.take(SOURCE)
+    assert store.record().uri.startswith(f"{STORE}/videos/")
+    assert store.objects[store.record().uri] == video
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("s3+nas://films/cam9/**", r"no file in s3\+nas://films/cam9/\*\*"),
+        ("s3+nas://film/**", r"s3\+nas://film/\*\*: there is no such bucket"),
+    ],
+)
+def test_a_source_that_means_nothing_is_named(bench, source, told):
+    with pytest.raises(BadInput, match=told):
+        bench.take(source)
+
+
+def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and_is_quiet_when_they_do_not_change(
+    bench, store, video, watch, tmp_path
+):
+    store.objects |= {f"{STORE}/inbox/put meat/a.mp4": video, f"{FILMS}cam1/put bag/b.mp4": video + free(1)}
+    (tmp_path / "c.mp4").write_bytes(video + free(2))
+    (tmp_path / "damaged.mp4").write_bytes(b"no video")
+    for path in tmp_path.iterdir():
+        quiet(path)
+    watch(SOURCE, tmp_path, f"{FILMS}empty/**")
+    assert bench.ingest().num_videos == 3
+    bench.run("label")
+    store.fetched_now()
+    before = dict(store.objects)
+    assert "no new video" in told_nothing(bench)
+    assert (store.fetched_now(), store.objects) == ([], before)
+
+    store.objects[f"{FILMS}cam2/d.mp4"] = video + free(3)
+    assert bench.ingest().num_videos == 4
+    assert f"{STORE}/inbox/put meat/a.mp4" not in store.fetched_now()
+
+
+def test_sources_of_another_store_are_not_taken(bench, store, video, monkeypatch):
+    monkeypatch.setenv("RETAKE_SOURCES", json.dumps({"s3://another": [SOURCE]}))
+    store.objects[f"{FILMS}cam1/a.mp4"] = video
+    assert "the inbox is empty" in told_nothing(bench)
+
+
+def test_an_hourly_run_waits_until_a_recorder_has_been_quiet_for_a_minute(bench, store, video, watch, tmp_path):
+    watch(tmp_path)
+    recording = tmp_path / "a.mp4"
+    recording.write_bytes(video[:-100])
+    assert "the inbox is empty" in told_nothing(bench)
+    quiet(recording, seconds=-7200)  # the recorder's clock is ahead
+    with pytest.raises(NothingToDo, match=r"a\.mp4: "):
+        bench.take()
+    recording.write_bytes(video)
+    assert "the inbox is empty" in told_nothing(bench)
+    quiet(recording, seconds=intake.QUIET_SECONDS + 1)
+    assert bench.take().num_videos == 1
+
+
+def test_by_hand_a_half_written_file_is_set_aside_and_taken_when_it_is_whole(bench, store, video, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(video)
+    (tmp_path / "b.mp4").write_bytes(video[: len(video) // 2])
+    assert [bad.name for bad in bench.take(tmp_path).first_set_aside] == ["b.mp4"]
+    (tmp_path / "b.mp4").write_bytes(video + free(1))
+    assert bench.take(tmp_path).first_set_aside == ()
+    assert len(store.records()) == 2
+
+
+def test_an_ingest_that_is_stopped_does_not_fetch_again_what_it_had(bench, store, video, monkeypatch):
+    monkeypatch.setattr("tasks.pipeline.ingest_videos.ingest.SAVE_SECONDS", 0)
+    monkeypatch.setattr("tasks.pipeline.ingest_videos.ingest.NUM_WAITING", 1)
+    store.objects |= {f"{FILMS}cam1/{number}.mp4": video + free(number) for number in range(3)}
+    store.deadly = last = f"{FILMS}cam1/2.mp4"
+    with pytest.raises(Killed):
+        bench.take(SOURCE)
+    store.deadly = None
+    store.fetched_now()
+    assert bench.take(SOURCE).num_videos == 3
+    assert store.fetched_now() == [last]
+    inventory = store.read(f"{STORE}/ingests/test/inventory.json", Inventory)
+    assert [file.name for file in inventory.files] == [f"cam1/{number}.mp4" for number in range(3)]
