@@ -15,7 +15,9 @@ class IngestOptions(Options):
     section: ClassVar[str] = "Ingest"
 
     sources: list[Address] = Field(
-        [], title="Sources", description="Folders, files or http(s) addresses; empty: everything under inbox/ of the store"
+        [],
+        title="Sources",
+        description="Folders, files, http(s) addresses or footage of Frigate; empty: everything under inbox/ of the store",
     )
     max_video_mib: int = Field(4096, ge=1, le=1_048_576, title="Maximum video size, MiB", description="Larger files are set aside")
     max_video_minutes: int = Field(240, ge=1, le=10_080, title="Maximum video length, minutes", description="Longer videos are set aside")

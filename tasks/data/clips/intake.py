@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+from tasks.data.clips.frigate import fetch_footage, is_frigate, recorded_hours
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.data.labels.formats import formats
 from tasks.data.labels.video_names import name_without_label
@@ -77,14 +78,18 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store) -> Iter
     """Yield the files of `sources`, or of the inbox if there are none. A malformed address is yielded too: it fails alone, later.
 
     Raises:
-        BadInput: a file or folder does not exist, or is outside the permitted folder.
+        BadInput: a file or folder does not exist, or is outside the permitted folder, or Frigate refuses.
+        Unavailable: Frigate does not answer.
     """
     if not sources:
         inbox = Layout(store_uri).inbox
         for listed in store.list(inbox.folder_uri):
             yield IncomingFile(inbox.name_of(listed.uri), listed.uri, listed.etag, listed.size_bytes)
     for source in sources:
-        if is_url(source):
+        if is_frigate(source):
+            hours = recorded_hours(source, allow_private=load(MachineSettings).allow_private_addresses)
+            yield from (IncomingFile(hour.name, hour.source, hour.source, 0) for hour in hours)
+        elif is_url(source):
             yield IncomingFile(_name_in(source), source, "", 0)
         else:
             yield from _local_files(source)
@@ -181,7 +186,9 @@ class Intake:
                 video = use(incoming, path)
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
-            return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
+            # A file that is set aside stays so, but a recorder may be busy or away.
+            etag = "" if is_frigate(incoming.source) else incoming.etag
+            return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> None:
@@ -197,7 +204,8 @@ class Intake:
 
     def _download(self, url: str, path: Path, max_bytes: int) -> None:
         try:
-            download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
+            fetch = fetch_footage if is_frigate(url) else download
+            fetch(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
         except Unavailable as error:
             # Set aside instead of retried: download has tried three times, and other files do not need that server.
             raise BadInput(str(error)) from error
