@@ -63,12 +63,11 @@ def _may_follow(video: VideoRecord, following: VideoRecord) -> bool:
     return abs(gap_seconds) <= CLOCK_SECONDS
 
 
-def carried(video: str, row: IntervalRow, borders: Borders) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield an interval with its video, and the rest of one that ends after its video with the next one."""
-    yield video, row
-    border = borders.get(video)
-    if border and row.start_seconds < border.seconds < row.stop_seconds - OVERRUN_SECONDS:
-        yield from carried(border.next_video, row._replace(start_seconds=0.0, stop_seconds=row.stop_seconds - border.seconds), borders)
+def carried_on(video: str, row: IntervalRow, borders: Borders) -> Iterator[tuple[str, IntervalRow]]:
+    """Yield what is left of an interval that ends after its video, with the next video, and so on."""
+    while (border := borders.get(video)) and row.start_seconds < border.seconds < row.stop_seconds - OVERRUN_SECONDS:
+        video, row = border.next_video, row._replace(start_seconds=0.0, stop_seconds=row.stop_seconds - border.seconds)
+        yield video, row
 
 
 def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:

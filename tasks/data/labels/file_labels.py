@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tasks.data.labels.chapters import NO_BORDERS, Borders, carried, rows_across
+from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on, rows_across
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
 from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE
@@ -144,8 +144,10 @@ def labels_of_file(
     for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
-                for video, part in carried(index.video(row.video, loosely=file.is_of_tool), row, borders):
-                    intervals[video].append(part)
+                video = index.video(row.video, loosely=file.is_of_tool)
+                intervals[video].append(row)
+                for next_video, rest in carried_on(video, row, borders) if video in borders else ():
+                    intervals[next_video].append(rest)
             elif clip := index.clip(row.uid):
                 by_clip.setdefault(clip.uid, (clip, []))[1].append(row)
             else:

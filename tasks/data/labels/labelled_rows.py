@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 
-from tasks.data.labels.chapters import NO_BORDERS, Borders, carried
+from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
 from tasks.data.labels.intervals import not_replaced
 from tasks.data.labels.page_labels import AnyFile, PageFile
@@ -241,11 +241,13 @@ def interval_rows(
 ) -> Iterator[tuple[str, IntervalRow]]:
     """Yield the intervals of a file that lie in these videos, each with its video, and those that go on into them after one of `borders`."""
     index = index.beside(file.beside)
-    for whole in file.rows:
-        if isinstance(whole, IntervalRow):
-            for video, row in carried(_video(index, whole.video, file.is_of_tool), whole, borders):
-                if video in videos:
-                    yield video, row
+    for row in file.rows:
+        if isinstance(row, IntervalRow):
+            video = _video(index, row.video, file.is_of_tool)
+            if video in videos:
+                yield video, row
+            if video in borders:
+                yield from (rest for rest in carried_on(video, row, borders) if rest[0] in videos)
 
 
 def _video(index: VideoIndex, name: str, is_of_tool: bool) -> str:

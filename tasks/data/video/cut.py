@@ -265,7 +265,7 @@ def _cut_span(
         # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
         seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
         arguments = partial(span_arguments, path, source, span, options, seek_seconds, following)
-        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory)
+        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory, 2 if following else 1)
         key_seconds = math.inf if log.first_key_seconds is None else log.first_key_seconds
         if not seek_seconds or seek_seconds + key_seconds <= span.start_frame / options.fps:
             return lead_seconds, warnings

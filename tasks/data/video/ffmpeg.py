@@ -269,10 +269,11 @@ def convert(
     ffmpeg: Path,
     time_limit_seconds: float,
     memory: Memory,
+    num_inputs: int = 1,
 ) -> tuple[list[str], Log]:
     """Run ffmpeg with the arguments for the index of its sound, and again without sound if it fails with it."""
     stop = monotonic() + time_limit_seconds
-    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
+    memory = memory.enough_at(num_inputs * (ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height))
 
     def run(audio_index: int | None) -> Log:
         return run_ffmpeg(
