@@ -313,7 +313,7 @@ def span_arguments(
         audio = _audio(file, audio_index, num_lead_samples + AAC_DELAY_SAMPLES).filter("asetpts", f"PTS-{num_lead_samples}")
     if following:
         num_own_frames = round(source.duration_seconds * options.fps) - span.start_frame
-        video, audio = _going_on(video, audio, following, num_lead_frames, num_own_frames, span.num_frames, options)
+        video, audio = _going_on(video, audio, following, num_own_frames, span.num_frames, options)
     part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames).filter("setpts", "PTS-STARTPTS")
     output = arguments_of.output(
         *([part] if audio is None else [part, audio.filter("apad")]),
@@ -332,7 +332,6 @@ def _going_on(
     video: FilterableStream,
     audio: FilterableStream | None,
     following: Following,
-    num_lead_frames: int,
     num_own_frames: int,
     num_frames: int,
     options: SegmentOptions,
@@ -341,11 +340,10 @@ def _going_on(
     path, source = following
     num_next_frames = num_frames - num_own_frames
     file = input_of(path, t=num_next_frames / options.fps + 1)
-    # A frame more of each, for rounding: if more is missing, the part becomes too short, and is left out.
-    own = video.filter("trim", end_frame=num_lead_frames + num_own_frames + 1)
+    # A frame more, for rounding: if more is missing before it, the part becomes too short, and is left out.
     others = picture(file[str(source.video_index)], source, options).filter("trim", end_frame=num_next_frames + 1)
     # The filter concat counts microseconds.
-    video = arguments_of.concat(own, others, v=1, a=0).filter("fps", fps=options.fps, start_time=0)
+    video = arguments_of.concat(video, others, v=1, a=0).filter("fps", fps=options.fps, start_time=0)
     if audio is None or source.audio_index is None:
         return video, None
     own_audio = audio.filter("apad").filter("atrim", end_pts=num_own_frames * SAMPLE_RATE // options.fps)

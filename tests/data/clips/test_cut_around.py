@@ -8,7 +8,7 @@ import pytest
 from tasks.data.clips import cutting
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.label_inputs import append_to_log, count_entries
-from tasks.data.clips.labelled import intervals_to_export, label_now
+from tasks.data.clips.labelled import given_labels, intervals_to_cut, intervals_to_export, label_now
 from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
@@ -178,6 +178,8 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     assert clip.uri.rpartition("/")[2] == f"000004100-000006100-{second[:12]}.mp4"
     assert clip.around == Interval(start_seconds=4.7, stop_seconds=5.5, next_video=second)
     assert clip.num_frames == 60
+    # Also of an ingest of the first chapter alone.
+    assert intervals_to_cut(store, STORE, given_labels(store, STORE), {first})[first][-1] == clip.around
     labels = labelled(store, "both")
     assert [found.action for found in labels.clips if found.clip.uid == clip.uid] == ["put bag"]
     assert not uncut(labels)

@@ -27,6 +27,7 @@ HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
         ((film("GX010123.MP4"), film("GX030123.MP4")), False),
         ((film("GX010123.MP4"), film("GX020123.MP4", fps=60)), False),
         ((film("GX010123.MP4"), film("GL020123.LRV")), False),
+        ((film("GL010123.LRV"), film("GL020123.LRV")), False),
         ((film("front-20260501120000.mp4"), film("front-20260501120800.mp4")), False),
         ((film("DJI_0001.MP4", at=0), film("DJI_0002.MP4", at=MINUTES)), False),
     ],
@@ -39,6 +40,12 @@ def test_a_chapter_follows_another_only_where_no_frame_can_be_missing(films, fol
 def test_a_line_that_parts_a_chapter_from_its_recording_ends_that_there():
     apart = RecordingLine(line=2, video="GX020123.MP4", recording="")
     assert borders_of([FIRST, SECOND], {SECOND.video: apart}) == {}
+
+
+def test_lines_join_no_chapters_of_different_pictures():
+    films = [film("GX010123.MP4"), film("GX020123.MP4", fps=60)]
+    rows = {video.video: RecordingLine(line=2, video=video.names[0], recording="x") for video in films}
+    assert borders_of(films, rows) == {}
 
 
 def labelled(*files, around=(57, 63), videos=(FIRST, SECOND)):
@@ -72,7 +79,7 @@ def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, actio
 
 
 def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
-    _, found = labelled(f"{HEADER}GX010123.MP4,57,70,put,meat\n")
+    _, found = labelled(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
     assert not found.problems
     assert not [hint for hint in found.hints if "after the video" in hint]
 

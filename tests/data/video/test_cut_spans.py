@@ -182,6 +182,7 @@ def test_a_clip_across_chapters_shows_and_plays_what_one_of_the_unparted_film_do
     before = sum(probe(file, max_seconds=math.inf, memory=undivided()).duration_seconds for file in (first, second))
     (expected,) = cut_parts(path, (round(before * 30) - 30, 60), options=SegmentOptions(clip_seconds=2, crf=5)).clips
     np.testing.assert_allclose(frames_of(clip.path), frames_of(expected.path), atol=1)
+    assert rate_of(clip.path) == rate_of(expected.path)
     sounds = sound_of(expected.path), sound_of(clip.path)
     assert len(sounds[0]) == len(sounds[1])
     # A packet of sound has 1024 samples.
@@ -268,6 +269,11 @@ def squares_of(path: Path) -> np.ndarray:
 def frames_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="gray8") for frame in container.decode(video=0)]).astype(np.int16)
+
+
+def rate_of(path: Path) -> tuple[Fraction, Fraction]:
+    with av.open(str(path)) as container:
+        return container.streams.video[0].average_rate, container.streams.video[0].time_base
 
 
 def sound_of(path: Path) -> np.ndarray:
