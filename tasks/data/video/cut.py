@@ -342,8 +342,7 @@ def _going_on(
     file = input_of(path, t=num_next_frames / options.fps + 1)
     # A frame more, for rounding: if more is missing before it, the part becomes too short, and is left out.
     others = picture(file[str(source.video_index)], source, options).filter("trim", end_frame=num_next_frames + 1)
-    # The filter concat counts microseconds.
-    video = arguments_of.concat(video, others, v=1, a=0).filter("fps", fps=options.fps, start_time=0)
+    video = arguments_of.concat(video, others, v=1, a=0)
     if audio is None or source.audio_index is None:
         return video, None
     own_audio = audio.filter("apad").filter("atrim", end_pts=num_own_frames * SAMPLE_RATE // options.fps)
