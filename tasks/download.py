@@ -1,11 +1,12 @@
-"""Download from untrusted http(s) URLs, with limits on size and time. Private networks cannot be accessed."""
+"""Download from untrusted http(s) URLs, and ask them, with limits on size and time. Private networks cannot be accessed."""
 
 import asyncio
 import ipaddress
+import json
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -15,6 +16,8 @@ from tasks.disk import check_room
 from tasks.errors import BadInput, Unavailable
 
 MAX_REDIRECTS = 5
+MAX_ANSWER_BYTES = 16 << 20
+MAX_REASON_BYTES = 200
 NUM_TRIES = 3
 CHUNK_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(60, connect=10)
@@ -64,16 +67,48 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
             return
 
 
+def ask(method: str, url: str, *, allow_private: bool, body: Mapping[str, object] | None = None) -> object:
+    """Send a request with a body of JSON, once, and return the JSON that the server answers.
+
+    Raises:
+        BadInput: as `download`, or the answer is a redirect or no JSON.
+        Unavailable: the server does not answer.
+    """
+    try:
+        return asyncio.run(_ask_in_time(method, url, allow_private, body))
+    except (httpx.TransportError, TimeoutError) as error:
+        raise Unavailable(f"{url} does not answer: {error or type(error).__name__}") from error
+
+
+async def _ask_in_time(method: str, url: str, allow_private: bool, body: Mapping[str, object] | None) -> object:
+    async with asyncio.timeout(GRACE_SECONDS), _client() as client:
+        response = await _send(client, url, allow_private, method, body)
+        try:
+            answer = bytearray()
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) > MAX_ANSWER_BYTES:
+                    raise _too_large(url, MAX_ANSWER_BYTES)
+        finally:
+            await response.aclose()
+    if response.status_code >= 500 or response.status_code == 429:
+        raise Unavailable(f"{url}: the server answers {response.status_code}")
+    if response.status_code != 200:
+        reason = answer[:MAX_REASON_BYTES].decode(errors="replace")
+        raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}: {reason}")
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise BadInput(f"{url}: the server's answer is no JSON ({error})") from error
+
+
 async def _download_in_time(url: str, path: Path, max_bytes: int, allow_private: bool) -> None:
     async with asyncio.timeout(GRACE_SECONDS) as deadline:
         await _download_once(url, path, max_bytes, allow_private, deadline)
 
 
 async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool, deadline: asyncio.Timeout) -> None:
-    # Nested or unlimited decompression could expand a few bytes to gigabytes before they are counted.
-    headers = {"accept-encoding": "identity"}
-    hooks = {"response": [_check_location]}
-    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=headers, event_hooks=hooks) as client:
+    async with _client() as client:
         for _ in range(MAX_REDIRECTS + 1):
             response = await _send(client, url, allow_private)
             try:
@@ -89,9 +124,18 @@ async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bo
     raise BadInput(f"{url}: more than {MAX_REDIRECTS} redirects")
 
 
-async def _send(client: httpx.AsyncClient, url: str, allow_private: bool) -> httpx.Response:
+def _client() -> httpx.AsyncClient:
+    # Nested or unlimited decompression could expand a few bytes to gigabytes before they are counted.
+    headers = {"accept-encoding": "identity"}
+    hooks = {"response": [_check_location]}
+    return httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False, headers=headers, event_hooks=hooks)
+
+
+async def _send(
+    client: httpx.AsyncClient, url: str, allow_private: bool, method: str = "GET", body: Mapping[str, object] | None = None
+) -> httpx.Response:
     try:
-        return await client.send(await _pinned_request(client, url, allow_private), stream=True)
+        return await client.send(await _pinned_request(client, url, allow_private, method, body), stream=True)
     except (ValueError, httpx.InvalidURL) as error:
         # A UnicodeError's message is about codecs, which does not help people.
         reason = "its host name is malformed" if isinstance(error, UnicodeError) else error
@@ -109,7 +153,9 @@ async def _check_location(response: httpx.Response) -> None:
             raise ValueError(f"the server redirects to {location!r}: {error}") from error
 
 
-async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bool) -> httpx.Request:
+async def _pinned_request(
+    client: httpx.AsyncClient, url: str, allow_private: bool, method: str, body: Mapping[str, object] | None
+) -> httpx.Request:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"{url}: only http and https addresses are downloaded")
@@ -123,7 +169,7 @@ async def _pinned_request(client: httpx.AsyncClient, url: str, allow_private: bo
         raise BadInput(f"{url}: {parts.hostname} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true to allow it")
     asked = httpx.URL(url)
     headers, extensions = {"host": asked.netloc.decode()}, {"sni_hostname": asked.raw_host.decode()}
-    return client.build_request("GET", asked.copy_with(host=address), headers=headers, extensions=extensions)
+    return client.build_request(method, asked.copy_with(host=address), json=body, headers=headers, extensions=extensions)
 
 
 def is_public(address: str) -> bool:

@@ -17,7 +17,7 @@ class IngestOptions(Options):
     sources: list[Address] = Field(
         [],
         title="Sources",
-        description="Folders, files, http(s) addresses of files, pages as web:https://…, or s3+NAME://bucket/PATTERN; empty: everything under inbox/ of the store and its standing sources",
+        description="Folders, files, http(s) addresses of files, pages as web:https://…, s3+NAME://bucket/PATTERN, or frigate+http://HOST:5000/CAMERA/START; empty: everything under inbox/ of the store and its standing sources",
     )
     own_channels: list[Address] = Field(
         [],

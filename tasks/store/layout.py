@@ -97,6 +97,10 @@ class Clips(Stored[ClipsFile]):
         """`clips/<video>/<recipe>/<number>-<number>.mp4`: return the address of a clip around an interval, by ms."""
         return f"{self.place_uri}{start_ms:09d}-{stop_ms:09d}.mp4"
 
+    def clip_across(self, start_ms: int, stop_ms: int, next_video: str) -> str:
+        """`clips/<video>/<recipe>/<number>-<number>-<next video>.mp4`: return the address of a clip that ends in the next video."""
+        return f"{self.place_uri}{start_ms:09d}-{stop_ms:09d}-{next_video[:12]}.mp4"
+
 
 def flow_of_clip(clip_uri: str, recipe: str) -> str:
     """`clips/<video>/<recipe>/flow/<flow recipe>/<clip>.mkv`: return the address of the optical flow of a clip."""

@@ -14,10 +14,11 @@ from pathlib import Path
 from tasks.data.clips.clips import clip_uid, find_cut
 from tasks.data.clips.labelled import Given, intervals_to_cut
 from tasks.data.video.child import Memory, MemoryShares, usable_bytes
-from tasks.data.video.cut import CutClip, CutResult, FrameSpan, cut, cut_spans, decoded_seconds, interval_spans
+from tasks.data.video.cut import CutClip, CutResult, cut, cut_spans, decoded_seconds
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
+from tasks.data.video.spans import AnySpan, interval_spans, spans_across
 from tasks.errors import BadVideo, MissingObject, OutOfMemory
 from tasks.keys import clip_recipe_of, content_key
 from tasks.options import SegmentOptions
@@ -116,16 +117,19 @@ def cut_around(
         return before
     version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
     place = Layout(store_uri).clips(record.video, clip_recipe_of(options, version))
-    known = {round(clip.start_seconds * options.fps): clip for clip in before.clips} if before else {}
-    missing = [span for span in spans if span.start_frame not in known]
-    with _converted(store, record, options, shares, missing) as converted:
+    known = {(round(clip.start_seconds * options.fps), clip.next_video): clip for clip in before.clips} if before else {}
+    missing = [span for span in spans if (span.start_frame, span.next_video) not in known]
+    next_video = next((span.next_video for span in missing if span.next_video), None)
+    next_record = store.read(Layout(store_uri).video(next_video).probe) if next_video else None
+    with _converted(store, record, options, shares, missing, next_record) as converted:
         for made in converted.result.clips:
-            uri = place.clip_around(round(made.start_seconds * 1000), round(made.stop_seconds * 1000))
-            known[missing[made.index].start_frame] = _keep(made, uri, record.video, store)
+            span, times = missing[made.index], (round(made.start_seconds * 1000), round(made.stop_seconds * 1000))
+            uri = place.clip_across(*times, span.next_video) if span.next_video else place.clip_around(*times)
+            known[span.start_frame, span.next_video] = _keep(made, uri, record.video, store)
         clips = list[ClipRecord]()
         for span in spans:
-            if clip := known.get(span.start_frame):
-                around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1])
+            if clip := known.get((span.start_frame, span.next_video)):
+                around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
         if clips and converted.reason and converted.lacked_bytes is None:
             converted = _Converted(replace(converted.result, warnings=(converted.reason,)))
@@ -150,12 +154,14 @@ def num_uncut(
     )
 
 
-def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[FrameSpan]:
-    """List the parts of a video that clips around these intervals show."""
-    return interval_spans([(interval.start_seconds, interval.stop_seconds) for interval in intervals], record.duration_seconds, options)
+def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[AnySpan]:
+    """List the parts of a video that clips around these intervals show, then those that end in the next video."""
+    own = [(interval.start_seconds, interval.stop_seconds) for interval in intervals if not interval.next_video]
+    across = [(interval.start_seconds, interval.stop_seconds, interval.next_video) for interval in intervals if interval.next_video]
+    return [*interval_spans(own, record.duration_seconds, options), *spans_across(across, record.duration_seconds, options)]
 
 
-def spans_digest(spans: Sequence[FrameSpan]) -> str:
+def spans_digest(spans: Sequence[AnySpan]) -> str:
     """Hash the parts to cut, to see whether they were cut before."""
     return content_key({"spans": spans})
 
@@ -176,9 +182,14 @@ class _Converted:
 
 @contextmanager
 def _converted(
-    store: Store, record: VideoRecord, options: SegmentOptions, shares: MemoryShares, spans: Sequence[FrameSpan] | None = None
+    store: Store,
+    record: VideoRecord,
+    options: SegmentOptions,
+    shares: MemoryShares,
+    spans: Sequence[AnySpan] | None = None,
+    next_record: VideoRecord | None = None,
 ) -> Iterator[_Converted]:
-    """Fetch a video and cut it, on the grid or into `spans`; the clips are on disk within the context."""
+    """Fetch a video and cut it, on the grid or into `spans`, which may end in the next video; the clips are on disk within the context."""
     if spans is not None and not spans:
         yield _Converted(NO_CLIPS)
         return
@@ -186,9 +197,11 @@ def _converted(
     limit = time_limit(record.duration_seconds if spans is None else decoded_seconds(spans, options))
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
-        path = folder / "source"
+        path, next_path = folder / "source", folder / "next"
         try:
             _fetch_source(store, record, path)
+            if next_record:
+                _fetch_source(store, next_record, next_path)
         except MissingObject as error:
             # No memory is enough, so that it is tried again by the next step.
             yield _Converted(NO_CLIPS, plain_reason(error), lacked_bytes=0)
@@ -198,7 +211,10 @@ def _converted(
             source = _probed(record, path, memory)
             if spans is None:
                 return cut(path, source, folder, options, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory)
-            return cut_spans(path, source, folder, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory)
+            following = (next_path, _probed(next_record, next_path, memory)) if next_record else None
+            return cut_spans(
+                path, source, folder, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory, following=following
+            )
 
         try:
             converted = _Converted(shares.run(cut_with))

@@ -20,6 +20,7 @@ from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 from tasks.data.clips.bucket_files import matching_objects, names_objects
+from tasks.data.clips.frigate import fetch_footage, is_frigate, recorded_hours
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
 from tasks.data.clips.web_video import PREFIX, download_video, is_page, listed_videos
 from tasks.data.labels.formats import formats
@@ -87,7 +88,8 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only
     With `only_settled`, local files that changed within the last minute wait for a later ingest.
 
     Raises:
-        BadInput: a file, a folder or a bucket does not exist, or is outside the permitted folder.
+        BadInput: a file, a folder or a bucket does not exist, or is outside the permitted folder, or Frigate refuses.
+        Unavailable: Frigate does not answer.
     """
     if not sources:
         inbox = Layout(store_uri).inbox
@@ -99,6 +101,9 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only
         elif names_objects(source):
             for name, listed in matching_objects(source, store):
                 yield IncomingFile(name, listed.uri, listed.etag, listed.size_bytes)
+        elif is_frigate(source):
+            hours = recorded_hours(source, allow_private=load(MachineSettings).allow_private_addresses)
+            yield from (IncomingFile(hour.name, hour.source, hour.source, 0) for hour in hours)
         elif is_url(source):
             yield IncomingFile(_name_in(source), source, "", 0)
         else:
@@ -225,7 +230,9 @@ class Intake:
                 video = use(incoming, path)
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
-            etag = incoming.etag if isinstance(error, BadInput) else ""  # a disk that could not be read may be readable next time
+            # A file that is set aside stays so, but a disk may be readable next time, and a recorder may be busy or away.
+            is_final = isinstance(error, BadInput) and not is_frigate(incoming.source)
+            etag = incoming.etag if is_final else ""
             return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
@@ -245,7 +252,8 @@ class Intake:
 
     def _download(self, url: str, path: Path, max_bytes: int) -> None:
         try:
-            download(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
+            fetch = fetch_footage if is_frigate(url) else download
+            fetch(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
         except Unavailable as error:
             # Set aside instead of retried: download has tried three times, and other files do not need that server.
             raise BadInput(str(error)) from error

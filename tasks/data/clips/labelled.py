@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from tasks.data.clips.label_inputs import (
     read_log,
     video_records,
 )
+from tasks.data.labels.chapters import Borders, borders_of, crossing
 from tasks.data.labels.exported import CurrentIntervals
 from tasks.data.labels.intervals import without
 from tasks.data.labels.labelled_rows import ReadFiles, current_intervals, interval_rows, read_files
@@ -31,7 +32,8 @@ from tasks.data.labels.labels import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
 from tasks.data.labels.reading import ReadFile
-from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.recordings import stated_recordings
+from tasks.data.labels.rows import AnnotationFile, IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.data.video.child import run_child
@@ -221,10 +223,11 @@ class LabelledParts:
 
 @dataclass(frozen=True)
 class _Stored:
-    """The annotation files of a store in order, its own classes, and the names and frame rates of its videos."""
+    """The annotation files of a store in order, its own classes, and its videos with their names and frame rates."""
 
     files: Sequence[AnyFile]
     own: OwnClasses
+    records: Sequence[VideoRecord]
     names: Mapping[str, Sequence[str]]
     rates: Mapping[str, float]
 
@@ -256,18 +259,25 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
 def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
     """List, by video, the labelled intervals of all files that clips can be cut around.
 
-    Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too.
+    Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too. One that goes
+    on in the next chapter of a recording is there for both videos, and once more as a whole.
     """
     stored = _stored(store, store_uri, given)
     index, read = stored.read(stored.names)
-    by_video = current_intervals(read.files, index, videos)
-    return {
-        video: tuple(
-            Interval(start_seconds=start, stop_seconds=stop)
-            for start, stop in sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-        )
-        for video, rows in by_video.items()
-    }
+    stated, _ = stated_recordings(read.recordings, index)
+    borders = borders_of(stored.records, stated)
+    wanted = {*videos, *(borders[video].next_video for video in videos if video in borders)}
+    by_video = current_intervals(read.files, index, wanted, borders)
+    return {video: tuple(_to_cut(video, by_video, borders)) for video in by_video if video in videos}
+
+
+def _to_cut(video: str, by_video: Mapping[str, Sequence[IntervalRow]], borders: Borders) -> Iterator[Interval]:
+    for start, stop in sorted({(row.start_seconds, row.stop_seconds) for row in by_video[video]}):
+        yield Interval(start_seconds=start, stop_seconds=stop)
+    if border := borders.get(video):
+        whole = crossing(by_video[video], by_video.get(border.next_video, ()), border.seconds)
+        for start, stop in sorted({(row.start_seconds, row.stop_seconds) for row in whole}):
+            yield Interval(start_seconds=start, stop_seconds=stop, next_video=border.next_video)
 
 
 def intervals_to_export(store: Store, store_uri: str, given: Given) -> CurrentIntervals:
@@ -281,7 +291,7 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
     records = video_records(store, store_uri)
     files = [*given.lists, *with_page_intervals(given.uploaded, given.by_hand)]
     names, rates = {record.video: record.names for record in records}, {record.video: record.fps for record in records}
-    return _Stored(files, own_classes(store, store_uri), names, rates)
+    return _Stored(files, own_classes(store, store_uri), records, names, rates)
 
 
 def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on, rows_across
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
 from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE
@@ -22,6 +23,7 @@ TOLERANCE_SECONDS = 1
 """An interval may end this much after its video: tools round, and a container may be longer than its picture."""
 
 ByVideo = Mapping[str, Sequence[IntervalRow]]
+NOTHING_FOLLOWS: ByVideo = {}
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,13 @@ class FileLabels:
     without_clip: dict[str, list[IntervalRow]] = field(default_factory=dict)
 
 
-def labels_of_file(file: ReadFile, index: VideoIndex, min_overlap: float) -> FileLabels:
-    """Match a file's lines to clips. A line about a clip overrides a line about its whole video."""
+def labels_of_file(
+    file: ReadFile, index: VideoIndex, min_overlap: float, borders: Borders = NO_BORDERS, following: ByVideo = NOTHING_FOLLOWS
+) -> FileLabels:
+    """Match a file's lines to clips. A line about a clip overrides a line about its whole video.
+
+    A clip that ends in the video after one of `borders` is labelled by the intervals of that one, too, which are those of all files, `following`.
+    """
     labels, index = FileLabels(), index.beside(file.beside)
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
     by_clip: dict[str, tuple[ClipRecord, list[ClipRow]]] = {}
@@ -137,7 +144,10 @@ def labels_of_file(file: ReadFile, index: VideoIndex, min_overlap: float) -> Fil
     for row in file.rows:
         try:
             if isinstance(row, IntervalRow):
-                intervals[index.video(row.video, loosely=file.is_of_tool)].append(row)
+                video = index.video(row.video, loosely=file.is_of_tool)
+                intervals[video].append(row)
+                for next_video, rest in carried_on(video, row, borders) if video in borders else ():
+                    intervals[next_video].append(rest)
             elif clip := index.clip(row.uid):
                 by_clip.setdefault(clip.uid, (clip, []))[1].append(row)
             else:
@@ -146,7 +156,7 @@ def labels_of_file(file: ReadFile, index: VideoIndex, min_overlap: float) -> Fil
             labels.refused.add(row.line, str(error))
     for video, about_video in by_video.items():
         if agreed := _agreed(about_video, labels):
-            labels.row_by_uid.update((clip.uid, agreed) for clip in index.clips(video))
+            labels.row_by_uid.update((clip.uid, agreed) for clip in index.clips(video) if not clip.next_video)
             _note_source(agreed, video, labels)
     for clip, about_clip in by_clip.values():
         if agreed := _agreed(about_clip, labels):
@@ -154,7 +164,15 @@ def labels_of_file(file: ReadFile, index: VideoIndex, min_overlap: float) -> Fil
             _note_source(agreed, clip.video, labels)
     labels.intervals = dict(intervals)
     for video, of_video in intervals.items():
-        _label_by_intervals(of_video, video, index, min_overlap, labels)
+        clips = [clip for clip in index.clips(video) if not clip.next_video]
+        won = list(winners(clips, of_video, min_overlap))
+        # Of clips around intervals alone, the last does not tell where the video ends.
+        end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
+        if border := borders.get(video):
+            end_seconds = border.seconds
+            across = [clip for clip in index.clips(video) if clip.next_video == border.next_video]
+            won += winners(across, rows_across(of_video, following.get(border.next_video, ()), border.seconds), min_overlap)
+        _label_by_intervals(of_video, video, end_seconds, won, labels)
     return labels
 
 
@@ -190,14 +208,12 @@ def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
         labels.refused.add(row.line, reason)
 
 
-def _label_by_intervals(rows: list[IntervalRow], video: str, index: VideoIndex, min_overlap: float, labels: FileLabels) -> None:
-    clips = index.clips(video)
-    # Of clips around intervals alone, the last does not tell where the video ends.
-    end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
+def _label_by_intervals(
+    rows: list[IntervalRow], video: str, end_seconds: float, won: Sequence[tuple[ClipRecord, Winner]], labels: FileLabels
+) -> None:
     for row in rows:
         if row.start_seconds >= end_seconds:
             labels.refused.add(row.line, f"begins at {row.start_seconds:g} s, but the last clip of the video ends at {end_seconds:g} s")
-    won = list(winners(clips, rows, min_overlap))
     labels.without_clip[video] = without_clip([row for row in rows if row.start_seconds < end_seconds], won)
     for clip, winner in won:
         labels.row_by_uid[clip.uid] = winner.row
@@ -206,7 +222,12 @@ def _label_by_intervals(rows: list[IntervalRow], video: str, index: VideoIndex, 
 
 
 def late_ends(
-    file: str, labels: FileLabels, where: Mapping[int, str], index: VideoIndex, tolerance_seconds: float | None = None
+    file: str,
+    labels: FileLabels,
+    where: Mapping[int, str],
+    index: VideoIndex,
+    tolerance_seconds: float | None = None,
+    borders: Borders = NO_BORDERS,
 ) -> list[Problem]:
     """Name the first intervals of a file that end after their video by more than the tolerance.
 
@@ -215,7 +236,7 @@ def late_ends(
     late: list[tuple[int, str]] = []
     for video, rows in labels.intervals.items():
         clips = [clip for clip in index.clips(video) if not clip.around]
-        if not clips:
+        if not clips or video in borders:
             continue
         end = max(clip.stop_seconds for clip in clips)
         longest = max(clip.stop_seconds - clip.start_seconds for clip in clips)

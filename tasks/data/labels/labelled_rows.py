@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 
+from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
 from tasks.data.labels.intervals import not_replaced
 from tasks.data.labels.page_labels import AnyFile, PageFile
@@ -218,24 +219,35 @@ def _lexicon_of(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nou
     return verbs if sum(row.key in verbs for row in rows) >= sum(row.key in nouns for row in rows) else nouns
 
 
-def current_intervals(files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]) -> dict[str, list[IntervalRow]]:
-    """List, by video, the intervals that hold; a later file replaces earlier ones that it covers by half or more."""
+def current_intervals(
+    files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
+) -> dict[str, list[IntervalRow]]:
+    """List, by video, the intervals that hold; a later file replaces earlier ones that it covers by half or more.
+
+    What goes on after one of `borders` is an interval of the next video, too.
+    """
     by_video: dict[str, list[IntervalRow]] = {}
     for file in files:
         own: defaultdict[str, list[IntervalRow]] = defaultdict(list)
-        for video, row in interval_rows(file, index, videos):
+        for video, row in interval_rows(file, index, videos, borders):
             own[video].append(row)
         for video, rows in own.items():
             by_video[video] = [*not_replaced(by_video.get(video, ()), rows), *rows]
     return by_video
 
 
-def interval_rows(file: ReadFile, index: VideoIndex, videos: Collection[str]) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield the intervals of a file that lie in these videos, each with its video."""
+def interval_rows(
+    file: ReadFile, index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
+) -> Iterator[tuple[str, IntervalRow]]:
+    """Yield the intervals of a file that lie in these videos, each with its video, and those that go on into them after one of `borders`."""
     index = index.beside(file.beside)
     for row in file.rows:
-        if isinstance(row, IntervalRow) and (video := _video(index, row.video, file.is_of_tool)) in videos:
-            yield video, row
+        if isinstance(row, IntervalRow):
+            video = _video(index, row.video, file.is_of_tool)
+            if video in videos:
+                yield video, row
+            if video in borders:
+                yield from (rest for rest in carried_on(video, row, borders) if rest[0] in videos)
 
 
 def _video(index: VideoIndex, name: str, is_of_tool: bool) -> str:

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from tasks.data.labels.chapters import borders_of
 from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, labels_of_file, late_ends, page_intervals_without_clip
 from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
 from tasks.data.labels.intervals import fully_labelled, uncovered
-from tasks.data.labels.labelled_rows import read_files
+from tasks.data.labels.labelled_rows import current_intervals, read_files
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import ReadFile, first_problems, in_order
 from tasks.data.labels.recordings import camera_groups, correct_recordings, detect_recordings, stated_recordings
@@ -196,7 +197,12 @@ def label_clips(
     """
     index = VideoIndex(clips, names)
     read = read_files(files, own, KnownVideos(index, fps))
-    labels_by_file = [(file, labels_of_file(file, index, options.min_overlap)) for file in read.files]
+    stated, nameless = stated_recordings(read.recordings, index)
+    borders = borders_of(videos, stated)
+    shown_next = {clip.next_video for clip in clips if clip.next_video}
+    counted = [file for file in read.files if with_page or file.name != PAGE]
+    following = current_intervals(counted, index, shown_next, borders) if shown_next else {}
+    labels_by_file = [(file, labels_of_file(file, index, options.min_overlap, borders, following)) for file in read.files]
     video_by_uid = {clip.uid: clip.video for clip in clips}
     in_files = {video_by_uid[uid] for _, of_file in labels_by_file for uid in of_file.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
@@ -209,17 +215,21 @@ def label_clips(
     for file, of_file in labels_by_file:
         if with_page or file.name != PAGE:
             problems += first_problems(file.name, of_file.refused, num_more, file.where)
-            remarks += late_ends(file.name, of_file, file.where, index)
+            remarks += late_ends(file.name, of_file, file.where, index, borders=borders)
             labels.take(file, of_file)
     unused = _without_clip(labels_by_file, index, names, options.min_overlap)
-    stated, nameless = stated_recordings(read.recordings, index)
     grouping = correct_recordings(detect_recordings(videos), stated, labels.source_by_video.keys(), video_names(videos))
     source_by_video = grouping.first_by_video | {video: source.name for video, source in labels.source_by_video.items()}
+    for clip in clips:
+        # No clip may show two sources, which can be in two splits.
+        if clip.next_video and source_by_video.get(clip.video) != source_by_video.get(clip.next_video):
+            labels.label_by_uid.pop(clip.uid, None)
     marked, unknown = fully_labelled(read.marks, index)
     problems += [*nameless, *unknown]
     for video, mark in marked.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
-        for clip in uncovered(index.clips(video), rows, labels.label_by_uid.keys() | touched, options.nothing_share):
+        own_clips = [clip for clip in index.clips(video) if not clip.next_video]
+        for clip in uncovered(own_clips, rows, labels.label_by_uid.keys() | touched, options.nothing_share):
             labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
     labelled = tuple(
         labels.labelled(clip, names[clip.video], source_by_video.get(clip.video, clip.video), read.verbs, read.nouns) for clip in clips

@@ -40,8 +40,7 @@ class _File(Generic[K]):
     name: K
 
     def has_picture_of(self, other: "_File[K]") -> bool:
-        mine, its = self.video, other.video
-        return (mine.width, mine.height, mine.camera) == (its.width, its.height, its.camera)
+        return _has_picture_of(self.video, other.video)
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -225,8 +224,16 @@ def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> b
 
 
 def _is_alike(other: _File[Chapter], file: _File[Chapter]) -> bool:
-    rates = other.video.fps, file.video.fps
-    return other.name.encoding == file.name.encoding and other.has_picture_of(file) and isclose(*rates, rel_tol=MAX_RATE_CHANGE)
+    return other.name.encoding == file.name.encoding and is_like(other.video, file.video)
+
+
+def is_like(video: VideoRecord, other: VideoRecord) -> bool:
+    """Check whether two videos have one camera, size of picture and rate, as chapters do."""
+    return _has_picture_of(video, other) and isclose(video.fps, other.fps, rel_tol=MAX_RATE_CHANGE)
+
+
+def _has_picture_of(video: VideoRecord, other: VideoRecord) -> bool:
+    return (video.width, video.height, video.camera) == (other.width, other.height, other.camera)
 
 
 def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:

@@ -66,7 +66,7 @@ def assign_splits(
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for clip in labelled:
         # A clip whose video is in another split than its source counts in neither.
-        if kept.get(clip.clip.video, fixed.get(clip.source)) == fixed.get(clip.source):
+        if all(kept.get(video, fixed.get(clip.source)) == fixed.get(clip.source) for video in _videos(clip)):
             counts[clip.source][str(clip.action)] += 1
     chosen_sources = {clip.source for clip in labelled if clip.clip.video in chosen}
     splits, new_test = _split_sources(counts, fixed, chosen_sources, options)
@@ -76,9 +76,8 @@ def assign_splits(
     drawn = frozenset(video for video, source in in_test.items() if source in drawn_sources)
     test_share = options.test_share_of(len(counts)) if in_test or options.test_share is not None else 0.0
     train_actions = {action for source, own in counts.items() if splits[source] == "train" for action in own}
-    reasons = {
-        clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_by_video[clip.clip.video], train_actions) for clip in labelled
-    }
+    split_of = {**kept, **split_by_video}
+    reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_of, train_actions) for clip in labelled}
     without_action = _test_without_action([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
     reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
     excluded = tuple(SetAside(name=uid, reason=reason) for uid, reason in reasons.items() if reason)
@@ -185,8 +184,14 @@ def _can_train(counts: Mapping[str, Collection[str]], splits: Mapping[str, Split
     )
 
 
-def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of_video: SplitName, train_actions: set[str]) -> str | None:
+def _videos(clip: LabelledClip) -> tuple[str, ...]:
+    """List the videos that a clip shows."""
+    return (clip.clip.video, clip.clip.next_video) if clip.clip.next_video else (clip.clip.video,)
+
+
+def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of: Mapping[str, SplitName], train_actions: set[str]) -> str | None:
     # The dataset's digest covers these reasons and the warnings below: rewording them changes every digest.
+    split_of_video = next((split_of[video] for video in _videos(clip) if split_of.get(video, split) != split), split)
     if split_of_video != split:
         return (
             f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "

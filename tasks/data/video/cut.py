@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
 
 import av
 import ffmpeg as arguments_of
@@ -32,6 +31,7 @@ from tasks.data.video.ffmpeg import (
     picture,
 )
 from tasks.data.video.inspection import VideoProbe
+from tasks.data.video.spans import AnySpan, frames_per_clip
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 
@@ -71,11 +71,6 @@ class CutResult:
     clips: tuple[CutClip, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]
-
-
-def frames_per_clip(options: SegmentOptions) -> int:
-    """Return the number of frames of a full clip."""
-    return round(options.clip_seconds * options.fps)
 
 
 def is_kept(num_frames: int, options: SegmentOptions) -> bool:
@@ -205,40 +200,8 @@ def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> li
     return losses
 
 
-class FrameSpan(NamedTuple):
-    """A part of a video, in frames of the clips' constant rate, and the interval in seconds that it was chosen for."""
-
-    start_frame: int
-    num_frames: int
-    interval: tuple[float, float]
-
-
-def interval_spans(intervals: Sequence[tuple[float, float]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
-    """List the parts of a video that show its labelled intervals, by time.
-
-    A part has the length of a clip, or that of a shorter video. An interval that fits has its middle in the middle of its part, as far as
-    the video allows; a longer one is covered by parts at equal distances, from its start to its end. Of equal parts, that of the longest
-    interval remains. All times are in seconds; a part of an interval beyond the video is ignored.
-    """
-    num_video_frames = int(video_seconds * options.fps + 1e-6)
-    num_frames = min(round(options.clip_seconds * options.fps), num_video_frames)
-    spans: dict[int, FrameSpan] = {}
-    for interval in sorted(intervals, key=lambda interval: (interval[0] - interval[1], interval)):
-        start, stop = (min(max(0.0, seconds * options.fps), num_video_frames) for seconds in interval)
-        if stop > start and num_frames:
-            for start_frame in _starts(start, stop, num_frames, num_video_frames):
-                spans.setdefault(start_frame, FrameSpan(start_frame, num_frames, interval))
-    return [spans[start_frame] for start_frame in sorted(spans)]
-
-
-def _starts(start: float, stop: float, num_frames: int, num_video_frames: int) -> list[int]:
-    """List the first frames of the parts that show one interval, given in frames."""
-    num_parts = math.ceil((stop - start) / num_frames - 1e-6)
-    if num_parts <= 1:
-        first = round((start + stop - num_frames) / 2)
-        return [min(max(0, first), num_video_frames - num_frames)]
-    step = (stop - start - num_frames) / (num_parts - 1)
-    return [min(round(start + number * step), num_video_frames - num_frames) for number in range(num_parts)]
+Following = tuple[Path, VideoProbe]
+"""The next video, whose first frame follows the last of a video."""
 
 
 def cut_spans(
@@ -247,15 +210,17 @@ def cut_spans(
     folder: Path,
     options: SegmentOptions,
     *,
-    spans: Sequence[FrameSpan],
+    spans: Sequence[AnySpan],
     ffmpeg: Path,
     time_limit_seconds: float,
     memory: Memory,
+    following: Following | None = None,
 ) -> CutResult:
     """Cut these parts of the video `path`, probed as `source`, into clips in a new folder under `folder`.
 
-    A clip shows the same frames at the same times as those of `cut`. `index` counts `spans`. A part that does not decode,
-    or is shorter than `min_clip_seconds`, is left out with a warning.
+    A clip shows the same frames at the same times as those of `cut`, and on from the end of the video those of `following`. `index` counts `spans`.
+    A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one across the end of which
+    anything is missing.
 
     Raises:
         BadVideo: no part decodes, or cutting exceeds the time limit.
@@ -270,7 +235,8 @@ def cut_spans(
             of_span = clips_folder / f"{index:04d}"
             of_span.mkdir()
             try:
-                lead_seconds, own_warnings = _cut_span(path, source, span, of_span, options, ffmpeg, stop, memory, lead_seconds)
+                after = following if span.next_video else None
+                lead_seconds, own_warnings = _cut_span(path, source, span, of_span, options, ffmpeg, stop, memory, lead_seconds, after)
                 clips.append(_examine_span(path.name, span, index, of_span, options))
                 warnings += own_warnings
             except OutOfMemory:
@@ -285,20 +251,21 @@ def cut_spans(
 def _cut_span(
     path: Path,
     source: VideoProbe,
-    span: FrameSpan,
+    span: AnySpan,
     folder: Path,
     options: SegmentOptions,
     ffmpeg: Path,
     stop: float,
     memory: Memory,
     lead_seconds: int,
+    following: Following | None,
 ) -> tuple[int, list[str]]:
     """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and warnings."""
     while True:
         # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
         seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
-        arguments = partial(span_arguments, path, source, span, options, seek_seconds)
-        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory)
+        arguments = partial(span_arguments, path, source, span, options, seek_seconds, following)
+        warnings, log = convert(path, folder, source, arguments, ffmpeg, stop - monotonic(), memory, 2 if following else 1)
         key_seconds = math.inf if log.first_key_seconds is None else log.first_key_seconds
         if not seek_seconds or seek_seconds + key_seconds <= span.start_frame / options.fps:
             return lead_seconds, warnings
@@ -307,7 +274,7 @@ def _cut_span(
         lead_seconds *= LEAD_FACTOR
 
 
-def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
+def _examine_span(name: str, span: AnySpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
     start_seconds, stop_seconds = span.start_frame / options.fps, (span.start_frame + span.num_frames) / options.fps
     files = list(folder.iterdir())
     clip = examine(files[0], index, span.start_frame, options) if files else None
@@ -316,33 +283,42 @@ def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options:
     if not is_kept(clip.num_frames, options):
         interval = f"{start_seconds:.2f} to {clip.stop_seconds:.2f} s"
         raise BadVideo(f"{name}: {interval} is shorter than the minimum of {options.min_clip_seconds:g} s per clip")
+    if span.next_video and clip.num_frames < span.num_frames:
+        raise BadVideo(f"{name}: {span.num_frames - clip.num_frames} frames are missing where its recording goes on in the next file")
     return clip
 
 
-def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
+def decoded_seconds(spans: Sequence[AnySpan], options: SegmentOptions) -> float:
     """Return the duration that cutting these parts decodes, unless key frames are far apart."""
     return sum(span.num_frames / options.fps + 1 + EXPECTED_LEAD_SECONDS for span in spans)
 
 
 def span_arguments(
-    path: Path, source: VideoProbe, span: FrameSpan, options: SegmentOptions, seek_seconds: int, audio_index: int | None
+    path: Path,
+    source: VideoProbe,
+    span: AnySpan,
+    options: SegmentOptions,
+    seek_seconds: int,
+    following: Following | None,
+    audio_index: int | None,
 ) -> list[str]:
     """Build ffmpeg's argument list; it writes clip.mp4 into its working folder."""
     num_lead_frames = span.start_frame - seek_seconds * options.fps
     # FLV leaves out frames even when it seeks zero.
     file = input_of(path, ss=seek_seconds, **AFTER_A_SEEK) if seek_seconds else input_of(path)
-    video = picture(file[str(source.video_index)].filter("showinfo", checksum=0), source, options)
-    part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames)
-    streams = [part.filter("setpts", "PTS-STARTPTS")]
+    video, audio = picture(file[str(source.video_index)].filter("showinfo", checksum=0), source, options), None
     if audio_index is not None:
         # As on the grid, silence fills gaps, and the encoder's delay has its place before the first sample.
         num_lead_samples = round(num_lead_frames * SAMPLE_RATE / options.fps)
-        audio = _audio(file, audio_index, num_lead_samples + AAC_DELAY_SAMPLES)
-        streams.append(audio.filter("asetpts", f"PTS-{num_lead_samples}").filter("apad"))
+        audio = _audio(file, audio_index, num_lead_samples + AAC_DELAY_SAMPLES).filter("asetpts", f"PTS-{num_lead_samples}")
+    if following:
+        num_own_frames = round(source.duration_seconds * options.fps) - span.start_frame
+        video, audio = _going_on(video, audio, following, num_own_frames, span.num_frames, options)
+    part = video.filter("trim", start_frame=num_lead_frames, end_frame=num_lead_frames + span.num_frames).filter("setpts", "PTS-STARTPTS")
     output = arguments_of.output(
-        *streams,
+        *([part] if audio is None else [part, audio.filter("apad")]),
         "clip.mp4",
-        **encoding(options, has_audio=audio_index is not None),
+        **encoding(options, has_audio=audio is not None),
         # Where nothing decodes, the padding would have no end.
         t=span.num_frames / options.fps,
         f="mp4",
@@ -350,3 +326,24 @@ def span_arguments(
         **{"frames:v": span.num_frames},
     )
     return list(arguments_of.get_args(output))
+
+
+def _going_on(
+    video: FilterableStream,
+    audio: FilterableStream | None,
+    following: Following,
+    num_own_frames: int,
+    num_frames: int,
+    options: SegmentOptions,
+) -> tuple[FilterableStream, FilterableStream | None]:
+    """Let the pictures and the sound of the next video follow the end of a part's own; without sound if one of the two has none."""
+    path, source = following
+    num_next_frames = num_frames - num_own_frames
+    file = input_of(path, t=num_next_frames / options.fps + 1)
+    # A frame more, for rounding: if more is missing before it, the part becomes too short, and is left out.
+    others = picture(file[str(source.video_index)], source, options).filter("trim", end_frame=num_next_frames + 1)
+    video = arguments_of.concat(video, others, v=1, a=0)
+    if audio is None or source.audio_index is None:
+        return video, None
+    own_audio = audio.filter("apad").filter("atrim", end_pts=num_own_frames * SAMPLE_RATE // options.fps)
+    return video, arguments_of.concat(own_audio, _audio(file, source.audio_index, 0), v=0, a=1)

@@ -33,7 +33,7 @@ VERSION = re.compile(r"ffmpeg version (\S+)")
 
 VERSION_SECONDS = 60
 
-STATISTICS = re.compile(r"Input stream #0:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
+STATISTICS = re.compile(r"Input stream #\d+:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
 KEY_FRAME = re.compile(r"\[Parsed_showinfo_\d+ @ .* pts_time:(-?[\d.]+) .* iskey:1 ")
 
@@ -179,7 +179,7 @@ def read_log(lines: Iterable[str]) -> Log:
     """Parse ffmpeg's log; memory use does not grow with its length."""
     errors: deque[str] = deque(maxlen=NUM_LINES_KEPT)
     num_corrupt_frames = 0
-    num_packets, num_decode_errors = {}, {}
+    num_packets, num_decode_errors = dict[int, int](), dict[int, int]()
     lacked_memory = False
     first_key_seconds: float | None = None
     for line in lines:
@@ -190,8 +190,9 @@ def read_log(lines: Iterable[str]) -> Log:
             num_corrupt_frames += 1
         elif match := STATISTICS.search(line):
             index = int(match[1])
-            num_packets[index] = int(match[2])
-            num_decode_errors[index] = int(match[4] or 0)
+            # Two inputs are chapters, whose streams have the same indices.
+            num_packets[index] = num_packets.get(index, 0) + int(match[2])
+            num_decode_errors[index] = num_decode_errors.get(index, 0) + int(match[4] or 0)
         elif first_key_seconds is None and (match := KEY_FRAME.search(line)):
             first_key_seconds = float(match[1])
     return Log(tuple(errors), num_corrupt_frames, num_packets, num_decode_errors, lacked_memory, first_key_seconds)
@@ -268,10 +269,11 @@ def convert(
     ffmpeg: Path,
     time_limit_seconds: float,
     memory: Memory,
+    num_inputs: int = 1,
 ) -> tuple[list[str], Log]:
     """Run ffmpeg with the arguments for the index of its sound, and again without sound if it fails with it."""
     stop = monotonic() + time_limit_seconds
-    memory = memory.enough_at(ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height)
+    memory = memory.enough_at(num_inputs * (ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height))
 
     def run(audio_index: int | None) -> Log:
         return run_ffmpeg(

@@ -65,10 +65,11 @@ class BatchRef(Record):
 
 
 class Interval(Record):
-    """A labelled part of a video."""
+    """A labelled part of a video; with `next_video` it ends in that one, by the time of the first."""
 
     start_seconds: float
     stop_seconds: float
+    next_video: str | None = Field(None, exclude_if=lambda video: video is None)
 
 
 Intervals = Mapping[str, tuple[Interval, ...]]
@@ -159,6 +160,11 @@ class ClipRecord(Record):
     height: int
     has_audio: bool
     around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
+
+    @property
+    def next_video(self) -> str | None:
+        """Return the video that the clip ends in, if it is another one."""
+        return self.around.next_video if self.around else None
 
 
 class ClipsFile(Record):

@@ -8,7 +8,7 @@ import pytest
 from tasks.data.clips import cutting
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.label_inputs import append_to_log, count_entries
-from tasks.data.clips.labelled import intervals_to_export, label_now
+from tasks.data.clips.labelled import given_labels, intervals_to_cut, intervals_to_export, label_now
 from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
@@ -163,6 +163,30 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     with pytest.raises(NothingToDo):
         take_in(store, "intervals")
     assert not written
+
+
+def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as_they_are(taken_in, film):
+    names = "GX010123.MP4", "GX020123.MP4"
+    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
+    before = [find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals")]
+    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
+    take_in(store, "both")
+    grid, around = (find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals"))
+    assert grid == before[0]
+    assert {clip.uri for clip in before[1].clips} < {clip.uri for clip in around.clips}
+    (clip,) = (clip for clip in around.clips if clip.next_video)
+    assert clip.uri.rpartition("/")[2] == f"000004100-000006100-{second[:12]}.mp4"
+    assert clip.around == Interval(start_seconds=4.7, stop_seconds=5.5, next_video=second)
+    assert clip.num_frames == 60
+    # Also of an ingest of the first chapter alone.
+    assert intervals_to_cut(store, STORE, given_labels(store, STORE), {first})[first][-1] == clip.around
+    labels = labelled(store, "both")
+    assert [found.action for found in labels.clips if found.clip.uid == clip.uid] == ["put bag"]
+    assert not uncut(labels)
+    with pytest.raises(NothingToDo):
+        take_in(store, "both")
+    annotate(store, "3.csv", f"{names[1]},0,0.5,move,bag\n")
+    assert uncut(labelled(store, "both"))
 
 
 def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):

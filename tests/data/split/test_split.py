@@ -14,6 +14,8 @@ from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, LabelledClip
 from tasks.store.records.record import SplitName
+from tasks.store.records.video import Interval
+from tests.data.labels.records import video_of
 
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 IDLE = f"{NOTHING} {NO_OBJECT}"
@@ -274,6 +276,16 @@ def test_a_source_column_added_later_moves_no_clip(clips_of):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("split_of_next", "is_out"), [("train", False), ("val", True), (None, False)])
+def test_a_clip_that_ends_in_a_video_of_another_split_stays_out_and_teaches_nothing(clips_of, split_of_next, is_out):
+    clips = clips_of({"a": ["put meat", "take bag", "move pot"], "b": ["put meat", "take bag", "move pot"]})
+    around = Interval(start_seconds=23, stop_seconds=25, next_video=video_of("next"))
+    clips[2] = clips[2].model_copy(update={"clip": clips[2].clip.model_copy(update={"around": around})})
+    next_split = {video_of("next"): split_of_next} if split_of_next else {}
+    result = assign_splits(clips, {video_of("a"): "train", video_of("b"): "val", **next_split}, NO_TEST)
+    assert {bad.name for bad in result.excluded} == ({clips[2].clip.uid, clips[5].clip.uid} if is_out else set())
+
+
 def test_ten_thousand_sources_take_seconds(clips_of):
     clips = clips_of({f"{number:05d}": [ACTIONS[number % 6], ACTIONS[number % 5]] for number in range(10_000)})
     start = time.process_time()

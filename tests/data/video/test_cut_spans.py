@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.video.child import undivided
-from tasks.data.video.cut import CutResult, FrameSpan, cut_spans, interval_spans
+from tasks.data.video.cut import CutResult, cut_spans
 from tasks.data.video.probe import probe
+from tasks.data.video.spans import FrameSpan, SpanAcross, interval_spans, spans_across
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
 from tests.data.video.test_cut import greys
@@ -82,6 +83,21 @@ def test_parts_lie_in_the_video_and_cover_their_intervals(intervals, video_secon
     assert interval_spans(shuffled, video_seconds, options) == spans
 
 
+@pytest.mark.parametrize(
+    ("interval", "start_frame"),
+    [((58, 62), 560), ((59.9, 65), 584), ((50, 75), 560), ((59, 60.2), 556), ((59.5, 67), 592), ((59.95, 68), 560)],
+    ids=["middle", "later", "too long", "earlier", "longer", "a frame too long"],
+)
+def test_a_part_across_the_end_shows_its_interval_and_both_videos(interval, start_frame):
+    assert spans_across([(*interval, "next")], 60, OPTIONS) == [SpanAcross(start_frame, 80, interval, "next")]
+
+
+def test_of_equal_parts_across_the_end_that_of_the_longest_interval_remains_and_a_short_video_has_none():
+    intervals = [(59, 61, "next"), (58, 62, "next")]
+    assert [span.interval for span in spans_across(intervals, 60, OPTIONS)] == [(58, 62)]
+    assert spans_across([(3, 6, "next")], 3.9, OPTIONS) == []
+
+
 @pytest.fixture
 def cut_parts(ffmpeg: Path, tmp_path: Path):
     def cut_parts(path: Path, *parts: tuple[int, int], options=HALF_SECONDS, time_limit_seconds: float = 240) -> CutResult:
@@ -129,6 +145,60 @@ def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, make_video, tmp_
         if one.has_audio:
             # A clip of the grid begins with a whole packet of sound, up to 21 ms late.
             assert abs(lag_samples(sound_of(one.path), sound_of(other.path))) <= 1024
+
+
+@pytest.fixture
+def cut_across(ffmpeg: Path, tmp_path: Path):
+    def cut_across(path: Path, next_path: Path, seconds: float, **options) -> CutResult:
+        """Cut a clip with its middle where one chapter ends and the next begins."""
+        memory, chosen = undivided(), SegmentOptions(clip_seconds=seconds, min_clip_seconds=0.5, **options)
+        held, following = (probe(file, max_seconds=math.inf, memory=memory) for file in (path, next_path))
+        border = held.duration_seconds
+        spans = spans_across([(border - 0.1, border + 0.1, "next")], border, chosen)
+        limits = {"ffmpeg": ffmpeg, "time_limit_seconds": 240, "memory": memory}
+        return cut_spans(path, held, tmp_path, chosen, spans=spans, following=(next_path, following), **limits)
+
+    return cut_across
+
+
+def chapters_of(path: Path, folder: Path, make_video) -> list[Path]:
+    """Part a film at key frames, without encoding it again, as a camera parts a recording."""
+    parted = ("-f", "segment", "-segment_time", "4", "-reset_timestamps", "1", "-segment_start_number", "1")
+    make_video(folder / "GX%02d0123.mp4", "-i", str(path), "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", *parted)
+    return sorted(folder.glob("GX*.mp4"))
+
+
+@pytest.mark.parametrize("rate", ["24", "60000/1001"])
+def test_a_clip_across_chapters_shows_and_plays_what_one_of_the_unparted_film_does(rate, make_video, tmp_path, cut_across, cut_parts):
+    """The sound of the first chapter begins before its picture, so the second and the third are cut."""
+    path = make_video(
+        tmp_path / "film.mp4",
+        *("-f", "lavfi", "-i", f"testsrc2=s=64x48:r={rate}:d=13", "-f", "lavfi", "-i", "aevalsrc=0.5*sin(2000*t*t):s=48000:d=13"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-g", "48", "-keyint_min", "48", "-sc_threshold", "0", "-pix_fmt", "yuv420p"),
+        *("-c:a", "aac"),
+    )
+    first, second, third, *_ = chapters_of(path, tmp_path, make_video)
+    (clip,) = cut_across(second, third, 2, crf=5).clips
+    before = sum(probe(file, max_seconds=math.inf, memory=undivided()).duration_seconds for file in (first, second))
+    (expected,) = cut_parts(path, (round(before * 30) - 30, 60), options=SegmentOptions(clip_seconds=2, crf=5)).clips
+    np.testing.assert_allclose(frames_of(clip.path), frames_of(expected.path), atol=1)
+    assert rate_of(clip.path) == rate_of(expected.path)
+    sounds = sound_of(expected.path), sound_of(clip.path)
+    assert len(sounds[0]) == len(sounds[1])
+    # A packet of sound has 1024 samples.
+    assert all(abs(lag_samples(*(sound[half:] for sound in sounds))) <= 1024 for half in (0, 40_000))
+
+
+def test_a_clip_across_chapters_is_left_out_where_anything_is_missing(counted: Path, make_video, tmp_path, cut_across):
+    first, second, *_ = chapters_of(counted, tmp_path, make_video)
+    lacks_end = tmp_path / "GX010124.mkv"
+    whole = make_video(tmp_path / "whole.mkv", "-i", str(first), "-an", "-c", "copy").read_bytes()
+    lacks_end.write_bytes(whole[: len(whole) * 95 // 100])
+    assert cut_across(first, second, 2).clips[0].has_audio
+    with pytest.raises(BadVideo, match="frames are missing where its recording goes on"):
+        cut_across(lacks_end, second, 2)
+    with pytest.raises(BadVideo, match="frames are missing where its recording goes on"):
+        cut_across(first, make_video(tmp_path / "short.mp4", "-i", str(second), "-t", "0.5", "-c", "copy"), 2)
 
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-x264-params", "open-gop=1:b-pyramid=normal:scenecut=0")
@@ -199,6 +269,11 @@ def squares_of(path: Path) -> np.ndarray:
 def frames_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="gray8") for frame in container.decode(video=0)]).astype(np.int16)
+
+
+def rate_of(path: Path) -> tuple[Fraction, Fraction]:
+    with av.open(str(path)) as container:
+        return container.streams.video[0].average_rate, container.streams.video[0].time_base
 
 
 def sound_of(path: Path) -> np.ndarray:

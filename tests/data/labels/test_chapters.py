@@ -1,0 +1,90 @@
+"""Chapters follow one another where names and times say so, and an interval that goes on in the next one labels a clip across the border."""
+
+import pytest
+
+from tasks.data.clips.clips import clip_uid
+from tasks.data.labels.chapters import borders_of
+from tasks.data.labels.labels import label_clips
+from tasks.data.labels.rows import AnnotationFile, RecordingLine
+from tasks.data.labels.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tasks.store.records.video import Interval
+from tests.data.labels.records import clip_record
+from tests.data.labels.test_recordings import MINUTES, film
+
+FIRST, SECOND = film("GX010123.MP4", 60), film("GX020123.MP4", 60)
+HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
+
+
+@pytest.mark.parametrize(
+    ("films", "follow"),
+    [
+        ((FIRST, SECOND), True),
+        ((film("GOPR0123.MP4"), film("GP010123.MP4")), True),
+        ((film("GX010123.MP4", at=0), film("GX020123.MP4", at=0)), True),
+        ((film("GX010123.MP4", at=0), film("GX020123.MP4", at=MINUTES + 1)), True),
+        ((film("GX010123.MP4", at=0), film("GX020123.MP4", at=MINUTES + 3)), False),
+        ((film("GX010123.MP4"), film("GX030123.MP4")), False),
+        ((film("GX010123.MP4"), film("GX020123.MP4", fps=60)), False),
+        ((film("GX010123.MP4"), film("GL020123.LRV")), False),
+        ((film("GL010123.LRV"), film("GL020123.LRV")), False),
+        ((film("front-20260501120000.mp4"), film("front-20260501120800.mp4")), False),
+        ((film("DJI_0001.MP4", at=0), film("DJI_0002.MP4", at=MINUTES)), False),
+    ],
+)
+def test_a_chapter_follows_another_only_where_no_frame_can_be_missing(films, follow):
+    borders = {films[0].video: (films[0].duration_seconds, films[1].video)} if follow else {}
+    assert borders_of(films, {}) == borders
+
+
+def test_a_line_that_parts_a_chapter_from_its_recording_ends_that_there():
+    apart = RecordingLine(line=2, video="GX020123.MP4", recording="")
+    assert borders_of([FIRST, SECOND], {SECOND.video: apart}) == {}
+
+
+def test_lines_join_no_chapters_of_different_pictures():
+    films = [film("GX010123.MP4"), film("GX020123.MP4", fps=60)]
+    rows = {video.video: RecordingLine(line=2, video=video.names[0], recording="x") for video in films}
+    assert borders_of(films, rows) == {}
+
+
+def labelled(*files, around=(57, 63), videos=(FIRST, SECOND)):
+    """Label the last clip of the first chapter, the first of the second, and a clip across the border."""
+    interval = Interval(start_seconds=around[0], stop_seconds=around[1], next_video=SECOND.video)
+    times = {"uid": clip_uid(FIRST.video, 56, 64), "start_seconds": 56, "stop_seconds": 64}
+    clips = [clip_record(FIRST.video, 6), clip_record(FIRST.video, around=interval, **times), clip_record(SECOND.video)]
+    names = {video.video: video.names for video in videos}
+    given = [AnnotationFile(f"{number}.csv", text.encode()) for number, text in enumerate(files)]
+    rates = dict.fromkeys(names, 30.0)
+    found = label_clips(clips, names, given, LabelOptions(nothing_share=1), OwnClasses(), rates, videos=videos)
+    return [clip.action for clip in found.clips], found
+
+
+@pytest.mark.parametrize(
+    ("files", "actions"),
+    [
+        ([f"{HEADER}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{HEADER}GX010123.MP4,57,58.5,put,meat\nGX020123.MP4,0.4,3,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{HEADER}GX020123.MP4,0,3,put,meat\n", f"{HEADER}GX010123.MP4,57,60,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{HEADER}GX010123.MP4,57,63,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{HEADER}GX010123.MP4,59,60,put,meat\nGX020123.MP4,0,1,take,bag\n"], [None, None, None]),
+        ([f"{HEADER}GX020123.MP4,5,8,take,bag\n"], [None, None, "take bag"]),
+        (["uid,verb,noun\nGX010123.MP4,put,meat\n"], ["put meat", None, None]),
+        (["video,fully_labelled\nGX010123.MP4,yes\n"], ["nothing", None, None]),
+    ],
+    ids=["joined", "nearly touching", "two files", "past the end", "of two labels", "none", "whole video", "nothing"],
+)
+def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, actions):
+    assert labelled(*files)[0] == actions
+
+
+def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
+    _, found = labelled(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
+    assert not found.problems
+    assert not [hint for hint in found.hints if "after the video" in hint]
+
+
+def test_a_clip_shows_no_two_sources():
+    source = "uid,verb,noun,source\nGX020123.MP4,move,pan,mine\n"
+    intervals = f"{HEADER}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"
+    assert labelled(source, intervals)[0] == [None, None, "put meat"]
