@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from tasks.data.clips.intake import IncomingFile, Intake
+from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import annotation_objects
+from tasks.data.clips.sources import IncomingFile
 from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of
 from tasks.data.labels.rows import AnnotationFile

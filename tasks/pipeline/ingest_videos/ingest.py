@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.data.clips.annotation_files import keep_annotations
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.cutting import batch_size, num_uncut
-from tasks.data.clips.intake import NUM_THREADS, IncomingFile, Intake, incoming_files
+from tasks.data.clips.intake import NUM_THREADS, Intake
 from tasks.data.clips.label_inputs import annotation_objects, count_entries, files_of_other_ingests, inputs_digest, probe_objects, read_log
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
+from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.ledger import num_new_labels
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.keys import recipe_of

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.data.clips.annotation_files import kept_name, write_latest
-from tasks.data.clips.intake import read_chunks
 from tasks.data.clips.label_inputs import (
     MAX_ANNOTATION_BYTES,
     annotation_file,
@@ -13,6 +12,7 @@ from tasks.data.clips.label_inputs import (
     own_classes,
     probe_objects,
 )
+from tasks.data.clips.local_files import read_chunks
 from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile

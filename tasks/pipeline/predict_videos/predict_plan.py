@@ -7,9 +7,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
+from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.labelled import LabelledParts, PredictedVideos, label_now, labelled_intervals
+from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split_csv import read_split_csv

@@ -7,8 +7,9 @@ import pytest
 
 from tasks.data.clips.annotation_files import keep_annotations, to_write
 from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
+from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
+from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.store.objects import to_json

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips import intake
-from tasks.data.clips.intake import IncomingFile, Intake, incoming_files, read_chunks
+from tasks.data.clips import local_files
+from tasks.data.clips.intake import Intake
+from tasks.data.clips.local_files import read_chunks
+from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.video import probe
 from tasks.errors import BadInput
 from tasks.options import IngestOptions
@@ -66,7 +68,7 @@ def swap():
                 taker.rename(path)
                 return os.open(*arguments, **known)
 
-            patch.setattr(intake.os, "open", swapped)
+            patch.setattr(local_files.os, "open", swapped)
 
         yield run
 
@@ -120,7 +122,7 @@ def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="too large"):
         list(read_chunks(path, max_bytes=2, too_large="too large"))
     assert b"".join(read_chunks(path, max_bytes=3, too_large="too large")) == bytes(3)
-    monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
+    monkeypatch.setattr(local_files, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
     with pytest.raises(BadInput, match="longer than 61 s"):
         list(read_chunks(path, max_bytes=1 << 20, too_large="too large"))
 

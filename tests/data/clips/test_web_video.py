@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.data.clips import web_reader, web_video
-from tasks.data.clips.intake import IncomingFile, Intake, incoming_files
+from tasks.data.clips.intake import Intake
+from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.clips.web_reader import answer_to, listing_of, page_of, reason_to_refuse
 from tasks.data.clips.web_video import Job, download_video, listed_videos
 from tasks.errors import BadConfiguration, BadInput, Unavailable

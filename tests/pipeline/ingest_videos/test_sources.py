@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tasks.data.clips import intake
+from tasks.data.clips import local_files
 from tasks.errors import BadInput, NothingToDo
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
@@ -194,7 +194,7 @@ def test_an_hourly_run_waits_until_a_recorder_has_been_quiet_for_a_minute(bench,
         bench.take()
     recording.write_bytes(video)
     assert "the inbox is empty" in told_nothing(bench)
-    quiet(recording, seconds=intake.QUIET_SECONDS + 1)
+    quiet(recording, seconds=local_files.QUIET_SECONDS + 1)
     assert bench.take().num_videos == 1
 
 
