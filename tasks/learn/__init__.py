@@ -14,3 +14,8 @@ Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engin
 `training.cached_heads`, `training.costs`, `training.epochs`, `training.fit`, `training.job`, `training.probe`, `training.processes`,
 `training.progress`, `training.trials`.
 """
+
+import os
+
+# Read when torch is loaded. Its threads else spin while they wait for each other, and take the cores from whatever else has work.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

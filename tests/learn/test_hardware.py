@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -32,3 +33,13 @@ def test_pages_are_cleared_once_and_not_for_every_activation_and_returned_betwee
     num_pages_written = 20 * 2 * 16_000_000 // 4096
     assert plain - kept > num_pages_written / 2
     assert peak - next_peak > 2**28
+
+
+WAITING = "import os, sys, tasks.learn; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+
+
+@pytest.mark.parametrize(("chosen", "policy"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")], ids=["nothing", "active"])
+def test_waiting_threads_of_torch_leave_the_cores_to_others_unless_a_person_chose_otherwise(chosen, policy):
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    answer = subprocess.check_output([sys.executable, "-c", WAITING], env=inherited | chosen, text=True)
+    assert answer.split() == [policy, "False"], "torch reads it when it is loaded"
