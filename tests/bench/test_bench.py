@@ -49,6 +49,7 @@ def test_a_terminal_sees_the_same(capsys: pytest.CaptureFixture[str]):
     assert "A thing: target: less; limit: 0 s" in said
 
 
+@pytest.mark.slow
 def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(material, "videos", lambda folder, most: [])  # one is drawn
     monkeypatch.setattr(material, "drawn", partial(material.drawn, size="160x120"))

@@ -37,6 +37,7 @@ def test_a_command_is_classified_by_its_program(argv, kind):
     assert every_process().kind_of(argv) == kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("argument", "code"), [("mini", 1), ("version", 0)])
 def test_a_run_that_exceeds_the_budget_fails_and_says_so(tmp_path, argument, code):
     program = tmp_path / "weed"

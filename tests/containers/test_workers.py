@@ -4,7 +4,6 @@ import stat
 
 import pytest
 
-from tasks.local.airflow_api import RunRef
 from tests.containers.job import LONG
 from tests.containers.stack import STACK_SECONDS
 from tests.containers.test_hardening import assert_hardened, assert_not_root
@@ -27,14 +26,12 @@ def workers(disturbed, stack) -> dict[str, str]:
 
 def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_other(workers, chain, stack):
     """Where another gate decides on what is trained already, each step runs and finds its result."""
-    run = chain.start_retrain(**LONG, min_gate_clips=2, learning_curve=True)
-    curve = RunRef(dag_id="learning_curve", run_id=f"curve__{run.run_id}")
+    run = chain.start_retrain(**LONG, min_gate_clips=2)
     with stack.airflow() as api:
         chain.ends(api, run)
-        chain.ends(api, curve)
     taken = {
         task["task_id"].rsplit(".", 1)[-1]: (task["queue"], workers[task["hostname"]])
-        for task in (*chain.instances(run), *chain.instances(curve))
+        for task in chain.instances(run)
         # `approve`, where nobody has to be asked, may end on either; a task that runs nothing is on none
         if task["state"] != "skipped" and task["hostname"]
     }
@@ -45,12 +42,10 @@ def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_ot
         "ask": on_cpu,
         "train": on_gpu,
         "evaluate": on_gpu,
-        "learning_curve": on_gpu,  # of the DAG; the task of this name in retrain only starts it
         "compare": on_cpu,
         "report": on_cpu,
         "register": on_cpu,
         "decide": on_cpu,
-        "report_with_curve": on_cpu,
     }
 
 

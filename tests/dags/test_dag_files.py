@@ -97,6 +97,7 @@ def in_every_runner():
     return parsed("1", "local", *OPERATORS)
 
 
+@pytest.mark.slow
 def test_the_folder_imports_without_anything_heavy_and_only_the_provider_of_its_runner(in_every_runner):
     local, _, *others = in_every_runner
     assert local == []

@@ -5,6 +5,7 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -34,6 +35,7 @@ print(LabelPage.fastapi_apps[0]["url_prefix"])
 """
 
 
+@pytest.mark.slow
 def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
     done = subprocess.run([sys.executable, "-c", PLUGIN], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
@@ -64,6 +66,7 @@ import tasks.pages.label.app, tasks.pages.trigger_form
 """
 
 
+@pytest.mark.slow
 def test_the_pages_import_nothing_that_the_image_of_airflow_lacks():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     installed = with_dependencies([*project["dependencies"], *project["optional-dependencies"]["airflow"]])

@@ -36,6 +36,7 @@ def claim(tmp_path, monkeypatch):
             process.stdin.close()
 
 
+@pytest.mark.slow
 def test_steps_side_by_side_take_different_gpus_and_give_them_back(claim, tmp_path):
     (first, a), (_, b), (_, none_left) = claim(2), claim(2), claim(2)
     assert (a, b, none_left) == ("0", "1", "None")

@@ -30,6 +30,8 @@ from tasks.options import Consensus, Head, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, tiny
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ClassNames(verbs=("pour", "cut"), nouns=("cup", "pan"))
 SIZES = {"num_verbs": 2, "num_nouns": 2}
 SEES = tiny(**SIZES)
@@ -243,7 +245,6 @@ def test_a_checkpoint_whose_head_takes_other_features_is_refused_and_one_of_join
         _ = saved.network
 
 
-@pytest.mark.slow
 def test_an_engine_that_is_close_enough_for_each_network_and_not_for_the_joined_answer_scores_nothing(trained, films):
     pytest.importorskip("openvino")
     saved = load(trained.best)

@@ -36,6 +36,8 @@ from tests.learn.tiny import assert_resumes, outspoken, save_noise, snippets_of,
 from tests.learn.tiny import job as tiny_job
 from tests.learn.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
+pytestmark = pytest.mark.slow
+
 SPEC = tiny(backbone=TINY_VIDEO.name, num_segments=TINY_VIDEO.num_views)
 
 
@@ -133,7 +135,6 @@ def test_features_of_another_rate_or_size_are_not_taken(tmp_path, monkeypatch):
     assert len(folders) == 3
 
 
-@pytest.mark.slow
 def test_openvino_agrees_with_pytorch():
     network = prepare(outspoken(Network(SPEC, seed=1)))
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in network.backbone.modules())

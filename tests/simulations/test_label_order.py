@@ -9,6 +9,8 @@ from tests.simulations import label_order
 from tests.simulations.label_order import ORDERS, Clips, curve, table
 from tests.simulations.wrong_labels import few, measured, row
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (1, 2)
 
 

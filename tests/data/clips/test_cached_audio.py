@@ -130,6 +130,7 @@ def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
     assert found[clips[0].uid].shape == (801, 128)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [None, Head.LSTM])
 def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path, head):
     specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
@@ -151,6 +152,7 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
             assert own == pytest.approx(logits.numpy(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_registered_fusion_decodes_a_sound_once_and_loads_once_what_describes_it(films, monkeypatch):
     calls = []
 

@@ -152,6 +152,7 @@ def test_any_number_of_channels_is_heard_or_explained(make_video, tmp_path, num_
         assert all(np.allclose(samples[1000:-1000], 0.25, atol=0.001) for samples in heard.samples.values())
 
 
+@pytest.mark.slow
 def test_a_real_video_whose_sound_fails_is_cut_and_heard(shared, cut_into, tmp_path):
     cut = cut_into(tmp_path, shared / "videos" / "odd" / "video_with_failing_audio.mp4")
     for clip in cut.clips:

@@ -176,6 +176,7 @@ def test_a_changed_copy_stays_near(kitchen, changed):
         assert between(frames, np.stack([changed(frame) for frame in frames])) <= MAX_DUPLICATE_BITS, name
 
 
+@pytest.mark.slow
 def test_films_of_one_kitchen_are_no_duplicates(kitchen):
     for ours, theirs in itertools.combinations(kitchen.values(), 2):
         assert between(ours, theirs) > 1.4 * MAX_DUPLICATE_BITS

@@ -95,6 +95,7 @@ def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_ba
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():
     network = network_of(Family.TSN)
     both, example = export_module(network)

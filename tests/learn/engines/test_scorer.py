@@ -78,6 +78,7 @@ def test_a_window_is_scored_as_a_clip_that_is_cut_there(film, spec):
     assert_scored_as_cut(scorer_of(spec), film)
 
 
+@pytest.mark.slow
 def test_a_window_is_scored_as_a_clip_by_a_video_network_and_by_a_fusion(film):
     with tiny_video_network() as video:
         assert_scored_as_cut(scorer_of(tiny(backbone=video.name, num_segments=video.num_views)), film)

@@ -171,6 +171,7 @@ def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus):
     assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
 
 
+@pytest.mark.slow
 @both
 def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_scores_silence_as_the_engine_does(tmp_path, spec):
     np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))

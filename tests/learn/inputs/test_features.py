@@ -40,6 +40,7 @@ def kept(tmp_path: Path, tiny_network: Network) -> FeatureCache:
     return training_features(tmp_path / "features", tiny_network, "32-true")
 
 
+@pytest.mark.slow
 # A high rate, so that the best epoch is not the last.
 @pytest.mark.parametrize(
     "choice", [{"learning_rate": 0.3, "epochs": 6}, {"precision": "bf16-mixed", "epochs": 1}], ids=lambda choice: next(iter(choice))

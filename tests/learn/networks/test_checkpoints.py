@@ -62,6 +62,7 @@ def refused(hashed):
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [Family.TSN, Family.TRN, Family.MTRN, Family.TSM])
 def test_an_epic_file_fills_every_parameter(epic_content, hashed, family):
     spec = tiny(family)

@@ -42,6 +42,7 @@ def test_a_resnet50_has_23_5_million_parameters_below_its_heads_and_8_2_billion_
     assert (size.num_flops - 2 * 2048 * num_classes) / 8 == pytest.approx(8.18e9, rel=0.01)
 
 
+@pytest.mark.slow
 def test_ten_crops_are_ten_backbones_and_one_linear_head_or_as_many_of_one_that_relates_segments():
     for consensus in Consensus:
         centre, ten = (complexity([tiny(num_segments=3, consensus=consensus)], num_crops).num_flops for num_crops in (1, 10))

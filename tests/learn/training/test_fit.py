@@ -44,6 +44,7 @@ def test_a_finished_training_begun_again_trains_no_more(trained, clips, tmp_path
     assert fit(job(tmp_path / "copy", clips)).history == trained.history
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_training_as_what_a_retry_mends_which_goes_on_in_the_same_folder(trained, clips, tmp_path: Path):
     with pytest.raises(Unavailable, match="SIGTERM"):
         fit(job(tmp_path, clips), on_epoch=lambda _: signal.raise_signal(signal.SIGTERM))
@@ -58,6 +59,7 @@ def test_begun_again_between_epochs_is_as_if_undisturbed(clips, tmp_path: Path):
     assert_resumes(lambda name: job(tmp_path / name, clips, **RICH | IN_PICTURES | IN_BACKBONES, validation_crops=10, epochs=2), 0)
 
 
+@pytest.mark.slow
 def test_early_stopping_holds_where_it_stopped_even_if_killed_there(clips, tmp_path: Path):
     choice = {"patience": 1, "epochs": 10, "learning_rate": 0.3}
     outcome = fit(job(tmp_path / "one", clips, **choice))

@@ -24,6 +24,8 @@ from tests.pipeline.retrain.conftest import films
 from tests.pipeline.shelf import dataset_clip, manifest_of, plan_result, train_result, weights_result, words
 from tests.records import some
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["films", "mlflow"]
 
 PUT, TAKE = (

@@ -18,6 +18,8 @@ from tasks.pipeline._training import joined_inputs
 from tasks.pipeline.retrain._fusion import _heard_by_all, equal_fusion
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
+pytestmark = pytest.mark.slow
+
 STORE = "s3://retake"
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 

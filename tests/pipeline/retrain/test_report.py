@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput, Unavailable
+from tasks.judge.report.figures import drawing
 from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
@@ -53,7 +54,7 @@ def of_vocabulary(clips, vocabulary):
 
 
 def reported(shelf, folder, mlflow=None):
-    """Run the step, and once more; return its result and the run in MLflow."""
+    """Run the step without drawings, which tests/judge/report draws, and once more; return its result and the run in MLflow."""
 
     def frames(store, clips, spec, root=None):
         paths = {}
@@ -65,6 +66,7 @@ def reported(shelf, folder, mlflow=None):
     with pytest.MonkeyPatch.context() as patch:
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
+        patch.setattr(drawing, "svg", lambda *_: "")
         for module in (report, _thumbnails):
             patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")

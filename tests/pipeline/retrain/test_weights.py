@@ -119,6 +119,7 @@ def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf, tmp
         assert start_from(shelf, family="3D", backbone="auto").network == spec.title
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "interpolation"),
     [
@@ -209,7 +210,7 @@ def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(own
         start_from(shelf, checkpoint=None, backbone_weights=file_sha256(own))
 
 
-@pytest.mark.parametrize("backbone", ["test_resnet", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize("backbone", ["test_resnet", pytest.param("tf_efficientnet_lite0", marks=pytest.mark.slow)])
 def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_scaling_was_asked_for(tmp_path, backbone):
     keys = {}
     for asked in ("auto", "bilinear", "bicubic"):
@@ -225,6 +226,7 @@ def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_sc
     assert keys["auto"] == keys[same] != keys[other]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trains_on", [None, "cuda"])
 def test_auto_chooses_by_the_clips_of_the_dataset_and_a_batch_is_timed_once_where_the_training_runs(trains_on, monkeypatch):
     monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on or "cpu")

@@ -96,6 +96,7 @@ def whole(bench):
     return bench.run("search_report", search=plan.search_uri)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_before_any_write_ends_with_the_same_table_and_retrains_the_same_winner(bench, monkeypatch):
     monkeypatch.setattr(search_report, "search_page", lambda *_: "page")
     before = dict(bench.store.objects)
