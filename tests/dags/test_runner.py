@@ -274,22 +274,14 @@ def test_a_queue_of_ones_own_is_kept():
         assert StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}]).queue == "night"
 
 
-def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_they_make(play, context):
+def test_an_overlay_takes_the_place_of_the_forms_options_and_preset_and_of_the_key_that_they_make(play, context):
     play("print(json.dumps({'argv': sys.argv[1:]}))")
-    form = Form(options=(TrainOptions,))
-    params = defaults(form)
-    task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}}
-    plain, overlaid = (
-        step(**task, overlay=overlay).execute(context(params))["argv"] for overlay in (None, '{"family": "TRN", "epochs": 3}')
-    )
+    form = Form(options=(PresetOptions, TrainOptions))
+    task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}, "passes": ("preset",)}
+    overlay, params = '{"family": "TRN", "epochs": 3}', defaults(form) | {"preset": "none"}
+    plain, overlaid = (step(**task, overlay=over).execute(context(params))["argv"] for over in (None, overlay))
     assert {"--family=TSN", "--epochs=60"} <= set(plain)
     assert {"--family=TRN", "--epochs=3"} <= set(overlaid)
     assert plain[-1] != overlaid[-1]
-
-
-def test_no_preset_replaces_the_options_of_an_overlay(play, context):
-    play("print(json.dumps({'argv': sys.argv[1:]}))")
-    form = Form(options=(PresetOptions, TrainOptions))
-    task = {"form": form, "step": "weights", "options": (TrainOptions,), "passes": ("preset",)}
-    plain, overlaid = (step(**task, overlay=overlay).execute(context(defaults(form)))["argv"] for overlay in (None, '{"epochs": 3}'))
+    plain, overlaid = (step(**task, overlay=over).execute(context(defaults(form)))["argv"] for over in (None, overlay))
     assert ("--preset=auto" in plain, "--preset=none" in overlaid) == (True, True)

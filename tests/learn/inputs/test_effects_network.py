@@ -48,18 +48,15 @@ def test_a_file_as_aisfx_writes_it_is_loaded_as_weights_only(seeded, tmp_path):
         assert torch.equal(load_effects(tmp_path / "checkpoint.pth")(windows), seeded(windows))
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path):
-    class Runs:
-        def __reduce__(self):
-            return print, ("run",)
+class Runs:
+    """Would run code when it is unpickled."""
 
-    torch.save((Runs(), {}), tmp_path / "checkpoint.pth")
-    with pytest.raises(BadCheckpoint, match="not the weights of aisfx"):
-        load_effects(tmp_path / "checkpoint.pth")
+    def __reduce__(self):
+        return print, ("run",)
 
 
-@pytest.mark.parametrize("content", [({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
-def test_another_file_is_refused(content, tmp_path):
+@pytest.mark.parametrize("content", [(Runs(), {}), ({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
+def test_another_file_or_one_that_would_run_code_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "checkpoint.pth")
     with pytest.raises(BadCheckpoint, match=r"checkpoint\.pth: not the weights of aisfx"):
         load_effects(tmp_path / "checkpoint.pth")
