@@ -284,43 +284,40 @@ AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interva
 DIFFERING = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
 
 
-@pytest.mark.parametrize(
-    ("checks", "told", "untold"),
-    [
-        ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
-        ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
-        ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
-        ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"), ()),
-        (
-            {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
-            ("kappa 0.50", "without an interval, which takes 3 videos"),
-            ("kappa 0.50 [",),
-        ),
-        ({"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})}, ("100.0 %", "cannot be told"), ()),
-        ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
-        (
-            {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
-            ("A second action covers much of 1 clip;", "put <b> take bag"),
-            (),
-        ),
-        (
-            {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
-            ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
-            (),
-        ),
-    ],
-    ids=[
-        "usual",
-        "nobody speaks",
-        "people speak",
-        "two readers",
-        "two videos",
-        "same answers",
-        "different answers",
-        "two actions",
-        "no clip",
-    ],
-)
+CHECKS = {
+    "usual": ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
+    "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
+    "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
+    "two readers": (
+        {"agreement": AGREEMENT},
+        ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"),
+        (),
+    ),
+    "two videos": (
+        {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
+        ("kappa 0.50", "without an interval, which takes 3 videos"),
+        ("kappa 0.50 [",),
+    ),
+    "same answers": (
+        {"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})},
+        ("100.0 %", "cannot be told"),
+        (),
+    ),
+    "different answers": ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
+    "two actions": (
+        {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
+        ("A second action covers much of 1 clip;", "put <b> take bag"),
+        (),
+    ),
+    "no clip": (
+        {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
+        ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("checks", "told", "untold"), CHECKS.values(), ids=CHECKS)
 def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, changed_page, checks, told, untold):
     html = changed_page(checks=make_inputs().metrics.checks.model_copy(update=checks))
     shown = plain(re.search(r'<section id="checks">.*?</section>', html, re.S)[0])
