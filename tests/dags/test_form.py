@@ -164,6 +164,7 @@ def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved)
     values = resolved(build_dataset, None, extra)
     assert (values["store"], values["fps"], values["val_share"], values["then"]) == ("s3://sample", 15, 0.4, {"epochs": 6})
     assert build_dataset.FORM.handover(values) == {"store": "s3://sample", "params": {"epochs": 6}}
+    assert resolved(retrain, None, {"from_rest_api": True}) == resolved(retrain), "an event made by hand in Airflow leaves the defaults"
 
 
 def test_what_an_ingest_is_told_reaches_the_training(resolved):
@@ -224,10 +225,6 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
     assert passed_over in about["ti"].pushed.get(PASSED_OVER, "")
     assert (passed_over in caplog.text) if passed_over else not caplog.text
     assert "pw" not in caplog.text
-
-
-def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
-    assert resolved(retrain, None, {"from_rest_api": True}) == resolved(retrain)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,9 @@ OUTCOMES = {65: AirflowFailException, 78: AirflowFailException, 1: AirflowFailEx
 WORKING = "print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr)"
 
 
-def test_every_kind_of_error_has_an_exit_code_that_the_runner_knows():
+def test_every_kind_of_error_has_an_exit_code_that_the_runner_knows_and_there_is_a_runner_for_each_choice():
     assert {error.exit_code for error in RetakeError.__subclasses__()} <= OUTCOMES.keys()
+    assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)
 
 
 @pytest.mark.parametrize(
@@ -245,10 +246,6 @@ def test_no_step_outlives_an_airflow_process_that_is_killed(lingering):
             assert all(map(is_running, [task, *pids]))
             psutil.Process({"task": task, "supervisor": supervisor.pid}[killed]).kill()
             assert all_end([task, *pids])
-
-
-def test_there_is_a_runner_for_each_choice():
-    assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

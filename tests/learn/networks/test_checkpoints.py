@@ -160,12 +160,9 @@ def test_a_small_file_that_takes_hours_to_read_is_refused_unread(is_archive, tmp
         load(tmp_path / "odd.pt")
 
 
-def test_a_checkpoint_may_hold_the_milestones_of_a_schedule(tmp_path: Path):
+def test_other_peoples_checkpoints_may_hold_milestones_and_are_not_ours_which_may_not_even_hold_a_namespace(hashed, tmp_path: Path):
     torch.save({"milestones": Counter({30: 1}), "seen": {1, 2}}, tmp_path / "usual.pt")
     assert read_weights(tmp_path / "usual.pt")["milestones"] == {30: 1}
-
-
-def test_other_peoples_checkpoints_are_not_ours_which_may_not_even_hold_a_namespace(hashed):
     with pytest.raises(BadCheckpoint, match="holds code or objects"):
         load(hashed({"args": argparse.Namespace()}))
     with pytest.raises(BadCheckpoint, match="not a checkpoint of Retake; it holds epoch, state_dict"):

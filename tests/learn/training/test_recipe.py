@@ -240,14 +240,11 @@ def test_the_last_stage_is_what_people_call_so(backbone, num_stages, last):
     assert sorted(name for stage in stages for name in stage) == sorted(dict(module.named_parameters()))
 
 
-def test_bn_inceptions_stages_are_its_resolutions():
+def test_bn_inceptions_stages_are_its_resolutions_and_a_temporal_shift_changes_no_stage():
     stages = stages_of(backbones.find("bninception").construct(3))
     beginnings = [{name.split("_")[0] + "_" + name.split("_")[1][0] for name in stage} for stage in stages]
     assert beginnings[-3:] == [{"inception_3"}, {"inception_4"}, {"inception_5"}]
     assert stages[0][0] == "conv1_7x7_s2.weight"
-
-
-def test_a_temporal_shift_changes_no_stage():
     with torch.device("meta"):
         module = backbones.find("resnet50").construct(3)
     plain = stages_of(module)

@@ -67,13 +67,15 @@ def labels(store) -> dict[str, tuple[str, str]]:
     return {labelled.clip.uid: (labelled.verb, labelled.noun) for labelled in clips if labelled.verb}
 
 
-def test_a_stranger_sees_nothing(store):
+def test_a_stranger_sees_nothing_nor_does_a_login_that_is_too_long_to_sign_with(store):
     client = Visitor(store, None).client
     assert {path: client.get(path).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
     login = client.get("/", headers={"accept": "text/html"})
     assert (login.status_code, 'src="static/login.js"' in login.text) == (401, True)
     assert "api/v2/auth/login?next=" in client.get("/static/login.js").text
     assert "_top" in client.get("/static/lead_out.js").text
+    too_long = Visitor(store, "anna" * 51).client.get("/queue")
+    assert (too_long.status_code, "204 characters" in too_long.text) == (403, True)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,6 @@ def test_a_stranger_a_viewer_and_another_site_write_nothing(store, uid, who, hea
     answer = Visitor(store, who).client.post("/statements", content=body, headers={"content-type": "application/json", **headers})
     assert answer.status_code == status
     assert read_log(store, STORE) == []
-
-
-def test_a_login_that_is_too_long_to_sign_with_is_refused(store):
-    answer = Visitor(store, "anna" * 51).client.get("/queue")
-    assert (answer.status_code, "204 characters" in answer.text) == (403, True)
 
 
 def test_a_viewer_looks(store, anna, uid):
