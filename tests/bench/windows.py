@@ -11,11 +11,10 @@ from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
 from tasks.pipeline.predict_videos._ready import make_ready
 from tasks.store.records.experiments import PredictedVideo
-from tests.bench.disk import Disk
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Measure, Row, alternate, processor_seconds
 from tests.data.labels.records import clip_record
-from tests.pipeline.shelf import predict_plan, predictor
+from tests.pipeline.shelf import Shelf, predict_plan, predictor
 
 BENCH = "s3://bench/"
 CLIP_SECONDS = 8.0
@@ -28,7 +27,8 @@ def windows(folder: Path, quick: bool) -> list[Row]:
     backbone, num_clips, repetitions = ("test_resnet", 2, 1) if quick else ("tf_efficientnet_lite0", 10, 7)
     os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
     (film,) = cut_up(drawn(folder / "film.mp4", seconds=CLIP_SECONDS), folder)
-    store, numbers = Disk(folder / "store", film.path), count()
+    store, numbers = Shelf(buckets=("bench",)), count()
+    store.write_file(f"{BENCH}film.mp4", film.path)
     save(folder / "model", network(backbone), CLASSES)
     store.write_file(f"{BENCH}model", folder / "model")
     model = predictor("model", f"{BENCH}model", file_sha256(folder / "model"))
