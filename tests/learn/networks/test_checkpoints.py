@@ -258,7 +258,7 @@ ODD_TENSORS = {
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning", "ignore:The PyTorch API of nested tensors:UserWarning")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:(TypedStorage is deprecated|torch.quantize_per_tensor):UserWarning")
 @pytest.mark.parametrize("kind", ODD_TENSORS)
 def test_tensors_that_are_no_plain_weights_are_bad_input(refuses, stored, kind):
     refuses(state_dict=stored["state_dict"] | {"head.fc_verb.weight": ODD_TENSORS[kind]()})
