@@ -9,22 +9,17 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
-from tests.bench import chain, cutting, flow, heads, item, memory, recipes, scoring, trials, windows
+from tests.bench import chain, cutting, flow, heads, item, memory, recipes, scoring, windows
 from tests.bench.machine import in_words, machine
 from tests.bench.measure import Row
-from tests.bench.table import markdown, show, write_docs
+from tests.bench.table import markdown, write_docs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
-
-
 BENCHES: dict[str, Callable[[Path, bool], list[Row]]] = {
     "scoring": scoring.scoring,
     "windows": windows.windows,
     "epoch": heads.epoch,
     "sweep": heads.sweep,
-    "trials": trials.trials,
     "recipes": recipes.recipes,
     "item": item.item,
     "cut": cutting.cutting,
@@ -45,13 +40,12 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"measuring {name}\n")
         with tempfile.TemporaryDirectory(prefix=f"retake-bench-{name}-", dir=arguments.scratch) as folder:
             rows += BENCHES[name](Path(folder), arguments.quick)
-    console = Console(width=None if sys.stdout.isatty() else 130)
-    console.print(f"{in_words(found)}{' (quick: for the harness, not for the record)' if arguments.quick else ''}", highlight=False)
-    show(rows, console)
+    text = markdown(rows, in_words(found))
+    sys.stdout.write(f"{text}\n")
     content = {"machine": found, "quick": arguments.quick, "rows": [row.as_json() for row in rows]}
     arguments.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if arguments.write_docs:
-        write_docs(DOCS, markdown(rows, in_words(found)))
+        write_docs(DOCS, text)
     return 0
 
 

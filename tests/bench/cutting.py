@@ -19,10 +19,10 @@ from tasks.options import SegmentOptions
 from tasks.pipeline.ingest_videos import segment
 from tasks.pipeline.ingest_videos.contract import SegmentArguments
 from tasks.store.records.video import Batch
-from tests.bench.disk import Disk
-from tests.bench.material import FFMPEG, emptied, videos
+from tests.bench.material import FFMPEG, videos
 from tests.bench.measure import Row, alternate, num_cores, processor_seconds
 from tests.data.labels.records import video_record
+from tests.pipeline.shelf import Shelf
 
 OPTIONS = SegmentOptions()
 STORE = "s3://bench"
@@ -63,11 +63,11 @@ def cutting(folder: Path, quick: bool) -> list[Row]:
     ]
 
 
-class _Films(Disk):
-    """A batch of videos to cut; clips are not kept."""
+class _Films(Shelf):
+    """A batch of videos on the local disk; clips are not kept."""
 
-    def __init__(self, folder: Path, sources: list[Path]) -> None:
-        super().__init__(folder, folder / "no.mp4")
+    def __init__(self, sources: list[Path]) -> None:
+        super().__init__(buckets=("bench",))
         self._sources = {f"v{number:011d}": source for number, source in enumerate(sources)}
         self.write(BATCH, Batch(videos=tuple(self._sources)))
         for name, source in self._sources.items():
@@ -90,7 +90,7 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
 
     def run(name: str) -> float:
         os.environ["RETAKE_NUM_PROCESSES"] = str(ways[name])
-        films = _Films(emptied(folder / "store"), sources)
+        films = _Films(sources)
         started, used = time.perf_counter(), processor_seconds()
         segment.run(SegmentArguments(store=STORE, batch=BATCH), films)
         seconds = time.perf_counter() - started

@@ -2,19 +2,21 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 
 import psutil
 
 from tasks.learn.hardware import describe
 
-LIBRARIES = ("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord")
-LIBRARIES += ("opencv-contrib-python-headless",)
+LIBRARIES = (
+    *("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord"),
+    "opencv-contrib-python-headless",
+)
 
 
 def machine() -> dict[str, object]:
     """Processor, cores, memory, versions, and how busy the machine is with other things."""
-    hardware = describe("cpu")
+    hardware, installed = describe("cpu"), {found.name: found.version for found in distributions()}
     flags = next((line for line in _cpuinfo() if line.startswith("flags")), "").split()
     return {
         "cpu": hardware.cpu_name,
@@ -23,7 +25,7 @@ def machine() -> dict[str, object]:
         "avx512_bf16": "avx512_bf16" in flags,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {name: installed[name] for name in LIBRARIES if name in installed},
         "load_average_at_start": list(os.getloadavg()),
     }
 
@@ -45,10 +47,3 @@ def _cpuinfo() -> list[str]:
             return file.read().splitlines()
     except OSError:
         return []
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -9,17 +9,11 @@ from tests.bench.material import emptied
 from tests.bench.measure import Row, alternate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KINDS = {
-    "heads": "train, heads on kept features",
-    "all": "train, whole network",
-    "evaluate": "evaluate",
-    "predict": "predict_batch, two networks",
-    "predict_report": "predict_report",
-}
+KINDS = {"heads": "train, heads on kept features", "all": "train, whole network", "evaluate": "evaluate"}
 
 
 def memory(folder: Path, quick: bool) -> list[Row]:
-    """Peak memory of train, evaluate and predict, each in a process of its own, by the number of clips."""
+    """Peak memory of train and evaluate, each in a process of its own, by the number of clips."""
     few, many, repetitions = (10, 40, 1) if quick else (100, 1000, 2)
 
     def peak_mib(kind: str, num_clips: int) -> float:

@@ -1,38 +1,21 @@
-"""Rows as a table for a terminal and for docs/performance.md."""
+"""Rows as a table in Markdown, and where docs have it."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from tests.bench.measure import Row
 
 HEADINGS = ("What", "Variant", "Median", "Quartiles", "To reference")
-MARKERS = ("<!-- bench: begin -->", "<!-- bench: end -->")
-
-
-def show(rows: Sequence[Row], console: Console) -> None:
-    """Print a table."""
-    table = Table(*HEADINGS)
-    for row in rows:
-        for cells in _cells(row):
-            table.add_row(*cells)
-        table.add_section()
-    console.print(table)
-    for row in rows:
-        said = "; ".join(filter(None, (row.target and f"target: {row.target}", row.limit and f"limit: {row.limit}")))
-        if said:
-            console.print(f"{row.title}: {said}", highlight=False, markup=False)
 
 
 def markdown(rows: Sequence[Row], machine: str) -> str:
-    """The same for the docs: one table, then the limit and the way of measuring of each row."""
+    """Write one table, then the limit and the way of measuring of each row."""
     lines = [f"Measured on: {machine}.", "", "| " + " | ".join(HEADINGS) + " |", "| --- " * len(HEADINGS) + "|"]
     lines += ["| " + " | ".join(cells) + " |" for row in rows for cells in _cells(row)]
     for row in rows:
-        parts = [row.how, row.target and f"Target: {row.target}.", row.limit and f"Limit: {row.limit}.", *_notes(row)]
+        notes = [f"{variant}: {note}." for variant, note in row.notes.items()]
+        parts = [row.how, row.target and f"Target: {row.target}.", row.limit and f"Limit: {row.limit}.", *notes]
         lines += ["", f"**{row.title}.** {' '.join(filter(None, parts))}"]
     return "\n".join(lines)
 
@@ -58,7 +41,3 @@ def _cells(row: Row) -> list[tuple[str, ...]]:
         ratio = "reference" if variant == row.reference else f"{row.ratio(variant):.3g} x"
         cells.append(("" if number else row.title, variant, f"{middle:.3g} {row.unit}", f"{low:.3g} to {high:.3g}", ratio))
     return cells
-
-
-def _notes(row: Row) -> list[str]:
-    return [f"{variant}: {note}." for variant, note in row.notes.items()]

@@ -26,12 +26,9 @@ def context(**report):
     return {"ti": instance, "task_instance": instance}
 
 
-def test_nobody_is_asked_where_the_report_says_so(approve):
+def test_the_question_waits_as_long_as_the_run_was_told_or_nobody_is_asked(approve, monkeypatch):
     with pytest.raises(AirflowSkipException, match="nobody is asked"):
         approve.execute(context(awaits_approval=False, approval_hours=5))
-
-
-def test_the_question_waits_as_long_as_the_run_was_told(approve, monkeypatch):
     asked = {}
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
     with pytest.raises(TaskAwaitingInput) as waiting:
@@ -64,9 +61,6 @@ def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, c
         "timedout": user is None,
     }
     assert told(approve.execute_complete({}, event)) == wanted
-
-
-def test_without_a_question_the_step_is_told_that_nobody_was_asked():
     assert told(None) == ("not asked", "", "")
 
 
@@ -92,12 +86,9 @@ def planned(asking):
     return make
 
 
-def test_a_short_training_starts_unasked(asking, planned):
-    assert asking[1].execute(planned("")) is None
-
-
 @pytest.mark.parametrize(("preset", "options"), [("light", ["Train", "Use the preset auto", "Skip"]), ("auto", ["Train", "Skip"])])
-def test_a_long_training_waits_for_an_answer_and_without_one_is_skipped(preset, options, asking, planned, monkeypatch):
+def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(preset, options, asking, planned, monkeypatch):
+    assert asking[1].execute(planned("")) is None
     asked = {}
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
     with pytest.raises(TaskAwaitingInput) as waiting:

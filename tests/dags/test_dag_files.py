@@ -151,10 +151,6 @@ def test_what_a_step_takes_is_what_its_arguments_name():
         assert known - named <= INSTEAD.get(given["step"], set()), task.task_id
 
 
-def test_only_training_and_testing_wait_for_the_gpu():
-    assert {task.task_id for task in TASKS if task.pool == "gpu"} == GPU_TASKS
-
-
 @pytest.mark.parametrize(
     ("gpu", "pool", "of_curves"),
     [("auto", "gpu", ("gpu", "gpu")), ("required", "gpu", ("gpu", "gpu")), ("off", "prediction", ("default_pool", "cpu"))],
@@ -167,12 +163,13 @@ def test_without_a_gpu_no_prediction_waits_behind_a_training_and_neither_behind_
     assert ((curve.pool, curve.queue), curve.weight_rule, curve.priority_weight) == (of_curves, "absolute", 0)
 
 
-def test_what_needs_torch_has_the_image_with_torch():
+def test_what_needs_torch_has_the_image_with_torch_and_only_training_and_testing_wait_for_the_gpu():
     given = {task.task_id: made_of(task) for task in TASKS}
     trainers = {"prepare.weights", "prepare.sound", "sound", "publish.register", "network.weights", *GPU_TASKS}
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
-    assert {task.task_id for task in TASKS if task.queue == "gpu"} == GPU_TASKS
+    for where in ("pool", "queue"):
+        assert {task.task_id for task in TASKS if getattr(task, where) == "gpu"} == GPU_TASKS
     others = [task for task in (*TASKS, APPROVE, *ASKED, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
     assert {task.queue for task in others} == {"cpu"}
 

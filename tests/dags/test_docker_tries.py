@@ -16,7 +16,7 @@ from dags._step import command_flags
 from tasks.local.home import REPOSITORY
 from tasks.settings import DockerSettings
 from tests.dags.conftest import comes_true
-from tests.dags.engine import BLOCKED, PARAMS, RESULT, SAY, step
+from tests.dags.engine import BLOCKED, PARAMS, RESULT, SAY
 
 pytestmark = pytest.mark.containers
 
@@ -89,15 +89,12 @@ def test_two_tries_that_start_at_once_share_one_container(bench, execute, log, m
 
 def test_on_kill_stops_and_removes_the_container(bench, context, log):
     operator = bench.operator(f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {BLOCKED}")
+    operator.on_kill()  # before anything has started
     log.when["waiting"] = operator.on_kill
     with pytest.raises(AirflowException, match="No such container"):
         operator.execute(context(PARAMS, run_id=bench.run_id))
     assert bench.containers == []
     operator.on_kill()
-
-
-def test_on_kill_before_anything_has_started_is_no_error():
-    DockerStepOperator(**step("", "")).on_kill()
 
 
 def test_silence_is_no_failure(bench, execute, log, monkeypatch):

@@ -69,7 +69,6 @@ def test_a_form_has_or_hides_each_field_of_its_option_models_and_no_other(dag):
     wanted = [name for model in dag.FORM.models() for name in model.model_fields]
     params = dag.FORM.params()
     assert sorted([*params, *params["store"].schema.get("hidden", {})]) == sorted(wanted)
-    assert len(set(wanted)) == len(wanted), "two models of one form share a name"
 
 
 @pytest.mark.parametrize("dag", [*DAGS, compare_networks, compare_versions, search])
@@ -117,18 +116,6 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "choices"),
-    [
-        (TrainOptions, "weights", [w.value for w in Weights]),
-        (TrainOptions, "trainable", ["all", "last-stage", "heads"]),
-        (EvaluateOptions, "crops", [1, 10]),
-    ],
-)
-def test_choices_are_the_models(model, name, choices):
-    assert param_of(model, name).schema["enum"] == choices
-
-
-@pytest.mark.parametrize(
     ("model", "name"),
     [
         (IngestOptions, "sources"),
@@ -148,7 +135,10 @@ def test_a_form_refuses_a_password_before_airflow_keeps_it(model, name):
     assert "no user and password" in param.description
 
 
-def test_what_may_be_empty_is_null_and_lists_hold_strings():
+def test_what_may_be_empty_is_null_lists_hold_strings_and_choices_are_the_models():
+    assert param_of(TrainOptions, "weights").schema["enum"] == [weights.value for weights in Weights]
+    assert param_of(TrainOptions, "trainable").schema["enum"] == ["all", "last-stage", "heads"]
+    assert param_of(EvaluateOptions, "crops").schema["enum"] == [1, 10]
     assert param_of(TrainOptions, "checkpoint").schema["type"] == ["null", "string"]
     assert param_of(RetrainOptions, "dataset").schema["type"] == ["null", "string"]
     assert param_of(IngestOptions, "sources").schema["items"]["type"] == "string"
@@ -162,12 +152,9 @@ def test_a_list_that_a_person_emptied_is_empty_and_one_that_may_not_be_is_refuse
         resolved(compare_networks, {"configurations": None})
 
 
-def test_the_store_is_the_settings(monkeypatch):
+def test_a_run_by_hand_has_its_form_and_the_store_is_the_settings(resolved, monkeypatch):
     monkeypatch.setenv("RETAKE_STORE_URI", "s3://elsewhere/here")
     assert param_of(StoreOptions, "store").value == "s3://elsewhere/here"
-
-
-def test_a_run_by_hand_has_its_form(resolved):
     values = resolved(ingest_videos, {"fps": 25, "sources": ["/a"], "store": "s3://mine/"})
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
 
@@ -177,6 +164,7 @@ def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved)
     values = resolved(build_dataset, None, extra)
     assert (values["store"], values["fps"], values["val_share"], values["then"]) == ("s3://sample", 15, 0.4, {"epochs": 6})
     assert build_dataset.FORM.handover(values) == {"store": "s3://sample", "params": {"epochs": 6}}
+    assert resolved(retrain, None, {"from_rest_api": True}) == resolved(retrain), "an event made by hand in Airflow leaves the defaults"
 
 
 def test_what_an_ingest_is_told_reaches_the_training(resolved):
@@ -239,10 +227,6 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
     assert "pw" not in caplog.text
 
 
-def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
-    assert resolved(retrain, None, {"from_rest_api": True}) == resolved(retrain)
-
-
 @pytest.mark.parametrize(
     ("dag", "params", "named"),
     [
@@ -264,12 +248,9 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (retrain, {"backbone_weights": "s3://me:pw@h/x"}, "backbone_weights: no user and password"),
     ],
 )
-def test_a_wrong_option_fails_without_a_retry_and_is_named(dag, params, named, resolved):
+def test_a_wrong_option_or_a_malformed_event_fails_without_a_retry_and_is_named(dag, params, named, resolved):
     with pytest.raises(AirflowFailException, match=named):
         resolved(dag, params)
-
-
-def test_a_malformed_event_fails_without_a_retry(resolved):
     with pytest.raises(AirflowFailException, match="asset event: params"):
         resolved(retrain, None, {"params": 3})
 
@@ -311,41 +292,36 @@ def test_a_preset_leaves_out_its_start_where_the_form_names_another(start, backb
     assert (values.backbone, values.weights, values.epochs) == (backbone, weights, 4)
 
 
-def plan_of(layout, where):
-    return layout.plan(where["key"])
-
-
-def prediction_of(layout, where):
-    return layout.prediction_plan(where["key"])
-
-
 @pytest.mark.parametrize(
-    ("dag", "task", "place", "params"),
+    ("dag", "task", "params"),
     [
-        (retrain, "prepare.plan", plan_of, {}),
-        (retrain, "prepare.plan", plan_of, {"preset": "original", "force": True, "crops": 1}),
-        (retrain, "prepare.plan", plan_of, {"dataset": "s3://retake/datasets/x", "epochs": 3}),
-        (predict_videos, "plan", prediction_of, {}),
-        (predict_videos, "plan", prediction_of, {"videos": ["/a b", "--c"], "preview": True}),
-        (build_dataset, "label", lambda layout, where: layout.labels(where["recipe"]), {"clip_seconds": 4}),
+        (retrain, "prepare.plan", {}),
+        (retrain, "prepare.plan", {"preset": "original", "force": True, "crops": 1}),
+        (retrain, "prepare.plan", {"dataset": "s3://retake/datasets/x", "epochs": 3}),
+        (predict_videos, "plan", {}),
+        (predict_videos, "plan", {"videos": ["/a b", "--c"], "preview": True}),
+        (build_dataset, "label", {"clip_seconds": 4}),
     ],
 )
-def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, place, params, resolved):
+def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, params, resolved):
     values, task = resolved(dag, params), dag.dag.get_task(task)
     where = places(values)
+    layout, key = Layout(where["store"]), where["key"]
     step, arguments = parse([task.step, *command_flags(task, values)])
-    assert step.address(arguments) == place(Layout(where["store"]), where)
+    expected = {
+        retrain: layout.plan(key),
+        predict_videos: layout.prediction_plan(key),
+        build_dataset: layout.labels(where.get("recipe", "")),
+    }
+    assert step.address(arguments) == expected[dag]
 
 
-def test_training_again_has_a_key_of_its_own_for_each_run(resolved):
+def test_training_again_has_a_key_of_its_own_for_each_run_which_does_not_depend_on_how_a_number_is_written(resolved):
     def key(force, run_id):
         return places(resolved(retrain, {"force": force}, run_id=run_id))["key"]
 
     assert key(False, "a") == key(False, "b")
     assert len({key(False, "a"), key(True, "a"), key(True, "b")}) == 3
-
-
-def test_a_key_does_not_depend_on_how_a_number_is_written(resolved):
     written = ({"clip_seconds": 8, "then": None}, {"clip_seconds": 8.0, "then": {}})
     assert len({places(resolved(ingest_videos, params))["key"] for params in written}) == 1
 

@@ -58,10 +58,7 @@ def test_a_run_without_such_files_has_no_note_and_that_of_a_person_stays(ended):
 
 
 @pytest.mark.parametrize(("url", "note"), [("http://mlflow/#/a/report.html", "[Report](http://mlflow/#/a/report.html)"), ("", None)])
-def test_a_run_leads_to_its_report(ended, url, note):
+def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(ended, url, note):
+    passed_over = "it takes s3://retake with {}, so trigger it by hand for s3://retake with {}"
+    assert "so trigger it by hand for" in ended("retrain", "prepare.weights", passed_over, key=PASSED_OVER)
     assert ended("retrain", "publish.decide", url, key=ReportLink().xcom_key) == note
-
-
-def test_a_run_names_the_events_that_it_did_not_take(ended):
-    note = "it takes s3://retake with {}, so trigger it by hand for s3://retake with {}"
-    assert "so trigger it by hand for" in ended("retrain", "prepare.weights", note, key=PASSED_OVER)

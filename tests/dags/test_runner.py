@@ -102,8 +102,9 @@ OUTCOMES = {65: AirflowFailException, 78: AirflowFailException, 1: AirflowFailEx
 WORKING = "print('working', file=sys.stderr); print('film.mp4: why', file=sys.stderr)"
 
 
-def test_every_kind_of_error_has_an_exit_code_that_the_runner_knows():
+def test_every_kind_of_error_has_an_exit_code_that_the_runner_knows_and_there_is_a_runner_for_each_choice():
     assert {error.exit_code for error in RetakeError.__subclasses__()} <= OUTCOMES.keys()
+    assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)
 
 
 @pytest.mark.parametrize(
@@ -255,10 +256,6 @@ def test_no_step_outlives_an_airflow_process_that_is_killed(lingering):
             assert all_end([task, *pids])
 
 
-def test_there_is_a_runner_for_each_choice():
-    assert set(RUNNERS) == set(RunnerSettings.model_fields["runner"].annotation.__args__)
-
-
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
     operator = operator_of(runner)
@@ -282,22 +279,14 @@ def test_a_queue_of_ones_own_is_kept():
         assert StepOperator.partial(task_id="t", step="s", form=FORM, queue="night").expand(mapped=[{}]).queue == "night"
 
 
-def test_an_overlay_takes_the_place_of_the_forms_options_and_of_the_key_that_they_make(play, context):
+def test_an_overlay_takes_the_place_of_the_forms_options_and_preset_and_of_the_key_that_they_make(play, context):
     play("print(json.dumps({'argv': sys.argv[1:]}))")
-    form = Form(options=(TrainOptions,))
-    params = defaults(form)
-    task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}}
-    plain, overlaid = (
-        step(**task, overlay=overlay).execute(context(params))["argv"] for overlay in (None, '{"family": "TRN", "epochs": 3}')
-    )
+    form = Form(options=(PresetOptions, TrainOptions))
+    task = {"form": form, "step": "weights", "options": (TrainOptions,), "inputs": {"out": "{store}/choices/{key}/"}, "passes": ("preset",)}
+    overlay, params = '{"family": "TRN", "epochs": 3}', defaults(form) | {"preset": "none"}
+    plain, overlaid = (step(**task, overlay=over).execute(context(params))["argv"] for over in (None, overlay))
     assert {"--family=TSN", "--epochs=60"} <= set(plain)
     assert {"--family=TRN", "--epochs=3"} <= set(overlaid)
     assert plain[-1] != overlaid[-1]
-
-
-def test_no_preset_replaces_the_options_of_an_overlay(play, context):
-    play("print(json.dumps({'argv': sys.argv[1:]}))")
-    form = Form(options=(PresetOptions, TrainOptions))
-    task = {"form": form, "step": "weights", "options": (TrainOptions,), "passes": ("preset",)}
-    plain, overlaid = (step(**task, overlay=overlay).execute(context(defaults(form)))["argv"] for overlay in (None, '{"epochs": 3}'))
+    plain, overlaid = (step(**task, overlay=over).execute(context(defaults(form)))["argv"] for over in (None, overlay))
     assert ("--preset=auto" in plain, "--preset=none" in overlaid) == (True, True)

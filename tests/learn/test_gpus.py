@@ -46,11 +46,8 @@ def test_steps_side_by_side_take_different_gpus_and_give_them_back(claim, tmp_pa
     assert claim(2)[1] == "0"
 
 
-def test_one_gpu_and_somebodys_own_choice_are_left_alone(claim, monkeypatch):
+def test_one_gpu_none_and_somebodys_own_choice_are_left_alone(claim, monkeypatch, tmp_path):
+    assert num_gpus(tmp_path / "absent") == 0
     assert claim(1)[1] == "None"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     assert claim(2)[1] == "7"
-
-
-def test_a_machine_without_the_driver_has_none(tmp_path):
-    assert num_gpus(tmp_path / "absent") == 0

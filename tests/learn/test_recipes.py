@@ -183,9 +183,6 @@ def test_averaged_weights_follow_their_recurrence_and_are_what_is_validated_and_
         logits = module.answer(module.see(torch.stack([View(clip.frames).images(planned.network.spec) for clip in planned.val])))
     labels = torch.tensor([clip.verb for clip in planned.val]), torch.tensor([clip.noun for clip in planned.val])
     assert averaged.best_val_loss == pytest.approx(float(CrossEntropies()(logits, *labels).total.mean()), rel=1e-5)
-
-
-def test_the_decay_rises_to_what_was_asked_for():
     assert [decay_after(0.9, n) for n in (1, 8, 80, 81, 1000)] == pytest.approx([2 / 11, 0.5, 0.9, 0.9, 0.9])
 
 

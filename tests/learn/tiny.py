@@ -102,6 +102,13 @@ def kept_job(folder: Path, clips: Sequence[CachedClip], spec: NetworkSpec | None
     return replace(job(folder, clips, spec, **HEADS | choice), features=folder.parent / "features")
 
 
+class Bessel(torch.nn.Module):
+    """A function which OpenVINO lacks."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(features)
+
+
 class Stop(Exception):
     """Ends a training between two epochs."""
 

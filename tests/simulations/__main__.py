@@ -2,28 +2,14 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from tests.bench.table import write_docs
-from tests.simulations import (
-    coverage,
-    decisions,
-    epochs,
-    films,
-    labels,
-    looks,
-    probabilities,
-    readers,
-    seeds,
-    shift,
-    splits,
-    thresholds,
-    trainings,
-    when,
-)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
-PARTS = (coverage, when, readers, decisions, looks, seeds, labels, trainings, epochs, splits, probabilities, thresholds, films, shift)
+NAMES = "coverage when readers decisions looks seeds labels trainings epochs splits probabilities thresholds films shift"
+PARTS = [import_module(f"tests.simulations.{name}") for name in NAMES.split()]
 NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 

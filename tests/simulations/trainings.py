@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
-from tests.simulations.tables import Table, per_cent
+from tests.simulations.tables import Table, of_each, per_cent
 
 NUM_FEATURES, NUM_DRAWS = 64, 5
 NUM_TRAIN_FILMS, CLIPS_OF_FILM, VAL_CLIPS_OF_FILM = 20, 10, 5
@@ -112,7 +112,7 @@ def true_gain(kitchen: Kitchen, rng: np.random.Generator) -> float:
     return float(twice - once)
 
 
-def curves(kitchen: Kitchen, num_films: int, equal: str, num_curves: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
+def curves(kitchen: Kitchen, num_films: int, num_curves: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
     """The estimated gain of twice as many clips and its limits, of each curve that gives one; val lacks actions that train lacks."""
     gains = []
     for number in range(num_curves):
@@ -124,8 +124,7 @@ def curves(kitchen: Kitchen, num_films: int, equal: str, num_curves: int, rng: n
         for draw, order in enumerate(random_orders(sources, NUM_DRAWS, number)):
             for index, size in enumerate(sizes):
                 part = order[:size]
-                epochs = EPOCHS if equal == "epochs" else round(EPOCHS * len(labels) / size)
-                answers[index, draw] = right((features[part], labels[part]), (val_features, val_labels), epochs, rng)
+                answers[index, draw] = right((features[part], labels[part]), (val_features, val_labels), EPOCHS, rng)
         curve = learning_curve(
             answers,
             sizes,
@@ -146,30 +145,20 @@ def tables(num_draws: int) -> list[Table]:
         kitchen = Kitchen(design)
         truth = true_gain(kitchen, np.random.default_rng(0))
         cells = []
-        for equal in ("steps", "epochs"):
-            for num_films in FILMS:
-                gains = np.array(curves(kitchen, num_films, equal, min(NUM_CURVES, num_draws), np.random.default_rng(0)))
-                if not len(gains):
-                    cells += ["", ""]
-                    continue
-                cells += [f"{100 * gains[:, 0].mean():+.1f}", per_cent(((gains[:, 1] <= truth) & (truth <= gains[:, 2])).mean())]
+        for num_films in FILMS:
+            gains = np.array(curves(kitchen, num_films, min(NUM_CURVES, num_draws), np.random.default_rng(0)))
+            if not len(gains):
+                cells += ["", ""]
+                continue
+            cells += [f"{100 * gains[:, 0].mean():+.1f}", per_cent(((gains[:, 1] <= truth) & (truth <= gains[:, 2])).mean())]
         rows.append((design.name, f"{100 * truth:+.1f}", *cells))
     return [
         Table(
             "What more labels would gain, with real trainings",
             f"Linear heads of drawn features by the recipe of preset `light`, on {NUM_TRAIN_FILMS} films of {CLIPS_OF_FILM} clips, {NUM_CURVES} curves each. "
             "The estimated gain of twice as many clips, and how often its interval holds the true one, which is on clips of all classes. Val films have "
-            f"{VAL_CLIPS_OF_FILM} clips, and lack actions that train lacks. Retake trains shares for as many epochs; as many steps is how it was.",
-            [
-                "classes",
-                "true gain",
-                *(
-                    f"as many {equal}, {films} val films: {column}"
-                    for equal in ("steps", "epochs")
-                    for films in FILMS
-                    for column in ("estimate", "coverage")
-                ),
-            ],
+            f"{VAL_CLIPS_OF_FILM} clips, and lack actions that train lacks.",
+            ["classes", "true gain", *of_each((f"{films} val films" for films in FILMS), "estimate", "coverage")],
             rows,
         )
     ]

@@ -6,9 +6,6 @@ from tasks.judge.statistics.paired import PairedChange
 from tasks.store.records.evaluation import PairedDifference
 from tasks.store.records.record import TARGETS
 from tests.records import some
-from tests.scored_clips import make_clips, make_result, vocabulary
-
-__all__ = ["make_clips", "make_result", "vocabulary"]
 
 
 def difference(num_gained=20, num_lost=10, interval=(0.02, 0.18), **changes):

@@ -92,13 +92,6 @@ def test_a_champion_is_provisional_until_it_is_replaced_or_passes(candidates, re
     assert (registry.champion("m").version, registry.champion("m").provisional) == (1, False)
 
 
-def test_a_provisional_champion_that_is_replaced_is_no_longer_marked(candidates, registry):
-    candidates.decide(candidates.make(passed=False, provisional=True))
-    assert candidates.decide(candidates.make(champion=1)).promoted
-    assert (registry.champion("m").version, registry.champion("m").provisional) == (2, False)
-    assert candidates.tags(1)["retake.provisional"] == "false"
-
-
 def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candidates):
     assert candidates.decide(candidates.make()).promoted
     assert not candidates.decide(candidates.make(champion=None)).promoted
@@ -140,12 +133,13 @@ def test_a_champion_that_was_named_while_another_was_cut_off_stays(candidates, i
     assert candidates.champion == 2
 
 
-def test_a_champion_that_is_rolled_back_to_is_as_provisional_as_it_was(candidates):
+def test_a_provisional_champion_that_is_replaced_is_no_longer_marked_until_it_is_rolled_back_to(candidates, registry):
     def marks():
         return [candidates.tags(version)["retake.provisional"] for version in (1, 2)]
 
     candidates.decide(candidates.make(passed=False, provisional=True))
-    candidates.decide(candidates.make(champion=1))
+    assert candidates.decide(candidates.make(champion=1)).promoted
+    assert (registry.champion("m").version, registry.champion("m").provisional) == (2, False)
     assert marks() == ["false", "false"]
     candidates.roll_back(1)
     assert marks() == ["true", "false"]

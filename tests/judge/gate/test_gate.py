@@ -21,35 +21,11 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
     return ClassOutcome(target, name, num_clips, num_gained, num_lost)
 
 
-def judged(
-    ours,
-    theirs,
-    change=None,
-    outcomes=(),
-    *,
-    attempt=None,
-    label_noise=0,
-    train_counts=(),
-    margin=0.05,
-    is_provisional=False,
-    spread=None,
-    **gate,
-):
+def judged(ours, theirs, change=None, outcomes=(), *, margin=0.05, attempt=None, label_noise=0, train_counts=(), **choice):
     """The judgement on a sure gain, unless another change is given."""
-    over_guessing = guessing(ours, margin)
-    return judge(
-        ours,
-        theirs,
-        change or difference(),
-        over_guessing,
-        outcomes,
-        GateOptions(**gate),
-        attempt or Attempt(),
-        label_noise,
-        train_counts,
-        is_provisional=is_provisional,
-        spread=spread,
-    )
+    about = {name: choice.pop(name) for name in ("is_provisional", "spread") if name in choice}
+    compared = ours, theirs, change or difference(), guessing(ours, margin), outcomes
+    return judge(*compared, GateOptions(**choice), attempt or Attempt(), label_noise, train_counts, **about)
 
 
 def failed(judgement):
@@ -60,17 +36,14 @@ def found(judgement, rule):
     return next(r for r in judgement.rules if r.rule == rule)
 
 
-def test_altered_labels_never_pass_whatever_the_gain(scored):
-    judgement = judged(*scored(), label_noise=0.2)
-    assert failed(judgement) == ["labels"]
-    assert "20.0 % of the training labels were altered" in judgement.reason
-
-
-def test_a_sure_gain_passes_every_rule(scored):
+def test_a_sure_gain_passes_every_rule_unless_labels_were_altered(scored):
     judgement = judged(*scored(), outcomes=[outcome()])
     assert judgement.passed
     assert [rule.rule for rule in judgement.rules] == RULES
     assert judgement.reason == "action top-1 50.0 %, +10.0 points [2.0, 18.0] over the champion, on 100 val clips of 10 source videos"
+    altered = judged(*scored(), label_noise=0.2)
+    assert failed(altered) == ["labels"]
+    assert "20.0 % of the training labels were altered" in altered.reason
 
 
 def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
@@ -97,19 +70,13 @@ def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, 
     assert f"the registered network gains {signed((own[0] - own[1]) / 100)} by itself" in detail
 
 
-def test_another_engine_for_a_seed_fails_the_rule_of_the_engines(scored):
-    judgement = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
-    assert failed(judgement) == ["engine"]
-    assert "seed 5 was scored by openvino int8" in found(judgement, "engine").detail
-
-
 @pytest.mark.parametrize(("num_gained", "passes"), [(36, False), (37, True)])
 def test_the_margin_is_of_the_mean_in_whole_clips(scored, num_gained, passes):
     judgement = judged(*scored(), spread=of_seeds((0.01, 0.15), num_gained), gain_rule="margin", min_gain_points=8)
     assert judgement.passed == passes
 
 
-def test_a_verdict_on_several_seeds_has_the_mean_and_why_has_each_score(scored):
+def test_several_seeds_are_judged_by_their_mean_with_each_score_beside_it_and_all_by_one_engine(scored):
     judgement = judged(*scored(), spread=of_seeds((0.01, 0.15)))
     assert (
         judgement.verdict
@@ -120,18 +87,14 @@ def test_a_verdict_on_several_seeds_has_the_mean_and_why_has_each_score(scored):
         ". By seed: 50.0 % (seed 5, registered), 46.0 % (seed 6) and 48.0 % (seed 7), standard deviation 2.0 points. "
         "The interval is over source videos and seeds."
     )
-
-
-def test_a_registered_network_that_guesses_is_the_outcome_whatever_the_mean(scored):
-    judgement = judged(*scored(0.38, 0.4, majority=0.4), spread=of_seeds((0.01, 0.15)))
-    assert judgement.verdict == (
+    assert "too small to tell: more films or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
+    mixed = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
+    assert failed(mixed) == ["engine"]
+    assert "seed 5 was scored by openvino int8" in found(mixed, "engine").detail
+    assert judged(*scored(0.38, 0.4, majority=0.4), spread=of_seeds((0.01, 0.15))).verdict == (
         "No better than guessing: the registered network names 38.0 % of the actions right, always predicting 'common action' 40.0 %, "
         "on 100 val clips."
     )
-
-
-def test_more_seeds_are_asked_for_where_the_mean_cannot_tell(scored):
-    assert "too small to tell: more films or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
 
 
 @settings(max_examples=50)
@@ -238,22 +201,16 @@ def test_no_class_with_enough_clips_may_surely_lose_much(scored, other, passes):
     assert found(judgement, "classes").passed == passes == judgement.passed
 
 
-def test_a_loss_must_be_surer_the_more_classes_are_judged(scored):
+def test_a_loss_must_be_surer_the_more_classes_are_judged_and_classes_that_lose_are_named_worst_first(scored):
     """Five of five clips that differ are lost by chance once in 32: rare for one class, and not for four."""
-    alone = judged(*scored(), outcomes=[outcome(5)])
-    others = [outcome(4, 4, name=f"verb{i}") for i in range(3)]
-    among = judged(*scored(), outcomes=[outcome(5), *others])
-    assert failed(alone) == ["classes"]
+    assert failed(judged(*scored(), outcomes=[outcome(5)])) == ["classes"]
+    among = judged(*scored(), outcomes=[outcome(5), *(outcome(4, 4, name=f"verb{i}") for i in range(3))])
     assert among.passed
     assert found(among, "classes").detail.endswith("1 lost more, but not significantly")
-
-
-def test_the_classes_that_lose_are_named_worst_first(scored):
-    lost = [outcome(i, name=f"verb{i}") for i in range(8, 16)]
-    detail = found(judged(*scored(), outcomes=lost), "classes").detail
-    assert detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
-    assert "and 3 more; at most 20 are allowed" in detail
-    assert found(judged(*scored(), outcomes=lost), "classes").title == "No significant loss in a class"
+    rule = found(judged(*scored(), outcomes=[outcome(i, name=f"verb{i}") for i in range(8, 16)]), "classes")
+    assert rule.detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
+    assert "and 3 more; at most 20 are allowed" in rule.detail
+    assert rule.title == "No significant loss in a class"
 
 
 @pytest.mark.parametrize(
@@ -342,11 +299,6 @@ def test_the_champion_is_the_opponent_else_the_baseline(results):
     assert (ours.split, theirs.model) == ("val", "baseline")
 
 
-def test_nothing_to_compare_is_refused(results):
-    with pytest.raises(BadInput, match="run `evaluate` for both"):
-        contenders([results["fine-tuned"], results["baseline"].model_copy(update={"split": "train"})], "val")
-
-
 @pytest.mark.parametrize("field", ["split", "num_clips", "num_sources"])
 def test_scores_of_other_clips_are_refused(scored, field):
     ours, theirs = scored()
@@ -354,15 +306,15 @@ def test_scores_of_other_clips_are_refused(scored, field):
         judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}))
 
 
-@pytest.mark.parametrize("update", [{"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}])
-def test_a_difference_of_something_else_is_refused(scored, update):
-    with pytest.raises(BadInput, match="run compare again"):
-        judged(*scored(), difference(**update))
-
-
-def test_a_network_is_not_its_own_opponent(results):
+def test_what_cannot_be_compared_is_refused(scored, results):
+    ours = results["fine-tuned"]
+    with pytest.raises(BadInput, match="run `evaluate` for both"):
+        contenders([ours, results["baseline"].model_copy(update={"split": "train"})], "val")
     with pytest.raises(BadInput, match="own opponent"):
-        judged(results["fine-tuned"], results["fine-tuned"])
+        judged(ours, ours)
+    for update in ({"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}):
+        with pytest.raises(BadInput, match="run compare again"):
+            judged(*scored(), difference(**update))
 
 
 @pytest.mark.parametrize(

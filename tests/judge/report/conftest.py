@@ -20,10 +20,6 @@ from tests.judge.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed
 from tests.judge.report.runs import DIRTY, metrics_of
 from tests.predict.pages import CASES as PREDICTED
 from tests.records import some
-from tests.scored_clips import make_clips, make_result, vocabulary
-
-__all__ = ["make_clips", "make_result", "vocabulary"]
-
 
 PICTURE = contact_sheet(np.random.default_rng(0).integers(40, 220, (8, 90, 160, 3), dtype=np.uint8))
 THUMBNAIL = contact_sheet(np.random.default_rng(0).integers(40, 220, (1, 90, 160, 3), dtype=np.uint8), 96)

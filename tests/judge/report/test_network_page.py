@@ -151,9 +151,6 @@ def test_both_charts_tell_every_network_in_words(page_of, case):
         assert [network.name for network in COMPARISONS[case]().networks if network.name not in told] == []
 
 
-def test_hostile_names_stay_text():
+def test_hostile_names_add_no_link_to_the_note():
     comparison = comparison_of(name=" ".join(HOSTILE_NAMES), failed=HOSTILE_NAMES, others=HOSTILE_NAMES)
-    page = networks_page(comparison)
-    assert "<script" not in page
-    assert "<img" not in page
     assert networks_note(comparison).count("](http") == len(comparison.networks)

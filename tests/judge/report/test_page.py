@@ -31,15 +31,18 @@ def case(request, make_inputs, page_of):
     return make_inputs(request.param), page_of(request.param)
 
 
-def test_all_sections_are_there_even_where_nothing_fills_them(page_of):
+def test_all_sections_are_there_even_where_nothing_fills_them_and_the_same_inputs_make_the_same_page(make_inputs, page_of):
+    assert page(make_inputs("usual")) == page_of("usual")
     assert {anchor for anchor, _ in SECTIONS} <= {attributes.get("id") for _, attributes in Tree(page_of("bare")).elements}
 
 
-def test_an_address_that_is_no_web_address_is_no_link(make_inputs, changed_page):
-    addresses = {"mlflow_run_url": "javascript:alert(1)", "airflow_run": "data:text/html,x"}
-    html = changed_page(provenance=make_inputs().metrics.provenance.model_copy(update=addresses))
+def test_an_address_that_is_no_web_address_is_no_link_and_an_unknown_time_is_called_so(make_inputs, changed_page):
+    odd = {"mlflow_run_url": "javascript:alert(1)", "airflow_run": "data:text/html,x", "dataset_created": "None", "trained": "None"}
+    html = changed_page(provenance=make_inputs().metrics.provenance.model_copy(update=odd))
     assert not [link for link in Tree(html).of("a") if link["href"].startswith(("javascript", "data"))]
     assert "<code>javascript:alert(1)</code>" in html
+    assert "dataset of unknown date" in Tree(html).text
+    assert "None" not in Tree(html).text
 
 
 TEST_IS_SMALL = "Val decides, because test has 9 clips of 2 source videos, and the gate asks for 10 of 3."
@@ -258,13 +261,6 @@ def test_the_picture_of_a_clip_is_in_the_page_once_and_beside_each_of_its_names(
     assert sorted([uid for _, uid in shown] + of_mistakes) == sorted(uid for uid in all_uids if uid in uids)
 
 
-def test_clips_with_two_answers_are_listed(make_inputs, changed_page):
-    agreement = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
-    html = changed_page(checks=make_inputs().metrics.checks.model_copy(update={"agreement": agreement}))
-    assert "1 of them differently" in plain(html)
-    assert f"{ALONE} put meat take <b>" in plain(html)
-
-
 def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_of):
     inputs, html = make_inputs("usual"), page_of("usual")
     videos = Tree(html).of("video")
@@ -285,34 +281,43 @@ def test_what_the_data_checks_found_is_named(page_of):
 
 ALONE, NOBODY, SPOKEN = "a" * 12 + "-0001", (), ("a" * 12 + "-0001", "b" * 12 + "-0002")
 AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interval=(0.123, 0.9))
+DIFFERING = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
 
 
-@pytest.mark.parametrize(
-    ("checks", "told", "untold"),
-    [
-        ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
-        ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
-        ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
-        ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"), ()),
-        (
-            {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
-            ("kappa 0.50", "without an interval, which takes 3 videos"),
-            ("kappa 0.50 [",),
-        ),
-        ({"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})}, ("100.0 %", "cannot be told"), ()),
-        (
-            {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
-            ("A second action covers much of 1 clip;", "put <b> take bag"),
-            (),
-        ),
-        (
-            {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
-            ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
-            (),
-        ),
-    ],
-    ids=["usual", "nobody speaks", "people speak", "two readers", "two videos", "same answers", "two actions", "no clip"],
-)
+CHECKS = {
+    "usual": ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
+    "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
+    "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
+    "two readers": (
+        {"agreement": AGREEMENT},
+        ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"),
+        (),
+    ),
+    "two videos": (
+        {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
+        ("kappa 0.50", "without an interval, which takes 3 videos"),
+        ("kappa 0.50 [",),
+    ),
+    "same answers": (
+        {"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})},
+        ("100.0 %", "cannot be told"),
+        (),
+    ),
+    "different answers": ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
+    "two actions": (
+        {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
+        ("A second action covers much of 1 clip;", "put <b> take bag"),
+        (),
+    ),
+    "no clip": (
+        {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
+        ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("checks", "told", "untold"), CHECKS.values(), ids=CHECKS)
 def test_the_data_checks_tell_what_was_found_and_only_that(make_inputs, changed_page, checks, told, untold):
     html = changed_page(checks=make_inputs().metrics.checks.model_copy(update=checks))
     shown = plain(re.search(r'<section id="checks">.*?</section>', html, re.S)[0])
@@ -358,17 +363,6 @@ def test_where_it_fails_is_told_by_video_and_column_the_worst_first(page_of):
     assert [row[-1] for row in rows_of(cameras)] == ["▼ lower (p < 0.001)", "no difference shown (p = 0.210)"]
     assert re.findall("<h3>(.*?)</h3>", html) == ["By source video", "By camera"]
     assert "There are no scores by group." in page_of("bare")
-
-
-def test_the_same_inputs_make_the_same_page(make_inputs, page_of):
-    assert page(make_inputs("usual")) == page_of("usual")
-
-
-def test_a_store_that_keeps_no_times_makes_no_odd_page(make_inputs, changed_page):
-    unknown = make_inputs().metrics.provenance.model_copy(update={"dataset_created": "None", "trained": "None"})
-    text = Tree(changed_page(provenance=unknown)).text
-    assert "dataset of unknown date" in text
-    assert "None" not in text
 
 
 def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, changed_page):

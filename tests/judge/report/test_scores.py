@@ -105,11 +105,13 @@ SENTENCES = (
 )
 
 
-def test_the_first_screen_says_it_and_has_both_comparisons_side_by_side(run_with_unnamed, changed_page):
+def test_question_and_first_screen_say_it_and_the_page_has_both_comparisons_side_by_side(run_with_unnamed, changed_page):
     html = changed_page(nameable=run_with_unnamed.nameable)
     top, _, scores = html.partition('<section id="scores">')
+    _, _, asked = rendered(approval_question(run_with_unnamed, "http://localhost/report.html"))
     for sentence in SENTENCES:
         assert sentence in plain(top)
+        assert sentence in asked
     table = re.search(r'<table class="nameable">(.*?)</table>', scores.partition("</section>")[0], re.S)[1]
     rows = rows_of(table)
     assert " | ".join(row[0] for row in rows[1:]) == (
@@ -118,12 +120,6 @@ def test_the_first_screen_says_it_and_has_both_comparisons_side_by_side(run_with
     tuned = run_with_unnamed.results[-1]
     assert rows[3][1:4] == [f"{100 * tuned.verb.top1:.1f} %", "60.0 %", "[50.0, 70.0]"]
     assert rows[5][8:] == ["+12.5", "[5.0, 20.0]"]
-
-
-def test_the_question_says_it_too(run_with_unnamed):
-    _, _, text = rendered(approval_question(run_with_unnamed, "http://localhost/report.html"))
-    for sentence in SENTENCES:
-        assert sentence in text
 
 
 def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):

@@ -43,7 +43,7 @@ def found(errors, **choice):
     return long_training(kept(errors, **choice), history(errors), "action", num_resamples=200)
 
 
-def test_a_second_descent_is_told_in_one_sentence():
+def test_a_second_descent_is_told_in_one_sentence_and_few_clips_cannot_tell():
     sentence = sentence_of(found(DESCENT))
     assert sentence.startswith(
         "A second descent: on 600 val clips of 100 source videos the error of actions rises from 30.0 % after epoch 8 "
@@ -52,9 +52,6 @@ def test_a_second_descent_is_told_in_one_sentence():
     assert "falls again to 24.0 % after epoch 4,000 (-28.0 points" in sentence
     assert "the second minimum is lower than the first" in sentence
     assert sentence.count(". ") == 0
-
-
-def test_few_clips_cannot_tell_and_without_a_rise_none_is_seen():
     assert sentence_of(found(DESCENT, num_clips=15, clips_a_video=3)).startswith("The data cannot tell whether there is a second descent")
     assert sentence_of(found(ONE_FALL)).startswith("No second descent is seen")
     assert sentence_of(found(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(

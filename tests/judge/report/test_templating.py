@@ -9,26 +9,11 @@ from tasks.store.objects import to_json
 from tasks.store.records.metrics import Metrics
 
 
-@pytest.mark.parametrize(
-    ("iso", "words"),
-    [
-        ("2026-11-26T00:25:13+00:00", "2026-11-26 00:25 UTC"),
-        ("2026-11-26T01:25:13+01:00", "2026-11-26 00:25 UTC"),
-        ("2026-11-26T00:25:13Z", "2026-11-26 00:25 UTC"),
-        ("2026-11-26T00:25:13", "2026-11-26 00:25 UTC"),
-    ],
-)
-def test_times_are_in_utc(iso, words):
-    assert templating.utc(iso) == words
-
-
-@pytest.mark.parametrize(("value", "words"), [(None, "none"), (True, "yes"), (1e-5, "1e-05"), (60, "60"), ("auto", "auto")])
-def test_settings_are_words(value, words):
-    assert templating.setting(value) == words
-
-
-def test_what_is_no_time_is_unknown_and_code_cannot_be_left():
+def test_times_are_in_utc_settings_are_words_and_code_cannot_be_left():
+    for iso in ("2026-11-26T00:25:13+00:00", "2026-11-26T01:25:13+01:00", "2026-11-26T00:25:13Z", "2026-11-26T00:25:13"):
+        assert templating.utc(iso) == "2026-11-26 00:25 UTC"
     assert templating.utc("None") == "unknown date"
+    assert list(map(templating.setting, (None, True, 1e-5, 60, "auto"))) == ["none", "yes", "1e-05", "60", "auto"]
     assert templating.code("a`b\nc") == "`a'b c`"
 
 

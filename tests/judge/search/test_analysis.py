@@ -81,15 +81,12 @@ def test_where_nothing_matters_hardly_a_search_says_that_something_does(resample
 
 
 @pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
-def test_few_trials_tell_nothing(num_trials, said):
+def test_few_trials_and_equal_scores_tell_nothing(num_trials, said):
     rows, words = importances(search_of(num_trials, by_rate), RANGES, "action")
     assert rows == ()
     assert said in words
-
-
-def test_equal_scores_tell_nothing():
-    rows, words = importances(search_of(12, lambda *_: 0.25), RANGES, "action")
-    assert (rows, words) == ((), "All 12 trials have the same score, so no option made a difference.")
+    equal = importances(search_of(12, lambda *_: 0.25), RANGES, "action")
+    assert equal == ((), "All 12 trials have the same score, so no option made a difference.")
 
 
 def test_only_comparable_trials_count():

@@ -59,13 +59,10 @@ def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(r
         Space.of(SearchOptions(search=["dropout"], ranges=ranges), LIGHT, GRID)
 
 
-def test_values_that_contradict_one_another_make_no_training():
+def test_values_that_contradict_one_another_make_no_training_and_options_without_effect_no_other_one():
     found = space("batch_size=1, 4", "mixup=0, 0.2")
     assert found.complete({"batch_size": 1, "mixup": 0.2}) is None
     assert found.complete({"batch_size": 4, "mixup": 0.2}) == LIGHT.model_copy(update={"batch_size": 4, "mixup": 0.2})
-
-
-def test_options_without_effect_do_not_tell_trials_apart():
     found = space("schedule=constant, cosine")
     one = found.complete({"schedule": "constant"})
     assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, GRID).complete({"schedule": "constant"})

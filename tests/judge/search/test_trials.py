@@ -33,7 +33,7 @@ def score(right: str, loss: float = 1.0, num_epochs: int = 1) -> TrialScore:
     )
 
 
-def test_folds_count_by_their_clips():
+def test_folds_count_by_their_clips_and_one_video_says_nothing():
     clips = [[clip("a", "x"), clip("b", "x"), clip("c", "y")], [clip("d", "z")]]
     found = scored(trial(), [score("110", loss=1.0), score("0", loss=3.0, num_epochs=2)], clips, "action")
     assert found.scores["action"].top1 == 0.5
@@ -41,9 +41,6 @@ def test_folds_count_by_their_clips():
     assert found.seconds == 4
     assert found.num_epochs == 2
     assert found.fold_top1 == (pytest.approx(2 / 3), 0)
-
-
-def test_an_interval_over_few_videos_is_wide():
     of_one_source = scored(trial(), [score("1100")], [[clip(uid, "x") for uid in "abcd"]], "action")
     assert of_one_source.scores["action"].interval == (0, 1)
 
@@ -108,15 +105,11 @@ def test_a_spent_budget_ends_the_search_and_a_small_rest_shortens_a_round():
     assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=1) for i in range(10)]) == 10
 
 
-def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs():
+def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs_and_is_counted_as_left():
     chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
     assert [rung_epochs(chosen, 27, number) for number in (1, 2, 3)] == [3, 9, 27]
     kept = promote(chosen, 27, 2, [trial(i, top1=i / 10) for i in range(9)], "action")
     assert [(one.number, options.epochs) for one, options in kept] == [(8, 9), (7, 9), (6, 9)]
-
-
-def test_the_rest_of_a_search_with_rungs_is_what_the_later_rungs_train():
-    chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
     first = [trial(i, 0.5) for i in range(9)]
     assert num_left(chosen, 1, first) == 3 + 1
     assert num_left(chosen, 2, [*first, *(trial(9 + i, 0.5, round=2) for i in range(3))]) == 1

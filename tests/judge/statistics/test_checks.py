@@ -51,17 +51,13 @@ def with_flipped(look, num_bits):
     return look ^ np.uint64(2**num_bits - 1)
 
 
-def test_good_data_is_clean_and_a_clip_with_two_actions_harms_nothing():
+def test_good_data_is_clean_a_clip_with_two_actions_harms_nothing_and_a_source_in_two_splits_is_named():
     two = clip("b", "val").model_copy(update={"second_action": "take bag"})
     found = checked(clip("a"), two, clip("c"), clip("d", "test"), looks={})
     assert [(shown.uid, shown.action, shown.second_action) for shown in found.two_actions] == [("b", "put meat", "take bag")]
     assert found.is_clean
-
-
-def test_a_source_in_two_splits_is_named():
     found = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
-    assert found.shared_sources == ("x",)
-    assert not found.is_clean
+    assert (found.shared_sources, found.is_clean) == (("x",), False)
 
 
 def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none():
@@ -91,11 +87,8 @@ def test_classes_that_train_lacks_are_named_with_their_splits():
     found = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
     told = ("verb take (test)", "noun sauce (val, test)", "action take sauce (test)", "action put sauce (val)")
     assert found.missing_from_train == told
-
-
-def test_without_objects_verbs_alone_can_be_missing():
     found = checked(clip("a", action=f"put {NO_OBJECT}"), clip("b", "val", action=f"take {NO_OBJECT}"), looks={}, targets=VERB_ALONE)
-    assert found.missing_from_train == ("verb take (val)",)
+    assert found.missing_from_train == ("verb take (val)",), "without objects verbs alone can be missing"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

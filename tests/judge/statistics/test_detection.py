@@ -89,13 +89,10 @@ def test_what_is_found_as_labelled_is_all_right_unless_labels_repeat(labelled):
     assert scored([], labelled).mean == 0
 
 
-def test_a_second_interval_on_the_same_label_is_wrong():
+def test_a_second_interval_on_the_same_label_is_wrong_and_half_of_one_counts_up_to_half():
     labelled = [Segment("a", 0, 10, 0), Segment("a", 20, 30, 0)]
     twice = [Segment("a", 0, 10, 0, 0.9), Segment("a", 1, 10, 0, 0.8), Segment("a", 20, 30, 0, 0.7)]
     assert scored(twice, labelled).mean == pytest.approx((1 + 2 / 3) / 2)
-
-
-def test_half_an_interval_counts_up_to_half():
     labelled = [Segment("a", 0, 10, 0)]
     assert scored([Segment("a", 0, 5, 0)], labelled).by_tiou == (1, 1, 1, 1, 1)
     assert scored([Segment("a", 0, 3, 0)], labelled).by_tiou == (1, 1, 1, 0, 0)

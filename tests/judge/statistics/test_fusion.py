@@ -87,15 +87,11 @@ def test_each_head_has_weights_of_its_own_and_unseen_videos_say_whether_they_hol
     assert (fusion.num_clips, fusion.num_sources) == (60, 6)
 
 
-def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others():
+def test_weights_chosen_on_one_video_are_not_said_to_hold_on_others_and_other_clips_are_refused():
     rng = np.random.default_rng(4)
     fusion = fuse([scored(rng, (3, 3), num_sources=1), scored(rng, (1, 1), num_sources=1)], NAMES)
     assert fusion.held_out_loss is fusion.held_out_equal_loss is None
     assert not fusion.is_supported
-
-
-def test_networks_that_were_scored_on_other_clips_are_refused():
-    rng = np.random.default_rng(5)
     with pytest.raises(BadInput, match="not scored on the same clips"):
         fuse([scored(rng, (1, 1)), scored(rng, (1, 1), num_clips=59)], NAMES)
 

@@ -20,12 +20,6 @@ def test_kappa_is_that_of_scikit_learn(answers):
     assert agreement([("v", *pair) for pair in answers]).kappa == pytest.approx(cohen_kappa_score(*zip(*answers, strict=True)))
 
 
-def test_one_answer_to_all_clips_says_nothing_beyond_chance_and_no_clips_nothing_at_all():
-    found = agreement(in_videos(5, 1, "a"))
-    assert (found.kappa, found.interval, found.share) == (None, None, 1)
-    assert agreement([]) is None
-
-
 def test_the_interval_resamples_videos():
     pairs = [(f"v{i}", "a" if i % 2 else "b", "a" if i % 2 or i == 4 else "b") for i in range(20) for _ in range(5)]
     found = agreement(pairs)
@@ -35,7 +29,10 @@ def test_the_interval_resamples_videos():
 
 
 @pytest.mark.parametrize("num_videos", [1, 2])
-def test_one_or_two_videos_have_no_interval(num_videos):
+def test_one_or_two_videos_have_no_interval_one_answer_no_kappa_and_no_clips_nothing(num_videos):
+    alike = agreement(in_videos(5, 1, "a"))
+    assert (alike.kappa, alike.interval, alike.share) == (None, None, 1)
+    assert agreement([]) is None
     found = agreement([*in_videos(num_videos, 2), ("v0", "a", "b")])
     assert found.interval is None
     assert (found.num_clips, found.num_videos) == (2 * num_videos + 1, num_videos)

@@ -293,30 +293,21 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     )
 
 
-def test_an_action_without_an_object_is_said_in_words(networks):
+def test_an_action_without_an_object_is_said_in_words_and_without_objects_nobody_asks_for_nouns(networks):
     _, scored = networks
     words = Vocabulary(verbs=VOCABULARY.verbs, nouns=(*VOCABULARY.nouns[:2], ClassRef(id=360, name="(none)")))
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
     found = nameable_clips([result(clips, model, words) for model, clips in pair.items()], pair, words, num_resamples=50)
     assert unnamed_in_words(found).endswith("that the champion cannot name: verb 'knit' and no object.")
+    without = Vocabulary(verbs=VOCABULARY.verbs, nouns=(ClassRef(id=360, name="(none)"),))
+    assert result(replace(answered(NARROW), noun_classes=np.full(24, 360)), vocabulary=without).unknown_nouns == ()
 
 
-def test_where_every_network_can_name_every_clip_there_is_nothing_to_say(networks):
+def test_where_every_network_can_name_every_clip_there_is_nothing_to_say_and_no_clip_may_be_left(networks):
     _, scored = networks
     wide = {model: clips for model, clips in scored.items() if model != "champion"}
     assert nameable_clips([result(clips, model) for model, clips in wide.items()], wide, VOCABULARY) is None
-
-
-def test_no_clip_may_be_left_that_every_network_can_name(networks):
-    _, scored = networks
     results = [result(scored["champion"], "champion", known_verbs={9}, known_nouns={20}), result(scored["fine-tuned"])]
-    pair = {model: scored[model] for model in ("champion", "fine-tuned")}
-    found = nameable_clips(results, pair, VOCABULARY)
+    found = nameable_clips(results, {model: scored[model] for model in ("champion", "fine-tuned")}, VOCABULARY)
     assert (found.num_clips, found.scores, found.differences) == (0, (), ())
     assert nameable_in_words(found) == "No clip is left that every network can name. The gate decides on all clips."
-
-
-def test_without_objects_nobody_asks_for_nouns():
-    without = Vocabulary(verbs=VOCABULARY.verbs, nouns=(ClassRef(id=360, name="(none)"),))
-    clips = replace(answered(NARROW), noun_classes=np.full(24, 360))
-    assert result(clips, vocabulary=without).unknown_nouns == ()

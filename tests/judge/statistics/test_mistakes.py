@@ -80,17 +80,13 @@ def test_clips_of_equal_loss_come_in_the_order_of_their_uids(make_clips, vocabul
     assert [m.clip for m in worst_misnamed(same, vocabulary, 1)] == [1]
 
 
-def test_the_worst_mistakes_are_the_largest_losses_among_the_wrong(scored, vocabulary):
+def test_the_worst_mistakes_are_the_largest_losses_among_the_wrong_and_say_what_was_named(scored, vocabulary):
     ours, theirs, clips = scored
     wrong = np.flatnonzero(~answers_of(ours, vocabulary)["action"].right)
     mistakes = worst_mistakes(ours, theirs, clips, vocabulary, num=5)
     assert len(wrong) > 5
     assert [m.loss for m in mistakes] == sorted(ours.losses[wrong], reverse=True)[:5]
     assert len(worst_mistakes(ours, theirs, clips, vocabulary, num=1000)) == len(wrong)
-
-
-def test_a_mistake_says_what_was_named(scored, vocabulary):
-    ours, theirs, clips = scored
     (mistake,) = worst_mistakes(ours, theirs, clips[::-1], vocabulary, num=1)
     i = ours.uids.index(mistake.uid)
     assert (mistake.true_verb, mistake.true_noun) == (clips[i].verb, clips[i].noun)

@@ -70,14 +70,11 @@ def test_intervals_are_nested_as_the_level_falls_and_at_the_usual_one_are_the_us
     assert all(outer[0] <= inner[0] + 1e-8 and inner[1] <= outer[1] + 1e-8 for inner, outer in pairwise(nested))
 
 
-def test_below_what_the_resamples_can_show_the_exact_test_decides():
+def test_below_what_the_resamples_can_show_the_exact_test_decides_and_students_t_widens_the_interval():
     """All of ten films gain, so that every resample shows it: McNemar's p is 0.001 on one side."""
     right, sources = np.ones(10, bool), [str(film) for film in range(10)]
     lows = [paired_change(right, ~right, sources, tail=tail).interval[0] for tail in (0.00098, 0.00097)]
     assert [low > 0 for low in lows] == [True, False]
-
-
-def test_below_what_the_resamples_can_show_students_t_widens_the_interval():
     gains, clips = np.array([8, 6, 9, 7, 5]), np.full(5, 10)
     lows = [resample(gains, clips, num_resamples=200, seed=0, tail=tail).interval[0] for tail in (1e-4, 1e-5)]
     assert lows[1] < lows[0] < 0.5, "no film gains less"
@@ -103,13 +100,10 @@ def test_more_of_the_same_videos_narrows_the_interval(clips):
     assert many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
 
 
-def test_networks_that_answer_alike_differ_by_zero_and_nothing_is_certain():
+def test_networks_that_answer_alike_differ_by_zero_and_one_source_says_nothing_of_another():
     found = compared([(i % 2 == 0, i % 2 == 0, str(i % 4)) for i in range(40)])
     assert (found.difference, found.mcnemar_p, found.num_clips_needed) == (0, 1, None)
     assert found.interval[0] == -found.interval[1] == pytest.approx(-0.0881, abs=1e-4)
-
-
-def test_one_source_says_nothing_of_another():
     found = compared([(True, False, "a")] * 50)
     assert (found.interval, found.num_sources, found.num_clips_needed) == ((-1, 1), 1, 200)
 
@@ -274,27 +268,19 @@ def test_answers_to_other_clips_are_not_compared(make_clips, vocabulary):
     assert probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()
 
 
-P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
-
-
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
 
 
-@given(p_values=P_VALUES)
-def test_a_test_among_others_is_never_surer_than_alone_and_never_less_sure_than_by_bonferroni(p_values):
-    for p, adjusted in zip(p_values, holm(p_values), strict=True):
-        assert p <= adjusted <= max(p, min(1, len(p_values) * p))
-
-
-@given(p_values=P_VALUES)
-def test_the_order_stays(p_values):
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferroni_and_keeps_its_place(p_values):
     adjusted = holm(p_values)
-    assert sorted(range(len(adjusted)), key=lambda i: (adjusted[i], p_values[i], i)) == sorted(
-        range(len(adjusted)), key=lambda i: (p_values[i], i)
-    )
+    for p, corrected in zip(p_values, adjusted, strict=True):
+        assert p <= corrected <= max(p, min(1, len(p_values) * p))
+    places = range(len(p_values))
+    assert sorted(places, key=lambda i: (adjusted[i], p_values[i], i)) == sorted(places, key=lambda i: (p_values[i], i))
 
 
 def test_tests_that_could_never_be_significant_cost_the_others_nothing():

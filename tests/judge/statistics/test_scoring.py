@@ -162,13 +162,10 @@ def test_progress_is_logged_every_tenth_or_every_20_seconds_with_the_time_left(c
     assert (caplog.messages[0], caplog.messages[-1]) == (first, f"{num_clips}/{num_clips} clips scored, 0 s left")
 
 
-def test_an_empty_split_is_refused():
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused_with_the_clip_and_so_is_an_empty_split(broken):
     with pytest.raises(BadDataset, match="no clips to score"):
         score_clips([], load, score)
-
-
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_logits_that_are_not_finite_are_refused_with_the_clip(broken):
     with pytest.raises(BadCheckpoint, match="000000000000-0000"):
         score_clips([clip(0)], load, lambda frames: (np.zeros(125, np.float32), np.full(352, broken, np.float32)))
 

@@ -10,7 +10,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import silenced
-from tests.learn.tiny import snippets_of, tiny
+from tests.learn.tiny import Bessel, snippets_of, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -82,14 +82,11 @@ def test_an_engine_that_passes_is_taken_and_leaves_the_network_in_float32_and_th
     assert {parameter.dtype for parameter in engine.network.parameters()} == {torch.float32}
 
 
-def test_int8_takes_its_clips_from_the_job(outspoken_network):
+def test_int8_takes_its_clips_from_the_job_and_without_any_is_refused_with_the_remedy(outspoken_network):
     _, used = make_engine(outspoken_network, "openvino-int8", job())
     assert used.label == "openvino int8"
-
-
-def test_int8_without_training_clips_is_refused_with_the_remedy(tiny_network):
     with pytest.raises(BadConfiguration, match=r"no training clips .* choose engine openvino"):
-        make_engine(tiny_network, "openvino-int8", job(calibration=list))
+        make_engine(outspoken_network, "openvino-int8", job(calibration=list))
 
 
 @pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError])
@@ -134,23 +131,12 @@ def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32_and_pytorch_wh
 
 
 def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(outspoken_network):
-    outspoken_network.backbone = Bessel(outspoken_network.backbone)
+    outspoken_network.backbone = torch.nn.Sequential(outspoken_network.backbone, Bessel())
     engine, used = make_engine(outspoken_network, "auto", job())
     assert used.label == "pytorch float32"
     assert used.fallback_reason.startswith("openvino cannot run this network: not converted: ")
     assert len(used.fallback_reason) < 400
     assert engine.score(CLIPS[0]).verb.shape == (5,)
-
-
-class Bessel(torch.nn.Module):
-    """A backbone that ends in a function which OpenVINO lacks."""
-
-    def __init__(self, backbone):
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, images):
-        return torch.special.bessel_j0(self.backbone(images))
 
 
 def test_spread_items_are_the_same_ones_every_time():

@@ -98,6 +98,8 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(fusion, wanted)
     torch.testing.assert_close(score.verb, (verbs[0] + 3 * verbs[1]) / 4, atol=tolerance, rtol=0)
     torch.testing.assert_close(score.noun, (3 * nouns[0] + nouns[1]) / 4, atol=tolerance, rtol=0)
     assert used.name == wanted
+    with pytest.raises(BadCheckpoint, match="a fusion of 2 networks"):
+        _ = fusion.network
 
 
 def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp_path):
@@ -141,8 +143,3 @@ def test_where_one_network_needs_float32_all_are_scored_in_it(fusion, monkeypatc
     assert [(engine.name, engine.precision) for engine in scorer.engines] == [("openvino", "float32")] * 2
     assert used.label == "openvino float32"
     assert "bfloat16 failed the parity check" in used.fallback_reason
-
-
-def test_a_fusion_is_not_taken_for_one_network(fusion):
-    with pytest.raises(BadCheckpoint, match="a fusion of 2 networks"):
-        _ = fusion.network

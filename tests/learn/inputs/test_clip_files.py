@@ -121,11 +121,8 @@ def test_a_picture_has_time_to_the_right_and_low_notes_at_the_bottom():
     assert found[-40:, -40:].min() == 255
     assert not found[:160].any()
     assert not found[:, :160].any()
-
-
-def test_a_clip_shorter_than_a_picture_holds_its_last_sound():
-    rows = np.full((50, NUM_MELS), 9, np.uint8)
-    assert (sound_input(rows, SPECTROGRAM) == 9).all()
+    short = np.full((50, NUM_MELS), 9, np.uint8)
+    assert (sound_input(short, SPECTROGRAM) == 9).all(), "a shorter clip holds its last sound"
 
 
 def test_eight_bits_hold_silence_and_the_loudest_tone_apart():
@@ -321,19 +318,12 @@ def test_changed_bytes_are_refused_or_read_as_they_were(tmp_path):
 
 @pytest.mark.parametrize(
     ("stored", "said"),
-    [
-        ({"log_mel": np.zeros(3)}, "not a stored sound"),
-        (dict.fromkeys(NAMES, np.array([{}], object)), "allow_pickle"),
-    ],
+    [({"log_mel": np.zeros(3)}, "not a stored sound"), (dict.fromkeys(NAMES, np.array([{}], object)), "allow_pickle")],
     ids=["another archive", "objects, which are not unpickled"],
 )
-def test_what_is_no_sound_is_refused(tmp_path, stored, said):
+def test_what_is_no_sound_and_windows_without_a_start_are_refused(tmp_path, stored, said):
     np.savez(tmp_path / "other.npz", **stored)
-    with pytest.raises(BadVideo, match=said):
-        read_sound(tmp_path / "other.npz")
-
-
-def test_windows_without_a_start_are_refused(tmp_path):
     write_sound(tmp_path / "0.npz", a_sound(starts_seconds=np.zeros(3, np.float32)))
-    with pytest.raises(BadVideo, match="spectra and windows"):
-        read_sound(tmp_path / "0.npz")
+    for name, words in (("other.npz", said), ("0.npz", "spectra and windows")):
+        with pytest.raises(BadVideo, match=words):
+            read_sound(tmp_path / name)

@@ -19,16 +19,15 @@ def numbered_frames(height: int, width: int) -> np.ndarray:
     return np.stack([x, y, np.zeros_like(x)], -1).astype(np.uint8)[None]
 
 
-def test_ten_crops_lie_at_tsns_offsets_each_before_its_mirror_image():
+def test_ten_crops_lie_at_tsns_offsets_each_before_its_mirror_image_and_smaller_frames_are_refused():
     crops = cut_crops(numbered_frames(256, 456), 10, Modality.RGB)
     assert crops.shape == (10, 1, 3, 224, 224)
     corners = [(int(crop[0, 0, 0, 0]) * 2, int(crop[0, 1, 0, 0]) * 2) for crop in crops[::2]]
     assert corners == [(0, 0), (232, 0), (0, 32), (232, 32), (116, 16)]
     assert torch.equal(crops[1::2], crops[::2].flip(-1))
-
-
-def test_offsets_are_on_a_grid_of_quarters_where_the_rest_does_not_divide():
-    assert crop_offsets(341, 256) == [(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)]
+    assert crop_offsets(341, 256) == [(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)], "quarters of what does not divide are rounded down"
+    with pytest.raises(BadInput, match="456x200"):
+        cut_crops(numbered_frames(200, 456), 10, Modality.RGB)
 
 
 @given(SIDES, SIDES)
@@ -36,11 +35,6 @@ def test_every_crop_lies_inside_the_frame(width, height):
     for x, y in [*crop_offsets(width, height), centre_offset(width, height)]:
         assert 0 <= x <= width - 224
         assert 0 <= y <= height - 224
-
-
-def test_frames_smaller_than_a_crop_are_refused():
-    with pytest.raises(BadInput, match="456x200"):
-        cut_crops(numbered_frames(200, 456), 10, Modality.RGB)
 
 
 @pytest.mark.parametrize(

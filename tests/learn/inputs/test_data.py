@@ -197,14 +197,11 @@ def test_the_share_gets_another_action_of_train_in_whatever_order(pairs, share, 
     assert with_label_noise([clips[i] for i in order], share, seed) == [noisy[i] for i in order]
 
 
-def test_another_seed_alters_other_clips_and_a_larger_share_more_of_them():
+def test_another_seed_alters_other_clips_a_larger_share_more_of_them_and_one_action_alone_has_no_wrong_label():
     clips = clips_of([(i % 3, i % 2) for i in range(60)])
     some, others, more = (altered(clips, with_label_noise(clips, *how)) for how in ((0.2, 0), (0.2, 1), (0.5, 0)))
     assert set(some) != set(others)
     assert set(some) < set(more)
-
-
-def test_one_action_alone_has_no_wrong_label():
     clips = clips_of([(1, 1)] * 5)
     assert with_label_noise(clips, 0, 0) == clips
     with pytest.raises(BadDataset, match="two actions or more"):

@@ -27,11 +27,6 @@ def seeded():
         return EffectsNetwork().eval().requires_grad_(False)
 
 
-def test_the_spectrogram_is_essentias():
-    found = effects_spectrogram(signal(44_100)).numpy() * MAX_LEVEL
-    assert np.abs(found[::STEP] - reference()["bands"]).max() < 1e-4
-
-
 @needs_aisfx
 def test_the_features_are_those_of_the_published_code():
     network = load_effects(EFFECTS.find())
@@ -48,18 +43,15 @@ def test_a_file_as_aisfx_writes_it_is_loaded_as_weights_only(seeded, tmp_path):
         assert torch.equal(load_effects(tmp_path / "checkpoint.pth")(windows), seeded(windows))
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path):
-    class Runs:
-        def __reduce__(self):
-            return print, ("run",)
+class Runs:
+    """Would run code when it is unpickled."""
 
-    torch.save((Runs(), {}), tmp_path / "checkpoint.pth")
-    with pytest.raises(BadCheckpoint, match="not the weights of aisfx"):
-        load_effects(tmp_path / "checkpoint.pth")
+    def __reduce__(self):
+        return print, ("run",)
 
 
-@pytest.mark.parametrize("content", [({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
-def test_another_file_is_refused(content, tmp_path):
+@pytest.mark.parametrize("content", [(Runs(), {}), ({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
+def test_another_file_or_one_that_would_run_code_is_refused(content, tmp_path):
     torch.save(content, tmp_path / "checkpoint.pth")
     with pytest.raises(BadCheckpoint, match=r"checkpoint\.pth: not the weights of aisfx"):
         load_effects(tmp_path / "checkpoint.pth")
@@ -85,14 +77,12 @@ def test_behind_the_end_of_a_short_clip_is_silence(seeded):
     assert effects_features(samples, starts, seeded) == pytest.approx(effects_features(longer, starts, seeded), abs=1e-5)
 
 
-def test_the_spectrogram_is_librosas():
+def test_the_spectrograms_are_essentias_and_librosas():
+    found = effects_spectrogram(signal(44_100)).numpy() * MAX_LEVEL
+    assert np.abs(found[::STEP] - reference()["bands"]).max() < 1e-4
     found = log_mel(signal(24_000))
     assert found.shape == (num_spectra(SECONDS), 128)
     assert np.abs(found[::STEP] - reference()["log_mel"]).max() < 1e-4
-
-
-def test_silence_is_the_logarithm_of_the_floor():
-    assert log_mel(np.zeros(24_000, np.float32)) == pytest.approx(np.full((201, 128), np.log(LOG_FLOOR)))
 
 
 def test_a_tone_is_loudest_in_its_band_and_at_its_time():
@@ -105,5 +95,6 @@ def test_a_tone_is_loudest_in_its_band_and_at_its_time():
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 119, 240, 2047])
-def test_a_sound_may_be_shorter_than_a_spectrum(num_samples):
+def test_a_sound_may_be_shorter_than_a_spectrum_and_silence_is_the_logarithm_of_the_floor(num_samples):
     assert log_mel(np.ones(num_samples, np.float32)).shape == (1 + num_samples // 120, 128)
+    assert log_mel(np.zeros(24_000, np.float32)) == pytest.approx(np.full((201, 128), np.log(LOG_FLOOR)))

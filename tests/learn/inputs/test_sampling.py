@@ -25,14 +25,14 @@ NUM_FRAMES, NUM_SEGMENTS, LENGTHS = st.integers(1, 5000), st.integers(1, 32), st
 SHARES = st.floats(0, 1, exclude_min=True)
 
 
-def test_a_full_clip_is_tested_at_the_middle_of_each_segment():
+def test_a_clip_is_tested_at_the_middle_of_each_segment_and_a_snippet_of_flow_begins_where_tsn_lets_it_begin():
     assert middle_snippets(240, 8) == [[15], [45], [75], [105], [135], [165], [195], [225]]
-
-
-def test_a_snippet_of_flow_begins_where_tsn_lets_it_begin():
+    assert middle_frames(240, NetworkSpec(backbone="none", sampling_window=0.5)) == (67, 82, 97, 112, 127, 142, 157, 172)
     # tick = (239 - 5 + 1) / 8 = 29.375
     assert [snippet[0] for snippet in middle_snippets(239, 8, 5)] == [14, 44, 73, 102, 132, 161, 190, 220]
     assert middle_snippets(239, 8, 5)[-1] == [220, 221, 222, 223, 224]
+    with pytest.raises(ValueError, match="without frames"):
+        middle_snippets(0, 8)
 
 
 @given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, st.integers(0, 2**32))
@@ -80,10 +80,6 @@ def test_a_network_is_tested_within_its_window_in_order_and_alike_from_both_ends
     assert whole == tuple(frame for snippet in middle_snippets(num_frames, num_segments, length) for frame in snippet)
 
 
-def test_half_of_a_clip_is_tested_at_half_the_spacing():
-    assert middle_frames(240, NetworkSpec(backbone="none", sampling_window=0.5)) == (67, 82, 97, 112, 127, 142, 157, 172)
-
-
 @given(NUM_FRAMES, NUM_SEGMENTS, LENGTHS, SHARES, st.integers(0, 2**32))
 def test_training_draws_from_the_middle_part_of_each_segment_and_evenly_from_a_whole_one(num_frames, num_segments, length, share, seed):
     num_places = max(1, num_frames - length + 1)
@@ -95,11 +91,6 @@ def test_training_draws_from_the_middle_part_of_each_segment_and_evenly_from_a_w
     shares = np.random.default_rng(seed).random(num_segments)
     whole = random_snippets(num_frames, num_segments, np.random.default_rng(seed), length, 1.0)
     assert [snippet[0] for snippet in whole] == [min(int(tick * (i + u)), num_places - 1) for i, u in enumerate(shares)]
-
-
-def test_no_frames_cannot_be_sampled():
-    with pytest.raises(ValueError, match="without frames"):
-        middle_snippets(0, 8)
 
 
 def test_the_planes_of_a_snippet_are_those_of_its_frames_in_order():

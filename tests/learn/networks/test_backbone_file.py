@@ -125,13 +125,10 @@ def test_a_file_that_does_not_fit_is_refused_by_the_names_of_its_tensors(tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{broken}", b"\x02\0\0\0\0\0\0\0{}", b"no weights"])
-def test_a_damaged_file_is_refused(tmp_path, content):
+def test_a_damaged_file_and_none_are_refused(tmp_path, content):
+    with pytest.raises(BadConfiguration, match="weights=file needs the file under backbone_weights"):
+        build(RESNET, Weights.FILE)
     path = tmp_path / "own.safetensors"
     path.write_bytes(content)
     with pytest.raises(BadCheckpoint, match=r"own\.safetensors"):
         start(RESNET, path)
-
-
-def test_weights_of_a_file_need_the_file():
-    with pytest.raises(BadConfiguration, match="weights=file needs the file under backbone_weights"):
-        build(RESNET, Weights.FILE)

@@ -45,12 +45,6 @@ def test_two_backbones_have_imagenet_weights_without_a_network(name, package, nu
     assert "untrained, seeded heads: this baseline is chance" in start.description
 
 
-def test_auto_without_a_file_is_imagenet_and_none_is_seeded_throughout():
-    assert "ImageNet backbone" in build(LITE0, Weights.AUTO).description
-    start = build(LITE0, Weights.NONE, seed=2)
-    assert start.description == "Untrained, seeded network: this baseline is chance"
-
-
 def test_weights_that_cannot_be_downloaded_name_what_to_put_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -59,7 +53,9 @@ def test_weights_that_cannot_be_downloaded_name_what_to_put_where(monkeypatch: p
         build(NetworkSpec(backbone="resnet50"), Weights.IMAGENET)
 
 
-def test_epic_weights_without_their_file_name_it():
+def test_auto_without_a_file_is_imagenet_none_is_seeded_throughout_and_epic_weights_without_their_file_name_it():
+    assert "ImageNet backbone" in build(LITE0, Weights.AUTO).description
+    assert build(LITE0, Weights.NONE, seed=2).description == "Untrained, seeded network: this baseline is chance"
     name = re.escape("TSN_arch=resnet50_modality=RGB_segments=8-3ecf904f.pth.tar")
     with pytest.raises(BadConfiguration, match=f"put {name} from https://data.bris.ac.uk"):
         build(NetworkSpec(backbone="resnet50"), Weights.EPIC)

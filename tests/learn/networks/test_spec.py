@@ -32,14 +32,11 @@ def test_a_network_looks_at_the_frames_of_each_segments_snippet(modality, num_fr
     assert NetworkSpec(backbone="b", num_segments=3, modality=modality).num_frames == num_frames
 
 
-def test_only_a_network_that_sees_flow_says_how_its_flow_is_computed():
+def test_a_spec_comes_back_as_it_was_stored_and_only_one_that_sees_flow_says_how_its_flow_is_computed():
     dis = FlowOptions(flow_method="dis")
     assert NetworkSpec(backbone="b", modality="flow", flow=dis).flow == dis
     assert NetworkSpec(backbone="b", modality="flow").flow == FlowOptions()
     assert NetworkSpec(backbone="b", flow=dis).flow is None
-
-
-def test_a_spec_comes_back_as_it_was_stored():
     spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15), sampling_window=0.3, interpolation="bicubic")
     assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == NetworkSpec.model_validate(spec) == spec
     assert NetworkSpec.model_validate({"backbone": "b", "num_segments": 8, "modality": "rgb"}) == NetworkSpec(backbone="b")
@@ -69,22 +66,13 @@ START = no_names(SPEC)
 VOCABULARY = Vocabulary(verbs=(ClassRef(id=1, name="put"), ClassRef(id=127, name="knit")), nouns=(ClassRef(id=351, name="sock"),))
 
 
-def test_a_logit_has_the_name_of_its_class_id():
+def test_a_logit_has_the_name_that_the_start_or_the_vocabulary_has_for_its_class_and_can_be_named_by_it():
     names = trained_names(VOCABULARY, START, WIDER)
     assert (len(names.verbs), len(names.nouns)) == (128, 353)
     assert names.verbs[:3] == ("verb-0", "put", "verb-2")
     assert names.verbs[125:] == ("verb-125", "verb-126", "knit")
     assert names.nouns[350:] == ("noun-350", "sock", "noun-352")
-
-
-def test_a_class_keeps_the_name_that_the_start_had_for_it():
     start = ClassNames(verbs=("take", "lay", *START.verbs[2:]), nouns=START.nouns)
     assert trained_names(VOCABULARY, start, WIDER).verbs[:3] == ("take", "put", "verb-2")
-
-
-def test_a_network_can_name_what_it_has_a_name_for_and_a_start_whatever_it_has_an_output_for():
-    names = trained_names(VOCABULARY, START, WIDER)
-    assert names.known_verbs == {1, 127}
-    assert names.known_nouns == {351}
-    assert START.known_verbs == set(range(125))
-    assert START.known_nouns == set(range(352))
+    assert (names.known_verbs, names.known_nouns) == ({1, 127}, {351})
+    assert (START.known_verbs, START.known_nouns) == (set(range(125)), set(range(352))), "a start can name whatever it has an output for"

@@ -89,8 +89,8 @@ def test_means_of_accuracy_are_of_the_clips_with_an_action_alone(answers, labels
 
 
 def test_a_loss_that_is_not_a_number_shows():
-    means, logits = Means(), Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]])
-    batch = Sample(torch.empty(1), torch.tensor([0]), torch.tensor([0]))
+    means, batch = Means(), Sample(torch.empty(1), torch.tensor([0]), torch.tensor([0]))
+    logits = Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]])
     means.count(CrossEntropies()(logits, batch.verb, batch.noun), logits, batch)
     assert means.compute()[0].isnan()
 

@@ -67,13 +67,15 @@ def labels(store) -> dict[str, tuple[str, str]]:
     return {labelled.clip.uid: (labelled.verb, labelled.noun) for labelled in clips if labelled.verb}
 
 
-def test_a_stranger_sees_nothing(store):
+def test_a_stranger_sees_nothing_nor_does_a_login_that_is_too_long_to_sign_with(store):
     client = Visitor(store, None).client
     assert {path: client.get(path).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
     login = client.get("/", headers={"accept": "text/html"})
     assert (login.status_code, 'src="static/login.js"' in login.text) == (401, True)
     assert "api/v2/auth/login?next=" in client.get("/static/login.js").text
     assert "_top" in client.get("/static/lead_out.js").text
+    too_long = Visitor(store, "anna" * 51).client.get("/queue")
+    assert (too_long.status_code, "204 characters" in too_long.text) == (403, True)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,6 @@ def test_a_stranger_a_viewer_and_another_site_write_nothing(store, uid, who, hea
     answer = Visitor(store, who).client.post("/statements", content=body, headers={"content-type": "application/json", **headers})
     assert answer.status_code == status
     assert read_log(store, STORE) == []
-
-
-def test_a_login_that_is_too_long_to_sign_with_is_refused(store):
-    answer = Visitor(store, "anna" * 51).client.get("/queue")
-    assert (answer.status_code, "204 characters" in answer.text) == (403, True)
 
 
 def test_a_viewer_looks(store, anna, uid):
@@ -281,12 +278,14 @@ def test_airflows_compression_leaves_every_answer_readable(store, path):
     assert client.get(path).text == client.get(path).text
 
 
-def test_a_clip_is_a_film_that_the_browser_keeps(anna, uid):
+def test_a_clip_is_a_film_that_the_browser_keeps_and_what_is_not_there_is_not_found(store, anna, uid):
     film = anna.client.get(f"/clips/{uid}.mp4")
     assert film.headers["content-type"] == "video/mp4"
     assert "immutable" in film.headers["cache-control"]
     assert film.content[4:8] == b"ftyp"
-    assert anna.client.get("/clips/000000000000_000000000-000001000.mp4").status_code == 404
+    del store.objects[FILM]
+    absent = ("/clips/000000000000_000000000-000001000.mp4", "/clips/x.mp4", "/clips/x", "/videos/x", f"/clips/{uid}.mp4")
+    assert {anna.client.get(path).status_code for path in absent} == {404}
 
 
 def built(visitor):
@@ -560,10 +559,6 @@ def test_videos_of_val_and_test_have_no_suggestions_and_the_log_says_which_clips
     assert [clip["video"] for clip in anna.queue(show="model-differs")] == [train.video]
 
 
-def test_a_verb_does_not_become_nothing(anna):
-    assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
-
-
 def test_suggestions_and_names_that_look_alike_follow_a_renamed_class(store):
     [cut] = list_clips(store, [FILM], ["a.mp4"], 8, SegmentOptions())
     suggest(store, [cut], [("put", "four"), ("put", "flour")])
@@ -582,7 +577,8 @@ def test_suggestions_and_names_that_look_alike_follow_a_renamed_class(store):
     ]
 
 
-def test_a_class_is_renamed_back(anna):
+def test_a_class_is_renamed_back_but_no_verb_becomes_nothing(anna):
+    assert anna.post(kind="class", target="verb", name="put", same_as="nothing").status_code == 422
     first, second = [clip["uid"] for clip in anna.queue()][:2]
     for uid, name, to, num_clips in ((first, "grab", "hold", 1), (second, "hold", "grab", 2)):
         anna.say(uid, f"{name} bag")
@@ -605,11 +601,6 @@ def test_people_choose_among_ways_of_cutting(store):
     assert read_log(store, STORE)[-1].statement.stop_seconds == 16
     assert anna.get(f"/clips/{longer.clips[0].uid}")["name"] == "film_9.mp4", "a link leads to a clip of any cut"
     assert [anna.get("/state", cut=cut)["counts"]["num_mine"] for cut in (recipe, "", "unknown")] == [1, 1, 1]
-
-
-def test_what_is_not_there_is_not_found(store, anna, uid):
-    del store.objects[FILM]
-    assert {anna.client.get(path).status_code for path in ("/clips/x.mp4", "/clips/x", "/videos/x", f"/clips/{uid}.mp4")} == {404}
 
 
 def test_the_page_of_an_empty_store_leads_to_one_with_clips(store):

@@ -362,13 +362,11 @@ def test_the_state_is_answered_as_soon_as_the_clips_are_read(page, stores, shelf
     assert page.get("/state", headers=ANNA).json()["ready"] is True
 
 
-def test_the_state_says_after_a_while_that_the_clips_are_still_being_read(page, shelf, monkeypatch):
-    monkeypatch.setattr(app, "WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(PageData, "is_empty", False)
-    assert page.get("/state", headers=ANNA).json()["ready"] is False
-
-
-def test_the_state_of_an_empty_store_waits_for_nothing(shelf, monkeypatch):
+def test_the_state_says_after_a_while_that_the_clips_are_still_being_read_and_of_an_empty_store_at_once(page, shelf, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "WAIT_SECONDS", 0.05)
+        patch.setattr(PageData, "is_empty", False)
+        assert page.get("/state", headers=ANNA).json()["ready"] is False
     monkeypatch.setattr(app, "WAIT_SECONDS", 1000)
     shelf.go_on.set()
     with TestClient(app.make_app([PageData(shelf, OTHER)], person, second_share=0)) as client:

@@ -66,13 +66,10 @@ def test_clips_and_intervals_are_those_of_the_first_network_by_rank_video_and_ti
     }
 
 
-def test_a_network_without_nouns_suggests_verbs_alone(suggested):
+def test_a_network_without_nouns_suggests_verbs_alone_and_a_prediction_without_a_stride_no_intervals(suggested):
     found = suggested(PLAIN, INTERVALS[3:])
     assert found.by_clip == {"c1": (Suggestion("put", NO_OBJECT, 0.5), Suggestion("take", NO_OBJECT, 0.5))}
     assert found.intervals == {"bb": (SuggestedInterval("wave", NO_OBJECT, 0.6, 2, 4),)}
-
-
-def test_a_prediction_without_a_stride_has_no_intervals(suggested):
     assert suggested(intervals=()).intervals == {}
 
 

@@ -24,11 +24,8 @@ BEHIND = "#clip-screen video.behind"
 ANSWERS = (
     (["Enter"], ("action", "put", "meat")),
     ([*"ta", "Tab", *"ba", "Enter"], ("action", "take", "bag")),
-    (["2"], ("action", "take", "bag")),
     (["Shift+2"], ("action", "take", "bag")),
     (["n"], ("nothing", None, None)),
-    (["n"], ("nothing", None, None)),
-    (["/", *"unwrap parcel", "ArrowDown", "Enter"], ("action", "unwrap", "parcel")),
     ([*"nudge parcel", "ArrowDown", "Enter"], ("action", "nudge", "parcel")),
 )
 

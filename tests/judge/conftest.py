@@ -1,4 +1,4 @@
-"""The scored clips that these tests share with those of other rooms."""
+"""The scored clips that the tests of this room share with those of others."""
 
 from tests.scored_clips import make_clips, make_result, vocabulary
 
