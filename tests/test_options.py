@@ -4,7 +4,7 @@ from contextlib import nullcontext
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions, choose_recipe
+from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, StoreUri, TrainOptions, choose_recipe
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,10 @@ def test_auto_names_the_choice_and_its_reason():
 def test_auto_trains_nothing_where_networks_are_fused():
     chosen, line = choose_recipe({"fuse": ["runs/0123456789abcdef/"]}, has_gpu=False, num_clips=9)
     assert (chosen, line) == (TrainOptions(fuse=["runs/0123456789abcdef/"]), "auto: trained networks are fused, and nothing is trained")
+
+
+def test_options_that_are_gone_are_read_and_remembered_where_they_had_another_value_than_their_default():
+    kept, changed = (PredictOptions.model_validate({"num_to_label": 3, "preview": preview}) for preview in (False, True))
+    assert (kept, kept.gone, changed.gone) == (PredictOptions(num_to_label=3), {}, {"preview": True})
+    with pytest.raises(ValidationError, match="no_such_option"):
+        PredictOptions.model_validate({"preview": False, "no_such_option": 1})

@@ -1,8 +1,9 @@
 """Define the base class of options, the patterns of their values, and the words of a refusal."""
 
-from typing import Annotated, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
 from tasks.wording import without_secrets
 
@@ -20,11 +21,34 @@ Address = Annotated[str, Field(json_schema_extra={"pattern": NO_LOGIN_PATTERN})]
 class Options(BaseModel):
     """A closed, immutable set of options.
 
-    `section` is the heading of the fields that the class itself declares in a trigger form.
+    `section` is the heading of the fields that the class itself declares in a trigger form. Records of earlier versions are read with options
+    that are `retired` since, of which it has the defaults; other values of these are kept in `gone`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     section: ClassVar[str]
+    retired: ClassVar[Mapping[str, Any]] = {}
+    _gone: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def all_retired(cls) -> dict[str, Any]:
+        """Return the retired options of this class and of those that it is made of, with their defaults."""
+        return {name: value for base in reversed(cls.__mro__) for name, value in vars(base).get("retired", {}).items()}
+
+    @property
+    def gone(self) -> Mapping[str, Any]:
+        """Return the values of retired options that differ from their defaults."""
+        return self._gone
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_retired(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - whatever is to be validated
+        retired = cls.all_retired()
+        if not isinstance(given, Mapping) or not retired.keys() & given.keys():
+            return handler(given)
+        options = handler({name: value for name, value in given.items() if name not in retired})
+        options._gone = {name: value for name, value in given.items() if name in retired and value != retired[name]}
+        return options
 
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""

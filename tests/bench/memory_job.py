@@ -98,7 +98,7 @@ def predict_report(num_clips: int, folder: Path) -> None:
                 writer.add(clip_of_bench(f"{number:04x}-{i:07x}", i), logits, rng.random(2048).astype("f4"), float(rng.random()))
         uri = f"{BENCH}{video}"
         disk.write_file(uri, folder / f"{video}.scored")
-        videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri, preview_uri=None))
+        videos.append(ScoredVideo(video=video, name=f"{number}.mp4", num_clips=num_clips // 10, scored_uri=uri))
 
     plan = plan_of_bench(predictor_of_bench("model", ""), predictor_of_bench("against", ""), EvaluateOptions(), len(videos))
     gathered = gather(plan, videos, {}, Names({}, {}), folder, disk.read_file)

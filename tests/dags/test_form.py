@@ -172,6 +172,10 @@ def test_a_run_by_hand_has_its_form(resolved):
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
 
 
+def test_the_form_of_an_earlier_version_starts_a_run_where_options_that_are_gone_have_their_defaults(resolved):
+    assert resolved(predict_videos, {"preview": False}) == resolved(predict_videos, {})
+
+
 def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved):
     extra = {"store": "s3://sample", "params": {"fps": 15, "val_share": 0.4, "epochs": 6, "sources": ["/a"]}}
     values = resolved(build_dataset, None, extra)
@@ -251,6 +255,7 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (retrain, {"epochs": 0}, "epochs"),
         (retrain, {"mixup": -1}, "mixup"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
+        (predict_videos, {"preview": True}, "unknown options: preview"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),
         (retrain, {"store": "s3://Not A Bucket"}, "store"),
         (build_dataset, {"val_share": 0.6, "test_share": 0.6}, "nothing to train on"),
@@ -326,7 +331,7 @@ def prediction_of(layout, where):
         (retrain, "prepare.plan", plan_of, {"preset": "original", "force": True, "crops": 1}),
         (retrain, "prepare.plan", plan_of, {"dataset": "s3://retake/datasets/x", "epochs": 3}),
         (predict_videos, "plan", prediction_of, {}),
-        (predict_videos, "plan", prediction_of, {"videos": ["/a b", "--c"], "preview": True}),
+        (predict_videos, "plan", prediction_of, {"videos": ["/a b", "--c"], "allow_trained": True}),
         (build_dataset, "label", lambda layout, where: layout.labels(where["recipe"]), {"clip_seconds": 4}),
     ],
 )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
@@ -273,7 +273,7 @@ class KnownClipsResult(Record):
 
 
 class ScoredVideo(Record):
-    """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions.
+    """Predictions of one video: `scored_uri` has one row per clip.
 
     `windows_uri` has one row per window, those of the clips included; None without a stride. If the model cannot see windows between clips, only these.
     """
@@ -282,8 +282,13 @@ class ScoredVideo(Record):
     name: str
     num_clips: int
     scored_uri: str
-    preview_uri: str | None
     windows_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_preview(cls, data: object) -> object:
+        """Drop the address of a video with captions, which older records have."""
+        return {name: value for name, value in data.items() if name != "preview_uri"} if isinstance(data, dict) else data
 
 
 class PredictBatchResult(Record):
