@@ -4,7 +4,8 @@ from contextlib import nullcontext
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, StoreUri, TrainOptions, choose_recipe
+from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
+from tasks.options.base import STORED
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,10 @@ def test_auto_trains_nothing_where_networks_are_fused():
 
 
 def test_options_that_are_gone_are_read_and_remembered_where_they_had_another_value_than_their_default():
-    kept, changed = (PredictOptions.model_validate({"num_to_label": 3, "preview": preview}) for preview in (False, True))
+    stored = [{"num_to_label": 3, "preview": preview} for preview in (False, True)]
+    kept, changed = (PredictOptions.model_validate(values, context=STORED) for values in stored)
     assert (kept, kept.gone, changed.gone) == (PredictOptions(num_to_label=3), {}, {"preview": True})
-    with pytest.raises(ValidationError, match="no_such_option"):
-        PredictOptions.model_validate({"preview": False, "no_such_option": 1})
+    assert SearchOptions.model_validate({"search_sampler": "random"}, context=STORED).gone == {"search_sampler": "random"}
+    for refused, context in ((stored[0], None), ({"no_such_option": 1}, STORED)):
+        with pytest.raises(ValidationError, match="not permitted"):
+            PredictOptions.model_validate(refused, context=context)

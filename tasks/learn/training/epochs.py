@@ -9,7 +9,7 @@ from functools import partial
 from math import ceil, inf
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -40,9 +40,6 @@ MIN_SECONDS = 10.0
 
 PATIENCE = 20
 """Minimum time between two writes as a multiple of a write's time, with the step's part."""
-
-Keeps = Literal["each epoch", "at the end", "never"]
-"""When the last checkpoint is written; quick epochs are written together."""
 
 
 class Averaging(WeightAveraging):
@@ -141,8 +138,7 @@ class EpochKeeper(Callback):
     the network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. In long trainings of
     this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
 
-    Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step, and no heads have a file of their own; in that
-    case only heads alone may be trained.
+    Unless it `writes`, there are no checkpoints, no epochs are logged and the step is not called; then only heads alone may be trained.
     """
 
     folder: Path
@@ -154,7 +150,7 @@ class EpochKeeper(Callback):
     on_epoch: Callable[[EpochFiles], None] | None
     averaging: Averaging | None = None
     caches_features: bool = False
-    keeps: Keeps = "each epoch"
+    writes: bool = True
 
     def __post_init__(self) -> None:
         self.best_head: dict[str, Tensor] = {}
@@ -218,12 +214,10 @@ class EpochKeeper(Callback):
             with self._averaged(pl_module):
                 self._keep_best(trainer)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if self.keeps == "each epoch":
+        if self.writes:
             with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
             if with_heads or is_last or self._is_due(trainer):
                 self._write(trainer, pl_module, with_heads=with_heads)
-        elif self.keeps == "at the end" and is_last:
-            self._keep_last(trainer)
 
     def _show(self, trainer: pl.Trainer, records: Iterable[EpochRecord]) -> None:
         """Pass epochs to the loggers, by the number of steps until their end."""

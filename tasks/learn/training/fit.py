@@ -17,7 +17,7 @@ from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
-from tasks.learn.training.epochs import BEST, LAST, Averaging, EpochFiles, EpochKeeper, Keeps
+from tasks.learn.training.epochs import BEST, LAST, Averaging, EpochFiles, EpochKeeper
 from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
 from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
 from tasks.learn.training.progress import EpochRecord, RemainingTime
@@ -88,11 +88,11 @@ def run_epochs(
     *,
     loggers: Sequence[Logger] = (),
     on_epoch: Callable[[EpochFiles], None] | None = None,
-    keeps: Keeps = "each epoch",
+    writes: bool = True,
 ) -> tuple[EpochKeeper, int, float]:
     """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
 
-    `keeps` says when the last checkpoint is written.
+    Without `writes` there is no checkpoint.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
@@ -111,7 +111,7 @@ def run_epochs(
         on_epoch=on_epoch,
         averaging=averaging,
         caches_features=job.caches_features,
-        keeps=keeps,
+        writes=writes,
     )
     last = job.folder / LAST
     resumed = last if last.exists() else None

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
-from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target
+from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, leaves_out
 from tasks.store.records.shift import ReferenceFilm
 from tasks.store.records.video import BatchRef, Interval
 
@@ -284,11 +284,7 @@ class ScoredVideo(Record):
     scored_uri: str
     windows_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_preview(cls, data: object) -> object:
-        """Drop the address of a video with captions, which older records have."""
-        return {name: value for name, value in data.items() if name != "preview_uri"} if isinstance(data, dict) else data
+    _older = leaves_out("preview_uri")
 
 
 class PredictBatchResult(Record):

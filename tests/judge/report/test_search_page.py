@@ -207,11 +207,3 @@ def test_the_recipe_of_the_form_is_shown_beside_the_winner(usual, page_of):
     won = usual.model_copy(update={"winner": 0})
     assert "It is the recipe of the form" in verdict(won)
     assert "recipe of the form</th>" not in search_page(won, RETRAIN)
-
-
-def test_with_halving_only_the_longest_trained_may_win(usual):
-    halving = usual.plan.search.model_copy(update={"halving": True})
-    search = usual.model_copy(update={"plan": usual.plan.model_copy(update={"search": halving})})
-    rounds = [trial.round for trial in ranked(search)]
-    assert rounds == sorted(rounds, key=lambda one: one != 3)
-    assert form_recipe(search) is None
