@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
+from tasks.errors import BadConfiguration
 from tasks.wording import without_secrets
 
 STORED: dict[str, Any] = {"is": "stored"}
@@ -42,6 +43,16 @@ class Options(BaseModel):
     def gone(self) -> Mapping[str, Any]:
         """Return what a record says that these options cannot say."""
         return self._gone
+
+    def require_current(self, of: str) -> None:
+        """Check that a record asks for nothing that is gone.
+
+        Raises:
+            BadConfiguration: it does.
+        """
+        if self.gone:
+            said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
+            raise BadConfiguration(f"{of} was planned by an earlier version with {said}, which is gone; start anew without")
 
     @model_validator(mode="wrap")
     @classmethod

@@ -8,7 +8,6 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.options import Options
 from tasks.store.objects import Store
 from tasks.store.stored import Output
 
@@ -41,17 +40,6 @@ def finish(store: Store, output: Output[R], result: R) -> R:
     store.write(output, result)
     log.info("wrote %s", output.uri)
     return result
-
-
-def require_current(options: Options, of: str) -> None:
-    """Check that a record asks for nothing that is gone.
-
-    Raises:
-        BadConfiguration: it does.
-    """
-    if options.gone:
-        said = ", ".join(f"{name}={value}" for name, value in options.gone.items())
-        raise BadConfiguration(f"{of}: an earlier version planned it with {said}, which is gone; start it anew without")
 
 
 class Failure(BaseModel):

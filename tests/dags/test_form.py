@@ -84,9 +84,9 @@ def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
 
 def test_options_of_one_topic_share_a_section():
     params = Form((TrainOptions,)).params()
-    sections = {name: params[name].schema["section"] for name in ("momentum", "warmup_epochs", "mixup", "family", "checkpoint", "seed")}
+    sections = {name: params[name].schema["section"] for name in ("optimizer", "warmup_epochs", "crop", "family", "checkpoint", "seed")}
     assert sections == {
-        "momentum": "Optimizer", "warmup_epochs": "Learning rate schedule", "mixup": "Augmentation", "family": "Network",
+        "optimizer": "Optimizer", "warmup_epochs": "Learning rate schedule", "crop": "Augmentation", "family": "Network",
         "checkpoint": "Initial weights", "seed": "Cache and seed",
     }  # fmt: skip
     titles = [param.schema["section"] for param in params.values() if "section" in param.schema]
@@ -253,7 +253,7 @@ def test_an_event_made_by_hand_in_airflow_leaves_the_defaults(resolved):
         (predict_videos, {"model": "retake-tsn"}, "model"),
         (predict_videos, {"against": "models:/retake-tsn"}, "against"),
         (retrain, {"epochs": 0}, "epochs"),
-        (retrain, {"mixup": -1}, "mixup"),
+        (retrain, {"dropout": -1}, "dropout"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
         (predict_videos, {"preview": True}, "unknown options: preview"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),

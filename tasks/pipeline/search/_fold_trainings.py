@@ -158,7 +158,7 @@ class FoldTrainings:
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
         """Write the score of trained heads."""
-        epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
+        epochs = tuple(epoch_of(record) for record in outcome.history)
         self._keep(
             part,
             logged_epochs(epochs, len(epochs) - 1),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tasks.errors import NothingToDo
 from tasks.judge.search.space import Space
 from tasks.judge.search.suggest import history_digest, identity, num_suggested, seed_of, suggest
-from tasks.pipeline._step import finish, require_current
+from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments
 from tasks.store.experiments import SearchPlan
@@ -26,7 +26,7 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
-    require_current(plan.search, plan.search_uri)
+    plan.search.require_current(plan.search_uri)
     if arguments.round > plan.search.rounds:
         raise NothingToDo(f"the search has {plan.search.rounds} rounds")
     known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target

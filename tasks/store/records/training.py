@@ -211,8 +211,7 @@ class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.
 
     `learning_rate` is None if unknown, the `val` fields if the epoch was not validated. The `train` accuracies are means over the epoch's
-    own views, while the weights change, and of altered labels where there is label noise. They are None with mixup, whose mixed clips have no
-    one right class, and in records of older versions.
+    own views, while the weights change, and of altered labels where there is label noise. They are None in some records of older versions.
     """
 
     epoch: int

@@ -173,7 +173,7 @@ def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, folder, fi
 
 
 def test_options_of_an_epoch_change_nothing(clips, folder, fitted):
-    other = fit(kept(folder / "other", clips, epochs=9, learning_rate=0.3, dropout=0.5, mixup=0.4, ema_decay=0.9, patience=2))
+    other = fit(kept(folder / "other", clips, epochs=9, learning_rate=0.3, dropout=0.5, patience=2))
     assert fitted.best.read_bytes() == other.best.read_bytes()
 
 

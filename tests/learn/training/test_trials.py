@@ -32,13 +32,12 @@ from tests.learn.tiny import RICH, kept_job, scores, tiny
 
 pytestmark = pytest.mark.slow
 
-OF_HEADS = {"class_weights": "balanced", "mixup": 0.4, "dropout": 0.5, "validation_crops": 10, "patience": 2, "precision": "bf16-mixed"}
+OF_HEADS = {"class_weights": "balanced", "dropout": 0.5, "validation_crops": 10, "patience": 2, "precision": "bf16-mixed"}
 CHOICES = {
     "default": ({}, Consensus.MULTISCALE_RELATION),
     "rich": (RICH | OF_HEADS, Consensus.AVERAGE),
-    "sgd": ({"optimizer": "sgd", "sampler": "balanced", "learning_rate": 0.1}, Consensus.MULTISCALE_RELATION),
+    "sgd": ({"optimizer": "sgd", "learning_rate": 0.1}, Consensus.MULTISCALE_RELATION),
     "altered labels": ({"label_noise": 0.5, "class_weights": "balanced"}, Consensus.AVERAGE),
-    "altered labels in balance": ({"label_noise": 0.5, "sampler": "balanced"}, Consensus.AVERAGE),
 }
 
 
