@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
+from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
 from tasks.pipeline.commands import parse
@@ -165,9 +165,9 @@ def test_the_note_has_the_best_ten_and_counts_the_rest(usual):
 
 def test_the_charts_say_what_they_show():
     search = search_of(24, latency=True)
-    curves, history, latency, recipes = (draw(search) for draw in (curves_chart, history_chart, latency_chart, recipes_chart))
+    curves, history, latency = (draw(search) for draw in (curves_chart, history_chart, latency_chart))
     finished = ranked(search)
-    for chart in (history, latency, recipes):
+    for chart in (history, latency):
         for trial in finished:
             assert f">trial {trial.number}" in chart.svg
     assert curves.svg.count("after 12 epochs</title>") == len(finished)
@@ -177,7 +177,6 @@ def test_the_charts_say_what_they_show():
 def test_what_was_not_measured_is_not_drawn(usual, page_of):
     assert latency_chart(usual) is None
     assert "Latency" not in page_of("search")
-    assert recipes_chart(SEARCHES["search of one trial"]()) is None
     assert curves_chart(usual.model_copy(update={"curves": {}})) is None
     assert curves_chart(search_of(3, num_failed=0, has_accuracy=False)).title == "Validation loss"
 
