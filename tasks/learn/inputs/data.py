@@ -63,7 +63,8 @@ class ClipKey(NamedTuple):
 class View(NamedTuple):
     """One view of a clip: frames and augmentation, drawn with `seed` and `number`.
 
-    With `middle_frames` only the augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with `num_crops` 10 the crop `number`.
+    With `middle_frames` only the augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with
+    `num_crops` 10 the crop `number`.
     """
 
     frames: Path
