@@ -26,7 +26,8 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
-    plan.search.require_current(plan.search_uri)
+    for options in (plan.search, plan.train):
+        options.require_current(plan.search_uri)
     if arguments.round > plan.search.rounds:
         raise NothingToDo(f"the search has {plan.search.rounds} rounds")
     known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target

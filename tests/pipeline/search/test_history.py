@@ -204,10 +204,11 @@ def test_options_without_an_effect_on_trials_leave_the_key(bench):
 def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench):
     place = SearchPlan(planned(bench).search_uri)
     written = json.loads(bench.store.read_bytes(place.uri))
-    bench.store.write_bytes(place.uri, json.dumps(written | {"search": written["search"] | {"halving": True}}).encode())
-    plan = bench.store.read(place)
-    with pytest.raises(BadConfiguration, match="halving=True, which is gone"):
-        suggested(bench, plan, 1)
+    for part, option in (("search", "halving"), ("train", "mixup")):
+        bench.store.write_bytes(place.uri, json.dumps(written | {part: written[part] | {option: True}}).encode())
+        plan = bench.store.read(place)
+        with pytest.raises(BadConfiguration, match=f"{option}=True, which is gone"):
+            suggested(bench, plan, 1)
 
 
 @pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])
