@@ -1,7 +1,7 @@
 """Declare the options of predictions."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ class PredictOptions(Options):
     """Choose the videos to predict and the networks."""
 
     section: ClassVar[str] = "Prediction"
-    retired: ClassVar[Mapping[str, Any]] = {"preview": False, "pairs": "known"}
+    retired: ClassVar[Mapping[str, Any]] = {"preview": False}
 
     videos: list[Address] = Field(
         [],
@@ -54,4 +54,9 @@ class PredictOptions(Options):
         lt=1,
         title="Precision of intervals",
         description="Intervals are reported from the lowest probability at or above which val shows that this share of clips is right, and none if there is no such probability; only with a stride. The probability of an interval is a mean, lower than that of a clip, so fewer are reported than of clips",
+    )
+    pairs: Literal["known", "all"] = Field(
+        "known",
+        title="Actions",
+        description="known: only pairs of verb and noun that the network's training clips show are predicted as actions; all: any pair. A network whose training dataset is not in the store, and the baseline, answer any pair",
     )

@@ -42,11 +42,13 @@ def registered(
     store: Store,
     registry: Registry,
     precision: float | None = None,
+    *,
+    known_pairs: bool = False,
 ) -> Found:
     """Find a registered network, with temperatures fitted at this number of crops.
 
     Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
-    is fitted too. It answers the actions of its training clips alone, if its dataset is in the store.
+    is fitted too. With `known_pairs`, it answers the actions of its training clips alone.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -59,7 +61,7 @@ def registered(
     plans = plans_of(run, store)
     network = plans[0].weights.network if plans else "a network whose training this store does not have"
     dataset = Dataset(plans[0].dataset_uri).manifest if plans else None
-    actions = store.read(dataset).train_actions if dataset and store.exists(dataset.uri) else ()
+    actions = store.read(dataset).train_actions if known_pairs and dataset and store.exists(dataset.uri) else ()
     measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
     predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
     marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})

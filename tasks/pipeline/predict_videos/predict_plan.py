@@ -79,7 +79,9 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     store.ensure_bucket(arguments.store)
     registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
-    model = registered(arguments.model, arguments.store, arguments.crops, store, registry, precision)
+    model = registered(
+        arguments.model, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+    )
     against, missing = _against(arguments, model, store, registry, precision)
     dataset_uris = _dataset_uris(arguments.store, [model, *([against] if against else [])], store)
     model_dataset_uri = model.plans[0].dataset_uri if model.plans and model.plans[0].dataset_uri in dataset_uris else None
@@ -177,7 +179,9 @@ def _against(
         if against == "baseline":
             second = baseline_of(model, arguments.crops, store, precision)
         else:
-            second = registered(against, arguments.store, arguments.crops, store, registry, precision)
+            second = registered(
+                against, arguments.store, arguments.crops, store, registry, precision, known_pairs=arguments.pairs == "known"
+            )
     except BadInput as error:
         return None, (*missing, str(error))
     if second.predictor.checkpoint_sha256 != model.predictor.checkpoint_sha256:

@@ -108,8 +108,11 @@ def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_
     version = RegisteredVersion(1, "r", plan.run_key, f"{RUN}c.ckpt", "")
     registry = SimpleNamespace(referred=lambda _: ("m", version))
 
-    found = registered("m", "s3://retake", 1, shelf, registry, PredictOptions().interval_precision)
-    assert _served(plan, manifest, shelf).threshold == found.predictor.interval_threshold is not None
+    def threshold(*, known_pairs):
+        precision = PredictOptions().interval_precision
+        return registered("m", "s3://retake", 1, shelf, registry, precision, known_pairs=known_pairs).predictor.interval_threshold
+
+    assert _served(plan, manifest, shelf).threshold == threshold(known_pairs=True) != threshold(known_pairs=False)
 
 
 def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):

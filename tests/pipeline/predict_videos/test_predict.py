@@ -224,8 +224,8 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
                     assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
 
 
-def test_only_actions_of_training_clips_are_predicted(bench, predict, folder):
-    result = predict(folder, num_to_label=0)
+def test_only_actions_of_training_clips_are_predicted_if_asked_for(bench, predict, folder):
+    result = predict(folder, pairs="known", num_to_label=0)
     plan = plan_of(bench, result)
     clips = bench.store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips
     known = {(clip.verb_class, clip.noun_class) for clip in clips if clip.split == "train"}
