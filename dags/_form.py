@@ -146,7 +146,8 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
     Raises:
         AirflowFailException: one is unknown.
     """
-    given = dict(context["params"])
+    retired = {name: value for model in form.models() for name, value in model.all_retired().items()}
+    given = {name: value for name, value in context["params"].items() if name not in retired or value != retired[name]}
     known = _names(form.models())
     if event := _event(context, form):
         given |= {name: value for name, value in event.params.items() if name in known}

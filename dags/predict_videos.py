@@ -39,7 +39,7 @@ from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.settings import RunnerSettings
 from tasks.store.experiments import Prediction
 
-FORM = Form(options=(PredictOptions, EvaluateOptions), first=("videos", "model", "against", "num_to_label", "preview", "store"))
+FORM = Form(options=(PredictOptions, EvaluateOptions), first=("videos", "model", "against", "num_to_label", "store"))
 POOL = RunnerSettings().prediction_pool
 PLAN = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}").plan.folder_uri
 

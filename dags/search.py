@@ -17,8 +17,8 @@ this DAG trained; it trains heads again, in seconds.
 - *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
 - *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks; clear
   `recut`, too, if a clip length or cut had no labels. Later rounds are suggested anew if results changed.
-- *Pink, skipped*: in `recut`, no other clip length or cut is searched; in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds, its time
-  budget is spent, or its space has no further trial.
+- *Pink, skipped*: in `recut`, no other clip length or cut is searched; in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds,
+  or its space has no further trial.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Finished trials are not repeated.
 - *Grey, never starting*: `trials` waits for a slot of the pool `gpu`, one per GPU.
 
@@ -37,7 +37,7 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.pipeline.search import contract as search
 
 MORE = (
-    "ranges", "search_sampler", "objectives", "folds", "halving", "budget_hours", "search_seed", "backbone", "family", "modality", "head",
+    "ranges", "search_sampler", "objectives", "folds", "search_seed", "backbone", "family", "modality", "head",
     "trainable", "epochs", "crops", "model_name",
 )  # fmt: skip
 FORM = Form(

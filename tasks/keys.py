@@ -24,30 +24,24 @@ ALWAYS = frozenset((
     "promotion", "approval_hours", "min_gate_clips", "min_gate_sources", "gain_rule", "min_gain_points", "beat_guessing",
     "max_class_loss_points", "min_class_clips",
 ))  # fmt: skip
-"""The first options of training, cutting and the gate, in every key. Later ones are left out at their defaults, so that earlier keys stay."""
+"""The first options of training, cutting and the gate, in every key, also if they are gone. Later ones are left out at their defaults, so that earlier
+keys stay."""
 
 
 def shows_one_view(chosen: TrainOptions) -> bool:
     """Check whether every epoch shows the same view of a clip."""
     if chosen.modality.is_heard:
         return chosen.train_frames == "middle"
-    has_colors = chosen.modality is not Modality.FLOW
-    return chosen.train_frames == "middle" and chosen.crop == "centre" and not (chosen.mirror or (has_colors and chosen.color_jitter))
+    return chosen.train_frames == "middle" and chosen.crop == "centre" and not chosen.mirror
 
 
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.head is Head.PROBE, IDLE_IN_PROBE),
-    (lambda chosen: chosen.family is not Family.MTRN, ("relation_draws",)),
     (lambda chosen: chosen.family is Family.VIDEO, ("num_segments", "frame_step", "validation_crops")),
     (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
-    (lambda chosen: chosen.train_frames == "middle", ("segment_length",)),
-    (lambda chosen: chosen.modality is Modality.FLOW, ("color_jitter", "interpolation")),
-    (lambda chosen: chosen.modality.is_heard, ("crop", "mirror", "color_jitter", "interpolation", "validation_crops")),
-    (lambda chosen: chosen.optimizer != "sgd", ("momentum",)),
-    (lambda chosen: chosen.schedule != "step", ("step_epochs",)),
-    (lambda chosen: chosen.schedule != "plateau", ("plateau_validations",)),
-    (lambda chosen: chosen.schedule not in ("step", "plateau"), ("decay_factor",)),
+    (lambda chosen: chosen.modality is Modality.FLOW, ("interpolation",)),
+    (lambda chosen: chosen.modality.is_heard, ("crop", "mirror", "interpolation", "validation_crops")),
     (lambda chosen: chosen.trainable != "heads" or shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
     (lambda chosen: chosen.views_seed == chosen.seed or shows_one_view(chosen), ("views_seed",)),
@@ -74,7 +68,9 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
 def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str, object]:
     """Return the options of a training, of cutting or of the gate as they enter a key."""
     fields = type(chosen).model_fields
-    values = {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
+    values = {name: value for name, value in type(chosen).all_retired().items() if name in ALWAYS}
+    values |= {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
+    values |= chosen.gone
     # A key without this name is of labels that are smoothed over all outputs of a head.
     return values | ({"smoothed_over": "classes of train"} if values.get("label_smoothing") else {})
 

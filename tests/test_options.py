@@ -4,20 +4,15 @@ from contextlib import nullcontext
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOptions, choose_recipe
+from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
+from tasks.options.base import STORED
 
 
 @pytest.mark.parametrize(
     ("choice", "reason"),
     [
         ({"epochs": 3, "validate_every": 4}, "validate_every 4 is more than 3 epochs"),
-        ({"schedule": "plateau", "warmup_epochs": 1}, "plateau has no warm-up"),
-        ({"schedule": "plateau", "patience": 5, "plateau_validations": 5}, "patience 5 would end the training before 5 validations"),
         ({"epochs": 3, "warmup_epochs": 3}, "a warm-up of 3 epochs leaves none of 3"),
-        ({"mixup": 0.2}, "batch_size is 1; raise batch_size"),
-        ({"layer_decay": 0.5, "trainable": "heads"}, "layer_decay has nothing to slow down"),
-        ({"class_weights": "balanced", "sampler": "balanced"}, "balance one of them"),
-        ({"schedule": "step", "epochs": 20}, "schedule step would end before its first step after 20 epochs"),
         ({"epochs": 1001}, "more than 1000 epochs are for trainable=heads"),
         (
             {"backbone": "resnet50", "backbone_weights": "a.pth", "weights": "imagenet"},
@@ -37,7 +32,6 @@ from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, StoreUri, TrainOpt
         ({"join": "features", "trainable": "heads"}, "fuse is empty; name two or more, or set join=logits"),
         ({"join": "features", "fuse": ["runs/a/"]}, "trainable is all; set trainable=heads"),
         ({"join": "features", "fuse": ["runs/a/"], "trainable": "heads", "head": "attentive"}, "choose head linear, probe, lstm or tcn"),
-        ({"schedule": "plateau", "epochs": 10, "validate_every": 2}, "its 5 validations before it could lower the rate"),
         ({"family": "3D", "backbone": "resnet50"}, "backbone resnet50 sees single pictures; choose backbone auto, r3d_18"),
         ({"backbone": "s3d"}, "backbone s3d is a video network and family TSN needs .* choose family 3D"),
         ({"family": "TSM", "backbone": "mvit_v2_s"}, "choose family 3D, or backbone auto"),
@@ -128,3 +122,13 @@ def test_auto_names_the_choice_and_its_reason():
 def test_auto_trains_nothing_where_networks_are_fused():
     chosen, line = choose_recipe({"fuse": ["runs/0123456789abcdef/"]}, has_gpu=False, num_clips=9)
     assert (chosen, line) == (TrainOptions(fuse=["runs/0123456789abcdef/"]), "auto: trained networks are fused, and nothing is trained")
+
+
+def test_options_that_are_gone_are_read_and_remembered_where_they_had_another_value_than_their_default():
+    stored = [{"num_to_label": 3, "preview": preview} for preview in (False, True)]
+    kept, changed = (PredictOptions.model_validate(values, context=STORED) for values in stored)
+    assert (kept, kept.gone, changed.gone) == (PredictOptions(num_to_label=3), {}, {"preview": True})
+    assert SearchOptions.model_validate({"search_sampler": "random"}, context=STORED).gone == {"search_sampler": "random"}
+    for refused, context in ((stored[0], None), ({"no_such_option": 1}, STORED)):
+        with pytest.raises(ValidationError, match="not permitted"):
+            PredictOptions.model_validate(refused, context=context)

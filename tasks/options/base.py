@@ -1,11 +1,15 @@
 """Define the base class of options, the patterns of their values, and the words of a refusal."""
 
-from typing import Annotated, ClassVar, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
+from tasks.errors import BadConfiguration
 from tasks.wording import without_secrets
 
+STORED: dict[str, Any] = {"is": "stored"}
+"""The context in which pydantic validates what lies in the store."""
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$"
@@ -20,15 +24,59 @@ Address = Annotated[str, Field(json_schema_extra={"pattern": NO_LOGIN_PATTERN})]
 class Options(BaseModel):
     """A closed, immutable set of options.
 
-    `section` is the heading of the fields that the class itself declares in a trigger form.
+    `section` is the heading of the fields that the class itself declares in a trigger form. Records of earlier versions are read with options
+    that are `retired` since, with their defaults, and with `retired_values` of others; what these say otherwise is kept in `gone`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     section: ClassVar[str]
+    retired: ClassVar[Mapping[str, Any]] = {}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {}
+    _gone: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def all_retired(cls) -> dict[str, Any]:
+        """Return the retired options of this class and of those that it is made of, with their defaults."""
+        return _of_all(cls, "retired")
+
+    @property
+    def gone(self) -> Mapping[str, Any]:
+        """Return what a record says that these options cannot say."""
+        return self._gone
+
+    def require_current(self, of: str) -> None:
+        """Check that a record asks for nothing that is gone.
+
+        Raises:
+            BadConfiguration: it does.
+        """
+        if self.gone:
+            said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
+            raise BadConfiguration(f"{of} was planned by an earlier version with {said}, which is gone; start anew without")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_retired(cls, given: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:  # noqa: ANN401 - of any kind
+        if info.context is not STORED or not isinstance(given, Mapping):
+            return handler(given)
+        retired, values = cls.all_retired(), _of_all(cls, "retired_values")
+        gone = {
+            name: value
+            for name, value in given.items()
+            if (name in retired and value != retired[name]) or (name in values and value in values[name])
+        }
+        options = handler({name: value for name, value in given.items() if name not in retired and name not in gone})
+        options._gone = gone
+        return options
 
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""
         return model.model_validate({name: getattr(self, name) for name in model.model_fields})
+
+
+def _of_all(model: type, name: str) -> dict[str, Any]:
+    """Merge a mapping of a class with those of the classes that it is made of."""
+    return {key: value for base in reversed(model.__mro__) for key, value in vars(base).get(name, {}).items()}
 
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:

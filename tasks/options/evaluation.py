@@ -1,6 +1,7 @@
 """Declare the options of tests, the learning curve, the gate and the registry."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,6 +48,7 @@ class GateOptions(Options):
     """Set when the new network replaces the champion. The champion is scored on the same clips; a tie keeps it."""
 
     section: ClassVar[str] = "Promotion"
+    retired: ClassVar[Mapping[str, Any]] = {"gain_rule": "interval", "min_gain_points": 1.0}
 
     promotion: Literal["auto", "approve", "never"] = Field(
         "auto",
@@ -68,14 +70,6 @@ class GateOptions(Options):
         description="In the split that decides: test, or val if test has fewer of them or of source videos",
     )
     min_gate_sources: int = Field(3, ge=1, le=1_000_000, title="Minimum source videos", description="Source videos of those clips")
-    gain_rule: Literal["interval", "margin"] = Field(
-        "interval",
-        title="Gain rule",
-        description="interval: the interval of the difference in action top-1 must lie above zero, at 95 % for a first decision; margin: the difference must also exceed the minimum gain",
-    )
-    min_gain_points: float = Field(
-        1.0, ge=0, le=100, title="Minimum gain, percentage points", description="In action top-1, for gain rule margin"
-    )
     yearly_error: float = Field(
         0.1,
         ge=0.002,

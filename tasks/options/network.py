@@ -1,7 +1,8 @@
 """Declare the options of the network and of optical flow."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -96,6 +97,7 @@ class NetworkOptions(Options):
     """Choose the network to train."""
 
     section: ClassVar[str] = "Network"
+    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0}
 
     family: Family = Field(
         Family.TSN,
@@ -139,13 +141,6 @@ class NetworkOptions(Options):
         "auto",
         title="Interpolation of frames",
         description="For rgb and rgb-difference, of clips whose short side is not 256 pixels. auto: as for the images that the weights of the backbone were trained on; bilinear: as in TSN",
-    )
-    relation_draws: int = Field(
-        0,
-        ge=0,
-        le=10_000,
-        title="Relation draws, MTRN",
-        description="Random draws of relations that a test averages over, under the training's seed; 0: the mean over all possible draws",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Declare the options of predictions."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,7 @@ class PredictOptions(Options):
     """Choose the videos to predict and the networks."""
 
     section: ClassVar[str] = "Prediction"
+    retired: ClassVar[Mapping[str, Any]] = {"preview": False}
 
     videos: list[Address] = Field(
         [],
@@ -58,4 +60,3 @@ class PredictOptions(Options):
         title="Actions",
         description="known: only pairs of verb and noun that the network's training clips show are predicted as actions; all: any pair. A network whose training dataset is not in the store, and the baseline, answer any pair",
     )
-    preview: bool = Field(False, title="Preview videos", description="Draw the predictions into a copy of each video; slow")

@@ -45,34 +45,6 @@ LIGHT = TrainOptions(
 Features are cached. It takes minutes on a CPU, and downloads no weights.
 """
 
-THOROUGH = TrainOptions(
-    backbone="resnet50",
-    weights=Weights.AUTO,
-    epochs=50,
-    batch_size=8,
-    trainable="all",
-    learning_rate=1e-4,
-    layer_decay=0.7,
-    optimizer="adamw",
-    weight_decay=0.05,
-    schedule="cosine",
-    warmup_epochs=3,
-    label_smoothing=0.1,
-    crop="multi-scale",
-    dropout=0.5,
-    ema_decay=0.999,
-    clip_norm=20,
-    precision="bf16-mixed",
-)
-"""Fine-tuning of the whole network, by a recipe of published fine-tunings on videos.
-
-- mmaction2's guide to fine-tuning TSN: 50 epochs, random frames, multi-scale crop, mirror images.
-- Video Swin Transformer (arXiv 2106.13230) on Something-Something v2: AdamW at 3e-4 for 64 clips, weight decay 0.05, warm-up of 2.5 epochs,
-  cosine, label smoothing 0.1, dropout 0.5, mixed precision. 8 clips scale the rate by the square root of 8/64 (arXiv 2205.10287).
-- ConvNeXt's fine-tuning (arXiv 2201.03545): layer-wise decay 0.7, averaged weights.
-- TSM (arXiv 1811.08383): gradients up to norm 20; on small datasets, frozen batch norms except for the first.
-"""
-
 LONG = TrainOptions(
     backbone="tf_efficientnet_lite0",
     weights=Weights.IMAGENET,
@@ -98,7 +70,7 @@ def _named(name: str) -> str:
 
 
 RecipeName = Annotated[str, AfterValidator(_named)]
-PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "thorough": THOROUGH, "light": LIGHT, "long": LONG}
+PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "light": LIGHT, "long": LONG}
 """The recipes that ship with the code."""
 UNKEYED_PRESETS = ("none", *PRESETS)
 """Their options enter the key of a form, and their names do not."""
@@ -106,7 +78,6 @@ PURPOSES = {
     "auto": "suits the machine, the number of training clips and the weights that can be had; without a GPU it trains only heads, in minutes",
     "none": "the options of this form, as they are",
     "original": "the original experiment (Adam 1e-5, batch size 1, whole network except its later batch norms, dropout 0.7, 60 epochs of the same frames)",
-    "thorough": "a published recipe for a GPU (AdamW, cosine, label smoothing, dropout, averaged weights, 50 epochs of random frames and crops)",
     "light": "only the heads of tf_efficientnet_lite0, minutes on a CPU",
     "long": "the same heads as light for 4000 epochs, to see whether the validation error falls a second time",
 }

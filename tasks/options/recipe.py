@@ -3,7 +3,8 @@
 Its initial weights and the seed are in `start`.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,15 +38,7 @@ class OptimizerOptions(Options):
         description="all: the whole network; last-stage: the backbone's last stage (layer4 of a ResNet) and the heads; heads: the heads on a frozen backbone. Batch norm in frozen layers is frozen, too",
     )
     learning_rate: float = Field(1e-5, gt=0, le=1, title="Learning rate")
-    layer_decay: float = Field(
-        1,
-        gt=0,
-        le=1,
-        title="Layer-wise learning rate decay",
-        description="Factor of the rate from each stage to the stage before it; 1: one rate for all. Not if only the heads train",
-    )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer", description="adam, adamw or sgd")
-    momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="For sgd")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", title="Optimizer", description="adam, adamw, or sgd with momentum 0.9")
     weight_decay: float = Field(
         0,
         ge=0,
@@ -60,33 +53,22 @@ class ScheduleOptions(Options):
 
     section: ClassVar[str] = "Learning rate schedule"
 
-    schedule: Literal["constant", "step", "cosine", "plateau"] = Field(
-        "constant",
-        title="Learning rate schedule",
-        description="step: times the decay factor every few epochs; cosine: down to 0 at the end; plateau: times the decay factor when the validation loss stops falling",
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", title="Learning rate schedule", description="cosine: the rate falls to 0 at the end"
     )
     warmup_epochs: int = Field(
         0,
         ge=0,
         le=999,
         title="Warm-up, epochs",
-        description="The rate rises linearly from 1 % of its value, epoch by epoch; the schedule starts afterwards. Not with plateau",
+        description="The rate rises linearly from 1 % of its value, epoch by epoch; the schedule starts afterwards",
     )
-    step_epochs: int = Field(20, ge=1, le=1000, title="Step size, epochs", description="For schedule step: epochs between two decays")
-    plateau_validations: int = Field(
-        5,
-        ge=1,
-        le=1000,
-        title="Plateau patience, validations",
-        description="For schedule plateau: validations in a row without a lower loss before the rate decays",
-    )
-    decay_factor: float = Field(0.1, gt=0, lt=1, title="Decay factor", description="For schedules step and plateau")
 
 
 class LossOptions(Options):
-    """Set the training loss and how often each clip is drawn."""
+    """Set the training loss and the noise of its labels."""
 
-    section: ClassVar[str] = "Loss and sampling"
+    section: ClassVar[str] = "Loss"
 
     label_smoothing: float = Field(
         0,
@@ -98,12 +80,7 @@ class LossOptions(Options):
     class_weights: Literal["none", "balanced"] = Field(
         "none",
         title="Class weights",
-        description="balanced: the training loss weights each clip by the inverse frequency of its verb, and of its noun, in train; the mean weight is 1. Not with a balanced sampler",
-    )
-    sampler: Literal["shuffled", "balanced"] = Field(
-        "shuffled",
-        title="Sampler",
-        description="balanced: an epoch has the same length and shows each action equally often; rare clips repeat in several views",
+        description="balanced: the training loss weights each clip by the inverse frequency of its verb, and of its noun, in train; the mean weight is 1",
     )
     label_noise: float = Field(
         0,
@@ -124,13 +101,6 @@ class AugmentationOptions(Options):
         title="Training frames",
         description="random: each epoch draws a snippet from each segment; middle: every epoch has the snippets of a test",
     )
-    segment_length: float = Field(
-        1,
-        gt=0,
-        le=1,
-        title="Segment length, share of the spacing",
-        description="For training frames random: the snippet is drawn from this middle part of its segment; 1: from all of it",
-    )
     crop: Literal["resized", "multi-scale", "centre"] = Field(
         "resized",
         title="Training crop",
@@ -141,20 +111,6 @@ class AugmentationOptions(Options):
         title="Horizontal flip",
         description="Flips half of the training clips at random. Turn it off if actions mirror each other, such as putting to the right and taking "
         "from the left. Five of the ten test crops are flipped in any case",
-    )
-    color_jitter: float = Field(
-        0,
-        ge=0,
-        le=1,
-        title="Color jitter",
-        description="Maximum relative change of brightness, contrast and saturation; not applied to optical flow",
-    )
-    mixup: float = Field(
-        0,
-        ge=0,
-        le=10,
-        title="Mixup alpha",
-        description="Alpha of the Beta distribution that mixes two clips of a batch and their labels; 0: off. Needs a batch size of at least 2. If only the heads train, it mixes the backbone's features",
     )
 
 
@@ -169,16 +125,6 @@ class RegularizationOptions(Options):
         lt=1,
         title="Dropout",
         description="Share of each snippet's features that is dropped before the heads or the relations; 0: off",
-    )
-    ema_decay: float = Field(
-        0,
-        ge=0,
-        lt=1,
-        title="EMA decay",
-        description="Exponential moving average of weights and batch-norm statistics: decay per step, such as 0.999, lower in the first steps. The averaged weights are validated and kept. 0: off",
-    )
-    clip_norm: float = Field(
-        0, ge=0, le=1000, title="Gradient clipping, norm", description="Maximum norm of all gradients together; 0: off"
     )
     batch_norm: Literal["partial", "first-only", "frozen", "train"] = Field(
         "partial",
@@ -213,6 +159,12 @@ class ValidationOptions(Options):
 class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOptions, LossOptions, ScheduleOptions, OptimizerOptions):
     """Set how a network is trained. By default optimizer, rate, batch size and epochs are the original experiment's; `ORIGINAL` has the rest."""
 
+    retired: ClassVar[Mapping[str, Any]] = {
+        "layer_decay": 1.0, "momentum": 0.9, "step_epochs": 20, "plateau_validations": 5, "decay_factor": 0.1, "sampler": "shuffled",
+        "segment_length": 1.0, "color_jitter": 0.0, "mixup": 0.0, "ema_decay": 0.0, "clip_norm": 0.0,
+    }  # fmt: skip
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"schedule": ("step", "plateau")}
+
     @property
     def is_long(self) -> bool:
         """Check whether this is a long training of the heads."""
@@ -222,28 +174,8 @@ class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOption
     def _fit_together(self) -> "RecipeOptions":
         if self.validate_every > self.epochs:
             raise ValueError(f"validate_every {self.validate_every} is more than {self.epochs} epochs: no checkpoint would be kept")
-        if self.schedule == "plateau" and self.warmup_epochs:
-            raise ValueError("schedule plateau has no warm-up; set warmup_epochs to 0, or choose another schedule")
-        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_validations:
-            raise ValueError(
-                f"patience {self.patience} would end the training before {self.plateau_validations} validations lower the rate; "
-                "set it higher than plateau_validations, or to 0"
-            )
-        if self.schedule == "step" and self.epochs - self.warmup_epochs <= self.step_epochs:
-            raise ValueError(f"schedule step would end before its first step after {self.step_epochs} epochs; lower step_epochs")
-        if self.schedule == "plateau" and self.epochs // self.validate_every <= self.plateau_validations:
-            raise ValueError(
-                f"schedule plateau would end with its {self.epochs // self.validate_every} validations before it could lower the rate; "
-                "lower plateau_validations"
-            )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"a warm-up of {self.warmup_epochs} epochs leaves none of {self.epochs} at the full rate; lower warmup_epochs")
-        if self.mixup and self.batch_size < 2:
-            raise ValueError("mixup mixes the clips of a batch and batch_size is 1; raise batch_size, or set mixup to 0")
-        if self.layer_decay < 1 and self.trainable == "heads":
-            raise ValueError("layer_decay has nothing to slow down if only the heads train; set it to 1, or trainable to all or last-stage")
-        if self.class_weights == "balanced" and self.sampler == "balanced":
-            raise ValueError("class_weights and sampler both compensate for rare classes; balance one of them")
         if self.epochs > MAX_EPOCHS and self.trainable != "heads":
             raise ValueError(f"more than {MAX_EPOCHS} epochs are for trainable=heads, whose features are cached; lower epochs")
         return self

@@ -1,6 +1,7 @@
 """Declare the options of a search for the best recipe."""
 
-from typing import ClassVar, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,15 +15,12 @@ RANGES = {
     "dropout": "0..0.8",
     "label_smoothing": "0..0.2",
     "class_weights": "none, balanced",
-    "mixup": "0, 0.2, 0.4",
     "warmup_epochs": "0..2",
     "trainable": "heads, last-stage, all",
     "crop": "resized, multi-scale, centre",
     "mirror": "true, false",
-    "color_jitter": "0..0.4",
     "num_segments": "3, 5, 8",
     "sampling_window": "0.25, 0.5, 0.75, 1",
-    "segment_length": "0.25, 0.5, 1",
     "family": "TSN, TRN, MTRN, TSM",
     "head": "linear, probe, attentive, lstm, tcn",
     "modality": "rgb, rgb-difference",
@@ -40,15 +38,12 @@ Searched = Literal[
     "dropout",
     "label_smoothing",
     "class_weights",
-    "mixup",
     "warmup_epochs",
     "trainable",
     "crop",
     "mirror",
-    "color_jitter",
     "num_segments",
     "sampling_window",
-    "segment_length",
     "family",
     "head",
     "modality",
@@ -63,6 +58,8 @@ class SearchOptions(Options):
     """Choose what is searched, and how long."""
 
     section: ClassVar[str] = "Search"
+    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"search_sampler": ("random", "cma-es")}
 
     dataset: StoreUri | None = Field(
         None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store"
@@ -85,7 +82,7 @@ class SearchOptions(Options):
         ge=1,
         le=1000,
         title="Trials",
-        description="Number of recipes that are trained, over all rounds; with successive halving, in the first",
+        description="Number of recipes that are trained, over all rounds",
     )
     rounds: int = Field(
         3,
@@ -94,11 +91,10 @@ class SearchOptions(Options):
         title="Rounds",
         description="Trials of one round run at the same time; each round learns from the rounds before it",
     )
-    search_sampler: Literal["tpe", "random", "grid", "cma-es"] = Field(
+    search_sampler: Literal["tpe", "grid"] = Field(
         "tpe",
         title="Sampler",
-        description="Optuna's. tpe: suggests near the best trials so far; random: independent of them; grid: all combinations of listed values, and 5 values "
-        "of a range; cma-es: for ranges of numbers alone",
+        description="Optuna's. tpe: suggests near the best trials so far; grid: all combinations of listed values, and 5 values of a range",
     )
     objectives: Literal["accuracy", "accuracy and latency"] = Field(
         "accuracy",
@@ -114,18 +110,6 @@ class SearchOptions(Options):
         description="Each trial is trained this many times, and scored on the training videos that it left out. 0: trials are scored on val; a later "
         "decision on val counts them all, and demands more certainty. Empty: 3, or as many as train has source videos",
     )
-    halving: bool = Field(
-        False,
-        title="Successive halving",
-        description="Rounds are rungs: all trials train for few epochs, and in each round the best third goes on for three times as many, from its last epoch",
-    )
-    budget_hours: float = Field(
-        0,
-        ge=0,
-        le=10_000,
-        title="Time budget, hours",
-        description="Later rounds have only as many trials as it leaves time for, on all GPUs together; 0: no limit",
-    )
     search_seed: int = Field(0, ge=0, le=2**31 - 1, title="Search seed")
     then_retrain: bool = Field(
         False,
@@ -135,12 +119,8 @@ class SearchOptions(Options):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "SearchOptions":
-        if self.search_sampler == "cma-es" and self.objectives != "accuracy":
-            raise ValueError("search_sampler cma-es knows one objective; choose objectives accuracy, or search_sampler tpe")
         if self.folds == 1:
             raise ValueError("a single fold leaves no video to train on; choose 2 folds or more, or 0")
-        if self.halving and self.rounds < 2:
-            raise ValueError("successive halving needs two rounds or more; raise rounds, or turn halving off")
         if self.num_trials < self.rounds:
             raise ValueError(f"{self.num_trials} trials cannot fill {self.rounds} rounds; raise num_trials or lower rounds")
         return self

@@ -76,9 +76,8 @@ class StartOptions(Options):
 
 
 IDLE_IN_PROBE = (
-    "epochs", "batch_size", "accumulate_batches", "learning_rate", "optimizer", "momentum", "weight_decay", "schedule", "warmup_epochs",
-    "step_epochs", "plateau_validations", "decay_factor", "label_smoothing", "sampler", "mixup", "dropout", "ema_decay", "clip_norm",
-    "validate_every", "patience",
+    "epochs", "batch_size", "accumulate_batches", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup_epochs",
+    "label_smoothing", "dropout", "validate_every", "patience",
 )  # fmt: skip
 """Options without effect on a probe, which is fitted and not trained."""
 

@@ -161,6 +161,7 @@ def recipe_for(
         if preset == "auto":
             return choose_recipe(values, has_gpu=trains_on_gpu(), num_clips=num_clips, **about)
         recipe = find_recipe(preset, store_uri, store).options
+        recipe.require_current(f"recipe {preset}")
         options = TrainOptions.model_validate(with_recipe(recipe, values))
         sets, own = in_words(recipe, TrainOptions()), in_words(options, recipe)
         return options, f"recipe {preset}, which sets {sets}{own and f'; with {own}'}"

@@ -23,7 +23,6 @@ from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
-from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
 from tasks.pipeline._step import finish, log, write_files
 from tasks.pipeline.retrain._fusion import choose_fusion
@@ -68,12 +67,12 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
                 store.write_file(training.best, files.best)
             if files.heads:
                 store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
-            tracker.log_epochs(run_id, [epoch_of(record, plan.train) for record in files.records if is_logged(record.epoch)])
+            tracker.log_epochs(run_id, [epoch_of(record) for record in files.records if is_logged(record.epoch)])
             # The commit mark of the epochs: the next try repeats them if this one ends before it.
             store.write_file(training.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
-        epochs = tuple(epoch_of(record, plan.train) for record in outcome.history)
+        epochs = tuple(epoch_of(record) for record in outcome.history)
         # `keep` was not called for epochs that a shorter training of a search trained.
         tracker.log_epochs(run_id, [epoch for epoch in epochs if is_logged(epoch.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
@@ -169,19 +168,16 @@ def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_
     log.info("an earlier try left its last epoch; going on from there")
 
 
-def epoch_of(record: EpochRecord, options: TrainOptions) -> Epoch:
-    """Make the result's record of an epoch.
-
-    A mixed clip has no one right class, so with mixup there is no training accuracy.
-    """
-    train, val = (None if options.mixup else record.train), record.val
+def epoch_of(record: EpochRecord) -> Epoch:
+    """Make the result's record of an epoch."""
+    train, val = record.train, record.val
     return Epoch(
         epoch=record.epoch,
         learning_rate=record.learning_rate,
-        train_loss=record.train.loss,
-        train_verb_top1=train.verb_top1 if train else None,
-        train_noun_top1=train.noun_top1 if train else None,
-        train_action_top1=train.action_top1 if train else None,
+        train_loss=train.loss,
+        train_verb_top1=train.verb_top1,
+        train_noun_top1=train.noun_top1,
+        train_action_top1=train.action_top1,
         val_loss=val.loss if val else None,
         val_verb_top1=val.verb_top1 if val else None,
         val_noun_top1=val.noun_top1 if val else None,

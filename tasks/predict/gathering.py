@@ -92,9 +92,7 @@ class _Gatherer:
             gathered.num_clips += len(clips.uids)
         gathered.num_videos_trained_on += is_trained_on
         if shown:
-            gathered.videos.append(
-                ShownVideo(video.name, video.video, tuple(shown), num_read, is_trained_on, film=None, film_uri=video.preview_uri)
-            )
+            gathered.videos.append(ShownVideo(video.name, video.video, tuple(shown), num_read, is_trained_on))
 
     def close(self) -> Gathered:
         best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))

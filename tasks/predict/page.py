@@ -37,7 +37,7 @@ MAX_NOT_REPORTED = 2000
 
 @dataclass(frozen=True)
 class ShownVideo:
-    """One video on the page, with all or the first of its `num_clips` clips. `film` is the embedded preview, `film_uri` its address.
+    """One video on the page, with all or the first of its `num_clips` clips.
 
     `intervals` are those that are reported, by network; it is empty without windows. `labelled` are those of people.
     """
@@ -47,8 +47,6 @@ class ShownVideo:
     clips: tuple[ShownClip, ...]
     num_clips: int
     is_trained_on: bool
-    film: bytes | None
-    film_uri: str | None
     intervals: Mapping[PredictorRole, tuple[ShownInterval, ...]] = field(default_factory=dict)
     labelled: tuple[ShownInterval, ...] = ()
 
@@ -152,7 +150,6 @@ class Timeline:
     is_of_both: bool
     has_blanks: bool
     is_long: bool
-    film: str
     spoken: str
     intervals: Mapping[PredictorRole, IntervalRow]
     labelled: tuple[Bar, ...]
@@ -248,7 +245,6 @@ def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, Pr
     spoken = f"{video.name}: {count(len(video.clips), 'clip')}{cut_off}"
     if is_of_both:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in stretches if not span.differs)}"
-    film = data_uri(video.film, "video/mp4") if video.film else ""
     rows = {role: _interval_row(own, video, left.get((video.video, role), ())) for role, own in video.intervals.items()}
     return Timeline(
         video,
@@ -257,7 +253,6 @@ def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, Pr
         is_of_both,
         has_blanks,
         len(stretches) > MAX_SPANS_OPEN,
-        film,
         spoken,
         rows,
         interval_bars(video.labelled, video.clips),

@@ -70,8 +70,6 @@ class Prediction(Place):
     """The videos of one mapped task."""
     predicted = numbered("batches/{number:04d}/", PredictedBatch)
     scored = keyed("scored/{video}/", PredictedClips)
-    preview = keyed("previews/{video}.mp4", str)
-    """A video with the predictions drawn in."""
 
 
 class Configured(Place):

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
+from tasks.options.base import STORED
 from tasks.settings import S3Server, SourceSettings, StoreSettings, load
 from tasks.store.stored import Stored, check_key, connection_of, split_uri
 
@@ -270,7 +271,7 @@ class Store:
             assert model is not None  # noqa: S101 - by the overloads
             at = Stored(at, model)
         try:
-            return at.model.model_validate_json(self.read_bytes(at.uri))
+            return at.model.model_validate_json(self.read_bytes(at.uri), context=STORED)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -83,9 +83,9 @@ def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
 
 def test_options_of_one_topic_share_a_section():
     params = Form((TrainOptions,)).params()
-    sections = {name: params[name].schema["section"] for name in ("momentum", "warmup_epochs", "mixup", "family", "checkpoint", "seed")}
+    sections = {name: params[name].schema["section"] for name in ("optimizer", "warmup_epochs", "crop", "family", "checkpoint", "seed")}
     assert sections == {
-        "momentum": "Optimizer", "warmup_epochs": "Learning rate schedule", "mixup": "Augmentation", "family": "Network",
+        "optimizer": "Optimizer", "warmup_epochs": "Learning rate schedule", "crop": "Augmentation", "family": "Network",
         "checkpoint": "Initial weights", "seed": "Cache and seed",
     }  # fmt: skip
     titles = [param.schema["section"] for param in params.values() if "section" in param.schema]
@@ -157,6 +157,10 @@ def test_a_run_by_hand_has_its_form_and_the_store_is_the_settings(resolved, monk
     assert param_of(StoreOptions, "store").value == "s3://elsewhere/here"
     values = resolved(ingest_videos, {"fps": 25, "sources": ["/a"], "store": "s3://mine/"})
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
+
+
+def test_the_form_of_an_earlier_version_starts_a_run_where_options_that_are_gone_have_their_defaults(resolved):
+    assert resolved(predict_videos, {"preview": False}) == resolved(predict_videos, {})
 
 
 def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved):
@@ -233,8 +237,9 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
         (predict_videos, {"model": "retake-tsn"}, "model"),
         (predict_videos, {"against": "models:/retake-tsn"}, "against"),
         (retrain, {"epochs": 0}, "epochs"),
-        (retrain, {"mixup": -1}, "mixup"),
+        (retrain, {"dropout": -1}, "dropout"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
+        (predict_videos, {"preview": True}, "unknown options: preview"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),
         (retrain, {"store": "s3://Not A Bucket"}, "store"),
         (build_dataset, {"val_share": 0.6, "test_share": 0.6}, "nothing to train on"),
@@ -299,7 +304,7 @@ def test_a_preset_leaves_out_its_start_where_the_form_names_another(start, backb
         (retrain, "prepare.plan", {"preset": "original", "force": True, "crops": 1}),
         (retrain, "prepare.plan", {"dataset": "s3://retake/datasets/x", "epochs": 3}),
         (predict_videos, "plan", {}),
-        (predict_videos, "plan", {"videos": ["/a b", "--c"], "preview": True}),
+        (predict_videos, "plan", {"videos": ["/a b", "--c"], "allow_trained": True}),
         (build_dataset, "label", {"clip_seconds": 4}),
     ],
 )

@@ -13,7 +13,7 @@ from tests.integration.conftest import CHAIN_STORE as STORE
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 MODEL = "models:/retake-tsn@challenger"
-OPTIONS = (f"--model={MODEL}", "--crops=1", "--preview", "--num-to-label=2")
+OPTIONS = (f"--model={MODEL}", "--crops=1", "--num-to-label=2")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def predicted(workshop, chain, films):
     return PredictReportResult.model_validate_json(done.stdout.splitlines()[-1])
 
 
-def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop, predicted):
+def test_page_tables_and_tracks_are_in_the_store_and_in_mlflow(workshop, predicted):
     assert (predicted.num_videos, predicted.num_clips) == (2, 4)
     assert [bad.name for bad in predicted.first_set_aside] == ["words.mp4"]
     folder = predicted.page_uri.removesuffix("report.html")
@@ -53,7 +53,6 @@ def test_page_tables_tracks_and_previews_are_in_the_store_and_in_mlflow(workshop
     plan = plan_of(workshop, predicted)
     assert [predictor.label for predictor in plan.predictors.values()] == ["retake-tsn version 1"]
     assert "its heads are untrained" in plan.missing[0]
-    assert len(list(workshop.store.list(f"{plan.prediction_uri}previews/"))) == 2
 
 
 def test_the_dag_predicts_once_and_is_skipped_the_second_time(workshop, chain, films, tmp_path):

@@ -32,18 +32,13 @@ RECIPE = {
     "trainable": "last-stage",
     "optimizer": "adamw",
     "weight_decay": 0.05,
-    "layer_decay": 0.5,
     "schedule": "cosine",
     "warmup_epochs": 1,
     "epochs": NUM_EPOCHS,
     "label_smoothing": 0.1,
     "sampler": "balanced",
     "crop": "multi-scale",
-    "color_jitter": 0.2,
-    "mixup": 0.2,
-    "ema_decay": 0.9,
     "accumulate_batches": 2,
-    "clip_norm": 5,
 }
 RATES = [0.0005 * share for share in (0.01, *((1 + cos(pi * epoch / 3)) / 2 for epoch in range(3)))]
 

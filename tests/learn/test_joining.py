@@ -120,7 +120,7 @@ def test_neither_network_alone_names_both(job, films):
 
 
 def test_a_training_that_was_cut_off_ends_as_if_undisturbed(job):
-    choice = {"head": "lstm", "dropout": 0.5, "mixup": 0.2, "schedule": "cosine", "epochs": 4}
+    choice = {"head": "lstm", "dropout": 0.5, "schedule": "cosine", "epochs": 4}
     assert_resumes(lambda name: job(name, **choice), 1)
 
 

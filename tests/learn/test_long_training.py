@@ -17,7 +17,7 @@ from tests.learn.tiny import assert_resumes, kept_job
 
 pytestmark = pytest.mark.slow
 
-LONG = {"epochs": 20, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2, "validation_crops": 10, "ema_decay": 0.9}
+LONG = {"epochs": 20, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2, "validation_crops": 10}
 KEPT = [1, 2, 4, 8, 16, 20]
 
 

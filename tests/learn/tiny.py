@@ -35,9 +35,7 @@ RICH = {
     "schedule": "cosine",
     "warmup_epochs": 1,
     "label_smoothing": 0.1,
-    "ema_decay": 0.9,
     "accumulate_batches": 2,
-    "clip_norm": 1,
 }
 """Options that all kinds of training can have at once."""
 

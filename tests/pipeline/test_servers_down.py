@@ -115,7 +115,7 @@ def test_an_mlflow_that_is_down_is_temporary_and_nothing_is_written(attempt, pla
         ("label", (), 65, "run ingest_videos"),
         ("weights", (OUT, "--backbone=resnet5000", "--weights=imagenet"), 78, "'resnet5000' is unknown; did you mean"),
         ("weights", (OUT, "--epochs=0"), 78, "--epochs"),
-        ("weights", (OUT, "--mixup=0.2", "--batch-size=1"), 78, "mixup mixes the clips of a batch and batch_size is 1; raise batch_size"),
+        ("weights", (OUT, "--warmup-epochs=2", "--epochs=2"), 78, "a warm-up of 2 epochs leaves none of 2"),
         ("split", (f"--labels={ROOT}/x/", "--val-share=1.5"), 78, "--val-share"),
         ("split", (f"--labels={ROOT}/x/", "--val-share=0.7", "--test-share=0.4"), 78, "leave nothing to train on"),
         ("plan", (f"--weights-result={ROOT}/x/",), 99, "run ingest_videos and build_dataset first"),

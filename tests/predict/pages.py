@@ -105,7 +105,7 @@ def when_scored(names, is_trained_on=False):
     )
 
 
-def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trained_on=False):
+def video(name, num_clips, seed, action=None, num_left=0, is_trained_on=False):
     """Clips in runs of about four, of which the networks name two of three alike."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -116,12 +116,12 @@ def video(name, num_clips, seed, action=None, film_uri=None, num_left=0, is_trai
         guesses = (Guess(ours, float(rng.uniform(0.3, 0.95))), Guess(theirs, float(rng.uniform(0.1, 0.6))))
         uid = f"{seed:012x}_{8000 * i:09d}-{8000 * i + 8000:09d}"
         clips.append(ShownClip(uid, 8.0 * i, 8.0 * i + 8, *guesses, truth=ours if i % 5 == 0 else None))
-    return ShownVideo(name, f"{seed:064x}", tuple(clips), num_clips + num_left, is_trained_on, film=None, film_uri=film_uri)
+    return ShownVideo(name, f"{seed:064x}", tuple(clips), num_clips + num_left, is_trained_on)
 
 
 def usual():
     videos = (
-        video("P01_11.mp4", 9, 1, film_uri="s3://retake/predictions/0123/previews/1.mp4"),
+        video("P01_11.mp4", 9, 1),
         video("evening/P02 long.mkv", 64, 2, is_trained_on=True),
         video("one.mp4", 1, 3, num_left=2),
     )
@@ -222,7 +222,7 @@ def hostile():
         model=predictor(HOSTILE, interval_words=HOSTILE),
         against=predictor(HOSTILE, is_calibrated=False),
         missing=(HOSTILE,),
-        videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE, film_uri=HOSTILE), (HOSTILE,)),),
+        videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE), (HOSTILE,)),),
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
         shift=shift_of([NewFilm("1", HOSTILE, (0.5,))], ()),
         mix=HOSTILE,

@@ -45,7 +45,7 @@ def scored(folder, video, said, roles=("model", "against")):
             verbs[verb] = nouns[noun] = sure
             window = Window(f"{video[:12]}_{start}", "" if start % 8 else "s3://clip", start, start + 8)
             writer.add(window, dict.fromkeys(roles, (verbs, nouns)), np.empty(0, np.float32), None)
-    return ScoredVideo(video=video, name="é <1>.mp4", num_clips=3, scored_uri="", preview_uri=None, windows_uri=str(path))
+    return ScoredVideo(video=video, name="é <1>.mp4", num_clips=3, scored_uri="", windows_uri=str(path))
 
 
 def said(second):

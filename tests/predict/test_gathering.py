@@ -33,7 +33,7 @@ def gathered(tmp_path):
             path = stored / f"{seed}.parquet"
             write_scored(path, num_clips, seed=seed, roles=roles, num_features=num_features, sizes=sizes)
             named = {"video": f"{seed:064x}", "name": f"{seed}.mp4"}
-            scored.append(ScoredVideo(**named, num_clips=num_clips, scored_uri=str(path), preview_uri=None))
+            scored.append(ScoredVideo(**named, num_clips=num_clips, scored_uri=str(path)))
         planned = predict_plan(predictor("m"), predictor("base"), num_videos=len(scored), **plan)
         known = {uid: KnownLabel(uid=uid, verb_class=0, noun_class=0) for uid in labels}
         with within or nullcontext():

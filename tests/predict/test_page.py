@@ -30,7 +30,6 @@ def test_what_is_said_of_a_usual_run():
         "one frame.mp4",
         "shorter than the minimum of 2 s",
         "2 more videos: only in predictions.csv",
-        "s3://retake/predictions/0123/previews/1.mp4",
         "0.93 bits",
         "1:00:08\N{EN DASH}1:00:14.5",
         "300 of 1200 training clips",

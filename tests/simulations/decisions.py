@@ -7,26 +7,23 @@ from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import holm, over_guessing
 from tasks.judge.statistics.uncertainty import detectable_points
-from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt
 from tests.simulations.answers import Val
 from tests.simulations.tables import Table, of_each, per_cent
 
-RULES = {"interval": GateOptions(), "margin of 1 point": GateOptions(gain_rule="margin")}
-ONE_MORE = "one clip more, which is no rule"
+INTERVAL, ONE_MORE = "interval", "one clip more, which is no rule"
 NUM_CLIPS = 5
 MAJORITY = 0.4
 """Share of the most frequent of seven classes; the others are alike."""
 
 
 def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, own_films: bool = False) -> dict[str, float]:
-    """By gain rule, how often an equally good network passes it, and how often it is right on one clip more; both name 60 % right."""
-    rng, passed = np.random.default_rng(0), dict.fromkeys([*RULES, ONE_MORE], 0)
+    """Say how often an equally good network passes the rule of the gain, and is right on one clip more; both name 60 % right."""
+    rng, passed = np.random.default_rng(0), dict.fromkeys([INTERVAL, ONE_MORE], 0)
     for _ in range(num_draws):
         val = Val(rng, num_films, NUM_CLIPS, correlation)
         difference = val.difference(val.answers(0.6, own_films=own_films), val.answers(0.6, own_films=own_films))
-        for name, gate in RULES.items():
-            passed[name] += _gain(difference, gate, Attempt()).passed
+        passed[INTERVAL] += _gain(difference, Attempt()).passed
         passed[ONE_MORE] += difference.difference > 0
     return {name: times / num_draws for name, times in passed.items()}
 
@@ -44,7 +41,7 @@ def promoted_beside_guessing(accuracy: float, num_films: int, correlation: float
         of_films = rng.dirichlet(shares * (1 - correlation) / correlation, num_films) if correlation else [shares] * num_films
         true = np.concatenate([rng.choice(7, NUM_CLIPS, p=of_film) for of_film in of_films])
         right = val.answers(accuracy)
-        if _gain(val.difference(right, val.answers(0.05)), GateOptions(), Attempt()).passed:
+        if _gain(val.difference(right, val.answers(0.05)), Attempt()).passed:
             answers = Answers("action", true, np.where(right, true, -1)[:, None], names)
             change = over_guessing(answers, val.sources, num_resamples=500)
             one_more, surely = one_more + (change.difference > 0), surely + (change.interval[0] > 0)
@@ -88,7 +85,7 @@ def seen(points: float, num_films: int, num_clips: int, num_draws: int) -> float
     for _ in range(num_draws):
         val = Val(rng, num_films, num_clips, 0.2)
         ours, theirs = (val.answers(min(max((1 + sign * points / 100) / 2, 1e-9), 1 - 1e-9)) for sign in (1, -1))
-        passed += _gain(val.difference(ours, theirs), GateOptions(), Attempt()).passed
+        passed += _gain(val.difference(ours, theirs), Attempt()).passed
     return passed / num_draws
 
 
@@ -119,7 +116,7 @@ def tables(num_draws: int) -> list[Table]:
         Table(
             "An equally good network passes the rule of the gain",
             f"Both name 60 % right. Easy are the same films for both networks, or others for each. {num_draws:,} draws.",
-            ["films of 5 clips", "correlation", "easy are", *RULES, ONE_MORE],
+            ["films of 5 clips", "correlation", "easy are", INTERVAL, ONE_MORE],
             chance,
         ),
         Table(

@@ -10,7 +10,7 @@ from tasks.errors import BadDataset
 from tasks.judge.gate.gate import _gain
 from tasks.judge.statistics.paired import paired_difference
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.options import GateOptions, SplitOptions
+from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, LabelledClip
 from tasks.store.records.evaluation import Attempt
 from tasks.store.records.video import ClipRecord
@@ -111,7 +111,7 @@ def passes_on_chosen(num_films: int, *, in_val: bool, num_draws: int) -> tuple[f
         ours, theirs = map(as_answers, np.hstack(right))
         difference = paired_difference(ours, theirs, sources, opponent="champion", num_resamples=500)
         points.append(100 * difference.difference)
-        passed += _gain(difference, GateOptions(), Attempt()).passed
+        passed += _gain(difference, Attempt()).passed
     return float(np.mean(points)), passed / num_draws
 
 

@@ -113,7 +113,7 @@ def judge(
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise, spread),
         _looks(attempt, ours.split),
-        _gain(difference, gate, attempt, spread),
+        _gain(difference, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
         _classes(class_outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
@@ -201,7 +201,7 @@ def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
     return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
-def _gain(registered: PairedDifference, gate: GateOptions, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
+def _gain(registered: PairedDifference, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
     difference = spread.difference if spread else registered
     low, high = attempt.interval or difference.interval
     confidence = f"{100 * (1 - 2 * attempt.level):.5g}"
@@ -209,12 +209,8 @@ def _gain(registered: PairedDifference, gate: GateOptions, attempt: Attempt, spr
     gained = difference.num_gained - difference.num_lost
     of_seeds = f" on average over {difference.num_seeds} seeds" if spread else ""
     gain = f"{difference.target} top-1{of_seeds} {signed(difference.difference)} points {percent_interval(difference.interval)}"
-    # Compare whole clips, so that a gain equal to the margin does not pass by a rounding error.
-    exceeds = 100 * gained > gate.min_gain_points * difference.num_clips * difference.num_seeds
     where = "lies above" if low > 0 else "lies below" if high < 0 else "includes"
     conditions = [(low > 0, f"the {confidence} % confidence interval{at_level} {where} zero")]
-    if gate.gain_rule == "margin":
-        conditions.insert(0, (exceeds, f"{'more' if exceeds else 'not more'} than {gate.min_gain_points:g}"))
     if spread and gained:
         is_better = registered.num_gained > registered.num_lost
         conditions.append((is_better, f"the registered network gains {signed(registered.difference)} by itself"))

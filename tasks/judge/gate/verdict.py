@@ -258,7 +258,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
     decisive = metrics.spread.difference if metrics.spread else registered
     failed = {rule.rule for rule in metrics.rules if not rule.passed}
     too_few = bool(failed & {"num_clips", "num_sources"})
-    shows_at_95 = metrics.gate.gain_rule == "interval" and decisive is not None and decisive.interval[0] > 0
+    shows_at_95 = decisive is not None and decisive.interval[0] > 0
     gains_itself = registered is not None and registered.difference > 0
     too_strict = shows_at_95 and gains_itself and bool(failed) and failed <= {"looks", "gain"}
     majority_wins = challenger is not None and challenger.action.top1 <= challenger.action.majority_top1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
+from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
 from tasks.judge.report.page import settings_of
 from tasks.judge.report.templating import frame_script, rendered
 from tasks.judge.search.trials import (
@@ -108,7 +108,6 @@ def search_page(search: Search, retrain: Mapping[str, object], form_url: str | N
         form=_row(own, search) if (own := form_recipe(search)) and own.number != search.winner else None,
         charts=[chart for chart in charts if chart],
         has_latency=any(trial.latency_seconds is not None for trial in search.trials),
-        recipes=recipes_chart(search),
         duration=duration(3600 * num_hours(search.trials)),
         cutting=[f"{name}={spelled(value)}" for name, value in winner_of(search).values.items() if name in Cutting._fields],
         retrain_json=json.dumps(retrain, indent=2, ensure_ascii=False),

@@ -218,9 +218,7 @@ def _against_first(gain: ErrorChange) -> str:
 def _long_note(training: LongTraining, metrics: Metrics) -> str:
     options = metrics.provenance.train
     fitted = "The training error never reached 0"
-    if options.mixup:
-        fitted = "With mixup there is no training error, because a mixed clip has no one right class"
-    elif training.fitted_epoch is not None:
+    if training.fitted_epoch is not None:
         fitted = f"The training error is first 0 in {_epoch_name(training.fitted_epoch)}"
     pairs = len(training.scores) * (len(training.scores) - 1) // 2
     return (

@@ -13,13 +13,12 @@ from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GridSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tasks.errors import BadConfiguration
 from tasks.judge.search.space import OF_CLIPS, Space
-from tasks.judge.search.trials import best_first, num_hours
 from tasks.keys import content_key, options_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.store.records.record import Target
@@ -31,9 +30,6 @@ MAX_ATTEMPTS = 50
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
 
-MIN_WARM_START_TRIALS = 10
-"""Number of finished trials from which CMA-ES estimates its first distribution. Before that it suggests at random."""
-
 MAX_GRID = 100_000
 """Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
 
@@ -42,12 +38,6 @@ DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 
 Suggestion = tuple[dict[str, Value], TrainOptions]
 """The searched values, and the complete options."""
-
-HALVING_FACTOR = 3
-"""One in three trials of a rung is promoted, with three times as many epochs."""
-
-ROUNDING = 1e-6
-"""Keeps a trial that the budget covers exactly."""
 
 MAX_HEADS, MIN_HEADS = 64, 8
 """Number of trials of heads per task. Starting a task takes several seconds, and eight train side by side in one."""
@@ -81,18 +71,12 @@ def require_searchable(space: Space, chosen: SearchOptions) -> None:
     """Check that the sampler can search this space.
 
     Raises:
-        BadConfiguration: a grid would be too large, or CMA-ES would have lists of values, or one option alone.
+        BadConfiguration: a grid would be too large.
     """
     if chosen.search_sampler == "grid" and (size := math.prod(map(len, space.grid().values()))) > MAX_GRID:
         raise BadConfiguration(
             f"search_sampler grid would have {size:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
             "choose search_sampler tpe"
-        )
-    of_words = [name for name, distribution in space.ranges.items() if isinstance(distribution, CategoricalDistribution)]
-    if chosen.search_sampler == "cma-es" and (of_words or len(space.ranges) < 2):
-        listed = f"{', '.join(of_words)}: lists of values" if of_words else "one option alone"
-        raise BadConfiguration(
-            f"search_sampler cma-es searches two or more ranges of numbers, but not {listed}; choose search_sampler tpe, or other options"
         )
 
 
@@ -144,24 +128,13 @@ def _proposals(
         study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
     else:
         study, limit = study_of(space.ranges, chosen, earlier, target), num_trials * MAX_ATTEMPTS
-        study.sampler = _sampler(chosen, seed, study)
+        study.sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
     for _ in range(limit):
         trial = study.ask(dict(space.ranges))
         values: dict[str, Value] = dict(trial.params)
         yield values
         if space.complete(values) is None:
             study.tell(trial, state=TrialState.FAIL)
-
-
-def _sampler(chosen: SearchOptions, seed: int, study: Study) -> BaseSampler:
-    if chosen.search_sampler == "random":
-        return RandomSampler(seed=seed)
-    if chosen.search_sampler == "tpe":
-        return TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
-    finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    if len(finished) < MIN_WARM_START_TRIALS:
-        return RandomSampler(seed=seed)
-    return CmaEsSampler(seed=seed, source_trials=finished, warn_independent_sampling=False)
 
 
 def _frozen(trial: ScoredTrial, ranges: Mapping[str, BaseDistribution], chosen: SearchOptions, target: Target) -> FrozenTrial:
@@ -204,73 +177,9 @@ def history_digest(earlier: Sequence[ScoredTrial]) -> str:
     return content_key({"trials": [dump | {"failure": trial.failure is not None} for dump, trial in zip(dumped, earlier, strict=True)]})
 
 
-def num_suggested(chosen: SearchOptions, number: int, earlier: Sequence[ScoredTrial]) -> int:
-    """Compute the number of trials of round `number`, from 1.
-
-    An even share of all, or as many as the time budget allows. Later rounds make up for trials that earlier rounds could not suggest. The
-    budget counts the time of the search's own trainings, on all GPUs together.
-    """
-    wanted = -(-(chosen.num_trials - len(earlier)) // (chosen.rounds - number + 1))
-    spent_hours, num_own = num_hours(earlier), sum(not trial.was_found for trial in earlier)
-    if not chosen.budget_hours or not spent_hours:
-        return wanted
-    affordable = (chosen.budget_hours - spent_hours) / (spent_hours / num_own)
-    return max(0, min(wanted, int(affordable + ROUNDING)))
-
-
-def num_left(chosen: SearchOptions, number: int, trials: Sequence[ScoredTrial]) -> int:
-    """Count the trials left after round `number`, if no budget ends the search."""
-    if not chosen.halving:
-        return max(0, chosen.num_trials - len(trials))
-    size, left = sum(trial.round == number for trial in trials), 0
-    for _ in range(number, chosen.rounds):
-        size = num_promoted(size)
-        left += size
-    return left
-
-
-def num_promoted(num_trials: int) -> int:
-    """Count the trials of a rung that are promoted to the next."""
-    return max(1, num_trials // HALVING_FACTOR)
-
-
-def rung_epochs(chosen: SearchOptions, epochs: int, number: int) -> int:
-    """Return the epochs of rung `number`, from 1; the last rung has all `epochs`."""
-    return max(1, round(epochs * float(HALVING_FACTOR) ** (number - chosen.rounds)))
-
-
-def require_resumable(chosen: SearchOptions, space: Space) -> None:
-    """Reject options that successive halving would compare unfairly.
-
-    Raises:
-        BadConfiguration: a learning rate would depend on the total number of epochs, or rungs would be equally long.
-    """
-    if not chosen.halving:
-        return
-    schedules = space.grid().get("schedule", [space.base.schedule])
-    if "cosine" in schedules:
-        raise BadConfiguration(
-            "halving: schedule cosine falls to 0 at the end of the training, so a rung could not go on with it and would not be comparable "
-            "with longer ones; choose constant, step or plateau, or turn halving off"
-        )
-    rungs = [rung_epochs(chosen, space.base.epochs, number) for number in range(1, chosen.rounds + 1)]
-    if len(set(rungs)) < len(rungs):
-        raise BadConfiguration(
-            f"halving: {chosen.rounds} rounds need rungs of {HALVING_FACTOR} times as many epochs each, and {space.base.epochs} epochs give "
-            f"{', '.join(map(str, rungs))}; raise epochs or lower rounds"
-        )
-
-
-def promote(
-    chosen: SearchOptions, epochs: int, number: int, last_rung: Sequence[ScoredTrial], target: Target
-) -> list[tuple[ScoredTrial, TrainOptions]]:
-    """Choose the trials to promote to rung `number`, best first.
-
-    `epochs` is the length of the whole training; the trials have their options on the rung.
-    """
-    longer = rung_epochs(chosen, epochs, number)
-    kept = best_first(last_rung, target)[: num_promoted(len(last_rung))]
-    return [(trial, trial.options.model_copy(update={"epochs": longer})) for trial in kept]
+def num_suggested(chosen: SearchOptions, number: int, num_earlier: int) -> int:
+    """Compute the number of trials of round `number`, from 1, which makes up for what earlier rounds could not suggest."""
+    return -(-(chosen.num_trials - num_earlier) // (chosen.rounds - number + 1))
 
 
 def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:

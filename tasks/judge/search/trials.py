@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.options import SearchOptions
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, Search, Top1, TrialScore, Value
@@ -53,18 +52,6 @@ def best_first(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTria
     return sorted(finished, key=lambda trial: (-trial.scores[target].top1, trial.loss, trial.number))
 
 
-def finalists(trials: Sequence[ScoredTrial], chosen: SearchOptions) -> list[ScoredTrial]:
-    """List the trials that may win: with successive halving, those of the last, longest rung."""
-    last = max((trial.round for trial in trials if trial.failure is None), default=0)
-    return [trial for trial in trials if trial.round == last or not chosen.halving]
-
-
-def longest_of_each(trials: Sequence[ScoredTrial]) -> list[ScoredTrial]:
-    """List the longest training of each recipe, which is that of its last rung, by number."""
-    finished = sorted((trial for trial in trials if trial.failure is None), key=lambda trial: trial.round)
-    return sorted({tuple(sorted(trial.values.items())): trial for trial in finished}.values(), key=lambda trial: trial.number)
-
-
 def num_hours(trials: Iterable[ScoredTrial]) -> float:
     """Sum the hours of training on all GPUs together; trainings that were found are not counted."""
     return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
@@ -81,10 +68,8 @@ def decisive(search: Search) -> Target:
 
 
 def ranked(search: Search) -> list[ScoredTrial]:
-    """Sort the trials with a score: the winner first, those of the last rung before others."""
-    final = finalists(search.trials, search.plan.search)
-    target = decisive(search)
-    return [*best_first(final, target), *best_first([trial for trial in search.trials if trial not in final], target)]
+    """Sort the trials with a score, the winner first."""
+    return best_first(search.trials, decisive(search))
 
 
 def failed(search: Search) -> list[ScoredTrial]:
@@ -100,12 +85,12 @@ def winner_of(search: Search) -> ScoredTrial:
 def form_recipe(search: Search) -> ScoredTrial | None:
     """Find the trial that has the recipe of the form.
 
-    None if it has no score, or was trained for fewer epochs than the winner could be.
+    None if it has no score.
     """
     own = search.plan.train.model_dump(mode="json") | search.plan.cutting._asdict()
-    final = finalists(search.trials, search.plan.search)
     return next(
-        (trial for trial in final if trial.failure is None and all(value == own[name] for name, value in trial.values.items())), None
+        (trial for trial in search.trials if trial.failure is None and all(value == own[name] for name, value in trial.values.items())),
+        None,
     )
 
 

@@ -134,7 +134,7 @@ def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
     return clipped
 
 
-def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[Any]:
+def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
     """Read one clip's input, as `sound_input`, from an .npy file of `Rows`.
 
     Raises:
@@ -145,21 +145,20 @@ def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | N
     num_columns, kind = (num_features(spec.sound), np.dtype(np.float32)) if spec.sound else (NUM_MELS, np.dtype(np.uint8))
     if rows.shape[1:] != (num_columns,) or rows.dtype != kind or not len(rows):
         raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected {kind} (time, {num_columns}); delete it")
-    return sound_input(rows, spec, rng, segment_length)
+    return sound_input(rows, spec, rng)
 
 
-def sound_input(rows: Rows, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[Any]:
+def sound_input(rows: Rows, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
     """Pick the input of a network from one clip's sound: uint8 (t, 224, 224, 1), or float32 (t, f).
 
-    Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it, in the middle
-    share `segment_length`.
+    Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it.
     """
     length = PICTURE_SPECTRA if spec.modality is Modality.SPECTROGRAM else 1
     within = window_frames(len(rows), spec.sampling_window, length)
     if rng is None:
         windows = middle_snippets(len(within), spec.num_segments, length)
     else:
-        windows = random_snippets(len(within), spec.num_segments, rng, length, segment_length)
+        windows = random_snippets(len(within), spec.num_segments, rng, length)
     numbers = within.start + np.array(windows)
     return np.array(rows[numbers[:, 0]]) if spec.modality is Modality.SOUND else np.stack([picture(rows[of_one]) for of_one in numbers])
 
@@ -183,13 +182,13 @@ def example_input(spec: NetworkSpec) -> NDArray[Any]:
     return rng.integers(256, size=(spec.num_segments, PICTURE_PIXELS, PICTURE_PIXELS, 1), dtype=np.uint8)
 
 
-def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None, segment_length: float = 1) -> NDArray[np.uint8]:
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
     """Read one clip's frames that a network sees: uint8 (t, h, w, p).
 
     Args:
         path: .npy file as in `data.CachedClip`.
         spec: gives t and the snippet.
-        rng: draws one snippet per segment, in its middle share `segment_length`; None takes the middle ones, as in testing.
+        rng: draws one snippet per segment; None takes the middle ones, as in testing.
 
     Raises:
         MissingObject: the file does not exist.
@@ -201,7 +200,7 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
     if rng is None:
         return snippets_in_test(clip, spec)
-    snippets = random_snippets(len(clip), spec.num_segments, rng, length, segment_length)
+    snippets = random_snippets(len(clip), spec.num_segments, rng, length)
     return _joined(clip, snippets, spec)
 
 

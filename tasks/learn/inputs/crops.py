@@ -158,29 +158,28 @@ def _random_crop(pixels: int) -> v2.RandomResizedCrop:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop, flip and colour jitter; `color_jitter` is the maximum change of brightness, contrast and saturation."""
+    """Random crop and flip."""
 
     crop: Literal["resized", "multi-scale", "centre"] = "resized"
-    color_jitter: float = 0
     mirror: bool = True
 
     @classmethod
     def of(cls, recipe: RecipeOptions, modality: Modality) -> "Augmentation":
-        """Build the augmentation of a recipe; flow gets no colour jitter, and sound nothing."""
+        """Build the augmentation of a recipe; sound gets none."""
         if modality.is_heard:
-            return cls("centre", 0, mirror=False)
-        return cls(recipe.crop, 0 if modality is Modality.FLOW else recipe.color_jitter, recipe.mirror)
+            return cls("centre", mirror=False)
+        return cls(recipe.crop, recipe.mirror)
 
     @property
     def name(self) -> str:
         """Build a unique name of these settings; empty for the defaults."""
-        parts = {self.crop: self.crop != "resized", f"jitter-{self.color_jitter!r}": bool(self.color_jitter), "unmirrored": not self.mirror}
+        parts = {self.crop: self.crop != "resized", "unmirrored": not self.mirror}
         return "-".join(part for part, is_named in parts.items() if is_named)
 
     @property
     def draws_nothing(self) -> bool:
-        """Check whether it is the centre crop without flip or jitter, as in single-crop testing."""
-        return self.crop == "centre" and not (self.color_jitter or self.mirror)
+        """Check whether it is the centre crop without flip, as in single-crop testing."""
+        return self.crop == "centre" and not self.mirror
 
 
 PLAIN = Augmentation()
@@ -211,11 +210,11 @@ def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: 
 def augmented(
     frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN, video: VideoNetwork | None = None
 ) -> Tensor:
-    """Apply one crop, horizontal flip and colour jitter to all frames; a pure function of the arguments.
+    """Apply one crop and horizontal flip to all frames; a pure function of the arguments.
 
     Args:
         frames: uint8 (t, h, w, p).
-        seed: of the random draw; it draws the same crop with and without flip and colour jitter.
+        seed: of the random draw; it draws the same crop with and without flip.
         modality: of the planes.
         augmentation: the transforms.
         video: a video network, whose frames are first scaled to its own size.
@@ -230,9 +229,6 @@ def augmented(
         planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
         images = _cropped(planes, augmentation, modality, video)
         is_mirrored = bool(torch.rand(1) < 0.5) and augmentation.mirror
-        if share := augmentation.color_jitter:
-            # Planes are RGB of one or more frames.
-            images = v2.ColorJitter(share, share, share)(images.reshape(-1, 3, *images.shape[-2:])).reshape(images.shape)
     return torch.from_numpy(mirrored(images.permute(0, 2, 3, 1).numpy(), modality).transpose(0, 3, 1, 2).copy()) if is_mirrored else images
 
 

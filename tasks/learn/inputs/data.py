@@ -6,8 +6,7 @@ Every random draw is a function of (seed, view, clip).
 # b: batch, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ from tasks.errors import BadDataset
 from tasks.learn.inputs.clip_files import read_snippets, read_sound_input
 from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.options.recipe import MAX_EPOCHS
 
 NO_LABEL = -100
 """Class id of a clip that only fills up a batch."""
@@ -55,19 +53,18 @@ class Sample(NamedTuple):
 
 
 class ClipKey(NamedTuple):
-    """Index of a dataset item. Without `counts` its labels are NO_LABEL; `repeat` counts its earlier uses in this epoch."""
+    """Index of a dataset item. Without `counts` its labels are NO_LABEL."""
 
     epoch: int
     clip: int
     counts: bool = True
-    repeat: int = 0
 
 
 class View(NamedTuple):
     """One view of a clip: frames and augmentation, drawn with `seed` and `number`.
 
-    Snippets are drawn from the middle share `segment_length` of their segments; with `middle_frames` only the augmentation is random.
-    Without a seed, the view is the centre crop of the middle frames, or with `num_crops` 10 the crop `number`.
+    With `middle_frames` only the augmentation is random. Without a seed, the view is the centre crop of the middle frames, or with
+    `num_crops` 10 the crop `number`.
     """
 
     frames: Path
@@ -76,15 +73,13 @@ class View(NamedTuple):
     augmentation: Augmentation = PLAIN
     middle_frames: bool = False
     num_crops: NumCrops = 1
-    segment_length: float = 1
 
     @property
     def name(self) -> str:
         """Build the unique name of this view of this clip."""
         if self.seed is None:
             return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
-        part = "middle" if self.middle_frames else "" if self.segment_length == 1 else f"within-{self.segment_length!r}"
-        drawn = [str(self.seed), str(self.number), self.augmentation.name, part]
+        drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
@@ -98,12 +93,12 @@ class View(NamedTuple):
         """
         rng = self._rng()
         if spec.modality.is_heard:
-            inputs = torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng, self.segment_length))
+            inputs = torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng))
             return inputs if spec.sound else inputs.permute(0, 3, 1, 2)
         if rng is None:
             only = slice(self.number, self.number + 1)
             return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, only, spec.video)[0]
-        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng, self.segment_length)
+        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng)
         return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation, spec.video)
 
     def _rng(self) -> np.random.Generator | None:
@@ -128,10 +123,8 @@ class ClipDataset(Dataset[Sample]):
         seed: of the random views and orders.
         num_views: number of views per clip that epochs cycle through; None draws new views for each epoch.
         augmentation: of the random views.
-        balanced: show each action equally often in an epoch, which keeps its number of clips.
         middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
         num_crops: of the middle views; ten crops add a dimension in front.
-        segment_length: middle share of each segment that random views are drawn from.
         views_seed: of the random views, instead of `seed`.
 
     Raises:
@@ -144,10 +137,8 @@ class ClipDataset(Dataset[Sample]):
     seed: int | None = None
     num_views: int | None = None
     augmentation: Augmentation = PLAIN
-    balanced: bool = False
     middle_frames: bool = False
     num_crops: NumCrops = 1
-    segment_length: float = 1
     views_seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -158,7 +149,6 @@ class ClipDataset(Dataset[Sample]):
                 raise BadDataset(f"{clip.frames}: verb {clip.verb} or noun {clip.noun} has no output in {self.spec}")
         self.num_crops = self.spec.num_crops(self.num_crops)
         self.draws_views = self.seed is not None and not (self.middle_frames and self.augmentation.draws_nothing)
-        self.actions = [(clip.verb, clip.noun) for clip in self.clips] if self.balanced else None
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -173,48 +163,23 @@ class ClipDataset(Dataset[Sample]):
         """List an epoch's items in order: a function of (seed, epoch)."""
         if self.seed is None:
             return [ClipKey(epoch, clip) for clip in range(len(self))]
-        rng = np.random.default_rng([self.seed, epoch])
-        if self.actions is None:
-            return [ClipKey(epoch, int(clip)) for clip in rng.permutation(len(self))]
-        seen: Counter[int] = Counter()
-        keys = []
-        for clip in balanced_order(self.actions, rng):
-            keys.append(ClipKey(epoch, clip, repeat=seen[clip]))
-            seen[clip] += 1
-        return keys
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self))
+        return [ClipKey(epoch, int(clip)) for clip in order]
 
     def views(self, num_epochs: int) -> list[View]:
         """List the distinct views of `num_epochs` epochs."""
-        # Without repeats, a clip's views cycle after `num_views` epochs.
-        num_distinct = num_epochs if self.actions else min(num_epochs, self.num_views or num_epochs)
         frames = [clip.frames for clip in self.clips]
-        num_per_clip = self.num_views if self.draws_views else self.num_crops
-        views: dict[View, None] = {}
-        for epoch in range(num_distinct):
-            views.update(dict.fromkeys(view for key in self.keys(epoch) for view in self._views(frames[key.clip], key)))
-            if num_per_clip and len(views) == num_per_clip * len(set(frames)):
-                break
-        return list(views)
+        # Views that are not drawn are alike in all epochs.
+        num_distinct = min(num_epochs, self.num_views or num_epochs) if self.draws_views else 1
+        keys = (key for epoch in range(num_distinct) for key in self.keys(epoch))
+        return list(dict.fromkeys(view for key in keys for view in self._views(frames[key.clip], key)))
 
     def _views(self, frames: Path, key: ClipKey) -> list[View]:
         if not self.draws_views:
             return [View(frames, number=number, num_crops=self.num_crops) for number in range(self.num_crops)]
-        # Trainings without `num_views` have at most MAX_EPOCHS epochs, so repeats never collide with views of other epochs.
-        number = (key.epoch + key.repeat) % self.num_views if self.num_views else key.epoch + MAX_EPOCHS * key.repeat
+        number = key.epoch % self.num_views if self.num_views else key.epoch
         seed = self.seed if self.views_seed is None else self.views_seed
-        return [View(frames, seed, number, self.augmentation, self.middle_frames, segment_length=self.segment_length)]
-
-
-def balanced_order(actions: Sequence[Hashable], rng: np.random.Generator) -> list[int]:
-    """Draw `len(actions)` clip indices, balanced over actions and over their clips; counts differ by at most one."""
-    clips_of: dict[Hashable, list[int]] = {}
-    for clip, action in enumerate(actions):
-        clips_of.setdefault(action, []).append(clip)
-    times, rest = divmod(len(actions), len(clips_of))
-    favoured = set(rng.permutation(len(clips_of))[:rest].tolist())
-    drawn = [np.resize(rng.permutation(clips), times + (place in favoured)) for place, clips in enumerate(clips_of.values())]
-    order: list[int] = rng.permutation(np.concatenate(drawn)).tolist()
-    return order
+        return [View(frames, seed, number, self.augmentation, self.middle_frames)]
 
 
 @dataclass(frozen=True)

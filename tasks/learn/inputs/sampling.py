@@ -81,10 +81,8 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
     return [_frames_from(int(tick / 2 + tick * i), num_frames, snippet_frames) for i in range(num_segments)]
 
 
-def random_snippets(
-    num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1, segment_length: float = 1
-) -> list[list[int]]:
-    """Sample a snippet with a random start in the middle `segment_length`, a share, of each segment, as in training.
+def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
+    """Sample a snippet with a random start in each segment, as in training.
 
     A clip with fewer frames than segments repeats frames.
 
@@ -93,8 +91,7 @@ def random_snippets(
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     last = max(0, num_frames - snippet_frames)
-    starts = (1 - segment_length) / 2 + segment_length * rng.random(num_segments)
-    return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(starts)]
+    return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(rng.random(num_segments))]
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:

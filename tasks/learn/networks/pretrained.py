@@ -57,8 +57,6 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         sound=recipe_named(backbone or options.backbone) if options.modality is Modality.SOUND else None,
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
-        relation_draws=options.relation_draws,
-        relation_seed=options.seed if options.relation_draws else 0,
         num_verbs=NUM_EPIC_VERBS,
         num_nouns=NUM_EPIC_NOUNS,
     )

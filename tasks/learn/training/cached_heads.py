@@ -40,7 +40,7 @@ def fit_beside(job: TrainJob) -> ProbeBeside:
         BadDataset, MissingObject, Unavailable: as `compute_features`.
     """
     seen = min(job.options.feature_variants, job.options.epochs)
-    plain = {"head": Head.PROBE, "feature_variants": seen, "sampler": "shuffled"}
+    plain = {"head": Head.PROBE, "feature_variants": seen}
     job = replace(job, options=job.options.model_copy(update=plain))
     cache = open_cache(job, job.network)
     memory = FeatureMemory(MEMORY_BYTES)

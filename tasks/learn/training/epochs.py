@@ -1,20 +1,18 @@
 """Seed and record each epoch, write its checkpoints and log lines, and call the step back when one is due."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from math import ceil, inf
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
 from tasks.disk import full_disk, no_room
@@ -24,7 +22,6 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.learn.networks.weights_file import first_line, in_short, read_weights
 from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
-from tasks.learn.training.recipe import highest_rate
 from tasks.options import TrainOptions
 from tasks.wording import duration
 
@@ -41,51 +38,9 @@ MIN_SECONDS = 10.0
 PATIENCE = 20
 """Minimum time between two writes as a multiple of a write's time, with the step's part."""
 
-Keeps = Literal["each epoch", "at the end", "never"]
-"""When the last checkpoint is written; quick epochs are written together."""
-
-
-class Averaging(WeightAveraging):
-    """Averages the weights exponentially after each step, for validation and saving in place of the weights.
-
-    average = decay_n * average + (1 - decay_n) * weights. The average starts as the weights after the first step. As in TensorFlow, decay_n
-    = min(decay, (1 + n) / (10 + n)) after n updates, so a short training soon forgets its first weights. Batch-norm statistics are averaged
-    like weights; counters are copied. Lightning validates the average and leaves it in the network when training ends; a checkpoint holds
-    both.
-    """
-
-    def __init__(self, decay: float) -> None:
-        super().__init__(multi_avg_fn=partial(_average, decay))
-
-    @contextmanager
-    def swapped_in(self, module: pl.LightningModule) -> Iterator[None]:
-        """Put the averaged weights into the module for the block."""
-        self._swap_models(module)
-        try:
-            yield
-        finally:
-            self._swap_models(module)
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the average in the module, also of a training that had ended before it was resumed."""
-        self.on_train_end(trainer, pl_module)
-
-
-def _average(decay: float, averages: list[Tensor], currents: list[Tensor], num_averaged: Tensor | int) -> None:
-    """Update averages, all of one dtype, in place."""
-    if averages[0].is_floating_point():
-        torch._foreach_lerp_(averages, currents, 1 - decay_after(decay, int(num_averaged)))
-    else:
-        torch._foreach_copy_(averages, currents)
-
-
-def decay_after(decay: float, num_averaged: int) -> float:
-    """Compute the decay after this number of updates."""
-    return min(decay, (1 + num_averaged) / (10 + num_averaged))
-
 
 def with_last_weights(network: Network, last: Path) -> Network:
-    """Copy a network, with the trained weights of a last checkpoint; averaged ones, if the training averages.
+    """Copy a network, with the trained weights of a last checkpoint.
 
     Args:
         network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
@@ -136,13 +91,11 @@ class EpochKeeper(Callback):
     Epochs on cached features take milliseconds, so after the first hundred they are written, logged and passed to the step together, at
     intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
 
-    `reported` has the scores of the last epoch by name, as `scores_of` reads them. With `averaging` the best checkpoint has the averaged
-    weights, which are the validated ones. If it `caches_features`, the best heads are stored in the last checkpoint, and `write_best` writes
+    `reported` has the scores of the last epoch by name, as `scores_of` reads them. If it `caches_features`, the best heads are stored in the last checkpoint, and `write_best` writes
     the network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. In long trainings of
     this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
 
-    Unless it `keeps` a checkpoint of each epoch, it neither logs epochs nor calls the step, and no heads have a file of their own; in that
-    case only heads alone may be trained.
+    Unless it `writes`, there are no checkpoints, no epochs are logged and the step is not called; then only heads alone may be trained.
     """
 
     folder: Path
@@ -152,9 +105,8 @@ class EpochKeeper(Callback):
     reported: Mapping[str, float]
     early_stopping: EarlyStopping | None
     on_epoch: Callable[[EpochFiles], None] | None
-    averaging: Averaging | None = None
     caches_features: bool = False
-    keeps: Keeps = "each epoch"
+    writes: bool = True
 
     def __post_init__(self) -> None:
         self.best_head: dict[str, Tensor] = {}
@@ -198,7 +150,7 @@ class EpochKeeper(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the learning rate, and seed torch by epoch and process for reproducible resumes."""
         torch.manual_seed(int(np.random.SeedSequence([self.options.seed, trainer.current_epoch, trainer.global_rank]).generate_state(1)[0]))
-        self.learning_rate = highest_rate(trainer.optimizers[0])
+        self.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -215,15 +167,12 @@ class EpochKeeper(Callback):
         self._add(record)
         self._show(trainer, [record])
         if self.best is record:
-            with self._averaged(pl_module):
-                self._keep_best(trainer)
+            self._keep_best(trainer)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if self.keeps == "each epoch":
+        if self.writes:
             with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
             if with_heads or is_last or self._is_due(trainer):
-                self._write(trainer, pl_module, with_heads=with_heads)
-        elif self.keeps == "at the end" and is_last:
-            self._keep_last(trainer)
+                self._write(trainer, with_heads=with_heads)
 
     def _show(self, trainer: pl.Trainer, records: Iterable[EpochRecord]) -> None:
         """Pass epochs to the loggers, by the number of steps until their end."""
@@ -243,12 +192,11 @@ class EpochKeeper(Callback):
         # All processes write together, so the first process's clock counts.
         return bool(trainer.strategy.broadcast(monotonic() >= self.next_write_at_seconds))
 
-    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *, with_heads: bool) -> None:
+    def _write(self, trainer: pl.Trainer, *, with_heads: bool) -> None:
         started = monotonic()
         heads = self.folder / head_file(len(self.history)) if with_heads else None
         if heads and trainer.is_global_zero:
-            with self._averaged(pl_module):
-                torch.save(self._head(), heads)
+            torch.save(self._head(), heads)
         self._keep_last(trainer)
         if trainer.is_global_zero:
             records = tuple(self.history[self.num_written :])
@@ -262,9 +210,6 @@ class EpochKeeper(Callback):
         trainer.strategy.barrier()
         now = monotonic()
         self.next_write_at_seconds = now + max(MIN_SECONDS, PATIENCE * (now - started))
-
-    def _averaged(self, pl_module: pl.LightningModule) -> AbstractContextManager[None]:
-        return self.averaging.swapped_in(pl_module) if self.averaging else nullcontext()
 
     def _head(self) -> dict[str, Tensor]:
         return {name: tensor.detach().cpu().clone() for name, tensor in self.network.head.state_dict().items()}

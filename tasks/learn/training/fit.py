@@ -17,7 +17,7 @@ from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
-from tasks.learn.training.epochs import BEST, LAST, Averaging, EpochFiles, EpochKeeper, Keeps
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper
 from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
 from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
 from tasks.learn.training.progress import EpochRecord, RemainingTime
@@ -88,11 +88,11 @@ def run_epochs(
     *,
     loggers: Sequence[Logger] = (),
     on_epoch: Callable[[EpochFiles], None] | None = None,
-    keeps: Keeps = "each epoch",
+    writes: bool = True,
 ) -> tuple[EpochKeeper, int, float]:
     """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
 
-    `keeps` says when the last checkpoint is written.
+    Without `writes` there is no checkpoint.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
@@ -100,7 +100,6 @@ def run_epochs(
     options = job.options
     setup.module.train()
     early_stopping = EarlyStopping("val/loss", patience=options.patience, check_on_train_epoch_end=False) if options.patience else None
-    averaging = Averaging(options.ema_decay) if options.ema_decay else None
     keeper = EpochKeeper(
         folder=job.folder,
         network=job.network,
@@ -109,9 +108,8 @@ def run_epochs(
         reported=setup.module.reported,
         early_stopping=early_stopping,
         on_epoch=on_epoch,
-        averaging=averaging,
         caches_features=job.caches_features,
-        keeps=keeps,
+        writes=writes,
     )
     last = job.folder / LAST
     resumed = last if last.exists() else None
@@ -125,7 +123,7 @@ def run_epochs(
         callbacks = [
             ending,
             RemainingTime(options, len(job.train), len(job.val), num_views),
-            *filter(None, [averaging, keeper, early_stopping]),
+            *filter(None, [keeper, early_stopping]),
         ]
         trainer = _make_trainer(job, device, loggers, callbacks)
         # If this process fails, so do the others, and the other way round.
@@ -161,6 +159,7 @@ def require_possible(job: TrainJob, device: Device) -> None:
         BadConfiguration: they do not.
     """
     options = job.options
+    options.require_current("the training")
     if options.head is Head.PROBE and not job.caches_features:
         raise BadConfiguration("head probe is fitted on cached features; set trainable to heads, and name a folder for the features")
     if options.precision == "16-mixed" and device == "cpu":
@@ -169,11 +168,6 @@ def require_possible(job: TrainJob, device: Device) -> None:
         raise BadConfiguration(
             f"batch_size {options.batch_size} cannot be shared by {job.devices} processes; "
             f"set it to a multiple of {job.devices}, or lower RETAKE_DEVICES"
-        )
-    if options.mixup and options.batch_size < 2 * job.devices:
-        raise BadConfiguration(
-            f"mixup needs two clips per process, and {job.devices} processes share batches of {options.batch_size}; "
-            f"set batch_size to {2 * job.devices} or more, or lower RETAKE_DEVICES"
         )
     if device == "cuda" and job.devices > torch.cuda.device_count():
         raise BadConfiguration(
@@ -192,7 +186,6 @@ def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], call
         use_distributed_sampler=False,  # EpochSampler distributes the clips
         precision=options.precision,
         accumulate_grad_batches=options.accumulate_batches,
-        gradient_clip_val=options.clip_norm or None,
         max_epochs=options.epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,

@@ -73,8 +73,8 @@ class TrainJob:
     names; this needs a folder of features and a single process.
 
     `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
-    processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more with
-    mixup, and on CPUs with trainable batch-norm, because both see only one process's part of a batch. Each process has its own folder; only the
+    processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
+    on CPUs with trainable batch-norm, which sees only one process's part of a batch. Each process has its own folder; only the
     first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
     """
 
@@ -241,9 +241,7 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
         options.seed,
         num_views=options.feature_variants if options.trainable == "heads" else None,
         augmentation=Augmentation.of(options, spec.modality),
-        balanced=options.sampler == "balanced",
         middle_frames=options.train_frames == "middle",
-        segment_length=options.segment_length,
         views_seed=options.views_seed,
     )
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric
 
 from tasks.learn.inputs.crops import Normalise
@@ -24,7 +23,6 @@ from tasks.learn.training.recipe import (
     ClassWeights,
     ClipLosses,
     CrossEntropies,
-    Mixup,
     balanced_weights,
     even_shares,
     make_optimizer,
@@ -103,7 +101,6 @@ class Learner(pl.LightningModule, ABC):
         )
         self.val_losses = CrossEntropies(has_objects=classes.has_objects)
         self.dropout = nn.Dropout(options.dropout)
-        self.mixup = Mixup(options.mixup, options.seed) if options.mixup else None
         self.train_means = Means(classes.nothing)
         self.val_means = Means(classes.nothing)
         self.reported: dict[str, float] = {}
@@ -123,14 +120,8 @@ class Learner(pl.LightningModule, ABC):
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         """Compute one batch's part of the mean loss over all clips of an optimizer step."""
-        seen = self.see(batch.inputs)
-        if self.mixup:
-            mix = self.mixup.draw(self.current_epoch, batch_index, batch)
-            logits = self.answer(mix.inputs(seen))
-            losses = mix.losses(self.train_losses, logits, batch)
-        else:
-            logits = self.answer(seen)
-            losses = self.train_losses(logits, batch.verb, batch.noun)
+        logits = self.answer(self.see(batch.inputs))
+        losses: ClipLosses = self.train_losses(logits, batch.verb, batch.noun)
         self.train_means.count(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
@@ -146,30 +137,16 @@ class Learner(pl.LightningModule, ABC):
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Report the means, and step a plateau schedule."""
+        """Report the means."""
         self._report("val", self.val_means)
-        loss = self.reported["val/loss"]
-        if self.recipe.patience or self.recipe.schedule == "plateau":
-            self.log("val/loss", loss, logger=False)
-        schedule = self.lr_schedulers() if self.recipe.schedule == "plateau" else None
-        if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(loss)
+        if self.recipe.patience:
+            self.log("val/loss", self.reported["val/loss"], logger=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the recipe's optimizer and schedule."""
         optimizer = self.make_optimizer()
         schedule = make_schedule(optimizer, self.recipe)
-        if schedule is None:
-            return optimizer
-        every = self.recipe.validate_every if isinstance(schedule, ReduceLROnPlateau) else 1
-        config: LRSchedulerConfigType = {"scheduler": schedule, "interval": "epoch", "frequency": every, "monitor": "val/loss"}
-        return {"optimizer": optimizer, "lr_scheduler": config}
-
-    def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
-        """Step the schedule, except a plateau schedule."""
-        # Lightning would step a plateau after the checkpoint is written, so a resumed run would miss that step.
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            super().lr_scheduler_step(scheduler, metric)
+        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _report(self, stage: str, means: Means) -> None:
         # Not through Lightning's `log`: that takes longer than a step of the heads. All processes have the same values.
@@ -258,10 +235,7 @@ class HeadModule(Learner):
 
     def make_optimizer(self) -> Optimizer:
         """Make a fused optimizer of the heads, whose pass over the weights takes most of a step."""
-        # Lightning cannot clip gradients with a fused optimizer in mixed precision.
-        is_clipped_mixed = bool(self.recipe.clip_norm) and self.recipe.precision != "32-true"
-        groups = parameter_groups([self.head.named_parameters()], self.recipe)
-        return make_optimizer(groups, self.recipe, fused=None if is_clipped_mixed else True)
+        return make_optimizer(parameter_groups(self.head.named_parameters(), self.recipe), self.recipe, fused=True)
 
 
 class FittedModule(HeadModule):

@@ -1,27 +1,26 @@
-"""Turn a recipe into losses per clip, mixup, parameter groups, optimizer and learning-rate schedule."""
+"""Turn a recipe into losses per clip, parameter groups, optimizer and learning-rate schedule."""
 
 # b: batch, v: verbs, n: nouns
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, ReduceLROnPlateau, SequentialLR, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 
-from tasks.learn.inputs.data import NO_LABEL, Sample
+from tasks.learn.inputs.data import NO_LABEL
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.options import RecipeOptions
 
 Named = tuple[str, nn.Parameter]
 WARMUP_START = 0.01
+MOMENTUM = 0.9
 NUMBERED = re.compile(r"^\D*\d+")
 
 
@@ -98,100 +97,47 @@ def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
     return torch.where(is_present, len(labels) / (is_present.sum() * num_clips.clamp(min=1)), 0.0)
 
 
-@dataclass(frozen=True)
-class Mix:
-    """Mixing of one batch (Zhang et al., arXiv 1710.09412): `share` of each clip, the rest from its partner (b,)."""
-
-    share: float
-    partners: Tensor
-
-    def inputs(self, inputs: Tensor) -> Tensor:
-        """Mix the inputs (b, …)."""
-        return self.share * inputs + (1 - self.share) * inputs[self.partners]
-
-    def losses(self, criterion: CrossEntropies, logits: Logits, batch: Sample) -> ClipLosses:
-        """Mix the losses of verbs and nouns with the same share."""
-        own = criterion(logits, batch.verb, batch.noun)
-        other = criterion(logits, batch.verb[self.partners], batch.noun[self.partners])
-        return ClipLosses(*(self.share * a + (1 - self.share) * b for a, b in zip(own, other, strict=True)))
-
-
-@dataclass(frozen=True)
-class Mixup:
-    """Draws a share from Beta(alpha, alpha) per batch: a function of (seed, epoch, batch index), alike in all processes.
-
-    A clip's partner is the previous clip of the batch in the same process, which the epoch's order makes random; a single clip is unchanged.
-    """
-
-    alpha: float
-    seed: int
-
-    def draw(self, epoch: int, batch_index: int, batch: Sample) -> Mix:
-        """Draw the mixing of this batch."""
-        share = float(np.random.default_rng([self.seed, epoch, batch_index]).beta(self.alpha, self.alpha))
-        partners = torch.arange(len(batch.verb), device=batch.verb.device)
-        counts = batch.verb != NO_LABEL
-        partners[counts] = partners[counts].roll(1)
-        return Mix(share, partners)
-
-
 def network_groups(network: Network, recipe: RecipeOptions) -> list[dict[str, Any]]:
-    """Group a network's trainable parameters: the backbone's stages from the input on, then the heads."""
-    named = dict(network.backbone.named_parameters())
-    stages = [[(name, named[name]) for name in stage] for stage in stages_of(network.backbone)]
+    """Group a network's trainable parameters: those of the backbone, then of the heads."""
     # Some timm models list more parameters without weight decay, such as position embeddings.
     no_decay: Collection[str] = getattr(network.backbone, "no_weight_decay", set)()
-    return parameter_groups([*stages, list(network.head.named_parameters())], recipe, no_decay)
+    return parameter_groups([*network.backbone.named_parameters(), *network.head.named_parameters()], recipe, no_decay)
 
 
-def parameter_groups(stages: Sequence[Iterable[Named]], recipe: RecipeOptions, no_decay: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Make torch's parameter groups, one per learning rate and weight decay.
+def parameter_groups(named: Iterable[Named], recipe: RecipeOptions, no_decay: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Make torch's parameter groups, one per weight decay.
 
     Args:
-        stages: named parameters; the last stage has the full rate, every other one `layer_decay` times that of the next.
-        recipe: learning rate and decays.
+        named: parameters; frozen ones are left out.
+        recipe: learning rate and decay.
         no_decay: names of further parameters without weight decay, besides biases and vectors such as those of norms.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for number, stage in enumerate(stages):
-        rate = recipe.learning_rate * recipe.layer_decay ** (len(stages) - 1 - number)
-        for name, parameter in stage:
-            if parameter.requires_grad:
-                has_no_decay = parameter.ndim <= 1 or name.endswith(".bias") or name in no_decay
-                groups.setdefault((rate, 0 if has_no_decay else recipe.weight_decay), []).append(parameter)
-    return [{"params": parameters, "lr": rate, "weight_decay": weight_decay} for (rate, weight_decay), parameters in groups.items()]
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            has_no_decay = parameter.ndim <= 1 or name.endswith(".bias") or name in no_decay
+            groups.setdefault(0 if has_no_decay else recipe.weight_decay, []).append(parameter)
+    return [{"params": parameters, "lr": recipe.learning_rate, "weight_decay": weight_decay} for weight_decay, parameters in groups.items()]
 
 
 def make_optimizer(groups: list[dict[str, Any]], recipe: RecipeOptions, *, fused: bool | None = None) -> Optimizer:
     """Make Adam, AdamW, or SGD with momentum; `fused` is faster for few weights."""
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, fused=fused)
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, fused=fused)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.learning_rate, fused=fused)
 
 
 def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
-    """Make the schedule, stepped after each epoch, or for a plateau after each validation; None for constant rates.
+    """Make the schedule, stepped after each epoch; None for constant rates.
 
     The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
     """
-    if recipe.schedule == "plateau":
-        # torch's patience counts the tolerated validations; the next validation lowers the rate.
-        return ReduceLROnPlateau(optimizer, factor=recipe.decay_factor, patience=recipe.plateau_validations - 1, threshold=0, eps=0)
-    after: LRScheduler | None = None
-    if recipe.schedule == "step":
-        after = StepLR(optimizer, recipe.step_epochs, recipe.decay_factor)
-    elif recipe.schedule == "cosine":
-        after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs)
+    after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs) if recipe.schedule == "cosine" else None
     if not recipe.warmup_epochs:
         return after
     warmup = LinearLR(optimizer, WARMUP_START, total_iters=recipe.warmup_epochs)
     return SequentialLR(optimizer, [warmup, after], [recipe.warmup_epochs]) if after else warmup
-
-
-def highest_rate(optimizer: Optimizer) -> float:
-    """Return the learning rate of the heads, the highest of all groups."""
-    return max(float(group["lr"]) for group in optimizer.param_groups)
 
 
 def stages_of(backbone: nn.Module) -> list[list[str]]:

@@ -35,7 +35,7 @@ from tasks.learn.inputs.features import FeatureCache, FeatureMemory, training_fe
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
-from tasks.learn.training.epochs import LAST, EpochKeeper
+from tasks.learn.training.epochs import EpochKeeper
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
 from tasks.learn.training.job import TrainJob, compute, set_up_heads, views_of
 from tasks.learn.training.processes import end_with
@@ -81,13 +81,11 @@ class TrialJob:
     """One training of heads, and the clips and crops of its score.
 
     `train` is a job for `fit` in a single process, with a folder of features. The weights of its network are left as they are, so trials may
-    share one. It reads nothing from its folder but a last.ckpt, if there is one to resume from, and writes nothing there but a new one at the
-    end, if `keeps_last`. Trials that write need a folder each. Without `others`, the trial is scored on the validation clips of its training.
+    share one. It reads and writes nothing in its folder. Without `others`, the trial is scored on the validation clips of its training.
     """
 
     train: TrainJob
     num_crops: NumCrops
-    keeps_last: bool = False
     others: tuple[ScoredClip, ...] = ()
 
     @property
@@ -100,8 +98,7 @@ class TrialJob:
 class TrialOutcome:
     """Result of a trial; `loss`, the mean over the scored clips in nats, and `right` are of its last epoch.
 
-    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored. `last`
-    is the last checkpoint, if it was kept.
+    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored.
     """
 
     history: tuple[EpochRecord, ...]
@@ -109,7 +106,6 @@ class TrialOutcome:
     stopped_early: bool
     loss: float
     right: dict[Target, str]
-    last: Path | None
 
 
 @dataclass(frozen=True)
@@ -175,8 +171,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
             return clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(frames, num_crops)]))
 
         loss, right = _score(answer, trial.job.scored, train.classes)
-    last = train.folder / LAST if trial.job.keeps_last else None
-    return TrialOutcome(tuple(keeper.history), best_epoch, keeper.stopped_early, loss, right, last)
+    return TrialOutcome(tuple(keeper.history), best_epoch, keeper.stopped_early, loss, right)
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
@@ -188,7 +183,7 @@ def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, Epoch
     train = replace(trial.job.train, network=deepcopy(trial.job.train.network))
     device = choose_device(train.device)
     setup = set_up_heads(train, device, lambda view: memory.read(trial.trained, view.name))
-    keeper, best_epoch, _ = run_epochs(train, device, setup, keeps="at the end" if trial.job.keeps_last else "never")
+    keeper, best_epoch, _ = run_epochs(train, device, setup, writes=False)
     return train.network.cpu().eval(), keeper, best_epoch
 
 

@@ -7,9 +7,8 @@ from tasks.options.recipe import LONG_EPOCHS
 from tasks.store.records.training import PlanResult
 
 FROM_LIGHT = {
-    "epochs", "batch_size", "accumulate_batches", "trainable", "learning_rate", "layer_decay", "optimizer", "momentum", "weight_decay",
-    "schedule", "warmup_epochs", "step_epochs", "plateau_validations", "decay_factor", "label_smoothing", "class_weights", "sampler",
-    "mixup", "dropout", "ema_decay", "clip_norm", "precision", "validate_every", "validation_crops", "patience", "feature_variants",
+    "epochs", "batch_size", "accumulate_batches", "trainable", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup_epochs",
+    "label_smoothing", "class_weights", "dropout", "precision", "validate_every", "validation_crops", "patience", "feature_variants",
 }  # fmt: skip
 """Options by which heads are trained in place of a whole network. Views of the clips stay those of the run, so its cached frames serve."""
 MAX_STEPS = 20_000
@@ -48,28 +47,11 @@ def _steps(recipe: TrainOptions, num_clips: int) -> int:
 
 
 def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:
-    """Spread a recipe over another number of epochs, its schedule and its validations included.
-
-    The rate is constant where too few epochs are left for it to fall.
-    """
+    """Spread a recipe over another number of epochs, its warm-up and its validations included."""
 
     def spread(number: int) -> int:
         # Rounded down, so that the parts still fit into the whole.
         return number * epochs // recipe.epochs
 
-    warmup_epochs = spread(recipe.warmup_epochs)
-    step_epochs = max(1, spread(recipe.step_epochs))
-    validate_every = max(1, spread(recipe.validate_every))
-    num_validations = epochs // validate_every
-    plateau_validations = max(1, recipe.plateau_validations * num_validations // (recipe.epochs // recipe.validate_every))
-    never_falls = {"step": epochs - warmup_epochs <= step_epochs, "plateau": num_validations <= plateau_validations}
-    return recipe.model_copy(
-        update={
-            "epochs": epochs,
-            "warmup_epochs": warmup_epochs,
-            "step_epochs": step_epochs,
-            "validate_every": validate_every,
-            "plateau_validations": plateau_validations,
-            "schedule": "constant" if never_falls.get(recipe.schedule, False) else recipe.schedule,
-        }
-    )
+    spread_over = {"warmup_epochs": spread(recipe.warmup_epochs), "validate_every": max(1, spread(recipe.validate_every))}
+    return recipe.model_copy(update={"epochs": epochs, **spread_over})

@@ -1,4 +1,4 @@
-"""Predict one video by both networks, clip by clip, and draw its preview if wanted."""
+"""Predict one video by both networks, clip by clip."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,26 +10,22 @@ import numpy as np
 
 from tasks.data.clips.flow import shortness
 from tasks.data.clips.frame_cache import FramesAhead
-from tasks.data.video.preview import Captioned, write_film
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
 from tasks.learn.engines.scorer import Noted, centre
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
-from tasks.predict.names import Names
-from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import ScoredWriter, Window, answered, read_scored
+from tasks.predict.scored import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
 from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
 from tasks.store.records.experiments import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
-from tasks.wording import count, percent, plain_reason
+from tasks.wording import count, plain_reason
 
 
 @dataclass(frozen=True)
@@ -95,16 +91,6 @@ def predict_video(
     windows_path.unlink()
     warnings = _shortnesses(networks, video, scored)
     warnings += [SetAside(name=_place(video, clip), reason=NOTHING_TO_HEAR) for clip in scored if clip.uid in unheard]
-    preview_uri = None
-    if work.plan.predict.preview:
-        preview_uri = prediction.preview(video.video)
-        try:
-            names = names_of(work.plan, work.store, verb_alone(networks))
-            write_preview(work.plan, scored, path, preview_uri, names, work.folder, work.store)
-        except BadInput as error:
-            warnings.append(SetAside(name=video.name, reason=f"there is no preview: {plain_reason(error)}"))
-            log.warning("%s: there is no preview: %s", video.name, error)
-            preview_uri = None
     path.unlink()
     log.info("%s: %s", video.name, count(len(scored), "clip"))
     return finish(
@@ -117,7 +103,6 @@ def predict_video(
                     name=video.name,
                     num_clips=len(scored),
                     scored_uri=place.clips,
-                    preview_uri=preview_uri,
                     windows_uri=place.windows if sliding.roles else None,
                 ),
             ),
@@ -263,43 +248,3 @@ def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) ->
     for ready in networks.values():
         yield inputs[start : start + len(ready.specs)]
         start += len(ready.specs)
-
-
-def write_preview(
-    plan: PredictPlanResult, clips: Sequence[ClipRecord], scored: Path, uri: str, names: Names, folder: Path, store: Store
-) -> None:
-    """Draw the best action of each network under every clip, and store the film.
-
-    Args:
-        plan: names the networks.
-        clips: of the video, in order.
-        scored: file with the answers on them.
-        uri: of the film.
-        names: of the classes.
-        folder: for a clip and the film, until this returns.
-        store: of the clips and the film.
-
-    Raises:
-        BadVideo: a clip does not decode.
-    """
-    labels = {role: predictor.label for role, predictor in plan.predictors.items()}
-
-    def line(role: PredictorRole, best: Ranked, i: int) -> str:
-        return f"{percent(float(best.probabilities[i, 0]))} {names.name('action', int(best.ids[i, 0]))} · {labels[role]}"
-
-    def lines() -> Iterator[tuple[str, ...]]:
-        for part in read_scored(scored):
-            ranked = answered(part, plan.predictors, names.targets).ranked
-            yield from (tuple(line(role, best["action"], i) for role, best in ranked.items()) for i in range(len(part.uids)))
-
-    def captioned() -> Iterator[Captioned]:
-        path = folder / "clip.mp4"
-        for clip, under in zip(clips, lines(), strict=True):
-            store.read_file(clip.uri, path)
-            yield Captioned(path, under)
-            path.unlink()
-
-    film = folder / "film.mp4"
-    write_film(captioned(), film, fps=plan.segment.fps)
-    store.write_file(uri, film)
-    film.unlink()

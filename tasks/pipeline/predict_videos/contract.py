@@ -52,9 +52,7 @@ class PredictArguments(EvaluateOptions, PredictOptions):
     """All options of a prediction at a shell."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
-    to: Path | None = Field(
-        None, title="Folder", description="Where page, tables, tracks and previews are copied to; empty leaves them in the store"
-    )
+    to: Path | None = Field(None, title="Folder", description="Where page, tables and tracks are copied to; empty leaves them in the store")
 
 
 PLAN = Step(

@@ -15,9 +15,9 @@ from tasks.pipeline.predict_videos.contract import (
     PredictPlanArguments,
     PredictReportArguments,
 )
-from tasks.predict.files import file_stem, rows_of
+from tasks.predict.files import rows_of
 from tasks.settings import MlflowSettings, RunnerSettings, load
-from tasks.store.experiments import PredictedBatch, Prediction
+from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
 from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
 from tasks.tracking import Reference, Registry
@@ -82,7 +82,7 @@ def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report and the previews to a folder.
+    """Copy the report to a folder.
 
     They replace those of an earlier prediction, and files of the same names.
 
@@ -94,10 +94,6 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
         log.warning("left in the store, because no file here can have its name: %s", uri)
         del places[uri]
-    for batch in plan.batches:
-        for video in store.read(PredictedBatch(batch.out)).videos:
-            if video.preview_uri:
-                places[video.preview_uri] = f"previews/{file_stem(video)}.mp4"
     try:
         _remove_earlier(folder)
         for uri, place in places.items():

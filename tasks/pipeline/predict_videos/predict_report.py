@@ -23,7 +23,7 @@ from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
-from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo, page
+from tasks.predict.page import Differing, PageInputs, PredictionProvenance, page
 from tasks.predict.reported import reported_scores
 from tasks.predict.shift import in_words
 from tasks.predict.shift import table as table_of_shift
@@ -50,7 +50,7 @@ from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
 
 MAX_PLAYABLE_BYTES = 16 << 20
-"""Maximum size of the clips and previews in a page. Others are named by their address."""
+"""Maximum size of the clips in a page. Others are named by their address."""
 
 NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
@@ -161,7 +161,6 @@ def _page_inputs(
     machine = load(MachineSettings)
     tally: Tally = gathered.tally
     agreements = tally.agreements()
-    differing, videos = _playable(gathered.differing, gathered.videos, store)
     intervals = {film.video.video: shown_intervals(film, names) for film in films}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
     confusions = tally.confusions()
@@ -174,14 +173,16 @@ def _page_inputs(
         num_videos_trained_on=gathered.num_videos_trained_on,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
-        videos=tuple(replace(video, intervals=intervals.get(video.video, {}), labelled=labelled.get(video.video, ())) for video in videos),
+        videos=tuple(
+            replace(video, intervals=intervals.get(video.video, {}), labelled=labelled.get(video.video, ())) for video in gathered.videos
+        ),
         agreements=agreements,
         pairs={target: tally.pairs(target, NUM_PAIRS) for target in names.targets},
         num_differing={target: tally.num_differing(target) for target in names.targets},
         confusions=confusions,
         clip_names=tally.clip_names({uid for matrix in confusions.values() for cell in matrix.wrong for uid in cell.uids}),
         accuracies=tally.accuracies(),
-        differing=differing,
+        differing=_playable(gathered.differing, store),
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
         when=when,
@@ -226,22 +227,19 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
     return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
 
 
-def _playable(
-    differing: Sequence[Differing], videos: Sequence[ShownVideo], store: Store
-) -> tuple[tuple[Differing, ...], tuple[ShownVideo, ...]]:
-    """Load the clips, then the previews, up to the maximum size of a page."""
+def _playable(differing: Sequence[Differing], store: Store) -> tuple[Differing, ...]:
+    """Load the clips, up to the maximum size of a page."""
     left_bytes = MAX_PLAYABLE_BYTES
 
-    def media(uri: str | None) -> bytes | None:
+    def media(uri: str) -> bytes | None:
         nonlocal left_bytes
-        stored = store.stat(uri) if uri else None
+        stored = store.stat(uri)
         if stored is None or stored.size_bytes > left_bytes:
             return None
         left_bytes -= stored.size_bytes
         return store.read_bytes(stored.uri)
 
-    clips = tuple(replace(clip, media=media(clip.uri)) for clip in differing)
-    return clips, tuple(replace(video, film=media(video.film_uri)) for video in videos)
+    return tuple(replace(clip, media=media(clip.uri)) for clip in differing)
 
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
+from tasks.options.base import STORED
 from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
 from tasks.pipeline._step import log
 from tasks.pipeline._trained import find_trained
@@ -46,7 +47,7 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
         )
     if arguments.configured:
         configured = store.read(Configurations(arguments.configured))
-        trains = [TrainOptions.model_validate_json(configuration.options) for configuration in configured.configurations]
+        trains = [TrainOptions.model_validate_json(configuration.options, context=STORED) for configuration in configured.configurations]
         members = [plan for train in trains for plan in _members(train, arguments.store, store)]
         # The other options of a fusion say nothing of its members.
         trains = [train for train in trains if not train.fuse]

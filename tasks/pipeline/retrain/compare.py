@@ -41,6 +41,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         log.info("%s", store.read_bytes(place.text).decode())
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
+    plan.gate.require_current("the decision")
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
     results = evaluation_results(store, plan)

@@ -33,14 +33,14 @@ from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, covering_clips, score_at
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import SearchPlan
-from tasks.store.layout import Dataset, Layout
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Run, Training
+from tasks.store.runs import Run
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 
@@ -137,8 +137,6 @@ class FoldTrainings:
 
         It writes checkpoints and an MLflow run.
         """
-        if earlier := self._earlier(part):
-            _continue_from(earlier.train, part.run.train, self.store)
         trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
         score = self._score_last(part, trained)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
@@ -146,20 +144,21 @@ class FoldTrainings:
 
     def head_job(self, part: FoldTraining) -> TrialJob:
         """Describe the training of heads on cached features."""
-        folder = self.folder / f"{part.trial.number}-{part.fold}"
-        folder.mkdir()
-        if earlier := self._earlier(part):
-            self.store.read_file(earlier.train.last, folder / LAST)
-        return TrialJob(self._job(part, folder), self.plan.evaluate.crops, self.plan.search.halving, self._scored_clips(part))
+        job = TrainJob(
+            network=self._network(part),
+            classes=self._classes(part),
+            train=self._cached(part, "train"),
+            val=self._cached(part, "val"),
+            options=part.options,
+            folder=self.folder / f"{part.trial.number}-{part.fold}",
+            device=self.machine.device,
+            features=self.machine.cache_dir.expanduser() / "features",
+        )
+        return TrialJob(job, self.plan.evaluate.crops, self._scored_clips(part))
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
-        """Write the score of trained heads.
-
-        With successive halving, it also writes their last epoch, from which the next rung continues.
-        """
-        if outcome.last:
-            self.store.write_file(part.run.train.last, outcome.last)
-        epochs = tuple(epoch_of(record, part.options) for record in outcome.history)
+        """Write the score of trained heads."""
+        epochs = tuple(epoch_of(record) for record in outcome.history)
         self._keep(
             part,
             logged_epochs(epochs, len(epochs) - 1),
@@ -210,18 +209,6 @@ class FoldTrainings:
     def _classes(self, part: FoldTraining) -> ClassNames:
         return trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, self._network(part).spec)
 
-    def _job(self, part: FoldTraining, folder: Path) -> TrainJob:
-        return TrainJob(
-            network=self._network(part),
-            classes=self._classes(part),
-            train=self._cached(part, "train"),
-            val=self._cached(part, "val"),
-            options=part.options,
-            folder=folder,
-            device=self.machine.device,
-            features=self.machine.cache_dir.expanduser() / "features",
-        )
-
     def _planned(self, part: FoldTraining) -> PlanResult:
         """Make the plan that `train` would follow, without testing or deciding anything."""
         return PlanResult(
@@ -239,21 +226,6 @@ class FoldTrainings:
             champion=None,
             evaluations=(),
         )
-
-    def _earlier(self, part: FoldTraining) -> Run | None:
-        """Find the training of the last rung that this training resumes.
-
-        A search without rungs scores heads and leaves no checkpoint; from such a training nothing is resumed, and the epochs are the same.
-        """
-        if not part.trial.resumes:
-            return None
-        run = Layout(self.place.store_uri).run(part.trial.resumes[part.fold])
-        return run if self.store.exists(run.train.last) else None
-
-    def seconds_before(self, part: FoldTraining) -> float:
-        """Return the time of the epochs that an earlier rung trained."""
-        earlier = self._earlier(part)
-        return self.store.read(score_at(earlier, part.trial.values, part.fold, self.plan)).seconds if earlier else 0.0
 
     def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
@@ -318,18 +290,3 @@ class FoldTrainings:
 
     def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
         return score_at(part.run, part.trial.values, part.fold, self.plan)
-
-
-def _continue_from(earlier: Training, place: Training, store: Store) -> None:
-    """Copy the last and the best checkpoint of a shorter training.
-
-    Nothing is copied if this training has begun; `train` resumes from them.
-    """
-    if store.exists(place.last):
-        return
-    with tempfile.TemporaryDirectory(prefix="retake-rung-") as folder:
-        # `last` marks the epoch: without it, nothing is resumed.
-        for source, target in ((earlier.best, place.best), (earlier.last, place.last)):
-            path = Path(folder) / "checkpoint"
-            store.read_file(source, path)
-            store.write_file(target, path)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.judge.search.suggest import num_left
-from tasks.judge.search.trials import best_first, finalists, num_hours, values_in_words
+from tasks.judge.search.trials import best_first, num_hours, values_in_words
 from tasks.pipeline._step import finish, log, parse_failures
 from tasks.pipeline.search._rounds import Data, trials_before, trials_of_round
 from tasks.pipeline.search.contract import GATHER, GatherArguments
@@ -33,7 +32,7 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
     tracker = Tracker(load(MlflowSettings))
     with search_run(tracker, plan) as run_id:
         tracker.log_children(run_id, {f"trial {trial.number}": _child(trial) for trial in new})
-    ranked = best_first(finalists(trials, plan.search), target)
+    ranked = best_first(trials, target)
     store.write(place.round(arguments.round).gather.trials, TrialList(trials=trials))
     result = GatherResult(
         round=arguments.round,
@@ -65,8 +64,9 @@ def _child(trial: ScoredTrial) -> ChildRun:
 
 def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial], target: Target) -> str:
     """Describe the best trial so far, the time spent, and the expected rest."""
-    ranked = best_first(finalists(trials, plan.search), target)
+    ranked = best_first(trials, target)
     trained = [trial for trial in trials if trial.seconds and not trial.was_found]
+    num_left = max(0, plan.search.num_trials - len(trials))
     parts = [f"round {number} of {plan.search.rounds}, {len(trials)} trials"]
     if ranked:
         best, score = ranked[0], ranked[0].scores[target]
@@ -75,6 +75,6 @@ def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial]
         )
     if trained:
         mean_seconds = 3600 * num_hours(trained) / len(trained)
-        left_seconds = mean_seconds * num_left(plan.search, number, trials)
+        left_seconds = mean_seconds * num_left
         parts.append(f"{duration(round(3600 * num_hours(trials)))} of training, about {duration(round(left_seconds))} left")
     return "; ".join(parts)

@@ -2,7 +2,7 @@
 
 from tasks.errors import BadInput
 from tasks.judge.search.suggest import history_digest
-from tasks.judge.search.trials import best_first, finalists
+from tasks.judge.search.trials import best_first
 from tasks.pipeline._plans import with_next_seed
 from tasks.pipeline._step import finish
 from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round
@@ -28,7 +28,7 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     inputs = history_digest(trials)
     if earlier := still_valid(REPEAT_WINNER.address(arguments), inputs, store):
         return earlier
-    ranked = best_first(finalists(trials, plan.search), Data.of(plan, store).target)
+    ranked = best_first(trials, Data.of(plan, store).target)
     if not ranked:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)
         raise BadInput(f"every trial failed: {'; '.join(reasons)}")

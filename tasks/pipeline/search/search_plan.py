@@ -1,14 +1,11 @@
 """Plan a search: fix dataset and folds, and check the space before training."""
 
-from pydantic import ValidationError
-
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import CUT, START_OPTIONS, Space
-from tasks.judge.search.suggest import require_resumable, require_searchable, rung_epochs
+from tasks.judge.search.suggest import require_searchable
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
-from tasks.options.base import refusals
 from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._step import finish, log
@@ -47,8 +44,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     for line in space.untried():
         log.warning("%s", line)
     _require_one_start(chosen, train)
-    require_resumable(chosen, space)
-    _require_first_rung(chosen, train)
     # A saved recipe may change: a search lies where its options say, however they were named.
     resolved = arguments if arguments.preset == "auto" else arguments.model_copy(update={"preset": "none", **dict(train)})
     place = PLAN.address(resolved).on(dataset.digest)
@@ -96,18 +91,6 @@ def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
             f"checkpoint {train.checkpoint} is a trained network, which fits one value of {', '.join(others)}; do not search these, or start from "
             "published weights"
         )
-
-
-def _require_first_rung(chosen: SearchOptions, train: TrainOptions) -> None:
-    """Reject a recipe that needs more epochs than the first rung of successive halving."""
-    if not chosen.halving:
-        return
-    epochs = rung_epochs(chosen, train.epochs, 1)
-    try:
-        TrainOptions.model_validate(train.model_dump(mode="json") | {"epochs": epochs})
-    except ValidationError as error:
-        reasons = "; ".join(reason for _, reason in refusals(error, TrainOptions))
-        raise BadConfiguration(f"halving: the first rung has {epochs} epochs, and {reasons}; raise epochs or lower rounds") from None
 
 
 def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:

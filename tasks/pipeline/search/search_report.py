@@ -11,7 +11,7 @@ from tasks.judge.report.search import metrics_of, retrain_address, search_note, 
 from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
 from tasks.judge.search.space import Space, cutting_of
 from tasks.judge.search.suggest import pareto_front
-from tasks.judge.search.trials import best_first, finalists, form_recipe, longest_of_each
+from tasks.judge.search.trials import best_first, form_recipe
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files
@@ -95,7 +95,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
     """
     data = Data.of(plan, store)
     target = data.target
-    ranked = best_first(finalists(trials, plan.search), target)
+    ranked = best_first(trials, target)
     if not ranked:
         raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
     clips = [clip for fold in data.clips for clip in fold]
@@ -111,11 +111,10 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         trials=tuple(trials),
         curves={trial.number: _curve(trial, plan, store) for trial in trials if trial.failure is None},
         winner=ranked[0].number,
-        pareto=pareto_front(finalists(trials, plan.search), target),
+        pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
-        # The earlier rungs selected on the same clips, so their recipes count, too.
-        bias=_bias(ranked[0], best_first(longest_of_each(trials), target), [clip.source for clip in clips], seeds, plan, store),
+        bias=_bias(ranked[0], ranked, [clip.source for clip in clips], seeds, plan, store),
     )
     return _with_gain(search, [clip.source for clip in clips], store)
 

@@ -83,10 +83,8 @@ class Scorecard:
         blank = self._blank(trial, was_found=not any(own), latency_seconds=self.parts.latency_seconds(parts[0]))
         done = scored(blank, known, self.parts.data.clips, self.parts.data.target)
         if any(own):
-            own_seconds = [
-                score.seconds - self.parts.seconds_before(part) for part, score, mine in zip(parts, known, own, strict=True) if mine
-            ]
-            done = done.model_copy(update={"seconds": round(max(0.0, sum(own_seconds)), 3)})
+            own_seconds = sum(score.seconds for score, mine in zip(known, own, strict=True) if mine)
+            done = done.model_copy(update={"seconds": round(own_seconds, 3)})
         self.store.write(self.place.trial(trial.number), done)
         self._report(done)
 

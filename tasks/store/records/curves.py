@@ -148,7 +148,7 @@ class LongTraining(Record):
     Attributes:
         target: verb, noun or action: the one that decides.
         scores: the kept epochs, in order.
-        fitted_epoch: the first epoch without an error on the training clips; None if there is none, or it is not defined (mixup).
+        fitted_epoch: the first epoch without an error on the training clips; None if there is none.
         rise, fall: from the first minimum to the peak, and from there to the second minimum; None if the error never falls after a rise.
         gain: from the first minimum to the second.
     """

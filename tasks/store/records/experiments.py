@@ -7,7 +7,7 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
-from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target
+from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, leaves_out
 from tasks.store.records.shift import ReferenceFilm
 from tasks.store.records.video import BatchRef, Interval
 
@@ -273,7 +273,7 @@ class KnownClipsResult(Record):
 
 
 class ScoredVideo(Record):
-    """Predictions of one video: `scored_uri` has one row per clip, `preview_uri` the video with captions.
+    """Predictions of one video: `scored_uri` has one row per clip.
 
     `windows_uri` has one row per window, those of the clips included; None without a stride. If the model cannot see windows between clips, only these.
     """
@@ -282,8 +282,9 @@ class ScoredVideo(Record):
     name: str
     num_clips: int
     scored_uri: str
-    preview_uri: str | None
     windows_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
+
+    _older = leaves_out("preview_uri")
 
 
 class PredictBatchResult(Record):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer, model_validator
 
 from tasks.options import LabelOptions, SegmentOptions
 
@@ -29,6 +29,15 @@ class Record(BaseModel):
     """An immutable record without extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def leaves_out(*names: str) -> Any:  # noqa: ANN401 - what pydantic finds in the class
+    """Drop fields that older records have besides."""
+
+    def drop(cls: type[Record], data: object) -> object:
+        return {name: value for name, value in data.items() if name not in names} if isinstance(data, dict) else data
+
+    return model_validator(mode="before")(drop)
 
 
 class SetAside(Record):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from tasks.options import Cut, EvaluateOptions, SearchOptions, TrainOptions
-from tasks.store.records.record import TARGETS, Record, Target
+from tasks.store.records.record import TARGETS, Record, Target, leaves_out
 from tasks.store.records.training import Epoch
 
 SCHEMA_VERSION = 1
@@ -78,14 +78,13 @@ class RecutResult(Record):
 class Trial(Record):
     """One recipe to try, numbered from 0 over the whole search.
 
-    `values` are the searched options, `options` all options of its training. `resumes` are the runs, one per fold, whose training this one
-    continues to more epochs; without them it starts anew.
+    `values` are the searched options, `options` all options of its training.
     """
 
     number: int
     values: dict[str, Value]
     options: TrainOptions
-    resumes: tuple[str, ...] = ()
+    _older = leaves_out("resumes")
 
 
 class TrialBatch(Record):
@@ -200,7 +199,7 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much better the best trial looks than it is.
 
-    `num_trials` recipes were compared, each by its longest training. `best_of_equal` is the expected lead of the best one over the mean if all
+    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all
     were equally good, in top-1; `corrected` is the
     winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
     `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 %

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from pydantic import Field, field_serializer, model_validator
+from pydantic import Field, field_serializer
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Modality, TrainOptions, Weights
-from tasks.store.records.record import ModelRole, Record, SplitName, Target
+from tasks.store.records.record import ModelRole, Record, SplitName, Target, leaves_out
 
 
 class Member(Record):
@@ -189,11 +189,7 @@ class PlanResult(Record):
     question: str = ""
     repeats: tuple[Repeat, ...] = Field((), exclude_if=lambda repeats: not repeats)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_networks(cls, data: object) -> object:
-        """Drop what older records list besides: the distinct networks of `evaluations`."""
-        return {name: value for name, value in data.items() if name != "networks"} if isinstance(data, dict) else data
+    _older = leaves_out("networks")
 
     @property
     def run_keys(self) -> tuple[str, ...]:
@@ -215,8 +211,7 @@ class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.
 
     `learning_rate` is None if unknown, the `val` fields if the epoch was not validated. The `train` accuracies are means over the epoch's
-    own views, while the weights change, and of altered labels where there is label noise. They are None with mixup, whose mixed clips have no
-    one right class, and in records of older versions.
+    own views, while the weights change, and of altered labels where there is label noise. They are None in some records of older versions.
     """
 
     epoch: int

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart, recipes_chart
+from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
 from tasks.pipeline.commands import parse
@@ -159,9 +159,9 @@ def test_the_note_has_the_best_ten_and_counts_the_rest(usual):
 
 def test_the_charts_say_what_they_show():
     search = search_of(24, latency=True)
-    curves, history, latency, recipes = (draw(search) for draw in (curves_chart, history_chart, latency_chart, recipes_chart))
+    curves, history, latency = (draw(search) for draw in (curves_chart, history_chart, latency_chart))
     finished = ranked(search)
-    for chart in (history, latency, recipes):
+    for chart in (history, latency):
         for trial in finished:
             assert f">trial {trial.number}" in chart.svg
     assert curves.svg.count("after 12 epochs</title>") == len(finished)
@@ -171,7 +171,6 @@ def test_the_charts_say_what_they_show():
 def test_what_was_not_measured_is_not_drawn(usual, page_of):
     assert latency_chart(usual) is None
     assert "Latency" not in page_of("search")
-    assert recipes_chart(SEARCHES["search of one trial"]()) is None
     assert curves_chart(usual.model_copy(update={"curves": {}})) is None
     assert curves_chart(search_of(3, num_failed=0, has_accuracy=False)).title == "Validation loss"
 
@@ -201,11 +200,3 @@ def test_the_recipe_of_the_form_is_shown_beside_the_winner(usual, page_of):
     won = usual.model_copy(update={"winner": 0})
     assert "It is the recipe of the form" in verdict(won)
     assert "recipe of the form</th>" not in search_page(won, RETRAIN)
-
-
-def test_with_halving_only_the_longest_trained_may_win(usual):
-    halving = usual.plan.search.model_copy(update={"halving": True})
-    search = usual.model_copy(update={"plan": usual.plan.model_copy(update={"search": halving})})
-    rounds = [trial.round for trial in ranked(search)]
-    assert rounds == sorted(rounds, key=lambda one: one != 3)
-    assert form_recipe(search) is None

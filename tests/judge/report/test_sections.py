@@ -70,13 +70,7 @@ def test_the_drawing_marks_what_the_sentence_names(errors, marks):
     assert len(chart.svg) < 150_000
 
 
-def test_mixup_has_no_training_error_and_the_note_says_so():
-    epochs = [one.model_copy(update=dict.fromkeys(("train_verb_top1", "train_noun_top1", "train_action_top1"))) for one in history(DESCENT)]
-    result = long_training(kept(DESCENT), epochs, "action", num_resamples=200)
-    options = SimpleNamespace(mixup=0.2, label_noise=0)
-    section = long_section(SimpleNamespace(long_training=result, epochs=epochs, provenance=SimpleNamespace(train=options)))
-    assert "With mixup there is no training error" in section.note
-    assert "training error" not in section.chart.svg
+def test_a_training_of_few_epochs_has_no_section():
     assert long_section(SimpleNamespace(long_training=None)) is None
 
 

@@ -24,7 +24,7 @@ def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_eve
     assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
     assert found.ranges["warmup_epochs"] == IntDistribution(0, 2)
     assert found.ranges["mirror"] == CategoricalDistribution([True, False])
-    assert space("mixup=0..1").ranges["mixup"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
+    assert space("weight_decay=0..1").ranges["weight_decay"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(r
 
 
 def test_values_that_contradict_one_another_make_no_training_and_options_without_effect_no_other_one():
-    found = space("batch_size=1, 4", "mixup=0, 0.2")
-    assert found.complete({"batch_size": 1, "mixup": 0.2}) is None
-    assert found.complete({"batch_size": 4, "mixup": 0.2}) == LIGHT.model_copy(update={"batch_size": 4, "mixup": 0.2})
+    found = space("head=linear, tcn", "family=TSN, TRN")
+    assert found.complete({"head": "tcn", "family": "TRN"}) is None
+    assert found.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
     found = space("schedule=constant, cosine")
     one = found.complete({"schedule": "constant"})
-    assert one == Space(LIGHT.model_copy(update={"step_epochs": 3}), found.ranges, GRID).complete({"schedule": "constant"})
+    assert one == Space(LIGHT.model_copy(update={"flow_bound_pixels": 3}), found.ranges, GRID).complete({"schedule": "constant"})
 
 
 def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():

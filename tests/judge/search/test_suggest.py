@@ -29,7 +29,7 @@ def search(chosen: SearchOptions, score, num_rounds: int, per_round: int, base: 
 
 IN_A_PROCESS = """
 from tests.judge.search.test_suggest import *
-for sampler in ("tpe", "random", "grid", "cma-es"):
+for sampler in ("tpe", "grid"):
     trials = search(SearchOptions(search_sampler=sampler, search=NUMBERS), lambda options: options.dropout, 3, 5)
     print(sampler, [sorted(trial.values.items()) for trial in trials])
 """
@@ -40,11 +40,11 @@ def test_the_same_results_lead_to_the_same_suggestions_in_every_process():
     environments = [{"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed} for seed in ("1", "2")]
     first, second = (subprocess.check_output([sys.executable, "-c", IN_A_PROCESS], text=True, env=env) for env in environments)
     assert first == second
-    assert first.count("dropout") == 4 * 15
+    assert first.count("dropout") == 2 * 15
 
 
 @pytest.mark.slow
-@given(sampler=st.sampled_from(["tpe", "random", "grid"]), seed=st.integers(0, 1000), wanted=st.integers(1, 7))
+@given(sampler=st.sampled_from(["tpe", "grid"]), seed=st.integers(0, 1000), wanted=st.integers(1, 7))
 @settings(max_examples=10, deadline=None)
 def test_no_recipe_is_suggested_twice(sampler, seed, wanted):
     chosen = SearchOptions(search_sampler=sampler, search=["schedule", "batch_size", "class_weights"], search_seed=seed)
@@ -59,21 +59,13 @@ def test_a_space_without_further_recipes_ends_the_round(sampler, searched, numbe
 
 
 def test_contradicting_values_are_never_suggested():
-    chosen = SearchOptions(search=["batch_size", "mixup"], ranges=["batch_size=1, 2", "mixup=0, 0.2, 0.4"])
-    assert all(one.options.batch_size > 1 or not one.options.mixup for one in search(chosen, lambda options: 0.5, 2, 4))
+    chosen = SearchOptions(search=["head", "family"], ranges=["head=linear, tcn", "family=TSN, TRN"])
+    assert all(one.options.head == "linear" or one.options.family == "TSN" for one in search(chosen, lambda options: 0.5, 2, 4))
 
 
-@pytest.mark.parametrize(
-    ("sampler", "searched", "reason"),
-    [
-        ("grid", list(RANGES), "search fewer options"),
-        ("cma-es", ["learning_rate", "schedule"], "schedule: lists of values"),
-        ("cma-es", ["learning_rate"], "one option alone"),
-    ],
-)
-def test_a_sampler_refuses_a_space_that_it_cannot_search(sampler, searched, reason):
-    chosen = SearchOptions(search_sampler=sampler, search=searched)
-    with pytest.raises(BadConfiguration, match=reason):
+def test_a_grid_of_too_many_recipes_is_refused():
+    chosen = SearchOptions(search_sampler="grid", search=list(RANGES))
+    with pytest.raises(BadConfiguration, match="search fewer options"):
         require_searchable(Space.of(chosen, LIGHT, 8), chosen)
 
 
@@ -96,14 +88,12 @@ def _built_in(options: TrainOptions) -> float:
 
 
 @pytest.mark.slow
-def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_random_search():
-    """24 trials in 4 rounds, 20 seeds: the best region is 5 % of the space."""
+def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_a_random_search():
+    """24 trials in 4 rounds, 20 seeds: the best region is 5 % of the space, so 12 random trials find it in 46 % of searches."""
 
-    def finds(sampler, seed):
-        chosen = SearchOptions(search_sampler=sampler, search_seed=seed, search=[*NUMBERS, "schedule"])
+    def finds(seed):
+        chosen = SearchOptions(search_seed=seed, search=[*NUMBERS, "schedule"])
         tried = [one.options for one in search(chosen, _built_in, 4, 6)[12:]]
         return any(abs(math.log10(options.learning_rate) + 3) < 0.4 and options.dropout < 0.2 for options in tried)
 
-    found = {sampler: sum(finds(sampler, seed) for seed in range(20)) for sampler in ("tpe", "random")}
-    assert found["tpe"] >= 16
-    assert found["random"] <= 14
+    assert sum(map(finds, range(20))) >= 16

@@ -2,19 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import BadConfiguration
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import (
-    batches_of,
-    history_digest,
-    num_left,
-    num_suggested,
-    pareto_front,
-    promote,
-    require_resumable,
-    rung_epochs,
-)
-from tasks.judge.search.trials import best_first, finalists, longest_of_each, num_hours, scored, values_in_words
+from tasks.judge.search.suggest import batches_of, history_digest, num_suggested, pareto_front
+from tasks.judge.search.trials import best_first, num_hours, scored, values_in_words
 from tasks.options import LIGHT, SearchOptions
 from tasks.store.records.search import ScoredTrial, Trial, TrialScore
 from tasks.store.records.training import Epoch
@@ -50,22 +39,6 @@ def test_a_tie_goes_to_the_lower_loss_and_then_to_the_earlier_trial():
     assert [one.number for one in best_first(trials, "action")] == [1, 3, 0, 4]
 
 
-def test_with_halving_only_the_last_rung_may_win():
-    trials = [trial(0, 0.9), trial(1, 0.5), trial(2, 0.6, round=2), trial(3, round=3, failure="x")]
-    assert [one.number for one in finalists(trials, SearchOptions(halving=True))] == [2]
-    assert len(finalists(trials, SearchOptions())) == 4
-
-
-def test_each_recipe_is_compared_by_its_longest_training():
-    rungs = [
-        trial(0, 0.9, values={"dropout": 0.1}),
-        trial(1, 0.5, values={"dropout": 0.2}),
-        trial(2, 0.6, values={"dropout": 0.1}, round=2),
-    ]
-    failed = trial(3, values={"dropout": 0.2}, round=2, failure="x")
-    assert [one.number for one in longest_of_each([*rungs, failed])] == [1, 2]
-
-
 def test_hours_are_those_of_trainings_that_were_not_found():
     assert num_hours([trial(0, seconds=1800), trial(1, seconds=3600, was_found=True), trial(2, failure="x")]) == 0.5
 
@@ -92,35 +65,10 @@ def test_the_rounds_have_even_shares_of_all_trials(num_trials, rounds):
     trials: list[ScoredTrial] = []
     sizes = []
     for number in range(1, rounds + 1):
-        sizes.append(num_suggested(chosen, number, trials))
+        sizes.append(num_suggested(chosen, number, len(trials)))
         trials += [trial(len(trials) + i, 0.5) for i in range(sizes[-1])]
     assert sum(sizes) == chosen.num_trials
     assert max(sizes) - min(sizes) <= 1
-
-
-def test_a_spent_budget_ends_the_search_and_a_small_rest_shortens_a_round():
-    chosen = SearchOptions(num_trials=30, rounds=3, budget_hours=1)
-    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=360) for i in range(10)]) == 0
-    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=300) for i in range(10)]) == 2
-    assert num_suggested(chosen, 2, [trial(i, 0.5, seconds=1) for i in range(10)]) == 10
-
-
-def test_one_in_three_trials_of_a_rung_goes_on_for_three_times_as_many_epochs_and_is_counted_as_left():
-    chosen = SearchOptions(halving=True, rounds=3, num_trials=9)
-    assert [rung_epochs(chosen, 27, number) for number in (1, 2, 3)] == [3, 9, 27]
-    kept = promote(chosen, 27, 2, [trial(i, top1=i / 10) for i in range(9)], "action")
-    assert [(one.number, options.epochs) for one, options in kept] == [(8, 9), (7, 9), (6, 9)]
-    first = [trial(i, 0.5) for i in range(9)]
-    assert num_left(chosen, 1, first) == 3 + 1
-    assert num_left(chosen, 2, [*first, *(trial(9 + i, 0.5, round=2) for i in range(3))]) == 1
-    assert num_left(SearchOptions(num_trials=24), 1, first) == 15
-
-
-@pytest.mark.parametrize(("option", "epochs", "reason"), [("schedule", 27, "cosine falls to 0"), ("dropout", 2, "raise epochs")])
-def test_halving_refuses_a_schedule_that_depends_on_the_total_and_rungs_of_equal_length(option, epochs, reason):
-    chosen = SearchOptions(halving=True, search=[option])
-    with pytest.raises(BadConfiguration, match=reason):
-        require_resumable(chosen, Space.of(chosen, LIGHT.model_copy(update={"epochs": epochs}), 8))
 
 
 def test_head_trainings_share_a_task_and_others_have_their_own():

@@ -26,7 +26,6 @@ FIGURES_OF_VIEWS = [
     [0, 130, 124.5, 138.5, 233],
     [90, 160, 135, 125.3, 34],
     [0, 120, 95.6, 173.1, 92],
-    [124.6, 194.9, 162.3, 156.1, 52],
 ]
 """Of each view: its two frames, where the crop lies in height and width, and the column at its right edge, all in grey levels."""
 
@@ -85,8 +84,8 @@ def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
     assert num_passes("seed", seed=1) == 4 * 2
     assert num_passes("ten crops", validation_crops=10) == 2 * 10
     assert num_passes("fixed", validation_crops=10, **fixed) == 4
-    assert num_passes("crops", crop="multi-scale") == num_passes("colours", crop="multi-scale", color_jitter=0.4) == 4 * 2
-    recipe = {"optimizer": "sgd", "schedule": "cosine", "mixup": 0.2, "ema_decay": 0.9, "label_smoothing": 0.1}
+    assert num_passes("crops", crop="multi-scale") == 4 * 2
+    recipe = {"optimizer": "sgd", "schedule": "cosine", "dropout": 0.2, "label_smoothing": 0.1}
     assert num_passes("recipe", **recipe) == 0
 
 
@@ -121,7 +120,7 @@ def test_views_of_this_version_show_what_they_always_did(tmp_path: Path):
     np.save(tmp_path / "clip.npy", frames.astype(np.uint8))
     shown = [
         View(tmp_path / "clip.npy", *draw).images(tiny()).float()
-        for draw in ((None, 0), (0, 0), (0, 1), (7, 0), (0, 0, Augmentation("multi-scale")), (7, 0, Augmentation("resized", 0.4)))
+        for draw in ((None, 0), (0, 0), (0, 1), (7, 0), (0, 0, Augmentation("multi-scale")))
     ]
     measured = [
         [*images[:, 0].mean((1, 2)).tolist(), *(images[0, c].mean().item() for c in (1, 2)), images[0, 2, 0, -1].item()] for images in shown

@@ -14,12 +14,10 @@ from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.fit import TrainOutcome, fit
 from tests.learn.tiny import OPTIONS, RICH, Stop, assert_resumes, assert_same_files, curves, job, kept_job, scores, stop_after
 
-IN_PICTURES = {"sampler": "balanced", "crop": "multi-scale", "color_jitter": 0.4, "train_frames": "middle", "mirror": False}
+IN_PICTURES = {"crop": "multi-scale", "train_frames": "middle", "mirror": False}
 IN_BACKBONES = {
     "trainable": "last-stage",
-    "layer_decay": 0.5,
     "batch_norm": "train",
-    "mixup": 0.4,
     "dropout": 0.5,
     "precision": "bf16-mixed",
 }

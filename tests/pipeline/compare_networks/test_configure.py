@@ -100,11 +100,11 @@ def test_without_a_dataset_there_is_nothing_to_configure():
 def test_the_lines_share_a_recipe_of_the_store():
     bench = Bench()
     bench.store.write(Dataset(f"{STORE}/datasets/d/").manifest, manifest_of([dataset_clip()]))
-    bench.run("recipe save", names=["mine"], epochs=6, mixup=0.2, batch_size=4)
+    bench.run("recipe save", names=["mine"], epochs=6, dropout=0.2, batch_size=4)
     about = {"out": f"{STORE}/comparisons/x/", "dataset": f"{STORE}/datasets/d/", "preset": "mine", "epochs": 7}
-    found = bench.run("configure", configurations=["family=TSN", "family=TRN mixup=0"], **about).configurations
+    found = bench.run("configure", configurations=["family=TSN", "family=TRN dropout=0"], **about).configurations
     options = [TrainOptions.model_validate_json(configuration.options) for configuration in found]
-    assert [(one.epochs, one.batch_size, one.mixup) for one in options] == [(7, 4, 0.2), (7, 4, 0)]
+    assert [(one.epochs, one.batch_size, one.dropout) for one in options] == [(7, 4, 0.2), (7, 4, 0)]
 
 
 @pytest.mark.parametrize(

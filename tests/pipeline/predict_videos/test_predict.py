@@ -62,7 +62,7 @@ def predicted(tmp_path_factory, ffmpeg, folder, learnt):
         connected(mlflow, patch)
         train(bench, ffmpeg, learnt)
         register(mlflow, bench.store)
-        report = bench.run("predict", videos=[str(folder)], model=MODEL, crops=1, preview=True, num_to_label=3)
+        report = bench.run("predict", videos=[str(folder)], model=MODEL, crops=1, num_to_label=3)
         return bench.store, report, mlflow
 
 
@@ -128,7 +128,7 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert len(listed) == 3
     assert all("less similar to the training clips" in row["reason"] for row in listed)
     page = page_of(bench, report)
-    assert page.count("data:video/mp4") == 4 + 2, "the clips that differ, and the previews"
+    assert page.count("data:video/mp4") == 4, "the clips that differ"
     assert page.count("data:image/jpeg") == len(set(re.findall(r'class="thumb (t\d+)"', page))) == 4
     for network in ("retake-tsn version 1", "baseline"):
         assert f"{network}: not calibrated" in page
@@ -259,12 +259,12 @@ def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
 def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, predict, folder, tmp_path, caplog):
     caplog.set_level("INFO", "retake")
     before = dict(bench.store.objects)
-    assert predict(folder, preview=True, num_to_label=3, to=tmp_path / "out") == report
+    assert predict(folder, num_to_label=3, to=tmp_path / "out") == report
     assert f"predicted by these networks before: {report.report_url}" in caplog.text
     assert bench.store.objects == before
     copied = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {"report.html", "predictions.csv", "predictions.parquet", "to_label.csv"} <= copied
-    assert sorted(path.partition("/")[0] for path in copied if "/" in path) == ["previews"] * 2 + ["tracks"] * 4
+    assert sorted(path.partition("/")[0] for path in copied if "/" in path) == ["tracks"] * 4
 
 
 def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed(bench, predict, decide, learnt, folder):

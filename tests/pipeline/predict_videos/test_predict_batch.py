@@ -97,7 +97,6 @@ class Job:
         against=None,
         *,
         engine="pytorch",
-        preview=False,
         is_compared=True,
         knows_training=True,
         stride=None,
@@ -111,7 +110,7 @@ class Job:
             self.against,
             segment=self.segment,
             evaluate=EvaluateOptions(crops=1, engine=engine),
-            predict=PredictOptions(preview=preview, stride_seconds=stride),
+            predict=PredictOptions(stride_seconds=stride),
             run_uri=RUN if knows_training else None,
             model_dataset_uri=DATASET if knows_training else None,
             dataset_uris=(DATASET,),
@@ -284,14 +283,13 @@ def test_joined_features_of_a_clip_without_sound_are_answered_by_what_is_seen_an
 @pytest.mark.parametrize("label", ["model", "baseline"])
 def test_a_network_that_was_taught_verbs_alone_is_known_by_its_checkpoint_and_names_no_object(small, film, label):
     small.classes[label] = CLASSES.model_copy(update={"nouns": (*CLASSES.nouns[:-1], NO_OBJECT), "has_objects": False})
-    small.write_plan(preview=True)
+    small.write_plan()
     result = small.predict()
     role, other = ("model", "against") if label == "model" else ("against", "model")
     assert result.verb_alone == (role,)
     logits = small.scored(FIRST).logits
     assert logits[role][1].argmax() == 351
     assert logits[other][1].argmax() != 351
-    assert result.videos[0].preview_uri
     names = names_of(small.shelf.read(f"{PREDICTION}plan/result.json", PredictPlanResult), small.shelf, result.verb_alone)
     assert names.targets == (VERB_ALONE if label == "model" else TARGETS)
 
@@ -399,15 +397,6 @@ def test_a_retry_scores_no_video_that_is_kept(job):
     for video in (FIRST, SECOND):
         uri = f"{PREDICTION}scored/{video}/clips.parquet"
         assert job.shelf.objects[uri] == kept[uri]
-
-
-def test_a_preview_shows_the_clips_that_were_scored(job):
-    job.write_plan(preview=True)
-    job.write_batch(FIRST)
-    job.shelf.write_bytes(job.cut[FIRST][2].uri, b"no video")
-    result = job.predict()
-    assert [job.shelf.exists(video.preview_uri) for video in result.videos] == [True]
-    assert result.warnings == ()
 
 
 def test_clips_with_less_motion_than_is_looked_at_are_named(job, ffmpeg, flow_bytes):

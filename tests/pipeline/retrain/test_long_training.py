@@ -53,8 +53,7 @@ def test_a_checkpoint_that_a_search_left_is_no_start_of_a_long_training(verbs, m
 
 
 def test_a_short_training_has_no_section(verbs):
-    plan = verbs.decide(**LONG | {"epochs": 2, "mixup": 0.2})
+    plan = verbs.decide(**LONG | {"epochs": 2})
     trained = verbs.run("train")
     assert trained.kept_epochs == ()
-    assert {epoch.train_verb_top1 for epoch in trained.epochs} == {None}
     assert f"{plan.run_uri}train/answers.parquet" not in verbs.store.objects

@@ -34,13 +34,25 @@ def test_a_recipe_is_saved_shown_and_replaced_with_a_word(caplog):
 
 def test_the_winner_of_a_search_is_saved_where_the_search_lies_with_the_options_that_are_given():
     bench = Bench()
-    winner = TrainOptions(epochs=6, batch_size=4, mixup=0.2)
+    winner = TrainOptions(epochs=6, batch_size=4, warmup_epochs=2)
     bench.store.write(f"{SEARCH}report/result.json", some(SearchReportResult, key="k", winner=winner))
     saved = bench.run("recipe save", names=["best"], search=SEARCH, batch_size=8, store=None).recipes["best"]
     assert (saved.options, saved.description) == (winner.model_copy(update={"batch_size": 8}), "winner of search k")
     assert bench.run("recipe show", names=["best"]).recipes["best"] == saved
-    with pytest.raises(BadConfiguration, match="mixup mixes the clips of a batch"):
-        bench.run("recipe save", names=["best"], search=SEARCH, batch_size=1)
+    with pytest.raises(BadConfiguration, match="a warm-up of 2 epochs leaves none of 2"):
+        bench.run("recipe save", names=["best"], search=SEARCH, epochs=2)
+
+
+def test_a_recipe_that_asks_for_what_is_gone_is_shown_and_not_trained(verbs):
+    verbs.store.write_bytes(
+        f"{STORE}/recipes/older.json", b'{"options": {"epochs": 6, "mixup": 0.2, "schedule": "step"}, "description": ""}'
+    )
+    shown = verbs.run("recipe show", names=["older"]).recipes["older"].options
+    assert (shown.epochs, shown.gone) == (6, {"mixup": 0.2, "schedule": "step"})
+    with pytest.raises(
+        BadConfiguration, match=r"recipe older was planned by an earlier version with mixup=0\.2, schedule=step, which is gone"
+    ):
+        verbs.run("weights", preset="older", out=f"{STORE}/w/", dataset=DATASET)
 
 
 @pytest.mark.parametrize(

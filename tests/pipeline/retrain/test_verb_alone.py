@@ -80,7 +80,7 @@ def predict(bench, trained):
         predictor("model", trained.checkpoint_uri, trained.checkpoint_sha256),
         predictor("baseline", plan.weights.uri, plan.weights.sha256),
         evaluate=EvaluateOptions(crops=1, engine="pytorch", bootstrap_resamples=100),
-        predict=PredictOptions(preview=True),
+        predict=PredictOptions(),
         run_uri=plan.run_uri,
         model_dataset_uri=DATASET,
         dataset_uris=(DATASET,),

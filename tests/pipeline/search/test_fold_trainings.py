@@ -29,7 +29,7 @@ def trial(number, **values):
 def test_windows_have_starts_of_the_same_weights_and_runs_of_their_own(trainings, tmp_path):
     whole, half, shorter = (
         trainings.of(trial(number, **values))[0]
-        for number, values in enumerate(({}, {"sampling_window": 0.5}, {"sampling_window": 0.5, "segment_length": 0.5}))
+        for number, values in enumerate(({}, {"sampling_window": 0.5}, {"sampling_window": 0.5, "dropout": 0.5}))
     )
     assert len({part.run.folder_uri for part in (whole, half, shorter)}) == 3
     assert half.weights == shorter.weights

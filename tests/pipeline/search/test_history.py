@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.errors import BadConfiguration, BadDataset, MissingObject, NothingToDo
+from tasks.errors import BadConfiguration, BadDataset, MissingObject
 from tasks.options import LIGHT, EvaluateOptions
 from tasks.options.search import RANGES
 from tasks.pipeline.search import search_report
@@ -90,7 +90,7 @@ def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_
 
 def whole(bench):
     """A search from the plan to the report."""
-    plan = planned(bench, num_trials=4, search_sampler="random")
+    plan = planned(bench, num_trials=4, search_sampler="grid")
     searched(bench, plan)
     train(bench, repeated(bench, plan))
     return bench.run("search_report", search=plan.search_uri)
@@ -178,34 +178,6 @@ def test_what_airflow_keeps_of_a_round_does_not_grow_with_its_trials(bench):
     assert len(all_trials(plan, bench.store)) == 100
 
 
-HALVING = {"halving": True, "epochs": 9, "search": ["dropout"], "num_trials": 6}
-
-
-def test_a_spent_budget_ends_the_rungs(bench):
-    plan = planned(bench, **HALVING, budget_hours=1)
-    train(bench, suggested(bench, plan, 1), seconds=650)
-    gathered(bench, plan, 1)
-    with pytest.raises(NothingToDo, match="time budget of 1 h"):
-        suggested(bench, plan, 2)
-    plan = planned(bench, **HALVING, budget_hours=2)
-    first = suggested(bench, plan, 1)
-    train(bench, first, seconds=650)
-    gathered(bench, plan, 1)
-    second = suggested(bench, plan, 2)
-    promoted = [trial for ref in second.batches for trial in bench.store.read(ref.uri, TrialBatch).trials]
-    assert [(trial.options.epochs, len(trial.resumes)) for trial in promoted] == [(9, 1)] * 2
-
-
-def test_only_the_last_rung_is_on_the_pareto_front(bench):
-    plan = planned(bench, **HALVING, objectives="accuracy and latency")
-    searched(bench, plan)
-    trials = all_trials(plan, bench.store)
-    assert [trial.round for trial in trials] == [1] * 6 + [2] * 2
-    numbers = search_report.numbers_of(plan, trials, (), bench.store)
-    assert numbers.pareto
-    assert set(numbers.pareto) <= {6, 7}
-
-
 @pytest.mark.parametrize(("num_sources", "num_folds"), [(3, 3), (2, 2), (1, 0)])
 def test_nobodys_choice_of_folds_is_as_many_as_train_can_have_and_a_chosen_number_is_kept_or_refused(bench, num_sources, num_folds):
     dataset = Dataset(bench.store.read(Layout(STORE).latest_dataset).dataset_uri)
@@ -230,9 +202,14 @@ def test_options_without_an_effect_on_trials_leave_the_key(bench):
     assert planned(bench, crops=1).key not in keys
 
 
-def test_a_sampler_that_cannot_search_the_space_is_refused_before_anything_is_trained(bench):
-    with pytest.raises(BadConfiguration, match="two or more ranges of numbers, but not batch_size"):
-        planned(bench, search_sampler="cma-es", search=["learning_rate", "batch_size"])
+def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench):
+    place = SearchPlan(planned(bench).search_uri)
+    written = json.loads(bench.store.read_bytes(place.uri))
+    for part, option in (("search", "halving"), ("train", "mixup")):
+        bench.store.write_bytes(place.uri, json.dumps(written | {part: written[part] | {option: True}}).encode())
+        plan = bench.store.read(place)
+        with pytest.raises(BadConfiguration, match=f"{option}=True, which is gone"):
+            suggested(bench, plan, 1)
 
 
 @pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])

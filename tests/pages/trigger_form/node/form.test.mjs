@@ -9,7 +9,7 @@ const PARAMS = {
   epochs: param(8, { type: "integer" }),
   head: param("linear", { enum: ["linear", "tcn", null], title: "Head" }),
   mirror: param(true, { type: "boolean" }),
-  store: param("s3://retake", { type: "string", hidden: { mixup: param(0, { type: "number", title: "Mixup" }) } }),
+  store: param("s3://retake", { type: "string", hidden: { dropout: param(0, { type: "number", title: "Dropout" }) } }),
   dataset: param(null, { type: ["null", "string"] }),
   fuse: param([], { type: "array", items: { type: "string" } }),
   sizes: param([1], { type: "array", items: { type: "number" } }),
@@ -33,12 +33,12 @@ test("values of every kind come from the address, and only those that differ fro
 });
 
 test("an option that Airflow's form leaves out is shown if the address names it", async () => {
-  const form = await open({ conf: { mixup: 0.2 } });
+  const form = await open({ conf: { dropout: 0.2 } });
   assert.match(form.about.textContent, /^1 of 10 options differ/);
-  assert.equal(form.section("mixup").children[0].textContent, "From the link 1");
+  assert.equal(form.section("dropout").children[0].textContent, "From the link 1");
   await form.trigger();
-  assert.deepEqual(form.asked[0].conf, { mixup: 0.2 });
-  assert.equal((await open()).field("mixup"), null);
+  assert.deepEqual(form.asked[0].conf, { dropout: 0.2 });
+  assert.equal((await open()).field("dropout"), null);
 });
 
 test("what may be typed is suggested, each value with its words", async () => {
