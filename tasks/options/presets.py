@@ -28,7 +28,7 @@ ORIGINAL = TrainOptions(
 )
 """The original experiment, trained for 60 epochs of the same frames.
 
-Adam 1e-5, batch size 1, whole network, ten-crop validation every second epoch. docs/models.md lists the remaining differences.
+Adam 1e-5, batch size 1, whole network, ten-crop validation every second epoch. docs/original.md lists the remaining differences.
 """
 
 LIGHT = TrainOptions(

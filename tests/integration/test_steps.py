@@ -36,7 +36,6 @@ RECIPE = {
     "warmup_epochs": 1,
     "epochs": NUM_EPOCHS,
     "label_smoothing": 0.1,
-    "sampler": "balanced",
     "crop": "multi-scale",
     "accumulate_batches": 2,
 }

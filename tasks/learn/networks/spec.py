@@ -107,8 +107,8 @@ class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
     `flow` and `sound` define how those are computed, if they are the modality; with sound, `backbone` names its features.
-    `relation_draws` is of the multi-scale relation: the published code samples three relations per scale in testing; 0 averages over all
-    possible samples, another number over that many, seeded by `relation_seed`.
+    `relation_draws` is of the multi-scale relation, in checkpoints of older versions: the published code samples three relations per scale in
+    testing; 0 averages over all possible samples, another number over that many, seeded by `relation_seed`.
     `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
     The segments are spread over the middle share `sampling_window` of a clip; `interpolation` scales frames, but not those of flow, to short
     side 256. At 1 and bilinear they are left out of dumps, so that keys made of these are those of earlier versions.

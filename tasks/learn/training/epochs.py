@@ -91,9 +91,9 @@ class EpochKeeper(Callback):
     Epochs on cached features take milliseconds, so after the first hundred they are written, logged and passed to the step together, at
     intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
 
-    `reported` has the scores of the last epoch by name, as `scores_of` reads them. If it `caches_features`, the best heads are stored in the last checkpoint, and `write_best` writes
-    the network at the end: the frozen backbone is much larger than the heads, and writing it takes longer than an epoch. In long trainings of
-    this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
+    `reported` has the scores of the last epoch by name, as `scores_of` reads them. If it `caches_features`, the best heads are stored in the
+    last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing it takes
+    longer than an epoch. In long trainings of this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
 
     Unless it `writes`, there are no checkpoints, no epochs are logged and the step is not called; then only heads alone may be trained.
     """

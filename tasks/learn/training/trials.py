@@ -98,7 +98,8 @@ class TrialJob:
 class TrialOutcome:
     """Result of a trial; `loss`, the mean over the scored clips in nats, and `right` are of its last epoch.
 
-    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored.
+    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is
+    right. Clips in which nothing happens are not scored.
     """
 
     history: tuple[EpochRecord, ...]
