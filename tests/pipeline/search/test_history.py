@@ -216,8 +216,9 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
     written = json.loads(bench.store.read_bytes(place.uri)) | {part: earlier[part] for part in ("search", "train")}
     bench.store.write_bytes(place.uri, json.dumps(written).encode())
     bench.store.write_bytes(place.round(1).gather.trials.uri, json.dumps({"trials": earlier["trials"]}).encode())
-    second = suggested(bench, plan, 2)
-    assert second.inputs_digest == earlier["digest"], "what was suggested from them stays"
+    second, early = suggested(bench, plan, 2), reported(bench, plan)
+    digests = [second.inputs_digest, early.inputs_digest]
+    assert digests == [earlier["digest"], earlier["report_digest"]], "what was suggested and reported of them stays"
     train(bench, second)
     gathered(bench, plan, 2)
     assert len(all_trials(plan, bench.store)) == 4
