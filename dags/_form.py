@@ -26,6 +26,7 @@ from tasks.options import (
     with_recipe,
 )
 from tasks.options.base import refusals
+from tasks.options.forms import REMOVED, removal
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
 
@@ -128,6 +129,8 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
     for model in form.models():
         values |= _validated(model, given)
     if form.then and values["then"]:
+        values["then"] = _without_removed(values["then"]) or None
+    if form.then and values["then"]:
         _refuse_unknown(values["then"], _names(form.then), "then.")
         for model in form.then:
             _validated(model, values["then"], "then.")
@@ -146,15 +149,15 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
     Raises:
         AirflowFailException: one is unknown.
     """
-    retired = {name: value for model in form.models() for name, value in model.all_retired().items()}
-    given = {name: value for name, value in context["params"].items() if name not in retired or value != retired[name]}
+    given = _without_removed(context["params"])
     known = _names(form.models())
     if event := _event(context, form):
-        given |= {name: value for name, value in event.params.items() if name in known}
+        params = _without_removed(event.params)
+        given |= {name: value for name, value in params.items() if name in known or name in REMOVED}
         if event.store is not None:
             given["store"] = event.store
         if form.then:
-            given["then"] = {name: value for name, value in event.params.items() if name in _names(form.then)}
+            given["then"] = {name: value for name, value in params.items() if name in _names(form.then)}
     _refuse_unknown(given, known)
     # Those of hidden fields and of `then`, which Airflow does not check.
     if kept := [name for name, value in given.items() if not re.match(NO_LOGIN_PATTERN, json.dumps(value))]:
@@ -162,14 +165,16 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
     return given
 
 
-def places(values: Mapping[str, Any]) -> dict[str, str]:
+def places(values: Mapping[str, Any], form: Form) -> dict[str, str]:
     """Fill in `{store}`, `{key}` and, for DAGs with cutting options, `{recipe}` of addresses."""
+    removed = {name: value for model in form.models() for name, value in model.all_retired().items()}
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {
         "store": values["store"],
         "key": content_key(
-            {name: value for name, value in values.items() if name not in UNKEYED and not (name == "preset" and value in UNKEYED_PRESETS)}
+            removed
+            | {name: value for name, value in values.items() if name not in UNKEYED and not (name == "preset" and value in UNKEYED_PRESETS)}
         ),
         **recipe,
     }
@@ -251,7 +256,14 @@ def _checked(model: type[M], given: Mapping[str, Any], prefix: str) -> M:
         raise AirflowFailException(problems) from None
 
 
+def _without_removed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop options that were removed, where they have their defaults, as saved forms give them."""
+    return {name: value for name, value in given.items() if name not in REMOVED or value != REMOVED[name]}
+
+
 def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...], prefix: str = "") -> None:
+    if removed := removal(given, prefix):
+        raise AirflowFailException(removed)
     if unknown := sorted(set(given).difference(known)):
         raise AirflowFailException(f"unknown options: {', '.join(prefix + name for name in unknown)}; known are {', '.join(sorted(known))}")
 

@@ -159,7 +159,7 @@ class StepOperator(BaseOperator):
 def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
     """Make the flags of `step` from resolved `values`; leave out None."""
     names = (*(name for model in step.options for name in model.model_fields), *step.passes)
-    where = places(values)
+    where = places(values, step.form)
     addresses = {name: _filled(text, where) for name, text in (step.inputs or {}).items()}
     flags = {"store": values["store"], **{name: values[name] for name in names}, **addresses}
     return [flag for name, value in flags.items() for flag in _spelled(name, value)]

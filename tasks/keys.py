@@ -69,8 +69,11 @@ def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str
     """Return the options of a training, of cutting or of the gate as they enter a key."""
     fields = type(chosen).model_fields
     values = {name: value for name, value in type(chosen).all_retired().items() if name in ALWAYS}
-    values |= {name: value for name, value in chosen.model_dump(mode="json").items() if name in ALWAYS or value != fields[name].default}
-    values |= chosen.gone
+    values |= {
+        name: value
+        for name, value in chosen.model_dump(mode="json").items()
+        if name in ALWAYS or name in chosen.gone or value != fields[name].default
+    }
     # A key without this name is of labels that are smoothed over all outputs of a head.
     return values | ({"smoothed_over": "classes of train"} if values.get("label_smoothing") else {})
 

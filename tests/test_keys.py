@@ -20,6 +20,9 @@ from tasks.keys import (
 )
 from tasks.options import PRESETS, FlowOptions, GateOptions, SearchOptions, SegmentOptions, TrainOptions
 from tasks.options.base import STORED
+from tasks.pipeline.predict_videos.contract import PLAN as PREDICT_PLAN
+from tasks.pipeline.predict_videos.contract import PredictPlanArguments
+from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 
 DIS = FlowOptions(flow_method="dis")
 
@@ -97,8 +100,18 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
 
 
 def test_a_training_of_an_earlier_version_keeps_its_name_with_an_option_that_is_gone():
-    stored = TrainOptions.model_validate({"mixup": 0.2, "batch_size": 4, "layer_decay": 1}, context=STORED)
-    assert content_key(options_key(stored)) == "8b4884c537ab94ad"
+    stored = TrainOptions.model_validate({"mixup": 0.2, "batch_size": 4, "layer_decay": 1, "segment_length": 0.5}, context=STORED)
+    assert content_key(options_key(stored)) == "b7fd34839ba7791c"
+    gate = GateOptions.model_validate({"gain_rule": "margin", "min_gain_points": 1.0}, context=STORED)
+    assert content_key(options_key(gate)) == "58038fb8bdd18a8e"
+
+
+def test_a_form_keeps_the_plan_that_it_led_to_before_options_were_removed():
+    retrain = PlanArguments(store="s3://retake", weights_result="s3://retake/w/")
+    light = retrain.model_copy(update={"preset": "light", "epochs": 6})
+    assert [PLAN.address(form).folder_uri.split("/")[-2] for form in (retrain, light)] == ["bab3f37c3e8b249f", "2c010cce13e48420"]
+    prediction = PREDICT_PLAN.address(PredictPlanArguments(store="s3://retake"))
+    assert prediction.folder_uri.split("/")[-2] == "a73e49a2a331a378"
 
 
 def test_a_search_that_scores_the_last_epoch_has_another_name_than_one_that_scores_the_best():

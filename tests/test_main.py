@@ -90,6 +90,8 @@ def test_help_and_a_wrong_command_line_import_nothing_heavy_and_take_little_proc
         (["recipe", "save", "--epochs=6"], "--names: List should have at least 1 item"),
         (["recipe", "save", "../runs/x", "--epochs=6"], "'../runs/x' is no name of a recipe"),
         (["recipe", "save", "mine", "--head=probe"], "set trainable to heads"),
+        (["recipe", "save", "mine", "--layer-decay=0.5"], "recipe save: layer_decay was removed; leave it out"),
+        (["predict", "a.mp4", "--no-preview"], "predict: preview was removed; leave it out"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):

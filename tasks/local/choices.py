@@ -70,6 +70,8 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
         if not equals:
             raise BadConfiguration(f"--set {pair}: write key=value")
         given[key.strip().replace("-", "_")] = _value(text.strip())
+    if removed := forms.removal(given):
+        raise BadConfiguration(f"--set: {removed}")
     known = sorted({name for model in _MODELS for name in model.model_fields} - _NOT_CHOSEN)
     if unknown := sorted(given.keys() - set(known)):
         near = [name for name in unknown for name in get_close_matches(name, known, n=1)]

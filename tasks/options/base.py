@@ -3,7 +3,19 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from tasks.errors import BadConfiguration
 from tasks.wording import without_secrets
@@ -25,7 +37,8 @@ class Options(BaseModel):
     """A closed, immutable set of options.
 
     `section` is the heading of the fields that the class itself declares in a trigger form. Records of earlier versions are read with options
-    that are `retired` since, with their defaults, and with `retired_values` of others; what these say otherwise is kept in `gone`.
+    that are `retired` since, with their defaults, and with `retired_values` of others, or of members of their lists; what these say otherwise
+    is kept in `gone`, and written again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +49,7 @@ class Options(BaseModel):
 
     @classmethod
     def all_retired(cls) -> dict[str, Any]:
-        """Return the retired options of this class and of those that it is made of, with their defaults."""
+        """Return the retired options of this class and its base classes, with their defaults."""
         return _of_all(cls, "retired")
 
     @property
@@ -52,7 +65,11 @@ class Options(BaseModel):
         """
         if self.gone:
             said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
-            raise BadConfiguration(f"{of} was planned by an earlier version with {said}, which is gone; start anew without")
+            raise BadConfiguration(f"{of} is from an earlier version, with options that were removed: {said}; start anew without them")
+
+    def keyed(self, **chosen: Any) -> dict[str, Any]:  # noqa: ANN401 - as `model_dump` takes them
+        """Dump the options for a key, with those that are retired, so that earlier keys stay."""
+        return self.all_retired() | self.model_dump(mode="json", **chosen)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -63,11 +80,17 @@ class Options(BaseModel):
         gone = {
             name: value
             for name, value in given.items()
-            if (name in retired and value != retired[name]) or (name in values and value in values[name])
+            if (name in retired and value != retired[name])
+            or any(each in values.get(name, ()) for each in (value if isinstance(value, list) else [value]))
         }
         options = handler({name: value for name, value in given.items() if name not in retired and name not in gone})
         options._gone = gone
         return options
+
+    @model_serializer(mode="wrap")
+    def _write_gone(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return written if info.include else written | self._gone
 
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""
@@ -75,7 +98,7 @@ class Options(BaseModel):
 
 
 def _of_all(model: type, name: str) -> dict[str, Any]:
-    """Merge a mapping of a class with those of the classes that it is made of."""
+    """Merge a mapping of a class with those of its base classes."""
     return {key: value for base in reversed(model.__mro__) for key, value in vars(base).get(name, {}).items()}
 
 

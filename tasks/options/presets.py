@@ -64,11 +64,14 @@ reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
 
 
 def _named(name: str) -> str:
+    if name in REMOVED_RECIPES:
+        raise ValueError(f"the recipe {name} was removed; choose light or auto")
     if not re.fullmatch(MODEL_NAME_PATTERN, name):
         raise ValueError(f"{name!r} is no name of a recipe, which has up to 63 letters, digits, dots, dashes and underscores")
     return name
 
 
+REMOVED_RECIPES = ("thorough",)
 RecipeName = Annotated[str, AfterValidator(_named)]
 PRESETS: dict[str, TrainOptions] = {"original": ORIGINAL, "light": LIGHT, "long": LONG}
 """The recipes that ship with the code."""

@@ -58,8 +58,10 @@ class SearchOptions(Options):
     """Choose what is searched, and how long."""
 
     section: ClassVar[str] = "Search"
-    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0}
-    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"search_sampler": ("random", "cma-es")}
+    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {
+        "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length"),
+    }  # fmt: skip
 
     dataset: StoreUri | None = Field(
         None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store"

@@ -173,7 +173,9 @@ def recipe_for(
 def in_words(options: TrainOptions, others: TrainOptions) -> str:
     """Write the options that differ from others, without secrets."""
     theirs = others.model_dump(mode="json")
-    return without_secrets(", ".join(f"{name}={value}" for name, value in options.model_dump(mode="json").items() if value != theirs[name]))
+    return without_secrets(
+        ", ".join(f"{name}={value}" for name, value in options.model_dump(mode="json").items() if value != theirs.get(name))
+    )
 
 
 def is_trained(name: str) -> bool:

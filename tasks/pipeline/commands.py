@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from tasks.errors import BadConfiguration
 from tasks.options import Options
 from tasks.options.base import refusals
+from tasks.options.forms import removal
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
@@ -67,6 +68,9 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     )
     num_words = 2 if " ".join(argv[:2]) in COMMANDS else 1
     command = COMMANDS[parser.parse_args([" ".join(argv[:num_words])] if argv else []).step]
+    flags = (re.sub("^--(no-)?|=.*", "", word) for word in argv if word.startswith("--"))
+    if removed := removal(flag.replace("-", "_") for flag in flags):
+        raise BadConfiguration(f"{command.name}: {removed}")
     options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
     for name, field in command.arguments.model_fields.items():
         if metavar := command.positional.get(name):

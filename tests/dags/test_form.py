@@ -23,6 +23,7 @@ from tasks.options import (
     TrainOptions,
     Weights,
 )
+from tasks.options.forms import REMOVED
 from tasks.pipeline.commands import parse
 from tasks.store.layout import Layout
 from tests.dags.conftest import defaults
@@ -159,8 +160,26 @@ def test_a_run_by_hand_has_its_form_and_the_store_is_the_settings(resolved, monk
     assert (values["fps"], values["sources"], values["store"]) == (25, ["/a"], "s3://mine")
 
 
-def test_the_form_of_an_earlier_version_starts_a_run_where_options_that_are_gone_have_their_defaults(resolved):
-    assert resolved(predict_videos, {"preview": False}) == resolved(predict_videos, {})
+OF_RECIPES = {
+    "relation_draws": 0, "layer_decay": 1, "momentum": 0.9, "step_epochs": 20, "plateau_validations": 5, "decay_factor": 0.1,
+    "sampler": "shuffled", "segment_length": 1, "color_jitter": 0, "mixup": 0, "ema_decay": 0, "clip_norm": 0,
+}  # fmt: skip
+OF_GATES = {"gain_rule": "interval", "min_gain_points": 1}
+OF_SEARCHES = {"halving": False, "budget_hours": 0, "ranges": ["dropout=0..0.8", "mixup=0, 0.2, 0.4", "segment_length=0.25, 0.5, 1"]}
+
+
+@pytest.mark.parametrize(
+    ("dag", "older"), [(predict_videos, {"preview": False}), (retrain, OF_RECIPES | OF_GATES), (search, OF_RECIPES | OF_SEARCHES)]
+)
+def test_the_form_of_an_earlier_version_starts_a_run_where_options_that_are_gone_have_their_defaults(dag, older, resolved):
+    kept = {"ranges": older["ranges"]} if dag is search else {}
+    assert resolved(dag, older) == resolved(dag, kept)
+
+
+def test_runs_that_follow_one_of_an_earlier_version_start_where_options_that_are_gone_have_their_defaults(resolved):
+    values = resolved(build_dataset, {"then": OF_RECIPES | {"epochs": 6}})
+    assert values["then"] == {"epochs": 6}
+    assert resolved(retrain, None, {"params": OF_RECIPES | {"epochs": 6}}) == resolved(retrain, {"epochs": 6})
 
 
 def test_a_run_by_assets_overlays_what_it_knows_and_passes_on_the_rest(resolved):
@@ -177,14 +196,15 @@ def test_what_an_ingest_is_told_reaches_the_training(resolved):
     third = resolved(retrain, None, build_dataset.FORM.handover(second))
     assert (second["fps"], second["val_share"], second["split_seed"]) == (15, 0.4, 0)
     assert (third["store"], third["epochs"]) == ("s3://sample", 6)
-    assert places(first)["recipe"] == places(second)["recipe"] == recipe_of(SegmentOptions(fps=15))
-    assert "recipe" not in places(third)
+    assert places(first, ingest_videos.FORM)["recipe"] == places(second, build_dataset.FORM)["recipe"] == recipe_of(SegmentOptions(fps=15))
+    assert "recipe" not in places(third, retrain.FORM)
 
 
 def test_no_option_of_one_step_has_the_name_of_another_steps():
     models = {model for dag in DAGS for model in (*dag.FORM.models(), *dag.FORM.then)}
     names = [name for model in models for name in model.model_fields]
     assert len(names) == len(set(names))
+    assert REMOVED.keys().isdisjoint(names)
 
 
 MINE, THEIRS = "s3://retake", "s3://theirs"
@@ -239,7 +259,10 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
         (retrain, {"epochs": 0}, "epochs"),
         (retrain, {"dropout": -1}, "dropout"),
         (retrain, {"epoch": 3}, "unknown options: epoch"),
-        (predict_videos, {"preview": True}, "unknown options: preview"),
+        (predict_videos, {"preview": True}, "^preview was removed; leave it out$"),
+        (retrain, {"mixup": 0.2, "ema_decay": 0.9}, "^ema_decay, mixup were removed; leave them out$"),
+        (retrain, {"preset": "thorough"}, "the recipe thorough was removed; choose light or auto"),
+        (ingest_videos, {"then": {"mixup": 0.2}}, "^then.mixup was removed"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),
         (retrain, {"store": "s3://Not A Bucket"}, "store"),
         (build_dataset, {"val_share": 0.6, "test_share": 0.6}, "nothing to train on"),
@@ -258,6 +281,8 @@ def test_a_wrong_option_or_a_malformed_event_fails_without_a_retry_and_is_named(
         resolved(dag, params)
     with pytest.raises(AirflowFailException, match="asset event: params"):
         resolved(retrain, None, {"params": 3})
+    with pytest.raises(AirflowFailException, match="mixup was removed"):
+        resolved(retrain, None, {"params": {"mixup": 0.2}})
 
 
 def training(values):
@@ -270,14 +295,14 @@ def test_a_preset_takes_the_place_of_the_training_options_that_have_their_defaul
     assert training(values) == PRESETS[preset].model_copy(update={"epochs": 8, "label_noise": 0.2})
     assert values["crops"] == 1
     same = PRESETS[preset].model_dump(mode="json") | {"epochs": 8, "label_noise": 0.2, "preset": "none", "crops": 1}
-    assert places(values)["key"] == places(resolved(retrain, same))["key"]
+    assert places(values, retrain.FORM)["key"] == places(resolved(retrain, same), retrain.FORM)["key"]
     assert values["preset"] == preset, "the step names the recipe in its report"
 
 
 def test_a_saved_recipe_is_left_to_the_step_that_has_the_store_and_has_a_part_in_the_key(resolved):
     values, plain = resolved(retrain, {"preset": "mine"}), resolved(retrain, {"preset": "none"})
     assert (values, training(values)) == (plain | {"preset": "mine"}, TrainOptions())
-    assert places(values)["key"] != places(plain)["key"]
+    assert places(values, retrain.FORM)["key"] != places(plain, retrain.FORM)["key"]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +335,7 @@ def test_a_preset_leaves_out_its_start_where_the_form_names_another(start, backb
 )
 def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, params, resolved):
     values, task = resolved(dag, params), dag.dag.get_task(task)
-    where = places(values)
+    where = places(values, dag.FORM)
     layout, key = Layout(where["store"]), where["key"]
     step, arguments = parse([task.step, *command_flags(task, values)])
     expected = {
@@ -323,12 +348,12 @@ def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, params
 
 def test_training_again_has_a_key_of_its_own_for_each_run_which_does_not_depend_on_how_a_number_is_written(resolved):
     def key(force, run_id):
-        return places(resolved(retrain, {"force": force}, run_id=run_id))["key"]
+        return places(resolved(retrain, {"force": force}, run_id=run_id), retrain.FORM)["key"]
 
     assert key(False, "a") == key(False, "b")
     assert len({key(False, "a"), key(True, "a"), key(True, "b")}) == 3
     written = ({"clip_seconds": 8, "then": None}, {"clip_seconds": 8.0, "then": {}})
-    assert len({places(resolved(ingest_videos, params))["key"] for params in written}) == 1
+    assert len({places(resolved(ingest_videos, params), ingest_videos.FORM)["key"] for params in written}) == 1
 
 
 def test_forms_of_later_runs_cover_what_those_runs_take():

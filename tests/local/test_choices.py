@@ -39,6 +39,9 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
         ("preset=../x", "preset: '../x' is no name of a recipe"),
+        ("mixup=0.2", "--set: mixup was removed; leave it out"),
+        ("preview=true", "--set: preview was removed"),
+        ("preset=thorough", "the recipe thorough was removed; choose light or auto"),
         ("preset=mine; epochs=60", "epochs: this is its default, which the recipe mine may replace"),
     ],
 )

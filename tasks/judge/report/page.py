@@ -187,9 +187,12 @@ def training_settings(metrics: Metrics) -> Sequence[Setting]:
 
 
 def settings_of(options: Options) -> Sequence[Setting]:
-    """List options with their titles in the trigger form."""
+    """List options with their titles in the trigger form, and those of earlier versions by their names."""
     fields = type(options).model_fields
-    return [Setting(info.title or name, getattr(options, name), info.description or "") for name, info in fields.items()]
+    current = [
+        Setting(info.title or name, options.gone.get(name, getattr(options, name)), info.description or "") for name, info in fields.items()
+    ]
+    return [*current, *(Setting(name, value, "Removed since") for name, value in options.gone.items() if name not in fields)]
 
 
 def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:

@@ -121,7 +121,8 @@ def _split(line: str) -> tuple[str, str]:
     name, equals, values = line.partition("=")
     if not equals or not values.strip():
         raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
-    if name.strip() not in (*TrainOptions.model_fields, *OF_CLIPS):
+    # Forms of earlier versions have lines of options that are retired.
+    if name.strip() not in (*TrainOptions.model_fields, *TrainOptions.all_retired(), *OF_CLIPS):
         raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
     return name.strip(), values.strip()
 

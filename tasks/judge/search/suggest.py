@@ -172,9 +172,9 @@ def quiet() -> Iterator[None]:
 
 def history_digest(earlier: Sequence[ScoredTrial]) -> str:
     """Hash what suggestions follow from: earlier recipes, scores and times, and which trials failed, for whatever reason."""
-    # Later than the other options, and equal in all trials; the digests of older searches stay.
-    dumped = [trial.model_dump(mode="json", exclude={"options": {"views_seed"}}) for trial in earlier]
-    return content_key({"trials": [dump | {"failure": trial.failure is not None} for dump, trial in zip(dumped, earlier, strict=True)]})
+    # `views_seed` is later than the other options, and equal in all trials; the digests of older searches stay.
+    changes = [{"options": trial.options.keyed(exclude={"views_seed"}), "failure": trial.failure is not None} for trial in earlier]
+    return content_key({"trials": [trial.model_dump(mode="json") | change for trial, change in zip(earlier, changes, strict=True)]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, num_earlier: int) -> int:

@@ -30,7 +30,9 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
     early, so that all take as many epochs.
     """
-    recipe = train.as_trained() if train.trainable == "heads" else train.model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
+    # `picked` leaves out what is gone, which a whole network was trained with.
+    on_heads = train.trainable == "heads"
+    recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
     # The clips' labels are altered before shares are drawn.
     return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})

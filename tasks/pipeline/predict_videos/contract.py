@@ -19,7 +19,7 @@ class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):
 
 
 def _plan(arguments: PredictPlanArguments) -> Output[PredictPlanResult]:
-    return Layout(arguments.store).prediction_plan(content_key(arguments.model_dump(mode="json")))
+    return Layout(arguments.store).prediction_plan(content_key(arguments.keyed()))
 
 
 class PredictCutArguments(StepArguments):

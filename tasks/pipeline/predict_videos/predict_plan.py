@@ -122,7 +122,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "missing": missing,
         "segment": options_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
-        "predict": predict.model_dump(mode="json", include={"num_to_label", *_interval_options(predict)}),
+        "predict": predict.keyed(include={"num_to_label", *_interval_options(predict)}),
         "labels": labels.model_dump(mode="json"),
         "code": load(MachineSettings).code_version,
     }

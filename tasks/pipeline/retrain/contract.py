@@ -79,7 +79,7 @@ def _plan(arguments: PlanArguments) -> Output[PlanResult]:
     `max_hours`, which changes no plan.
     """
     left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset in UNKEYED_PRESETS else [])}
-    values = arguments.model_dump(mode="json", exclude=left_out)
+    values = arguments.keyed(exclude=left_out)
     recipe = PRESETS.get(arguments.preset)
     return Layout(arguments.store).plan(content_key(with_recipe(recipe, values) if recipe else values))
 

@@ -19,7 +19,7 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
     """Write the recipe; the log has the one that it replaces.
 
     Raises:
-        BadConfiguration: a recipe of the code has this name, the options do not fit the winner's, or an address has a password.
+        BadConfiguration: a recipe of the code has this name, the options do not fit the winner's, which has some that are gone, or an address has a password.
         MissingObject: the search has no report yet.
     """
     (name,) = arguments.names
@@ -30,6 +30,7 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
     options, description = arguments.picked(TrainOptions), arguments.description
     if search:
         report = store.read(search.report)
+        report.winner.require_current(f"the winner of search {report.key}")
         given = arguments.model_dump(mode="json", include=arguments.model_fields_set & TrainOptions.model_fields.keys())
         try:
             options = TrainOptions.model_validate(report.winner.model_dump(mode="json") | given)

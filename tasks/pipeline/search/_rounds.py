@@ -25,6 +25,16 @@ from tasks.store.stored import Output, Stored
 NO_REASON = "it left no result; the log of its task says why"
 
 
+def require_current(plan: SearchPlanResult) -> None:
+    """Check that a search goes on by options that are still there.
+
+    Raises:
+        BadConfiguration: it was planned with others.
+    """
+    for options in (plan.search, plan.train):
+        options.require_current(plan.search_uri)
+
+
 def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
     """Read the trials of all rounds before this one.
 

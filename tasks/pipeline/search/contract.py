@@ -7,7 +7,6 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.step import Command, SearchUri, Step, StepArguments, TrialBatchUri
 from tasks.store.derived import search_at, trials_of_batch
-from tasks.store.experiments import AskedSearch
 from tasks.store.layout import Layout
 from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
 
@@ -53,19 +52,13 @@ class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOption
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
-def _asked(arguments: SearchPlanArguments) -> AskedSearch:
-    # Without effect, options that came later are left out, so that older searches are found.
-    left_out = {name for name, value in (("preset", "none"), ("views_seed", None)) if getattr(arguments, name) == value}
-    return Layout(arguments.store).search(search_key(arguments.model_dump(mode="json", exclude=left_out)))
-
-
 PLAN = Step(
     name="search_plan",
     summary="fix the dataset, the folds and the space of a search",
     module="search.search_plan",
     arguments=SearchPlanArguments,
     result=SearchPlanResult,
-    address=_asked,
+    address=lambda arguments: Layout(arguments.store).search(search_key(arguments.model_dump(mode="json"))),
     task="plan",
 )
 RECUT = Step(

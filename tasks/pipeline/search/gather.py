@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tasks.judge.search.trials import best_first, num_hours, values_in_words
 from tasks.pipeline._step import finish, log, parse_failures
-from tasks.pipeline.search._rounds import Data, trials_before, trials_of_round
+from tasks.pipeline.search._rounds import Data, require_current, trials_before, trials_of_round
 from tasks.pipeline.search.contract import GATHER, GatherArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.experiments import SearchPlan
@@ -21,10 +21,12 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
     A failed trial that was trained since replaces its failure.
 
     Raises:
+        BadConfiguration: the search was planned with options that are gone.
         MissingObject: an earlier round is not finished, or this one has no suggestions.
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
+    require_current(plan)
     reasons = {failure.map_index: failure.reason for failure in parse_failures(arguments.failures)}
     new = trials_of_round(place.round(arguments.round), reasons, store)
     trials = (*trials_before(arguments.round, place, store), *new)

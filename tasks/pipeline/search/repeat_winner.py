@@ -5,7 +5,7 @@ from tasks.judge.search.suggest import history_digest
 from tasks.judge.search.trials import best_first
 from tasks.pipeline._plans import with_next_seed
 from tasks.pipeline._step import finish
-from tasks.pipeline.search._rounds import Data, all_trials, still_valid, write_round
+from tasks.pipeline.search._rounds import Data, all_trials, require_current, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
 from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
@@ -20,6 +20,7 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     """Write trials of the winner's recipe with the next three seeds; another winner gets its own.
 
     Raises:
+        BadConfiguration: the search was planned with options that are gone.
         BadInput: every trial failed.
     """
     place = SearchPlan(arguments.search)
@@ -28,6 +29,7 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     inputs = history_digest(trials)
     if earlier := still_valid(REPEAT_WINNER.address(arguments), inputs, store):
         return earlier
+    require_current(plan)
     ranked = best_first(trials, Data.of(plan, store).target)
     if not ranked:
         reasons = dict.fromkeys(str(trial.failure) for trial in trials)

@@ -2,7 +2,7 @@
 
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
-from tasks.judge.search.space import CUT, START_OPTIONS, Space
+from tasks.judge.search.space import START_OPTIONS, Space
 from tasks.judge.search.suggest import require_searchable
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
@@ -80,8 +80,8 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
 
 
 def _keyed_ranges(chosen: SearchOptions) -> list[str]:
-    """Leave out lines of options that could not be searched before, unless they are, so that the keys of older searches stay."""
-    return [line for line in chosen.ranges if line.partition("=")[0].strip() != CUT or CUT in chosen.search]
+    """Select the lines of searched options; others have no effect."""
+    return [line for line in chosen.ranges if line.partition("=")[0].strip() in chosen.search]
 
 
 def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:

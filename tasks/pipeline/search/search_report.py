@@ -15,7 +15,7 @@ from tasks.judge.search.trials import best_first, form_recipe
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.search._rounds import Data, all_trials, scores_of, trained_seeds
+from tasks.pipeline.search._rounds import Data, all_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import SearchPlan, SearchReport
@@ -32,16 +32,18 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     Repeats that have not finished are left out.
 
     Raises:
+        BadConfiguration: the search was planned with options that are gone, and has no report yet.
         BadInput: every trial failed.
     """
     place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
     trials = all_trials(plan, store)
     seeds = trained_seeds(plan, trials, store)
-    inputs = content_key({"trials": [trial.model_dump(mode="json") for trial in (*trials, *seeds)]})
+    inputs = content_key({"trials": [trial.model_dump(mode="json") | {"options": trial.options.keyed()} for trial in (*trials, *seeds)]})
     earlier = finished(store, place)
     if earlier and earlier.inputs_digest == inputs:
         log.info("%s", earlier.verdict)
         return earlier
+    require_current(plan)
     search = numbers_of(plan, trials, seeds, store)
     winner = search.trials[search.winner]
     retrain = _retrain_parameters(plan, winner, store)

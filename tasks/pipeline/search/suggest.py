@@ -6,7 +6,7 @@ from tasks.errors import NothingToDo
 from tasks.judge.search.space import Space
 from tasks.judge.search.suggest import history_digest, identity, num_suggested, seed_of, suggest
 from tasks.pipeline._step import finish
-from tasks.pipeline.search._rounds import Data, still_valid, trials_before, write_round
+from tasks.pipeline.search._rounds import Data, require_current, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments
 from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
@@ -26,8 +26,7 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
     """
     place = SearchPlan(arguments.search)
     plan = store.read(place)
-    for options in (plan.search, plan.train):
-        options.require_current(plan.search_uri)
+    require_current(plan)
     if arguments.round > plan.search.rounds:
         raise NothingToDo(f"the search has {plan.search.rounds} rounds")
     known, target = trials_before(arguments.round, place, store), Data.of(plan, store).target

@@ -7,7 +7,8 @@ from tasks.judge.gate.facts import facts_of
 from tasks.judge.report.card import model_card
 from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri
-from tasks.options import GateOptions
+from tasks.options import GateOptions, TrainOptions
+from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
@@ -43,6 +44,13 @@ def test_an_address_that_is_no_web_address_is_no_link_and_an_unknown_time_is_cal
     assert "<code>javascript:alert(1)</code>" in html
     assert "dataset of unknown date" in Tree(html).text
     assert "None" not in Tree(html).text
+
+
+def test_options_of_an_earlier_version_are_listed_as_the_network_was_trained_with_them(make_inputs, changed_page):
+    provenance = make_inputs().metrics.provenance
+    train = TrainOptions.model_validate({"mixup": 0.2, "schedule": "step"}, context=STORED)
+    text = Tree(changed_page(provenance=provenance.model_copy(update={"train": train}))).text
+    assert all(pair in " ".join(text.split()) for pair in ("Learning rate schedule step", "mixup 0.2"))
 
 
 TEST_IS_SMALL = "Val decides, because test has 9 clips of 2 source videos, and the gate asks for 10 of 3."

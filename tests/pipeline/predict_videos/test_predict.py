@@ -12,7 +12,9 @@ import pytest
 
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.keys import content_key
 from tasks.pages.label.clips import read_suggestions
+from tasks.pipeline.predict_videos import predict_plan
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
@@ -280,6 +282,13 @@ def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed
     assert (result.num_videos, result.num_clips, result.num_to_label) == (3, 6, 0)
     assert len(plan_of(bench, result).trained_on) == len(names)
     assert "Accuracy on labelled clips" in page_of(bench, result)
+
+
+def test_a_prediction_keeps_the_name_that_it_had_with_an_option_that_was_removed(decide, folder, monkeypatch):
+    named = []
+    monkeypatch.setattr(predict_plan, "content_key", lambda values: named.append(values) or content_key(values))
+    key = decide(folder).key
+    assert (key, named[-1]["predict"]) == (content_key(named[-1]), {"num_to_label": 50, "preview": False})
 
 
 def test_without_videos_every_one_that_was_not_trained_on_is_taken(bench, decide):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.learn.training.trials import TrialFailure, run_trials
 from tasks.options import LIGHT, LONG, ORIGINAL, TrainOptions, Weights
+from tasks.options.base import STORED
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
 from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
@@ -210,6 +211,8 @@ def test_a_probe_is_fitted_without_epochs():
 
 
 def test_a_network_trained_as_a_whole_keeps_its_input_and_its_frames():
-    recipe = curve_recipe(ORIGINAL.model_copy(update={"frame_step": 5, "seed": 3}), 40)
+    given = ORIGINAL.model_dump(mode="json") | {"frame_step": 5, "seed": 3, "mixup": 0.2}
+    recipe = curve_recipe(TrainOptions.model_validate(given, context=STORED), 40)
+    assert not recipe.gone, "a network of an earlier version has a curve"
     assert (recipe.backbone, recipe.frame_step, recipe.seed, recipe.crop) == ("resnet50", 5, 3, "centre")
     assert (recipe.learning_rate, recipe.epochs, recipe.batch_size, recipe.dropout) == (0.005, 4, 4, 0)

@@ -1,5 +1,7 @@
 """Recipes by name: saved, shown, and trained with."""
 
+import json
+
 import pytest
 
 from tasks.errors import BadConfiguration
@@ -41,6 +43,11 @@ def test_the_winner_of_a_search_is_saved_where_the_search_lies_with_the_options_
     assert bench.run("recipe show", names=["best"]).recipes["best"] == saved
     with pytest.raises(BadConfiguration, match="a warm-up of 2 epochs leaves none of 2"):
         bench.run("recipe save", names=["best"], search=SEARCH, epochs=2)
+    written = json.loads(bench.store.read_bytes(f"{SEARCH}report/result.json"))
+    written["winner"]["mixup"] = 0.2
+    bench.store.write_bytes(f"{SEARCH}report/result.json", json.dumps(written).encode())
+    with pytest.raises(BadConfiguration, match=r"the winner of search k is .* removed: mixup=0\.2; start anew"):
+        bench.run("recipe save", names=["best"], search=SEARCH)
 
 
 def test_a_recipe_that_asks_for_what_is_gone_is_shown_and_not_trained(verbs):
@@ -50,7 +57,7 @@ def test_a_recipe_that_asks_for_what_is_gone_is_shown_and_not_trained(verbs):
     shown = verbs.run("recipe show", names=["older"]).recipes["older"].options
     assert (shown.epochs, shown.gone) == (6, {"mixup": 0.2, "schedule": "step"})
     with pytest.raises(
-        BadConfiguration, match=r"recipe older was planned by an earlier version with mixup=0\.2, schedule=step, which is gone"
+        BadConfiguration, match=r"recipe older is from an earlier version, with options that were removed: mixup=0\.2, schedule=step;"
     ):
         verbs.run("weights", preset="older", out=f"{STORE}/w/", dataset=DATASET)
 

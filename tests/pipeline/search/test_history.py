@@ -1,6 +1,8 @@
 """What becomes of later rounds, of the seeds and of the key of a search where earlier results change."""
 
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,10 @@ def repeated(bench, plan):
     return bench.run("repeat_winner", search=plan.search_uri)
 
 
+def reported(bench, plan):
+    return bench.run("search_report", search=plan.search_uri)
+
+
 def searched(bench, plan, **first):
     """Both rounds, from whatever lies in the store."""
     found = []
@@ -93,7 +99,7 @@ def whole(bench):
     plan = planned(bench, num_trials=4, search_sampler="grid")
     searched(bench, plan)
     train(bench, repeated(bench, plan))
-    return bench.run("search_report", search=plan.search_uri)
+    return reported(bench, plan)
 
 
 @pytest.mark.slow
@@ -202,14 +208,40 @@ def test_options_without_an_effect_on_trials_leave_the_key(bench):
     assert planned(bench, crops=1).key not in keys
 
 
-def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench):
-    place = SearchPlan(planned(bench).search_uri)
+def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(bench):
+    plan = planned(bench, num_trials=4)
+    place, earlier = SearchPlan(plan.search_uri), json.loads((Path(__file__).parent / "earlier.json").read_bytes())
+    train(bench, suggested(bench, plan, 1))
+    gathered(bench, plan, 1)
+    written = json.loads(bench.store.read_bytes(place.uri)) | {part: earlier[part] for part in ("search", "train")}
+    bench.store.write_bytes(place.uri, json.dumps(written).encode())
+    bench.store.write_bytes(place.round(1).gather.trials.uri, json.dumps({"trials": earlier["trials"]}).encode())
+    second, early = suggested(bench, plan, 2), reported(bench, plan)
+    digests = [second.inputs_digest, early.inputs_digest]
+    assert digests == [earlier["digest"], earlier["report_digest"]], "what was suggested and reported of them stays"
+    train(bench, second)
+    gathered(bench, plan, 2)
+    assert len(all_trials(plan, bench.store)) == 4
+    train(bench, repeated(bench, plan))
+    report = reported(bench, plan)
+    assert (report.num_trials, report.winner.learning_rate, report.retrain["dropout"]) == (4, 0.02, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"), [("search", {"halving": True}), ("search", {"search": ["dropout", "mixup"]}), ("train", {"mixup": 0.2})]
+)
+def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench, part, changes):
+    plan = planned(bench, num_trials=2, rounds=1)
+    train(bench, suggested(bench, plan, 1))
+    gathered(bench, plan, 1)
+    place = SearchPlan(plan.search_uri)
     written = json.loads(bench.store.read_bytes(place.uri))
-    for part, option in (("search", "halving"), ("train", "mixup")):
-        bench.store.write_bytes(place.uri, json.dumps(written | {part: written[part] | {option: True}}).encode())
-        plan = bench.store.read(place)
-        with pytest.raises(BadConfiguration, match=f"{option}=True, which is gone"):
-            suggested(bench, plan, 1)
+    bench.store.write_bytes(place.uri, json.dumps(written | {part: written[part] | changes}).encode())
+    (name,) = changes
+    for step in (partial(suggested, number=2), partial(gathered, number=1), repeated, reported):
+        with pytest.raises(BadConfiguration, match=f"{plan.search_uri} is from an earlier version, .* removed: {name}="):
+            step(bench, plan)
+    assert bench.store.read(place).model_dump(mode="json")[part][name] == changes[name]
 
 
 @pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])
@@ -220,11 +252,11 @@ def test_a_trained_start_is_refused_where_other_networks_are_searched(bench, sta
     assert planned(bench, **asked | {"search": ["learning_rate"]}, **start).search.search == ["learning_rate"]
 
 
-def test_a_range_that_could_not_be_searched_before_changes_no_key_until_it_is(bench):
+def test_a_range_that_is_not_searched_changes_no_key(bench):
     lines = [f"{name}={values}" for name, values in RANGES.items()]
-    before = [line for line in lines if not line.startswith("cut=")]
+    older = [*(line for line in lines if not line.startswith("cut=")), "mixup=0, 0.2, 0.4"]
     plain, searched = planned(bench, ranges=lines), planned(bench, ranges=lines, search=["dropout", "cut"])
-    assert plain.key == planned(bench, ranges=before).key
+    assert plain.key == planned(bench, ranges=older).key
     assert searched.key != plain.key
 
 
