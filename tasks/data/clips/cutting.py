@@ -9,17 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 from tasks.data.clips.clips import clip_uid, find_cut
 from tasks.data.clips.labelled import Given, intervals_to_cut
 from tasks.data.video.child import Memory, MemoryShares, usable_bytes
-from tasks.data.video.cut import CutClip, CutResult, cut, cut_spans, decoded_seconds
+from tasks.data.video.cut import CutClip, CutResult, Following, cut, cut_spans, decoded_seconds
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
 from tasks.data.video.spans import AnySpan, interval_spans, spans_across
-from tasks.errors import BadVideo, MissingObject, OutOfMemory
+from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, Unavailable
 from tasks.keys import clip_recipe_of, content_key
 from tasks.options import SegmentOptions
 from tasks.settings import MachineSettings, load
@@ -189,7 +190,10 @@ def _converted(
     spans: Sequence[AnySpan] | None = None,
     next_record: VideoRecord | None = None,
 ) -> Iterator[_Converted]:
-    """Fetch a video and cut it, on the grid or into `spans`, which may end in the next video; the clips are on disk within the context."""
+    """Fetch a video and cut it, on the grid or into `spans`, which may end in the next video; the clips are on disk within the context.
+
+    Without the next video, the other spans are cut.
+    """
     if spans is not None and not spans:
         yield _Converted(NO_CLIPS)
         return
@@ -198,20 +202,26 @@ def _converted(
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
         folder = Path(name)
         path, next_path = folder / "source", folder / "next"
+        following: Following | None = None
+        warnings: tuple[str, ...] = ()
         try:
             _fetch_source(store, record, path)
-            if next_record:
-                _fetch_source(store, next_record, next_path)
         except MissingObject as error:
             # No memory is enough, so that it is tried again by the next step.
             yield _Converted(NO_CLIPS, plain_reason(error), lacked_bytes=0)
             return
+        try:
+            if next_record:
+                _fetch_source(store, next_record, next_path)
+                following = next_path, shares.run(partial(_probed, next_record, next_path))
+        except (MissingObject, BadVideo) as error:
+            warnings = (f"no clip goes on in the next file: {plain_reason(error, next_path.name)}",)
+            spans = [span for span in spans or () if not span.next_video]
 
         def cut_with(memory: Memory) -> CutResult:
             source = _probed(record, path, memory)
             if spans is None:
                 return cut(path, source, folder, options, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory)
-            following = (next_path, _probed(next_record, next_path, memory)) if next_record else None
             return cut_spans(
                 path, source, folder, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory, following=following
             )
@@ -223,17 +233,26 @@ def _converted(
             converted = _Converted(NO_CLIPS, f"{plain_reason(error)}; {had}", shares.all_bytes)
         except BadVideo as error:
             converted = _Converted(NO_CLIPS, plain_reason(error))
+        if warnings:
+            result = replace(converted.result, warnings=(*converted.result.warnings, *warnings))
+            converted = replace(converted, result=result, lacked_bytes=0)
         yield converted
 
 
 def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
-    """Fetch a video. One that was left in place may have been replaced since.
+    """Fetch a video. One that was left in place may have been replaced since, or its server may be off.
 
     Raises:
-        MissingObject: its content is not there any more.
+        MissingObject: its content is not there, or not any more.
     """
-    store.read_file(record.uri, path)
-    if connection_of(record.uri):
+    is_in_place = connection_of(record.uri) is not None
+    try:
+        store.read_file(record.uri, path)
+    except (BadConfiguration, Unavailable) as error:
+        if not is_in_place:
+            raise
+        raise MissingObject(str(error)) from error
+    if is_in_place:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != record.video:
                 raise MissingObject(

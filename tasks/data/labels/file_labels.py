@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on, rows_across
+from tasks.data.labels.chapters import NO_BORDERS, OVERRUN_SECONDS, Borders, carried_on, rows_across
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
 from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE
@@ -18,9 +18,6 @@ from tasks.data.labels.vocabulary import OwnClasses
 from tasks.store.records.dataset import Problem, action_name
 from tasks.store.records.video import ClipRecord, VideoRecord
 from tasks.wording import plain_count, quoted, some
-
-TOLERANCE_SECONDS = 1
-"""An interval may end this much after its video: tools round, and a container may be longer than its picture."""
 
 ByVideo = Mapping[str, Sequence[IntervalRow]]
 NOTHING_FOLLOWS: ByVideo = {}
@@ -77,7 +74,7 @@ def check_files(
         refused = [Problem(file=file.name, line=line, item=own_file.where.get(line, ""), reason=reason) for line, reason in labels.refused]
         unread = [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == numbered.name]
         remarks = [remark for remark in read.remarks if remark.file == numbered.name]
-        remarks += late_ends(file.name, labels, own_file.where, index, TOLERANCE_SECONDS)
+        remarks += late_ends(file.name, labels, own_file.where, index, OVERRUN_SECONDS)
         remarks += _without_clip(to_label, last, names) if last else []
         results.append(
             CheckedFile(

@@ -208,7 +208,7 @@ def label_clips(
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
     of_camera = {video.video: dict(camera_groups(video)) for video in videos}
     labels = _Labels(
-        {clip.uid: label for clip in clips if (label := _of_folder(clip.video, folders))},
+        {clip.uid: label for clip in clips if not clip.next_video and (label := _of_folder(clip.video, folders))},
         groups_by_uid={clip.uid: of_camera[clip.video] for clip in clips if clip.video in of_camera},
     )
     problems, remarks, num_more = list(read.problems), list(read.remarks), Counter(read.num_more)
@@ -222,7 +222,7 @@ def label_clips(
     source_by_video = grouping.first_by_video | {video: source.name for video, source in labels.source_by_video.items()}
     for clip in clips:
         # No clip may show two sources, which can be in two splits.
-        if clip.next_video and source_by_video.get(clip.video) != source_by_video.get(clip.next_video):
+        if clip.next_video and source_by_video.get(clip.video, clip.video) != source_by_video.get(clip.next_video, clip.next_video):
             labels.label_by_uid.pop(clip.uid, None)
     marked, unknown = fully_labelled(read.marks, index)
     problems += [*nameless, *unknown]

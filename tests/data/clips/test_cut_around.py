@@ -170,10 +170,19 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
     before = [find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals")]
     annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
+    next_source = store.read(Layout(STORE).video(second).probe).uri
+    content = store.objects.pop(next_source)
+    take_in(store, "both")
+    alone = find_cut(store, STORE, first, options("intervals"))
+    assert len(alone.clips) == len(before[1].clips) + 1
+    assert next_source in alone.warnings[0]
+    assert alone.set_aside is None
+    store.objects[next_source] = content
     take_in(store, "both")
     grid, around = (find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals"))
     assert grid == before[0]
-    assert {clip.uri for clip in before[1].clips} < {clip.uri for clip in around.clips}
+    assert {clip.uri for clip in before[1].clips} < {clip.uri for clip in alone.clips} < {clip.uri for clip in around.clips}
+    assert not around.warnings
     (clip,) = (clip for clip in around.clips if clip.next_video)
     assert clip.uri.rpartition("/")[2] == f"000004100-000006100-{second[:12]}.mp4"
     assert clip.around == Interval(start_seconds=4.7, stop_seconds=5.5, next_video=second)
@@ -181,7 +190,7 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     # Also of an ingest of the first chapter alone.
     assert intervals_to_cut(store, STORE, given_labels(store, STORE), {first})[first][-1] == clip.around
     labels = labelled(store, "both")
-    assert [found.action for found in labels.clips if found.clip.uid == clip.uid] == ["put bag"]
+    assert [labelled.action for labelled in labels.clips if labelled.clip.uid == clip.uid] == ["put bag"]
     assert not uncut(labels)
     with pytest.raises(NothingToDo):
         take_in(store, "both")

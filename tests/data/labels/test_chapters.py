@@ -13,6 +13,7 @@ from tests.data.labels.records import clip_record
 from tests.data.labels.test_recordings import MINUTES, film
 
 FIRST, SECOND = film("GX010123.MP4", 60), film("GX020123.MP4", 60)
+ACROSS = clip_uid(FIRST.video, 56, 64)
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
 
@@ -51,13 +52,13 @@ def test_lines_join_no_chapters_of_different_pictures():
 def labelled(*files, around=(57, 63), videos=(FIRST, SECOND)):
     """Label the last clip of the first chapter, the first of the second, and a clip across the border."""
     interval = Interval(start_seconds=around[0], stop_seconds=around[1], next_video=SECOND.video)
-    times = {"uid": clip_uid(FIRST.video, 56, 64), "start_seconds": 56, "stop_seconds": 64}
+    times = {"uid": ACROSS, "start_seconds": 56, "stop_seconds": 64}
     clips = [clip_record(FIRST.video, 6), clip_record(FIRST.video, around=interval, **times), clip_record(SECOND.video)]
     names = {video.video: video.names for video in videos}
     given = [AnnotationFile(f"{number}.csv", text.encode()) for number, text in enumerate(files)]
     rates = dict.fromkeys(names, 30.0)
-    found = label_clips(clips, names, given, LabelOptions(nothing_share=1), OwnClasses(), rates, videos=videos)
-    return [clip.action for clip in found.clips], found
+    labelling = label_clips(clips, names, given, LabelOptions(nothing_share=1), OwnClasses(), rates, videos=videos)
+    return [clip.action for clip in labelling.clips], labelling
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,18 @@ def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, actio
 
 
 def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
-    _, found = labelled(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
-    assert not found.problems
-    assert not [hint for hint in found.hints if "after the video" in hint]
+    _, labelling = labelled(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
+    assert not labelling.problems
+    assert not [hint for hint in labelling.hints if "after the video" in hint]
 
 
-def test_a_clip_shows_no_two_sources():
-    source = "uid,verb,noun,source\nGX020123.MP4,move,pan,mine\n"
-    intervals = f"{HEADER}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"
-    assert labelled(source, intervals)[0] == [None, None, "put meat"]
+@pytest.mark.parametrize("parted", ["uid,verb,noun,source\nGX020123.MP4,move,pan,mine\n", "video,recording\nGX020123.MP4,\n"])
+def test_a_clip_shows_no_two_sources(parted):
+    label = f"uid,verb,noun\n{ACROSS},put,meat\n"
+    assert labelled(label)[0][1] == "put meat"
+    assert labelled(parted, label)[0][1] is None
+
+
+def test_a_folder_labels_no_clip_across():
+    videos = [video.model_copy(update={"names": (f"put meat/{video.names[0]}",)}) for video in (FIRST, SECOND)]
+    assert labelled(videos=videos)[0] == ["put meat", None, "put meat"]

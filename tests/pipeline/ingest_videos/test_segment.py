@@ -65,7 +65,7 @@ def test_videos_are_cut_side_by_side_and_told_in_their_order(one_clip):
         assert store.objects[f"{STORE}/clips/{name}/{recipe}/0000.mp4"] == name.encode()
 
 
-def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_clip):
+def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_or_a_store_that_is_off_the_batch(one_clip, monkeypatch):
     def refuse_b(name):
         if name == "b":
             raise BadVideo("source.mp4: nothing of it decodes")
@@ -77,11 +77,15 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_the_batch(one_c
     assert result.set_aside == (SetAside(name="b.mp4", reason="nothing of it decodes"),)
     assert run(ARGUMENTS, store) == result
 
-    def fill_the_disk(name):
-        raise Unavailable("the disk is full")
+    def fail(*_):
+        raise Unavailable("the disk is full, or the store off")
 
-    one_clip(fill_the_disk)
+    one_clip(fail)
     store = in_store()
+    with pytest.raises(Unavailable):
+        run(ARGUMENTS, store)
+    monkeypatch.setattr(store, "read_file", fail)
+    one_clip(lambda _: None)
     with pytest.raises(Unavailable):
         run(ARGUMENTS, store)
     assert not store.exists(SEGMENT.address(ARGUMENTS).uri)

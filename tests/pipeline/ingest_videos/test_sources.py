@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tasks.data.clips import local_files
-from tasks.errors import BadInput, NothingToDo
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import Killed, Shelf, filmed
@@ -17,15 +17,17 @@ SOURCE = f"{FILMS}cam*/**.mp4"
 
 
 class Watched(Shelf):
-    """A store that knows what was read from it as a file; whoever reads `deadly` is killed."""
+    """A store that knows what was read from it as a file; whoever reads `deadly` is killed, and nobody reads while it `fails`."""
 
     def __init__(self):
         super().__init__(buckets=("retake", "films"))
-        self.fetched, self.deadly = [], None
+        self.fetched, self.deadly, self.fails = [], None, None
 
     def read_file(self, uri, path):
         if uri == self.deadly:
             raise Killed
+        if self.fails:
+            raise self.fails
         self.fetched.append(uri)
         super().read_file(uri, path)
 
@@ -113,21 +115,24 @@ def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, 
     assert not [uri for uri, data in store.objects.items() if data == video and uri.startswith(STORE)]
 
 
-@pytest.mark.parametrize("happens", ["went", "changed"])
-def test_a_video_in_place_that_went_or_changed_is_named_and_comes_back_with_its_object(bench, store, video, connect, happens):
+@pytest.mark.parametrize("happens", ["went", "changed", BadConfiguration, Unavailable])
+def test_a_video_in_place_that_went_or_changed_or_whose_server_is_off_is_named_and_comes_back(bench, store, video, connect, happens):
     connect(in_place=True)
     first, moved = f"{FILMS}cam1/a.mp4", f"{FILMS}cam2/moved.mp4"
     store.objects[first] = video
     (batch,) = bench.take(SOURCE).batches
     if happens == "went":
         store.remove(first)
-    else:
+    elif happens == "changed":
         store.objects[first] = video + free(1)
+    else:
+        store.fails = happens(f"no server for {first}")
     (aside,) = bench.run("segment", batch=batch.uri).set_aside
     assert aside.name == "cam1/a.mp4"
     assert first in aside.reason
     assert ("another content than when it was taken in" in aside.reason) == (happens == "changed")
 
+    store.fails = None
     store.objects |= {first: video + free(2), moved: video}
     assert bench.ingest(SOURCE).num_clips == 2
     assert {record.uri for record in store.records().values()} == {first, moved}
