@@ -94,7 +94,7 @@ def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFil
     """
     offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
     unreadable = []
-    for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, ()):
+    for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, []):
         try:
             files = list(incoming_files([source], arguments.store, store, only_settled=not arguments.sources))
         except (BadInput, BadConfiguration, Unavailable) as error:
@@ -196,8 +196,9 @@ def _reason_to_stop(
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
         return _why_nothing(arguments.store, waiting, inventory.set_aside)
-    told = {(file.name, file.etag, file.reason) for file in earlier.files}
-    if any(file.reason and (file.name, file.etag, file.reason) not in told for file in inventory.files):
+    # A server's reasons have the number of the request.
+    told = {(file.name, file.etag) for file in earlier.files if file.reason}
+    if any(file.reason and (file.name, file.etag) not in told for file in inventory.files):
         return None
     return _reason_if_unchanged(arguments, store, list(names))
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tasks.data.clips import local_files
-from tasks.errors import BadConfiguration, BadInput, NothingToDo
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import Killed, Shelf, filmed
@@ -17,15 +17,18 @@ SOURCE = f"{FILMS}cam*/**.mp4"
 
 
 class Watched(Shelf):
-    """A store that knows what was read from it as a file; whoever reads `deadly` is killed."""
+    """A store that knows what was read from it as a file; whoever reads `deadly` is killed, and nobody gets `refused`."""
 
     def __init__(self):
         super().__init__(buckets=("retake", "films"))
-        self.fetched, self.deadly = [], None
+        self.fetched, self.deadly, self.refused, self.num_refused = [], None, None, 0
 
     def read_file(self, uri, path):
         if uri == self.deadly:
             raise Killed
+        if uri == self.refused:
+            self.num_refused += 1
+            raise Unavailable(f"request {self.num_refused} failed")
         self.fetched.append(uri)
         super().read_file(uri, path)
 
@@ -201,6 +204,12 @@ def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and
     store.objects[f"{FILMS}cam2/d.mp4"] = video + free(3)
     assert bench.ingest().num_videos == 4
     assert f"{STORE}/inbox/put meat/a.mp4" not in store.fetched_now()
+
+    store.refused = f"{FILMS}cam2/cold.mp4"
+    store.objects[store.refused] = video
+    assert [bad.name for bad in bench.ingest().first_set_aside] == ["cam2/cold.mp4", "damaged.mp4"]
+    bench.run("label")
+    assert "no new video" in told_nothing(bench)
 
 
 def test_a_standing_source_that_cannot_be_listed_is_set_aside_and_keeps_no_other_waiting(bench, store, video, watch, monkeypatch):
