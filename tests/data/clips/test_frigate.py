@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 
 import pytest
 
@@ -26,7 +27,7 @@ class Frigate:
 
     def __init__(self, film):
         self.film, self.hours, self.exports, self.asked = film, [NOON, NOON + timedelta(hours=1)], {}, []
-        self.failing, self.removes_many = set(), True
+        self.failing, self.removes_many, self.lock = set(), True, Lock()
 
     def answer(self, method, path, body):
         route = path.partition("?")[0].strip("/").split("/")
@@ -61,7 +62,8 @@ def served(recorder):
     class Handler(BaseHTTPRequestHandler):
         def respond(self):
             body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "null")
-            status, content = recorder.answer(self.command, self.path, body)
+            with recorder.lock:
+                status, content = recorder.answer(self.command, self.path, body)
             content = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(content)))
