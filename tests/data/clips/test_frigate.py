@@ -146,14 +146,17 @@ def test_an_hour_that_can_never_be_used_is_exported_once(address, recorder, monk
     assert len(recorder.asked) == 1
 
 
-def test_a_failed_export_is_set_aside_and_tried_again(address, recorder):
+def test_a_failed_export_is_set_aside_and_tried_again(address, recorder, monkeypatch):
+    # A second thread's question would let the failed export go before the first one sees it.
+    monkeypatch.setattr(ingest, "NUM_THREADS", 1)
     recorder.failing.add("Retake front-20260501120000 3600 s")
-    source, store = f"{address}/2026-05-01T12:00/2026-05-01T14:00", Shelf()
-    reasons = [file.reason for file in take_in(store, source)]
+    monkeypatch.setenv("RETAKE_SOURCES", json.dumps({STORE: [f"{address}/2026-05-01T12:00/2026-05-01T14:00"]}))
+    store = Shelf()
+    reasons = [file.reason for file in take_in(store)]
     assert "export failed" in reasons[0]
     assert reasons[1:] == [None]
     recorder.failing, recorder.removes_many = set(), False
-    assert all(file.video for file in take_in(store, source))
+    assert all(file.video for file in take_in(store))
     assert not recorder.exports
 
 
