@@ -181,7 +181,7 @@ def test_a_source_that_means_nothing_is_named(bench, source, told):
 
 def test_by_hand_an_empty_source_keeps_no_other_waiting(bench, store, video, caplog):
     store.objects[f"{FILMS}cam1/a.mp4"] = video
-    assert bench.take(f"{FILMS}cam9/**", SOURCE).num_videos == 1
+    assert bench.take(SOURCE, f"{FILMS}cam9/**").num_videos == 1
     assert f"no file in {FILMS}cam9/**" in caplog.text
 
 
