@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from tasks.disk import check_room
-from tasks.errors import BadInput, Unavailable
+from tasks.errors import BadInput, TooLarge, Unavailable
 
 MAX_REDIRECTS = 5
 MAX_ANSWER_BYTES = 16 << 20
@@ -42,7 +42,8 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
     Every redirect is resolved, checked, and fetched from exactly the IP address that was checked.
 
     Raises:
-        BadInput: the URL is not http(s), malformed or private, the server refuses (4xx), or the content does not decode or exceeds `max_bytes`.
+        BadInput: the URL is not http(s), malformed or private, the server refuses (4xx), or the content does not decode.
+        TooLarge: the content exceeds `max_bytes`.
         Unavailable: the server does not answer after three tries, or is slower than `MIN_BYTES_PER_SECOND`.
         OSError: the disk is full, for example.
     """
@@ -235,5 +236,5 @@ def _decompress(chunk: bytes, unzip: "zlib._Decompress", url: str) -> Iterator[b
         raise BadInput(f"{url}: the server sends extra data after the gzip")
 
 
-def _too_large(url: str, max_bytes: int) -> BadInput:
-    return BadInput(f"{url}: larger than the limit of {max_bytes / 2**20:g} MiB")
+def _too_large(url: str, max_bytes: int) -> TooLarge:
+    return TooLarge(f"{url}: larger than the limit of {max_bytes / 2**20:g} MiB")

@@ -23,6 +23,10 @@ class BadInput(RetakeError):
     exit_code = 65
 
 
+class TooLarge(BadInput):
+    """A file is larger than the limit for it."""
+
+
 class BadVideo(BadInput):
     """A video cannot be probed, decoded or cut; only this video is skipped."""
 

@@ -27,14 +27,15 @@ _PORT = r"\d{1,5}/(?:[^\s@?#]|(?<=/)@)*+(?!@)"
 _SPACED = r"[^\s/?#:\['\",]*:(?=[^\s\d'\"),.;\]}]|\d+[^\s\d/?#'\"),.;:\]}]|\d+ \S+@)[^\n@]{0,200}@"
 # Any login with a space whose host has a path: up to the last `@` of the line, or before the next address.
 _BEFORE_PATH = rf"[^\s/?#:\[]*:(?=\S)(?!{_PORT})(?:(?!://)\S){{0,200}}+ (?:(?!://)[^\n]){{0,400}}@(?=[\w.\-\[\]:]+/)"
+_S3 = r"\bs3(?:\+[a-z\d_-]{1,32})?://"
 _SECRETS = re.compile(
-    rf"(?i)(?<!\bs3)://(?:{_BEFORE_PATH}(?P<host>[^\s?#]*)|(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
+    rf"(?i)(?P<s3>{_S3})|://(?:{_BEFORE_PATH}(?P<host>[^\s?#]*)|(?=[^\s/?#:\[]*:[^\s?#]*[?#]\S*@)|"
     rf"(?:[^\s/?#:\[]*:(?!{_PORT})[^\s?#]*@|[^\s/?#]*@|{_SPACED}(?:[^\s?#]*@)?)?(?P<place>[^\s?#]*(?:#/[^\s?]*)?))"
     r"(?P<secret>(?:[^\s:;,.)'\"\]}]++|[:;,.)'\"\]}]++(?=\S))*+)"
 )
 # No bucket has a colon or `@` in its name. The rest of an address may have them, and `?`.
 _S3_LOGIN = re.compile(
-    r"(?i)(?<=\bs3://)(?:[^\s/:]*:\S(?:(?!://)[^\n]){0,400}@(?=[a-z\d][\w.-]*/)|"
+    rf"(?i)({_S3})(?:[^\s/:]*:\S(?:(?!://)[^\n]){{0,400}}@(?=[a-z\d][\w.-]*/)|"
     r"(?:(?:[^\s/:@'\",]*:\S[^\n@]{0,200}|[^\s/@'\",]*)@)+)"
 )
 
@@ -154,9 +155,9 @@ def without_secrets(text: str) -> str:
         return text
 
     def written(address: re.Match[str]) -> str:
-        return f"://{address['host'] or address['place'] or ''}{'?…' if address['secret'] else ''}"
+        return address["s3"] or f"://{address['host'] or address['place'] or ''}{'?…' if address['secret'] else ''}"
 
-    return _S3_LOGIN.sub("", _SECRETS.sub(written, text))
+    return _S3_LOGIN.sub(r"\1", _SECRETS.sub(written, text))
 
 
 def printable(text: str, kept: str = "") -> str:

@@ -208,6 +208,7 @@ def test_the_time_grows_no_faster_than_a_text(written, text):
     "text",
     [
         "s3://retake/a?b#c.mp4",
+        "s3+nas-2://films/a?b@c.mp4",
         "http://127.0.0.1:5000/#/experiments/1/runs/2",
         "https://h/@me/a.mp4: gone",
         "https://nas:8443/x/@y",
@@ -227,6 +228,8 @@ def test_an_address_without_secrets_stays(text):
         ("s3://key:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("--store s3://key:se/cr+et=@bucket/a@b.mp4?c --out x@y", "--store s3://bucket/a@b.mp4?c --out x@y"),
         ("s3://key@bucket/a.mp4", "s3://bucket/a.mp4"),
+        ("s3+nas://key:secret@bucket/a.mp4", "s3+nas://bucket/a.mp4"),
+        ("s3+nas://films/a,https://me:secret@h/b?c", "s3+nas://films/a,https://h/b?…"),
         ("s3://key:se@cret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("s3://key@x:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("at https://me:pass word@h/a.mp4, or not", "at https://h/a.mp4, or not"),

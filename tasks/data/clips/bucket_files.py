@@ -19,8 +19,8 @@ def names_objects(source: str) -> bool:
 def matching_objects(source: str, store: Store) -> Iterator[tuple[str, StoredObject]]:
     """Yield the objects that a source means, each with its name.
 
-    A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held in memory. Folders and files whose names begin with a dot are
-    skipped, as on a disk.
+    A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held
+    in memory. Folders and files whose names begin with a dot are skipped, as on a disk.
 
     Raises:
         BadInput: the bucket does not exist, or its name is a pattern.

@@ -89,7 +89,9 @@ def is_frigate(source: str) -> bool:
 
 
 def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
-    """Yield the hours with recordings, cut at the times of `source`; the current hour waits until it is over.
+    """Yield the whole hours with recordings that the times of `source` touch; the current hour waits until it is over.
+
+    No hour is ever cut: parts of one could come to two splits.
 
     Raises:
         BadInput: the address is malformed or private, or Frigate refuses.
@@ -101,9 +103,9 @@ def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
     for day in sorted(days, key=lambda day: day.day):
         for hour in sorted(day.hours, key=lambda hour: hour.hour):
             start = datetime(day.day.year, day.day.month, day.day.day, tzinfo=UTC) + hour.hour * HOUR
-            after, before = max(start, wanted.after), min(start + HOUR, wanted.before or start + HOUR)
-            if hour.duration and after < before <= settled:
-                yield Footage(wanted.server, wanted.camera, after, before)
+            is_wanted = wanted.after < start + HOUR and (wanted.before is None or start < wanted.before)
+            if hour.duration and is_wanted and start + HOUR <= settled:
+                yield Footage(wanted.server, wanted.camera, start, start + HOUR)
 
 
 def fetch_footage(source: str, path: Path, *, max_bytes: int, allow_private: bool) -> None:

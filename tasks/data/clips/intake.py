@@ -20,7 +20,7 @@ from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
-from tasks.errors import BadInput, Unavailable
+from tasks.errors import BadConfiguration, BadInput, TooLarge, Unavailable
 from tasks.options import IngestOptions
 from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
@@ -42,7 +42,8 @@ class Intake:
 
     A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `labels`
     is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
-    file matches. `Unavailable` is raised if the store does not answer, or this machine's disk is full.
+    file matches. The video of a page is taken once, whatever the page serves later; an object of a connection may stay in place.
+    `Unavailable` is raised if the store does not answer, or this machine's disk is full; another server that fails costs its own files.
     """
 
     def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
@@ -85,20 +86,22 @@ class Intake:
         return self._take(incoming, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
     def _take(self, incoming: IncomingFile, max_bytes: int, too_large: str, use: Callable[[IncomingFile, Path], str | None]) -> SeenFile:
+        is_fetched = False
         try:
             if incoming.size_bytes > max_bytes:
-                raise BadInput(too_large)
+                raise TooLarge(too_large)
             with tempfile.TemporaryDirectory(prefix="retake-ingest-") as folder:
                 path = Path(folder) / "source"
                 incoming = self._fetch(incoming, path, max_bytes, too_large)
+                is_fetched = True
                 size_bytes = path.stat().st_size
                 if size_bytes > max_bytes:
-                    raise BadInput(too_large)
+                    raise TooLarge(too_large)
                 video = use(incoming, path)
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
-            # A file that is set aside stays so, but a disk may be readable next time, and a recorder may be busy or away.
-            is_final = isinstance(error, BadInput) and not is_frigate(incoming.source)
+            # A file that is set aside stays so, but a disk may be readable next time, and another server may be busy or away.
+            is_final = isinstance(error, TooLarge) or (is_fetched and isinstance(error, BadInput))
             etag = incoming.etag if is_final else ""
             return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
@@ -128,7 +131,13 @@ class Intake:
     def _read_object(self, uri: str, path: Path) -> None:
         if not names_object(uri):
             raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
-        self._store.read_file(uri, path)
+        try:
+            self._store.read_file(uri, path)
+        except (BadConfiguration, Unavailable) as error:
+            if connection_of(uri):
+                # Other files do not need that server.
+                raise BadInput(str(error)) from error
+            raise
 
     def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
         with path.open("rb") as file:

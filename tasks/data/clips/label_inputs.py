@@ -87,12 +87,8 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
 def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
     """Find the videos that came with each annotation file, by its name under `annotations/`, in all ingests that it came with."""
-    at = Layout(store_uri)
-    folders = store.folders(at.ingests)
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        inventories = list(pool.map(lambda folder: _inventory(store, at.ingest(last_name(folder)).inventory), folders))
     beside: defaultdict[str, set[str]] = defaultdict(set)
-    for inventory in inventories:
+    for inventory in inventories(store, store_uri):
         kept = {file.name: file.kept_as for file in inventory.files if file.kept_as}
         for name, videos in videos_beside(kept, inventory.files).items():
             beside[kept[name]] |= videos
@@ -108,12 +104,12 @@ def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, 
     return {name: frozenset(below.get(str(PurePosixPath(name).parent)) or below["."]) for name in names}
 
 
-def files_of_other_ingests(store: Store, store_uri: str, own: Stored[Inventory]) -> Iterator[SeenFile]:
-    """Yield the files of all inventories but `own`; one inventory at a time is in memory."""
+def inventories(store: Store, store_uri: str, but: Stored[Inventory] | None = None) -> list[Inventory]:
+    """Read the inventories of all ingests `but` one."""
     at = Layout(store_uri)
-    for folder in store.folders(at.ingests):
-        if (place := at.ingest(last_name(folder)).inventory) != own:
-            yield from _inventory(store, place).files
+    places = (at.ingest(last_name(folder)).inventory for folder in store.folders(at.ingests))
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return list(pool.map(lambda place: _inventory(store, place), (place for place in places if place != but)))
 
 
 def _inventory(store: Store, place: Stored[Inventory]) -> Inventory:
@@ -134,6 +130,17 @@ def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List the probes of all ingested videos."""
     return [o for o in store.list(Layout(store_uri).videos) if is_probe(o.uri)]
+
+
+def places_of_videos(store: Store, store_uri: str) -> dict[str, str]:
+    """Map each ingested video to the address of its file; only the records of those without a copy are read."""
+    at = Layout(store_uri)
+    uris = [listed.uri for listed in store.list(at.videos)]
+    copies = {last_name(uri.rpartition("/")[0]): uri for uri in uris if not is_probe(uri)}
+    videos = [last_name(uri.rpartition("/")[0]) for uri in uris if is_probe(uri)]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        places = pool.map(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
+        return dict(zip(videos, places, strict=True))
 
 
 def video_records(store: Store, store_uri: str) -> list[VideoRecord]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.data.video.inspection import NO_REGULAR_FILE
-from tasks.errors import BadInput
+from tasks.errors import BadInput, TooLarge
 from tasks.settings import MachineSettings, load
 
 log = logging.getLogger("retake")
@@ -116,7 +116,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
         while chunk := file.read(CHUNK_BYTES):
             num_bytes += len(chunk)
             if num_bytes > max_bytes:
-                raise BadInput(too_large)
+                raise TooLarge(too_large)
             if time.monotonic() > stop:
                 raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
             yield chunk

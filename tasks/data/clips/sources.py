@@ -43,9 +43,9 @@ class IncomingFile:
 
 
 def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only_settled: bool = False) -> Iterator[IncomingFile]:
-    """Yield the files of `sources`, or of the inbox if there are none. A malformed address is yielded too: it fails alone, later.
+    """Yield the files of `sources`, or of the inbox if there are none.
 
-    With `only_settled`, local files that changed within the last minute wait for a later ingest.
+    A malformed address is yielded too: it fails alone, later. With `only_settled`, local files that changed within the last minute wait for a later ingest.
 
     Raises:
         BadInput: a file, a folder or a bucket does not exist, or is outside the permitted folder, or Frigate refuses.
@@ -63,7 +63,8 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only
                 yield IncomingFile(name, listed.uri, listed.etag, listed.size_bytes)
         elif is_frigate(source):
             hours = recorded_hours(source, allow_private=load(MachineSettings).allow_private_addresses)
-            yield from (IncomingFile(hour.name, hour.source, hour.source, 0) for hour in hours)
+            # An hour is known by camera and time, however its server is spelled.
+            yield from (IncomingFile(hour.name, hour.source, hour.name, 0) for hour in hours)
         elif is_url(source):
             yield IncomingFile(_name_in(source), source, "", 0)
         else:

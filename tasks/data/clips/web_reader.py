@@ -1,6 +1,7 @@
 """Read a web page by yt-dlp, as a child process: metadata first, then a check of licence, length and live state, then the file."""
 
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from tasks.data.clips.web_video import BY_OTHER_MEANS, PREFIX, Downloaded, Job, ListedVideo, Listing, name_of
 from tasks.disk import check_room, full_disk
 from tasks.download import is_public
-from tasks.errors import BadInput, RetakeError, Unavailable
+from tasks.errors import BadInput, RetakeError, TooLarge, Unavailable
 from tasks.options import IngestOptions
 from tasks.store.records.video import WebPage
 from tasks.wording import listed, printable, size
@@ -29,6 +30,7 @@ FORMAT_ORDER = ("res:1080", "vcodec:h264")
 
 REQUEST_PAUSE_SECONDS = 1
 
+SHORT = re.compile(r"(?<=^https://www\.youtube\.com/)shorts/")
 CREATIVE_COMMONS = re.compile(r"creative ?commons", re.IGNORECASE)
 LIVE = {
     "is_live": "it is live; take it once it has ended",
@@ -81,7 +83,8 @@ def listing_of(info: Mapping[str, Any], address: str) -> Listing:
                 is_part=entry.get("start_time") is not None or entry.get("end_time") is not None,
             )
             for entry in entries
-            for own in [entry.get("webpage_url") or entry.get("url") or address]
+            # A tab lists a short by another address than that of its page.
+            for own in [SHORT.sub("watch?v=", entry.get("webpage_url") or entry.get("url") or address)]
         )
     )
 
@@ -93,7 +96,12 @@ def _downloaded(downloader: Any, job: Job, folder: Path) -> Downloaded:  # noqa:
     folder.mkdir(parents=True, exist_ok=True)
     check_room(folder / "video", _size_bytes(info))
     downloader.params["ignore_no_formats_error"] = False
-    done = downloader.process_ie_result(info, download=True)
+    try:
+        done = downloader.process_ie_result(info, download=True)
+    except TooLarge:
+        # Only a download that may go on is kept.
+        shutil.rmtree(folder)
+        raise
     return Downloaded(page=page_of(info), file=done["requested_downloads"][0]["filepath"])
 
 
@@ -179,7 +187,7 @@ def yt_dlp_for(job: Job) -> Iterator[Any]:
 
     def limit(progress: Mapping[str, Any]) -> None:
         if (progress.get("downloaded_bytes") or 0) > max_bytes:
-            raise BadInput(_too_large(job.options))
+            raise TooLarge(_too_large(job.options))
 
     options = {
         "allowed_extractors": [*SITES, *([OWN_NETWORK] if job.allow_private else [])],

@@ -7,12 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from tasks.data.clips.annotation_files import keep_annotations
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.cutting import batch_size, num_uncut
+from tasks.data.clips.frigate import is_frigate
 from tasks.data.clips.intake import NUM_THREADS, Intake
-from tasks.data.clips.label_inputs import annotation_objects, count_entries, files_of_other_ingests, inputs_digest, probe_objects, read_log
+from tasks.data.clips.label_inputs import (
+    annotation_objects,
+    count_entries,
+    inputs_digest,
+    inventories,
+    places_of_videos,
+    probe_objects,
+    read_log,
+)
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.ledger import num_new_labels
-from tasks.errors import BadInput, MissingObject, NothingToDo
+from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
@@ -22,7 +31,8 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import NUM_FIRST, Batch, BatchRef, ClipsFile, IngestResult, Inventory, SeenFile, TakenFiles, VideoRecord
-from tasks.wording import count, plain_count
+from tasks.store.stored import connection_of
+from tasks.wording import count, plain_count, without_secrets
 
 NUM_WAITING = 1000
 """Maximum number of files that wait for a thread."""
@@ -34,18 +44,20 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     """Ingest the files on offer; set unusable ones aside with their reasons.
 
     Raises:
-        BadInput: nothing on offer can be used, or a source does not exist.
+        BadInput: nothing on offer can be used, or a source that was named does not exist.
         NothingToDo: nothing in the inbox can be used, or it has not changed since labels were last gathered.
     """
     store.ensure_bucket(arguments.store)
-    offered = _offered(arguments, store)
-    videos, tables = [o for o in offered if not o.is_annotation], [o for o in offered if o.is_annotation]
+    offered, unreadable = _offered(arguments, store)
+    tables = [o for o in offered if o.is_annotation]
+    # Two sources may offer the same hour of a camera, whose second export could be another video.
+    videos = list({(o.name, o.etag or o.source): o for o in offered if not o.is_annotation}.values())
     earlier = _earlier_inventory(arguments, store)
     known = _known_files(arguments, store, earlier)
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
     seen = _take_videos(arguments, store, intake, videos, known, earlier)
-    inventory = Inventory(files=(*seen, *seen_tables))
+    inventory = Inventory(files=(*seen, *seen_tables, *unreadable))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))
     for bad in inventory.set_aside:
@@ -70,41 +82,64 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     return finish(store, INGEST.address(arguments), result)
 
 
-def _offered(arguments: IngestArguments, store: Store) -> list[IncomingFile]:
-    """List the files of the sources.
+def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFile], list[SeenFile]]:
+    """List the files of the sources, and the sources that cannot be listed.
 
-    Without sources, these are the files of the inbox and of the store's standing sources.
+    Without sources, these are the inbox and the store's standing sources, of which none keeps the others waiting.
 
     Raises:
-        BadInput: a source does not exist, or has no file. A standing source may be empty for a while.
+        BadInput: a source that was named does not exist, or none has a file.
+        BadConfiguration: a connection that was named is not known, or its keys are refused.
+        Unavailable: a server that was named does not answer.
     """
-    if not arguments.sources:
-        offered = list(incoming_files((), arguments.store, store))
-        for source in load(SourceSettings).sources.get(arguments.store, ()):
-            files = list(incoming_files([source], arguments.store, store, only_settled=True))
-            (log.info if files else log.warning)("%s: %s", source, count(len(files), "file"))
-            offered += files
-        return offered
-    offered = []
-    for source in arguments.sources:
-        files = list(incoming_files([source], arguments.store, store))
-        if not files:
-            raise BadInput(f"no file in {source}; correct its address, or put videos there")
+    offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
+    unreadable = []
+    for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, []):
+        try:
+            files = list(incoming_files([source], arguments.store, store, only_settled=not arguments.sources))
+        except (BadInput, BadConfiguration, Unavailable) as error:
+            if arguments.sources:
+                raise
+            unreadable.append(SeenFile(name=without_secrets(source), etag="", size_bytes=0, video=None, reason=str(error)))
+            continue
+        if files:
+            log.info("%s: %s", source, count(len(files), "file"))
+        else:
+            log.warning("%s", _why_empty(source))
         offered += files
-    return offered
+    if arguments.sources and not offered:
+        raise BadInput(f"{'; '.join(map(_why_empty, arguments.sources))}; correct the address, or put videos there")
+    return offered, unreadable
+
+
+def _why_empty(source: str) -> str:
+    return f"{source}: no finished hour with recordings between these times" if is_frigate(source) else f"no file in {source}"
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
     """Find the files that need not be read again, by name and etag.
 
-    These are the videos of any ingest. Without sources, these are also the unusable files and the annotation files of this ingest; by hand,
-    they are tried again.
+    These are the videos of any ingest that are still in the store. Without sources, these are also the unusable files and the annotation
+    files of this ingest; by hand, they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
-    for file in files_of_other_ingests(store, arguments.store, INGEST.address(arguments).inventory):
-        if file.etag and file.video:
-            known.setdefault((file.name, file.etag), file)
+    for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):
+        for file in inventory.files:
+            if file.etag and file.video:
+                known.setdefault((file.name, file.etag), file)
     return known
+
+
+def _is_at_hand(store: Store, file: SeenFile, incoming: IncomingFile, places: Mapping[str, str]) -> bool:
+    """Check whether the store knows where a video is; one that was left in place may have been moved to where it is offered now."""
+    place = places.get(file.video or "", "")
+    if place == incoming.source or not connection_of(place):
+        return bool(place)
+    try:
+        listed = store.stat(place)
+    except (BadConfiguration, Unavailable):
+        return False
+    return listed is not None and listed.size_bytes == file.size_bytes
 
 
 def _take_videos(
@@ -119,15 +154,24 @@ def _take_videos(
 
     The inventory is written now and then, so that a retry of an ingest that is stopped meanwhile goes on from there.
     """
+    places = places_of_videos(store, arguments.store)
+
+    def take(incoming: IncomingFile) -> SeenFile:
+        file = known.get((incoming.name, incoming.etag))
+        is_done = file is not None and (file.video is None or _is_at_hand(store, file, incoming, places))
+        return file if file and is_done else intake.take_video(incoming)
+
     seen: list[SeenFile] = []
     saved = time.monotonic()
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         for start in range(0, len(videos), NUM_WAITING):
             waiting = videos[start : start + NUM_WAITING]
-            for file in pool.map(lambda incoming: known.get((incoming.name, incoming.etag)) or intake.take_video(incoming), waiting):
+            for file in pool.map(take, waiting):
                 seen.append(file)
                 if time.monotonic() - saved > SAVE_SECONDS:
-                    store.write(INGEST.address(arguments).inventory, Inventory(files=(*earlier.files, *seen)))
+                    # A later run is to tell of the files that were set aside.
+                    taken = (file for file in seen if file.video)
+                    store.write(INGEST.address(arguments).inventory, Inventory(files=(*earlier.files, *taken)))
                     saved = time.monotonic()
     return seen
 
@@ -152,15 +196,16 @@ def _reason_to_stop(
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
         return _why_nothing(arguments.store, waiting, inventory.set_aside)
-    told = {(file.name, file.etag, file.reason) for file in earlier.files}
-    if any(file.reason and (file.name, file.etag, file.reason) not in told for file in inventory.files):
+    # A server's reasons have the number of the request.
+    told = {(file.name, file.etag) for file in earlier.files if file.reason}
+    if any(file.reason and (file.name, file.etag) not in told for file in inventory.files):
         return None
     return _reason_if_unchanged(arguments, store, list(names))
 
 
 def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
     inbox = Layout(store_uri).inbox.folder_uri
-    reasons = [f"nothing in {inbox} can be used: {_first_reasons(set_aside)}"] if set_aside else []
+    reasons = [f"nothing can be used: {_first_reasons(set_aside)}"] if set_aside else []
     if waiting:
         reasons.insert(0, "annotation files wait for videos")
     return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"

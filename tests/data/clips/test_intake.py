@@ -206,6 +206,12 @@ def test_a_full_disk_and_refused_keys_are_no_reason_to_set_a_file_aside(taker, e
         taker(Failing(error)).take_video(IncomingFile("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
 
 
+@pytest.mark.parametrize("error", [BadConfiguration("refuses the keys"), Unavailable("does not answer")])
+def test_an_object_that_another_server_does_not_give_costs_itself_for_now(taker, error):
+    seen = taker(Failing(error)).take_video(IncomingFile("a.mp4", "s3+nas://films/a.mp4", "e", 9))
+    assert (seen.reason, seen.etag) == (str(error), "")
+
+
 def test_a_store_that_is_down_is_no_reason_to_set_a_local_file_aside(taker, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"video")
     with pytest.raises(Unavailable):

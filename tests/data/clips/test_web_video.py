@@ -105,6 +105,12 @@ def test_a_list_is_offered_video_by_video(kitchen):
     assert [(video.name, video.address) for video in listed] == [(name, address_of(kitchen, name)) for name in ("grill", "fryer")]
 
 
+def test_a_short_of_a_tab_is_listed_by_the_address_of_its_page():
+    tab = {"_type": "playlist", "entries": [{"id": "ZUr3DxYyTqI", "url": "https://www.youtube.com/shorts/ZUr3DxYyTqI"}]}
+    (video,) = listing_of(tab, "").videos
+    assert video.address == "https://www.youtube.com/watch?v=ZUr3DxYyTqI"
+
+
 @pytest.mark.parametrize(("id_", "name"), [("../../etc/passwd", "passwd"), (".hidden", "_hidden"), ("a b\n", "a_b_"), ("x.csv", "x.csv")])
 def test_an_id_becomes_a_plain_name_and_never_an_annotation_file(monkeypatch, id_, name):
     listing = listing_of(PAGE | {"id": id_}, "")
@@ -141,10 +147,11 @@ def test_an_interrupted_download_goes_on_where_it_ended(kitchen, tmp_path):
     assert [path.name for path in (tmp_path / "cache" / "web").iterdir()] == ["lock"]
 
 
-def test_a_video_larger_than_it_said_is_stopped(kitchen, tmp_path):
+def test_a_video_larger_than_it_said_is_stopped_and_not_kept(kitchen, tmp_path):
     kitchen.films["grill"] = bytes(3 << 20)
     with pytest.raises(BadInput, match="larger than 1 MiB; raise max_video_mib"):
         download_video(address_of(kitchen), tmp_path / "film", own(kitchen, max_video_mib=1))
+    assert [path.name for path in (tmp_path / "cache" / "web").iterdir()] == ["lock"]
 
 
 def test_a_full_disk_is_no_fault_of_the_page(kitchen, tmp_path, monkeypatch):

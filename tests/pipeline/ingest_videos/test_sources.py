@@ -17,17 +17,20 @@ SOURCE = f"{FILMS}cam*/**.mp4"
 
 
 class Watched(Shelf):
-    """A store that knows what was read from it as a file; whoever reads `deadly` is killed, and nobody reads while it `fails`."""
+    """A store that knows what was read from it as a file; whoever reads `deadly` is killed, nobody gets `refused`, or anything while it `fails`."""
 
     def __init__(self):
         super().__init__(buckets=("retake", "films"))
-        self.fetched, self.deadly, self.fails = [], None, None
+        self.fetched, self.deadly, self.fails, self.refused, self.num_refused = [], None, None, None, 0
 
     def read_file(self, uri, path):
         if uri == self.deadly:
             raise Killed
         if self.fails:
             raise self.fails
+        if uri == self.refused:
+            self.num_refused += 1
+            raise Unavailable(f"request {self.num_refused} failed")
         self.fetched.append(uri)
         super().read_file(uri, path)
 
@@ -105,6 +108,10 @@ def test_only_new_objects_of_a_bucket_are_fetched_whatever_the_options(bench, st
     bench.run("ingest", sources=[SOURCE], out=f"{STORE}/ingests/other/", max_video_minutes=5)
     assert store.fetched_now() == [f"{FILMS}cam2/b.mp4"]
     assert "tell-no-one" not in repr(store.objects)
+    for uri in [uri for uri in store.objects if "/videos/" in uri]:
+        store.remove(uri)
+    bench.take(SOURCE)
+    assert len(store.records()) == 2
 
 
 def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, connect):
@@ -139,6 +146,21 @@ def test_a_video_in_place_that_went_or_changed_or_whose_server_is_off_is_named_a
     assert not [cut for cut in store.clips() if cut.set_aside]
 
 
+@pytest.mark.parametrize("now_at", [f"{FILMS}new/a.mp4", f"{STORE}/inbox/a.mp4"])
+def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_not_fetched_again(bench, store, video, connect, now_at):
+    connect(in_place=True)
+    store.objects |= {f"{FILMS}old/a.mp4": video, now_at: video}
+    bench.take(f"{FILMS}old/**")
+    store.fetched_now()
+    sources = [] if now_at.startswith(STORE) else [f"{FILMS}new/**"]
+    bench.take(*sources)
+    assert not store.fetched_now()
+    store.remove(f"{FILMS}old/a.mp4")
+    bench.take(*sources)
+    uri = store.record().uri
+    assert uri == now_at or (not sources and uri.startswith(f"{STORE}/videos/"))
+
+
 def test_a_connection_that_copies_from_now_on_copies_what_was_in_place_when_it_is_taken_again(bench, store, video, connect):
     connect(in_place=True)
     store.objects[f"{FILMS}cam1/a.mp4"] = video
@@ -162,6 +184,12 @@ def test_a_source_that_means_nothing_is_named(bench, source, told):
         bench.take(source)
 
 
+def test_by_hand_an_empty_source_keeps_no_other_waiting(bench, store, video, caplog):
+    store.objects[f"{FILMS}cam1/a.mp4"] = video
+    assert bench.take(SOURCE, f"{FILMS}cam9/**").num_videos == 1
+    assert f"no file in {FILMS}cam9/**" in caplog.text
+
+
 def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and_is_quiet_when_they_do_not_change(
     bench, store, video, watch, tmp_path
 ):
@@ -181,6 +209,35 @@ def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and
     store.objects[f"{FILMS}cam2/d.mp4"] = video + free(3)
     assert bench.ingest().num_videos == 4
     assert f"{STORE}/inbox/put meat/a.mp4" not in store.fetched_now()
+
+    store.refused = f"{FILMS}cam2/cold.mp4"
+    store.objects[store.refused] = video
+    assert [bad.name for bad in bench.ingest().first_set_aside] == ["cam2/cold.mp4", "damaged.mp4"]
+    bench.run("label")
+    assert "no new video" in told_nothing(bench)
+
+
+def test_a_standing_source_that_cannot_be_listed_is_set_aside_and_keeps_no_other_waiting(bench, store, video, watch, monkeypatch):
+    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
+    store.objects |= {f"{STORE}/inbox/a.mp4": video, f"{FILMS}cam1/b.mp4": video + free(1)}
+    broken = {
+        "/nowhere/x": "does not exist",
+        "s3+nas://gone/**": "no such bucket",
+        "frigate+http://127.0.0.1:9/front/2026-05-01": "does not answer",
+        "frigate+http://me:geheim@127.0.0.1:9/front/2026-05-01": "names no footage",
+    }
+    watch(*broken, SOURCE)
+    result = bench.take()
+    assert result.num_videos == 2
+    assert [bad.name for bad in result.first_set_aside] == [name.replace("me:geheim@", "") for name in broken]
+    assert all(told in bad.reason for bad, told in zip(result.first_set_aside, broken.values(), strict=True))
+
+
+def test_a_standing_web_address_is_refused(bench, watch):
+    for source in ("https://example.org/a.mp4", "web:https://www.youtube.com/@kitchen"):
+        watch(source)
+        with pytest.raises(BadConfiguration, match="each hourly run would fetch again; name it by hand"):
+            bench.take()
 
 
 def test_sources_of_another_store_are_not_taken(bench, store, video, monkeypatch):
@@ -216,12 +273,14 @@ def test_an_ingest_that_is_stopped_does_not_fetch_again_what_it_had(bench, store
     monkeypatch.setattr("tasks.pipeline.ingest_videos.ingest.SAVE_SECONDS", 0)
     monkeypatch.setattr("tasks.pipeline.ingest_videos.ingest.NUM_WAITING", 1)
     store.objects |= {f"{FILMS}cam1/{number}.mp4": video + free(number) for number in range(3)}
+    store.objects[f"{FILMS}cam1/0-damaged.mp4"] = b"no video"
     store.deadly = last = f"{FILMS}cam1/2.mp4"
     with pytest.raises(Killed):
         bench.take(SOURCE)
+    assert not store.read(f"{STORE}/ingests/test/inventory.json", Inventory).set_aside, "a later run would keep silent about it"
     store.deadly = None
     store.fetched_now()
     assert bench.take(SOURCE).num_videos == 3
-    assert store.fetched_now() == [last]
+    assert store.fetched_now() == [f"{FILMS}cam1/0-damaged.mp4", last]
     inventory = store.read(f"{STORE}/ingests/test/inventory.json", Inventory)
-    assert [file.name for file in inventory.files] == [f"cam1/{number}.mp4" for number in range(3)]
+    assert [file.name for file in inventory.files] == ["cam1/0-damaged.mp4", *(f"cam1/{number}.mp4" for number in range(3))]
