@@ -27,6 +27,8 @@ MIN_NUMBERED_SECONDS = 60
 """Shorter files with numbers may be clips that were encoded one after another, and have the times of that."""
 MAX_RATE_CHANGE = 0.02
 """Between chapters, as a share: a container has the average of its frames, whose times vary a little."""
+MAX_PATTERNS = 50
+"""Each is compared with the names of all videos."""
 MAX_OPEN = 32
 """Recordings of one series that a file may go on; two cameras, or two days, can have equal names."""
 
@@ -108,12 +110,25 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
 def stated_recordings(
     rows: Iterable[tuple[str, frozenset[str], RecordingLine]], index: VideoIndex
 ) -> tuple[dict[str, RecordingLine], list[Problem]]:
-    """Find the line of each video that names its recording, and lines that name no video; a later line overrides an earlier one."""
+    """Find the line of each video that names its recording, and lines that name no video; a later line overrides an earlier one.
+
+    A video with `*` is a pattern of names. A `*` in its recording stands for the folder of each file, so that every folder is a recording.
+    """
     by_video: dict[str, RecordingLine] = {}
-    problems = []
+    problems, num_patterns = list[Problem](), 0
     for file, beside, row in rows:
+        near = index.beside(beside)
         try:
-            by_video[index.beside(beside).named(row.video)] = row
+            if "*" not in row.video or near.finds(row.video, loosely=False):
+                by_video[near.named(row.video)] = row
+            elif (num_patterns := num_patterns + 1) > MAX_PATTERNS:
+                raise ValueError(f"only {MAX_PATTERNS} patterns are read; name the videos themselves")
+            elif matching := near.matching(row.video):
+                for video, name in matching:
+                    of_folder = row.recording.replace("*", str(PurePosixPath(name).parent))
+                    by_video[video] = row.model_copy(update={"recording": of_folder})
+            else:
+                raise ValueError(f"no video has a name like {quoted(row.video)}")
         except ValueError as error:
             problems.append(Problem(file=file, line=row.line, reason=str(error)))
     return by_video, problems

@@ -8,6 +8,8 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
 from pathlib import PurePosixPath
 from typing import NoReturn, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -105,6 +107,20 @@ class VideoIndex:
             return self._resolved(name, loosely=loosely) is not None
         except ValueError:
             return True
+
+    def matching(self, pattern: str) -> list[tuple[str, str]]:
+        """List the videos with a name that matches `pattern`, each with that name; those beside the file go before all others.
+
+        `*` is any text within a folder, `**/` any folders or none. A pattern that ends in `/` means all files below.
+        """
+        # Only `*` is special, neither `?` nor `[`.
+        parts = re.sub(r"[\[?]", r"[\g<0>]", _slashed(pattern) + "/**" * pattern.endswith("/")).split("/")
+        named = [(video, name) for video, name, path in self._paths if _is_match(parts, path)]
+        return sorted([pair for pair in named if pair[0] in self._beside] or named)
+
+    @cached_property
+    def _paths(self) -> list[tuple[str, str, list[str]]]:
+        return [(video, name, _slashed(name).split("/")) for video, own in self._names.items() for name in own]
 
     def finds_clip(self, uid: str) -> bool:
         """Check whether this is the uid of a clip of a video, however that is cut."""
@@ -231,6 +247,20 @@ def _spellings(name: str) -> Iterator[tuple[int, str]]:
 
 def _slashed(name: str) -> str:
     return str(PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")).strip()))
+
+
+def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Match a path with a pattern, folder by folder; `**` is any number of them, and at the end at least the file."""
+
+    @cache
+    def match(at: int, depth: int) -> bool:
+        if at == len(pattern) or depth == len(path):
+            return at == len(pattern) and depth == len(path)
+        if pattern[at] == "**" and (at + 1 == len(pattern) or match(at + 1, depth) or match(at, depth + 1)):
+            return True
+        return fnmatchcase(path[depth], pattern[at]) and match(at + 1, depth + 1)
+
+    return match(0, 0)
 
 
 def _folded(name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.data.labels.file_names import read_file_name
 from tasks.data.labels.labels import label_clips
-from tasks.data.labels.recordings import camera_groups, detect_recordings, recordings_csv
+from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, recordings_csv
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
@@ -213,6 +213,35 @@ HEADER = "video,recording\n"
 )
 def test_clips_have_the_first_video_of_their_recording_as_source_unless_a_file_says_otherwise(files, expected):
     assert tuple(sources(labelled(FILMS, *files), FILMS).values()) == expected
+
+
+VISITS = [film(name) for name in ("cam1/a/1.mp4", "cam1/a/x/2.mp4", "cam1/b/3.mp4", "cam2/a/4.mp4", "[a?]/5.mp4", "[a?]/6.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("cam1/**/*.mp4,visit", "111456"),
+        ("cam1/*/*.mp4,visit", "121456"),
+        ("cam*/a/,visit", "113156"),
+        ("**,all", "111111"),
+        ("**/*.mp4,visit *", "123455"),
+        ("cam1/*/*,*\ncam1/a/**,*\ncam1/b/3.mp4,cam1/a", "121456"),
+        ("[a?]/*,visit", "123455"),
+        ("cam1/**,visit\ncam1/b/*,", "113456"),
+        ("CAM1/**,visit", "123456"),
+    ],
+)
+def test_a_pattern_of_a_line_is_all_videos_that_it_matches(lines, expected):
+    labelling = labelled(VISITS, f"{HEADER}{lines}\n")
+    number = {video.video: video.names[0][-5] for video in VISITS}
+    assert "".join(number.get(clip.source, number[clip.clip.video]) for clip in labelling.clips) == expected
+    assert [problem.reason for problem in labelling.problems] == (["no video has a name like 'CAM1/**'"] if "CAM" in lines else [])
+
+
+def test_patterns_are_few_because_each_is_compared_with_all_names():
+    (*_, last) = labelled(VISITS, HEADER + "**,all\n" * (MAX_PATTERNS + 1)).problems
+    assert "only 50 patterns are read" in last.reason
 
 
 @pytest.mark.parametrize("num_given", [1, 2, 3])
