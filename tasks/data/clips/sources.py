@@ -45,7 +45,8 @@ class IncomingFile:
 def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only_settled: bool = False) -> Iterator[IncomingFile]:
     """Yield the files of `sources`, or of the inbox if there are none.
 
-    A malformed address is yielded too: it fails alone, later. With `only_settled`, local files that changed within the last minute wait for a later ingest.
+    A malformed address is yielded too: it fails alone, later. With `only_settled`, local files that changed within the last minute wait for
+    a later ingest.
 
     Raises:
         BadInput: a file, a folder or a bucket does not exist, or is outside the permitted folder, or Frigate refuses.

@@ -33,7 +33,7 @@ def test_three_pages_and_a_file_of_labels_become_a_dataset_that_credits_them(ffm
     bench = Bench()
     with site(films) as server:
         sources = [
-            source.replace("https://www.youtube.com/watch?v=", f"http://{server.host}/watch/").replace("/videos/original.csv", str(labels))
+            source.replace("https://www.youtube.com/watch?v=", f"http://{server.host}/watch/").replace("/home/me/original.csv", str(labels))
             for source in form["sources"]
         ]
         taken = bench.take(*sources, own_channels=[server.host])
