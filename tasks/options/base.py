@@ -90,7 +90,8 @@ class Options(BaseModel):
     @model_serializer(mode="wrap")
     def _write_gone(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        return written if info.include else written | self._gone
+        kept = self._gone.keys() if info.include is None else self._gone.keys() & info.include
+        return written | {name: value for name, value in self._gone.items() if name in kept and name not in (info.exclude or ())}
 
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""
