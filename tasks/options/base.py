@@ -122,6 +122,8 @@ def _reason(kind: str, message: str, given: object, place: tuple[int | str, ...]
     field = model.model_fields.get(str(place[0])) if place else None
     if field is None or kind in ("value_error", "missing"):
         return message
+    if given in _of_all(model, "retired_values").get(str(place[0]), ()):
+        return f"{given} was removed; choose another, or leave it out"
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not have the required form: {field.description or field.title}"
     return f"{message}, and not {given!r}"
