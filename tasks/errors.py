@@ -51,6 +51,10 @@ class MissingObject(BadInput):
     """An object that an earlier step should have written is missing from the store."""
 
 
+class OutOfReach(MissingObject):
+    """A video that was left on another server cannot be read there for now; only this video waits."""
+
+
 class NotThere(RetakeError):
     """The labelling page has no such clip, video or statement."""
 

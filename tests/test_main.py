@@ -91,6 +91,7 @@ def test_help_and_a_wrong_command_line_import_nothing_heavy_and_take_little_proc
         (["recipe", "save", "../runs/x", "--epochs=6"], "'../runs/x' is no name of a recipe"),
         (["recipe", "save", "mine", "--head=probe"], "set trainable to heads"),
         (["recipe", "save", "mine", "--layer-decay=0.5"], "recipe save: layer_decay was removed; leave it out"),
+        (["search_plan", "--store=s3://retake", "--search=mixup"], "--search-0: mixup was removed; choose another, or leave it out"),
         (["predict", "a.mp4", "--no-preview"], "predict: preview was removed; leave it out"),
     ],
 )

@@ -90,7 +90,8 @@ class Options(BaseModel):
     @model_serializer(mode="wrap")
     def _write_gone(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        return written if info.include else written | self._gone
+        kept = self._gone.keys() if info.include is None else self._gone.keys() & info.include
+        return written | {name: value for name, value in self._gone.items() if name in kept and name not in (info.exclude or ())}
 
     def picked(self, model: type[AnyOptions]) -> AnyOptions:
         """Select the options that `model` declares."""
@@ -121,6 +122,8 @@ def _reason(kind: str, message: str, given: object, place: tuple[int | str, ...]
     field = model.model_fields.get(str(place[0])) if place else None
     if field is None or kind in ("value_error", "missing"):
         return message
+    if given in _of_all(model, "retired_values").get(str(place[0]), ()):
+        return f"{given} was removed; choose another, or leave it out"
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not have the required form: {field.description or field.title}"
     return f"{message}, and not {given!r}"

@@ -24,7 +24,7 @@ from tasks.options import (
     Weights,
 )
 from tasks.options.forms import REMOVED
-from tasks.pipeline.commands import parse
+from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store.layout import Layout
 from tests.dags.conftest import defaults
 
@@ -204,7 +204,8 @@ def test_no_option_of_one_step_has_the_name_of_another_steps():
     models = {model for dag in DAGS for model in (*dag.FORM.models(), *dag.FORM.then)}
     names = [name for model in models for name in model.model_fields]
     assert len(names) == len(set(names))
-    assert REMOVED.keys().isdisjoint(names)
+    flags = [name for command in COMMANDS.values() for name in command.arguments.model_fields]
+    assert REMOVED.keys().isdisjoint({*names, *flags})
 
 
 MINE, THEIRS = "s3://retake", "s3://theirs"
@@ -261,6 +262,7 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
         (retrain, {"epoch": 3}, "unknown options: epoch"),
         (predict_videos, {"preview": True}, "^preview was removed; leave it out$"),
         (retrain, {"mixup": 0.2, "ema_decay": 0.9}, "^ema_decay, mixup were removed; leave them out$"),
+        (retrain, {"schedule": "step"}, "^schedule: step was removed; choose another, or leave it out$"),
         (retrain, {"preset": "thorough"}, "the recipe thorough was removed; choose light or auto"),
         (ingest_videos, {"then": {"mixup": 0.2}}, "^then.mixup was removed"),
         (retrain, {"dataset": "/etc/passwd"}, "dataset"),

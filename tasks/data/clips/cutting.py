@@ -20,7 +20,7 @@ from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ff
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
 from tasks.data.video.spans import AnySpan, interval_spans, spans_across
-from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, Unavailable
+from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, Unavailable
 from tasks.keys import clip_recipe_of, content_key
 from tasks.options import SegmentOptions
 from tasks.settings import MachineSettings, load
@@ -179,6 +179,7 @@ class _Converted:
     result: CutResult
     reason: str | None = None
     lacked_bytes: int | None = None
+    is_out_of_reach: bool = False
 
 
 @contextmanager
@@ -203,19 +204,19 @@ def _converted(
         folder = Path(name)
         path, next_path = folder / "source", folder / "next"
         following: Following | None = None
-        warnings: tuple[str, ...] = ()
+        without_next: _Converted | None = None
         try:
             _fetch_source(store, record, path)
         except MissingObject as error:
-            # No memory is enough, so that it is tried again by the next step.
-            yield _Converted(NO_CLIPS, plain_reason(error), lacked_bytes=0)
+            yield _not_converted(error, path, shares)
             return
         try:
             if next_record:
                 _fetch_source(store, next_record, next_path)
                 following = next_path, shares.run(partial(_probed, next_record, next_path))
         except (MissingObject, BadVideo) as error:
-            warnings = (f"no clip goes on in the next file: {plain_reason(error, next_path.name)}",)
+            without_next = _not_converted(error, next_path, shares)
+            # Clips are numbered by their spans: those across come last (`spans_of`), so that the others keep their numbers.
             spans = [span for span in spans or () if not span.next_video]
 
         def cut_with(memory: Memory) -> CutResult:
@@ -228,15 +229,25 @@ def _converted(
 
         try:
             converted = _Converted(shares.run(cut_with))
-        except OutOfMemory as error:
-            had = f"it had {size(shares.all_bytes)}: scale it down, or take it again where a step has more"
-            converted = _Converted(NO_CLIPS, f"{plain_reason(error)}; {had}", shares.all_bytes)
         except BadVideo as error:
-            converted = _Converted(NO_CLIPS, plain_reason(error))
-        if warnings:
-            result = replace(converted.result, warnings=(*converted.result.warnings, *warnings))
-            converted = replace(converted, result=result, lacked_bytes=0)
+            converted = _not_converted(error, path, shares)
+        # The next file is of no use where the video itself cannot be cut.
+        if without_next and not converted.reason:
+            warnings = (*converted.result.warnings, f"no clip goes on in the next file: {without_next.reason}")
+            converted = replace(without_next, result=replace(converted.result, warnings=warnings), reason=None)
         yield converted
+
+
+def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemoryShares) -> _Converted:
+    """Tell why a video gives no clips, and how much memory or which server it waits for."""
+    reason = plain_reason(error, path.name)
+    if isinstance(error, MissingObject):
+        # No memory is enough, so that it is tried again by the next step.
+        return _Converted(NO_CLIPS, reason, 0, isinstance(error, OutOfReach))
+    if isinstance(error, OutOfMemory):
+        had = f"it had {size(shares.all_bytes)}: scale it down, or take it again where a step has more"
+        return _Converted(NO_CLIPS, f"{reason}; {had}", shares.all_bytes)
+    return _Converted(NO_CLIPS, reason)
 
 
 def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
@@ -244,6 +255,7 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
 
     Raises:
         MissingObject: its content is not there, or not any more.
+        OutOfReach: the server on which it was left does not give it.
     """
     is_in_place = connection_of(record.uri) is not None
     try:
@@ -251,7 +263,7 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
     except (BadConfiguration, Unavailable) as error:
         if not is_in_place:
             raise
-        raise MissingObject(str(error)) from error
+        raise OutOfReach(str(error)) from error
     if is_in_place:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != record.video:
@@ -281,6 +293,7 @@ def _write(
         warnings=tuple(plain_reason(warning) for warning in converted.result.warnings),
         set_aside=converted.reason,
         lacked_bytes=converted.lacked_bytes,
+        is_out_of_reach=converted.is_out_of_reach,
         spans_digest=spans_digest,
         revision=revision,
     )

@@ -217,8 +217,19 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
     labels = Layout(arguments.store).labels(recipe)
     if not store.exists(labels.uri):
         return None
+
+    def is_cut(video: str) -> bool:
+        for part in segment.parts:
+            cut = find_cut(store, arguments.store, video, part)
+            if cut is None or cut.is_out_of_reach:
+                return False
+            # Of a video that cannot be cut on the grid, no other part is cut.
+            if cut.set_aside:
+                break
+        return True
+
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        all_cut = all(pool.map(lambda video: all(find_cut(store, arguments.store, video, part) for part in segment.parts), videos))
+        all_cut = all(pool.map(is_cut, videos))
     gathered = store.read(labels)
     if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
         return None

@@ -171,7 +171,8 @@ class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
-    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there.
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there;
+    `is_out_of_reach` if that was for the server on which it was left, which hourly runs try again.
     Clips around intervals have `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with
     the next `revision`.
     """
@@ -185,6 +186,7 @@ class ClipsFile(Record):
     warnings: tuple[str, ...]
     set_aside: str | None
     lacked_bytes: int | None = None
+    is_out_of_reach: bool = Field(default=False, exclude_if=lambda away: not away)
     spans_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
     revision: int = Field(0, exclude_if=lambda revision: not revision)
 

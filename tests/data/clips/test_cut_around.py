@@ -1,7 +1,9 @@
 """Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
 
 import hashlib
+from contextlib import nullcontext
 from functools import cache
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,7 +15,7 @@ from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
 from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
-from tasks.errors import BadInput, NothingToDo
+from tasks.errors import BadInput, BadVideo, MissingObject, NothingToDo, OutOfMemory, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline.build_dataset import dataset, label, split
@@ -198,6 +200,47 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     assert uncut(labelled(store, "both"))
 
 
+@pytest.mark.parametrize(
+    ("error", "lacked_bytes", "is_tried_hourly"),
+    [(BadVideo, None, False), (OutOfMemory, 3 << 30, False), (Unavailable, 0, True), (MissingObject, 0, False)],
+)
+def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(taken_in, film, monkeypatch, error, lacked_bytes, is_tried_hourly):
+    names = "GX010123.MP4", "GX020123.MP4"
+    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
+    num_before = len(find_cut(store, STORE, first, options("intervals")).clips)
+    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
+    fail, read_file, place = Mock(side_effect=error("next: it is so")), store.read_file, Layout(STORE).video(second).probe
+    record = store.read(place).model_copy(update={"is_hdr": None})
+    if error is BadVideo:
+        store.objects[record.uri] = b"damaged"
+    elif error is OutOfMemory:
+        monkeypatch.setattr(cutting, "probe", fail)
+    else:
+        record = record.model_copy(update={"uri": "s3+nas://films/GX020123.MP4"})
+        monkeypatch.setattr(store, "read_file", lambda uri, path: (fail if uri == record.uri else read_file)(uri, path))
+    store.write(place, record)
+    monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
+    take_in(store, "both")
+    alone = find_cut(store, STORE, first, options("intervals"))
+    assert (len(alone.clips), alone.set_aside, alone.lacked_bytes) == (num_before + 1, None, lacked_bytes)
+    assert alone.warnings[0].startswith("no clip goes on in the next file: ")
+    assert ("it had 3 GiB" in alone.warnings[0]) == (error is OutOfMemory)
+    labelled(store, "both")
+    with nullcontext() if is_tried_hourly else pytest.raises(NothingToDo):
+        take_in(store, "both")
+
+
+def test_a_video_that_lacks_memory_waits_for_that_and_not_for_the_next_chapter(taken_in, film, monkeypatch):
+    names = "GX010123.MP4", "GX020123.MP4"
+    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
+    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
+    del store.objects[store.read(Layout(STORE).video(second).probe).uri]
+    monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
+    monkeypatch.setattr(cutting, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
+    take_in(store, "both")
+    assert find_cut(store, STORE, first, options("intervals")).lacked_bytes == 3 << 30
+
+
 def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
     before = cut_of(cut_store, film)
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
@@ -293,6 +336,9 @@ def test_a_video_that_cannot_be_cut_is_named_once(store, sounding):
     results = [segment.run(SegmentArguments(**BASE, cut="both", batch=batch.uri), store) for batch in done.batches]
     (bad,) = (bad for result in results for bad in result.set_aside)
     assert "shorter than the minimum" in bad.reason
+    labelled(store, "both")
+    with pytest.raises(NothingToDo):
+        take_in(store, "both")
 
 
 def build(store, cut):

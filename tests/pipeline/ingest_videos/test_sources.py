@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tasks.data.clips import local_files
-from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
+from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import Killed, Shelf, filmed
@@ -144,6 +144,27 @@ def test_a_video_in_place_that_went_or_changed_or_whose_server_is_off_is_named_a
     assert bench.ingest(SOURCE).num_clips == 2
     assert {record.uri for record in store.records().values()} == {first, moved}
     assert not [cut for cut in store.clips() if cut.set_aside]
+
+
+@pytest.mark.parametrize(("happens", "is_tried"), [(BadConfiguration, True), (Unavailable, True), (MissingObject, False)])
+def test_an_hourly_run_cuts_a_video_in_place_whose_server_was_off_and_waits_for_none_that_went(
+    bench, store, video, watch, connect, happens, is_tried
+):
+    connect(in_place=True)
+    watch(SOURCE)
+    store.objects[f"{STORE}/inbox/put meat/a.mp4"] = video
+    bench.ingest()
+    store.objects[f"{FILMS}cam1/b.mp4"] = video + free(1)
+    batches = bench.take().batches
+    store.fails = happens("no server")
+    for batch in batches:
+        bench.run("segment", batch=batch.uri)
+    bench.run("label")
+    store.fails = None
+    if is_tried:
+        assert bench.ingest().num_clips == 2
+        bench.run("label")
+    assert "no new video" in told_nothing(bench)
 
 
 @pytest.mark.parametrize("now_at", [f"{FILMS}new/a.mp4", f"{STORE}/inbox/a.mp4"])
