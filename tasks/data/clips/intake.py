@@ -20,7 +20,7 @@ from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
-from tasks.errors import BadConfiguration, BadInput, TooLarge, Unavailable
+from tasks.errors import BadConfiguration, BadInput, TooLarge, TooSlow, Unavailable
 from tasks.options import IngestOptions
 from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
@@ -101,7 +101,7 @@ class Intake:
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
             # A file that is set aside stays so, but a disk may be readable next time, and another server may be busy or away.
-            is_final = isinstance(error, TooLarge) or (is_fetched and isinstance(error, BadInput))
+            is_final = isinstance(error, TooLarge | TooSlow) or (is_fetched and isinstance(error, BadInput))
             etag = incoming.etag if is_final else ""
             return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
