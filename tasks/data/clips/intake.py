@@ -159,8 +159,10 @@ class Intake:
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
         names = tuple(sorted({*record.names, incoming.name})) if self._labels else record.names
-        # An object that was left in place may have been moved since.
-        uri = self._kept_at(incoming, place, record.container, path) if path and connection_of(record.uri) else record.uri
+        uri = record.uri
+        # An object that was left in place may have been moved since, and a copy deleted.
+        if path and (connection_of(uri) or not self._store.exists(uri)):
+            uri = self._kept_at(incoming, place, record.container, path)
         more = record.model_copy(update={"names": names, "uri": uri, "web_page": record.web_page or incoming.web_page})
         if more != record:
             self._store.write(place.probe, more)
