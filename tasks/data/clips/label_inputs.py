@@ -20,7 +20,7 @@ from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
 from tasks.store.experiments import Prediction
-from tasks.store.layout import Layout, is_own_class, is_probe
+from tasks.store.layout import Layout, is_own_class, is_probe, video_of
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
@@ -139,8 +139,8 @@ def places_of_videos(store: Store, store_uri: str) -> dict[str, str]:
     """
     at = Layout(store_uri)
     uris = [listed.uri for listed in store.list(at.videos)]
-    copies = {last_name(uri.rpartition("/")[0]): uri for uri in uris if not is_probe(uri)}
-    videos = [last_name(uri.rpartition("/")[0]) for uri in uris if is_probe(uri)]
+    copies = {video_of(uri): uri for uri in uris if not is_probe(uri)}
+    videos = [video_of(uri) for uri in uris if is_probe(uri)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         places = pool.map(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
         return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
