@@ -27,6 +27,10 @@ class TooLarge(BadInput):
     """A file is larger than the limit for it."""
 
 
+class TooSlow(BadInput):
+    """Reading a file takes longer than a disk of the minimum speed needs for it."""
+
+
 class BadVideo(BadInput):
     """A video cannot be probed, decoded or cut; only this video is skipped."""
 

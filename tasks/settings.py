@@ -41,23 +41,14 @@ class S3Connection(S3Server):
     in_place: bool = Field(False, description="leave the videos there, and read them from there, instead of copying them into the store")
 
 
-def _standing(source: str) -> str:
-    """Refuse a source that would be fetched by each hourly run, because nothing tells whether it changed."""
-    if source.lower().startswith(("http://", "https://", "web:")):
-        raise ValueError(
-            f"{source} is a web address, which each hourly run would fetch again; name it by hand, in the form of ingest_videos"
-        )
-    return source
-
-
 class SourceSettings(BaseSettings):
     """Where videos come from. Both variables are JSON objects."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
 
-    sources: dict[
-        Annotated[str, AfterValidator(lambda store_uri: store_uri.rstrip("/"))], list[Annotated[str, AfterValidator(_standing)]]
-    ] = Field({}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox")
+    sources: dict[Annotated[str, AfterValidator(lambda store_uri: store_uri.rstrip("/"))], list[str]] = Field(
+        {}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox"
+    )
     s3_connections: dict[Annotated[str, Field(pattern=rf"^{CONNECTION_NAME}$")], S3Connection] = Field(
         {}, description="by a name, the servers of sources such as s3+NAME://bucket/films/**.mp4"
     )

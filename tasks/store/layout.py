@@ -289,6 +289,11 @@ def is_probe(uri: str) -> bool:
     return uri.endswith("/probe.json")
 
 
+def video_of(uri: str) -> str:
+    """Return the video whose record or copy a listed object is."""
+    return last_name(uri.rpartition("/")[0])
+
+
 def is_own_class(uri: str) -> bool:
     """Check whether a listed object is one of the store's own classes."""
     return bool(_OWN_CLASS.fullmatch(uri))

@@ -20,7 +20,7 @@ from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
-from tasks.errors import BadConfiguration, BadInput, TooLarge, Unavailable
+from tasks.errors import BadConfiguration, BadInput, TooLarge, TooSlow, Unavailable
 from tasks.options import IngestOptions
 from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
@@ -101,7 +101,7 @@ class Intake:
         except (BadInput, OSError) as error:
             reason = _reason_to_set_aside(incoming, error)
             # A file that is set aside stays so, but a disk may be readable next time, and another server may be busy or away.
-            is_final = isinstance(error, TooLarge) or (is_fetched and isinstance(error, BadInput))
+            is_final = isinstance(error, TooLarge | TooSlow) or (is_fetched and isinstance(error, BadInput))
             etag = incoming.etag if is_final else ""
             return SeenFile(name=incoming.name, etag=etag, size_bytes=incoming.size_bytes, video=None, reason=reason)
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
@@ -159,8 +159,10 @@ class Intake:
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
         names = tuple(sorted({*record.names, incoming.name})) if self._labels else record.names
-        # An object that was left in place may have been moved since.
-        uri = self._kept_at(incoming, place, record.container, path) if path and connection_of(record.uri) else record.uri
+        uri = record.uri
+        # An object that was left in place may have been moved since, and a copy deleted.
+        if path and (connection_of(uri) or not self._store.exists(uri)):
+            uri = self._kept_at(incoming, place, record.container, path)
         more = record.model_copy(update={"names": names, "uri": uri, "web_page": record.web_page or incoming.web_page})
         if more != record:
             self._store.write(place.probe, more)

@@ -20,12 +20,12 @@ from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
 from tasks.store.experiments import Prediction
-from tasks.store.layout import Layout, is_own_class, is_probe
+from tasks.store.layout import Layout, is_own_class, is_probe, video_of
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.records.video import Inventory, SeenFile, VideoRecord
-from tasks.store.stored import Stored, last_name
+from tasks.store.stored import Stored, connection_of, last_name
 from tasks.wording import quoted
 
 MAX_ANNOTATION_BYTES = 64 << 20
@@ -133,14 +133,17 @@ def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 
 def places_of_videos(store: Store, store_uri: str) -> dict[str, str]:
-    """Map each ingested video to the address of its file; only the records of those without a copy are read."""
+    """Map each ingested video to the address of its file, unless its copy was deleted.
+
+    Only the records of videos without a copy are read.
+    """
     at = Layout(store_uri)
     uris = [listed.uri for listed in store.list(at.videos)]
-    copies = {last_name(uri.rpartition("/")[0]): uri for uri in uris if not is_probe(uri)}
-    videos = [last_name(uri.rpartition("/")[0]) for uri in uris if is_probe(uri)]
+    copies = {video_of(uri): uri for uri in uris if not is_probe(uri)}
+    videos = [video_of(uri) for uri in uris if is_probe(uri)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         places = pool.map(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
-        return dict(zip(videos, places, strict=True))
+        return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
 
 
 def video_records(store: Store, store_uri: str) -> list[VideoRecord]:

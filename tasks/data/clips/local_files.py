@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.data.video.inspection import NO_REGULAR_FILE
-from tasks.errors import BadInput, TooLarge
+from tasks.errors import BadInput, TooLarge, TooSlow
 from tasks.settings import MachineSettings, load
 
 log = logging.getLogger("retake")
@@ -118,7 +118,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
             if num_bytes > max_bytes:
                 raise TooLarge(too_large)
             if time.monotonic() > stop:
-                raise BadInput(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
+                raise TooSlow(f"reading it takes longer than {limit_seconds:.0f} s; copy it to a faster disk first")
             yield chunk
         if _version(os.fstat(file.fileno())) != _version(before):
             raise BadInput("it changed while it was read; a later ingest takes it")

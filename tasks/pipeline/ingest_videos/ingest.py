@@ -1,5 +1,6 @@
 """Take videos and annotation files into the store; know videos by content under all names."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
     seen = _take_videos(arguments, store, intake, videos, known, earlier)
-    inventory = Inventory(files=(*seen, *seen_tables, *unreadable))
+    inventory = Inventory(files=(*seen, *seen_tables, *unreadable, *(_not_offered(offered, earlier) if unreadable else ())))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))
     for bad in inventory.set_aside:
@@ -85,20 +86,23 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
 def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFile], list[SeenFile]]:
     """List the files of the sources, and the sources that cannot be listed.
 
-    Without sources, these are the inbox and the store's standing sources, of which none keeps the others waiting.
+    Without sources, these are the inbox and the store's standing sources. No other server that is off keeps the rest waiting.
 
     Raises:
         BadInput: a source that was named does not exist, or none has a file.
         BadConfiguration: a connection that was named is not known, or its keys are refused.
-        Unavailable: a server that was named does not answer.
+        Unavailable: the store, or a server that was named, does not answer.
     """
     offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
     unreadable = []
     for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, []):
         try:
+            if not arguments.sources:
+                _require_standing(source)
             files = list(incoming_files([source], arguments.store, store, only_settled=not arguments.sources))
         except (BadInput, BadConfiguration, Unavailable) as error:
-            if arguments.sources:
+            is_store_away = isinstance(error, Unavailable) and source.startswith("s3://")
+            if arguments.sources or is_store_away:
                 raise
             unreadable.append(SeenFile(name=without_secrets(source), etag="", size_bytes=0, video=None, reason=str(error)))
             continue
@@ -112,15 +116,33 @@ def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFil
     return offered, unreadable
 
 
+def _require_standing(source: str) -> None:
+    """Refuse a web address: nothing tells whether its content changed."""
+    if source.lower().startswith(("http://", "https://", "web:")):
+        raise BadConfiguration(
+            f"{source} is a web address, which each hourly run would fetch again; take it out of RETAKE_SOURCES, "
+            "and name it by hand, in the form of ingest_videos"
+        )
+
+
+def _not_offered(offered: Sequence[IncomingFile], earlier: Inventory) -> list[SeenFile]:
+    """List the files of an earlier ingest that no source offers now.
+
+    A source that cannot be listed may still have them.
+    """
+    now = {(file.name, file.etag) for file in offered}
+    return [file for file in earlier.files if file.etag and (file.name, file.etag) not in now]
+
+
 def _why_empty(source: str) -> str:
     return f"{source}: no finished hour with recordings between these times" if is_frigate(source) else f"no file in {source}"
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
-    """Find the files that need not be read again, by name and etag.
+    """Map names and etags to the files that earlier ingests have seen.
 
-    These are the videos of any ingest that are still in the store. Without sources, these are also the unusable files and the annotation
-    files of this ingest; by hand, they are tried again.
+    These are the videos of all ingests, some of which may be gone from the store. Without sources, these are also the unusable files and
+    the annotation files of this ingest; by hand, those are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):
@@ -131,7 +153,11 @@ def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -
 
 
 def _is_at_hand(store: Store, file: SeenFile, incoming: IncomingFile, places: Mapping[str, str]) -> bool:
-    """Check whether the store knows where a video is; one that was left in place may have been moved to where it is offered now."""
+    """Check whether a known video need not be fetched.
+
+    Its copy is in the store, or it is in place: where it is offered now, or elsewhere with the same size. If the server of that place does
+    not answer, it is fetched.
+    """
     place = places.get(file.video or "", "")
     if place == incoming.source or not connection_of(place):
         return bool(place)
@@ -196,11 +222,15 @@ def _reason_to_stop(
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
         return _why_nothing(arguments.store, waiting, inventory.set_aside)
-    # A server's reasons have the number of the request.
-    told = {(file.name, file.etag) for file in earlier.files if file.reason}
-    if any(file.reason and (file.name, file.etag) not in told for file in inventory.files):
+    told = set(map(_failure, earlier.files))
+    if any(file.reason and _failure(file) not in told for file in inventory.files):
         return None
     return _reason_if_unchanged(arguments, store, list(names))
+
+
+def _failure(file: SeenFile) -> tuple[str, str, str]:
+    """Identify a failure of a file; a server's reasons have the number of the request."""
+    return file.name, file.etag, re.sub(r"\S*\d\S*", "", file.reason or "")
 
 
 def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:

@@ -67,4 +67,4 @@ def common_choice(used: Sequence[tuple[str, EngineUsed]]) -> Choice:
     if kind is None:
         return Choice("auto")
     by = dict.fromkeys(f"{network} by {engine.label}" for network, engine in used)
-    return Choice(kind, f"one engine scores all networks of a run, {listed(list(by))} so far")
+    return Choice(kind, f"one engine scores all networks of a run: {listed(list(by))} so far")

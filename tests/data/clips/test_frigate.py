@@ -1,10 +1,9 @@
 """Footage of a stand-in for Frigate, which answers as its API of exports does."""
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
 
 import pytest
 
@@ -27,7 +26,7 @@ class Frigate:
 
     def __init__(self, film):
         self.film, self.hours, self.exports, self.asked = film, [NOON, NOON + timedelta(hours=1)], {}, []
-        self.failing, self.removes_many, self.lock = set(), True, Lock()
+        self.failing, self.removes_many = set(), True
 
     def answer(self, method, path, body):
         route = path.partition("?")[0].strip("/").split("/")
@@ -62,8 +61,7 @@ def served(recorder):
     class Handler(BaseHTTPRequestHandler):
         def respond(self):
             body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "null")
-            with recorder.lock:
-                status, content = recorder.answer(self.command, self.path, body)
+            status, content = recorder.answer(self.command, self.path, body)
             content = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(content)))
@@ -94,8 +92,8 @@ def address(recorder, monkeypatch):
         yield f"frigate+{address}/front"
 
 
-def take_in(store, *sources):
-    arguments = IngestArguments(store=STORE, sources=list(sources), out=f"{STORE}/ingests/x/")
+def take_in(store, *sources, **options):
+    arguments = IngestArguments(store=STORE, sources=list(sources), out=f"{STORE}/ingests/x/", **options)
     result = ingest.run(arguments, store)
     for batch in result.batches:
         segment.run(SegmentArguments(store=STORE, batch=batch.uri), store)
@@ -138,19 +136,20 @@ def test_hours_that_the_times_touch_are_taken_whole(address, times, hours):
     assert [f"{hour.after:%H:%M}-{hour.before:%H:%M}" for hour in touched] == hours
 
 
-def test_an_hour_that_can_never_be_used_is_exported_once(address, recorder, monkeypatch):
-    recorder.film = b"no video"
+@pytest.mark.parametrize(("film", "told"), [(b"no video", "damaged"), (bytes(1 << 20), "larger than the limit of 1 MiB"), (None, None)])
+def test_an_hour_is_exported_once_whether_it_can_be_used_and_though_the_recorder_was_off(address, recorder, monkeypatch, film, told):
+    recorder.film = film or recorder.film
     monkeypatch.setenv("RETAKE_SOURCES", json.dumps({STORE: [f"{address}/2026-05-01T12:00/2026-05-01T13:00"]}))
-    store = Shelf()
-    for _ in range(2):
-        with pytest.raises(NothingToDo, match="damaged"):
-            take_in(store)
+    store, answer = Shelf(), recorder.answer
+    for is_off in (False, False, True, False):
+        recorder.answer = (lambda *_: (503, {})) if is_off else answer
+        reason = "503" if is_off else told
+        with pytest.raises(NothingToDo, match=reason) if reason else nullcontext():
+            take_in(store, max_video_mib=1)
     assert len(recorder.asked) == 1
 
 
 def test_a_failed_export_is_set_aside_and_tried_again(address, recorder, monkeypatch):
-    # A second thread's question would let the failed export go before the first one sees it.
-    monkeypatch.setattr(ingest, "NUM_THREADS", 1)
     recorder.failing.add("Retake front-20260501120000 3600 s")
     monkeypatch.setenv("RETAKE_SOURCES", json.dumps({STORE: [f"{address}/2026-05-01T12:00/2026-05-01T14:00"]}))
     store = Shelf()

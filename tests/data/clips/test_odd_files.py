@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips import local_files
+from tasks.data.clips import intake, local_files
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.local_files import read_chunks
 from tasks.data.clips.sources import IncomingFile, incoming_files
@@ -123,8 +123,10 @@ def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
         list(read_chunks(path, max_bytes=2, too_large="too large"))
     assert b"".join(read_chunks(path, max_bytes=3, too_large="too large")) == bytes(3)
     monkeypatch.setattr(local_files, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
-    with pytest.raises(BadInput, match="longer than 61 s"):
-        list(read_chunks(path, max_bytes=1 << 20, too_large="too large"))
+    taker = Intake(Shelf(), STORE, IngestOptions(max_video_mib=1), allow_private=False)
+    seen = taker.take_video(IncomingFile("a.mp4", str(path), "etag", 3))
+    assert "longer than 61 s" in seen.reason
+    assert seen.etag, "it would be read each hour"
 
 
 @pytest.mark.parametrize(("start_seconds", "reason"), [(0.001, "reading it took longer"), (60, None)])
@@ -137,10 +139,14 @@ def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, tmp_path
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)
 
 
-def test_a_file_that_grows_while_it_is_read_costs_itself(tmp_path):
+def test_a_file_that_grows_while_it_is_read_costs_itself_and_is_tried_again(tmp_path, monkeypatch):
     (path := tmp_path / "a.mp4").write_bytes(b"half")
-    chunks = read_chunks(path, max_bytes=1 << 20, too_large="too large")
-    assert next(chunks) == b"half"
-    path.write_bytes(b"whole")
-    with pytest.raises(BadInput, match="changed while it was read; a later ingest takes it"):
-        list(chunks)
+
+    def read(path, **limits):
+        for chunk in read_chunks(path, **limits):
+            path.write_bytes(b"whole")
+            yield chunk
+
+    monkeypatch.setattr(intake, "read_chunks", read)
+    seen = Intake(Shelf(), STORE, IngestOptions(), allow_private=False).take_video(IncomingFile("a.mp4", str(path), "etag", 4))
+    assert (seen.reason, seen.etag) == ("it changed while it was read; a later ingest takes it", "")

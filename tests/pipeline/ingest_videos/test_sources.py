@@ -7,9 +7,10 @@ import time
 import pytest
 
 from tasks.data.clips import local_files
+from tasks.data.clips.label_inputs import inputs_digest
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
-from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.in_process import RECIPE, STORE, Bench
 from tests.pipeline.shelf import Killed, Shelf, filmed
 
 FILMS = "s3+nas://films/"
@@ -17,11 +18,25 @@ SOURCE = f"{FILMS}cam*/**.mp4"
 
 
 class Watched(Shelf):
-    """A store that knows what was read from it as a file; whoever reads `deadly` is killed, nobody gets `refused`, or anything while it `fails`."""
+    """A store that knows what was read from it as a file.
+
+    Whoever reads `deadly` is killed, nobody gets `refused`, or anything while it `fails`; what is under `off` is neither listed nor examined.
+    """
 
     def __init__(self):
         super().__init__(buckets=("retake", "films"))
         self.fetched, self.deadly, self.fails, self.refused, self.num_refused = [], None, None, None, 0
+        self.off = "nothing"
+
+    def stat(self, uri):
+        if uri.startswith(self.off):
+            raise Unavailable(f"no server for {uri}")
+        return super().stat(uri)
+
+    def list(self, prefix_uri):
+        if prefix_uri.startswith(self.off):
+            raise Unavailable(f"no server for {prefix_uri}")
+        return super().list(prefix_uri)
 
     def read_file(self, uri, path):
         if uri == self.deadly:
@@ -108,10 +123,11 @@ def test_only_new_objects_of_a_bucket_are_fetched_whatever_the_options(bench, st
     bench.run("ingest", sources=[SOURCE], out=f"{STORE}/ingests/other/", max_video_minutes=5)
     assert store.fetched_now() == [f"{FILMS}cam2/b.mp4"]
     assert "tell-no-one" not in repr(store.objects)
-    for uri in [uri for uri in store.objects if "/videos/" in uri]:
+    copies = [uri for uri in store.objects if "/source." in uri]
+    for uri in copies:
         store.remove(uri)
     bench.take(SOURCE)
-    assert len(store.records()) == 2
+    assert len([uri for uri in copies if uri in store.objects]) == 2
 
 
 def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, connect):
@@ -167,8 +183,18 @@ def test_an_hourly_run_cuts_a_video_in_place_whose_server_was_off_and_waits_for_
     assert "no new video" in told_nothing(bench)
 
 
-@pytest.mark.parametrize("now_at", [f"{FILMS}new/a.mp4", f"{STORE}/inbox/a.mp4"])
-def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_not_fetched_again(bench, store, video, connect, now_at):
+@pytest.mark.parametrize(
+    ("now_at", "happens"),
+    [
+        (f"{FILMS}new/a.mp4", "went"),
+        (f"{STORE}/inbox/a.mp4", "went"),
+        (f"{FILMS}new/a.mp4", "replaced"),
+        (f"{FILMS}new/a.mp4", "off"),
+    ],
+)
+def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_not_fetched_again(
+    bench, store, video, connect, now_at, happens
+):
     connect(in_place=True)
     store.objects |= {f"{FILMS}old/a.mp4": video, now_at: video}
     bench.take(f"{FILMS}old/**")
@@ -176,7 +202,12 @@ def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_n
     sources = [] if now_at.startswith(STORE) else [f"{FILMS}new/**"]
     bench.take(*sources)
     assert not store.fetched_now()
-    store.remove(f"{FILMS}old/a.mp4")
+    if happens == "went":
+        store.remove(f"{FILMS}old/a.mp4")
+    elif happens == "replaced":
+        store.objects[f"{FILMS}old/a.mp4"] = video + free(1)
+    else:
+        store.off = f"{FILMS}old/"
     bench.take(*sources)
     uri = store.record().uri
     assert uri == now_at or (not sources and uri.startswith(f"{STORE}/videos/"))
@@ -236,29 +267,47 @@ def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and
     assert [bad.name for bad in bench.ingest().first_set_aside] == ["cam2/cold.mp4", "damaged.mp4"]
     bench.run("label")
     assert "no new video" in told_nothing(bench)
+    store.fails = BadConfiguration("the keys are refused")
+    assert "the keys are refused" in [bad.reason for bad in bench.ingest().first_set_aside]
 
 
-def test_a_standing_source_that_cannot_be_listed_is_set_aside_and_keeps_no_other_waiting(bench, store, video, watch, monkeypatch):
+def test_a_standing_source_that_cannot_be_listed_is_set_aside_keeps_no_other_waiting_and_is_not_fetched_again(
+    bench, store, video, watch, monkeypatch
+):
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
-    store.objects |= {f"{STORE}/inbox/a.mp4": video, f"{FILMS}cam1/b.mp4": video + free(1)}
+    store.objects |= {f"{STORE}/inbox/a.mp4": video, f"{FILMS}cam1/b.mp4": video + free(1), f"{FILMS}cam1/damaged.mp4": b"no video"}
+    store.objects |= {f"{STORE}/inbox/bad.mp4": b"no video", f"{STORE}/inbox/labels.csv": b"video,fully_labelled\nb.mp4,yes\n"}
     broken = {
         "/nowhere/x": "does not exist",
         "s3+nas://gone/**": "no such bucket",
         "frigate+http://127.0.0.1:9/front/2026-05-01": "does not answer",
         "frigate+http://me:geheim@127.0.0.1:9/front/2026-05-01": "names no footage",
+        "https://example.org/a.mp4": "each hourly run would fetch again",
+        "web:https://www.youtube.com/@kitchen": "each hourly run would fetch again",
     }
     watch(*broken, SOURCE)
     result = bench.take()
     assert result.num_videos == 2
-    assert [bad.name for bad in result.first_set_aside] == [name.replace("me:geheim@", "") for name in broken]
-    assert all(told in bad.reason for bad, told in zip(result.first_set_aside, broken.values(), strict=True))
+    _, _, *aside = result.first_set_aside
+    assert [bad.name for bad in aside] == [name.replace("me:geheim@", "") for name in broken]
+    assert all(told in bad.reason for bad, told in zip(aside, broken.values(), strict=True))
+
+    store.fetched_now()
+    before = inputs_digest(store, STORE, RECIPE)
+    watch(SOURCE)
+    for store.off, num_videos, not_listed in [(FILMS, 1, [SOURCE]), ("nothing", 2, [])]:
+        result = bench.take()
+        assert result.num_videos == num_videos
+        assert sorted(bad.name for bad in result.first_set_aside) == ["bad.mp4", "cam1/damaged.mp4", *not_listed]
+        assert inputs_digest(store, STORE, RECIPE) == before, "which files came together is an input of labelling"
+    assert store.fetched_now() == [f"{STORE}/inbox/labels.csv"] * 2
 
 
-def test_a_standing_web_address_is_refused(bench, watch):
-    for source in ("https://example.org/a.mp4", "web:https://www.youtube.com/@kitchen"):
-        watch(source)
-        with pytest.raises(BadConfiguration, match="each hourly run would fetch again; name it by hand"):
-            bench.take()
+def test_an_hourly_run_is_tried_again_if_the_store_itself_is_away(bench, store, watch):
+    store.off = "s3://films/"
+    watch("s3://films/**")
+    with pytest.raises(Unavailable):
+        bench.take()
 
 
 def test_sources_of_another_store_are_not_taken(bench, store, video, monkeypatch):

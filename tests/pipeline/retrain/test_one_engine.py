@@ -54,7 +54,7 @@ def test_what_was_scored_before_a_network_fell_back_is_scored_again_by_its_engin
     assert {result.engine.label for result in results.values()} == {"pytorch float32"}
     assert results["fine-tuned", "val"].engine.fallback_reason.startswith("openvino")
     by = f"the baseline by {label}, the new network by pytorch float32 and the champion by pytorch float32 so far"
-    assert results["baseline", "train"].engine.fallback_reason == f"one engine scores all networks of a run, of which {by}"
+    assert results["baseline", "train"].engine.fallback_reason == f"one engine scores all networks of a run: {by}"
     assert len(run.history["baseline/val/fps"]) == 2, "the run shows how quick this engine is"
     again = answers(shelf, "baseline")
     shelf.plan(crops=1, engine="pytorch")
