@@ -2,11 +2,14 @@ import pytest
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.choices import CHAIN, SAMPLE_OPTIONS, Choices, check_source, parse
-from tasks.options import LIGHT, PRESETS
+from tasks.options import LIGHT, PRESETS, SplitOptions
 
 
 def test_the_sample_options_are_within_their_limits():
     assert parse([f"{key}={value}" for key, value in SAMPLE_OPTIONS.items()]) == SAMPLE_OPTIONS
+    assert not SplitOptions.model_validate({"test_share": SAMPLE_OPTIONS.get("test_share")}).test_share_of(12), (
+        "the table of the README is of twelve films without test"
+    )
 
 
 @pytest.mark.parametrize(

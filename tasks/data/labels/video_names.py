@@ -256,7 +256,7 @@ def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
     def match(at: int, depth: int) -> bool:
         if at == len(pattern) or depth == len(path):
             return at == len(pattern) and depth == len(path)
-        if pattern[at] == "**" and (at + 1 == len(pattern) or match(at + 1, depth) or match(at, depth + 1)):
+        if pattern[at] == "**" and (match(at + 1, depth) or match(at, depth + 1)):
             return True
         return fnmatchcase(path[depth], pattern[at]) and match(at + 1, depth + 1)
 

@@ -8,6 +8,7 @@ from tasks.data.labels.file_names import read_file_name
 from tasks.data.labels.labels import label_clips
 from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, recordings_csv
 from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tests.data.labels.records import clip_record, video_of, video_record
@@ -237,6 +238,15 @@ def test_a_pattern_of_a_line_is_all_videos_that_it_matches(lines, expected):
     number = {video.video: video.names[0][-5] for video in VISITS}
     assert "".join(number.get(clip.source, number[clip.clip.video]) for clip in labelling.clips) == expected
     assert [problem.reason for problem in labelling.problems] == (["no video has a name like 'CAM1/**'"] if "CAM" in lines else [])
+
+
+def test_a_name_with_an_asterisk_is_that_video_and_a_pattern_means_the_videos_beside_its_file_first():
+    films = [film("a*1.mp4"), film("ab1.mp4"), film("c2.mp4")]
+    assert [recording.files for recording in labelled(films, f"{HEADER}a*1.mp4,x\nc2.mp4,x\n").recordings] == [("a*1.mp4", "c2.mp4")]
+    names = {video.video: video.names for video in VISITS}
+    near = VideoIndex([], names).beside(frozenset(video.video for video in VISITS[:2]))
+    assert {name for _, name in near.matching("cam*/a/**")} == {"cam1/a/1.mp4", "cam1/a/x/2.mp4"}
+    assert len(near.matching("cam2/**")) == 1
 
 
 def test_patterns_are_few_because_each_is_compared_with_all_names():
