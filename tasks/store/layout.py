@@ -17,6 +17,15 @@ from tasks.store.records.experiments import PredictPlanResult, TabulateResult
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.looks import Charge, Look, SeenClips
 from tasks.store.records.record import SplitName
+from tasks.store.records.status import (
+    DatasetStatus,
+    FilmsStatus,
+    LabelsStatus,
+    ModelStatus,
+    PredictionsStatus,
+    SpaceStatus,
+    TrainingStatus,
+)
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.records.video import (
     Batch,
@@ -188,6 +197,26 @@ class Looks(Place):
     look = keyed("{key}.json", stored(Look))
 
 
+class ModelState(Place):
+    """`status/models/<model name>/`: the summary of one model."""
+
+    training = record("training.json", TrainingStatus)
+    model = record("model.json", ModelStatus)
+
+
+class Status(Place):
+    """`status/`: the summary of the store, a record for each box of its page."""
+
+    films = record("films.json", FilmsStatus)
+    labels = record("labels.json", LabelsStatus)
+    dataset = record("dataset.json", DatasetStatus)
+    predictions = record("predictions.json", PredictionsStatus)
+    space = record("space.json", SpaceStatus)
+    models = file("models/")
+    """All models that were planned or decided on."""
+    of_model = keyed("models/{model_name}/", ModelState)
+
+
 @dataclass(frozen=True)
 class Layout:
     """A whole store: the bucket, or a prefix in it, without a slash at the end."""
@@ -198,6 +227,7 @@ class Layout:
     """`inbox/`: the files that people put there."""
     annotations = Below("annotations/", Folder)
     label_log = Below("label_log/", LabelLog)
+    status = Below("status/", Status)
     videos = file("videos/")
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")

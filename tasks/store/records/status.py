@@ -1,0 +1,205 @@
+"""Define the summary of a store: a small record for each box of the page *Retake*, each written by one step.
+
+Times are UTC, as `now_utc` writes them. Lists are cut to the first few; their numbers are whole.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.store.records.record import Record, SetAside, SplitName
+
+
+class FilmsStatus(Record):
+    """`status/films.json`, by `summarise`: the latest ingest, and the latest that brought a new video."""
+
+    at: str
+    num_videos: int
+    num_clips: int
+    num_new: int
+    new_at: str | None
+    num_set_aside: int
+    first_set_aside: tuple[SetAside, ...]
+
+
+class LabelCount(Record):
+    """Clips labelled by one origin, such as a folder, a file or a person."""
+
+    kind: Literal["folder", "file", "person"]
+    name: str
+    num_clips: int
+
+
+class LabelsStatus(Record):
+    """`status/labels.json`, by `label`. `agreement` is a sentence, empty if nobody read a clip for the second time.
+
+    `num_statements` is the length of the page's log at that time: what came later is in no dataset yet.
+    """
+
+    at: str
+    num_clips: int
+    num_labelled: int
+    by_origin: tuple[LabelCount, ...]
+    agreement: str
+    num_problems: int
+    num_statements: int
+
+
+class SplitStatus(Record):
+    """Clips and source videos of one split."""
+
+    split: SplitName
+    num_clips: int
+    num_sources: int
+
+
+class DatasetChange(Record):
+    """Differences of a dataset from the one before, in numbers; the page of differences has the lists."""
+
+    before: str
+    num_videos_added: int
+    num_videos_removed: int
+    num_clips_added: int
+    num_clips_removed: int
+    num_relabelled: int
+    num_moved: int
+    classes_added: tuple[str, ...]
+    classes_removed: tuple[str, ...]
+
+
+class KeptDataset(Record):
+    """A dataset that was the latest once, for a choice of two to compare."""
+
+    digest: str
+    at: str
+    num_clips: int
+
+
+class DatasetStatus(Record):
+    """`status/dataset.json`, by `dataset`: the latest one, how it differs from the last, and those before, latest first."""
+
+    at: str
+    digest: str
+    splits: tuple[SplitStatus, ...]
+    num_unlabelled: int
+    change: DatasetChange | None
+    warnings: tuple[str, ...]
+    datasets: tuple[KeptDataset, ...]
+
+
+class TrainingStatus(Record):
+    """`status/models/<name>/training.json`, by `plan`: the training that was planned last, for the estimate and the recipe in words."""
+
+    at: str
+    run_key: str
+    recipe: str
+    num_train_clips: int | None
+    estimate: str
+    expected_seconds: float | None
+    dataset: str
+
+
+class VersionStatus(Record):
+    """A version of the model: its decision, and its scores then and on the latest dataset, both with 95 % intervals, in percent of actions.
+
+    `top1_now` is None where the version was not scored on the latest dataset's clips.
+    """
+
+    version: int
+    at: str
+    run_key: str
+    event: Literal["promoted", "provisional", "kept", "rolled back"]
+    reason: str
+    dataset: str
+    num_labelled: int
+    num_clips: int
+    top1: float
+    interval: tuple[float, float]
+    top1_now: float | None = None
+    interval_now: tuple[float, float] | None = None
+    report_url: str = ""
+    mlflow_run_url: str = ""
+    saw_forgotten: bool = Field(default=False, exclude_if=lambda saw: not saw)
+
+
+class WeakClass(Record):
+    """An action that the champion names badly, with the uids of some of its clips that it gets wrong."""
+
+    name: str
+    verb: str
+    noun: str
+    num_right: int
+    num_clips: int
+    uids: tuple[str, ...]
+
+
+class ModelStatus(Record):
+    """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
+
+    `expected_gain` and its interval are points of action top-1 of `gain_clips` more labels, by the learning curve; None if unknown.
+    """
+
+    at: str
+    model_name: str
+    champion: int | None
+    provisional: bool
+    champion_since: str | None
+    split: SplitName | None
+    num_doubtful: int
+    expected_gain: float | None
+    gain_interval: tuple[float, float] | None
+    gain_clips: int | None
+    weak_classes: tuple[WeakClass, ...]
+    versions: tuple[VersionStatus, ...]
+
+
+class PredictionStatus(Record):
+    """A prediction: its videos, the share of clips that it is unsure of, and how unlike the training clips they are, in words."""
+
+    at: str
+    prediction_uri: str
+    report_url: str
+    model: str
+    num_videos: int
+    num_clips: int
+    unsure_share: float
+    unlike: str
+    is_unlike: bool
+    num_to_label: int
+
+
+class PredictionsStatus(Record):
+    """`status/predictions.json`, by `predict_report`: the latest predictions, latest first."""
+
+    predictions: tuple[PredictionStatus, ...]
+
+
+class SpaceUse(Record):
+    """Objects and bytes below one folder of the store, or in one cache or database."""
+
+    name: str
+    num_objects: int
+    size_bytes: int
+
+
+class SpaceStatus(Record):
+    """`status/space.json`, by `clean_up`: the size of the store before and after it, by folder."""
+
+    at: str
+    before: tuple[SpaceUse, ...]
+    after: tuple[SpaceUse, ...]
+    is_dry_run: bool
+
+
+class LoopStatus(Record):
+    """The state of one store and one model, of the parts that are there."""
+
+    store: str
+    model_name: str
+    films: FilmsStatus | None = None
+    labels: LabelsStatus | None = None
+    dataset: DatasetStatus | None = None
+    training: TrainingStatus | None = None
+    model: ModelStatus | None = None
+    predictions: PredictionsStatus | None = None
+    space: SpaceStatus | None = None
