@@ -14,6 +14,7 @@ DOCKER_SIZE = r"^\d+[bkmg]$"
 CONNECTION_NAME = r"[a-z0-9_-]{1,32}"
 LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
+REPORT_PATH = "/retake/report/"
 PREDICT_PATH = "/dags/predict_videos"
 
 
@@ -196,6 +197,11 @@ def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
     The page is that of the store in which `uri` lies. The address is empty if the address of the run's Airflow is not known.
     """
     return in_airflow(airflow_url, f"{LABEL_PATH}?store={quote(uri, safe=':/')}" + (f"#clip={quote(uid, safe='')}" if uid else ""))
+
+
+def report_url(page_uri: str, otherwise: str) -> str:
+    """Make the address where people read a page of the store, in the Airflow of this run; `otherwise` if a person started the step."""
+    return in_airflow(load(MachineSettings).airflow_url, f"{REPORT_PATH}?page={quote(page_uri, safe=':/')}") or otherwise
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:

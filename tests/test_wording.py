@@ -113,9 +113,9 @@ def test_plain_words_stay_as_they_are():
     assert markdown_text("fine-tuned: 34.8 % (8 of 23), p = 0.016 + 1") == "fine-tuned: 34.8 % (8 of 23), p = 0.016 + 1"
 
 
-def test_only_val_leans_towards_the_network_that_it_chose():
-    assert "test_share" in leaning("val")
-    assert leaning("test") == ""
+def test_only_a_val_split_that_chose_an_epoch_leans_towards_the_network():
+    assert "test_share" in leaning("val", chose_epoch=True)
+    assert leaning("val", chose_epoch=False) == leaning("test", chose_epoch=True) == ""
 
 
 @pytest.mark.parametrize(

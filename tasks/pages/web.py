@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -11,6 +12,8 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+UNAUTHORIZED, FORBIDDEN = 401, 403
+INVALID_TOKEN = "Invalid JWT token"  # noqa: S105 - Airflow's words for a cookie that another installation or an earlier key signed
 ALWAYS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -31,6 +34,22 @@ async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Re
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def is_stranger(request: Request, error: HTTPException) -> bool:
+    """Check whether a person who opens a page has no session, or one that this server did not make."""
+    unknown = error.status_code == UNAUTHORIZED or (error.status_code == FORBIDDEN and error.detail == INVALID_TOKEN)
+    return unknown and "text/html" in request.headers.get("accept", "")
+
+
+def lead_strangers_to(login: Callable[[str], str], app: FastAPI) -> None:
+    """Redirect a stranger to the login, and from there back to this server, whatever host the request names."""
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> Response:
+        if is_stranger(request, error):
+            return RedirectResponse(login(f"{request.url.path}?{request.url.query}"))
+        return JSONResponse({"detail": error.detail}, error.status_code)
 
 
 def static_files(folder: Path) -> APIRouter:

@@ -33,7 +33,7 @@ def model_card(metrics: Metrics) -> str:
         m=metrics,
         verdict=verdict_of(metrics),
         cautions=[words for words, _ in cautions(metrics)],
-        leaning=leaning(metrics.deciding_split),
+        leaning=leaning(metrics.deciding_split, chose_epoch=metrics.val_chose),
         about_split=about_split(metrics),
         coverage=coverage(metrics),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
@@ -69,7 +69,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
         if metrics.champion_version is None
         else f"version {metrics.champion_version}{' (provisional)' if metrics.champion_is_provisional else ''}"
     )
-    caution = leaning(metrics.deciding_split)
+    caution = leaning(metrics.deciding_split, chose_epoch=metrics.val_chose)
     rules = "\n".join(
         f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
         for rule in metrics.rules

@@ -59,6 +59,8 @@ def markdown(
     baseline: str,
     nameable: NameableClips | None = None,
     previous_version: int | None = None,
+    *,
+    val_chose: bool = True,
 ) -> str:
     """Write the comparison as Markdown: verdict, rules, and scores per split.
 
@@ -68,6 +70,7 @@ def markdown(
         ours: the new network on the deciding split.
         differences: fine-tuned minus opponents there, any targets.
         baseline: description of the baseline, as in `WeightsResult.description`; a sentence without its full stop.
+        val_chose: whether val chose an epoch, or the weights of a fusion.
     """
     names = IN_TABLES | ({"previous": f"version {previous_version} (previous)"} if previous_version else {})
     deciding = ours.split
@@ -77,7 +80,7 @@ def markdown(
         _rules_table(judgement),
         f"Baseline: {markdown_text(baseline)}.",
     ]
-    if caution := leaning(deciding):
+    if caution := leaning(deciding, chose_epoch=val_chose):
         parts.append(markdown_text(caution))
     if nameable:
         parts += [markdown_text(unnamed_in_words(nameable)), markdown_text(f"{nameable_in_words(nameable)} {LOSS_OF_FEWER}")]

@@ -50,7 +50,9 @@ def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None
     return rendered(
         "networks.html.j2",
         **_shared(comparison),
-        leaning="" if comparison.split == "unseen" else leaning(comparison.split),
+        leaning=""
+        if comparison.split == "unseen"
+        else leaning(comparison.split, chose_epoch=any(network.num_epochs > 1 for network in comparison.networks)),
         majority_label=always_predicting(first.action.majority_class),
         majority=majority_scores(first.action),
         charts=[chart for in_flops in (False, True) if (chart := cost_chart(comparison, in_flops=in_flops))],

@@ -136,7 +136,7 @@ def page(inputs: ReportInputs) -> str:
         verdict=verdict_of(metrics),
         cautions=cautions(metrics),
         steps=tuple(next_steps(facts_of(metrics))),
-        leaning=leaning(metrics.deciding_split),
+        leaning=leaning(metrics.deciding_split, chose_epoch=metrics.val_chose),
         about_split=about_split(metrics),
         coverage=coverage(metrics),
         attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),

@@ -139,7 +139,6 @@ def _caveats(result: LearningCurveResult) -> str:
     sentences = [
         f"Scored on {count(result.num_val_clips, 'val clip')} of {count(result.num_val_sources, 'source video')}"
         f"{', few enough to make intervals wide' if 1 < result.num_val_sources < FEW_SOURCES else ''}.",
-        "The epoch that each training kept was selected on these clips, too, so all points are a little high.",
     ]
     if curve.gains:
         sentences.append(

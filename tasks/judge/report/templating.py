@@ -116,9 +116,9 @@ def code(text: str) -> str:
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
 
 
-def leaning(split: SplitName) -> str:
-    """Return the caveat for a val split that decides, as plain text; empty for test."""
-    if split != "val":
+def leaning(split: SplitName, *, chose_epoch: bool) -> str:
+    """Return the caveat for a val split that decides and `chose_epoch`, or the weights of a fusion, as plain text; else nothing."""
+    if split != "val" or not chose_epoch:
         return ""
     return (
         "Val decides, and it also selected the kept epoch (or the fusion weights), so its scores are biased in favour of the new network. The chance "

@@ -20,13 +20,12 @@ from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
-from tasks.pages.web import file_response, static_files, with_headers
+from tasks.pages.web import UNAUTHORIZED, file_response, is_stranger, static_files, with_headers
 from tasks.store.records.labelling import MAX_TEXT
 from tasks.store.stored import as_folder
 
 STATIC = Path(__file__).with_name("static")
 HEADER = "x-retake"
-UNAUTHORIZED = 401
 MAX_BODY_BYTES = 16_384
 BODY_SECONDS = 10.0
 MAX_READS, MAX_WRITES = 16, 8
@@ -124,8 +123,8 @@ def _refused(_: Request, error: Exception) -> Response:
 
 def _stranger(request: Request, error: HTTPException) -> Response:
     """Lead a stranger who follows a link to the login, by a script, for only the browser knows the hash."""
-    if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-        return file_response(STATIC / "login.html", error.status_code)
+    if is_stranger(request, error):
+        return file_response(STATIC / "login.html", UNAUTHORIZED)
     return JSONResponse({"detail": error.detail}, error.status_code)
 
 

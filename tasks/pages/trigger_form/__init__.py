@@ -6,13 +6,11 @@ It serves files alone. The page's script reads the fields from Airflow's API and
 from collections.abc import Callable
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi import Depends, FastAPI, Response
 
-from tasks.pages.web import file_response, static_files, with_headers
+from tasks.pages.web import file_response, lead_strangers_to, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
-UNAUTHORIZED = 401
 
 
 def make_app(person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
@@ -26,12 +24,7 @@ def make_app(person: Callable[..., object], login: Callable[[str], str]) -> Fast
     app.middleware("http")(with_headers)
     app.include_router(static_files(STATIC))
 
-    @app.exception_handler(HTTPException)
-    def refused(request: Request, error: HTTPException) -> Response:
-        """Lead a stranger to the login, and back to this server, whatever host the request names."""
-        if error.status_code == UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse(login(f"{request.url.path}?{request.url.query}"))
-        return JSONResponse({"detail": error.detail}, error.status_code)
+    lead_strangers_to(login, app)
 
     @app.get("/")
     def form() -> Response:

@@ -11,7 +11,7 @@ from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._step import finish, log, write_files
-from tasks.settings import MlflowSettings, load
+from tasks.settings import MlflowSettings, load, report_url
 from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Vocabulary
@@ -108,7 +108,7 @@ def publish(
         num_networks=len(comparison.networks),
         num_failed=len(comparison.failed),
         verdict=verdict(comparison),
-        report_url=f"{url}/artifacts/report.html",
+        report_url=report_url(place.page, f"{url}/artifacts/report.html"),
         mlflow_run_url=url,
     )
     log.info("%s", result.verdict)

@@ -28,7 +28,7 @@ from tasks.predict.reported import reported_scores
 from tasks.predict.shift import in_words
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import prediction_of_plan
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.objects import Store
@@ -123,7 +123,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         page_uri=place.page,
         table_uri=place.table,
         to_label_uri=place.to_label,
-        report_url=f"{url}/artifacts/report.html",
+        report_url=report_url(place.page, f"{url}/artifacts/report.html"),
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
         shift="" if shift is None else in_words(shift),

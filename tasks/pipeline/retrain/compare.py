@@ -96,7 +96,14 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     baseline = plan.weights.description
     files = {
         place.table: markdown(
-            results, ours, gains, judgement, baseline, nameable, plan.previous.version if plan.previous else None
+            results,
+            ours,
+            gains,
+            judgement,
+            baseline,
+            nameable,
+            plan.previous.version if plan.previous else None,
+            val_chose=plan.val_chooses,
         ).encode(),
         place.text: text(results, ours, gains, judgement, baseline, nameable).encode(),
     }

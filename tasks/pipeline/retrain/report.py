@@ -20,7 +20,7 @@ from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
 from tasks.pipeline.retrain._numbers import metrics_of, why_no_curve
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
@@ -90,15 +90,15 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
             tracker.log_artifacts(run_id, Path(folder))
             if earlier:
                 _describe_registered(store, plan)
-    report_url = f"{url}/artifacts/{kept}/report.html"
+    address = report_url(place.page, f"{url}/artifacts/{kept}/report.html")
     result = ReportResult(
         report_uri=place.page,
         metrics_uri=place.metrics.uri,
         card_uri=place.card,
-        report_url=report_url,
+        report_url=address,
         awaits_approval=compared.awaits_approval,
         approval_hours=compared.gate.approval_hours,
-        question=approval_question(metrics, report_url),
+        question=approval_question(metrics, address),
         mlflow_run_url=url,
         awaits_curve=not has_curve and not no_curve_reason(plan),
     )

@@ -17,7 +17,7 @@ from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.search._rounds import Data, all_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
@@ -68,7 +68,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
         retrain_run_id=f"search__{content_key({'search': plan.search_uri, 'retrain': retrain})}",
         starts_retrain=plan.search.then_retrain,
         verdict=verdict(search),
-        report_url=f"{url}/artifacts/report.html",
+        report_url=report_url(place.page, f"{url}/artifacts/report.html"),
         mlflow_run_url=url,
     )
     log.info("%s", result.verdict)

@@ -319,6 +319,11 @@ class Metrics(Record):
     provenance: Provenance
 
     @property
+    def val_chose(self) -> bool:
+        """Check whether val chose an epoch of the new network, or the weights of a fusion; a probe has one epoch."""
+        return self.fusion is not None or len(self.epochs) > 1
+
+    @property
     def named_uids(self) -> tuple[str, ...]:
         """List the uids of all clips that are named, first those that the checks of the data name."""
         pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)

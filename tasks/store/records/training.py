@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_serializer
 
-from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Modality, TrainOptions, Weights
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, Modality, TrainOptions, Weights
 from tasks.store.records.record import ModelRole, Record, SplitName, Target, leaves_out
 
 
@@ -200,6 +200,11 @@ class PlanResult(Record):
     def decides_on(self) -> SplitName:
         """Return the split that decides; in plans of older versions any test split does."""
         return self.deciding_split or ("test" if any(planned.split == "test" for planned in self.evaluations) else "val")
+
+    @property
+    def val_chooses(self) -> bool:
+        """Check whether val chooses an epoch of the network, or the weights of a fusion; a probe has one epoch."""
+        return self.train.head is not Head.PROBE
 
     @property
     def has_published_backbone(self) -> bool:
