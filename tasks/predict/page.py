@@ -205,12 +205,12 @@ def _sections(inputs: PageInputs) -> list[tuple[str, str]]:
     are_compared = bool(inputs.agreements)
     sections = (
         ("next", "Next", bool(inputs.to_label)),
+        ("timeline", "Timeline", True),
         ("shift", "New footage", inputs.shift is not None),
         ("agreement", "Agreement", are_compared),
         ("accuracy", "Accuracy", bool(inputs.accuracies)),
         ("reported", "Reported intervals", inputs.stride_seconds is not None),
         ("when", "When", bool(inputs.when)),
-        ("timeline", "Timeline", True),
         ("pairs", "Differences", are_compared),
         ("differing", "Largest differences", are_compared),
         ("to-label", "To label", True),

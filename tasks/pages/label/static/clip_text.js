@@ -32,5 +32,5 @@ export function spokenText(clip, isBlind) {
 export function noSuggestionText(clip, isBlind) {
   if (isBlind) return "Blind: suggestions are hidden.";
   if (clip?.is_measured) return "No suggestion: networks are measured on this video (val or test). Say what you see.";
-  return clip?.reading === "second" ? "No suggestion for a second reading: say what you see." : "No suggestion yet: a champion network gives them (run predict_videos).";
+  return clip?.reading === "second" ? "No suggestion for a second reading: say what you see." : "No suggestion yet: predictions give them (run predict_videos).";
 }
