@@ -15,9 +15,10 @@ FOR_TEST := $(VENV)/.for-test
 FOR_BENCH := $(VENV)/.for-bench
 FOR_PAGES := node_modules/.for-lint
 INSTALL := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -c constraints.txt
-# On a terminal, one line shows what pip is doing. sh starts what is in the background deaf to Ctrl-C, so it is passed on.
+# On a terminal, one line shows what pip is doing; elsewhere a new line every 30 s. sh starts what is in the background deaf to Ctrl-C, so it is passed on.
 SHOWN = > $(VENV)/install.log & pid=$$!; trap 'kill $$pid' INT TERM; \
-  while [ -t 1 ] && kill -0 $$pid 2>/dev/null; do printf '\r\033[K  %.76s' "$$(tail -n 1 $(VENV)/install.log 2>/dev/null)"; sleep 1; done; \
+  n=0; while kill -0 $$pid 2>/dev/null; do n=$$((n + 1)); line=$$(tail -n 1 $(VENV)/install.log 2>/dev/null); \
+  if [ -t 1 ]; then printf '\r\033[K  %.76s' "$$line"; elif [ $$((n % 30)) = 0 ]; then printf '  %.76s\n' "$$line"; fi; sleep 1; done; \
   if [ -t 1 ]; then printf '\r\033[K'; fi; wait $$pid
 COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header --no-annotate
 
