@@ -22,7 +22,7 @@ class Facts:
     """Hold the facts of a run that the rules read.
 
     A rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details,
-    `faultless_split` is the split on all of whose clips both networks are right.
+    `faultless_split` is the split on all of whose clips both networks are right, and `has_opponent` a challenger that did not pass beside a champion.
     """
 
     model_name: str = ""
@@ -34,6 +34,8 @@ class Facts:
     rare: tuple[Rare, ...] = ()
     label_url: str = ""
     predict_url: str = ""
+    has_opponent: bool = False
+    compare_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
         lambda _: "",
     ),
     (lambda facts: facts.rare, _rare, lambda _: ""),
+    (
+        lambda facts: facts.has_opponent,
+        lambda _: "Compare this version with the champion on all labelled films that trained neither",
+        lambda facts: facts.compare_url,
+    ),
     (
         lambda facts: facts.model_name,
         lambda facts: (

@@ -16,6 +16,7 @@ LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
 REPORT_PATH = "/retake/report/"
 PREDICT_PATH = "/dags/predict_videos"
+COMPARE_PATH = "/retake/trigger/?dag=compare_versions"
 
 
 class S3Server(BaseModel):

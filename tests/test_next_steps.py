@@ -26,6 +26,7 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
             ),
         ),
         ({"rare": MANY[:2]}, NextStep("Bring more films of 'class 1' (1 clip of 1 video) and 'class 2' (2 clips of 1 video).")),
+        ({"has_opponent": True}, NextStep("Compare this version with the champion on all labelled films that trained neither.", "")),
         (
             {"model_name": "m"},
             NextStep("Predict videos that it was not trained on, with models:/m@challenger, because there is no champion yet.", PREDICT),
@@ -41,7 +42,9 @@ def test_each_fact_has_its_step(facts, expected):
 
 
 def test_all_steps_are_told_in_order_and_long_lists_cut():
-    steps = list(next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), faultless_split="val", rare=MANY)))
+    steps = list(
+        next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), faultless_split="val", rare=MANY, has_opponent=True))
+    )
     assert len(steps) == len(RULES)
     assert steps[4].text.endswith("and 3 more classes.")
 

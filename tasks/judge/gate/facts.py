@@ -4,7 +4,7 @@ import math
 
 from tasks.judge.gate.verdict import deciding_results, opponent_of
 from tasks.next_steps import Facts, Rare
-from tasks.settings import PREDICT_PATH, in_airflow, label_url
+from tasks.settings import COMPARE_PATH, PREDICT_PATH, in_airflow, label_url
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.metrics import Metrics
 from tasks.wording import roughly
@@ -38,6 +38,8 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
         rare=tuple(sorted(few, key=lambda rare: (rare.num_clips, rare.num_sources, rare.name))),
         label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
         predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
+        has_opponent=metrics.champion_version is not None and not metrics.passed and not metrics.provenance.train.label_noise,
+        compare_url=in_airflow(metrics.provenance.airflow_run, COMPARE_PATH),
     )
 
 

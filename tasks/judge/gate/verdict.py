@@ -53,7 +53,7 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
     With several seeds it has their mean. If the registered network is no better than always predicting the most frequent action, that is the
     outcome, whichever network wins.
     """
-    in_short, action = _in_short(ours, spread.difference if spread else difference), ours.action
+    in_short, action = _in_short(ours, theirs, spread.difference if spread else difference), ours.action
     clips = count(ours.num_clips, f"{ours.split} clip")
     other, name = theirs.action.top1, f"the {theirs.model}"
     if action.top1 <= action.majority_top1:
@@ -140,7 +140,7 @@ def _unbeaten_majorities(ours: EvaluateResult) -> list[tuple[Target, TargetMetri
     return [(target, metrics) for target, metrics in scored if metrics.top1 <= metrics.majority_top1]
 
 
-def _in_short(ours: EvaluateResult, difference: PairedDifference) -> str:
+def _in_short(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> str:
     low, high = difference.interval
     if ours.action.top1 <= ours.action.majority_top1:
         return "No better than guessing"
@@ -148,6 +148,8 @@ def _in_short(ours: EvaluateResult, difference: PairedDifference) -> str:
         return f"Better than the {difference.opponent}"
     if high < 0:
         return f"Worse than the {difference.opponent}"
+    if difference.difference == 0 and theirs.action.top1 == 1:
+        return "Too easy to tell, neither makes a mistake"
     return f"Like the {difference.opponent}" if is_absent("difference", difference.interval) else "Too little data to tell"
 
 

@@ -84,6 +84,17 @@ def test_the_sentence_begins_with_the_outcome_and_gives_its_reason(verdict, numb
     assert reason in sentence
 
 
+@pytest.mark.parametrize(
+    ("top1", "begins"), [(1.0, "Too easy to tell, neither makes a mistake: 100.0 %"), (0.9, "Too little data to tell: 90.0 %")]
+)
+def test_two_faultless_networks_are_not_said_to_lack_data(scored, top1, begins):
+    tie = difference(0, 0, (-0.2, 0.2))
+    ours, theirs = scored(
+        dict.fromkeys(("verb", "noun", "action"), top1), top1, majority=dict.fromkeys(("verb", "noun", "action"), 0.1), split="test"
+    )
+    assert verdict_on(ours, theirs, tie).startswith(begins)
+
+
 @pytest.mark.parametrize("majority", [0.5, 0.6])
 def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
     sentence = verdict(15, 5, (0.02, 0.18), action=majority)

@@ -418,8 +418,11 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     )
     changes = {"rules": (few,), "splits": sizes, "results": results, "deciding_split": "val", "gate": GateOptions(min_gate_clips=10)}
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
-    assert facts.missing == ("enough clips (7 clips, at least 10 needed: about 49 labelled clips; films keep their split, so a larger val_share serves new films only)",)
+    assert facts.missing == (
+        "enough clips (7 clips, at least 10 needed: about 49 labelled clips; films keep their split, so a larger val_share serves new films only)",
+    )
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
+    assert facts.has_opponent == (metrics.champion_version is not None and not metrics.passed)
     assert facts_of(metrics).faultless_split == ""
 
 
