@@ -46,9 +46,12 @@ class Situation:
 
     @property
     def num_chosen(self) -> int:
-        """Count the clips that the latest prediction chose to be labelled."""
-        latest = self.status.predictions.predictions[:1] if self.status.predictions else ()
-        return latest[0].num_to_label if latest else 0
+        """Count the clips that the latest prediction chose to be labelled, at most those that labels gathered since then leave."""
+        latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
+        if latest is None:
+            return 0
+        labels = self.status.labels
+        return latest.num_to_label if labels is None or labels.at < latest.at else min(latest.num_to_label, self.num_unlabelled)
 
     @property
     def days_quiet(self) -> int:
@@ -120,8 +123,8 @@ def _label(now: Situation) -> str:
     if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
         return f"Label the {clips}"
     low, high = model.gain_interval
-    more = f"{count(model.gain_clips, 'more label')} are expected to gain {model.expected_gain:+.1f} points [{low:.1f}, {high:.1f}]"
-    return f"Label the {clips}; {more}"
+    gain = f"{model.expected_gain:+.1f} points [{low:.1f}, {high:.1f}]"
+    return f"Label the {clips}; expected gain of {count(model.gain_clips, 'more label')}: {gain}"
 
 
 def _weak(now: Situation) -> str:
@@ -155,12 +158,12 @@ RULES = (
     Rule(lambda now: now.num_chosen or now.num_unlabelled, _label, lambda now: now.label_page),
     Rule(
         lambda now: now.num_new_labels and not now.is_active(*BUSY_WITH_LABELS),
-        lambda now: f"Build a dataset: {count(now.num_new_labels, 'new label')}",
+        lambda now: f"Build a dataset: {count(now.num_new_labels, 'new answer')} on the page Label",
         lambda now: now.form("build_dataset"),
     ),
     Rule(
         lambda now: now.is_untrained and not now.is_active("retrain"),
-        lambda _: "Train: no network has been trained on the latest dataset",
+        lambda _: "Train: no training on the latest dataset is known",
         lambda now: now.form("retrain", model_name=now.status.model_name),
     ),
     Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{HOME_PATH}#films"),
@@ -202,7 +205,7 @@ def sentence(status: LoopStatus, now: str | None = None) -> str:
         return _of_model(model, now)
     if dataset is not None:
         splits = ", ".join(f"{split.split} {split.num_clips:,}" for split in dataset.splits)
-        return f"Dataset {dataset.digest} has {splits} clips; no network has been decided on yet."
+        return f"Dataset {dataset.digest} has {splits} clips; no decision on a network is known yet."
     if labels is not None:
         return f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')} are labelled; there is no dataset yet."
     if films is not None:

@@ -39,7 +39,7 @@ any_status = st.builds(
     films=maybe(FilmsStatus),
     labels=maybe(LabelsStatus),
     dataset=maybe(DatasetStatus),
-    training=maybe(TrainingStatus),
+    training=st.none() | st.builds(TrainingStatus, expected_seconds=st.none() | st.floats(0, 1e9)),
     model=st.none() | any_model,
     predictions=maybe(PredictionsStatus),
     space=maybe(SpaceStatus),

@@ -60,7 +60,7 @@ def test_the_sentence_names_the_champion_and_its_numbers(state):
         ),
         (status(model=model_status(champion=None)), "There is no champion yet; v2 names 40 % of actions [11, 75] on 15 clips."),
         (status(model=model_status(champion=None, versions=())), "There is no champion yet; no version has been decided on."),
-        (status(model=None), "Dataset d2 has train 20, val 15, test 5 clips; no network has been decided on yet."),
+        (status(model=None), "Dataset d2 has train 20, val 15, test 5 clips; no decision on a network is known yet."),
         (status(model=None, dataset=None), "40 of 300 clips are labelled; there is no dataset yet."),
         (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
         (
@@ -98,15 +98,15 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
         (
             status(),
             SILENT,
-            "Label the 12 clips that the latest prediction chose; 200 more labels are expected to gain +4.0 points [0.5, 9.0].",
+            "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
         ),
         (
             status(predictions=None, model=model_status(expected_gain=None)),
             SILENT,
             "Label the 260 clips without a label, or some of them.",
         ),
-        (status(), Live(num_statements=123), "Build a dataset: 23 new labels."),
-        (status(training=None), SILENT, "Train: no network has been trained on the latest dataset."),
+        (status(), Live(num_statements=123), "Build a dataset: 23 new answers on the page Label."),
+        (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
         (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),
         (status(), SILENT, "Bring films of 'put meat' (1 of 5 right)."),
         (status(), Live(now=QUIET), "See whether films still arrive: nothing new has come for 14 days."),
@@ -129,6 +129,13 @@ def test_the_rules_are_silent_where_they_do_not_hold():
     assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
     assert not any("Build" in text for text in texts(calm, replace(live, num_statements=123, runs=(run_of("build_dataset"),))))
     assert not any("Train" in text for text in texts(status(training=None), Live(runs=(run_of("retrain"),))))
+
+
+def test_clips_that_a_prediction_chose_are_labelled_once_none_is_left():
+    done = status().labels.model_copy(update={"num_labelled": 300})
+    assert not any("Label" in text for text in texts(status(labels=done)))
+    before = done.model_copy(update={"at": "2026-01-01T00:00:00.000Z"})
+    assert any("12 clips" in text for text in texts(status(labels=before)))
 
 
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():

@@ -109,8 +109,8 @@ def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -
         (interval for video in ledger.videos for interval in ledger.intervals(video)),
     )
     by_number = {ledger.number(statement): statement.by for statement in statements}
-    labels = sorted([*page_labels(ledger, clips, min_overlap), *clipped_intervals(ledger, clips)], key=lambda label: label.number)
-    return {label.uid: by_number[label.number] for label in labels}
+    labels: list[PageLabel | ClippedInterval] = [*page_labels(ledger, clips, min_overlap), *clipped_intervals(ledger, clips)]
+    return {label.uid: by_number[label.number] for label in sorted(labels, key=lambda label: label.number)}
 
 
 def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:

@@ -24,7 +24,7 @@ from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, taken_in
+from tests.pipeline.shelf import Fragile, Killed, dataset_clip, manifest_of, taken_in
 from tests.records import some
 from tests.scored_clips import make_clips, summary_of, vocabulary
 
@@ -109,7 +109,7 @@ def test_a_dataset_whose_summary_was_cut_off_is_summed_up_by_the_next_try(bench,
 @pytest.fixture
 def candidates(mlflow):
     """Versions that wait for a decision on the latest dataset."""
-    store = Shelf()
+    store = Fragile()
     store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest="d2", dataset_uri=DATASET))
     return Candidates(store, mlflow, STORE, "m")
 
@@ -170,6 +170,24 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     assert (model.versions[0].reason, model.versions[0].top1) == ("worse in the evening", own.top1)
 
 
+def test_a_decision_that_is_killed_before_any_write_is_in_the_summary_once(candidates, scored):
+    num_killed, is_killed = 0, True
+    while is_killed:
+        plan = scored(candidates.make())
+        candidates.store.dies_at = candidates.store.num_writes + num_killed
+        try:
+            candidates.decide(plan)
+            is_killed = False
+        except Killed:
+            num_killed += 1
+        candidates.store.dies_at = None
+        candidates.decide(plan)
+        versions = state(candidates.store).model.versions
+        assert [known.version for known in versions] == list(range(len(versions), 0, -1))
+        assert versions[0].run_key == plan.run_key
+    assert num_killed > 3
+
+
 def test_a_decision_on_an_older_dataset_leaves_todays_scores_as_they_are(candidates, scored):
     candidates.decide(scored(candidates.make()))
     candidates.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest="d3"))
@@ -203,7 +221,7 @@ def test_a_person_reads_words_and_a_program_json(bench, monkeypatch, capsys, fla
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert main(["status", f"--store={STORE}", *flags]) == 0
     out = capsys.readouterr().out
-    assert "no network has been decided on yet" in out
+    assert "no decision on a network is known yet" in out
     assert out.startswith("{") == bool(flags)
 
 
