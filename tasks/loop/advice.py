@@ -167,7 +167,7 @@ RULES = (
         lambda now: now.form("retrain", model_name=now.status.model_name),
     ),
     Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{HOME_PATH}#films"),
-    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{HOME_PATH}#champion"),
+    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{HOME_PATH}#weak"),
     Rule(
         lambda now: now.days_quiet >= QUIET_DAYS,
         lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",

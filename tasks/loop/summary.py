@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from tasks.data.clips.label_inputs import count_entries
 from tasks.errors import BadInput, MissingObject
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, to_json
@@ -41,6 +42,12 @@ def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
 def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
     """List the models that were planned or decided on."""
     return tuple(map(last_name, store.folders(Layout(store_uri).status.models)))
+
+
+def count_statements(store: Store, status: LoopStatus) -> int:
+    """Count the statements of the labelling page now, by one request if none came since labels were gathered."""
+    known = status.labels.num_statements if status.labels else 0
+    return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
 
 def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -> None:

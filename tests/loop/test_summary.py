@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.loop.summary import find_manifest, keep, model_names, read_status
+from tasks.loop.summary import count_statements, find_manifest, keep, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus
@@ -59,6 +59,18 @@ def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
     assert {kind for kind, _ in store.calls} == {"read"}
     assert model_names(store, STORE) == ("retake-tsn",)
     assert store.calls[7:] == [("folders", f"{STORE}/status/models/")]
+
+
+def test_new_statements_of_the_page_are_counted():
+    store = Shelf()
+    state = filled(store)
+    log = Layout(STORE).label_log
+    for number in range(100):
+        store.write_bytes(log.entry(number).uri, b"")
+    assert count_statements(store, state) == 100
+    for number in range(100, 123):
+        store.write_bytes(log.entry(number).uri, b"")
+    assert count_statements(store, state) == count_statements(store, state.model_copy(update={"labels": None})) == 123
 
 
 def test_a_part_that_is_missing_or_of_another_version_is_none():

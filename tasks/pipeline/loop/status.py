@@ -4,24 +4,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 
-from tasks.data.clips.label_inputs import count_entries
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import Live
-from tasks.loop.summary import read_status
+from tasks.loop.summary import count_statements, read_status
 from tasks.loop.text import lines_of
 from tasks.pipeline.loop.contract import StatusArguments
 from tasks.settings import MachineSettings, RunnerSettings, load
-from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
-from tasks.store.records.status import AdvisedStep, LoopStatus, StatusResult
+from tasks.store.records.status import AdvisedStep, StatusResult
 
 
 def run(arguments: StatusArguments, store: Store) -> StatusResult:
     """Read the summary, and what of the present can be seen without Airflow."""
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
     status = read_status(store, where, arguments.model_name)
-    live = Live(now=now_utc(), num_statements=_num_statements(store, status), disk_free_share=_disk_free_share())
+    live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=_disk_free_share())
     steps = next_steps(status, live, lambda path: path)
     return StatusResult(
         sentence=sentence(status, live.now),
@@ -33,14 +31,6 @@ def run(arguments: StatusArguments, store: Store) -> StatusResult:
 def in_words(result: StatusResult, _: Store) -> Iterator[str]:
     """Write the result for a person."""
     return lines_of(result)
-
-
-def _num_statements(store: Store, status: LoopStatus) -> int | None:
-    """Count the statements of the labelling page now; None if none has been gathered."""
-    if status.labels is None:
-        return None
-    known = status.labels.num_statements
-    return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
 
 def _disk_free_share() -> float | None:
