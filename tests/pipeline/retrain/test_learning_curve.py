@@ -21,12 +21,11 @@ from tasks.store.layout import Layout
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.looks import Look
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.status import ModelStatus, VersionStatus
 from tasks.store.records.training import Member
 from tasks.store.runs import Run
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
+from tests.loop.statuses import model_status, version
 from tests.pipeline.in_process import STORE
-from tests.records import some
 
 pytestmark = pytest.mark.slow
 RETRAINED = "http://airflow/dags/retrain/runs/r"
@@ -71,8 +70,7 @@ def reason(bench):
 def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
     plan = verbs.decide(trainable="heads", epochs=2)
     model = Layout(STORE).status.of_model(plan.model_name).model
-    decided = some(VersionStatus, run_key=plan.run_key, event="kept")
-    verbs.store.write(model, some(ModelStatus, versions=(decided,), expected_gain=9.0, gain_clips=1))
+    verbs.store.write(model, model_status(versions=(version(1, "2026-01-01", run_key=plan.run_key),)))
     first = verbs.run("learning_curve")
     assert verbs.store.read(model).expected_gain is None, "shares of four clips cannot tell"
     monkeypatch.setattr(learning_curve, "train_curve", None)
