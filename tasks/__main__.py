@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from tasks.disk import own_temporary_folder
 from tasks.errors import RetakeError, Terminated
 from tasks.options import Options
-from tasks.pipeline.commands import parse
+from tasks.pipeline.commands import AS_JSON, parse
 from tasks.pipeline.step import Command
 from tasks.settings import StoreSettings, load
 from tasks.wording import printable, without_secrets
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         command, parsed = parse(arguments)
         with _ending_at_sigterm(), own_temporary_folder():
-            result = _run(command, parsed)
+            result = _run(command, parsed, for_people=sys.stdout.isatty() and AS_JSON not in arguments)
     except RetakeError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
@@ -60,14 +60,14 @@ def _ending_at_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGCHLD, of_children)
 
 
-def _run(command: Command, arguments: Options) -> str:
-    """Run the step, and return its result as one line of JSON; for a terminal in words, if its module has some."""
+def _run(command: Command, arguments: Options, *, for_people: bool) -> str:
+    """Run the step, and return its result as one line of JSON; for people in words, if its module has some."""
     module = _module(command)
     from tasks.store.objects import Store, to_json  # here alone, so that help and a wrong command line do not wait for the S3 client
 
     store = Store.from_settings(load(StoreSettings))
     result: BaseModel = module.run(arguments, store)
-    if sys.stdout.isatty() and hasattr(module, "in_words"):
+    if for_people and hasattr(module, "in_words"):
         return "".join(f"{printable(without_secrets(line))}\n" for line in module.in_words(result, store))
     return to_json(result).decode()
 

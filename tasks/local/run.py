@@ -26,10 +26,15 @@ from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Perso
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
 from tasks.local.servers import SAMPLE_STORE, Server, passwords_file, store_settings
+from tasks.loop.advice import next_steps, sentence
+from tasks.loop.live import Live
+from tasks.loop.summary import read_status
+from tasks.options import RegisterOptions
 from tasks.settings import MlflowSettings, StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import ChampionMove
+from tasks.store.records.record import now_utc
 from tasks.store.runs import Decision
 from tasks.store.stored import Folder, bucket_uri
 from tasks.wording import count, duration
@@ -133,6 +138,10 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
     yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
     for uri in (OWN_STORE, SAMPLE_STORE):
         place = Layout(uri)
+        now, status = now_utc(), read_status(store, uri, RegisterOptions().model_name)
+        if any((status.films, status.labels, status.dataset, status.model)):
+            yield f"{uri}: {sentence(status, now)}"
+            yield f"{uri}: next: {next_steps(status, Live(now=now), str)[0].text} `python -m tasks status --store={uri}` says more"
         if store.exists(place.latest_dataset.uri):
             dataset = store.read(place.latest_dataset)
             splits = ", ".join(f"{split} {number}" for split, number in dataset.num_clips.items())

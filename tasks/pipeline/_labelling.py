@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tasks.data.clips.cutting import num_uncut
 from tasks.data.clips.label_inputs import number_words
 from tasks.data.clips.labelled import Given, label_now
-from tasks.data.labels.ledger import differing, read_twice
+from tasks.data.labels.ledger import Ledger, differing, read_twice
 from tasks.data.labels.page_labels import PAGE, accepted_clips
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of
@@ -17,10 +17,10 @@ from tasks.store.records.video import ClipsFile, VideoRecord
 from tasks.wording import plain_count
 
 
-def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> LabelsFile:
+def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> tuple[LabelsFile, Ledger]:
     """Label every clip that was cut with `segment`, and number the words that have no id.
 
-    Unlabelled clips are kept.
+    Unlabelled clips are kept. The ledger has who gave the labels of the labelling page.
 
     Raises:
         BadInput: no video has been cut by this recipe.
@@ -31,7 +31,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
     pairs = read_twice(labelled.given.by_hand)
     agreed = agreement([pair[:3] for pair in pairs])
     accepted = accepted_clips(labelled.given.by_hand, [clip.clip for clip in labelling.clips])
-    return LabelsFile(
+    labels = LabelsFile(
         recipe=recipe_of(segment),
         segment=segment,
         options=options,
@@ -49,6 +49,7 @@ def label_store(store: Store, store_uri: str, segment: SegmentOptions, options: 
         web_pages={record.video: record.web_page for record, _ in labelled.cut if record.web_page},
         accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
     )
+    return labels, labelled.given.by_hand
 
 
 def latest_labels(store: Store, store_uri: str) -> str | None:

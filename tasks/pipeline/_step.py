@@ -14,6 +14,9 @@ from tasks.store.stored import Output
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=BaseModel)
 
+LEAST_URGENT = 19
+"""Niceness: a training or a prediction on the same cores goes first."""
+
 
 def finished(store: Store, output: Output[R]) -> R | None:
     """Find the result that an earlier run left."""

@@ -1,13 +1,17 @@
 """Find trained networks by the names in options. Does not import torch."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.pipeline._plans import MODEL
+from tasks.options import Weights
+from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
 from tasks.settings import MlflowSettings, load
-from tasks.store.layout import Layout
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.runs import parse_run, run_name
+from tasks.store.records.dataset import DatasetClip
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Run, parse_run, run_holding, run_name
 from tasks.tracking import Registry
 
 
@@ -62,3 +66,39 @@ def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> Non
             f"{option}: {name} was trained in another store ({uri}), perhaps on clips that {store_uri} keeps for tests; "
             "train it in this store"
         )
+
+
+def plan_of(run: Run, store: Store) -> PlanResult:
+    """Read the latest plan of a training, of a decision if there is one.
+
+    Raises:
+        BadInput: it has none.
+    """
+    if plans := plans_of(run, store) or compared_plans_of(run, store):
+        return plans[0]
+    raise BadInput(f"{run.folder_uri} has no plan")
+
+
+def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
+    """Yield the clips of the training, and of the trainings before it.
+
+    Those are of networks that it fuses or started from.
+    """
+    plan = plan_of(run, store)
+    yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
+    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
+    if plan.weights.weights is Weights.TRAINED and not before:
+        before = [run_holding(plan.weights.uri)]
+    for earlier in before:
+        if earlier:
+            yield from trained_on(earlier, store)
+
+
+def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
+    """Select the clips whose films and source videos were not trained on.
+
+    A source video may have had another name at the training: all films of its name today are left out with one of them.
+    """
+    seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
+    sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}
+    return tuple(clip for clip in clips if clip.source not in sources)

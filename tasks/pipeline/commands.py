@@ -23,6 +23,7 @@ from tasks.pipeline.compare_versions import contract as compare_versions
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.pipeline.labels import contract as labels
 from tasks.pipeline.learning_curve import contract as learning_curve
+from tasks.pipeline.loop import contract as loop
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
@@ -31,6 +32,7 @@ from tasks.pipeline.step import Command, Step
 COMMANDS: Mapping[str, Command] = {
     command.name: command
     for contracts in (
+        loop,
         ingest_videos,
         build_dataset,
         labels,
@@ -44,6 +46,8 @@ COMMANDS: Mapping[str, Command] = {
     for command in vars(contracts).values()
     if isinstance(command, Command)
 }
+AS_JSON = "--json"
+"""A flag of the commands that people run; it is of the program, not of their arguments."""
 STEPS: Mapping[str, Step[Any, Any]] = {name: command for name, command in COMMANDS.items() if isinstance(command, Step)}
 """Commands that DAGs run."""
 
@@ -72,12 +76,16 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     if removed := removal(flag.replace("-", "_") for flag in flags):
         raise BadConfiguration(f"{command.name}: {removed}")
     options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
+    if not isinstance(command, Step):
+        options.add_argument(AS_JSON, action="store_true", help="Print the result as JSON at a terminal, too")
     for name, field in command.arguments.model_fields.items():
         if metavar := command.positional.get(name):
             options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
         else:
             _add(options, name, field)
-    return command, _validated(command, vars(options.parse_args(argv[num_words:])))
+    values = vars(options.parse_args(argv[num_words:]))
+    values.pop(AS_JSON.strip("-"), None)
+    return command, _validated(command, values)
 
 
 def _validated(command: Command, values: dict[str, object]) -> Options:

@@ -31,13 +31,17 @@ MIN_DIVERGENCE = 0.005
 
 NUM_GUESSES = 3
 
+UNSURE = 0.5
+"""Below this probability of its best action, the model finds all others together more likely."""
+
 
 @dataclass
 class Gathered:
     """The page's data of all videos.
 
     `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to the
-    nearest training clip, if any is known, and `actions` those that the model predicts in them.
+    nearest training clip, if any is known, and `actions` those that the model predicts in them. In `num_unsure` clips no action has a probability
+    of `UNSURE`.
     """
 
     tally: Tally
@@ -48,6 +52,7 @@ class Gathered:
     to_label: list[ToLabel] = field(default_factory=list)
     distances: dict[str, list[float]] = field(default_factory=dict)
     actions: dict[str, list[int]] = field(default_factory=dict)
+    num_unsure: int = 0
 
 
 class _Gatherer:
@@ -88,6 +93,7 @@ class _Gatherer:
             if not np.isnan(clips.novelty).any():
                 gathered.distances.setdefault(video.video, []).extend(clips.novelty.tolist())
             gathered.actions.setdefault(video.video, []).extend(predicted.ranked["model"]["action"].ids[:, 0].tolist())
+            gathered.num_unsure += int((predicted.ranked["model"]["action"].probabilities[:, 0] < UNSURE).sum())
             num_read += len(clips.uids)
             gathered.num_clips += len(clips.uids)
         gathered.num_videos_trained_on += is_trained_on

@@ -9,6 +9,7 @@ from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.shift import ReferenceFilms
+from tasks.store.records.status import RescoreResult
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, numbered, output, record, stored
@@ -95,6 +96,7 @@ class Decision(Place):
     compare = Below("compare/", Comparing)
     report = Below("report/", Report)
     decide = output("decide/", DecideResult)
+    rescore = output("rescore/", RescoreResult)
 
     @property
     def key(self) -> str:

@@ -27,7 +27,18 @@ ASKED = (
 WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
-GPU_TASKS = {"train", "evaluate", "learning_curve", "network.train", "network.evaluate", "known", "predict", "compare_versions", *TRIALS}
+GPU_TASKS = {
+    "train",
+    "evaluate",
+    "learning_curve",
+    "rescore",
+    "network.train",
+    "network.evaluate",
+    "known",
+    "predict",
+    "compare_versions",
+    *TRIALS,
+}
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -198,7 +209,7 @@ CHAINS = {
         "publish.register publish.approve publish.decide",
         *("prepare.ask prepare.use_auto", "prepare.ask train", "publish.register publish.decide"),
     ],
-    "learning_curve": ["learning_curve report_with_curve"],
+    "learning_curve": ["learning_curve report_with_curve", "learning_curve rescore"],
     "compare_networks": [
         "configure flows flow network.weights network.plan network.ask network.train network.evaluate tabulate",
         "configure sound network.weights",
@@ -246,7 +257,7 @@ RULES = {
     # A skipped branch is no failure.
     "retrain": {"prepare.use_auto": "all_skipped", "train": SOME, "publish.decide": SOME, "learning_curve": SOME},
     # The report also says why no curve could be drawn.
-    "learning_curve": {"report_with_curve": "none_failed"},
+    "learning_curve": {"report_with_curve": "none_failed", "rescore": ALL},
     # A row for what failed, and no network waits for another.
     "compare_networks": {"network.weights": ALL, "tabulate": DONE, "use_auto": DONE},
     "compare_versions": {},

@@ -38,6 +38,7 @@ ADDRESSES = {
     ("train", PLAN.rstrip("/")): "runs/r/train/",
     ("evaluate", PLAN): "runs/r/decisions/d/evaluate/",
     ("learning_curve", PLAN): "runs/r/decisions/d/learning_curve/",
+    ("rescore", PLAN): "runs/r/decisions/d/rescore/",
     ("compare", PLAN): "runs/r/decisions/d/compare/",
     ("report", PLAN, "--no-learning-curve"): "runs/r/decisions/d/report/",
     ("register", PLAN): "runs/r/register/",

@@ -19,7 +19,7 @@ from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, 
 from tasks.store.stored import FIELD, Below, Folder, Keyed, Output, Stored
 
 ROOT = "s3://store"
-LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "model", "name_of", "place_uri", "recipe", "store_uri", "uri"}
+LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "name_of", "place_uri", "recipe", "store_uri", "uri"}
 """What reads an address, and what names the place itself."""
 
 

@@ -168,9 +168,14 @@ def prediction_table(store: Store, parquet: str, text: str) -> bytes:
     return store.read_bytes(parquet if store.exists(parquet) else text)
 
 
-def inputs_digest(store: Store, store_uri: str, recipe: str) -> str:
-    """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it."""
-    objects = [*probe_objects(store, store_uri), *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
+def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[StoredObject] | None = None) -> str:
+    """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it.
+
+    Args:
+        probes: as `probe_objects` lists them; None lists them here.
+    """
+    probes = probe_objects(store, store_uri) if probes is None else probes
+    objects = [*probes, *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
     beside = {name: sorted(videos) for name, videos in _videos_beside(store, store_uri).items()}
     came_together = {"beside": beside} if beside else {}
     return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects], **came_together})

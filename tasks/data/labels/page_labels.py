@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -99,6 +100,17 @@ def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     statements = _by_video(ledger)
     find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
     return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
+
+
+def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> dict[str, str]:
+    """Find who gave the latest statement that labels each clip, by uid."""
+    statements = chain(
+        (statement for _, about in ledger.clips() for statement in about),
+        (interval for video in ledger.videos for interval in ledger.intervals(video)),
+    )
+    by_number = {ledger.number(statement): statement.by for statement in statements}
+    labels: list[PageLabel | ClippedInterval] = [*page_labels(ledger, clips, min_overlap), *clipped_intervals(ledger, clips)]
+    return {label.uid: by_number[label.number] for label in sorted(labels, key=lambda label: label.number)}
 
 
 def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:

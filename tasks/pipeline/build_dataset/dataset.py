@@ -5,6 +5,9 @@ from tasks.data.split.recordings import keep_places, shared_in_words
 from tasks.data.split.split import assign_splits
 from tasks.data.split.split_csv import read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
+from tasks.loop.difference import change_of, difference
+from tasks.loop.parts import dataset_status
+from tasks.loop.summary import keep
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._step import finish, log
@@ -13,6 +16,8 @@ from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest
+from tasks.store.records.record import now_utc
+from tasks.store.records.status import DatasetStatus
 from tasks.wording import count
 
 
@@ -49,11 +54,25 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     if result.num_nothing:
         log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))
     finish(store, address, result)
+    before = latest.digest if latest else None
+    keep(store, layout.status.dataset, lambda earlier: _summary(earlier, before, manifest, result, arguments.store, store))
     if is_known:
         raise NothingToDo(
             f"dataset {digest} is the latest already, so no training starts, and options for one are not used; `retrain` can be triggered by hand"
         )
     return result
+
+
+def _summary(
+    earlier: DatasetStatus | None, latest: str | None, manifest: Manifest, result: DatasetResult, store_uri: str, store: Store
+) -> DatasetStatus:
+    """Sum up the dataset beside the one before it, which a retry knows from the summary alone."""
+    before = earlier.digest if earlier else latest
+    change = None
+    if before not in (None, result.digest):
+        last = Layout(store_uri).dataset(before).manifest
+        change = change_of(before, difference(store.read(last), manifest)) if store.exists(last.uri) else None
+    return dataset_status(earlier, result, change, now_utc())
 
 
 def _result(manifest: Manifest, dataset: Dataset, num_unlabelled: int, made_by: str | None) -> DatasetResult:

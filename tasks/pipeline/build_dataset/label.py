@@ -3,15 +3,20 @@
 from collections.abc import Callable, Sequence
 
 from tasks.data.clips.label_inputs import count_entries, inputs_digest
+from tasks.data.labels.page_labels import PAGE, people_of
 from tasks.data.labels.recordings import recordings_csv
 from tasks.keys import recipe_of
+from tasks.loop.parts import labels_status
+from tasks.loop.summary import keep
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._labelling import label_store
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelResult, LabelsFile, Recording
-from tasks.store.records.record import SetAside
+from tasks.store.records.record import SetAside, now_utc
+from tasks.store.records.status import LabelsStatus
 from tasks.wording import plain_count, some
 
 NUM_SHOWN = 20
@@ -28,7 +33,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     segment = arguments.picked(SegmentOptions)
     digest = inputs_digest(store, arguments.store, recipe_of(segment))
     num_statements = count_entries(store, arguments.store)
-    labels = label_store(store, arguments.store, segment, arguments.picked(LabelOptions))
+    labels, ledger = label_store(store, arguments.store, segment, arguments.picked(LabelOptions))
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     place = LABEL.address(arguments)
     store.write(place.clips, labels)
@@ -55,7 +60,14 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         num_recordings=len(labels.recordings),
         first_recordings=_briefly(labels.recordings[:NUM_SHOWN]),
     )
-    return finish(store, place, result)
+    finish(store, place, result)
+
+    def summary(_: LabelsStatus | None) -> LabelsStatus:
+        of_page = [clip.clip for clip in labels.clips if clip.origin == PAGE]
+        return labels_status(labels, result, people_of(ledger, of_page, labels.options.min_overlap), now_utc())
+
+    keep(store, Layout(arguments.store).status.labels, summary)
+    return result
 
 
 def _tell(labels: LabelsFile, uri: str) -> None:

@@ -1,7 +1,7 @@
 """Compare two trained networks on labelled clips that neither was trained on."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -18,11 +18,11 @@ from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.options import EvaluateOptions, GateOptions, Weights
-from tasks.pipeline._plans import compared_plans_of, find_dataset, plans_of
+from tasks.options import EvaluateOptions, GateOptions
+from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import thumbnails
-from tasks.pipeline._trained import Trained, find_trained
+from tasks.pipeline._trained import Trained, find_trained, plan_of, trained_on, unseen
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
 from tasks.pipeline.retrain._one_engine import Choice, common_choice
@@ -35,7 +35,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.experiments import Comparison, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Run, run_holding
+from tasks.store.runs import Decision, Run
 from tasks.wording import count
 
 MIN_LEFT = 2
@@ -103,16 +103,6 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested, pictures))
 
 
-def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
-    """Select the clips whose films and source videos were not trained on.
-
-    A source video may have had another name at the training: all films of its name today are left out with one of them.
-    """
-    seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
-    sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}
-    return tuple(clip for clip in clips if clip.source not in sources)
-
-
 def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: Store) -> tuple[tuple[DatasetClip, ...], str]:
     """Select the clips to score, and say how many there are and why.
 
@@ -164,30 +154,9 @@ def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
     trained = find_trained(option, name, store_uri, store)
     own = Layout(store_uri).run(trained.run_key)
     try:
-        return Version(trained, _plan_of(own, store), tuple(_trained_on(own, store)))
+        return Version(trained, plan_of(own, store), tuple(trained_on(own, store)))
     except BadInput as error:
         raise BadInput(f"{option}: the clips that {trained.label} was trained on are not known: {error}") from None
-
-
-def _plan_of(run: Run, store: Store) -> PlanResult:
-    if plans := plans_of(run, store) or compared_plans_of(run, store):
-        return plans[0]
-    raise BadInput(f"{run.folder_uri} has no plan")
-
-
-def _trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
-    """Yield the clips of the training, and of the trainings before it.
-
-    Those are of networks that it fuses or started from.
-    """
-    plan = _plan_of(run, store)
-    yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
-    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
-    if plan.weights.weights is Weights.TRAINED and not before:
-        before = [run_holding(plan.weights.uri)]
-    for earlier in before:
-        if earlier:
-            yield from _trained_on(earlier, store)
 
 
 def _score(

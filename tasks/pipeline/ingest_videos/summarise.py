@@ -1,12 +1,15 @@
 """Sum up an ingest for people and for the event that starts the next DAG."""
 
-from tasks.data.clips.label_inputs import inputs_digest
+from tasks.data.clips.label_inputs import inputs_digest, probe_objects
 from tasks.keys import recipe_of
+from tasks.loop.parts import films_status
+from tasks.loop.summary import keep
 from tasks.options import SegmentOptions
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.ingest_videos.contract import SUMMARISE, SummariseArguments
-from tasks.store.layout import Ingest
+from tasks.store.layout import Ingest, Layout
 from tasks.store.objects import Store
+from tasks.store.records.record import now_utc
 from tasks.store.records.video import NUM_FIRST, SegmentResult, SetAsideFile, SummaryResult
 from tasks.store.stored import Output
 
@@ -22,7 +25,7 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
     )
     summary = SUMMARISE.address(arguments)
     store.write(summary.set_aside, aside)
-    recipe = recipe_of(arguments.picked(SegmentOptions))
+    recipe, probes = recipe_of(arguments.picked(SegmentOptions)), probe_objects(store, arguments.store)
     result = SummaryResult(
         num_files=ingest.num_files,
         num_videos=ingest.num_videos,
@@ -34,7 +37,7 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
         first_warnings=aside.warnings[:NUM_FIRST],
         set_aside_uri=summary.set_aside.uri,
         recipe=recipe,
-        inputs_digest=inputs_digest(store, arguments.store, recipe),
+        inputs_digest=inputs_digest(store, arguments.store, recipe, probes),
     )
     log.info(
         "%s; %d clips; set aside, annotation files and videos that could not be cut included: %d",
@@ -46,4 +49,6 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
         log.warning("set aside: %s: %s", bad.name, bad.reason)
     for warning in aside.warnings:
         log.warning("%s: %s", warning.name, warning.reason)
-    return finish(store, summary, result)
+    finish(store, summary, result)
+    keep(store, Layout(arguments.store).status.films, lambda earlier: films_status(earlier, result, len(probes), now_utc()))
+    return result

@@ -1,13 +1,18 @@
-"""Describe the step that says what more labels would gain."""
+"""Describe the steps that follow a decision: the learning curve, and the earlier versions' scores on today's clips."""
 
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.step import Step
 from tasks.store.derived import decision_of_plan
 from tasks.store.records.curves import LearningCurveResult
+from tasks.store.records.status import RescoreResult
 
 
 class LearningCurveArguments(PlannedArguments):
     """The plan of the training to draw the curve of."""
+
+
+class RescoreArguments(PlannedArguments):
+    """The plan of the decision whose clips are today's."""
 
 
 LEARNING_CURVE = Step(
@@ -17,6 +22,16 @@ LEARNING_CURVE = Step(
     arguments=LearningCurveArguments,
     result=LearningCurveResult,
     address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
+    image="trainer",
+    gpu=True,
+)
+RESCORE = Step(
+    name="rescore",
+    summary="score earlier versions on the clips that decided last",
+    module="learning_curve.rescore",
+    arguments=RescoreArguments,
+    result=RescoreResult,
+    address=lambda arguments: decision_of_plan(arguments.plan).rescore,
     image="trainer",
     gpu=True,
 )

@@ -20,14 +20,16 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
+from tasks.loop.history import Gain, with_gain
+from tasks.loop.summary import keep
 from tasks.options import TrainOptions
-from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._step import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve._recipe import asked_epochs, curve_recipe, no_curve_reason
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, LearningCurveArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
-from tasks.store.layout import Dataset
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import CurveTraining, CurveTrainings, LearningCurveResult, NoLearningCurve, TargetCurve
 from tasks.store.records.dataset import DatasetClip, Manifest
@@ -40,8 +42,6 @@ from tasks.wording import count, csv_table, percent
 
 COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seconds")
 NUM_DRAWS = 5
-LEAST_URGENT = 19
-"""Niceness: a training or a prediction on the same cores goes first."""
 
 
 def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
@@ -55,10 +55,17 @@ def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
         BadCheckpoint, BadDataset, MissingObject, Unavailable: as the step `train`.
     """
     try:
-        return _draw(arguments, store)
+        result = _draw(arguments, store)
     except NothingToDo as nothing:
         store.write(decision_of_plan(arguments.plan).no_learning_curve, NoLearningCurve(reason=str(nothing)))
         raise NothingToDo(f"no learning curve: {nothing}") from None
+    plan = store.read(Output(arguments.plan, PlanResult))
+    keep(
+        store,
+        Layout(arguments.store).status.of_model(plan.model_name).model,
+        lambda earlier: with_gain(earlier, plan.run_key, Gain.of(result)),
+    )
+    return result
 
 
 def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:

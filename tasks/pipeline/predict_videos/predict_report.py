@@ -11,6 +11,8 @@ from tasks.data.clips.frame_cache import passing_frames
 from tasks.data.clips.label_inputs import video_records
 from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
+from tasks.loop.parts import with_prediction
+from tasks.loop.summary import keep
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
 from tasks.pipeline.predict_videos._chosen import names_of
@@ -31,6 +33,7 @@ from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import prediction_of_plan
 from tasks.store.experiments import PredictedBatch, Prediction
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.experiments import (
@@ -44,6 +47,7 @@ from tasks.store.records.experiments import (
     ScoredVideo,
 )
 from tasks.store.records.record import SetAside, now_utc
+from tasks.store.records.status import PredictionStatus
 from tasks.store.records.video import NUM_FIRST
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
@@ -130,6 +134,20 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
         num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
     )
+    latest = PredictionStatus(
+        at=now_utc(),
+        prediction_uri=plan.prediction_uri,
+        report_url=result.report_url,
+        model=plan.model.label,
+        num_videos=result.num_videos,
+        num_clips=result.num_clips,
+        unsure_share=gathered.num_unsure / max(1, gathered.num_clips),
+        unlike=result.shift,
+        is_unlike=shift is not None and shift.verdict == "unlike",
+        num_to_label=result.num_to_label,
+    )
+    # Before the commit mark: a repeat that finds it writes nothing.
+    keep(store, Layout(arguments.store).status.predictions, lambda earlier: with_prediction(earlier, latest))
     log.info("the page: %s", result.report_url)
     return finish(store, place, result)
 

@@ -5,6 +5,7 @@ from typing import Literal
 from tasks.judge.gate.champion import complete_move, keep_decision, kept_decision, make_move, moves
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.retrain._evidence import version_description
+from tasks.pipeline.retrain._history import keep_decision_summary
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
@@ -61,6 +62,8 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
     log.info(
         "%s version %d, decided by %s: %s: %s", result.model_name, result.version, decision.decided_by, decision.event, decision.reason
     )
+    # Before the commit mark: a repeat that finds it writes nothing.
+    keep_decision_summary(store, arguments.store, plan, decision, result, champion)
     return finish(store, output, result)
 
 

@@ -10,8 +10,20 @@ from tasks.judge.gate.gate import deciding_split
 from tasks.judge.gate.looks import spend
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
+from tasks.loop.parts import training_status
+from tasks.loop.summary import keep
 from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
-from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, plan_training, plans_of, repeats_of, run_of, sounds_of
+from tasks.pipeline._plans import (
+    PlannedTraining,
+    find_dataset,
+    flows_of,
+    in_words,
+    plan_training,
+    plans_of,
+    repeats_of,
+    run_of,
+    sounds_of,
+)
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
@@ -19,7 +31,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.record import SPLITS, ModelRole, SplitName
+from tasks.store.records.record import SPLITS, ModelRole, SplitName, now_utc
 from tasks.store.records.training import Champion, Evaluation, PlanResult, Repeat, WeightsResult
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
@@ -110,7 +122,10 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
     finish(store, decision.plan, plan)
     store.write(Layout(arguments.store).latest_plan, plan)
-    return finish(store, PLAN.address(arguments), plan)
+    finish(store, PLAN.address(arguments), plan)
+    recipe = weights.chosen or ", ".join(filter(None, (weights.network, in_words(plan.train, TrainOptions()))))
+    keep(store, Layout(arguments.store).status.of_model(plan.model_name).training, lambda _: training_status(plan, recipe, now_utc()))
+    return plan
 
 
 def _further_trainings(

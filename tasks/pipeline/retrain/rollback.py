@@ -2,6 +2,7 @@
 
 from tasks.judge.gate.champion import roll_back
 from tasks.pipeline._step import log
+from tasks.pipeline.retrain._history import keep_rollback_summary
 from tasks.pipeline.retrain.contract import RollbackArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
@@ -16,6 +17,8 @@ def run(arguments: RollbackArguments, store: Store) -> RollbackResult:
     decision = roll_back(
         arguments.model_name, arguments.to, reason=arguments.reason, by=arguments.by, store=store, registry=registry, tracker=tracker
     )
+    if store_uri := registry.kept_by(decision.model_name):
+        keep_rollback_summary(store, store_uri, decision)
     log.info(
         "%s version %d is champion, in place of %s: %s", decision.model_name, decision.version, decision.champion_before, decision.reason
     )

@@ -77,7 +77,7 @@ def _require_same_labels(own: Manifest, plan: SearchPlanResult, store: Store) ->
 def _labels(own: Manifest, segment: SegmentOptions, plan: SearchPlanResult, store: Store) -> LabelsFile:
     """Label the videos of the dataset as they are cut with `segment`, with their sources in the dataset, by which its folds are divided."""
     sources = {clip.video: clip.source for clip in own.clips}
-    labels = label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label)
+    labels, _ = label_store(store, SearchPlan(plan.search_uri).store_uri, segment, own.label)
     clips = (clip.model_copy(update={"source": sources[clip.clip.video]}) for clip in labels.clips if clip.clip.video in sources)
     return labels.model_copy(update={"clips": tuple(clips)})
 

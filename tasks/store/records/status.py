@@ -11,7 +11,10 @@ from tasks.store.records.record import Record, SetAside, SplitName
 
 
 class FilmsStatus(Record):
-    """`status/films.json`, by `summarise`: the latest ingest, and the latest that brought a new video."""
+    """`status/films.json`, by `summarise`: the latest ingest, and the latest that brought a new video.
+
+    `num_videos` are those of the store, `num_clips` those of the ingest's videos.
+    """
 
     at: str
     num_videos: int
@@ -102,7 +105,8 @@ class TrainingStatus(Record):
 class VersionStatus(Record):
     """A version of the model: its decision, and its scores then and on the latest dataset, both with 95 % intervals, in percent of actions.
 
-    `top1_now` is None where the version was not scored on the latest dataset's clips.
+    `top1_now` is None where the version was not scored on the clips of `now_dataset`; `num_left_out` of these trained the version and are not
+    among them.
     """
 
     version: int
@@ -117,6 +121,7 @@ class VersionStatus(Record):
     interval: tuple[float, float]
     top1_now: float | None = None
     interval_now: tuple[float, float] | None = None
+    num_left_out: int = Field(default=0, exclude_if=lambda number: not number)
     report_url: str = ""
     mlflow_run_url: str = ""
     saw_forgotten: bool = Field(default=False, exclude_if=lambda saw: not saw)
@@ -137,6 +142,7 @@ class ModelStatus(Record):
     """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
 
     `expected_gain` and its interval are points of action top-1 of `gain_clips` more labels, by the learning curve; None if unknown.
+    `now_dataset` is the digest of the dataset whose deciding clips every `top1_now` is of.
     """
 
     at: str
@@ -151,6 +157,7 @@ class ModelStatus(Record):
     gain_clips: int | None
     weak_classes: tuple[WeakClass, ...]
     versions: tuple[VersionStatus, ...]
+    now_dataset: str = ""
 
 
 class PredictionStatus(Record):
@@ -203,3 +210,84 @@ class LoopStatus(Record):
     model: ModelStatus | None = None
     predictions: PredictionsStatus | None = None
     space: SpaceStatus | None = None
+
+
+class AdvisedStep(Record):
+    """A thing to do next, and the path in Airflow where it is done; empty if there is none."""
+
+    text: str
+    url: str
+
+
+class StatusResult(Record):
+    """The state of the loop in one sentence, the things to do next, the most important first, and the summary."""
+
+    sentence: str
+    next_steps: tuple[AdvisedStep, ...]
+    status: LoopStatus
+
+
+class DifferentVideo(Record):
+    """A video that one of two datasets has alone, with the number of its clips there."""
+
+    name: str
+    video: str
+    num_clips: int
+
+
+class DifferentClip(Record):
+    """A clip by its film and time, with its label or its split in either dataset; empty where the dataset lacks it."""
+
+    uid: str
+    name: str
+    start_seconds: float
+    stop_seconds: float
+    before: str
+    after: str
+
+
+class SplitChange(Record):
+    """Number of clips of one split in two datasets."""
+
+    split: SplitName
+    before: int
+    after: int
+
+
+class Difference(Record):
+    """All differences of a dataset from another: added and removed clips have labels, as relabelled ones; moved clips have splits."""
+
+    videos_added: tuple[DifferentVideo, ...]
+    videos_removed: tuple[DifferentVideo, ...]
+    clips_added: tuple[DifferentClip, ...]
+    clips_removed: tuple[DifferentClip, ...]
+    relabelled: tuple[DifferentClip, ...]
+    moved: tuple[DifferentClip, ...]
+    classes_added: tuple[str, ...]
+    classes_removed: tuple[str, ...]
+    splits: tuple[SplitChange, ...]
+
+
+class DiffResult(Record):
+    """The digests of two datasets, and their difference."""
+
+    before: str
+    after: str
+    difference: Difference
+
+
+class RescoredVersion(Record):
+    """An earlier version on today's deciding clips without the `num_left_out` that trained it; its scores lie at `scores_uri`."""
+
+    version: int
+    num_clips: int
+    num_left_out: int
+    scores_uri: str
+
+
+class RescoreResult(Record):
+    """`runs/<run key>/decisions/<key>/rescore/`: the earlier versions that were scored on the clips of a decision."""
+
+    dataset: str
+    split: SplitName
+    versions: tuple[RescoredVersion, ...]

@@ -17,6 +17,7 @@ from tasks.data.labels.page_labels import (
     accepted_clips,
     clipped_intervals,
     page_labels,
+    people_of,
     touched_clips,
     with_page_intervals,
     with_page_labels,
@@ -361,6 +362,17 @@ def test_a_label_is_accepted_where_the_page_showed_the_same_action(log):
     assert Ledger.of(log.entries).chosen_videos == (VIDEO,)
     log.withdraw(log.entries[0].statement.token)
     assert Ledger.of(log.entries).chosen_videos == ()
+
+
+def test_a_clip_is_the_work_of_who_said_the_latest_that_labels_it(log):
+    log.clip(CLIPS[0], *PUT, by="ada")
+    log.clip(CLIPS[0], "take", "bag", by="bea")
+    token = log.clip(CLIPS[1], *PUT, by="ada")
+    log.interval(9, 12, *PUT)
+    assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
+    log.withdraw(token)
+    log.clip(CLIPS[2], None, by="ada", answer="unsure")
+    assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
 
 
 def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):

@@ -63,7 +63,8 @@ def test_words_that_come_later_get_later_ids(store):
 
 
 @pytest.mark.parametrize("num_writes", range(6))
-def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_writes):
+def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_writes, monkeypatch):
+    monkeypatch.setattr(label, "now_utc", lambda: "2026-01-01T00:00:00.000Z")
     whole = store.copy()
     store.dies_at = store.num_writes + num_writes
     with pytest.raises(Killed):

@@ -1,38 +1,27 @@
-import hashlib
 import re
 
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.networks.checkpoints import save
-from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import spec_of
-from tasks.learn.networks.spec import no_names
-from tasks.options import TrainOptions, Weights
-from tasks.pipeline.compare_versions.compare_versions import unseen
+from tasks.options import Weights
+from tasks.pipeline._trained import unseen
 from tasks.pipeline.retrain import _ready
 from tasks.store.layout import Layout
-from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.evaluation import ReportResult
-from tasks.store.records.experiments import Comparison
 from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
-from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.compare_versions.versions import PUT, TAKE, Versions
+from tests.pipeline.in_process import STORE
 from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.retrain.conftest import films
-from tests.pipeline.shelf import dataset_clip, manifest_of, plan_result, train_result, weights_result, words
+from tests.pipeline.shelf import dataset_clip
 from tests.records import some
 
 pytestmark = pytest.mark.slow
 
 __all__ = ["films", "mlflow"]
 
-PUT, TAKE = (
-    {"verb": "put", "verb_class": 1, "noun": "meat", "noun_class": 26},
-    {"verb": "take", "verb_class": 0, "noun": "bag", "noun_class": 20},
-)
-VOCABULARY = words({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 FIRST, SECOND, THIRD = (f"{number:016x}" for number in (1, 2, 3))
 
 
@@ -60,54 +49,6 @@ def test_a_clip_is_unseen_if_neither_it_nor_its_film_nor_its_source_was_trained_
 def test_a_film_is_seen_with_another_of_the_source_video_that_both_are_of_today():
     today = [clip("a", "test", source="kitchen"), clip("b", "test", source="kitchen"), clip("c", "test")]
     assert unseen(today, [clip("a", "train")]) == (today[2],)
-
-
-class Versions(Bench):
-    """Two registered versions, of which the first always answers `put meat`, and the second `take bag`."""
-
-    def __init__(self, films, mlflow, folder):
-        super().__init__()
-        self.films, self.mlflow, self.folder = films, mlflow, folder
-        mlflow.create_registered_model("cook", {"retake.store": STORE})
-        self.datasets = {}
-
-    def dataset(self, name, **splits):
-        """Make a dataset with two clips of each film in its split; film `e` shows somebody put meat, then take a bag."""
-        clips = []
-        for film, split in splits.items():
-            video = hashlib.sha256(film.encode()).hexdigest()
-            for cut, label in zip(self.store.clips(video, 2), (PUT, TAKE if film == "e" else PUT), strict=True):
-                self.store.write_bytes(cut.uri, self.films[0])
-                seen = cut.model_dump(exclude={"index", "size_bytes", "has_audio"})
-                clips.append(dataset_clip(split=split, source=film, names=(f"{film} <b>.mp4",), **seen, **label))
-        place = Layout(STORE).dataset(name)
-        self.store.write(place.manifest, manifest_of(clips, VOCABULARY))
-        self.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest=name, dataset_uri=place.folder_uri))
-        return place.folder_uri
-
-    def train(self, key, dataset_uri, answer, **weights):
-        """Leave a network as if it had been trained on a dataset, and register it."""
-        options = TrainOptions(backbone="test_resnet", num_segments=2)
-        network = Network(spec_of(options), seed=int(key))
-        network.head.fc_verb.bias.data[answer["verb_class"]] = 1000
-        network.head.fc_noun.bias.data[answer["noun_class"]] = 1000
-        save(self.folder / "c.ckpt", network, no_names(network.spec))
-        run = Layout(STORE).run(key)
-        self.store.write_file(run.train.best, self.folder / "c.ckpt")
-        sha256 = self.store.stat(run.train.best).etag
-        mlflow_run = self.mlflow.create_run("1").info.run_id
-        self.store.write(run.train, train_result(run.train.best, sha256, mlflow_run_id=mlflow_run))
-        placed = {"run_key": key, "run_uri": run.folder_uri, "decision_uri": run.decision("d").folder_uri, "dataset_uri": dataset_uri}
-        plan = plan_result(**placed, train=options, weights=weights_result(**weights))
-        self.store.write(run.decision("d").plan, plan)
-        known = {"retake.checkpoint_uri": run.train.best, "retake.checkpoint_sha256": sha256, "retake.run_key": key}
-        self.mlflow.create_model_version("cook", source="", run_id=mlflow_run, tags=known)
-
-    def compare(self, first="models:/cook/1", second="models:/cook/2", **options):
-        """Run the step, and return its result and the comparison."""
-        few = {"crops": 1, "engine": "pytorch", "bootstrap_resamples": 100}
-        result = self.run("compare_versions", first=first, second=second, **few | options)
-        return result, self.store.read(result.comparison_uri, Comparison)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
 from tasks.store.experiments import Prediction
+from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.experiments import KnownLabels
 from tasks.store.records.shift import ReferenceFilm
@@ -138,6 +139,10 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert (run.info.status, run.data.metrics["action_agreement"]) == ("FINISHED", report.action_agreement)
     assert run.info.run_name == "retake-tsn version 1 · 2 videos"
     assert {"report.html", "predictions.csv", "to_label.csv"} <= run.artifacts.keys()
+    (summed,) = bench.store.read(Layout(STORE).status.predictions).predictions
+    assert (summed.model, summed.num_videos, summed.num_clips, summed.num_to_label) == ("retake-tsn version 1", 2, 4, 3)
+    assert summed.unsure_share == 1, "untrained networks spread their answers"
+    assert summed.unlike == report.shift
     suggested = read_suggestions(bench.store, plan_of(bench, report).prediction_uri)
     assert list(suggested.reasons) == [row["uid"] for row in listed]
     best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (suggested.network, "1")}

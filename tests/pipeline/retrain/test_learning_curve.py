@@ -17,12 +17,15 @@ from tasks.options.base import STORED
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
 from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
+from tasks.store.layout import Layout
 from tasks.store.records.curves import CurveTrainings, NoLearningCurve
 from tasks.store.records.looks import Look
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
 from tasks.store.runs import Run
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
+from tests.loop.statuses import model_status, version
+from tests.pipeline.in_process import STORE
 
 pytestmark = pytest.mark.slow
 RETRAINED = "http://airflow/dags/retrain/runs/r"
@@ -66,7 +69,10 @@ def reason(bench):
 
 def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
     plan = verbs.decide(trainable="heads", epochs=2)
+    model = Layout(STORE).status.of_model(plan.model_name).model
+    verbs.store.write(model, model_status(versions=(version(1, "2026-01-01", run_key=plan.run_key),)))
     first = verbs.run("learning_curve")
+    assert verbs.store.read(model).expected_gain is None, "shares of four clips cannot tell"
     monkeypatch.setattr(learning_curve, "train_curve", None)
     before = dict(verbs.store.objects)
     assert verbs.run("learning_curve") == first

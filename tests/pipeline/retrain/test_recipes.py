@@ -7,6 +7,7 @@ import pytest
 from tasks.errors import BadConfiguration
 from tasks.options import LIGHT, PRESETS, TrainOptions, with_recipe
 from tasks.pipeline._plans import recipe_for
+from tasks.store.layout import Layout
 from tasks.store.records.search import SearchReportResult
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.retrain.bench import DATASET, TINY
@@ -92,6 +93,9 @@ def test_a_recipe_with_values_of_the_form_trains_what_these_options_train(verbs)
     planned = verbs.run("plan", weights_result=out, preset="mine", **given, dataset=DATASET)
     assert planned.run_key == verbs.decide().run_key
     assert planned.weights.chosen == chosen
+    summed = verbs.store.read(Layout(STORE).status.of_model(planned.model_name).training)
+    assert (summed.run_key, summed.num_train_clips, summed.dataset) == (planned.run_key, 4, planned.dataset_digest)
+    assert "epochs=1" in summed.recipe, "that of the form, which was planned last"
 
 
 def test_weights_of_the_form_leave_out_the_checkpoint_of_a_recipe():

@@ -1,0 +1,252 @@
+"""Say in one sentence where the loop stands, and by one table of rules what to do next."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from tasks.loop.live import Live
+from tasks.next_steps import NextStep
+from tasks.settings import LABEL_PATH
+from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus
+from tasks.wording import count, listed, percent, quoted
+
+HOME_PATH = "/retake/"
+FORM_PATH = "/retake/trigger/"
+QUIET_DAYS = 14
+"""Without a new film for so long, somebody should look whether films still arrive."""
+LEAST_FREE = 0.1
+"""Share of a disk or a store below which a training or an ingest may not end."""
+BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Hold what the rules read."""
+
+    status: LoopStatus
+    live: Live
+
+    @property
+    def is_empty(self) -> bool:
+        """Check whether nothing is known of the store."""
+        return not any((self.status.films, self.status.labels, self.status.dataset, self.status.model))
+
+    @property
+    def num_new_labels(self) -> int:
+        """Count the statements of the labelling page that no dataset has yet."""
+        labels, now = self.status.labels, self.live.num_statements
+        return max(0, now - labels.num_statements) if labels and now is not None else 0
+
+    @property
+    def num_unlabelled(self) -> int:
+        """Count the clips without a label."""
+        return max(0, self.status.labels.num_clips - self.status.labels.num_labelled) if self.status.labels else 0
+
+    @property
+    def num_chosen(self) -> int:
+        """Count the clips that the latest prediction chose to be labelled, at most those that labels gathered since then leave."""
+        latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
+        if latest is None:
+            return 0
+        labels = self.status.labels
+        return latest.num_to_label if labels is None or labels.at < latest.at else min(latest.num_to_label, self.num_unlabelled)
+
+    @property
+    def days_quiet(self) -> int:
+        """Count the days since a new film came; 0 if that is unknown."""
+        since = self.status.films.new_at if self.status.films else None
+        before, now = _time(since), _time(self.live.now)
+        return max(0, (now - before) // timedelta(days=1)) if before and now else 0
+
+    @property
+    def free_share(self) -> float:
+        """Return the smaller known free share of store and disk; 1 if none is known."""
+        shares = (self.live.store_free_share, self.live.disk_free_share)
+        return min((share for share in shares if share is not None), default=1.0)
+
+    @property
+    def is_untrained(self) -> bool:
+        """Check whether no training was planned on the latest dataset."""
+        dataset, training = self.status.dataset, self.status.training
+        return dataset is not None and (training is None or training.dataset != dataset.digest)
+
+    @property
+    def champion(self) -> int | None:
+        """Return the champion's version."""
+        return self.status.model.champion if self.status.model else None
+
+    def is_active(self, *dags: str) -> bool:
+        """Check whether a run of one of these DAGs goes on or waits."""
+        return any(run.dag_id in dags for run in self.live.runs or ())
+
+    def form(self, dag: str, **conf: str) -> str:
+        """Make the path of the form that starts a DAG on this store."""
+        given = json.dumps({"store": self.status.store, **conf})
+        return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe='')}"
+
+    @property
+    def label_page(self) -> str:
+        """Make the path of the labelling page of this store."""
+        return f"{LABEL_PATH}?store={quote(self.status.store, safe=':/')}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A thing to do: when, in which words, and the path in Airflow where it is done."""
+
+    holds: Callable[[Situation], object]
+    text: Callable[[Situation], str]
+    path: Callable[[Situation], str]
+
+
+def _approvals(now: Situation) -> str:
+    first, *others = now.live.approvals or ()
+    return f"Answer the question: {first.subject}" + (f" ({len(others):,} more)" if others else "")
+
+
+def _set_aside(now: Situation) -> str:
+    assert now.status.films is not None  # noqa: S101 - by the condition of the rule
+    first = [f": {bad.name}: {bad.reason}" for bad in now.status.films.first_set_aside[:1]]
+    number = now.status.films.num_set_aside
+    return f"See why {count(number, 'file')} {'was' if number == 1 else 'were'} set aside{''.join(first)}"
+
+
+def _label(now: Situation) -> str:
+    model = now.status.model
+    clips = (
+        f"{count(now.num_chosen, 'clip')} that the latest prediction chose"
+        if now.num_chosen
+        else f"{count(now.num_unlabelled, 'clip')} without a label, or some of them"
+    )
+    if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
+        return f"Label the {clips}"
+    low, high = model.gain_interval
+    gain = f"{model.expected_gain:+.1f} points [{low:.1f}, {high:.1f}]"
+    return f"Label the {clips}; expected gain of {count(model.gain_clips, 'more label')}: {gain}"
+
+
+def _weak(now: Situation) -> str:
+    assert now.status.model is not None  # noqa: S101 - by the condition of the rule
+    named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in now.status.model.weak_classes]
+    return f"Bring films of {listed(named)}"
+
+
+RULES = (
+    Rule(lambda now: now.live.approvals, _approvals, lambda now: now.live.approvals[0].url if now.live.approvals else ""),
+    Rule(
+        lambda now: now.live.import_errors,
+        lambda now: f"Mend what Airflow cannot import: {listed(list(now.live.import_errors or ()))}",
+        lambda _: "",
+    ),
+    Rule(
+        lambda now: now.free_share < LEAST_FREE,
+        lambda now: f"Make room: only {percent(now.free_share)} of the space is free",
+        lambda now: now.form("clean_up"),
+    ),
+    Rule(
+        lambda now: now.is_empty,
+        lambda now: f"Begin: put films into {now.status.store}/inbox/, or name a folder in the form",
+        lambda now: now.form("ingest_videos"),
+    ),
+    Rule(
+        lambda now: now.status.model and now.status.model.num_doubtful,
+        lambda now: f"Mend {count(now.status.model.num_doubtful if now.status.model else 0, 'doubtful label')}",
+        lambda now: now.label_page,
+    ),
+    Rule(lambda now: now.num_chosen or now.num_unlabelled, _label, lambda now: now.label_page),
+    Rule(
+        lambda now: now.num_new_labels and not now.is_active(*BUSY_WITH_LABELS),
+        lambda now: f"Build a dataset: {count(now.num_new_labels, 'new answer')} on the page Label",
+        lambda now: now.form("build_dataset"),
+    ),
+    Rule(
+        lambda now: now.is_untrained and not now.is_active("retrain"),
+        lambda _: "Train: no training on the latest dataset is known",
+        lambda now: now.form("retrain", model_name=now.status.model_name),
+    ),
+    Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{HOME_PATH}#films"),
+    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{HOME_PATH}#weak"),
+    Rule(
+        lambda now: now.days_quiet >= QUIET_DAYS,
+        lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",
+        lambda now: now.form("ingest_videos"),
+    ),
+    Rule(
+        lambda now: now.champion is not None,
+        lambda now: f"Predict films that champion v{now.champion} was not trained on",
+        lambda now: now.form("predict_videos", model=f"models:/{now.status.model_name}@champion"),
+    ),
+    Rule(
+        lambda now: now.champion is None and not now.is_empty,
+        lambda _: "Bring more films, of several recordings for each action",
+        lambda now: now.form("ingest_videos"),
+    ),
+)
+"""The most important first. One always holds: that of an empty store, or one of the last two."""
+
+
+def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> list[NextStep]:
+    """List the things to do next, the most important first.
+
+    Args:
+        link: makes an address of a path in Airflow.
+    """
+    now = Situation(status, live)
+    steps = [(rule.text(now), rule.path(now)) for rule in RULES if rule.holds(now)]
+    return [NextStep(text if text.endswith((".", "?", "!")) else f"{text}.", link(path) if path else "") for text, path in steps]
+
+
+def sentence(status: LoopStatus, now: str | None = None) -> str:
+    """Say in one sentence where the loop stands; of today, by `now`, the time alone is named."""
+    films, labels, dataset, model = status.films, status.labels, status.dataset, status.model
+    if model is not None:
+        return _of_model(model, now)
+    if dataset is not None:
+        splits = ", ".join(f"{split.split} {split.num_clips:,}" for split in dataset.splits)
+        return f"Dataset {dataset.digest} has {splits} clips; no decision on a network is known yet."
+    if labels is not None:
+        return f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')} are labelled; there is no dataset yet."
+    if films is not None:
+        return f"{count(films.num_videos, 'film')} came in; none of their clips has been looked at for labels yet."
+    return f"Nothing is known of {status.store} yet: it is empty, or an earlier version filled it, and each part appears with its next run."
+
+
+def _of_model(model: ModelStatus, now: str | None) -> str:
+    if model.champion is None:
+        last = next(iter(model.versions), None)
+        return (
+            f"There is no champion yet; {f'v{last.version} {score_in_words(last, model)}' if last else 'no version has been decided on'}."
+        )
+    version = next((version for version in model.versions if version.version == model.champion), None)
+    score = score_in_words(version, model) if version else "has no scores here: they appear with the next decision"
+    provisional = "; provisional" if model.provisional else ""
+    since = f"; since {moment(model.champion_since, now)}" if model.champion_since else ""
+    return f"Champion v{model.champion} {score}{provisional}{since}."
+
+
+def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
+    """Say how many actions a version names, on today's clips if it was scored on them."""
+    if version.top1_now is None or version.interval_now is None:
+        return f"named {_score(version.top1, version.interval)} on the {count(version.num_clips, 'clip')} of its decision"
+    num_clips = next((other.num_clips for other in model.versions if other.dataset == model.now_dataset), None)
+    clips = "" if num_clips is None else f" on {count(num_clips - version.num_left_out, 'clip')}"
+    return f"names {_score(version.top1_now, version.interval_now)}{clips}"
+
+
+def moment(at: str, now: str | None = None) -> str:
+    """Shorten a time in UTC to minutes; of the day of `now` to the time alone."""
+    return at[11:16] if now and at[:10] == now[:10] else at[:16].replace("T", " ")
+
+
+def _score(top1: float, interval: tuple[float, float]) -> str:
+    return f"{top1:.0f} % of actions [{interval[0]:.0f}, {interval[1]:.0f}]"
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return time if time and time.tzinfo else None

@@ -1,0 +1,155 @@
+"""Score earlier versions on the clips that decided last, for a history on equal terms."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.data.clips.frame_cache import FramesAhead
+from tasks.errors import BadInput, MissingObject, NothingToDo
+from tasks.judge.gate.looks import record_look
+from tasks.judge.statistics.scores_file import to_parquet
+from tasks.learn.gpus import keep_to_one_gpu
+from tasks.learn.hardware import keep_freed_memory
+from tasks.learn.inputs.describe_sound import describer
+from tasks.loop.history import Score, not_scored_now, with_scores
+from tasks.loop.summary import keep
+from tasks.pipeline._plans import PlannedTraining
+from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
+from tasks.pipeline._trained import plan_of, trained_on, unseen
+from tasks.pipeline.learning_curve.contract import RESCORE, RescoreArguments
+from tasks.pipeline.retrain._one_engine import Choice
+from tasks.pipeline.retrain._ready import make_ready
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import DatasetClip, Manifest
+from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.status import RescoredVersion, RescoreResult, VersionStatus
+from tasks.store.records.training import PlanResult
+from tasks.store.runs import Run, Scores
+from tasks.store.stored import Output
+from tasks.wording import count, percent
+
+NUM_VERSIONS = 10
+
+
+def run(arguments: RescoreArguments, store: Store) -> RescoreResult:
+    """Score the latest versions of the model that the decision itself did not score, and note it in the model's summary.
+
+    Clips of films that trained a version, or a network that it was made from, are left out for it. Each scoring is recorded as a look at these
+    clips: who sees the scores could choose among the versions.
+
+    Raises:
+        NothingToDo: the dataset is not the latest any more, or no version with a checkpoint is left.
+        Unavailable: as the step `evaluate`.
+    """
+    place = RESCORE.address(arguments)
+    if earlier := finished(store, place):
+        return earlier
+    plan = store.read(Output(arguments.plan, PlanResult))
+    if store.read(Layout(arguments.store).latest_dataset).digest != plan.dataset_digest:
+        raise NothingToDo("there is a newer dataset; the decision on it brings versions to its clips")
+    left = _left(plan, arguments.store, store)
+    if not left:
+        raise NothingToDo("no earlier version with a checkpoint lacks scores on these clips")
+    os.nice(LEAST_URGENT)
+    keep_to_one_gpu()
+    keep_freed_memory()
+    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    versions, scores = [], {}
+    for version in left:
+        try:
+            rescored, result = _rescored(version, plan, manifest, arguments.store, store)
+        except BadInput as error:
+            log.warning("version %d is not scored: %s", version.version, error)
+            continue
+        versions.append(rescored)
+        scores[version.version] = Score.of(result, rescored.num_left_out)
+    keep(
+        store,
+        Layout(arguments.store).status.of_model(plan.model_name).model,
+        lambda model: with_scores(model, plan.dataset_digest, scores),
+    )
+    return finish(store, place, RescoreResult(dataset=plan.dataset_digest, split=plan.decides_on, versions=tuple(versions)))
+
+
+def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]:
+    """List the versions to score: those of the summary that the plan does not score, and whose checkpoint is in the store."""
+    try:
+        model = store.read(Layout(store_uri).status.of_model(plan.model_name).model)
+    except MissingObject:
+        return []
+    by_plan = {opponent.version for opponent in (plan.champion, plan.previous) if opponent}
+
+    def has_checkpoint(version: VersionStatus) -> bool:
+        train = Layout(store_uri).run(version.run_key).train
+        return store.exists(train.uri) and store.exists(store.read(train).checkpoint_uri)
+
+    listed = not_scored_now(model, plan.dataset_digest, NUM_VERSIONS)
+    return [version for version in listed if version.version not in by_plan and version.run_key != plan.run_key and has_checkpoint(version)]
+
+
+def _rescored(
+    version: VersionStatus, plan: PlanResult, manifest: Manifest, store_uri: str, store: Store
+) -> tuple[RescoredVersion, EvaluateResult]:
+    """Score a version, or find the scores that an earlier try left.
+
+    Raises:
+        BadInput: its training clips are not known, its checkpoint cannot be read, or no clip is left.
+    """
+    own = Layout(store_uri).run(version.run_key)
+    deciding = [clip for clip in manifest.clips if clip.split == plan.decides_on]
+    clips = unseen(deciding, [clip for clip in trained_on(own, store) if clip.split == "train"])
+    acting = [clip for clip in clips if clip.has_action]
+    if not acting:
+        raise BadInput("it was trained on the films of all these clips")
+    run = PlannedTraining(plan.train, plan.run_key, Run(plan.run_uri))
+    place = run.evaluations(plan.evaluate).scores(f"version-{version.version}", plan.decides_on)
+    result = finished(store, place) or _score(own, plan, clips, manifest, place, store)
+    record_look(
+        store,
+        store_uri,
+        "versions",
+        [clip.uid for clip in acting],
+        [version.run_key],
+        made_by=plan.decision_uri,
+        model_name=plan.model_name,
+        split=plan.decides_on,
+    )
+    num_left_out = sum(clip.has_action for clip in deciding) - len(acting)
+    left_out = f"; {count(num_left_out, 'clip')} of films that trained it left out" if num_left_out else ""
+    log.info("version %d: %s of %s%s", version.version, percent(result.action.top1), count(len(acting), "clip"), left_out)
+    rescored = RescoredVersion(version=version.version, num_clips=len(acting), num_left_out=num_left_out, scores_uri=place.uri)
+    return rescored, result
+
+
+def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, place: Scores, store: Store) -> EvaluateResult:
+    """Score a version by the test protocol of the decision, and keep its answers beside those that it scored."""
+    trained, its_plan = store.read(own.train), plan_of(own, store)
+    with tempfile.TemporaryDirectory(prefix="retake-rescore-") as folder:
+        ready = make_ready(
+            (trained.checkpoint_uri, trained.checkpoint_sha256),
+            Choice(plan.evaluate.engine),
+            plan.evaluate,
+            [clips],
+            [clip for clip in manifest.clips if clip.split == "train"],
+            checked_on=clips,
+            shares_features=its_plan.train.trainable == "heads",
+            store=store,
+            folder=Path(folder),
+        )
+        with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+            scored, timings = ready.score_all(clips, ahead, manifest.vocabulary)
+        ready.close()
+    result = ready.summary(
+        scored,
+        timings,
+        manifest.vocabulary,
+        model="previous",
+        split=plan.decides_on,
+        crops=plan.evaluate.crops,
+        predictions_uri=place.predictions,
+        peak_memory_bytes=timings.peak_memory_bytes,
+    )
+    store.write_bytes(place.predictions, to_parquet(scored, manifest.vocabulary))
+    return finish(store, place, result)

@@ -1,0 +1,1 @@
+"""Say at a shell where the loop stands, and how two datasets differ."""

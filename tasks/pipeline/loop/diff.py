@@ -1,0 +1,27 @@
+"""List the differences of two datasets: `python -m tasks diff DIGEST latest`."""
+
+from collections.abc import Iterator
+
+from tasks.loop.difference import difference
+from tasks.loop.summary import find_manifest
+from tasks.loop.text import lines_of_difference
+from tasks.pipeline.loop.contract import DiffArguments
+from tasks.settings import RunnerSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.status import DiffResult
+
+
+def run(arguments: DiffArguments, store: Store) -> DiffResult:
+    """Compare both datasets.
+
+    Raises:
+        BadInput: one of them is not there, or several begin so.
+    """
+    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    (before, earlier), (after, later) = (find_manifest(store, where, name) for name in arguments.datasets)
+    return DiffResult(before=before, after=after, difference=difference(earlier, later))
+
+
+def in_words(result: DiffResult, _: Store) -> Iterator[str]:
+    """Write the result for a person."""
+    return lines_of_difference(result)

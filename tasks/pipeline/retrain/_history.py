@@ -1,0 +1,122 @@
+"""Keep the summary of a model up to date with a decision or a rollback."""
+
+from collections.abc import Iterator
+
+from tasks.judge.gate.champion import moves
+from tasks.loop.history import (
+    ROLLED_BACK,
+    Evidence,
+    Gain,
+    Score,
+    Standing,
+    champion_since,
+    weak_classes,
+    with_decision,
+    with_scores,
+)
+from tasks.loop.summary import keep
+from tasks.pipeline._plans import plans_of
+from tasks.pipeline.retrain._evidence import predictions_of_actions
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.evaluation import DecideResult, DecisionRecord, EvaluateResult
+from tasks.store.records.record import ModelRole, now_utc
+from tasks.store.records.status import ModelStatus, VersionStatus, WeakClass
+from tasks.store.records.training import Champion, PlanResult
+from tasks.store.runs import Decision, Scores
+from tasks.tracking import RegisteredVersion
+
+
+def keep_decision_summary(
+    store: Store, store_uri: str, plan: PlanResult, decision: DecisionRecord, result: DecideResult, champion: RegisteredVersion | None
+) -> None:
+    """Add a decision to the summary, with the scores of all versions that it scored on today's clips."""
+
+    def summary(earlier: ModelStatus | None) -> ModelStatus | None:
+        manifest = store.read(Dataset(plan.dataset_uri).manifest)
+        results = dict(_results(store, plan))
+        ours = results["fine-tuned"]
+        opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
+        scored: dict[ModelRole, int] = {role: version.version for role, version in opponents if version and role in results}
+        scored["fine-tuned"] = result.version
+        best = next((role for role, version in scored.items() if version == result.champion), None)
+        curve = Decision(plan.decision_uri).learning_curve
+        model = with_decision(
+            earlier,
+            plan.model_name,
+            _entry(plan, manifest, ours, decision, result.report_url),
+            Standing(
+                result.champion,
+                champion is not None and champion.provisional,
+                champion_since(moves(store, store_uri, plan.model_name), result.champion),
+            ),
+            Evidence(
+                split=plan.decides_on,
+                weak_classes=_weak_classes(store, results[best], manifest) if best else (),
+                num_doubtful=ours.audit.num_doubtful if ours.audit else 0,
+                gain=Gain.of(store.read(curve)) if store.exists(curve.uri) else None,
+            ),
+            now_utc(),
+        )
+        if store.read(Layout(store_uri).latest_dataset).digest != plan.dataset_digest:
+            return model
+        return with_scores(model, plan.dataset_digest, {version: Score.of(results[role]) for role, version in scored.items()})
+
+    keep(store, Layout(store_uri).status.of_model(plan.model_name).model, summary)
+
+
+def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord) -> None:
+    """Add a rollback to the summary; the doubtful labels and the expected gain stay those of the last decision."""
+
+    def summary(earlier: ModelStatus | None) -> ModelStatus:
+        plan = plans_of(Layout(store_uri).run(decision.run_key), store)[0]
+        manifest = store.read(Dataset(plan.dataset_uri).manifest)
+        scores = dict(_results(store, plan))["fine-tuned"]
+        known = next((version for version in (earlier.versions if earlier else ()) if version.version == decision.version), None)
+        move = {"event": ROLLED_BACK, "at": decision.time, "reason": decision.reason}
+        entry = known.model_copy(update=move) if known else _entry(plan, manifest, scores, decision, "")
+        return with_decision(
+            earlier,
+            decision.model_name,
+            entry,
+            Standing(decision.version, decision.provisional, decision.time),
+            Evidence(
+                split=plan.decides_on,
+                weak_classes=_weak_classes(store, scores, manifest),
+                num_doubtful=earlier.num_doubtful if earlier else 0,
+                gain=Gain.kept_in(earlier),
+            ),
+            now_utc(),
+        )
+
+    keep(store, Layout(store_uri).status.of_model(decision.model_name).model, summary)
+
+
+def _results(store: Store, plan: PlanResult) -> Iterator[tuple[ModelRole, EvaluateResult]]:
+    """Read the scores of the plan's networks on the deciding split."""
+    for evaluation in plan.evaluations:
+        if evaluation.split == plan.decides_on:
+            yield evaluation.model, store.read(Scores(evaluation.out))
+
+
+def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> tuple[WeakClass, ...]:
+    return weak_classes(predictions_of_actions(store, [result], result.split, manifest.vocabulary)[result.model], manifest)
+
+
+def _entry(plan: PlanResult, manifest: Manifest, result: EvaluateResult, decision: DecisionRecord, report_url: str) -> VersionStatus:
+    score = Score.of(result)
+    return VersionStatus(
+        version=decision.version,
+        at=decision.time,
+        run_key=decision.run_key,
+        event="provisional" if decision.event == "promoted" and decision.provisional else decision.event,
+        reason=decision.reason,
+        dataset=plan.dataset_digest,
+        num_labelled=len(manifest.clips),
+        num_clips=result.num_clips,
+        top1=score.top1,
+        interval=score.interval,
+        report_url=report_url,
+        mlflow_run_url=decision.mlflow_run_url,
+    )

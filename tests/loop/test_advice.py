@@ -1,0 +1,144 @@
+"""What the loop's state is called, and what is advised: by examples of each rule, and over any state at all."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from tasks.loop.advice import QUIET_DAYS, next_steps, sentence
+from tasks.loop.live import ActiveRun, Approval, Live
+from tasks.store.records.status import LoopStatus
+from tests.loop.statuses import NOW, STORE, any_live, any_status, model_status, status
+
+EMPTY = LoopStatus(store=STORE, model_name="retake-tsn")
+SILENT = Live()
+
+
+def texts(state, live=SILENT):
+    return [step.text for step in next_steps(state, live, str)]
+
+
+@settings(max_examples=50)
+@given(any_status, any_live)
+def test_there_is_always_a_sentence_and_a_step_whatever_is_known(state, live):
+    steps = next_steps(state, live, lambda path: f"http://airflow{path}")
+    assert steps
+    assert all(step.url.startswith("http://airflow") or not step.url for step in steps)
+    assert sentence(state, live.now).endswith((".", "…"))
+
+
+@settings(max_examples=50)
+@given(any_status)
+def test_the_sentence_names_the_champion_and_its_numbers(state):
+    version = next((own for own in state.model.versions if own.version == state.model.champion), None) if state.model else None
+    if version:
+        score = version.top1 if version.top1_now is None or version.interval_now is None else version.top1_now
+        assert f"v{version.version} " in sentence(state)
+        assert f"{score:.0f} % of actions [" in sentence(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (status(), "Champion v2 names 40 % of actions [11, 75] on 15 clips; provisional; since 20:41."),
+        (
+            status(model=model_status(now_dataset="d2", champion=1, provisional=False, champion_since="2026-10-30T08:00:00.000Z")),
+            "Champion v1 names 40 % of actions [11, 75] on 15 clips; since 2026-10-30 08:00.",
+        ),
+        (
+            status(
+                model=model_status(
+                    versions=tuple(own.model_copy(update={"top1_now": None}) for own in model_status().versions), champion_since=None
+                )
+            ),
+            "Champion v2 named 30 % of actions [8, 60] on the 15 clips of its decision; provisional.",
+        ),
+        (
+            status(model=model_status(champion=7, provisional=False, champion_since=None)),
+            "Champion v7 has no scores here: they appear with the next decision.",
+        ),
+        (status(model=model_status(champion=None)), "There is no champion yet; v2 names 40 % of actions [11, 75] on 15 clips."),
+        (status(model=model_status(champion=None, versions=())), "There is no champion yet; no version has been decided on."),
+        (status(model=None), "Dataset d2 has train 20, val 15, test 5 clips; no decision on a network is known yet."),
+        (status(model=None, dataset=None), "40 of 300 clips are labelled; there is no dataset yet."),
+        (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
+        (
+            EMPTY,
+            "Nothing is known of s3://retake yet: it is empty, or an earlier version filled it, and each part appears with its next run.",
+        ),
+    ],
+)
+def test_the_sentence_has_a_form_for_each_state(state, told):
+    assert sentence(state, NOW) == told
+
+
+def test_clips_that_trained_a_version_are_not_among_those_that_it_is_said_to_be_scored_on():
+    model = model_status(champion=1, provisional=False)
+    left_out = model.model_copy(update={"versions": (model.versions[0], model.versions[1].model_copy(update={"num_left_out": 4}))})
+    assert "on 11 clips" in sentence(status(model=left_out))
+
+
+def run_of(dag):
+    return ActiveRun(dag_id=dag, run_id="r", state="running", since=NOW, started_by="", waits_for="", url="/r")
+
+
+QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_DAYS)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("state", "live", "told"),
+    [
+        (status(), Live(approvals=(Approval("promote v3?", "/x", NOW),)), "Answer the question: promote v3?"),
+        (status(), Live(approvals=(Approval("promote v3?", "/x", NOW),) * 3), "Answer the question: promote v3? (2 more)."),
+        (status(), Live(import_errors=("retrain.py",)), "Mend what Airflow cannot import: retrain.py."),
+        (status(), Live(disk_free_share=0.5, store_free_share=0.04), "Make room: only 4.0 % of the space is free."),
+        (EMPTY, SILENT, "Begin: put films into s3://retake/inbox/, or name a folder in the form."),
+        (status(), SILENT, "Mend 5 doubtful labels."),
+        (
+            status(),
+            SILENT,
+            "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
+        ),
+        (
+            status(predictions=None, model=model_status(expected_gain=None)),
+            SILENT,
+            "Label the 260 clips without a label, or some of them.",
+        ),
+        (status(), Live(num_statements=123), "Build a dataset: 23 new answers on the page Label."),
+        (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
+        (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),
+        (status(), SILENT, "Bring films of 'put meat' (1 of 5 right)."),
+        (status(), Live(now=QUIET), "See whether films still arrive: nothing new has come for 14 days."),
+        (status(), SILENT, "Predict films that champion v2 was not trained on."),
+        (status(model=None), SILENT, "Bring more films, of several recordings for each action."),
+    ],
+)
+def test_each_rule_speaks_where_it_holds(state, live, told):
+    assert told in texts(state, live)
+
+
+def test_the_rules_are_silent_where_they_do_not_hold():
+    calm = status(
+        films=status().films.model_copy(update={"num_set_aside": 0}),
+        labels=status().labels.model_copy(update={"num_labelled": 300}),
+        predictions=None,
+        model=model_status(num_doubtful=0, weak_classes=()),
+    )
+    live = Live(now=NOW, approvals=(), runs=(), import_errors=(), num_statements=100, disk_free_share=0.5, store_free_share=0.5)
+    assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
+    assert not any("Build" in text for text in texts(calm, replace(live, num_statements=123, runs=(run_of("build_dataset"),))))
+    assert not any("Train" in text for text in texts(status(training=None), Live(runs=(run_of("retrain"),))))
+
+
+def test_clips_that_a_prediction_chose_are_labelled_once_none_is_left():
+    done = status().labels.model_copy(update={"num_labelled": 300})
+    assert not any("Label" in text for text in texts(status(labels=done)))
+    before = done.model_copy(update={"at": "2026-01-01T00:00:00.000Z"})
+    assert any("12 clips" in text for text in texts(status(labels=before)))
+
+
+def test_a_question_comes_first_and_leads_to_where_it_is_answered():
+    first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
+    assert first.url == "a/required_actions"
+    assert second.url == "a/retake/label/?store=s3://retake"

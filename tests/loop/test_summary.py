@@ -1,0 +1,144 @@
+"""The summary in the store: what reading costs, what writing never does, and which dataset a name means."""
+
+import pytest
+
+from tasks.errors import BadInput, Unavailable
+from tasks.loop.summary import count_statements, find_manifest, keep, model_names, read_status
+from tasks.store.layout import Layout
+from tasks.store.records.dataset import DatasetResult
+from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus
+from tests.loop.statuses import STORE, status
+from tests.pipeline.shelf import Shelf, manifest_of
+from tests.records import some
+
+PLACE = Layout(STORE).status
+MODEL = PLACE.of_model("retake-tsn")
+
+
+class Counting(Shelf):
+    """A store that knows each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def read_bytes(self, uri):
+        self.calls.append(("read", uri))
+        return super().read_bytes(uri)
+
+    def list(self, prefix_uri):
+        self.calls.append(("list", prefix_uri))
+        return super().list(prefix_uri)
+
+    def folders(self, folder_uri):
+        self.calls.append(("folders", folder_uri))
+        return super().folders(folder_uri)
+
+
+def filled(store):
+    """Write a whole summary."""
+    state = status()
+    for place, part in (
+        (PLACE.films, state.films),
+        (PLACE.labels, state.labels),
+        (PLACE.dataset, state.dataset),
+        (PLACE.predictions, state.predictions),
+        (MODEL.training, state.training),
+        (MODEL.model, state.model),
+    ):
+        store.write(place, part)
+    return state
+
+
+def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
+    store = Counting()
+    store.objects |= {f"{STORE}/clips/{video:064x}/r/{clip:04d}.mp4": b"" for video in range(250) for clip in range(80)}
+    state = filled(store)
+    assert read_status(store, STORE, "retake-tsn") == state
+    assert len(store.calls) == 7
+    assert {kind for kind, _ in store.calls} == {"read"}
+    assert model_names(store, STORE) == ("retake-tsn",)
+    assert store.calls[7:] == [("folders", f"{STORE}/status/models/")]
+
+
+def test_new_statements_of_the_page_are_counted():
+    store = Shelf()
+    state = filled(store)
+    log = Layout(STORE).label_log
+    for number in range(100):
+        store.write_bytes(log.entry(number).uri, b"")
+    assert count_statements(store, state) == 100
+    for number in range(100, 123):
+        store.write_bytes(log.entry(number).uri, b"")
+    assert count_statements(store, state) == count_statements(store, state.model_copy(update={"labels": None})) == 123
+
+
+def test_a_part_that_is_missing_or_of_another_version_is_none():
+    store = Shelf()
+    filled(store)
+    store.write_bytes(PLACE.films.uri, b'{"later": 1}')
+    store.remove(MODEL.training.uri)
+    state = read_status(store, STORE, "retake-tsn")
+    assert (state.films, state.training) == (None, None)
+    assert state.model
+    keep(store, PLACE.films, lambda earlier: status().films if earlier is None else None)
+    assert read_status(store, STORE, "retake-tsn").films == status().films
+
+
+def test_a_part_that_differs_in_its_time_alone_is_left_as_it_is():
+    store = Shelf()
+    filled(store)
+    before = dict(store.objects)
+    keep(store, PLACE.films, lambda earlier: earlier.model_copy(update={"at": "later"}))
+    keep(store, PLACE.labels, lambda _: None)
+    assert store.objects == before
+    keep(store, PLACE.films, lambda earlier: earlier.model_copy(update={"at": "later", "num_new": 9}))
+    assert store.read(PLACE.films).at == "later"
+
+
+def test_of_two_steps_at_once_the_last_adds_to_what_the_other_wrote():
+    store = Shelf()
+
+    def add(name, meanwhile=None):
+        def make(earlier):
+            if meanwhile and not earlier:
+                add(meanwhile)
+            before = earlier.predictions if earlier else ()
+            return PredictionsStatus(predictions=(some(PredictionStatus, prediction_uri=name), *before))
+
+        keep(store, PLACE.predictions, make)
+
+    add("a", meanwhile="b")
+    assert [known.prediction_uri for known in store.read(PLACE.predictions).predictions] == ["a", "b"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), KeyError("a bug")])
+def test_a_summary_that_cannot_be_made_or_written_fails_nothing(error, monkeypatch, caplog):
+    def fail(*_):
+        raise error
+
+    store = Shelf()
+    keep(store, PLACE.films, fail)
+    monkeypatch.setattr(store, "replace_bytes", fail)
+    keep(store, PLACE.films, lambda _: some(FilmsStatus))
+    assert not store.objects
+    assert caplog.text.count(f"the summary keeps its earlier {PLACE.films.uri}") == 2
+
+
+def test_a_dataset_is_named_by_its_digest_its_first_digits_or_as_the_latest():
+    store = Shelf()
+    for digest in ("0123456789abcdef", "01ffffffffffffff"):
+        store.write(Layout(STORE).dataset(digest).manifest, manifest_of(()))
+    with pytest.raises(BadInput, match="no dataset latest"):
+        find_manifest(store, STORE, "latest")
+    store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest="01ffffffffffffff"))
+    assert find_manifest(store, STORE, "latest")[0] == "01ffffffffffffff"
+    assert find_manifest(store, STORE, "012")[0] == find_manifest(store, STORE, "0123456789abcdef")[0] == "0123456789abcdef"
+    with pytest.raises(BadInput, match="more than one dataset 01; these begin so: 0123456789abcdef and 01ffffffffffffff"):
+        find_manifest(store, STORE, "01")
+    with pytest.raises(BadInput, match=r"no dataset 7; .*python -m tasks status"):
+        find_manifest(store, STORE, "7")
+    store.remove(Layout(STORE).dataset("0123456789abcdef").manifest.uri)
+    store.write_bytes(Layout(STORE).dataset("0123456789abcdef").table("train"), b"")
+    with pytest.raises(BadInput, match="has no manifest"):
+        find_manifest(store, STORE, "012")

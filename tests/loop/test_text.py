@@ -1,0 +1,70 @@
+"""The summary and a difference of datasets at a shell."""
+
+from hypothesis import given, settings
+
+from tasks.loop.advice import next_steps, sentence
+from tasks.loop.live import Live
+from tasks.loop.text import INDENT, WIDTH, lines_of, lines_of_difference
+from tasks.store.records.status import (
+    AdvisedStep,
+    Difference,
+    DifferentClip,
+    DifferentVideo,
+    DiffResult,
+    LoopStatus,
+    SplitChange,
+    StatusResult,
+)
+from tests.loop.statuses import NOW, any_status, status
+from tests.records import some
+
+
+def result_of(state):
+    steps = tuple(AdvisedStep(text=step.text, url=step.url) for step in next_steps(state, Live(now=NOW), str))
+    return StatusResult(sentence=sentence(state, NOW), next_steps=steps, status=state)
+
+
+@settings(max_examples=50)
+@given(any_status)
+def test_every_line_but_an_address_fits_a_terminal(state):
+    result = result_of(state)
+    addresses = {f"   {step.url}" for step in result.next_steps}
+    assert [line for line in lines_of(result) if len(line) > WIDTH and line not in addresses] == []
+
+
+def test_the_boxes_name_the_numbers():
+    told = " ".join(" ".join(lines_of(result_of(status()))).split())
+    for wanted in (
+        "Films 12 films; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
+        "3 files set aside: a.mp4: broken",
+        "Labels 40 of 300 clips (13.3 %); 1 rejected line",
+        "40 by person ada",
+        "No second reader yet",
+        "train 20 clips of 3 films, val 15 clips of 3 films, test 5 clips of 3 films",
+        "since d1: 1 film and 1 clip more",
+        "before: d1 (2026-11-30 21:00)",
+        "light on 20 clips of dataset d2; about 4 min 00 s",
+        "v2 provisional at 2026-11-30 20:41: names 40 % of actions [11, 75] on 15 clips",
+        "worst: put meat (1 of 5 right)",
+        "25.0 % unsure",
+    ):
+        assert wanted in told
+
+
+def test_a_part_without_a_summary_says_when_it_appears():
+    lines = list(lines_of(result_of(LoopStatus(store="s3://retake", model_name="m"))))
+    assert f"{'Films':<{INDENT}}appears with the next run of the step summarise" in lines
+
+
+def test_a_difference_is_listed_whole():
+    clip = {"uid": "c", "start_seconds": 8, "stop_seconds": 16}
+    lists = some(
+        Difference,
+        videos_added=(DifferentVideo(name="b.mp4", video="b", num_clips=2),),
+        relabelled=tuple(DifferentClip(name=f"{number}.mp4", before="put meat", after="take bag", **clip) for number in range(30)),
+        splits=(SplitChange(split="train", before=4, after=6),),
+    )
+    lines = list(lines_of_difference(DiffResult(before="d1", after="d2", difference=lists)))
+    assert lines[:3] == ["From dataset d1 to d2; clips: train 4 to 6", "1 film added", "  b.mp4: 2 clips"]
+    assert len(lines) == 3 + 1 + 30
+    assert lines[-1] == "  29.mp4 0:08\N{EN DASH}0:16: put meat to take bag"
