@@ -37,13 +37,11 @@ def _ended(dag_run: "DagRun", session: "Session", task_id: str | None) -> "Ended
 
     from dags._ended import returned
     from dags._environment import run_url
-    from dags._step import FAILURE
     from tasks.settings import RunnerSettings, load
     from tasks.store.records.notices import EndedRun
 
     is_scheduled = dag_run.run_type == "scheduled"
     before = DagRun.get_previous_scheduled_dagrun(dag_run.id, session=session) if is_scheduled else None
-    failure = next(returned(dag_run, session, FAILURE), None)
     return EndedRun(
         dag_id=dag_run.dag_id,
         run_url=run_url(dag_run.dag_id, dag_run.run_id),
@@ -51,10 +49,26 @@ def _ended(dag_run: "DagRun", session: "Session", task_id: str | None) -> "Ended
         is_failed=dag_run.state == "failed",
         is_scheduled=is_scheduled,
         failed_before=before is not None and before.state == "failed",
-        reason=f"{failure['step']}: {failure['reason']}" if failure else "",
+        reason=_reason(dag_run, session),
         result=next(returned(dag_run, session, "return_value", task_id), None) if task_id else None,
         waiting=_waiting(session) if is_scheduled else (),
     )
+
+
+def _reason(dag_run: "DagRun", session: "Session") -> str:
+    """Say why the task failed that failed first; empty if none did."""
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+
+    from dags._ended import returned
+    from dags._step import FAILURE
+
+    of_run = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id, TaskInstance.state == "failed")
+    task_id = session.scalar(select(TaskInstance.task_id).where(*of_run).order_by(TaskInstance.end_date).limit(1))
+    if task_id is None:
+        return ""
+    failure = next(returned(dag_run, session, FAILURE, task_id), None)
+    return f"{task_id}: {failure['reason'] if failure else 'its log says why'}"
 
 
 def _waiting(session: "Session") -> "tuple[Waiting, ...]":

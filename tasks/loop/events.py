@@ -79,7 +79,10 @@ def _failed(facts: Facts) -> Notice | None:
     if not ended.is_failed or (ended.is_scheduled and ended.failed_before):
         return None
     return Notice(
-        event="failed", title=f"{ended.dag_id} failed", text=ended.reason or "The log of its red task says why", url=ended.run_url
+        event="failed",
+        title=f"{ended.dag_id} failed",
+        text=ended.reason or "No task failed; it took too long, or its tasks wait for one another",
+        url=ended.run_url,
     )
 
 

@@ -70,21 +70,36 @@ def test_a_run_is_handed_over_with_the_result_that_people_are_told_of(dag, task_
     assert run.run_url == f"http://airflow.test:8080/dags/{dag.dag_id}/runs/scheduled0"
 
 
+def add_task(session, run, number, state, task_id):
+    """Add a task of a run that ended at this minute."""
+    values = {"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id, "map_index": number, "state": state}
+    values |= {"id": UUID(int=number), "pool": "p", "pool_slots": 1, "span_status": "x", "end_date": NOW + timedelta(minutes=number)}
+    session.execute(insert(TaskInstance.__table__).values(values))
+
+
 def test_a_failed_run_says_why_and_whether_the_scheduled_one_before_failed_too(session, handed):
-    failure = ("train", "failure", {"step": "train", "map_index": -1, "reason": "no memory"})
-    on_dag_run_failed(ended(session, "search", "failed", xcoms=[failure]), "task_failure")
-    on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
-    on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "task_failure")
+    reasons = [(name, "failure", {"step": name, "map_index": -1, "reason": f"{name} it"}) for name in ("ask", "train", "report")]
+    run = ended(session, "search", "failed", xcoms=reasons)
+    for number, (state, task_id) in enumerate([("skipped", "ask"), ("failed", "train"), ("failed", "report")]):
+        add_task(session, run, number, state, task_id)
+    on_dag_run_failed(run, "task_failure")
+    run = ended(session, "search", "failed", hours=1)
+    add_task(session, run, 9, "failed", "train")
+    on_dag_run_failed(run, "task_failure")
+    on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
     on_dag_run_success(ended(session, "search", "success", hours=3), "success")
-    assert [(run.reason, run.failed_before) for run in handed] == [("train: no memory", False), ("", True), ("", False)]
+    assert [(run.reason, run.failed_before) for run in handed] == [
+        ("train: train it", False),
+        ("train: its log says why", True),
+        ("", False),
+    ]
     assert all(run.is_failed and run.store == "s3://retake" for run in handed)
 
 
 def test_a_scheduled_run_brings_the_questions_without_an_answer(session, handed):
     asking = ended(session, "retrain", "running", "manual")
     for number, (state, answered) in enumerate([("awaiting_input", None), ("awaiting_input", NOW), ("success", None)]):
-        values = {"dag_id": "retrain", "run_id": asking.run_id, "task_id": "publish.approve", "map_index": number, "state": state}
-        session.execute(insert(TaskInstance.__table__).values(**values, id=UUID(int=number), pool="p", pool_slots=1, span_status="x"))
+        add_task(session, asking, number, state, "publish.approve")
         question = {"options": [], "subject": "Promote?", "params": {}, "created_at": NOW, "responded_at": answered, "params_input": {}}
         session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question))
     on_dag_run_success(ended(session, "ingest_videos", "success"), "success")

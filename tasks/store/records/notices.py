@@ -18,7 +18,7 @@ class Waiting(Record):
 class EndedRun(Record):
     """A run of a DAG that has ended.
 
-    `result` is that of the task that people are told about, `reason` that of the first task that failed; empty if none says.
+    `result` is that of the task that people are told about, `reason` names the task that failed first, and says why; empty if none did.
     `failed_before` says that the scheduled run before this one failed, too.
     """
 
