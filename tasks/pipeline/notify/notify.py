@@ -91,7 +91,8 @@ def _spaces(status: LoopStatus, store_gib: float | None) -> tuple[Space, ...]:
     disks = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
     spaces = [Space(name, usage.total - usage.free, usage.total) for name, usage in disks]
     if store_gib and status.space:
-        used_bytes = sum(use.size_bytes for use in (status.space.before if status.space.is_dry_run else status.space.after))
+        uses = status.space.before if status.space.is_dry_run else status.space.after
+        used_bytes = sum(use.size_bytes for use in uses if " " not in use.name)  # caches and databases have names of several words
         spaces.append(Space(status.store, used_bytes, store_gib * 2**30))
     return tuple(spaces)
 
