@@ -27,8 +27,8 @@ def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
     apprise = Apprise()
     with _silence():
         unknown = [name for (tag, name), address in zip(names.items(), addresses, strict=True) if not apprise.add(address, tag=tag)]
-        words = {"title": one_line(notice.title), "body": f"{one_line(notice.text)}\n{notice.url}"}
-        told = apprise.notify(**words, body_format=NotifyFormat.TEXT, timeout=DELIVER_SECONDS) if len(apprise) else ()
+        title, body = one_line(notice.title), f"{one_line(notice.text)}\n{notice.url}"
+        told = apprise.notify(body, title, body_format=NotifyFormat.TEXT, timeout=DELIVER_SECONDS) if len(apprise) else ()
     return [f"{name} is none that Apprise knows" for name in unknown] + [
         f"{names[result.tag[0]]} "
         + ("took too long" if result.status == AppriseResultStatus.TIMEOUT else "refused a notice, or did not answer")
