@@ -19,6 +19,8 @@ from tasks.wording import count, percent, size
 R = TypeVar("R", bound=Record)
 FULL_SHARE = 0.9
 WAITING = timedelta(days=1)
+MAX_STEPS = 3
+"""In a digest."""
 DIGEST_HOUR = timedelta(hours=6)
 """After the start of the week, Monday 00:00 UTC."""
 
@@ -171,7 +173,9 @@ def _digest(facts: Facts) -> Notice | None:
     monday = datetime.combine(facts.now.date() - timedelta(days=facts.now.weekday()), datetime.min.time(), facts.now.tzinfo)
     if not facts.sentence or facts.now < monday + DIGEST_HOUR:
         return None
-    return Notice(event="digest", title=facts.sentence, text=" ".join(facts.steps), url=facts.loop_url, about="digest", cause=facts.week)
+    return Notice(
+        event="digest", title=facts.sentence, text=" ".join(facts.steps[:MAX_STEPS]), url=facts.loop_url, about="digest", cause=facts.week
+    )
 
 
 EVENTS: tuple[tuple[Callable[[Facts], Notice | None], bool], ...] = (

@@ -116,10 +116,10 @@ def test_the_digest_comes_once_a_week_from_monday_morning_on():
     monday = datetime(2026, 12, 7, tzinfo=UTC)
 
     def digest(now, causes):
-        return told(facts(now=now, sentence="Champion v2.", steps=("Label.", "Build."), **HOURLY), causes)
+        return told(facts(now=now, sentence="Champion v2.", steps=("Label.", "Build.", "Predict.", "Wait."), **HOURLY), causes)
 
     (notice,) = digest(NOW, {})
-    assert (notice.title, notice.text) == ("Champion v2.", "Label. Build.")
+    assert (notice.title, notice.text) == ("Champion v2.", "Label. Build. Predict.")
     causes = {"digest": notice.cause}
     assert digest(monday - timedelta(hours=1), causes) == digest(monday + timedelta(hours=5), causes) == []
     assert digest(monday + timedelta(hours=6), causes)
