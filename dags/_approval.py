@@ -8,7 +8,9 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._form import Form, given_options
-from dags._step import FAILURE
+from dags._notify import tellers
+from dags._step import FAILURE, settings_of
+from tasks.settings import ApprovalSettings
 
 COMMENT = "comment"
 ANSWER = "answer"
@@ -18,7 +20,8 @@ TRAIN, USE_AUTO, SKIP = "Train", "Use the preset auto", "Skip"
 class ApproveOperator(ApprovalOperator):
     """Ask for approval with texts of an earlier step; a later task handles the answer.
 
-    The task is skipped if the report says that no approval is needed. No answer within the report's `approval_hours` means no.
+    The task is skipped if the report says that no approval is needed. No answer within the report's `approval_hours` means no. If
+    RETAKE_APPROVERS names users, only they may answer.
 
     Args:
         report: id of the task whose result is a `ReportResult`.
@@ -46,6 +49,8 @@ class ApproveOperator(ApprovalOperator):
         if not report["awaits_approval"]:
             raise AirflowSkipException("nobody is asked: the promotion rules or the setting *Promotion* decide alone")
         self.response_timeout = timedelta(hours=report["approval_hours"])
+        self.assigned_users = [{"id": user, "name": user} for user in settings_of(ApprovalSettings).approvers]
+        self.notifiers = tellers(report.get("in_short", ""))
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
@@ -102,6 +107,7 @@ class AskOperator(HITLOperator):
         if given_options(context, self.form)["preset"] == "auto":
             self.options = [TRAIN, SKIP]
         self.response_timeout = timedelta(hours=plan["gate"]["approval_hours"])
+        self.notifiers = tellers(plan["question"])
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:

@@ -1,16 +1,20 @@
 """Select the environment of a step. Airflow's own variables hold its database connection and signing keys, so none is passed."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 from airflow.sdk import Context, conf
 
 from tasks.settings import MlflowSettings, StoreSettings
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
 PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_")
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
 """Passed to a process on this machine, with those of PASSED_PREFIXES."""
+NOTIFY_NAMES = frozenset({"RETAKE_NOTIFY", "RETAKE_APPROVERS"})
+"""Their addresses have passwords and tokens, which no step needs."""
 
 SERVER_NAMES = frozenset(
     f"{model.model_config.get('env_prefix')}{name}".upper() for model in (StoreSettings, MlflowSettings) for name in model.model_fields
@@ -33,9 +37,14 @@ VIDEOS_DIR = "/videos"
 SOURCE_DIR = "/opt/retake/tasks"
 
 
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Select the variables that a process on this machine gets."""
+    return {name: value for name, value in environment.items() if name.upper() in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
+
+
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
     """Make the environment of a step that runs as a process, with its run's address."""
-    passed = {name: value for name, value in environment.items() if name.upper() in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
+    passed = {name: value for name, value in inherited(environment).items() if name not in NOTIFY_NAMES}
     return passed | {"RETAKE_AIRFLOW_URL": _run_url(context)}
 
 
@@ -51,6 +60,15 @@ def container_environment(environment: Mapping[str, str], context: Context, *, t
 
 
 def _run_url(context: Context) -> str:
-    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
     run = context["dag_run"]
-    return f"{base}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
+    return run_url(run.dag_id, run.run_id)
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Make the address of a run's page in Airflow."""
+    return f"{airflow_url()}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
+
+
+def airflow_url() -> str:
+    """Return the address of Airflow, without a slash at the end."""
+    return conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")

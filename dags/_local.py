@@ -9,17 +9,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 
-from dags._environment import process_environment
+from dags._environment import REPOSITORY, process_environment
 from dags._step import StepOperator, raise_outcome, settings_of
 from tasks.settings import RunnerSettings
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 1.0
 TERM_GRACE_SECONDS = 3.0
 """Airflow kills the process that runs `on_kill` after 5 s."""

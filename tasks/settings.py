@@ -1,11 +1,11 @@
 """Read settings of servers and machine from environment variables with the prefix RETAKE_."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from tasks.errors import BadConfiguration
 
@@ -17,6 +17,9 @@ LABEL_PATH = "/retake/label/"
 REPORT_PATH = "/retake/report/"
 PREDICT_PATH = "/dags/predict_videos"
 COMPARE_PATH = "/retake/trigger/?dag=compare_versions"
+LOOP_PATH = "/retake/"
+EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
+_WORDS = BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)
 
 
 class S3Server(BaseModel):
@@ -123,6 +126,27 @@ class LabellingSettings(BaseSettings):
     stores: list[str] = Field([], description="further stores that the page offers, besides RETAKE_STORE_URI; a JSON list")
     second_share: float = Field(
         0.1, ge=0, le=1, description="share of the clips that a second person labels, too, without seeing the first label"
+    )
+
+
+class NotifySettings(BaseSettings):
+    """Word to people. Addresses and events are separated by spaces."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
+
+    notify: Annotated[tuple[SecretStr, ...], NoDecode, _WORDS] = Field((), description="Apprise addresses that get every notice")
+    notify_events: Annotated[tuple[EventName, ...], NoDecode, _WORDS] = Field(get_args(EventName), description="events that are told")
+    notify_idle_days: int = Field(14, ge=1, description="days without a new film after which people are told")
+    notify_store_gib: float | None = Field(None, gt=0, description="size of the store that it may have; told from nine tenths of it on")
+
+
+class ApprovalSettings(BaseSettings):
+    """Who may approve a promotion."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
+
+    approvers: dict[str, SecretStr] = Field(
+        {}, description="by the user id of Airflow, an Apprise address or an empty text; a JSON object; default: whoever may answer there"
     )
 
 

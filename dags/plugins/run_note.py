@@ -6,16 +6,13 @@ A task cannot note anything on its own run without the credential of a person. T
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
-
-SUMMARIES = {"ingest_videos": "summarise", "predict_videos": "report"}
-"""The task of each DAG whose result lists the files that were set aside."""
 
 REPORT = "_link_ReportLink"
 """Key of the XCom in which Airflow keeps the address of the button *Report*."""
@@ -31,21 +28,18 @@ def on_dag_run_success(dag_run: "DagRun") -> None:
     A person's note stays.
     """
     # Every process of Airflow loads plugins, and only one of the scheduler needs these.
-    from airflow.models.xcom import XComModel
     from sqlalchemy.orm import object_session
 
     from dags._assets import PASSED_OVER
+    from dags._ended import SUMMARIES, returned
     from tasks.wording import count, markdown_text
 
     task_id, session = SUMMARIES.get(dag_run.dag_id), object_session(dag_run)
     if session is None or (dag_run.dag_run_note and dag_run.dag_run_note.user_id):
         return
 
-    def returned(key: str, task_id: str | None = None) -> Any:  # noqa: ANN401 - of any task
-        listed = XComModel.get_many(run_id=dag_run.run_id, key=key, task_ids=task_id, dag_ids=dag_run.dag_id)
-        return next(filter(None, map(XComModel.deserialize_value, session.scalars(listed))), None)
-
-    passed_over, report, result = returned(PASSED_OVER), returned(REPORT), returned("return_value", task_id) if task_id else None
+    passed_over, report = (next(returned(dag_run, session, key), None) for key in (PASSED_OVER, REPORT))
+    result = next(returned(dag_run, session, "return_value", task_id), None) if task_id else None
     lines = [f"[Report]({report})"] if report else []
     if passed_over:
         lines.append(markdown_text(passed_over)[: MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines)])

@@ -16,6 +16,7 @@ from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.looks import Charge, Look, SeenClips
+from tasks.store.records.notices import Notified
 from tasks.store.records.record import SplitName
 from tasks.store.records.status import (
     DatasetStatus,
@@ -212,6 +213,8 @@ class Status(Place):
     dataset = record("dataset.json", DatasetStatus)
     predictions = record("predictions.json", PredictionsStatus)
     space = record("space.json", SpaceStatus)
+    notified = record("notified.json", Notified)
+    """The notices that people got."""
     models = file("models/")
     """All models that were planned or decided on."""
     of_model = keyed("models/{model_name}/", ModelState)

@@ -10,7 +10,8 @@ import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 
-from dags import compare_networks, retrain
+from dags import _notify, compare_networks, retrain
+from tasks.store.records.notices import Notice
 from tests.dags.conftest import defaults
 
 ADA = {"id": "1", "name": "ada"}
@@ -35,6 +36,29 @@ def test_the_question_waits_as_long_as_the_run_was_told_or_nobody_is_asked(appro
         approve.execute(context(awaits_approval=True, approval_hours=5))
     assert waiting.value.timeout == timedelta(hours=5)
     assert (asked["options"], asked["defaults"], list(asked["params"])) == (["Approve", "Reject"], ["Reject"], ["comment"])
+
+
+@pytest.mark.parametrize(
+    ("approvers", "assigned"), [('{"ada": "json://secret", "bob": ""}', [{"id": name, "name": name} for name in ("ada", "bob")]), ("", [])]
+)
+def test_a_question_is_told_with_its_figures_and_its_link_and_only_approvers_answer_if_some_are_named(
+    approve, approvers, assigned, monkeypatch
+):
+    asked, sent = {}, []
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
+    monkeypatch.setenv("RETAKE_APPROVERS", approvers)
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
+    monkeypatch.setattr(_notify, "notify", sent.append)
+    running = context(awaits_approval=True, approval_hours=5, in_short="40 % of the actions")
+    for name, value in {"dag_id": "retrain", "run_id": "r", "task_id": "publish.approve", "map_index": -1}.items():
+        setattr(running["ti"], name, value)
+    with pytest.raises(TaskAwaitingInput):
+        approve.execute(running | {"task": approve})
+    assert asked["assigned_users"] == assigned
+    notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
+    assert (notice.text, notice.for_approvers) == ("40 % of the actions", bool(assigned))
+    assert notice.url == "http://airflow.test:8080/dags/retrain/runs/r/tasks/publish.approve/required_actions?map_index=-1"
+    assert "secret" not in sent[0] + str(asked)
 
 
 def told(answer):

@@ -12,8 +12,9 @@ from sqlalchemy.pool import StaticPool
 
 from dags import ingest_videos, predict_videos
 from dags._assets import PASSED_OVER
+from dags._ended import SUMMARIES
 from dags._step import ReportLink
-from dags.plugins.run_note import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_success
+from dags.plugins.run_note import MAX_NOTE_CHARACTERS, on_dag_run_success
 
 BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * MAX_NOTE_CHARACTERS}]
 

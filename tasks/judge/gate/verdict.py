@@ -14,7 +14,7 @@ from tasks.store.records.evaluation import (
 )
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
-from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly
+from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly, signed
 
 NUM_GUESSES = 5
 
@@ -65,6 +65,21 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
             )
     score, averaged = (percent(spread.mean_top1), " on average over seeds") if spread else (percent(action.top1), "")
     return f"{in_short}: {score} of the {difference.target}s are right{averaged}, {percent(other)} by {name}, on {clips}."
+
+
+def figures_in_words(metrics: Metrics) -> str:
+    """Give the three figures that a person decides by: both networks' top-1, and the gain with its interval; empty if one is missing."""
+    opponent = opponent_of(metrics)
+    scores = {result.model: result.action.top1 for result in deciding_results(metrics)}
+    gain = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
+    if metrics.spread:
+        gain, scores["fine-tuned"] = metrics.spread.difference, metrics.spread.mean_top1
+    if gain is None or not {"fine-tuned", opponent} <= scores.keys():
+        return ""
+    return (
+        f"{percent(scores['fine-tuned'])} of the {gain.target}s by the new network, {percent(scores[opponent])} by the {opponent}: "
+        f"{signed(gain.difference)} points, 95 % interval {percent_interval(gain.interval)}"
+    )
 
 
 def consequence_in_words(promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False) -> str:

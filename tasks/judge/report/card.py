@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
+from tasks.judge.gate.verdict import cautions, deciding_results, figures_in_words, opponent_of, verdict_of
 from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.scores import (
     Table,
@@ -76,6 +76,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
     )
     parts = (
         markdown_text(f"{metrics.verdict} {verdict_of(metrics).then}"),
+        f"**{figures}**" if (figures := markdown_text(figures_in_words(metrics))) else "",
         markdown_text(metrics.why),
         markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
         markdown_text(caution),

@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.data.clips.audio import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.page import ReportInputs, page
@@ -99,6 +100,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
         awaits_approval=compared.awaits_approval,
         approval_hours=compared.gate.approval_hours,
         question=approval_question(metrics, address),
+        in_short=figures_in_words(metrics),
         mlflow_run_url=url,
         awaits_curve=not has_curve and not no_curve_reason(plan),
     )

@@ -347,7 +347,7 @@ class CompareResult(Record):
 
 
 class ReportResult(Record):
-    """Addresses of a report's page, numbers and model card, and the question shown for approval.
+    """Addresses of a report's page, numbers and model card, and the question shown for approval, with its three figures `in_short`.
 
     `awaits_curve`: the learning curve had not ended when it was written.
     """
@@ -361,6 +361,7 @@ class ReportResult(Record):
     question: str
     mlflow_run_url: str
     awaits_curve: bool = False
+    in_short: str = ""
 
 
 class RegisterResult(Record):

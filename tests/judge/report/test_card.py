@@ -2,15 +2,17 @@ import re
 
 import pytest
 
+from tasks.judge.gate.verdict import deciding_results, figures_in_words, opponent_of
 from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
-from tasks.store.records.evaluation import RuleOutcome
+from tasks.store.records.evaluation import RuleOutcome, SeedScore, SeedSpread
 from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
 from tests.judge.report.rendered import HOSTILE_NAME, front_matter, rendered
 from tests.judge.report.runs import web_page
 from tests.judge.report.tree import Tree
+from tests.records import some
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -114,6 +116,22 @@ def test_it_asks_with_the_verdict_every_rule_and_the_report(make_inputs):
     for rule in metrics.rules:
         assert f"{rule.title}: {'passed' if rule.passed else 'failed'}, {rule.detail}" in text
     assert "Approve makes the new version champion" in text
+
+
+def test_it_asks_with_three_figures_of_the_recipe_where_several_seeds_decide(make_inputs):
+    metrics = make_inputs("usual").metrics
+    assert figures_in_words(metrics) in rendered(question(metrics))[2]
+    theirs, ours = (next(r for r in deciding_results(metrics) if r.model == name) for name in (opponent_of(metrics), "fine-tuned"))
+    gain = next(d for d in metrics.differences if (d.target, d.opponent) == ("action", opponent_of(metrics)))
+    assert figures_in_words(metrics) == (
+        f"{percent(ours.action.top1)} of the actions by the new network, {percent(theirs.action.top1)} by the {theirs.model}: "
+        f"{signed(gain.difference)} points, 95 % interval {percent_interval(gain.interval)}"
+    )
+    scores = tuple(some(SeedScore, seed=seed, top1=top1) for seed, top1 in enumerate((0.5, 0.7)))
+    recipe = SeedSpread(scores=scores, difference=gain.model_copy(update={"difference": 0.25, "interval": (0.0, 0.5)}))
+    assert figures_in_words(metrics.model_copy(update={"spread": recipe})).startswith("60.0 % of the actions")
+    assert figures_in_words(metrics.model_copy(update={"spread": recipe})).endswith("+25.0 points, 95 % interval [0.0, 50.0]")
+    assert figures_in_words(metrics.model_copy(update={"differences": ()})) == ""
 
 
 def test_it_says_who_is_champion_and_what_val_leans_to_where_val_decides(make_inputs):

@@ -1,0 +1,200 @@
+"""Decide which notices an ended run and the state of its store give, by one table of events."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from tasks.keys import content_key
+from tasks.settings import LOOP_PATH, EventName, in_airflow
+from tasks.store.layout import Layout
+from tasks.store.records.evaluation import DecideResult
+from tasks.store.records.experiments import PredictReportResult
+from tasks.store.records.notices import EndedRun, Notice
+from tasks.store.records.record import Record
+from tasks.store.records.status import LoopStatus
+from tasks.store.records.video import SummaryResult
+from tasks.wording import count, percent, size
+
+R = TypeVar("R", bound=Record)
+FULL_SHARE = 0.9
+WAITING = timedelta(days=1)
+MAX_STEPS = 3
+"""In a digest."""
+DIGEST_HOUR = timedelta(hours=6)
+"""After the start of the week, Monday 00:00 UTC."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Use of a disk, or of the store where people say how much it may have."""
+
+    name: str
+    used_bytes: float
+    all_bytes: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Hold all that the events depend on. `sentence` and `steps` say in words where the loop stands and what to do next."""
+
+    ended: EndedRun
+    now: datetime
+    idle_days: int
+    status: LoopStatus
+    spaces: tuple[Space, ...] = ()
+    sentence: str = ""
+    steps: tuple[str, ...] = ()
+
+    @property
+    def loop_url(self) -> str:
+        """Return the address of the page that shows the loop."""
+        return in_airflow(self.ended.run_url, LOOP_PATH)
+
+    @property
+    def week(self) -> str:
+        """Return the week, such as `2026-W48`."""
+        return self.now.strftime("%G-W%V")
+
+    def result(self, dag_id: str, model: type[R]) -> R | None:
+        """Return the result of a run of this DAG; None if it is another, or has none."""
+        return model.model_validate(self.ended.result) if self.ended.dag_id == dag_id and self.ended.result else None
+
+
+def _champion(facts: Facts) -> Notice | None:
+    decided = facts.result("retrain", DecideResult)
+    if decided is None or not decided.promoted:
+        return None
+    return Notice(
+        event="champion",
+        title=f"Version {decided.version} of {decided.model_name} is {'the provisional' if decided.provisional else 'the new'} champion",
+        text=decided.reason,
+        url=decided.report_url or facts.ended.run_url,
+        about=f"champion {decided.model_name}",
+        cause=str(decided.version),
+    )
+
+
+def _failed(facts: Facts) -> Notice | None:
+    """Tell of a failed run; of scheduled runs that fail one after the other, of the first."""
+    ended = facts.ended
+    if not ended.is_failed or (ended.is_scheduled and ended.failed_before):
+        return None
+    return Notice(
+        event="failed",
+        title=f"{ended.dag_id} failed",
+        text=ended.reason or "No task failed; it took too long, or its tasks wait for one another",
+        url=ended.run_url,
+    )
+
+
+def _set_aside(facts: Facts) -> Notice | None:
+    done = facts.result("ingest_videos", SummaryResult) or facts.result("predict_videos", PredictReportResult)
+    if done is None or not done.num_set_aside:
+        return None
+    first = done.first_set_aside[0]
+    more = f"; and {count(done.num_set_aside - 1, 'more file')}" if done.num_set_aside > 1 else ""
+    return Notice(
+        event="set_aside",
+        title=f"{facts.ended.dag_id} set {count(done.num_set_aside, 'file')} aside",
+        text=f"{first.name}: {first.reason}{more}",
+        url=facts.ended.run_url,
+        about=f"set aside by {facts.ended.dag_id}",
+        cause=content_key({"files": [file.model_dump() for file in done.first_set_aside], "num": done.num_set_aside}),
+    )
+
+
+def _unlike(facts: Facts) -> Notice | None:
+    report = facts.result("predict_videos", PredictReportResult)
+    known = facts.status.predictions.predictions if report and facts.status.predictions else ()
+    prediction = next((prediction for prediction in known if report and prediction.report_url == report.report_url), None)
+    if prediction is None or not prediction.is_unlike:
+        return None
+    return Notice(
+        event="unlike",
+        title=f"Footage is unlike the training clips of {prediction.model}",
+        text=prediction.unlike,
+        url=prediction.report_url,
+        about="unlike",
+        cause=prediction.report_url,
+    )
+
+
+def _approval(facts: Facts) -> Notice | None:
+    """Remind once a day of the question that has waited longest. The task that asks tells of it at once."""
+    waiting = sorted(facts.ended.waiting, key=lambda question: question.since)
+    if not waiting or facts.now - datetime.fromisoformat(waiting[0].since) < WAITING:
+        return None
+    others = f"; {count(len(waiting) - 1, 'other question')} without an answer" if waiting[1:] else ""
+    return Notice(
+        event="approval",
+        title=waiting[0].subject,
+        text=f"Without an answer since {waiting[0].since[:16].replace('T', ' ')} UTC{others}",
+        url=waiting[0].url,
+        about="approval",
+        cause=facts.now.date().isoformat(),
+        for_approvers=waiting[0].is_assigned,
+    )
+
+
+def _idle(facts: Facts) -> Notice | None:
+    films = facts.status.films
+    if films is None or films.new_at is None:
+        return None
+    idle_days = (facts.now - datetime.fromisoformat(films.new_at)).days
+    if idle_days < facts.idle_days:
+        return None
+    return Notice(
+        event="idle",
+        title=f"No new film for {count(idle_days, 'day')}",
+        text=f"The latest came on {films.new_at[:10]}; put films under {Layout(facts.ended.store).inbox.folder_uri}",
+        url=facts.loop_url,
+        about="idle",
+        cause=films.new_at,
+    )
+
+
+def _full(facts: Facts) -> Notice | None:
+    """Tell once a week of the fullest disk."""
+    space = max(facts.spaces, key=lambda space: space.used_bytes / space.all_bytes, default=None)
+    if space is None or space.used_bytes < FULL_SHARE * space.all_bytes:
+        return None
+    return Notice(
+        event="full",
+        title=f"{space.name} is nearly full: {percent(space.used_bytes / space.all_bytes)}",
+        text=f"{size(space.used_bytes)} of {size(space.all_bytes)} are used; make room, or let clean_up do so",
+        url=in_airflow(facts.ended.run_url, "/dags/clean_up"),
+        about="full",
+        cause=facts.week,
+    )
+
+
+def _digest(facts: Facts) -> Notice | None:
+    monday = datetime.combine(facts.now.date() - timedelta(days=facts.now.weekday()), datetime.min.time(), facts.now.tzinfo)
+    if not facts.sentence or facts.now < monday + DIGEST_HOUR:
+        return None
+    return Notice(
+        event="digest", title=facts.sentence, text=" ".join(facts.steps[:MAX_STEPS]), url=facts.loop_url, about="digest", cause=facts.week
+    )
+
+
+EVENTS: tuple[tuple[Callable[[Facts], Notice | None], bool], ...] = (
+    (_champion, False),
+    (_failed, False),
+    (_set_aside, False),
+    (_unlike, False),
+    (_approval, True),
+    (_idle, True),
+    (_full, True),
+    (_digest, True),
+)
+"""Each event, and whether the hourly run alone looks for it."""
+
+
+def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventName]) -> Iterator[Notice]:
+    """Yield the notices that people want and have not got yet, by the causes of earlier ones."""
+    is_hourly = facts.ended.dag_id == "ingest_videos" and facts.ended.is_scheduled
+    for event, needs_hourly in EVENTS:
+        notice = event(facts) if is_hourly or not needs_hourly else None
+        if notice and notice.event in wanted and (not notice.about or causes.get(notice.about) != notice.cause):
+            yield notice

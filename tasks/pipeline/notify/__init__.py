@@ -1,0 +1,1 @@
+"""Send word to people."""

@@ -1,0 +1,155 @@
+"""Which ended runs are handed to the command `notify`, and that nothing waits for it or fails with it."""
+
+import json
+import subprocess
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from airflow.models import import_all_models
+from airflow.models.dagrun import DagRun, DagRunNote
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.tasklog import LogTemplate
+from airflow.models.xcom import XComModel
+from sqlalchemy import create_engine, insert
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from dags import _notify, ingest_videos, predict_videos, retrain
+from dags._environment import process_environment
+from dags.plugins.notify import on_dag_run_failed, on_dag_run_success
+from tests.dags.conftest import comes_true
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+SECRET = "hunter22"  # noqa: S105
+
+
+@pytest.fixture
+def session():
+    import_all_models()  # the foreign keys of a task lead to several
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    models = (LogTemplate, DagRun, DagRunNote, XComModel, TaskInstance, HITLDetail)
+    DagRun.metadata.create_all(engine, [model.__table__ for model in models])
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """The runs that are handed over."""
+    handed = []
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://127.0.0.1/")
+    monkeypatch.setattr(_notify, "notify_later", handed.append)
+    return handed
+
+
+def ended(session, dag_id, state, run_type="scheduled", hours=0, xcoms=(), **known):
+    """Add a run that ended."""
+    when = NOW + timedelta(hours=hours)
+    run = DagRun(dag_id=dag_id, run_id=f"{run_type}{hours}", run_type=run_type, state=state, logical_date=when, **known)
+    session.add(run)
+    session.flush()
+    for task_id, key, value in xcoms:
+        xcom = {"dag_run_id": run.id, "dag_id": dag_id, "run_id": run.run_id, "task_id": task_id, "key": key, "map_index": -1}
+        session.execute(insert(XComModel).values(xcom | {"value": json.dumps(value)}))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("dag", "task_id"), [(ingest_videos.dag, "summarise"), (predict_videos.dag, "report"), (retrain.dag, "publish.decide")]
+)
+def test_a_run_is_handed_over_with_the_result_that_people_are_told_of(dag, task_id, session, handed):
+    assert dag.get_task(task_id)
+    store = {"conf": {"store": "s3://other/"}}
+    on_dag_run_success(ended(session, dag.dag_id, "success", xcoms=[(task_id, "return_value", {"a": 1})], **store), "success")
+    (run,) = handed
+    assert (run.result, run.store, run.is_failed, run.is_scheduled) == ({"a": 1}, "s3://other", False, True)
+    assert run.run_url == f"http://airflow.test:8080/dags/{dag.dag_id}/runs/scheduled0"
+
+
+def add_task(session, run, number, state, task_id):
+    """Add a task of a run that ended at this minute."""
+    values = {"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id, "map_index": number, "state": state}
+    values |= {"id": UUID(int=number), "pool": "p", "pool_slots": 1, "span_status": "x", "end_date": NOW + timedelta(minutes=number)}
+    session.execute(insert(TaskInstance.__table__).values(values))
+
+
+def test_a_failed_run_says_why_and_whether_the_scheduled_one_before_failed_too(session, handed):
+    reasons = [(name, "failure", {"step": name, "map_index": -1, "reason": f"{name} it"}) for name in ("ask", "train", "report")]
+    run = ended(session, "search", "failed", xcoms=reasons)
+    for number, (state, task_id) in enumerate([("skipped", "ask"), ("failed", "train"), ("failed", "report")]):
+        add_task(session, run, number, state, task_id)
+    on_dag_run_failed(run, "task_failure")
+    run = ended(session, "search", "failed", hours=1)
+    add_task(session, run, 9, "failed", "train")
+    on_dag_run_failed(run, "task_failure")
+    on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
+    on_dag_run_success(ended(session, "search", "success", hours=3), "success")
+    assert [(run.reason, run.failed_before) for run in handed] == [
+        ("train: train it", False),
+        ("train: its log says why", True),
+        ("", False),
+    ]
+    assert all(run.is_failed and run.store == "s3://retake" for run in handed)
+
+
+def test_a_scheduled_run_brings_the_questions_without_an_answer(session, handed):
+    asking = ended(session, "retrain", "running", "manual")
+    for number, (state, answered) in enumerate([("awaiting_input", None), ("awaiting_input", NOW), ("success", None)]):
+        add_task(session, asking, number, state, "publish.approve")
+        question = {"options": [], "subject": "Promote?", "params": {}, "created_at": NOW, "responded_at": answered, "params_input": {}}
+        session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question))
+    on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
+    (waiting,) = handed[0].waiting
+    assert (waiting.subject, waiting.since, waiting.is_assigned) == ("Promote?", NOW.isoformat(), False)
+    assert waiting.url.endswith("/runs/manual0/tasks/publish.approve/required_actions?map_index=0")
+
+
+def test_nothing_is_handed_over_without_an_address_or_where_a_person_ended_the_run(session, handed, monkeypatch):
+    on_dag_run_failed(ended(session, "search", "failed"), "Dag Run's state was manually set to `failed`.")
+    monkeypatch.delenv("RETAKE_NOTIFY")
+    on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
+    assert handed == []
+
+
+def ending(code, stderr):
+    return lambda command, **_: subprocess.CompletedProcess(command, code, "", stderr)
+
+
+def hanging(command, timeout, **_):
+    raise subprocess.TimeoutExpired(command, timeout)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (ending(75, "Unavailable: address 1 (json) took too long\n"), "address 1 (json) took too long"),
+        (ending(1, f"ValueError: json://u:{SECRET}@h"), "exit code 1; `python -m tasks notify` sends a test"),
+        (hanging, "it took longer than 90 s"),
+        (ending(0, "sent"), ""),
+    ],
+)
+def test_a_notice_that_fails_or_hangs_is_only_logged(run, said, monkeypatch, caplog):
+    monkeypatch.setattr(subprocess, "run", run)
+    _notify.notify(f"--notice={SECRET}")
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.records)
+    assert SECRET not in caplog.text
+
+
+def test_the_scheduler_does_not_wait_for_it(monkeypatch):
+    may_end, told = threading.Event(), []
+    monkeypatch.setattr(_notify, "notify", lambda flag: told.append(flag) if may_end.wait(60) else None)
+    _notify.notify_later(SimpleNamespace(model_dump_json=lambda: "{}"))
+    assert told == []
+    may_end.set()
+    assert comes_true(lambda: told == ["--ended={}"])
+
+
+def test_no_step_gets_the_addresses():
+    context = {"dag_run": SimpleNamespace(dag_id="d", run_id="r")}
+    passed = process_environment({"RETAKE_NOTIFY": SECRET, "RETAKE_APPROVERS": SECRET, "RETAKE_NOTIFY_EVENTS": "full"}, context)
+    assert SECRET not in passed.values()

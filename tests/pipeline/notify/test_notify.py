@@ -1,0 +1,114 @@
+"""The command that sends word to people, on a store in memory."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.errors import BadConfiguration, Unavailable
+from tasks.pipeline.commands import parse
+from tasks.pipeline.notify import notify
+from tasks.store.layout import Layout
+from tasks.store.records.notices import EndedRun, Notice, Notified
+from tasks.store.records.status import FilmsStatus, SpaceStatus, SpaceUse
+from tests.pipeline.shelf import Shelf
+from tests.records import some
+
+STATUS = Layout("s3://retake").status
+HOURLY = EndedRun(dag_id="ingest_videos", run_url="http://a/dags/d/runs/r", store="s3://retake", is_failed=False, is_scheduled=True)
+NOTICE = Notice(event="approval", title="Promote?", text="40 %", url="http://q", for_approvers=True)
+EVERYBODY, ADA = "json://everybody", "json://ada"
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Runs the command; lists the titles of notices with their addresses, some of which may fail."""
+
+    def tell(store=None, failing=(), **flags):
+        sent = []
+
+        def deliver(notice, addresses):
+            sent.append((notice.title, addresses))
+            return [address for address in addresses if address in failing]
+
+        monkeypatch.setattr(notify, "deliver", deliver)
+        _, arguments = parse(["notify", *(f"--{name}={record.model_dump_json()}" for name, record in flags.items())])
+        try:
+            notify.run(arguments, store or Shelf())
+        except Unavailable as error:
+            sent.append(str(error))
+        return sent
+
+    monkeypatch.setenv("RETAKE_NOTIFY", f"{EVERYBODY} json://second")
+    monkeypatch.setenv("RETAKE_NOTIFY_EVENTS", "approval idle full")
+    monkeypatch.setattr(notify, "_spaces", lambda *_: ())
+    return tell
+
+
+def idle_store():
+    shelf = Shelf()
+    old = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    shelf.write(STATUS.films, some(FilmsStatus, new_at=old, first_set_aside=()))
+    return shelf
+
+
+def test_a_test_reaches_every_address_whichever_events_are_on(told, monkeypatch):
+    assert told() == [("Retake can reach you", [EVERYBODY, "json://second"])]
+    monkeypatch.setenv("RETAKE_NOTIFY", "")
+    with pytest.raises(BadConfiguration, match="RETAKE_NOTIFY is empty"):
+        told()
+    assert told(notice=NOTICE.model_copy(update={"event": "failed"})) == []
+
+
+def test_a_question_goes_to_approvers_with_an_address_else_to_everybody(told, monkeypatch):
+    assert told(notice=NOTICE) == [("Promote?", [EVERYBODY, "json://second"])]
+    monkeypatch.setenv("RETAKE_APPROVERS", json.dumps({"ada": ADA, "bob": ""}))
+    assert told(notice=NOTICE) == [("Promote?", [ADA])]
+    assert told(notice=NOTICE.model_copy(update={"for_approvers": False})) == [("Promote?", [EVERYBODY, "json://second"])]
+
+
+def test_an_hourly_run_tells_of_the_store_once(told):
+    shelf = idle_store()
+    assert [title for title, _ in told(shelf, ended=HOURLY)] == ["No new film for 30 days"]
+    assert told(shelf, ended=HOURLY) == []
+
+
+def test_a_notice_that_somebody_got_is_not_sent_again_and_one_that_nobody_got_is(told):
+    shelf = idle_store()
+    assert told(shelf, failing=(EVERYBODY, "json://second"), ended=HOURLY)
+    *_, failure = told(shelf, failing=(EVERYBODY,), ended=HOURLY)
+    assert EVERYBODY in failure
+    assert told(shelf, ended=HOURLY) == []
+    assert set(shelf.read(STATUS.notified).causes) == {"idle"}
+
+
+def test_a_store_that_is_away_or_was_written_by_another_version_hides_no_failed_run(told, monkeypatch):
+    monkeypatch.setenv("RETAKE_NOTIFY_EVENTS", "failed idle")
+    failed = HOURLY.model_copy(update={"is_failed": True})
+    shelf = idle_store()
+    shelf.write_bytes(STATUS.notified.uri, b"{}")
+    assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed", "No new film for 30 days"]
+
+    def away(*_):
+        raise Unavailable("the store does not answer")
+
+    monkeypatch.setattr(shelf, "read", away)
+    assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed"]
+
+
+@pytest.mark.parametrize(("is_dry_run", "used_bytes"), [(True, 95), (False, 5)])
+def test_the_store_is_measured_by_its_summary_where_people_say_how_much_it_may_have(is_dry_run, used_bytes):
+    cache = SpaceUse(name="cache of this machine", num_objects=1, size_bytes=1000)
+    before, after = ((SpaceUse(name="clips", num_objects=1, size_bytes=size), cache) for size in (95, 5))
+    space = SpaceStatus(at="", before=before, after=after, is_dry_run=is_dry_run)
+    status = notify.LoopStatus(store="s3://retake", model_name="m", space=space)
+    assert [(space.name, space.used_bytes) for space in notify._spaces(status, 1)][-1] == ("s3://retake", used_bytes)
+    disks = notify._spaces(status, None)
+    assert disks and all(0 < disk.used_bytes < disk.all_bytes for disk in disks)
+
+
+def test_the_memory_keeps_one_cause_for_each_thing(told):
+    shelf = idle_store()
+    shelf.write(STATUS.notified, Notified(causes={"idle": "earlier", "champion m": "3"}))
+    told(shelf, ended=HOURLY)
+    assert shelf.read(STATUS.notified).causes == {"idle": shelf.read(STATUS.films).new_at, "champion m": "3"}
