@@ -1,13 +1,16 @@
 """Send word to people: of an ended run and the state of its store, a notice, or a test."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.loop.advice import next_steps, sentence
 from tasks.loop.delivery import deliver
 from tasks.loop.events import Facts, Space, notices
+from tasks.loop.live import Live
+from tasks.loop.summary import read_status
 from tasks.options import RegisterOptions
 from tasks.pipeline._step import log
 from tasks.pipeline.notify.contract import NotifyArguments
@@ -15,10 +18,9 @@ from tasks.settings import ApprovalSettings, MachineSettings, NotifySettings, lo
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.notices import EndedRun, Notice, Notified, NotifyResult
-from tasks.store.records.record import Record
+from tasks.store.records.record import Record, now_utc
 from tasks.store.records.status import LoopStatus
 from tasks.store.stored import Stored
-from tasks.wording import count
 
 R = TypeVar("R", bound=Record)
 TEST = Notice(event="digest", title="Retake can reach you", text="This is a test of RETAKE_NOTIFY", url="")
@@ -58,18 +60,21 @@ def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Fac
     """Gather what the events depend on, and the causes of earlier notices. A store that is away leaves out its part."""
     model_name = RegisterOptions().model_name
     try:
-        status = _read_status(store, ended.store, model_name)
+        status = read_status(store, ended.store, model_name)
         known = _known(store, Layout(ended.store).status.notified)
     except (BadConfiguration, Unavailable) as error:
         log.warning("nothing is told of the store: %s", error)
         status, known = LoopStatus(store=ended.store, model_name=model_name), None
+    now = now_utc()
+    has_parts = any((status.films, status.labels, status.dataset, status.model))
     facts = Facts(
         ended=ended,
-        now=datetime.now(UTC),
+        now=datetime.fromisoformat(now),
         idle_days=settings.notify_idle_days,
         status=status,
         spaces=_spaces(status, settings.notify_store_gib),
-        sentence=_sentence(status),
+        sentence=sentence(status, now) if has_parts else "",
+        steps=tuple(step.text for step in next_steps(status, Live(now=now), lambda path: path)),
     )
     return facts, dict(known.causes) if known else {}
 
@@ -97,29 +102,8 @@ def _spaces(status: LoopStatus, store_gib: float | None) -> tuple[Space, ...]:
     return tuple(spaces)
 
 
-def _read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
-    at = Layout(store_uri).status
-    return LoopStatus(
-        store=store_uri,
-        model_name=model_name,
-        films=_known(store, at.films),
-        labels=_known(store, at.labels),
-        model=_known(store, at.of_model(model_name).model),
-        predictions=_known(store, at.predictions),
-        space=_known(store, at.space),
-    )
-
-
 def _known(store: Store, place: Stored[R]) -> R | None:
     try:
         return store.read(place)
     except BadInput:  # there is none yet, or another version wrote it
         return None
-
-
-def _sentence(status: LoopStatus) -> str:
-    films, labels, model = status.films, status.labels, status.model
-    champion = f"version {model.champion} is champion" if model and model.champion else "no champion"
-    parts = [f"{count(films.num_videos, 'film')}, {count(films.num_clips, 'clip')}"] if films else []
-    parts += [f"{labels.num_labelled:,} of them labelled"] if labels else []
-    return f"{status.model_name}: {', '.join([*parts, champion])}" if parts else ""
