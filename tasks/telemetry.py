@@ -11,9 +11,13 @@ from datetime import UTC, datetime
 from tasks.errors import NothingToDo
 from tasks.wording import printable, without_secrets
 
+log = logging.getLogger("retake")
+
 ENDPOINT_NAMES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-FLUSH_SECONDS = 0.75
-"""A step waits this long for its collector: less than the exporter's pause before a second try, so that a refusal costs no time."""
+EXPORT_SECONDS = 0.75
+"""Less than the exporter's pause before a second try, so that a refusal costs no time."""
+FLUSH_SECONDS = 1.0
+"""A step waits this long for its collector. No timeout of the exporter limits the look-up of a host name."""
 
 
 def _clean(text: str) -> str:
@@ -78,7 +82,7 @@ def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     provider = TracerProvider(resource=Resource({"service.name": "retake"}).merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(timeout=FLUSH_SECONDS)))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
     span = provider.get_tracer("retake").start_span(step, context=TraceContextTextMapPropagator().extract(parent))
     try:
         yield format_trace_id(span.get_span_context().trace_id)
@@ -89,7 +93,10 @@ def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
         raise
     finally:
         span.set_attributes(attributes)
-        # In a thread, because no timeout of the exporter limits the look-up of a host name.
         sender = threading.Thread(target=span.end, daemon=True)
         sender.start()
         sender.join(FLUSH_SECONDS)
+        if sender.is_alive():
+            # What the exporter says later must not become the last line, which names the step's error.
+            logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+            log.warning("the collector has not taken the span of this step within %g s", FLUSH_SECONDS)
