@@ -2,6 +2,7 @@
 
 import getpass
 from typing import Literal, Self
+from urllib.parse import urljoin
 
 from pydantic import Field, model_validator
 
@@ -277,7 +278,7 @@ REGISTER = Step(
     result=RegisterResult,
     address=lambda arguments: run_of_plan(arguments.plan).register,
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
-    writes=lambda _, result: [f"{result.mlflow_run_url.partition('/#')[0]}/models/{result.model_name}/versions/{result.version}"],
+    writes=lambda _, result: [urljoin(result.mlflow_run_url, f"/models/{result.model_name}/versions/{result.version}")],
     image="trainer",
 )
 DECIDE = Step(
