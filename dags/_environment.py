@@ -9,10 +9,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from tasks.settings import MlflowSettings, StoreSettings
 
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
-TELEMETRY_PREFIX = "OTEL_"
-PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_", TELEMETRY_PREFIX)
+PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_")
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
-"""Passed to a process on this machine, with those of PASSED_PREFIXES."""
+"""Passed to a process on this machine, with those of PASSED_PREFIXES and of OpenTelemetry."""
 
 SERVER_NAMES = frozenset(
     f"{model.model_config.get('env_prefix')}{name}".upper() for model in (StoreSettings, MlflowSettings) for name in model.model_fields
@@ -28,7 +27,7 @@ CONTAINER_NAMES = (
     | PROXY_NAMES
     | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES", "RETAKE_SOURCES", "RETAKE_LOG_FORMAT"}
 )
-"""Passed to a container, with those of TELEMETRY_PREFIX: paths, libraries and the code version come from its image."""
+"""Passed to a container, with those of OpenTelemetry: paths, libraries and the code version come from its image."""
 
 CACHE_DIR = "/var/cache/retake"
 SCRATCH_DIR = "/scratch"
@@ -39,18 +38,24 @@ SOURCE_DIR = "/opt/retake/tasks"
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
     """Make the environment of a step that runs as a process, with its run's address."""
     passed = {name: value for name, value in environment.items() if name.upper() in PASSED_NAMES or name.startswith(PASSED_PREFIXES)}
-    return passed | _of_task(context)
+    return passed | _of_telemetry(environment) | _of_task(context)
 
 
 def container_environment(environment: Mapping[str, str], context: Context, *, trains_on_gpu: bool) -> dict[str, str]:
     """Select the variables of a step that runs in a container. They include secrets: never show them in Airflow."""
-    passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES or name.startswith(TELEMETRY_PREFIX)}
+    passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES}
     return passed | {
+        **_of_telemetry(environment),
         **_of_task(context),
         "RETAKE_CACHE_DIR": CACHE_DIR,
         "TMPDIR": SCRATCH_DIR,
         "RETAKE_TRAINS_ON": "cuda" if trains_on_gpu else "cpu",
     }
+
+
+def _of_telemetry(environment: Mapping[str, str]) -> dict[str, str]:
+    """Select OpenTelemetry's variables; the name of the service is Airflow's, and steps have one of their own."""
+    return {name: value for name, value in environment.items() if name.startswith("OTEL_") and name != "OTEL_SERVICE_NAME"}
 
 
 def _of_task(context: Context) -> dict[str, str]:

@@ -105,8 +105,8 @@ def telemetry_environment(environment: Mapping[str, str]) -> dict[str, str]:
     if not given.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return given
     # Airflow's own default is gRPC for traces, and HTTP for metrics.
-    http = {"OTEL_TRACES_EXPORTER": "otlp_proto_http", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-    return http | given | {"AIRFLOW__TRACES__OTEL_ON": "True", "AIRFLOW__METRICS__OTEL_ON": "True"}
+    defaults = {"OTEL_TRACES_EXPORTER": "otlp_proto_http", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "airflow"}
+    return defaults | given | {"AIRFLOW__TRACES__OTEL_ON": "True", "AIRFLOW__METRICS__OTEL_ON": "True"}
 
 
 MLFLOW_BUCKET = "s3://retake-mlflow"

@@ -149,7 +149,7 @@ def test_a_step_gets_no_secret_of_airflow(context):
     }
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
     needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://c:4318"
-    environment = process_environment(secret | needed, context(PARAMS))
+    environment = process_environment(secret | {"OTEL_SERVICE_NAME": "airflow"} | needed, context(PARAMS))
     assert environment == needed | {
         "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
     }
@@ -159,6 +159,7 @@ def test_a_container_is_given_its_servers_and_sources_and_the_span_of_its_task_a
     needed = {"RETAKE_STORE_SECRET_KEY": "k", "RETAKE_S3_CONNECTIONS": "{}", "RETAKE_SOURCES": "{}", "https_proxy": "http://p"}
     needed |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "RETAKE_LOG_FORMAT": "json"}
     others = {"PATH": "/bin", "AIRFLOW__CORE__FERNET_KEY": "x", "RETAKE_STORE_URI": "s3://x", "AWS_SECRET_ACCESS_KEY": "a"}
+    others["OTEL_SERVICE_NAME"] = "airflow"
     environment = container_environment(needed | others, context(PARAMS), trains_on_gpu=False)
     assert environment.keys() - needed.keys() == {"RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR", "TRACEPARENT"}
     assert needed.items() <= environment.items()

@@ -69,6 +69,7 @@ def test_airflow_sends_traces_and_metrics_once_a_collector_is_named_and_never_by
     assert made.items() >= asked.items()
     assert {name: value for name, value in made.items() if name not in asked} == {
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "airflow",
         "AIRFLOW__TRACES__OTEL_ON": "True",
         "AIRFLOW__METRICS__OTEL_ON": "True",
     }
