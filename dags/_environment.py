@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow.sdk import Context, conf
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tasks.settings import MlflowSettings, StoreSettings
 
@@ -12,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
 PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_")
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
-"""Passed to a process on this machine, with those of PASSED_PREFIXES."""
+"""Passed to a process on this machine, with those of PASSED_PREFIXES and of OpenTelemetry."""
 NOTIFY_NAMES = frozenset({"RETAKE_NOTIFY", "RETAKE_APPROVERS"})
 """Their addresses have passwords and tokens, which no step needs."""
 
@@ -22,14 +23,15 @@ SERVER_NAMES = frozenset(
 SECRET_NAMES = frozenset((
     *("RETAKE_STORE_ACCESS_KEY", "RETAKE_STORE_SECRET_KEY", "RETAKE_S3_CONNECTIONS"),
     *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+    *("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
 ))  # fmt: skip
 CONTAINER_NAMES = (
     SERVER_NAMES
     | SECRET_NAMES
     | PROXY_NAMES
-    | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES", "RETAKE_SOURCES"}
+    | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES", "RETAKE_SOURCES", "RETAKE_LOG_FORMAT"}
 )
-"""Passed to a container: paths, libraries and the code version come from its image."""
+"""Passed to a container, with those of OpenTelemetry: paths, libraries and the code version come from its image."""
 
 CACHE_DIR = "/var/cache/retake"
 SCRATCH_DIR = "/scratch"
@@ -45,18 +47,31 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 def process_environment(environment: Mapping[str, str], context: Context) -> dict[str, str]:
     """Make the environment of a step that runs as a process, with its run's address."""
     passed = {name: value for name, value in inherited(environment).items() if name not in NOTIFY_NAMES}
-    return passed | {"RETAKE_AIRFLOW_URL": _run_url(context)}
+    return passed | _of_telemetry(environment) | _of_task(context)
 
 
 def container_environment(environment: Mapping[str, str], context: Context, *, trains_on_gpu: bool) -> dict[str, str]:
     """Select the variables of a step that runs in a container. They include secrets: never show them in Airflow."""
     passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES}
     return passed | {
-        "RETAKE_AIRFLOW_URL": _run_url(context),
+        **_of_telemetry(environment),
+        **_of_task(context),
         "RETAKE_CACHE_DIR": CACHE_DIR,
         "TMPDIR": SCRATCH_DIR,
         "RETAKE_TRAINS_ON": "cuda" if trains_on_gpu else "cpu",
     }
+
+
+def _of_telemetry(environment: Mapping[str, str]) -> dict[str, str]:
+    """Select OpenTelemetry's variables; the name of the service is Airflow's, and steps have one of their own."""
+    return {name: value for name, value in environment.items() if name.startswith("OTEL_") and name != "OTEL_SERVICE_NAME"}
+
+
+def _of_task(context: Context) -> dict[str, str]:
+    """Make the variables that lead back to the task: its run's address, and its span if Airflow sends traces."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return {"RETAKE_AIRFLOW_URL": _run_url(context), **{name.upper(): value for name, value in carrier.items()}}
 
 
 def _run_url(context: Context) -> str:

@@ -7,7 +7,7 @@ import json
 import signal
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Never, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, Context
 from airflow.sdk.definitions.mappedoperator import OperatorPartial
@@ -19,7 +19,11 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, U
 from tasks.options import Options
 from tasks.pipeline.step import ImageKind
 from tasks.settings import load
+from tasks.telemetry import message_of
 from tasks.wording import without_secrets
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 S = TypeVar("S", bound=BaseSettings)
 Returned = dict[str, Any] | list[dict[str, str]]
@@ -102,6 +106,7 @@ class StepOperator(BaseOperator):
         self.gpu = gpu
         self.mlflow_run_url = ""
         self.report_url = ""
+        self._ended: tuple[list[str], dict[str, Any]] | None = None
 
     @classmethod
     def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - Airflow's own arguments
@@ -147,6 +152,7 @@ class StepOperator(BaseOperator):
         """Hand `result` to Airflow: the link, the asset events and the XComs."""
         self.mlflow_run_url = result.get("mlflow_run_url", "")
         self.report_url = result.get("report_url", "")
+        self._ended = (command_flags(self, values), result)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = self.form.handover(values)
         if self.returns is None:
@@ -154,6 +160,29 @@ class StepOperator(BaseOperator):
         context["ti"].xcom_push("result", result)
         listed: list[dict[str, str]] = result[self.returns]
         return listed
+
+    def get_openlineage_facets_on_complete(self, _: object) -> "OperatorLineage[Any, Any]":
+        """Name what the step read and wrote. Only Airflow's provider for OpenLineage calls this."""
+        from airflow.providers.openlineage.extractors import OperatorLineage
+        from openlineage.client.event_v2 import Dataset
+
+        from tasks.pipeline.commands import STEPS, parse
+
+        if self._ended is None:
+            return OperatorLineage()
+        flags, result = self._ended
+        _command, arguments = parse([self.step, *flags])
+        step = STEPS[self.step]
+        read, written = step.lineage(arguments, step.result.model_validate(result))
+        inputs, outputs = ([Dataset(*dataset_name(address)) for address in addresses] for addresses in (read, written))
+        return OperatorLineage(inputs=inputs, outputs=outputs)
+
+
+def dataset_name(address: str) -> tuple[str, str]:
+    """Split an address into OpenLineage's namespace and name, such as `s3://bucket` and `runs/KEY/train`."""
+    scheme, separator, rest = without_secrets(address).partition("://")
+    host, _, name = rest.partition("/")
+    return (f"{scheme}://{host}", name.rstrip("/") or "/") if separator else ("file", scheme)
 
 
 def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
@@ -196,7 +225,7 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
     }
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     exception, prefix = outcomes.get(code, (AirflowException, f"{step} ended with {how}: "))
-    raise exception(prefix + (last_line or "nothing on stderr"))
+    raise exception(prefix + (message_of(last_line) or "nothing on stderr"))
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:

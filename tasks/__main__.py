@@ -15,8 +15,10 @@ from tasks.disk import own_temporary_folder
 from tasks.errors import RetakeError, Terminated
 from tasks.options import Options
 from tasks.pipeline.commands import AS_JSON, parse
-from tasks.pipeline.step import Command
-from tasks.settings import StoreSettings, load
+from tasks.pipeline.step import Command, Step
+from tasks.settings import LogSettings, StoreSettings, load
+from tasks.store.runs import run_holding
+from tasks.telemetry import JsonLines, TextLines, step_span
 from tasks.wording import printable, without_secrets
 
 log = logging.getLogger("retake")
@@ -26,19 +28,44 @@ def main(argv: list[str] | None = None) -> int:
     """Run one step and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     to_stderr = logging.StreamHandler()
-    to_stderr.setFormatter(_Printable("%(message)s"))
+    to_stderr.setFormatter(TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[to_stderr])
     for chatty in ("httpx", "urllib3", "matplotlib", "botocore", "alembic", "mlflow.store"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        settings = load(LogSettings)
+        context = {"run": settings.airflow_url} if settings.airflow_url else {}
+        if settings.log_format == "json":
+            to_stderr.setFormatter(JsonLines(context))
         command, parsed = parse(arguments)
-        with _ending_at_sigterm(), own_temporary_folder():
-            result = _run(command, parsed, for_people=sys.stdout.isatty() and AS_JSON not in arguments)
+        context["step"] = command.name
+        with step_span(command.name, _attributes(command, parsed, settings)) as trace_id:
+            if trace_id:
+                context["trace_id"] = trace_id
+            with _ending_at_sigterm(), own_temporary_folder():
+                result = _run(command, parsed, for_people=sys.stdout.isatty() and AS_JSON not in arguments)
     except RetakeError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
+    except Exception as error:
+        log.critical("%s: %s", type(error).__name__, error, exc_info=True)
+        return RetakeError.exit_code
     sys.stdout.write(result)
     return 0
+
+
+def _attributes(command: Command, arguments: Options, settings: LogSettings) -> dict[str, str]:
+    """Name the store, the result and the training of a step for its span."""
+    result_uri = command.address(arguments).uri if isinstance(command, Step) else ""
+    training = run_holding(result_uri)
+    attributes = {
+        "retake.step": command.name,
+        "retake.store": getattr(arguments, "store", None),
+        "retake.result": result_uri,
+        "retake.run_key": training and training.key,
+        "retake.airflow_run": settings.airflow_url,
+    }
+    return {name: value for name, value in attributes.items() if value}
 
 
 @contextmanager
@@ -80,13 +107,6 @@ def _module(command: Command) -> types.ModuleType:
     finally:
         gc.freeze()
         gc.enable()
-
-
-class _Printable(logging.Formatter):
-    """Formats messages for a terminal and for logs. Names and addresses of people's files are among them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(without_secrets(super().format(record)), kept="\n\t")
 
 
 if __name__ == "__main__":

@@ -68,10 +68,17 @@ class MlflowSettings(BaseSettings):
     public_uri: str | None = Field(None, description="its address in a browser, if different")
 
 
-class MachineSettings(BaseSettings):
-    """Use of the machine by a step, and the step's provenance."""
+class LogSettings(BaseSettings):
+    """The log of a step, and the run that it belongs to."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_")
+
+    log_format: Literal["text", "json"] = Field("text", description="lines for people, or a JSON object on each line")
+    airflow_url: str | None = Field(None, description="address of the Airflow run that started this step")
+
+
+class MachineSettings(LogSettings):
+    """Use of the machine by a step, and the step's provenance."""
 
     cache_dir: Path = Field(
         Path("~/.cache/retake"),
@@ -92,7 +99,6 @@ class MachineSettings(BaseSettings):
         False, description="allow downloads from loopback and private networks, and web pages of any site"
     )
     code_version: str = Field("unknown", description="git revision of the code, for provenance")
-    airflow_url: str | None = Field(None, description="address of the Airflow run that started this step")
 
 
 class RunnerSettings(BaseSettings):

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tasks import __main__ as program
 from tasks import disk
 from tasks.disk import check_room, full_disk, work_folder
-from tasks.errors import BadInput, Unavailable
+from tasks.errors import BadInput, RetakeError, Unavailable
 
 HOLDS_A_FOLDER = """
 import sys, tempfile
@@ -42,7 +43,7 @@ def end_of_a_step(root, monkeypatch):
         def fail(step, values):
             raise error
 
-        monkeypatch.setattr(program, "parse", lambda arguments: ("train", {}))
+        monkeypatch.setattr(program, "parse", lambda arguments: (SimpleNamespace(name="train"), {}))
         monkeypatch.setattr(program, "_run", fail)
         return program.main([])
 
@@ -146,8 +147,7 @@ def test_the_folder_that_a_person_chose_is_named_and_not_one_inside_it(root):
 
 
 def test_other_errors_stay_what_they_are(end_of_a_step):
-    with pytest.raises(PermissionError):
-        end_of_a_step(PermissionError(errno.EACCES, "no"))
+    assert end_of_a_step(PermissionError(errno.EACCES, "no")) == RetakeError.exit_code
     refusal = BadInput("a file cannot be used")
     refusal.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert end_of_a_step(refusal) == BadInput.exit_code

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from tasks import __main__ as program
-from tasks.__main__ import _Printable, main
+from tasks.__main__ import main
 from tasks.errors import BadConfiguration
 from tasks.local.home import REPOSITORY
 from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store import objects
 from tasks.store.objects import Store
+from tasks.telemetry import message_of
 from tests.pipeline.light import HEAVY
 
 PLAN = "s3://retake/runs/r/decisions/d/plan/"
@@ -42,11 +43,6 @@ def test_a_steps_help_names_every_argument(step, help_of):
     shown = help_of(step.name)
     arguments = {f"--{name.replace('_', '-')}" for name in step.arguments.model_fields if name not in step.positional}
     assert {argument for argument in arguments if argument not in shown} == set()
-
-
-def test_the_secrets_of_an_address_are_in_no_line_of_a_log():
-    record = logging.LogRecord("retake", logging.INFO, "", 0, "downloading %s", ("https://me:geheim@h/x?token=geheim",), None)
-    assert _Printable().format(record) == "downloading https://h/x?…"
 
 
 HELP_OF_ALL = """
@@ -101,11 +97,45 @@ def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, 
     assert "\n" not in caplog.messages[-1]
 
 
-def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys():
-    command = [sys.executable, "-m", "tasks", "label", "--store=s3://retake", "--a\x1b[2J\r=1"]
-    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=60).stderr.decode()
+@pytest.fixture
+def said_by(monkeypatch, capsys):
+    """What the program logs to stderr, as it would in a process of its own."""
+
+    def run(*argv):
+        monkeypatch.setattr(logging.root, "handlers", [])
+        code = main(argv)
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys(log_format, said_by, monkeypatch):
+    monkeypatch.setenv("RETAKE_LOG_FORMAT", log_format)
+    code, said = said_by("label", "--store=s3://retake", "--a\x1b[2J\r=1")
+    assert code == 78
     assert "--a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in said
     assert said.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_last_line_of_a_bug_is_its_name_and_message_without_secrets(log_format, said_by, monkeypatch):
+    def fail(*_):
+        raise ValueError("https://me:geheim@h/x")
+
+    monkeypatch.setenv("RETAKE_LOG_FORMAT", log_format)
+    monkeypatch.setattr(program, "_run", fail)
+    code, said = said_by("predict")
+    assert code == 1
+    assert message_of(said.splitlines()[-1]) == "ValueError: https://h/x"
+    assert "Traceback" in said and "geheim" not in said
+
+
+def test_a_log_format_that_does_not_exist_is_a_wrong_configuration(said_by, monkeypatch):
+    monkeypatch.setenv("RETAKE_LOG_FORMAT", "xml")
+    code, said = said_by("predict")
+    assert code == 78
+    assert said.startswith("BadConfiguration: environment: RETAKE_LOG_FORMAT")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local.home import ADMINISTRATOR
+from tasks.telemetry import message_of
 
 _PAGE = 100
 
@@ -183,7 +184,7 @@ class AirflowApi:
             elif text.startswith("::endgroup::"):
                 in_heading = False
             elif not in_heading and text.strip():
-                lines.append(text.rstrip())
+                lines.extend(message_of(text.rstrip()).splitlines())
         return lines
 
     def result(self, run: RunRef, task: Task) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,16 @@ def airflow_environment(home: Home, credentials: Credentials, ports: dict[str, i
     return {"AIRFLOW_HOME": str(folder), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **flat}
 
 
+def telemetry_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Make Airflow's variables for traces, metrics and lineage: those of the shell that are set."""
+    given = {name: value for name, value in environment.items() if name.startswith(("OTEL_", "OPENLINEAGE_"))}
+    if not given.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return given
+    # Airflow's own default is gRPC for traces, and HTTP for metrics.
+    defaults = {"OTEL_TRACES_EXPORTER": "otlp_proto_http", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "airflow"}
+    return defaults | given | {"AIRFLOW__TRACES__OTEL_ON": "True", "AIRFLOW__METRICS__OTEL_ON": "True"}
+
+
 MLFLOW_BUCKET = "s3://retake-mlflow"
 SAMPLE_STORE = "s3://retake-sample"
 WANTED_PORTS: dict[str, dict[str, int]] = {
@@ -127,7 +137,7 @@ STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "air
 """The stop signal of each server and its grace in seconds. After SIGTERM, Airflow would wait for running steps."""
 
 # The shell may configure another Airflow, MLflow or S3. Machine settings for steps (RETAKE_DEVICE …) are inherited.
-_NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_")
+_NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_", "OTEL_", "OPENLINEAGE_")
 
 
 @dataclass(frozen=True)
@@ -324,7 +334,10 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
     return Server(
         name="airflow",
         argv=[_program("airflow"), "standalone"],
-        env=airflow_environment(home, credentials, ports) | settings | {"RETAKE_LABEL_STORES": json.dumps([SAMPLE_STORE])},
+        env=airflow_environment(home, credentials, ports)
+        | telemetry_environment(os.environ)
+        | settings
+        | {"RETAKE_LABEL_STORES": json.dumps([SAMPLE_STORE])},
         ports=ports,
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),

@@ -3,7 +3,7 @@
 It has a name, arguments, a result and its place, an image, and a GPU.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -36,6 +36,8 @@ class OutArguments(StepArguments):
 
 A = TypeVar("A", bound=Options)
 P = TypeVar("P", bound=Output[Any])
+Addresses = Callable[[A, Any], Iterable[str | None]]
+"""Finds addresses from the arguments and the result of a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +101,29 @@ class Step(Command, Generic[A, P]):
         address: finds the place of its result from its arguments.
         task: id of its task, if that differs from the name.
         also_in: further DAGs that run it.
+        reads: finds what it read, for lineage, besides the addresses among its arguments.
+        writes: finds what it wrote, for lineage, besides its result.
     """
 
     arguments: type[A]
     address: Callable[[A], P]
     task: str = ""
     also_in: tuple[str, ...] = ()
+    reads: Addresses[A] = lambda arguments, result: ()
+    writes: Addresses[A] = lambda arguments, result: ()
 
     @property
     def task_id(self) -> str:
         """Return the id of its task, without the groups around it."""
         return self.task or self.name
+
+    def lineage(self, arguments: A, result: Record) -> tuple[list[str], list[str]]:
+        """List the addresses that it read and wrote."""
+        given = [getattr(arguments, name) for name in self.own if name not in ("store", "out")]
+        addresses = (value for value in given if isinstance(value, str) and value.startswith("s3://"))
+        read = filter(None, (*addresses, *self.reads(arguments, result)))
+        written = filter(None, (self.address(arguments).folder_uri, *self.writes(arguments, result)))
+        return list(read), list(written)
 
 
 def _leads(find: Callable[[str], object]) -> AfterValidator:

@@ -232,6 +232,7 @@ class Layout:
     label_log = Below("label_log/", LabelLog)
     status = Below("status/", Status)
     videos = file("videos/")
+    all_clips = file("clips/")
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")
     """The split of each source and each video."""

@@ -1,6 +1,7 @@
 """Choose the tests of a tier, count the costly things that they do, and fail a run that exceeds `tests/budget.toml`."""
 
 import os
+import re
 import sys
 import tempfile
 import tomllib
@@ -24,6 +25,8 @@ TIERS = {
 }
 """Whether a test with these marks belongs to a tier."""
 NEVER_FAST = ("tests/integration", "tests/containers")
+NEVER_FAST_FILE = re.compile(r"^pytestmark = .*\bmark\.(?:integration|browser|slow|containers|long)\b", re.MULTILINE)
+"""Found in the text of a file: importing it takes processor time."""
 KINDS = ("servers", "airflow_runs", "dag_tests", "trainings", "step_processes", "browser_pages")
 EVENTS = pytest.StashKey[Path]()
 
@@ -65,9 +68,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Import no tests with servers for the fast tier."""
+    """Import no file for the fast tier that has no test of it."""
+    if config.getoption("tier") != "fast":
+        return None
     path = collection_path.relative_to(config.rootpath).as_posix() if collection_path.is_relative_to(config.rootpath) else ""
-    return True if config.getoption("tier") == "fast" and path in NEVER_FAST else None
+    is_test = collection_path.suffix == ".py" and collection_path.is_file()
+    return True if path in NEVER_FAST or (is_test and NEVER_FAST_FILE.search(collection_path.read_text(encoding="utf-8"))) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,25 +1,31 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, TaskInstanceState, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.serialization.serialized_objects import DagSerialization
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from dags._environment import container_environment, process_environment
 from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
-from dags._step import MlflowRunLink
+from dags._step import MlflowRunLink, dataset_name
 from dags._tasks import RUNNERS, operator_of
 from tasks.errors import RetakeError
+from tasks.local.home import REPOSITORY
 from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
+from tests.collector import collecting, texts
 from tests.dags.conftest import comes_true, defaults
 
 FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
@@ -142,17 +148,20 @@ def test_a_step_gets_no_secret_of_airflow(context):
         "PGPASSWORD": "x",
     }
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
-    environment = process_environment(secret | needed, context(PARAMS))
+    needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://c:4318"
+    environment = process_environment(secret | {"OTEL_SERVICE_NAME": "airflow"} | needed, context(PARAMS))
     assert environment == needed | {
         "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
     }
 
 
-def test_a_container_is_given_its_servers_and_sources_and_no_settings_of_airflow(context):
+def test_a_container_is_given_its_servers_and_sources_and_the_span_of_its_task_and_no_settings_of_airflow(context, span_of_task):
     needed = {"RETAKE_STORE_SECRET_KEY": "k", "RETAKE_S3_CONNECTIONS": "{}", "RETAKE_SOURCES": "{}", "https_proxy": "http://p"}
+    needed |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "RETAKE_LOG_FORMAT": "json"}
     others = {"PATH": "/bin", "AIRFLOW__CORE__FERNET_KEY": "x", "RETAKE_STORE_URI": "s3://x", "AWS_SECRET_ACCESS_KEY": "a"}
+    others["OTEL_SERVICE_NAME"] = "airflow"
     environment = container_environment(needed | others, context(PARAMS), trains_on_gpu=False)
-    assert environment.keys() - needed.keys() == {"RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR"}
+    assert environment.keys() - needed.keys() == {"RETAKE_AIRFLOW_URL", "RETAKE_CACHE_DIR", "RETAKE_TRAINS_ON", "TMPDIR", "TRACEPARENT"}
     assert needed.items() <= environment.items()
 
 
@@ -164,6 +173,77 @@ def test_the_environment_of_the_runner_does_not_reach_the_step(play, context, mo
     assert not [name for name in result["names"] if name.startswith("AIRFLOW")]
     assert (Path(result["cwd"]) / "tasks").is_dir()
     assert result["stdin"] == ""
+
+
+@pytest.fixture
+def span_of_task():
+    """The span that Airflow has around a task, where it sends traces."""
+    span = NonRecordingSpan(SpanContext(0xA1, 0xB2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
+    with use_span(span):
+        yield span.get_span_context()
+
+
+def test_a_step_sends_its_span_below_that_of_its_task_and_a_json_line_says_why_it_failed(context, log, monkeypatch, span_of_task):
+    monkeypatch.setenv("RETAKE_LOG_FORMAT", "json")
+    with collecting() as (environment, spans):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(AirflowFailException, match=r"^BadConfiguration: environment: RETAKE_STORE_ENDPOINT") as raised:
+            step(step="label", inputs={}).execute(context(PARAMS | {"store": "s3://mine"}))
+    ((span, _),) = spans
+    assert (int(span.trace_id.hex(), 16), int(span.parent_span_id.hex(), 16)) == (span_of_task.trace_id, span_of_task.span_id)
+    assert (span.name, texts(span)["retake.store"], texts(span)["error.type"]) == ("label", "s3://mine", "BadConfiguration")
+    line = json.loads(log.lines[-1])
+    assert (line["level"], line["step"], line["trace_id"], line["message"]) == ("ERROR", "label", span.trace_id.hex(), str(raised.value))
+    assert line["run"].startswith("http://airflow.test:8080/dags/some_dag/runs/")
+
+
+def test_lineage_names_what_a_step_read_and_wrote_in_the_store_and_in_mlflow(context, tmp_path, monkeypatch):
+    pytest.importorskip("airflow.providers.openlineage", reason="`make test` installs it")
+    from airflow.providers.openlineage.extractors.manager import ExtractorManager
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.transport.file import FileConfig, FileTransport
+
+    def complete(operator):
+        lineage = ExtractorManager().extract_metadata(SimpleNamespace(run_id="r"), operator, TaskInstanceState.SUCCESS, SimpleNamespace())
+        adapter = OpenLineageAdapter(OpenLineageClient(transport=FileTransport(FileConfig(str(tmp_path / "events"), append=True))))
+        adapter.complete_task(str(uuid.uuid4()), "retrain.register", "2026-11-25T10:00:00Z", lineage, None, None, [], [], None)
+        event = json.loads((tmp_path / "events").read_text().splitlines()[-1])
+        return [{(each["namespace"], each["name"]) for each in event[kind]} for kind in ("inputs", "outputs")]
+
+    run = f"runs/{'0' * 16}"
+    plan = f"{run}/decisions/{'0' * 16}/plan"
+    result = {"model_name": "retake-tsn", "version": 3, "mlflow_run_id": "1", "mlflow_run_url": "http://mlflow:5000/#/runs/1"}
+    monkeypatch.setattr(StepOperator, "run_step", lambda *_: result)
+    operator = step(step="register", inputs={"plan": f"s3://mine/{plan}/"})
+    assert complete(operator) == [set(), set()]
+    operator.execute(context(PARAMS | {"store": "s3://mine"}))
+    assert complete(operator) == [
+        {("s3://mine", plan), ("s3://mine", f"{run}/train")},
+        {("s3://mine", f"{run}/register"), ("http://mlflow:5000", "models/retake-tsn/versions/3")},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("s3+nas://films/cam*/a b.mp4", ("s3+nas://films", "cam*/a b.mp4")),
+        ("s3://films", ("s3://films", "/")),
+        ("/videos/a.mp4", ("file", "/videos/a.mp4")),
+        ("https://me:geheim@h/a.mp4?token=geheim", ("https://h", "a.mp4?…")),
+    ],
+)
+def test_a_source_has_a_name_without_secrets_in_lineage(address, name):
+    assert dataset_name(address) == name
+
+
+def test_airflow_sends_traces_and_metrics_in_containers_once_a_collector_is_named(monkeypatch):
+    values = set(re.findall(r'__OTEL_ON: "\$\{OTEL_EXPORTER_OTLP_ENDPOINT:\+(.*)\}(.*)"', (REPOSITORY / "docker-compose.yml").read_text()))
+    ((when_set, always),) = values
+    for value, is_on in ((always, False), (when_set + always, True)):
+        monkeypatch.setenv("AIRFLOW__TRACES__OTEL_ON", value)
+        assert conf.getboolean("traces", "otel_on") is is_on
 
 
 def test_a_list_that_tasks_are_mapped_over_is_returned_and_the_result_kept_beside_it(play, context):

@@ -251,6 +251,7 @@ def test_without_labels_the_chain_ends_before_a_training(api, airflow, output):
     [
         (["BadLabels: labels.csv, line 3: no such verb", "Task failed with exception"], 65, "labels.csv, line 3"),
         (["Unavailable: MLflow does not answer"], 75, "MLflow does not answer"),
+        (['{"time": "2026-01-01", "level": "ERROR", "message": "Unavailable: MLflow does not answer"}'], 75, "Unavailable: MLflow"),
         (["Traceback", "KeyError: 'x'"], 1, "KeyError"),
     ],
 )

@@ -62,6 +62,19 @@ def configured(home) -> tuple[str, dict[str, str]]:
     return users, json.loads(servers.passwords_file(home).read_text())
 
 
+def test_airflow_sends_traces_and_metrics_once_a_collector_is_named_and_never_by_itself():
+    assert servers.telemetry_environment({"PATH": "/bin", "OTEL_SERVICE_NAME": "x"}) == {"OTEL_SERVICE_NAME": "x"}
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "console", "OPENLINEAGE_URL": "http://l"}
+    made = servers.telemetry_environment({"PATH": "/bin", **asked})
+    assert made.items() >= asked.items()
+    assert {name: value for name, value in made.items() if name not in asked} == {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "airflow",
+        "AIRFLOW__TRACES__OTEL_ON": "True",
+        "AIRFLOW__METRICS__OTEL_ON": "True",
+    }
+
+
 def test_people_have_roles_and_passwords_of_their_own_in_airflow(home):
     anna, ben = add_person(home, "anna", "labeller"), add_person(home, "ben", "viewer")
     users, passwords = configured(home)

@@ -4,12 +4,15 @@ import subprocess
 import sys
 import typing
 from importlib import import_module
+from types import SimpleNamespace
 
 import grimp
 import pytest
 
+from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
-from tasks.pipeline.commands import COMMANDS, STEPS
+from tasks.options import SegmentOptions
+from tasks.pipeline.commands import COMMANDS, STEPS, parse
 from tasks.pipeline.step import StepArguments
 from tests.pipeline.light import HEAVY
 
@@ -64,3 +67,30 @@ for module in {modules!r}:
     import_module(module)
 """
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=120)
+
+
+RUN = "s3://retake/runs/r/"
+LABELS = f"s3://retake/labels/{recipe_of(SegmentOptions())}/"
+PLANNED = f"--plan={RUN}decisions/d/plan/"
+CHAIN = {
+    ("ingest", "--out=s3://retake/ingests/i/"): {},
+    ("segment", "--batch=s3://retake/ingests/i/batches/0000.json"): {},
+    ("label",): {},
+    ("split", f"--labels={LABELS}"): {},
+    ("dataset", f"--labels={LABELS}"): {"dataset_uri": "s3://retake/datasets/d/"},
+    ("plan", "--weights-result=s3://retake/w/"): {"dataset_uri": "s3://retake/datasets/d/", "decision_uri": f"{RUN}decisions/d/"},
+    ("train", PLANNED): {},
+    ("register", PLANNED): {"mlflow_run_url": "http://mlflow:5000/#/runs/1", "model_name": "retake-tsn", "version": 3},
+}
+"""The steps from a film to a model, with what lineage takes from their results."""
+
+
+def test_lineage_leads_from_a_film_to_a_model_through_clips_dataset_and_training():
+    reached = {"s3://retake/inbox/"}
+    for (name, *flags), result in CHAIN.items():
+        _, arguments = parse([name, "--store=s3://retake", *flags])
+        read, written = STEPS[name].lineage(arguments, SimpleNamespace(**result))
+        assert reached.intersection(read), name
+        reached.update(written)
+    assert {"s3://retake/clips/", "s3://retake/datasets/d/", f"{RUN}train/"} < reached
+    assert "http://mlflow:5000/models/retake-tsn/versions/3" in reached

@@ -11,6 +11,11 @@ class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
     """The recipe of the clips, and how labels find them."""
 
 
+def _labelled(arguments: LabelArguments, _: LabelResult) -> list[str]:
+    store = Layout(arguments.store)
+    return [store.all_clips, store.annotations.folder_uri, store.label_log.folder_uri]
+
+
 class SplitArguments(StepArguments, SplitOptions):
     """The labels, and the shares of the splits."""
 
@@ -30,6 +35,7 @@ LABEL = Step(
     arguments=LabelArguments,
     result=LabelResult,
     address=lambda arguments: Layout(arguments.store).labels(recipe_of(arguments.picked(SegmentOptions))),
+    reads=_labelled,
 )
 SPLIT = Step(
     name="split",
@@ -38,6 +44,7 @@ SPLIT = Step(
     arguments=SplitArguments,
     result=SplitResult,
     address=lambda arguments: Labels(arguments.labels).split,
+    writes=lambda arguments, _: [Layout(arguments.store).split_file],
 )
 DATASET = Step(
     name="dataset",
@@ -46,4 +53,6 @@ DATASET = Step(
     arguments=DatasetArguments,
     result=DatasetResult,
     address=lambda arguments: Layout(arguments.store).latest_dataset,
+    reads=lambda arguments, _: [Layout(arguments.store).split_file],
+    writes=lambda _, result: [result.dataset_uri],
 )

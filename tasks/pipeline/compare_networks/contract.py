@@ -14,6 +14,7 @@ from tasks.store.derived import configurations_of_claims
 from tasks.store.experiments import AskedComparison, Configurations
 from tasks.store.records.experiments import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
+from tasks.store.runs import Decision
 from tasks.store.stored import Output
 
 
@@ -61,6 +62,7 @@ PLAN_NETWORK = Step(
     arguments=PlanNetworkArguments,
     result=PlanResult,
     address=_plan_of_network,
+    writes=lambda _, result: [Decision(result.decision_uri).plan.folder_uri],
     task="plan",
 )
 TABULATE = Step(

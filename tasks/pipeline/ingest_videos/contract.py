@@ -6,7 +6,7 @@ from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.pipeline.step import FolderUri, IngestBatchUri, OutArguments, Step, StepArguments
 from tasks.store.derived import segment_of_batch
-from tasks.store.layout import Ingest
+from tasks.store.layout import Ingest, Layout
 from tasks.store.records.video import IngestResult, SegmentResult, SummaryResult
 
 
@@ -33,6 +33,8 @@ INGEST = Step(
     arguments=IngestArguments,
     result=IngestResult,
     address=lambda arguments: Ingest(arguments.out),
+    reads=lambda arguments, _: arguments.sources or [Layout(arguments.store).inbox.folder_uri],
+    writes=lambda arguments, _: [Layout(arguments.store).videos],
 )
 SEGMENT = Step(
     name="segment",
@@ -41,6 +43,8 @@ SEGMENT = Step(
     arguments=SegmentArguments,
     result=SegmentResult,
     address=lambda arguments: segment_of_batch(arguments.batch, recipe_of(arguments.picked(SegmentOptions))),
+    reads=lambda arguments, _: [Layout(arguments.store).videos],
+    writes=lambda arguments, _: [Layout(arguments.store).all_clips],
 )
 SUMMARISE = Step(
     name="summarise",

@@ -8,9 +8,11 @@ from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreUri
 from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
+from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.store.records.video import SegmentResult
+from tasks.store.runs import Run
 from tasks.store.stored import Output
 
 
@@ -62,6 +64,8 @@ PLAN = Step(
     arguments=PredictPlanArguments,
     result=PredictPlanResult,
     address=_plan,
+    reads=lambda _, result: [Run(result.run_uri).train.folder_uri] if result.run_uri else [],
+    writes=lambda _, result: [Prediction(result.prediction_uri).plan.folder_uri],
     task="plan",
 )
 CUT = Step(

@@ -2,6 +2,7 @@
 
 import getpass
 from typing import Literal, Self
+from urllib.parse import urljoin
 
 from pydantic import Field, model_validator
 
@@ -36,7 +37,7 @@ from tasks.store.layout import Layout
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
 from tasks.store.records.training import PlanResult, RecipesResult, TrainResult, WeightsResult
 from tasks.store.records.video import FlowResult, FlowsResult, SoundResult
-from tasks.store.runs import Run
+from tasks.store.runs import Decision, Run
 from tasks.store.stored import Output
 
 NETWORK_SOURCES = ("plan", "configured", "prediction")
@@ -194,6 +195,8 @@ PLAN = Step(
     arguments=PlanArguments,
     result=PlanResult,
     address=_plan,
+    reads=lambda _, result: [result.dataset_uri],
+    writes=lambda _, result: [Decision(result.decision_uri).plan.folder_uri],
 )
 FLOWS = Step(
     name="flows",
@@ -243,6 +246,7 @@ EVALUATE = Step(
     arguments=PlannedArguments,
     result=EvaluateResults,
     address=lambda arguments: decision_of_plan(arguments.plan).evaluate,
+    reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
     also_in=("compare_networks",),
     image="trainer",
     gpu=True,
@@ -254,6 +258,7 @@ COMPARE = Step(
     arguments=PlannedArguments,
     result=CompareResult,
     address=lambda arguments: decision_of_plan(arguments.plan).compare,
+    reads=lambda arguments, _: [decision_of_plan(arguments.plan).evaluate.folder_uri],
 )
 REPORT = Step(
     name="report",
@@ -262,6 +267,7 @@ REPORT = Step(
     arguments=ReportArguments,
     result=ReportResult,
     address=lambda arguments: decision_of_plan(arguments.plan).report,
+    reads=lambda arguments, _: [decision_of_plan(arguments.plan).compare.folder_uri],
     also_in=("learning_curve",),
 )
 REGISTER = Step(
@@ -271,6 +277,8 @@ REGISTER = Step(
     arguments=PlannedArguments,
     result=RegisterResult,
     address=lambda arguments: run_of_plan(arguments.plan).register,
+    reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
+    writes=lambda _, result: [urljoin(result.mlflow_run_url, f"/models/{result.model_name}/versions/{result.version}")],
     image="trainer",
 )
 DECIDE = Step(
@@ -280,6 +288,7 @@ DECIDE = Step(
     arguments=DecideArguments,
     result=DecideResult,
     address=lambda arguments: decision_of_plan(arguments.plan).decide,
+    reads=lambda arguments, _: [decision_of_plan(arguments.plan).compare.folder_uri, run_of_plan(arguments.plan).register.folder_uri],
 )
 ROLLBACK = Command(
     name="rollback",
