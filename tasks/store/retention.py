@@ -5,7 +5,7 @@ mention. Keys are hashes, so a mention is a reference.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -163,14 +163,14 @@ def expired(taken: Survey, needed: Collection[str], mentions: Callable[[Unit], I
     return tuple(sorted(going, key=lambda unit: (KINDS.index(unit.kind), unit.uri)))
 
 
-def in_order(unit: Unit, listing: Iterable[StoredObject], folder_uri: str) -> Iterator[list[str]]:
-    """Group the addresses of a unit's objects that go, in the order in which they must."""
-    groups: list[list[str]] = [[] for _ in range(len(_FILE_ORDER) + 1)]
+def in_order(unit: Unit, listing: Iterable[StoredObject], folder_uri: str) -> tuple[list[str], ...]:
+    """Group the addresses of a unit's objects that go, in the order in which they must: commit marks first."""
+    groups: tuple[list[str], ...] = tuple([] for _ in range(len(_FILE_ORDER) + 1))
     for listed in listing:
         place = _place(listed.uri.removeprefix(folder_uri))
         if place and f"{folder_uri}{place[1]}" == unit.uri and _goes(unit.kind, place[2]):
             groups[next((number for number, ending in enumerate(_FILE_ORDER) if ending.search(listed.uri)), -1)].append(listed.uri)
-    return (group for group in groups if group)
+    return groups
 
 
 def _top(key: str) -> str:

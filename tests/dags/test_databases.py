@@ -1,8 +1,10 @@
 """How Airflow's own database is cleaned from a task."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.cli.cli_parser import get_parser
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from dags import clean_up
@@ -38,8 +40,9 @@ def test_a_database_in_airflows_home_is_cleaned_by_airflows_tool(task, tool, tmp
     (tmp_path / "airflow.db").touch()
     task.execute(context(dry_run=dry_run, keep_days=30))
     ((command, environment),) = tool["calls"]
-    assert command[1:5] == ["-m", "airflow", "db", "clean"]
-    assert ("--dry-run" in command) == dry_run
+    parsed = get_parser().parse_args(command[3:])
+    assert (command[1:3], parsed.subcommand, parsed.dry_run, parsed.yes) == (["-m", "airflow"], "clean", dry_run, True)
+    assert timedelta(days=30) < datetime.now(UTC) - parsed.clean_before_timestamp < timedelta(days=31)
     assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == f"sqlite:///{tmp_path}/airflow.db"
 
 

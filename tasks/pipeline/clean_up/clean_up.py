@@ -4,7 +4,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -44,8 +44,6 @@ class Cache(NamedTuple):
 def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     """List what may go with its reasons, and delete it unless this is a dry run.
 
-    References are read after the listing, so that what was asked for meanwhile stays.
-
     Raises:
         BadInput: a record of a decision or of the champion cannot be read.
     """
@@ -61,7 +59,7 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     cache = _cache(arguments.keep_days)
     uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
     if not dry_run:
-        _delete(going, root, registry, store)
+        going = _delete(going, root, registry, store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
         collect_garbage(load(MlflowSettings), arguments.keep_days)
@@ -85,25 +83,28 @@ def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> se
     """Find the keys that are needed in any case: of aliases, champions, the latest decisions, and the latest prediction."""
     root = Layout(arguments.store)
     needed = set(registry.aliased())
-    models = [last_name(folder) for folder in store.folders(root.champions)]
-    needed |= {move.decision.run_key for model in models for move in moves(store, arguments.store, model)}
+    for model in map(last_name, store.folders(root.champions)):
+        made = [move.decision for move in moves(store, arguments.store, model)]
+        needed |= {decision.run_key for decision in made}
+        before = {str(decision.champion_before) for decision in made if decision.champion_before}
+        needed.update(_named((f"models:/{model}/{number}" for number in before), registry))
     decisions = sorted(kept_decisions(store, arguments.store), key=attrgetter("time"))
     needed |= {decision.run_key for decision in decisions if decision.event != "kept"}
     for model in {decision.model_name for decision in decisions}:
         keys = dict.fromkeys(decision.run_key for decision in reversed(decisions) if decision.model_name == model)
         needed.update(list(keys)[: arguments.keep_runs])
-    needed.update(_named_in_recipes(root, registry, store))
+    recipes = [store.read_bytes(recipe.uri).decode(errors="replace") for recipe in store.list(root.recipes)]
+    needed.update(_named((name for text in recipes for name in re.findall(r"models:/[\w.-]+/[0-9]+", text)), registry))
     if prediction := latest_prediction(store, arguments.store):
         needed.add(last_name(prediction))
     return needed
 
 
-def _named_in_recipes(root: Layout, registry: Registry, store: Store) -> Iterator[str]:
-    """Find the keys of the versions that saved recipes name by their numbers."""
-    for recipe in store.list(root.recipes):
-        for reference in re.findall(r"models:/[\w.-]+/[0-9]+", store.read_bytes(recipe.uri).decode(errors="replace")):
-            with suppress(BadInput):  # there is no such version any more
-                yield registry.referred(reference)[1].run_key
+def _named(references: Iterable[str], registry: Registry) -> Iterator[str]:
+    """Find the keys of the versions that these name by their numbers."""
+    for reference in references:
+        with suppress(BadInput):  # there is no such version any more
+            yield registry.referred(reference)[1].run_key
 
 
 def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
@@ -115,12 +116,25 @@ def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
             yield from keys_in(f"{uri} {text}")
 
 
-def _delete(going: Collection[Unit], root: Layout, registry: Registry, store: Store) -> None:
-    """Delete units one after another; a version is no longer found by its checkpoint before that is gone."""
-    registry.let_go([unit.uri for unit in going])
+def _delete(going: Iterable[Unit], root: Layout, registry: Registry, store: Store) -> tuple[Unit, ...]:
+    """Delete all commit marks, then let go of the versions in the registry, then delete the rest; return what went.
+
+    So no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. What was written to since
+    the listing stays.
+    """
+    old = []
     for unit in going:
+        again = survey(store.list(unit.uri), root.folder_uri, unit.newest).units.get(unit.uri, unit)
+        if again.newest > unit.newest:
+            log.info("in use again: %s", unit.uri)
+            continue
+        store.delete(in_order(unit, store.list(unit.uri), root.folder_uri)[0])
+        old.append(unit)
+    registry.let_go({unit.uri for unit in old})
+    for unit in old:
         for uris in in_order(unit, store.list(unit.uri), root.folder_uri):
             store.delete(uris)
+    return tuple(old)
 
 
 def _table(going: Iterable[Unit]) -> bytes:

@@ -44,6 +44,7 @@ class World:
     """Trainings with what was decided, the oldest first."""
     aliased: list = field(default_factory=list)
     recipes: list = field(default_factory=list)
+    """Trainings that a saved recipe names, the first by the number of its version."""
     shown: list = field(default_factory=list)
     """Predictions on the page."""
 
@@ -115,7 +116,9 @@ def build(world):
         record(ROOT.decision(f"{number}").uri, 100, decision)
         if event == "promoted":
             record(ROOT.champion_move("m", number).uri, 100, ChampionMove(number=number, decision=decision, key="k"))
-    put(ROOT.stored_recipe("mine").uri, 100, {"options": {"fuse": [f"runs/{key}/" for key in world.recipes]}})
+    versions = {key: f"models:/m/{number}" for number, key in enumerate(world.runs, 1)}
+    named = [versions.get(key, "models:/m/99") for key in world.recipes[:1]] + [f"runs/{key}/" for key in world.recipes[1:]]
+    put(ROOT.stored_recipe("mine").uri, 100, {"options": {"fuse": named}})
     put(ROOT.status.predictions.uri, 100, {"predictions": [ROOT.prediction(key).folder_uri for key in world.shown]})
     put(ROOT.status.of_model("m").model.uri, 100, {"versions": [{"run_key": key} for key in KEYS]})
     for uri in (ROOT.clips("v", "r").clip(0), ROOT.dataset("d").manifest.uri, ROOT.video("v").probe.uri, ROOT.ingest("i").inventory.uri):
@@ -185,8 +188,10 @@ def test_a_kill_leaves_no_mark_without_what_it_stands_for_and_the_next_run_goes_
         for mark in (uri for uri in made.store.objects if uri.endswith("/result.json")):
             beside = {uri for uri in before if uri.startswith(mark.removesuffix("result.json"))}
             assert {uri for uri in beside if not uri.endswith(".json")} <= set(made.store.objects), mark
-        for key, version in ((version.tags.get("retake.run_key"), version) for version in made.mlflow.versions.values()):
-            assert "retake.checkpoint_uri" not in version.tags or checkpoint(key) in made.store.objects
+        for key, version in zip(world.runs, made.mlflow.versions.values(), strict=True):
+            is_known = "retake.checkpoint_uri" in version.tags
+            assert not is_known or checkpoint(key) in made.store.objects
+            assert is_known or ROOT.run(key).register.uri not in made.store.objects
         for search, (_, started) in world.searches.items():
             has_start = ROOT.search(search).on("d").weights("w").uri in made.store.objects
             assert not has_start or not set(map(checkpoint, started[:1])) & (before - set(made.store.objects))
@@ -240,6 +245,19 @@ def test_a_version_without_its_checkpoint_is_neither_compared_nor_taken_for_regi
     gone, kept = (made.mlflow.get_model_version("m", number).tags for number in "12")
     assert gone == {}
     assert kept["retake.run_key"] == KEYS[1]
+
+
+def test_a_training_that_is_planned_on_meanwhile_stays(monkeypatch):
+    made = build(OLD)
+    run = ROOT.run(KEYS[0])
+    abort = made.store.abort_uploads
+    monkeypatch.setattr(
+        made.store, "abort_uploads", lambda *_, **how: made.store.write_bytes(run.decision("new").plan.uri, b"{}") or abort(*_, **how)
+    )
+    made.store.now = datetime.now(UTC)
+    with cleaned(made) as clean_up:
+        assert clean_up().num_objects == 1
+    assert run.train.uri in made.store.objects
 
 
 def test_nothing_goes_where_a_decision_cannot_be_read():
