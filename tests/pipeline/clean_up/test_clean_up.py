@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
@@ -153,7 +153,13 @@ def cleaned(made):
         yield lambda **options: Bench(made.store).run("clean_up", **KEEP | {"dry_run": False} | options)
 
 
+A, B = KEYS[:2]
+UNDECIDED = {A: (100, [], [B]), B: (100, [], [])}
+
+
 @settings(max_examples=60)
+@example(World(runs=UNDECIDED, aliased=[A]))
+@example(World(runs=UNDECIDED, decided=[(A, "kept"), (B, "kept")]))
 @given(worlds)
 def test_nothing_that_is_needed_goes_and_all_else_of_age_does(world):
     made = build(world)
@@ -203,7 +209,7 @@ def test_a_kill_leaves_no_mark_without_what_it_stands_for_and_the_next_run_goes_
     assert set(made.store.objects) == set(whole.store.objects)
 
 
-OLD = World(runs={KEYS[0]: (100, [], []), KEYS[1]: (100, [], [])}, aliased=[KEYS[1]])
+OLD = World(runs=UNDECIDED, aliased=[B])
 
 
 def test_a_dry_run_lists_what_a_run_deletes_and_deletes_nothing():
@@ -217,7 +223,7 @@ def test_a_dry_run_lists_what_a_run_deletes_and_deletes_nothing():
         rows = list(csv.DictReader(io.StringIO(made.store.read_bytes(listed.list_uri).decode())))
         gone = clean_up()
     assert {(row["folder"], row["kind"]) for row in rows} == {
-        (ROOT.run(KEYS[0]).folder_uri, "training"),
+        (ROOT.run(A).folder_uri, "training"),
         (ROOT.ingest("i").folder_uri, "record of an ingest"),
     }
     assert all(row["reason"] for row in rows)
@@ -244,12 +250,22 @@ def test_a_version_without_its_checkpoint_is_neither_compared_nor_taken_for_regi
         clean_up()
     gone, kept = (made.mlflow.get_model_version("m", number).tags for number in "12")
     assert gone == {}
-    assert kept["retake.run_key"] == KEYS[1]
+    assert kept["retake.run_key"] == B
+
+
+def test_the_alias_of_a_model_among_many_keeps_its_training():
+    made = build(OLD)
+    for number in range(100):
+        made.mlflow.create_registered_model(f"another {number}")
+    made.mlflow.models["m"] = made.mlflow.models.pop("m")
+    with cleaned(made) as clean_up:
+        clean_up()
+    assert checkpoint(B) in made.store.objects
 
 
 def test_a_training_that_is_planned_on_meanwhile_stays(monkeypatch):
     made = build(OLD)
-    run = ROOT.run(KEYS[0])
+    run = ROOT.run(A)
     abort = made.store.abort_uploads
     monkeypatch.setattr(
         made.store, "abort_uploads", lambda *_, **how: made.store.write_bytes(run.decision("new").plan.uri, b"{}") or abort(*_, **how)
