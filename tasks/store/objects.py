@@ -36,7 +36,7 @@ CONTENT_TYPES = {
     ".png": "image/png",
 }
 
-_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "NoSuchUpload"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
@@ -278,12 +278,13 @@ class Store:
         with suppress(MissingObject), self._asking(folder_uri):
             while page is None or page.is_truncated:
                 # The SDK has no public method for these two requests.
-                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=page and page.next_key_marker)
+                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=page.next_key_marker if page else None)
                 for upload in page.uploads:
-                    if upload.initiated_time and upload.initiated_time < before:
+                    if upload.upload_id and upload.initiated_time and upload.initiated_time < before:
                         aborted.append(f"{bucket_uri(bucket)}/{upload.object_name}")
                         if not dry_run:
-                            self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)
+                            with suppress(MissingObject), self._asking(aborted[-1]):  # it ended meanwhile
+                                self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)
         return tuple(aborted)
 
     @overload

@@ -168,13 +168,13 @@ def test_a_history_of_many_epochs_is_logged_in_calls_that_mlflow_takes(workshop,
 def test_a_real_server_deletes_and_mlflow_forgets_what_people_deleted(workshop, mlflow):
     store, tomorrow = workshop.store, datetime.now(UTC) + timedelta(days=1)
     store.ensure_bucket("s3://clean-up")
-    store._client._create_multipart_upload("clean-up", "s/a b+\N{EURO SIGN}.mp4", {})
+    store._client._create_multipart_upload("clean-up", "s/a b\N{EURO SIGN}.mp4", {})
     store._client._create_multipart_upload("clean-up", "other.mp4", {})
     for dry_run in (True, False):
-        assert store.abort_uploads("s3://clean-up/s/", tomorrow, dry_run=dry_run) == ("s3://clean-up/s/a b+\N{EURO SIGN}.mp4",)
+        assert store.abort_uploads("s3://clean-up/s/", tomorrow, dry_run=dry_run) == ("s3://clean-up/s/a b\N{EURO SIGN}.mp4",)
     assert store.abort_uploads("s3://clean-up/", tomorrow, dry_run=True) == ("s3://clean-up/other.mp4",)
-    store.write_bytes("s3://clean-up/s/a b+\N{EURO SIGN}.json", b"{}")
-    store.delete(["s3://clean-up/s/a b+\N{EURO SIGN}.json", "s3://clean-up/none"])
+    store.write_bytes("s3://clean-up/s/a b\N{EURO SIGN}.json", b"{}")
+    store.delete(["s3://clean-up/s/a b\N{EURO SIGN}.json", "s3://clean-up/none"])
     assert list(store.list("s3://clean-up/")) == []
     settings = MlflowSettings(
         uri=workshop.environment["RETAKE_MLFLOW_URI"],

@@ -94,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
 def _uploads(uploads: dict[tuple[str, str], str], query: dict[str, list[str]]) -> bytes:
     """List the uploads of one key after the marker, so that a client has to ask for the next."""
     left = [
-        upload for upload in sorted(uploads) if upload[0] > query.get("key-marker", [""])[0] and upload[0].startswith(query["prefix"][0])
+        upload
+        for upload in sorted(uploads)
+        if upload[0] > query.get("key-marker", [""])[0] and upload[0].startswith(query.get("prefix", [""])[0])
     ]
     tags = [
         f"<Upload><Key>{key}</Key><UploadId>{number}</UploadId><Initiated>{uploads[key, number]}</Initiated></Upload>"

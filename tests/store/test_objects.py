@@ -124,6 +124,13 @@ def test_uploads_that_never_ended_are_aborted_page_by_page(store, server, dry_ru
     assert store.abort_uploads("s3://none/", datetime(2026, 2, 1, tzinfo=UTC), dry_run=dry_run) == ()
 
 
+def test_an_upload_that_ends_meanwhile_stops_no_other(store, server):
+    server.uploads = dict.fromkeys((("a", "1"), ("b", "2")), "2026-01-01T00:00:00.000Z")
+    server.refusals["DELETE"] = [(404, "NoSuchUpload")]
+    store.abort_uploads("s3://retake/", datetime(2026, 2, 1, tzinfo=UTC), dry_run=False)
+    assert list(server.uploads) == [("a", "1")]
+
+
 def test_a_bucket_is_made_once_whoever_else_makes_it(store, server):
     for _ in range(2):
         store.ensure_bucket("s3://new/a")
