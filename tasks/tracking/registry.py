@@ -147,7 +147,9 @@ class Registry:
                     raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
                 raise
         if not _can_be_scored(version):
-            raise BadInput(f"{model_name} version {number} has no checkpoint: Retake did not register it, or clean_up removed its training")
+            raise BadInput(
+                f"{model_name} version {number} was not registered by Retake, or clean_up removed its training, so its checkpoint is unknown"
+            )
         return _registered(version)
 
     def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
