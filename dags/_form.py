@@ -17,6 +17,7 @@ from tasks.options import (
     NO_LOGIN_PATTERN,
     PRESETS,
     UNKEYED_PRESETS,
+    CleanUpOptions,
     LearningCurveOptions,
     Options,
     RetrainOptions,
@@ -49,6 +50,16 @@ class StoreOptions(Options):
         title="Store",
         description="The bucket, or a prefix in it, that holds all data, such as s3://retake",
         validate_default=True,
+    )
+
+
+class CleanUpForm(CleanUpOptions):
+    """Choose whether a clean-up deletes, by default as RETAKE_CLEAN_UP says."""
+
+    dry_run: bool = Field(
+        default_factory=lambda: RunnerSettings().clean_up == "list",
+        title=CleanUpOptions.model_fields["dry_run"].title,
+        description=CleanUpOptions.model_fields["dry_run"].description,
     )
 
 

@@ -5,15 +5,54 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from tasks.errors import RetakeError, Unavailable
 from tasks.wording import size
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 WORK_PREFIX = "retake-work-"
+MAYBE_IN_USE_SECONDS = 2 * 86_400
+"""Kernels record the use of a file once a day."""
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file of a cache, and when it was last read or written, in seconds since 1970."""
+
+    path: Path
+    size_bytes: int
+    used: float
+
+
+def cached_files(folders: Iterable[Path]) -> Iterator[CachedFile]:
+    """List the files below these folders, but those that a process works on."""
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if not any(part.startswith(WORK_PREFIX) for part in path.parts):
+                with suppress(FileNotFoundError):
+                    stat = path.lstat()
+                    if S_ISREG(stat.st_mode):
+                        yield CachedFile(path, stat.st_size, max(stat.st_atime, stat.st_mtime))
+
+
+def unused(files: Iterable[CachedFile], now: float, max_age_seconds: float, max_bytes: float) -> list[CachedFile]:
+    """Select files that may go: those not used for so long, then the least recently used until the rest fits.
+
+    What may be in use stays, however much it is.
+    """
+    listed = sorted(files, key=lambda file: (file.used, file.path))
+    rest_bytes, going = sum(file.size_bytes for file in listed), []
+    for file in listed:
+        age_seconds = now - file.used
+        if age_seconds > max_age_seconds or (rest_bytes > max_bytes and age_seconds > MAYBE_IN_USE_SECONDS):
+            going.append(file)
+            rest_bytes -= file.size_bytes
+    return going
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:

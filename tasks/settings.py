@@ -66,6 +66,7 @@ class MlflowSettings(BaseSettings):
 
     uri: str = Field(description="http address of the MLflow server for this process")
     public_uri: str | None = Field(None, description="its address in a browser, if different")
+    database: str | None = Field(None, description="address of its database, if clean_up may remove from it what people deleted")
 
 
 class LogSettings(BaseSettings):
@@ -84,6 +85,7 @@ class MachineSettings(LogSettings):
         Path("~/.cache/retake"),
         description="decoded frames, features of frozen backbones and downloaded weights; may be deleted at any time",
     )
+    cache_gib: float = Field(0, ge=0, description="GiB of frames and features that clean_up leaves in the cache; 0: no limit")
     num_processes: int = Field(0, ge=0, description="processes for decoding; 0: every core available to this process")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trains_on: Literal["cpu", "cuda"] | None = Field(
@@ -112,6 +114,7 @@ class RunnerSettings(BaseSettings):
     )
     python: Path | None = Field(None, description="interpreter of steps that run as a process; default: Airflow's")
     store_uri: str = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
+    clean_up: Literal["list", "delete"] = Field("list", description="whether the weekly clean_up deletes, or lists what it would delete")
 
     @property
     def prediction_pool(self) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tasks import __main__ as program
 from tasks import disk
-from tasks.disk import check_room, full_disk, work_folder
+from tasks.disk import WORK_PREFIX, CachedFile, cached_files, check_room, full_disk, unused, work_folder
 from tasks.errors import BadInput, RetakeError, Unavailable
 
 HOLDS_A_FOLDER = """
@@ -160,3 +160,30 @@ def test_no_temporary_folder_at_all_is_temporary(root, monkeypatch):
     monkeypatch.setattr(disk.tempfile, "gettempdir", nowhere)
     with pytest.raises(Unavailable, match="No usable temporary directory"), disk.own_temporary_folder():
         pass
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("used_days_ago", "max_bytes", "gone"),
+    [
+        ([100, 50, 3, 1], 1000, [100]),
+        ([100, 50, 3, 1], 20, [100, 50]),
+        ([50, 3, 1], 10, [50, 3]),
+        ([1, 0], 5, []),
+        ([], 0, []),
+    ],
+)
+def test_the_least_recently_used_goes_first_and_what_may_be_in_use_stays(used_days_ago, max_bytes, gone):
+    now = 1000 * DAY
+    files = [CachedFile(Path(f"{days}"), 10, now - days * DAY) for days in used_days_ago]
+    assert [int(file.path.name) for file in unused(files, now, 90 * DAY, max_bytes)] == gone
+
+
+def test_a_cache_is_listed_without_what_a_process_works_on(tmp_path):
+    for name in ("v/a.npy", f"{WORK_PREFIX}x/b.npy"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"12")
+    (tmp_path / "v" / "link").symlink_to("a.npy")
+    assert [(file.path.name, file.size_bytes) for file in cached_files([tmp_path, tmp_path / "none"])] == [("a.npy", 2)]

@@ -206,6 +206,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
         "RETAKE_MLFLOW_URI": mlflow,
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
+        "RETAKE_MLFLOW_DATABASE": _mlflow_database(home),
         "RETAKE_CACHE_DIR": os.environ.get("RETAKE_CACHE_DIR") or str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
         "RETAKE_PYTHON": _step_python(home),
@@ -296,12 +297,15 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
     )
 
 
+def _mlflow_database(home: Home) -> str:
+    return f"sqlite:///{home.folder('mlflow') / 'mlflow.db'}"
+
+
 def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> Server:
     own = ports["mlflow"]
     port = own["mlflow"]
-    database = home.folder("mlflow") / "mlflow.db"
     flags = {
-        "backend-store-uri": f"sqlite:///{database}",
+        "backend-store-uri": _mlflow_database(home),
         "artifacts-destination": f"{MLFLOW_BUCKET}/artifacts",
         "host": LOOPBACK,
         "port": port,
@@ -324,7 +328,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         ports=own,
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
         start_seconds=120,
-        database=database,
+        database=home.folder("mlflow") / "mlflow.db",
     )
 
 

@@ -6,6 +6,7 @@ Other rooms import the names of this file, and `base`, `forms`, `presets`, `reci
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreUri
+from tasks.options.clean_up import CleanUpOptions
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
@@ -42,6 +43,7 @@ __all__ = [
     "SOUND_FEATURES",
     "STORE_URI_PATTERN",
     "UNKEYED_PRESETS",
+    "CleanUpOptions",
     "ComparisonOptions",
     "Consensus",
     "CurveOptions",

@@ -18,6 +18,7 @@ from tasks.options import Options
 from tasks.options.base import refusals
 from tasks.options.forms import removal
 from tasks.pipeline.build_dataset import contract as build_dataset
+from tasks.pipeline.clean_up import contract as clean_up
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
 from tasks.pipeline.ingest_videos import contract as ingest_videos
@@ -44,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
         search,
         predict_videos,
         notify,
+        clean_up,
     )
     for command in vars(contracts).values()
     if isinstance(command, Command)

@@ -2,5 +2,5 @@
 
 `records/` has the models of what lies there.
 
-Other rooms import `layout`, `runs`, `experiments`, `derived`, `stored`, `objects` and `records.*`.
+Other rooms import `layout`, `runs`, `experiments`, `derived`, `stored`, `retention`, `objects` and `records.*`.
 """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
+from tasks.store.records.clean_up import CleanUpResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
@@ -220,6 +221,13 @@ class Status(Place):
     of_model = keyed("models/{model_name}/", ModelState)
 
 
+class CleanUp(OutputOf[CleanUpResult]):
+    """`clean_up/`: what the latest clean-up deleted, or would delete."""
+
+    listed = file("list.csv")
+    """The folders, with the reason for each."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A whole store: the bucket, or a prefix in it, without a slash at the end."""
@@ -231,6 +239,7 @@ class Layout:
     annotations = Below("annotations/", Folder)
     label_log = Below("label_log/", LabelLog)
     status = Below("status/", Status)
+    clean_up = Below("clean_up/", CleanUp)
     videos = file("videos/")
     all_clips = file("clips/")
     latest_dataset = output("datasets/", DatasetResult)

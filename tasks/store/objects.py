@@ -2,10 +2,10 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from glob import escape
 from http import HTTPStatus
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import NoReturn, Self, TypeVar, overload
 import urllib3
 from minio import Minio
 from minio.datatypes import Object as ListedObject
+from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 from pydantic import BaseModel, ValidationError
 
@@ -21,7 +22,7 @@ from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.options.base import STORED
 from tasks.settings import S3Server, SourceSettings, StoreSettings, load
-from tasks.store.stored import Stored, check_key, connection_of, split_uri
+from tasks.store.stored import Stored, bucket_uri, check_key, connection_of, split_uri
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,7 +36,7 @@ CONTENT_TYPES = {
     ".png": "image/png",
 }
 
-_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "NoSuchUpload"})
 _REFUSED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
@@ -253,6 +254,38 @@ class Store:
         bucket, key = split_uri(uri)
         with self._asking(uri):
             self._client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects, a thousand in a request; one that is not there is no error."""
+        by_bucket: dict[str, list[str]] = {}
+        for uri in uris:
+            check_key(uri)
+            by_bucket.setdefault(split_uri(uri)[0], []).append(uri)
+        for bucket, own in by_bucket.items():
+            with self._asking(own[0]):
+                for error in self._client.remove_objects(bucket, (DeleteObject(split_uri(uri)[1]) for uri in own)):
+                    if error.code in _REFUSED:
+                        raise self._refused(own[0], error.code)
+                    if error.code not in _MISSING:
+                        raise Unavailable(f"the object store at {self._endpoint} did not delete {error.name} ({error.code}); try again")
+
+    def abort_uploads(self, folder_uri: str, before: datetime, *, dry_run: bool) -> tuple[str, ...]:
+        """Abort the uploads in parts that began earlier and never ended; return the addresses that they were for."""
+        check_key(folder_uri)
+        bucket, prefix = split_uri(folder_uri)
+        aborted: list[str] = []
+        page = None
+        with suppress(MissingObject), self._asking(folder_uri):
+            while page is None or page.is_truncated:
+                # The SDK has no public method for these two requests.
+                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=page.next_key_marker if page else None)
+                for upload in page.uploads:
+                    if upload.upload_id and upload.initiated_time and upload.initiated_time < before:
+                        aborted.append(f"{bucket_uri(bucket)}/{upload.object_name}")
+                        if not dry_run:
+                            with suppress(MissingObject), self._asking(aborted[-1]):  # it ended meanwhile
+                                self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)
+        return tuple(aborted)
 
     @overload
     def read(self, at: Stored[M]) -> M: ...

@@ -24,7 +24,7 @@ from tasks.store.runs import Run
 from tasks.store.stored import without_scheme
 from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import CHALLENGER, CHAMPION, PROVISIONAL_TAG, Reference, RegisteredVersion, Registry, VersionCard
-from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker
+from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker, collect_garbage
 from tasks.wording import count
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "TensorModel",
     "Tracker",
     "VersionCard",
+    "collect_garbage",
     "comparison_run",
     "end_all",
     "end_left_behind",

@@ -1,7 +1,7 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,13 @@ from mlflow.exceptions import RestException
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
+from tasks.store.runs import run_holding
 from tasks.tracking.flavours import FilmModel
 from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 log = logging.getLogger("retake")
 
@@ -146,7 +147,9 @@ class Registry:
                     raise BadInput(f"{model_name} has no version {number}; MLflow's page of the model lists them") from None
                 raise
         if not _can_be_scored(version):
-            raise BadInput(f"{model_name} version {number} was not registered by Retake, so its checkpoint is unknown")
+            raise BadInput(
+                f"{model_name} version {number} was not registered by Retake, or clean_up removed its training, so its checkpoint is unknown"
+            )
         return _registered(version)
 
     def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
@@ -174,6 +177,40 @@ class Registry:
             )
             raise BadInput(f"{reference} does not exist; {name} has the versions {versions} and the aliases {pointing}{untried}")
         return name, self.version(name, int(wanted))
+
+    def aliased(self) -> frozenset[str]:
+        """Find the run keys of all versions, of any model, that an alias points to."""
+        with answering():
+            models = self._models()
+            versions = [
+                self._client.get_model_version(model.name, str(number)) for model in models for number in set(model.aliases.values())
+            ]
+        known = [_registered(version) for version in versions if _can_be_scored(version)]
+        runs = [run_holding(version.checkpoint_uri) for version in known]
+        return frozenset((*(version.run_key for version in known), *(run.key for run in runs if run)))
+
+    def let_go(self, folder_uris: Collection[str]) -> None:
+        """Forget where the checkpoints of versions lie whose folders are about to be deleted.
+
+        They are no longer evaluated, and the same training is registered anew. MLflow keeps its own copy of each model.
+        """
+        with answering():
+            for model in self._models():
+                for version in self._client.search_model_versions(f"name = '{model.name}'"):
+                    run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
+                    if run and run.folder_uri in folder_uris:
+                        for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
+                            self._client.delete_model_version_tag(model.name, version.version, tag)
+
+    def _models(self) -> list["RegisteredModel"]:
+        """List all registered models, page by page."""
+        models: list[RegisteredModel] = []
+        token = None
+        while token != "":
+            page = self._client.search_registered_models(max_results=100, page_token=token)
+            models += page
+            token = page.token or ""
+        return models
 
     def register(
         self,

@@ -1,5 +1,7 @@
 """Log to MLflow runs: parameters, metrics, datasets and artifacts. Errors of MLflow are translated for steps."""
 
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +82,23 @@ def _unavailable(error: Exception) -> Unavailable:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200]
+
+
+def collect_garbage(settings: MlflowSettings, days: int) -> None:
+    """Remove from MLflow's database what people deleted there longer ago, by its own tool; nothing without an address.
+
+    Raises:
+        Unavailable: the tool fails.
+    """
+    if settings.database is None:
+        return
+    flags = {"older-than": f"{days}d", "backend-store-uri": settings.database, "tracking-uri": settings.uri}
+    command = [sys.executable, "-m", "mlflow", "gc", *(f"--{name}={value}" for name, value in flags.items())]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the program is MLflow
+    if ended.returncode:
+        raise Unavailable(
+            f"mlflow gc failed ({(ended.stderr.strip() or 'no message').splitlines()[-1][:200]}); check RETAKE_MLFLOW_DATABASE"
+        )
 
 
 MAX_CHILDREN = 5000

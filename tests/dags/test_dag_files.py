@@ -10,21 +10,22 @@ from runpy import run_path
 
 import pytest
 
-from dags import build_dataset, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
+from dags import build_dataset, clean_up, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos)
+MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
 ASKED = (
     *(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto")),
     *(compare_networks.dag.get_task(name) for name in ("network.ask", "use_auto")),
 )
-WITHOUT_STEP = (APPROVE, *ASKED, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
+DATABASE = clean_up.dag.get_task("airflow_database")
+WITHOUT_STEP = (APPROVE, *ASKED, DATABASE, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
 TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
 TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
 GPU_TASKS = {
@@ -55,13 +56,13 @@ for runner in sys.argv[1:]:
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
+    from dags import build_dataset, clean_up, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos)
+    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up)
     print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
     os._exit(0)
 """
@@ -181,7 +182,7 @@ def test_what_needs_torch_has_the_image_with_torch_and_only_training_and_testing
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
     for where in ("pool", "queue"):
         assert {task.task_id for task in TASKS if getattr(task, where) == "gpu"} == GPU_TASKS
-    others = [task for task in (*TASKS, APPROVE, *ASKED, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
+    others = [task for task in (*TASKS, APPROVE, *ASKED, DATABASE, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
     assert {task.queue for task in others} == {"cpu"}
 
 
@@ -196,6 +197,7 @@ def test_each_dag_waits_for_what_the_one_before_makes():
     assert retrain.dag.timetable.asset_condition.objects == (DATASET,)
     assert retrain.dag.timetable.timetable.expression == "0 2 * * 1"
     assert ingest_videos.dag.timetable.expression == "0 * * * *"
+    assert clean_up.dag.timetable.expression == "0 4 * * 0"
 
 
 ROUNDS = range(1, MAX_ROUNDS + 1)
@@ -233,6 +235,8 @@ CHAINS = {
         "plan sound predict",
         "plan predict",
     ],
+    # The database is cleaned whatever becomes of the store.
+    "clean_up": ["clean_up", "airflow_database"],
 }
 """Tasks that follow one another in each DAG."""
 
@@ -269,6 +273,7 @@ RULES = {
     },
     # A prediction has a page where a batch failed.
     "predict_videos": {"flows": DONE, "sound": DONE, "predict": ALL, "report": DONE},
+    "clean_up": {},
 }
 """The tasks that do not wait for all tasks before them to succeed."""
 

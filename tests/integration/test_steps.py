@@ -8,17 +8,20 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import cos, pi
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import RestException
 
 from tasks.local.home import REPOSITORY
 from tasks.settings import MlflowSettings
 from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, PlanResult, TrainResult
-from tasks.tracking import Tracker
+from tasks.tracking import Tracker, collect_garbage
 from tasks.tracking.runs import EPOCHS_AT_ONCE
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING
@@ -160,6 +163,29 @@ def test_a_history_of_many_epochs_is_logged_in_calls_that_mlflow_takes(workshop,
     tracker.log_epochs(run_id, epochs)
     for name in names:
         assert sorted(metric.step for metric in mlflow.get_metric_history(run_id, name)) == list(range(len(epochs)))
+
+
+def test_a_real_server_deletes_and_mlflow_forgets_what_people_deleted(workshop, mlflow):
+    store, tomorrow = workshop.store, datetime.now(UTC) + timedelta(days=1)
+    store.ensure_bucket("s3://clean-up")
+    store._client._create_multipart_upload("clean-up", "s/a b\N{EURO SIGN}.mp4", {})
+    store._client._create_multipart_upload("clean-up", "other.mp4", {})
+    for dry_run in (True, False):
+        assert store.abort_uploads("s3://clean-up/s/", tomorrow, dry_run=dry_run) == ("s3://clean-up/s/a b\N{EURO SIGN}.mp4",)
+    assert store.abort_uploads("s3://clean-up/", tomorrow, dry_run=True) == ("s3://clean-up/other.mp4",)
+    store.write_bytes("s3://clean-up/s/a b\N{EURO SIGN}.json", b"{}")
+    store.delete(["s3://clean-up/s/a b\N{EURO SIGN}.json", "s3://clean-up/none"])
+    assert list(store.list("s3://clean-up/")) == []
+    settings = MlflowSettings(
+        uri=workshop.environment["RETAKE_MLFLOW_URI"],
+        database=f"sqlite:///{Path(workshop.environment['AIRFLOW_HOME']).parent / 'mlflow' / 'mlflow.db'}",
+    )
+    run_ids = [Tracker(settings).ensure_run("clean-up", key, {}) for key in ("gone", "kept")]
+    mlflow.delete_run(run_ids[0])
+    collect_garbage(settings, days=0)
+    with pytest.raises(RestException, match="not found"):
+        mlflow.get_run(run_ids[0])
+    assert mlflow.get_run(run_ids[1]).info.lifecycle_stage == "active"
 
 
 def test_altered_labels_end_the_dag_well_and_register_nothing(workshop, chain, mlflow):

@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import RestException
 from mlflow.models import Model
+from mlflow.store.entities.paged_list import PagedList
 
 from tasks.tracking import registry, runs
 
@@ -118,8 +119,11 @@ class MlflowInMemory:
     def get_registered_model(self, name):
         return self.models[name]
 
-    def search_registered_models(self, filter_string="", max_results=100):
-        return [model for model in self.models.values() if filter_string in ("", f"name = '{model.name}'")][:max_results]
+    def search_registered_models(self, filter_string="", max_results=100, page_token=None):
+        named = [model for model in self.models.values() if filter_string in ("", f"name = '{model.name}'")]
+        first = int(page_token or 0)
+        rest = str(first + max_results) if len(named) > first + max_results else None
+        return PagedList(named[first : first + max_results], rest)
 
     def set_registered_model_tag(self, name, key, value):
         self.models[name].tags[key] = value
@@ -155,6 +159,9 @@ class MlflowInMemory:
 
     def set_model_version_tag(self, name, version, key, value):
         self.versions[name, version].tags[key] = value
+
+    def delete_model_version_tag(self, name, version, key):
+        self.versions[name, version].tags.pop(key, None)
 
     def update_model_version(self, name, version, description):
         self.versions[name, version].description = description

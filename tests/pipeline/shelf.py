@@ -103,7 +103,7 @@ class Shelf(Store):
     def __init__(self, clip_bytes=b"", buckets=("retake",)):
         self.objects, self.written, self.buckets = {}, {}, set(buckets)
         self.now, self.creating = datetime(2026, 11, 27, 9, tzinfo=UTC), RLock()
-        self.clip_bytes = clip_bytes
+        self.clip_bytes, self.uploads = clip_bytes, {}
 
     def copy(self):
         """Make a store of its own with the same objects."""
@@ -157,6 +157,16 @@ class Shelf(Store):
     def remove(self, uri):
         del self.objects[uri]
 
+    def delete(self, uris):
+        for uri in uris:
+            self.objects.pop(uri, None)
+
+    def abort_uploads(self, folder_uri, before, *, dry_run):
+        aborted = tuple(uri for uri, began in self.uploads.items() if uri.startswith(folder_uri) and began < before)
+        for uri in () if dry_run else aborted:
+            del self.uploads[uri]
+        return aborted
+
     def clips(self, video, num_clips, recipe="recipe"):
         """Put the same film there again and again, under hashes of their own."""
         made = []
@@ -174,7 +184,7 @@ class Killed(BaseException):
 
 
 class Fragile(Shelf):
-    """A store whose writer is killed before a write."""
+    """A store whose writer is killed before a write, or before it deletes an object."""
 
     num_writes, dies_at = 0, None
 
@@ -183,6 +193,15 @@ class Fragile(Shelf):
             raise Killed
         self.num_writes += 1
         super().write_bytes(uri, data)
+
+    num_deleted, deletes_at_most = 0, None
+
+    def delete(self, uris):
+        for uri in uris:
+            if self.num_deleted == self.deletes_at_most:
+                raise Killed
+            self.num_deleted += 1
+            super().delete([uri])
 
 
 def recorded(video, name="a.mp4"):

@@ -69,6 +69,7 @@ ADDRESSES = {
     ("predict_known", PREDICTION): "predictions/p/known/",
     ("predict_batch", PREDICTION, f"--batch={ROOT}/predictions/p/batches/0003.json"): "predictions/p/batches/0003/",
     ("predict_report", PREDICTION): "predictions/p/report/",
+    ("clean_up",): "clean_up/",
 }
 BY_FORM = {
     ("plan", f"--weights-result={ROOT}/w/"): "plans/",

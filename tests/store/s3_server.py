@@ -1,10 +1,12 @@
 """A small S3 server in this process, which can be told how to answer."""
 
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 NO_ANSWER = 0
+UPLOADS = '<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</ListMultipartUploadsResult>'
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
 
 
@@ -18,6 +20,10 @@ class S3Server(ThreadingHTTPServer):
     def reset(self) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {"retake": {}}
         self.types: dict[str, str | None] = {}
+        self.uploads: dict[tuple[str, str], str] = {}
+        """Of uploads in parts, by key and id, when they began."""
+        self.undeletable: dict[str, str] = {}
+        """By key, the code with which its deletion is refused."""
         self.refusals: dict[str, list[tuple[int, str]]] = {}
         self.sent: list[tuple[str, dict[str, str]]] = []
 
@@ -41,6 +47,22 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "PUT":
             objects[key], self.server.types[key] = data, self.headers["content-type"]
             self.reply(data)
+        elif self.command == "POST":
+            wanted = re.findall("<Key>(.*?)</Key>", data.decode())
+            for name in wanted:
+                if name not in self.server.undeletable:
+                    objects.pop(name, None)
+            errors = [
+                f"<Error><Key>{name}</Key><Code>{self.server.undeletable[name]}</Code></Error>"
+                for name in wanted
+                if name in self.server.undeletable
+            ]
+            self.reply(f"<DeleteResult>{''.join(errors)}</DeleteResult>".encode())
+        elif self.command == "DELETE":
+            del self.server.uploads[key, parse_qs(address.query)["uploadId"][0]]
+            self.reply(b"", 204)
+        elif "uploads" in parse_qs(address.query, keep_blank_values=True):
+            self.reply(_uploads(self.server.uploads, parse_qs(address.query)))
         elif not key:
             self.reply(_listing(objects, parse_qs(address.query)) if address.query else b"")
         elif key in objects:
@@ -48,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.refuse(404, "NoSuchKey")
 
-    do_GET = do_HEAD = do_PUT = answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
     def refuse(self, status: int, code: str) -> None:
         if status == NO_ANSWER:
@@ -67,6 +89,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _uploads(uploads: dict[tuple[str, str], str], query: dict[str, list[str]]) -> bytes:
+    """List the uploads of one key after the marker, so that a client has to ask for the next."""
+    left = [
+        upload
+        for upload in sorted(uploads)
+        if upload[0] > query.get("key-marker", [""])[0] and upload[0].startswith(query.get("prefix", [""])[0])
+    ]
+    tags = [
+        f"<Upload><Key>{key}</Key><UploadId>{number}</UploadId><Initiated>{uploads[key, number]}</Initiated></Upload>"
+        for key, number in left
+        if key == left[0][0]
+    ]
+    more = [upload for upload in left if upload[0] != left[0][0]]
+    marker = f"<NextKeyMarker>{left[0][0]}</NextKeyMarker><IsTruncated>{'true' if more else 'false'}</IsTruncated>" if left else ""
+    return UPLOADS.format("".join(tags) + marker).encode()
 
 
 def _listing(objects: dict[str, bytes], query: dict[str, list[str]]) -> bytes:

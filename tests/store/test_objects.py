@@ -2,6 +2,7 @@
 
 import errno
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,6 +95,40 @@ def test_a_listing_names_what_lies_below_a_prefix(store, server):
     assert store.stat("s3://retake/a").size_bytes == 3
     assert [*store.list("s3://other/"), *store.folders("s3://other/")] == []
     assert store.stat("s3://other/a") is None
+
+
+def test_objects_are_deleted_many_at_once_and_what_is_gone_is_no_error(store, server):
+    server.buckets["retake"] = {f"a/{number}": b"x" for number in range(1500)} | {"b": b"y"}
+    store.delete(f"s3://retake/a/{number}" for number in range(1501))
+    assert server.buckets["retake"] == {"b": b"y"}
+    assert [method for method, _ in server.sent] == ["POST", "POST"]
+    store.delete([])
+
+
+@pytest.mark.parametrize(("code", "expected"), [("AccessDenied", BadConfiguration), ("InternalError", Unavailable)])
+def test_an_object_that_cannot_be_deleted_is_told(store, server, code, expected):
+    server.buckets["retake"], server.undeletable = {"a": b"", "b": b""}, {"b": code}
+    with pytest.raises(expected, match=code):
+        store.delete(["s3://retake/a", "s3://retake/b"])
+    assert list(server.buckets["retake"]) == ["b"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_uploads_that_never_ended_are_aborted_page_by_page(store, server, dry_run):
+    old, new = "2026-01-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z"
+    server.uploads = {("s/a", "1"): old, ("s/a", "2"): old, ("s/b", "3"): new, ("s/c", "4"): old, ("t/a", "5"): old}
+    aborted = store.abort_uploads("s3://retake/s/", datetime(2026, 2, 1, tzinfo=UTC), dry_run=dry_run)
+    assert aborted == ("s3://retake/s/a", "s3://retake/s/a", "s3://retake/s/c")
+    left = {"3", "5"} | ({"1", "2", "4"} if dry_run else set())
+    assert {number for _, number in server.uploads} == left
+    assert store.abort_uploads("s3://none/", datetime(2026, 2, 1, tzinfo=UTC), dry_run=dry_run) == ()
+
+
+def test_an_upload_that_ends_meanwhile_stops_no_other(store, server):
+    server.uploads = dict.fromkeys((("a", "1"), ("b", "2")), "2026-01-01T00:00:00.000Z")
+    server.refusals["DELETE"] = [(404, "NoSuchUpload")]
+    store.abort_uploads("s3://retake/", datetime(2026, 2, 1, tzinfo=UTC), dry_run=False)
+    assert list(server.uploads) == [("a", "1")]
 
 
 def test_a_bucket_is_made_once_whoever_else_makes_it(store, server):
@@ -272,7 +307,12 @@ def test_objects_of_a_connection_are_read_by_its_own_keys_under_its_own_address(
 
 def test_nothing_is_written_by_a_connection(nas, store, server, tmp_path):
     (tmp_path / "a").touch()
-    for write in (lambda: store.write_bytes(f"{NAS}b", b""), lambda: store.write_file(f"{NAS}b", tmp_path / "a")):
+    writes = (
+        lambda: store.write_bytes(f"{NAS}b", b""),
+        lambda: store.write_file(f"{NAS}b", tmp_path / "a"),
+        lambda: store.delete([f"{NAS}b"]),
+    )
+    for write in writes:
         with pytest.raises(BadConfiguration, match="where nothing is written"):
             write()
     assert server.sent == []

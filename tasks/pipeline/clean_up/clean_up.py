@@ -1,0 +1,176 @@
+"""Delete what nothing needs any more, or list it."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+
+from tasks.data.clips.label_inputs import latest_prediction
+from tasks.disk import CachedFile, cached_files, unused
+from tasks.errors import BadInput, MissingObject
+from tasks.judge.gate.champion import kept_decisions, moves
+from tasks.pipeline._step import finish, log
+from tasks.pipeline.clean_up.contract import CLEAN_UP, CleanUpArguments
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.clean_up import CleanUpResult
+from tasks.store.records.record import now_utc
+from tasks.store.records.status import SpaceStatus, SpaceUse
+from tasks.store.retention import Survey, Unit, Use, expired, in_order, keys_in, needs_of, survey
+from tasks.store.stored import last_name
+from tasks.tracking import Registry, collect_garbage
+from tasks.wording import count, csv_table, size
+
+UPLOAD_DAYS = 7
+"""An upload in parts that takes longer has ended without its last request."""
+CACHES = ("frames", "features")
+DAY_SECONDS = 86_400
+
+
+class Cache(NamedTuple):
+    """The files of this machine's caches, and those that go."""
+
+    files: list[CachedFile]
+    going: list[CachedFile]
+
+
+def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
+    """List what may go with its reasons, and delete it unless this is a dry run.
+
+    Raises:
+        BadInput: a record of a decision or of the champion cannot be read.
+    """
+    root, dry_run = Layout(arguments.store), arguments.dry_run
+    registry = Registry(load(MlflowSettings))
+    now = datetime.now(UTC)
+    before = now - timedelta(days=arguments.keep_days)
+    taken = survey(store.list(root.folder_uri), root.folder_uri, now)
+    needed = _needed(arguments, registry, store)
+    going = expired(taken, needed, partial(_mentions, store=store, before=before), before)
+    place = CLEAN_UP.address(arguments)
+    store.write_bytes(place.listed, _table(going))
+    cache = _cache(arguments.keep_days)
+    uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
+    if not dry_run:
+        going = _delete(going, root, registry, store)
+        for file in cache.going:
+            file.path.unlink(missing_ok=True)
+        collect_garbage(load(MlflowSettings), arguments.keep_days)
+    store.write(root.status.space, _space(taken, going, cache, dry_run=dry_run))
+    result = CleanUpResult(
+        is_dry_run=dry_run,
+        num_objects=sum(unit.num_objects for unit in going),
+        size_bytes=sum(unit.size_bytes for unit in going),
+        num_uploads=len(uploads),
+        num_cache_files=len(cache.going),
+        cache_bytes=_bytes(cache.going),
+        list_uri=place.listed,
+        summary="",
+    )
+    result = result.model_copy(update={"summary": _summary(result)})
+    log.info("%s", result.summary)
+    return finish(store, place, result)
+
+
+def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:
+    """Find the keys that are needed in any case: of aliases, champions, the latest decisions, and the latest prediction."""
+    root = Layout(arguments.store)
+    needed = set(registry.aliased())
+    for model in map(last_name, store.folders(root.champions)):
+        made = [move.decision for move in moves(store, arguments.store, model)]
+        needed |= {decision.run_key for decision in made}
+        before = {str(decision.champion_before) for decision in made if decision.champion_before}
+        needed.update(_named((f"models:/{model}/{number}" for number in before), registry))
+    decisions = sorted(kept_decisions(store, arguments.store), key=attrgetter("time"))
+    needed |= {decision.run_key for decision in decisions if decision.event != "kept"}
+    for model in {decision.model_name for decision in decisions}:
+        keys = dict.fromkeys(decision.run_key for decision in reversed(decisions) if decision.model_name == model)
+        needed.update(list(keys)[: arguments.keep_runs])
+    recipes = [store.read_bytes(recipe.uri).decode(errors="replace") for recipe in store.list(root.recipes)]
+    needed.update(_named((name for text in recipes for name in re.findall(r"models:/[\w.-]+/[0-9]+", text)), registry))
+    if prediction := latest_prediction(store, arguments.store):
+        needed.add(last_name(prediction))
+    return needed
+
+
+def _named(references: Iterable[str], registry: Registry) -> Iterator[str]:
+    """Find the keys of the versions that these name by their numbers."""
+    for reference in references:
+        with suppress(BadInput):  # there is no such version any more
+            yield registry.referred(reference)[1].run_key
+
+
+def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
+    for uri in unit.records:
+        with suppress(MissingObject):  # removed since the listing
+            text = store.read_bytes(uri).decode(errors="replace")
+            with suppress(ValueError):  # a claim
+                text = json.dumps(needs_of(unit.kind, json.loads(text), is_new=unit.newest >= before))
+            yield from keys_in(f"{uri} {text}")
+
+
+def _delete(going: Iterable[Unit], root: Layout, registry: Registry, store: Store) -> tuple[Unit, ...]:
+    """Delete all commit marks, then let go of the versions in the registry, then delete the rest; return what went.
+
+    So no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. What was written to since
+    the listing stays.
+    """
+    old = []
+    for unit in going:
+        again = survey(store.list(unit.uri), root.folder_uri, unit.newest).units.get(unit.uri, unit)
+        if again.newest > unit.newest:
+            log.info("in use again: %s", unit.uri)
+            continue
+        store.delete(in_order(unit, store.list(unit.uri), root.folder_uri)[0])
+        old.append(unit)
+    registry.let_go({unit.uri for unit in old})
+    for unit in old:
+        for uris in in_order(unit, store.list(unit.uri), root.folder_uri):
+            store.delete(uris)
+    return tuple(old)
+
+
+def _table(going: Iterable[Unit]) -> bytes:
+    columns = ("folder", "kind", "reason", "last_changed", "num_objects", "size_bytes")
+    rows = ((unit.uri, unit.kind.name, unit.kind.why, f"{unit.newest:%Y-%m-%d}", unit.num_objects, unit.size_bytes) for unit in going)
+    return csv_table(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+
+
+def _cache(keep_days: int) -> Cache:
+    machine = load(MachineSettings)
+    files = list(cached_files(machine.cache_dir.expanduser() / name for name in CACHES))
+    max_bytes = machine.cache_gib * 2**30 or math.inf
+    return Cache(files, unused(files, time.time(), keep_days * DAY_SECONDS, max_bytes))
+
+
+def _space(taken: Survey, going: Iterable[Unit], cache: Cache, *, dry_run: bool) -> SpaceStatus:
+    """Count objects and bytes before and after, in a dry run as they would be."""
+    sizes = [Use(len(files), _bytes(files)) for files in (cache.files, cache.going)]
+    left = Use(sizes[0].num_objects - sizes[1].num_objects, sizes[0].size_bytes - sizes[1].size_bytes)
+    before, after = (
+        tuple(
+            SpaceUse(name=name, num_objects=use.num_objects, size_bytes=use.size_bytes)
+            for name, use in sorted({**folders, "cache of this machine": cached}.items())
+        )
+        for folders, cached in ((taken.folders, sizes[0]), (taken.without(going), left))
+    )
+    return SpaceStatus(at=now_utc(), before=before, after=after, is_dry_run=dry_run)
+
+
+def _bytes(files: Iterable[CachedFile]) -> int:
+    return sum(file.size_bytes for file in files)
+
+
+def _summary(result: CleanUpResult) -> str:
+    verb = "would go" if result.is_dry_run else "went"
+    return (
+        f"{count(result.num_objects, 'object')} of the store ({size(result.size_bytes)}), {count(result.num_uploads, 'aborted upload')} and "
+        f"{count(result.num_cache_files, 'file')} of the cache ({size(result.cache_bytes)}) {verb}; {result.list_uri} has the reasons"
+    )

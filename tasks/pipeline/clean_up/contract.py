@@ -1,0 +1,20 @@
+"""Describe the step that deletes what nothing needs any more."""
+
+from tasks.options import CleanUpOptions
+from tasks.pipeline.step import Step, StepArguments
+from tasks.store.layout import Layout
+from tasks.store.records.clean_up import CleanUpResult
+
+
+class CleanUpArguments(StepArguments, CleanUpOptions):
+    """What may go, and whether it does."""
+
+
+CLEAN_UP = Step(
+    name="clean_up",
+    summary="delete what nothing needs any more, or list it",
+    module="clean_up.clean_up",
+    arguments=CleanUpArguments,
+    result=CleanUpResult,
+    address=lambda arguments: Layout(arguments.store).clean_up,
+)
