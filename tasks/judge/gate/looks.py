@@ -128,7 +128,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
         Unavailable: other decisions keep spending.
     """
     layout = Layout(store_uri)
-    weights, decided_here = _seen(store, layout, uids)
+    weights, decided_here = _seen(store, layout, uids, frozenset(plan.run_keys))
     for run_key in plan.run_keys:
         weights.pop(run_key, None)
     own = kept_decision(store, store_uri, plan.decision_uri)
@@ -155,9 +155,13 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
     raise Unavailable(f"other decisions on {plan.model_name} keep spending its yearly error; try again")
 
 
-def _seen(store: Store, layout: Layout, uids: frozenset[str]) -> tuple[dict[str, float], set[str]]:
-    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision."""
+def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]) -> tuple[dict[str, float], set[str]]:
+    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision.
+
+    A new network was not chosen from the versions of a history; one of them may have been, if it is `deciding` once more.
+    """
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
+    history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()
     with ThreadPoolExecutor(NUM_READERS) as readers:
         for folder in store.folders(layout.all_looks):
@@ -165,8 +169,10 @@ def _seen(store: Store, layout: Layout, uids: frozenset[str]) -> tuple[dict[str,
             if shared := shared_clips(uids, store.read(place.clips).uids):
                 uris = [stored.uri for stored in store.list(folder) if stored.uri != place.clips.uri]
                 for look in readers.map(lambda uri: store.read(uri, Look), uris):
-                    looks.append((shared, look.networks))
+                    (history if look.kind == "history" else looks).append((shared, look.networks))
                     decided.update(look.networks if look.kind == "decision" else ())
+    if any(deciding.intersection(networks) for _, networks in history):
+        looks += history
     return counted(looks, len(uids)), decided
 
 

@@ -37,7 +37,7 @@ def run(arguments: RescoreArguments, store: Store) -> RescoreResult:
     """Score the latest versions of the model that the decision itself did not score, and note it in the model's summary.
 
     Clips of films that trained a version, or a network that it was made from, are left out for it. Each scoring is recorded as a look at these
-    clips: who sees the scores could choose among the versions.
+    clips: a further decision on one of the versions is a choice among them.
 
     Raises:
         NothingToDo: the dataset is not the latest any more, or no version with a checkpoint is left.
@@ -109,7 +109,7 @@ def _rescored(
     record_look(
         store,
         store_uri,
-        "versions",
+        "history",
         [clip.uid for clip in acting],
         [version.run_key],
         made_by=plan.decision_uri,

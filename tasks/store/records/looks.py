@@ -7,7 +7,7 @@ from pydantic import Field
 from tasks.store.records.evaluation import Attempt
 from tasks.store.records.record import Record, SplitName
 
-LookKind = Literal["decision", "comparison", "trial", "curve", "versions"]
+LookKind = Literal["decision", "comparison", "trial", "curve", "versions", "history"]
 
 
 class SeenClips(Record):
@@ -20,7 +20,7 @@ class Look(Record):
     """One scoring of networks on a set of clips, which is written once.
 
     `networks` are the runs that somebody could choose among. The networks of a learning curve are trained on a part of the clips and never
-    promoted, so it names none. `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
+    promoted, so it names none. A history scores versions that were decided on before; they count only for a further decision on one of them. `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
     """
 
     time: str

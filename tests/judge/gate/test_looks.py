@@ -148,6 +148,13 @@ def test_the_next_charge_follows_the_last_although_one_is_gone(kitchen):
     assert not kitchen.store.exists(first)
 
 
+def test_versions_scored_again_for_a_history_count_only_for_a_further_decision_on_one_of_them(kitchen):
+    for version in ("old", "older"):
+        kitchen.look(version, kind="history")
+    assert kitchen.spend("new").num_networks == 1
+    assert kitchen.spend("old", again="2").num_others >= 1
+
+
 def test_decisions_of_older_versions_count_as_a_95_per_cent_interval(kitchen):
     kitchen.decided_before("old")
     kitchen.decided_before("back", event="rolled back")

@@ -65,7 +65,7 @@ def test_earlier_versions_are_scored_once_without_the_films_that_trained_them(hi
     assert [(own.version, own.num_clips, own.num_left_out) for own in result.versions] == [(2, 2, 2), (1, 4, 0)]
     assert history.now() == {4: (None, 0), 3: (1.0, 0), 2: (50.0, 2), 1: (75.0, 0)}
     looks = [history.store.read(uri, Look) for uri in history.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
-    assert {(look.kind, look.networks, look.split) for look in looks} == {("versions", (key,), "test") for key in (KEYS[1], KEYS[2])}
+    assert {(look.kind, look.networks, look.split) for look in looks} == {("history", (key,), "test") for key in (KEYS[1], KEYS[2])}
     assert all(own.scores_uri.startswith(f"{history.plan.run_uri}evaluate/") for own in result.versions)
     before = dict(history.store.objects)
     assert history.rescore() == result
