@@ -9,10 +9,9 @@ from pathlib import Path
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from tasks.pages.web import file_response, static_files, with_headers
+from tasks.pages.web import UNAUTHORIZED, file_response, static_files, with_headers
 
 STATIC = Path(__file__).with_name("static")
-UNAUTHORIZED = 401
 
 
 def make_app(person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:

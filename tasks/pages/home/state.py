@@ -1,0 +1,85 @@
+"""Answer the page's requests with plain values that become JSON.
+
+The page reads the summary of a store, a few small objects that steps write, and never lists the store.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tasks.loop.advice import next_steps, sentence
+from tasks.loop.difference import Difference, difference
+from tasks.loop.live import Live
+from tasks.loop.summary import find_manifest, model_names, read_status
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.record import now_utc
+from tasks.store.records.status import LoopStatus
+
+Json = dict[str, Any]
+DIFFERENCE = TypeAdapter(Difference)
+MAX_ROWS = 300
+"""Rows of each list of a difference that the page shows; the command lists all."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The store of the sample videos, and the options of the ingest that `make run` starts on them."""
+
+    store: str
+    conf: Mapping[str, object]
+
+
+def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
+    """Describe a store and one of its models; of an unknown one, the model that is first."""
+    models = model_names(store, store_uri)
+    chosen = model_name if model_name in models else next(iter(models), "")
+    status = read_status(store, store_uri, chosen)
+    disk = shutil.disk_usage(Path.cwd())
+    known = replace(live, now=now_utc(), num_statements=count_statements(store, store_uri, status), disk_free_share=disk.free / disk.total)
+    return {
+        "models": models,
+        "status": status.model_dump(mode="json"),
+        "sentence": sentence(status),
+        "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
+        "num_statements": known.num_statements,
+        "disk_free_share": known.disk_free_share,
+        "now": known.now,
+        "is_empty": is_empty(store, store_uri, status),
+    }
+
+
+def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
+    """Check whether the store has no videos; a store that an earlier version filled has some, and no summary."""
+    return status.films is None and status.dataset is None and next(iter(store.list(Layout(store_uri).videos)), None) is None
+
+
+def count_statements(store: Store, store_uri: str, status: LoopStatus) -> int:
+    """Count the statements of the label log: from the number that the last build read on, in steps that double."""
+    log = Layout(store_uri).label_log
+    low = status.labels.num_statements if status.labels else 0
+    step = 1
+    while store.exists(log.entry(low + step - 1).uri):
+        low, step = low + step, 2 * step
+    while step > 1:
+        step //= 2
+        if store.exists(log.entry(low + step - 1).uri):
+            low += step
+    return low
+
+
+def dataset_difference(store: Store, store_uri: str, before: str, after: str) -> Json:
+    """Compare two datasets; of a long list the first rows, and its length.
+
+    Raises:
+        BadInput: there is no such dataset, or several begin with the name.
+    """
+    (before_digest, first), (after_digest, second) = (find_manifest(store, store_uri, name) for name in (before, after))
+    compared = DIFFERENCE.dump_python(difference(first, second), mode="json")
+    rows = {name: value[:MAX_ROWS] if isinstance(value, list) else value for name, value in compared.items()}
+    numbers = {name: len(value) for name, value in compared.items() if isinstance(value, list)}
+    return {"before": before_digest, "after": after_digest, "rows": rows, "numbers": numbers}
