@@ -12,7 +12,7 @@ from tasks.loop.live import ActiveRun, Approval, Live
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
 from tests.pages.home.loop import BEFORE, DIGEST, MODEL, SAMPLES, STORE, app_of, fill
-from tests.pages.label.page import PageStore
+from tests.pages.label.page import PagesKeys, PageStore
 from tests.pipeline.shelf import dataset_clip, manifest_of
 
 LIVE = Live(
@@ -177,6 +177,15 @@ def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert "http:" not in answer.text and "https:" not in answer.text and " style=" not in answer.text
         assert answer.text.count("<script") == answer.text.count("<script src=")
+
+
+def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):
+    for digest in (BEFORE, DIGEST):
+        store.write(Layout(STORE).dataset(digest).manifest, manifest_of([dataset_clip("c")]))
+    kept = PagesKeys()
+    kept.objects = store.objects
+    assert told(kept)["status"] == told(store)["status"]
+    assert visit(kept).get("/difference", params={"a": BEFORE, "b": DIGEST}).status_code == 200
 
 
 def test_two_datasets_are_compared_and_long_lists_are_cut(store, monkeypatch):
