@@ -14,9 +14,14 @@ const MAX_STEP = 130;
 const APART = 10;
 const TICKS = [0, 25, 50, 75, 100];
 
+/** Sort the versions, latest first. @param {Version[]} versions */
+export function latest(versions) {
+  return versions.toSorted((a, b) => b.version - a.version || Date.parse(b.at) - Date.parse(a.at));
+}
+
 /** Place the versions, earliest first: for each the x, and the labels added since the one before. @param {Version[]} versions @param {number} width */
 export function placed(versions, width) {
-  const sorted = versions.toSorted((a, b) => a.version - b.version || Date.parse(a.at) - Date.parse(b.at));
+  const sorted = latest(versions).toReversed();
   const drawn = sorted.slice(-NUM_DRAWN);
   const step = Math.min(MAX_STEP, (width - LEFT) / Math.max(1, drawn.length));
   return drawn.map((version, number) => {
@@ -58,7 +63,6 @@ function mark(kind, x, top1, [low, high]) {
 /** List all versions, latest first. @param {Version[]} versions */
 export function table(versions) {
   const heads = ["Version", "When", "Then", "Today's clips", "Clips", "Labels", "What happened", "Why", "Read"];
-  const sorted = versions.toSorted((a, b) => b.version - a.version || Date.parse(b.at) - Date.parse(a.at));
   return h(
     "div",
     { class: "wide", tabindex: 0, role: "group", "aria-label": "All versions" },
@@ -66,7 +70,7 @@ export function table(versions) {
       "table",
       {},
       h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, sorted.map((version) => h(
+      h("tbody", {}, latest(versions).map((version) => h(
         "tr",
         {},
         h("th", { scope: "row" }, `v${version.version}`),

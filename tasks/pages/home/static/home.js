@@ -5,7 +5,7 @@ import { airflow, send } from "../../label/static/api.js";
 import { fillSelect, h, openDialog } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, labelPage, link } from "./boxes.js";
-import { chart, table } from "./history.js";
+import { chart, latest, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./panels.js";
 
 const POLL_MS = 10_000;
@@ -109,7 +109,7 @@ function show(told) {
 function drawHistory() {
   const versions = state?.status.model?.versions ?? [];
   const width = by("history").clientWidth || 600;
-  draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${versions[0].version}: ${versions[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
+  draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${latest(versions)[0].version}: ${latest(versions)[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
 }
 
 /** @param {HomeState} told */
@@ -147,9 +147,12 @@ function complain(text) {
   by("banner").hidden = !text;
 }
 
+// What was asked before another store or model was chosen comes too late.
 /** @param {LiveFacts} [live] */
 async function ask(live) {
-  const told = await send(`state?${wanted}`, live ?? {});
+  const asked = wanted;
+  const told = await send(`state?${asked}`, live ?? {});
+  if (asked !== wanted) return;
   state = told;
   complain("");
   show(told);
@@ -158,18 +161,19 @@ async function ask(live) {
 // The store answers at once; what Airflow says comes a moment later, and changes what to do next.
 async function look() {
   clearTimeout(timer);
-  const asked = wanted.toString();
+  const asked = wanted;
   let wait = POLL_MS;
   try {
     if (!state) await ask();
     seen = await readAirflow();
     await ask(facts(seen));
   } catch (error) {
+    if (asked !== wanted) return;
     wait = AGAIN_MS;
     if (error.status === 401) complain("You are no longer logged in to Airflow: log in, and this page goes on.");
     else complain(`${state ? "What is shown is not new: " : ""}${error.message}. The page asks again.`);
   }
-  if (asked === wanted.toString()) plan(wait);
+  if (asked === wanted) plan(wait);
 }
 
 /** @param {number} wait */

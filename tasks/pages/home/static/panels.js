@@ -4,7 +4,7 @@ import { airflow } from "../../label/static/api.js";
 import { h } from "../../label/static/dom.js";
 import { count, moment, percent } from "../../label/static/text.js";
 import { form, labelPage, link } from "./boxes.js";
-import { ago, ahead, size } from "./words.js";
+import { ago, ahead, clockTime, size } from "./words.js";
 
 const NUM_PICTURES = 2;
 const NUM_PREDICTIONS = 2;
@@ -54,7 +54,7 @@ export function predictions(shown) {
   if (!status.predictions?.predictions.length) return later("prediction");
   return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction) => [
     h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
-    h("p", {}, `Unsure of ${percent(prediction.unsure_share)}. `, h("span", { class: prediction.is_unlike ? "alarm" : "quiet" }, prediction.unlike)),
+    h("p", {}, `Unsure of ${percent(prediction.unsure_share)}. `, prediction.num_to_label > 0 && link(labelPage(shown), `Label ${count(prediction.num_to_label, "clip")} of them`), " ", h("span", { class: prediction.is_unlike ? "alarm" : "quiet" }, prediction.unlike)),
   ]);
 }
 
@@ -63,7 +63,7 @@ export function next(shown) {
   const { seen, state } = shown;
   const { training } = state.status;
   const at = (seen.scheduled ?? []).toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  const lines = at.map((run) => h("p", { title: moment(run.at) }, link(form(run.dag_id, shown), run.dag_id), ` ${ahead(run.at, state.now)}`));
+  const lines = at.map((run) => h("p", { title: moment(run.at) }, link(form(run.dag_id, shown), run.dag_id), ` ${ahead(run.at, state.now)} (${clockTime(run.at)})`));
   const waiting = (seen.approvals ?? []).map(({ subject, url, since }) => h("p", { class: "alarm" }, link(airflow(url.slice(1)), subject), ` waits, ${ago(since, state.now)}`));
   const recipe = training && h("p", {}, "A new dataset trains: ", training.recipe, training.estimate && ` (${training.estimate})`);
   const errors = seen.import_errors?.length ? h("p", { class: "alarm" }, `Airflow cannot read ${seen.import_errors.join(", ")}`) : null;

@@ -43,6 +43,11 @@ export function size(bytes) {
   return `${value < 10 && power ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
+/** Write the time of a day, in the person's own time: "21:00". @param {string} at */
+export function clockTime(at) {
+  return new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
 /** Write a day: "12 Nov". @param {string} at */
 export function day(at) {
   return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" });

@@ -152,3 +152,23 @@ test("the history is a chart, and a table with the reasons", async () => {
   await page.click("Table");
   assert.match(page.text("dialog-part"), /v228 Nov40 % \[11, 75\]36 % \[9, 70\]1580promotedbetter/);
 });
+
+test("an answer about the store that was chosen before comes too late", async () => {
+  const page = await open();
+  const other = { ...told(), store: "s3://other", sentence: "The other store." };
+  const answer = globalThis.fetch;
+  let late = () => {};
+  globalThis.fetch = async (address, options) => {
+    if (address === "state?") await new Promise((resolve) => { late = resolve; });
+    return answer(address, options);
+  };
+  await page.wait(10_000);
+  page.server.state = other;
+  page.by("store").value = "s3://other";
+  page.by("store").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  page.server.state = told();
+  late();
+  await page.wait(0);
+  assert.equal(page.text("sentence"), "The other store.");
+});
