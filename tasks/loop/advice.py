@@ -9,7 +9,7 @@ from tasks.store.records.status import LoopStatus
 __all__ = ["NextStep", "next_steps", "sentence"]
 
 
-def sentence(status: LoopStatus) -> str:
+def sentence(status: LoopStatus, now: str | None = None) -> str:
     """Say where the loop stands."""
     model = status.model
     if not model or not model.champion:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from tasks.loop.advice import next_steps, sentence
-from tasks.loop.difference import Difference, difference
+from tasks.loop.difference import difference
 from tasks.loop.live import Live
 from tasks.loop.summary import find_manifest, model_names, read_status
 from tasks.store.layout import Layout
@@ -21,7 +21,6 @@ from tasks.store.records.record import now_utc
 from tasks.store.records.status import LoopStatus
 
 Json = dict[str, Any]
-DIFFERENCE = TypeAdapter(Difference)
 MAX_ROWS = 300
 """Rows of each list of a difference that the page shows; the command lists all."""
 
@@ -44,7 +43,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     return {
         "models": models,
         "status": status.model_dump(mode="json"),
-        "sentence": sentence(status),
+        "sentence": sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,
         "disk_free_share": known.disk_free_share,
@@ -79,7 +78,7 @@ def dataset_difference(store: Store, store_uri: str, before: str, after: str) ->
         BadInput: there is no such dataset, or several begin with the name.
     """
     (before_digest, first), (after_digest, second) = (find_manifest(store, store_uri, name) for name in (before, after))
-    compared = DIFFERENCE.dump_python(difference(first, second), mode="json")
+    compared = to_jsonable_python(difference(first, second))
     rows = {name: value[:MAX_ROWS] if isinstance(value, list) else value for name, value in compared.items()}
     numbers = {name: len(value) for name, value in compared.items() if isinstance(value, list)}
     return {"before": before_digest, "after": after_digest, "rows": rows, "numbers": numbers}

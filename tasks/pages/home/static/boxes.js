@@ -177,7 +177,8 @@ function champion(shown) {
   const current = part.versions.find(({ version }) => version === part.champion);
   if (!current) return { title, href: "", number: "–", unit: "no champion yet", at: part.at, lines: [part.versions[0]?.reason] };
   const uri = `models:/${name}@champion`;
-  const [top1, interval] = current.top1_now !== null && current.interval_now ? [current.top1_now, current.interval_now] : [current.top1, current.interval];
+  const isNow = current.top1_now !== null && current.interval_now;
+  const told = isNow ? score(current.top1_now ?? 0, current.interval_now ?? [0, 0]) : score(current.top1, current.interval);
   const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["film.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
   const earlier = part.versions.filter(({ version, event }) => version !== part.champion && event !== "kept");
   const back = () => shown.panel("Roll back", h("p", {}, earlier.length ? "This makes an earlier version champion again, and says why in its history:" : "No earlier version was champion."), earlier.length > 0 && h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${earlier[0].version} --reason "…"`));
@@ -187,10 +188,10 @@ function champion(shown) {
     title,
     href: current.report_url,
     number: `v${current.version}`,
-    unit: score(top1, interval),
+    unit: told,
     at: part.champion_since,
     alarm,
-    lines: [`on ${count(current.num_clips, "clip")}${part.split ? ` of ${part.split}` : ""}`],
+    lines: [`of actions, on ${isNow ? "today's clips" : count(current.num_clips, "clip")}${part.split ? ` of ${part.split}` : ""}`],
     acts: [link(predict, "Predict …"), " ", button("Load", load), " ", button("Roll back", back)],
   };
 }

@@ -56,7 +56,8 @@ async function compare() {
     const { before, after, rows, numbers } = await get("../difference", { store, a: a.value, b: b.value });
     by("said").textContent = `${before} → ${after}`;
     const parts = LISTS.filter(([name]) => numbers[name]).map(([name, title, heads, cells]) => list(`${title}${name === "splits" ? "" : `: ${numbers[name].toLocaleString("en")}`}`, heads, rows[name].map(cells), numbers[name], `${before} ${after}`));
-    by("difference").replaceChildren(...(parts.length ? parts : [h("p", {}, "They are the same.")]));
+    const isSame = LISTS.every(([name]) => name === "splits" || !numbers[name]);
+    by("difference").replaceChildren(...(isSame ? [h("p", {}, "They have the same clips, with the same labels, in the same splits.")] : parts));
   } catch (error) {
     by("said").textContent = "";
     complain(`${error.message}.`);

@@ -90,9 +90,10 @@ function show(told) {
   by("main").setAttribute("aria-busy", "false");
   draw("sentence", told.sentence, () => [told.sentence]);
   draw("steps", told.steps, () => steps(told));
-  by("begin").hidden = !told.is_empty;
-  for (const section of document.querySelectorAll("#flow, .two, .three")) /** @type {HTMLElement} */ (section).hidden = told.is_empty;
-  if (told.is_empty) return draw("begin-part", [told.samples, told.store], () => begin(told));
+  const isUnused = told.is_empty && !seen.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
+  by("begin").hidden = !isUnused;
+  for (const section of document.querySelectorAll("#flow, .two, .three")) /** @type {HTMLElement} */ (section).hidden = isUnused;
+  if (isUnused) return draw("begin-part", [told.samples, told.store], () => begin(told));
   // Ages change by the minute, and so do the parts that name them.
   const minute = now.slice(0, 16);
   const busy = seen.training ? now : minute;
@@ -132,6 +133,7 @@ function begin({ samples, store }) {
     try {
       const path = await startRun("ingest_videos", samples.conf);
       by("said").replaceChildren("Started: ", link(airflow(path.slice(1)), "the ingest of the samples"), ". The boxes fill as it goes on.");
+      seen = await readAirflow();
       choose(samples.store, "");
     } catch (error) {
       run.disabled = false;

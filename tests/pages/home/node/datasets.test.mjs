@@ -32,7 +32,7 @@ async function open(search, rows = {}, numbers = {}) {
 test("without a choice the latest dataset is compared with the one before", async () => {
   const page = await open("?store=s3://retake");
   assert.equal(page.asked.at(-1), `../difference?store=s3%3A%2F%2Fretake&a=${A}&b=${B}`);
-  assert.equal(page.text("difference"), "They are the same.");
+  assert.equal(page.text("difference"), "They have the same clips, with the same labels, in the same splits.");
 });
 
 test("each list has its number, and a long one says how to see the rest", async () => {

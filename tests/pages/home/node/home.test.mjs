@@ -24,7 +24,7 @@ test("five boxes with number, age, alarm and links", async () => {
   assert.match(page.text("labels"), /25 % of clips.*folder 4,000 · person 1,000.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
   assert.match(page.text("training"), /0 runs at work.*auto: a probe.*about 1 h/);
-  assert.match(page.text("champion"), /v2 36 % \[9, 70\].*Provisional.*15 clips of test/);
+  assert.match(page.text("champion"), /v2 36 % \[9, 70\].*Provisional.*today's clips of test/);
   const [, predict] = page.links("champion").find(([text]) => text.startsWith("Predict"));
   const asked = new URLSearchParams(predict.slice(predict.indexOf("?")));
   assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
@@ -97,6 +97,7 @@ test("an empty store says how to begin, and runs the samples with one button", a
   assert.deepEqual(started.body, { logical_date: null, conf: samples.conf });
   assert.deepEqual(page.addresses, ["?store=s3%3A%2F%2Fsamples"]);
   assert.match(page.text("said"), /Started/);
+  assert.ok(page.by("begin").hidden && !page.by("flow").hidden);
 });
 
 test("while the store is down the page says so, keeps what it shows, and goes on", async () => {

@@ -71,6 +71,8 @@ export async function open(of = {}) {
       const refusal = Object.entries(server.refused).find(([end]) => path.endsWith(end));
       if (refusal) return reply(refusal[1], { detail: "no" });
       if (part) return reply(200, part);
+      const [, dag] = path.match(/dags\/(\w+)\/dagRuns$/) ?? [];
+      if (dag) server.airflow["dagRuns/list"].dag_runs.push(run(dag, "manual__1", "queued"));
       return reply(200, { dag_run_id: "manual__1" });
     },
   });
