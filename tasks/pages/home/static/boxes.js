@@ -95,10 +95,15 @@ function labels(shown) {
     alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "answer")} since: build` : null,
     lines: [
       h("span", {}, kinds.map(([kind, number]) => `${kind} ${number.toLocaleString("en")}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
-      part.agreement || h("span", { class: "quiet" }, "No second reader: invite one."),
+      part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),
     ],
     acts,
   };
+}
+
+/** Say how a second person comes to read clips. @param {Shown} shown */
+function invite(shown) {
+  shown.panel("Invite a second reader", h("p", {}, "A tenth of the clips is shown to a second person, who needs a login of their own. With make run, this prints their password:"), h("pre", { tabindex: 0 }, "python -m tasks.local people add anna"), h("p", {}, "In containers, an administrator adds them in Airflow under Security → Users."));
 }
 
 /** @type {MakeBox} */
