@@ -47,3 +47,17 @@ def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifes
     """Find a dataset by its digest, or `latest`."""
     digest = store.read(Layout(store_uri).latest_dataset).digest if name == "latest" else name
     return digest, store.read(Layout(store_uri).dataset(digest).manifest)
+
+
+def count_statements(store: Store, status: LoopStatus) -> int:
+    """Count the statements of the label log: from the number that the last build read on, in steps that double."""
+    log = Layout(status.store).label_log
+    low = status.labels.num_statements if status.labels else 0
+    step = 1
+    while store.exists(log.entry(low + step - 1).uri):
+        low, step = low + step, 2 * step
+    while step > 1:
+        step //= 2
+        if store.exists(log.entry(low + step - 1).uri):
+            low += step
+    return low

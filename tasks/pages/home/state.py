@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.difference import difference
 from tasks.loop.live import Live
-from tasks.loop.summary import find_manifest, model_names, read_status
+from tasks.loop.summary import count_statements, find_manifest, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
@@ -39,7 +39,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     chosen = model_name if model_name in models else next(iter(models), "")
     status = read_status(store, store_uri, chosen)
     disk = shutil.disk_usage(Path.cwd())
-    known = replace(live, now=now_utc(), num_statements=count_statements(store, store_uri, status), disk_free_share=disk.free / disk.total)
+    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=disk.free / disk.total)
     return {
         "models": models,
         "status": status.model_dump(mode="json"),
@@ -55,20 +55,6 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
 def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
     """Check whether the store has no videos; a store that an earlier version filled has some, and no summary."""
     return status.films is None and status.dataset is None and next(iter(store.list(Layout(store_uri).videos)), None) is None
-
-
-def count_statements(store: Store, store_uri: str, status: LoopStatus) -> int:
-    """Count the statements of the label log: from the number that the last build read on, in steps that double."""
-    log = Layout(store_uri).label_log
-    low = status.labels.num_statements if status.labels else 0
-    step = 1
-    while store.exists(log.entry(low + step - 1).uri):
-        low, step = low + step, 2 * step
-    while step > 1:
-        step //= 2
-        if store.exists(log.entry(low + step - 1).uri):
-            low += step
-    return low
 
 
 def dataset_difference(store: Store, store_uri: str, before: str, after: str) -> Json:
