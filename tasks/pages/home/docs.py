@@ -16,6 +16,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="../home/static/icon.svg">
 <link rel="stylesheet" href="../home/static/home.css">
 <script src="../label/static/lead_out.js" defer></script>
 </head>
@@ -32,7 +33,7 @@ PAGE = """<!doctype html>
 def contents(folder: Path) -> str:
     """List the pages of the folder."""
     lines = [f'<li><a href="{escape(path.name)}">{escape(title_of(path))}</a></li>' for path in sorted(folder.glob("*.md"))]
-    return PAGE.format(title="Retake: documentation", body="<h1>Documentation</h1>\n<ul>\n" + "\n".join(lines) + "\n</ul>")
+    return PAGE.format(title="Retake: documentation", body="<h1>Documentation</h1>\n<ul class='contents'>\n" + "\n".join(lines) + "\n</ul>")
 
 
 def title_of(path: Path) -> str:

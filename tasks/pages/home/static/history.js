@@ -4,11 +4,12 @@ import { h, svg } from "../../label/static/dom.js";
 import { link } from "./boxes.js";
 import { day, score } from "./words.js";
 
-const NUM_DRAWN = 8;
-const HEIGHT = 172;
+const MOST_DRAWN = 8;
+const HEIGHT = 156;
 const TOP = 16;
 const BOTTOM = 34;
 const LEFT = 30;
+const MIN_STEP = 82;
 const MAX_STEP = 130;
 /** Pixels between the score of then and that of now. */
 const APART = 10;
@@ -22,7 +23,7 @@ export function latest(versions) {
 /** Place the versions, earliest first: for each the x, and the labels added since the one before. @param {Version[]} versions @param {number} width */
 export function placed(versions, width) {
   const sorted = latest(versions).toReversed();
-  const drawn = sorted.slice(-NUM_DRAWN);
+  const drawn = sorted.slice(-Math.max(1, Math.min(MOST_DRAWN, Math.floor((width - LEFT) / MIN_STEP))));
   const step = Math.min(MAX_STEP, (width - LEFT) / Math.max(1, drawn.length));
   return drawn.map((version, number) => {
     const before = sorted[sorted.length - drawn.length + number - 1];

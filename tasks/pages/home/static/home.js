@@ -10,6 +10,8 @@ import { next, predictions, serversText, space, weak } from "./panels.js";
 
 const POLL_MS = 10_000;
 const AGAIN_MS = 3000;
+/** Further steps beside the first; the others are in a panel. */
+const NUM_BESIDE = 3;
 
 /** @type {Seen} */
 let seen = { approvals: null, runs: null, scheduled: null, import_errors: null, health: null, training: null };
@@ -118,7 +120,14 @@ function steps({ steps: list }) {
   const [first, ...others] = list;
   if (!first) return [];
   const lead = first.url ? Object.assign(link(leads(first.url), first.text), { className: "first" }) : h("strong", {}, first.text);
-  return [lead, others.length > 0 && h("ul", { "aria-label": "Further steps" }, others.map(({ text, url }) => h("li", {}, url ? link(leads(url), text) : text)))];
+  /** @param {HomeState["steps"]} some */
+  const items = (some) => some.map(({ text, url }) => h("li", { title: text }, url ? link(leads(url), text) : text));
+  const all = () => panel("What to do next", h("ul", { class: "list" }, items(list)));
+  return [
+    lead,
+    others.length > 0 && h("ul", { "aria-label": "Further steps" }, items(others.slice(0, NUM_BESIDE))),
+    others.length > NUM_BESIDE && h("button", { type: "button", class: "plain", onclick: all }, `All ${list.length}`),
+  ];
 }
 
 /** @param {HomeState} told */

@@ -27,7 +27,7 @@ export function weak(shown) {
   return [h("ul", { class: "weak" }, model.weak_classes.map((action) => h(
     "li",
     {},
-    h("span", { class: "clips" }, action.uids.slice(0, NUM_PICTURES).map((uid, number) => clip(shown, uid, `${action.name}, clip ${number + 1}`))),
+    action.uids.length > 0 && h("span", { class: "clips" }, action.uids.slice(0, NUM_PICTURES).map((uid, number) => clip(shown, uid, `${action.name}, clip ${number + 1}`))),
     h("span", { class: "about" }, h("strong", {}, action.name), ` ${action.num_right} of ${action.num_clips} right`),
     h("a", { href: labelPage(shown, `#name=${encodeURIComponent(action.name)}`), "aria-label": `Label more of ${action.name}` }, "Label more of these"),
   )))];
