@@ -21,7 +21,7 @@ from tasks.store.records.record import now_utc
 from tasks.store.records.status import LoopStatus
 
 Json = dict[str, Any]
-MAX_ROWS = 300
+MAX_ROWS = 100
 """Rows of each list of a difference that the page shows; the command lists all."""
 
 
