@@ -128,11 +128,11 @@ class RunnerSettings(BaseSettings):
 
 
 class LabellingSettings(BaseSettings):
-    """The labelling page in Airflow."""
+    """The pages *Retake* and *Label* in Airflow."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_LABEL_")
 
-    stores: list[str] = Field([], description="further stores that the page offers, besides RETAKE_STORE_URI; a JSON list")
+    stores: list[str] = Field([], description="further stores that the pages offer, besides RETAKE_STORE_URI; a JSON list")
     second_share: float = Field(
         0.1, ge=0, le=1, description="share of the clips that a second person labels, too, without seeing the first label"
     )

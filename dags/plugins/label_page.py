@@ -65,6 +65,10 @@ def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
     return app
 
 
+MOUNTED = {"app": application, "url_prefix": "/retake/label", "name": "Retake: label"}
+"""What `home_page` mounts."""
+
+
 class LabelPage(AirflowPlugin):
     """The page, and its place in the navigation.
 
@@ -72,7 +76,6 @@ class LabelPage(AirflowPlugin):
     """
 
     name = "retake_label"
-    fastapi_apps = [{"app": application, "url_prefix": "/retake/label", "name": "Retake: label"}]  # noqa: RUF012 - as Airflow declares it
     fastapi_root_middlewares = [{"middleware": import_ahead, "name": "Retake: import the labelling page"}]  # noqa: RUF012 - as Airflow declares it
     external_views = [  # noqa: RUF012 - as Airflow declares it
         {

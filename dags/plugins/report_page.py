@@ -3,9 +3,8 @@
 from collections.abc import MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
-from airflow.plugins_manager import AirflowPlugin
+from dags.plugins.trigger_form import login_address
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -15,16 +14,14 @@ if TYPE_CHECKING:
 def _application() -> "FastAPI":
     """Make the application at its first request, as that of the labelling page."""
     from airflow.api_fastapi.core_api.security import get_user
-    from airflow.sdk import conf
 
     from tasks.pages.report import make_app
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
     from tasks.store.objects import Store
 
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
     store = Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
     uris = list(dict.fromkeys((load(RunnerSettings).store_uri, *load(LabellingSettings).stores)))
-    return make_app(store, uris, get_user, lambda address: f"{base}/api/v2/auth/login?{urlencode({'next': address})}")
+    return make_app(store, uris, get_user, login_address)
 
 
 async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
@@ -32,8 +29,5 @@ async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) 
     await _application()(scope, receive, send)
 
 
-class ReportPage(AirflowPlugin):
-    """The page; it has no place in the navigation."""
-
-    name = "retake_report"
-    fastapi_apps = [{"app": application, "url_prefix": "/retake/report", "name": "Retake: report"}]  # noqa: RUF012 - as Airflow declares it
+MOUNTED = {"app": application, "url_prefix": "/retake/report", "name": "Retake: report"}
+"""What `home_page` mounts; the page has no place in the navigation."""

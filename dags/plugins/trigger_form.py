@@ -5,8 +5,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from airflow.plugins_manager import AirflowPlugin
-
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -15,12 +13,18 @@ if TYPE_CHECKING:
 def _application() -> "FastAPI":
     """Make the application at its first request, as that of the labelling page."""
     from airflow.api_fastapi.core_api.security import get_user
-    from airflow.sdk import conf
 
     from tasks.pages.trigger_form import make_app
 
+    return make_app(get_user, login_address)
+
+
+def login_address(address: str) -> str:
+    """Give the address where a stranger logs in and comes back to an address."""
+    from airflow.sdk import conf
+
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return make_app(get_user, lambda address: f"{base}/api/v2/auth/login?{urlencode({'next': address})}")
+    return f"{base}/api/v2/auth/login?{urlencode({'next': address})}"
 
 
 async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
@@ -28,8 +32,5 @@ async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) 
     await _application()(scope, receive, send)
 
 
-class TriggerForm(AirflowPlugin):
-    """The form; it has no place in the navigation."""
-
-    name = "retake_trigger"
-    fastapi_apps = [{"app": application, "url_prefix": "/retake/trigger", "name": "Retake: trigger"}]  # noqa: RUF012 - as Airflow declares it
+MOUNTED = {"app": application, "url_prefix": "/retake/trigger", "name": "Retake: trigger"}
+"""What `home_page` mounts; the form has no place in the navigation."""

@@ -80,9 +80,10 @@ def policy(bucket: str) -> dict[str, object]:
 
 
 def label_policy(bucket: str) -> dict[str, object]:
-    """Make the policy of the labelling page for one bucket.
+    """Make the policy of the pages *Retake* and *Label* for one bucket.
 
-    The page reads clips, predictions, labels, splits, plans and what a training finds doubtful, and adds to the log of labels.
+    They read the summary, lists of datasets, clips, predictions, labels, splits, plans and what a training finds doubtful, and add to the log of
+    labels.
     """
     objects = Layout(f"arn:aws:s3:::{bucket}")
     evaluations = objects.run("*").evaluations("*")
@@ -98,6 +99,8 @@ def label_policy(bucket: str) -> dict[str, object]:
         f"{objects.own_classes('noun')}*",
         objects.latest_plan.uri,
         objects.latest_dataset.uri,
+        objects.dataset("*").manifest.uri,
+        f"{objects.status.folder_uri}*",
         objects.split_file,
         evaluations.scores("fine-tuned", "val").uri,
         evaluations.scores("fine-tuned", "test").uri,

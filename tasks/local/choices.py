@@ -12,6 +12,9 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
 from tasks.options.base import refusals
 
+SAMPLES = Path(__file__).with_name("samples")
+SAMPLE_STORE = "s3://retake-sample"
+"""The sample videos, and their own store."""
 SAMPLE_OPTIONS: dict[str, object] = {
     "model_name": "retake-tsn-sample",
     "split_seed": 5,

@@ -20,12 +20,12 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef, is_healthy
-from tasks.local.choices import SAMPLE_OPTIONS, Choices, check_source, parse
+from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices, check_source, parse
 from tasks.local.follow import POLL_SECONDS, follow_chain, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
-from tasks.local.servers import SAMPLE_STORE, Server, passwords_file, store_settings
+from tasks.local.servers import Server, passwords_file, store_settings
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import Live
 from tasks.loop.summary import read_status
@@ -40,7 +40,6 @@ from tasks.store.stored import Folder, bucket_uri
 from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"
-SAMPLES = Path(__file__).with_name("samples")
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 _QUIET_SECONDS = 5.0

@@ -18,6 +18,7 @@ from tasks.errors import BadConfiguration, RetakeError
 from tasks.learn.gpus import num_gpus
 from tasks.local import warm
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
+from tasks.local.choices import SAMPLE_STORE
 from tasks.local.home import ADMINISTRATOR, AIRFLOW_ROLES, REPOSITORY, Credentials, Home, people, write_private
 from tasks.local.processes import LOOPBACK
 from tasks.settings import StoreSettings
@@ -111,7 +112,6 @@ def telemetry_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 MLFLOW_BUCKET = "s3://retake-mlflow"
-SAMPLE_STORE = "s3://retake-sample"
 WANTED_PORTS: dict[str, dict[str, int]] = {
     "store": {
         "store": 9000,

@@ -1,6 +1,7 @@
 """Serve a page of Retake under Airflow's address: its own files, and no script or address but its own."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -14,13 +15,48 @@ TYPES = {
 }
 UNAUTHORIZED, FORBIDDEN = 401, 403
 INVALID_TOKEN = "Invalid JWT token"  # noqa: S105 - Airflow's words for a cookie that another installation or an earlier key signed
+TURN_SECONDS = 5.0
+"""The longest wait of a request for its turn. It occupies no thread."""
+Turn = Callable[[], AsyncIterator[None]]
 ALWAYS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob:; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+
+def turns(number: int) -> Turn:
+    """Make a dependency that lets this many requests go on at a time."""
+    free = asyncio.Semaphore(number)
+
+    async def turn() -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await free.acquire()
+        except TimeoutError:
+            raise HTTPException(503, "the page is busy; it tries again") from None
+        try:
+            yield
+        finally:
+            free.release()
+
+    return turn
+
+
+async def json_body(request: Request, max_bytes: int, seconds: float, name: str) -> bytes:
+    """Read the body of a request, which `name` describes, if it is JSON, short and in time."""
+    if request.headers.get("content-type") != "application/json":
+        raise HTTPException(422, f"{name} is JSON")
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > max_bytes:
+        raise HTTPException(413, f"{name} has at most {max_bytes} bytes")
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.body()
+    except TimeoutError:
+        raise HTTPException(408, f"{name} did not arrive within {seconds:g} seconds") from None
 
 
 def file_response(path: Path, status: int = 200) -> Response:

@@ -39,8 +39,8 @@ def test_the_key_of_the_page_opens_clips_and_labels_alone(chain, stack):
     clips = [found.uri for found in steps.list("s3://retake/clips/")]
     assert store.read_bytes(next(uri for uri in clips if uri.endswith(".mp4")))
     source = next(found.uri for found in steps.list(STORE.videos) if "/source." in found.uri)
-    manifest = Dataset(steps.read(STORE.latest_dataset).dataset_uri).manifest.uri
-    for uri in (source, manifest):
+    table = Dataset(steps.read(STORE.latest_dataset).dataset_uri).table("train")
+    for uri in (source, table):
         with pytest.raises(BadConfiguration, match="AccessDenied"):
             store.read_bytes(uri)
     for uri in (clips[0], STORE.annotations.file("forged.csv"), STORE.latest_dataset.uri):

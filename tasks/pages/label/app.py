@@ -4,9 +4,8 @@ Each request needs a person; a write also needs the right to label and a header 
 a request is read, and no other waits for it. The page loads nothing from elsewhere, and has no inline script.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,7 @@ from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
-from tasks.pages.web import UNAUTHORIZED, file_response, is_stranger, static_files, with_headers
+from tasks.pages.web import UNAUTHORIZED, Turn, file_response, is_stranger, json_body, static_files, turns, with_headers
 from tasks.store.records.labelling import MAX_TEXT
 from tasks.store.stored import as_folder
 
@@ -30,14 +29,11 @@ MAX_BODY_BYTES = 16_384
 BODY_SECONDS = 10.0
 MAX_READS, MAX_WRITES = 16, 8
 """Requests at work at a time, for all stores together. Airflow's API server has 40 threads for all that it serves."""
-TURN_SECONDS = 5.0
-"""The longest wait of a request for its turn. It occupies no thread."""
 WAIT_SECONDS = 2.0
 """Who asks for clips before they are read is answered when they are, or after this time, and occupies neither a thread nor a turn."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
-Turn = Callable[[], AsyncIterator[None]]
 
 
 @dataclass(frozen=True)
@@ -57,33 +53,15 @@ def make_app(stores: Sequence[PageData], person: Callable[..., Person], second_s
         second_share: share of the clips that a second person reads, too.
     """
     app = FastAPI(title="Label", docs_url=None, redoc_url=None, openapi_url=None)
-    turns = _turns(MAX_READS), _turns(MAX_WRITES)
+    of_kind = turns(MAX_READS), turns(MAX_WRITES)
     for number, data in list(enumerate(stores))[1:]:
-        app.mount(f"/stores/{number}", _of_store(data, person, second_share, turns))
-    app.mount("/", _of_store(stores[0], person, second_share, turns, others=stores[1:]))
+        app.mount(f"/stores/{number}", _of_store(data, person, second_share, of_kind))
+    app.mount("/", _of_store(stores[0], person, second_share, of_kind, others=stores[1:]))
     return app
 
 
-def _turns(number: int) -> Turn:
-    """Make a dependency that lets this many requests go on at a time."""
-    free = asyncio.Semaphore(number)
-
-    async def turn() -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await free.acquire()
-        except TimeoutError:
-            raise HTTPException(503, "the page is busy; it tries again") from None
-        try:
-            yield
-        finally:
-            free.release()
-
-    return turn
-
-
 def _of_store(
-    data: PageData, person: Callable[..., Person], second_share: float, turns: tuple[Turn, Turn], others: Sequence[PageData] = ()
+    data: PageData, person: Callable[..., Person], second_share: float, of_kind: tuple[Turn, Turn], others: Sequence[PageData] = ()
 ) -> FastAPI:
     answers = Answers(data)
 
@@ -109,7 +87,7 @@ def _of_store(
     app.exception_handler(HTTPException)(_stranger)
     app.get("/static/login.js")(lambda: file_response(STATIC / "login.js"))
     app.get("/static/lead_out.js")(lambda: file_response(STATIC / "lead_out.js"))
-    reads, writes = turns
+    reads, writes = of_kind
     for router in (_page(data, others), static_files(STATIC)):
         app.include_router(router, dependencies=[Depends(begin), Depends(reads, scope="function")])
     app.include_router(_reads(of_cut, reader), dependencies=[Depends(begin), Depends(ready), Depends(reads, scope="function")])
@@ -208,16 +186,8 @@ def _writes(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awa
         return asks
 
     async def asked(_: Annotated[Reader, Depends(writer)], request: Request) -> AskedStatement:
-        if request.headers.get("content-type") != "application/json":
-            raise HTTPException(422, "a statement is JSON")
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"a statement has at most {MAX_BODY_BYTES} bytes")
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return STATEMENT.validate_json(await request.body())
-        except TimeoutError:
-            raise HTTPException(408, f"the statement did not arrive within {BODY_SECONDS:g} seconds") from None
+            return STATEMENT.validate_json(await json_body(request, MAX_BODY_BYTES, BODY_SECONDS, "the statement"))
         except ValidationError as error:
             raise HTTPException(422, "; ".join(problem["msg"] for problem in error.errors())) from None
 

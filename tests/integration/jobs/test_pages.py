@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tasks.local.choices import SAMPLE_OPTIONS
@@ -28,6 +29,7 @@ SECTIONS = {
     "Registration": ("model_name",),
 }
 """The section of each field in the form; the first is open."""
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,29 @@ def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, pa
     frame.get_by_label("Show").first.select_option("all")
     expect(frame.locator("video:not(.behind)").first).to_be_visible()
     browser.rest()
+
+
+def test_retakes_own_page_is_first_in_the_navigation_fits_and_can_be_read_by_everybody(browser, page):
+    browser.airflow("/")
+    expect(page.get_by_role("link", name=re.compile("^(Retake|Label)$"))).to_have_text(["Retake", "Label"])
+    page.get_by_role("link", name="Retake", exact=True).click()
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#next")).to_contain_text("ingest_videos")
+    expect(frame.locator("#servers")).to_have_text("Airflow is healthy")
+    browser.airflow(f"/retake/?store={SAMPLE_STORE}")
+    expect(page.locator("#flow h2")).to_have_text(["Films", "Labels", "Dataset", "Training", "Champion"])
+    expect(page.locator("#next")).to_contain_text("ingest_videos")
+    size = page.viewport_size
+    for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light")):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        report = Axe().run(page, options=WCAG)
+        assert report.violations_count == 0, report.generate_report()
+        if width == 1280:
+            assert page.evaluate("document.documentElement.scrollHeight") <= 800
+            browser.keep(f"home_{scheme}")
+    page.set_viewport_size(size)
 
 
 def test_airflow_leads_to_mlflow_and_back(browser, page, trained, kitchen: Kitchen):

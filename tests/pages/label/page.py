@@ -1,7 +1,9 @@
 """A store in memory with clips to label, and the page on it for people who are known by a cookie."""
 
 import hashlib
+import runpy
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Annotated, get_args
 
@@ -11,7 +13,9 @@ from starlette.testclient import TestClient
 
 from tasks.data.clips.clips import clip_uid
 from tasks.data.clips.label_inputs import write_blocks
+from tasks.errors import BadConfiguration
 from tasks.judge.statistics.scores_file import encode
+from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.page_data import PageData
@@ -40,6 +44,31 @@ class PageStore(Shelf):
     def __init__(self, objects=()):
         super().__init__()
         self.objects = dict(objects)
+
+
+class PagesKeys(Shelf):
+    """A store that is open to the keys of the page in containers."""
+
+    def _check(self, action, uri):
+        statements = runpy.run_path(str(REPOSITORY / "docker" / "worker" / "set_up_store.py"))["label_policy"]("retake")["Statement"]
+        allowed = [place for statement in statements if action in statement["Action"] for place in statement["Resource"]]
+        if not any(fnmatchcase(uri.replace("s3://", "arn:aws:s3:::"), place) for place in allowed):
+            raise BadConfiguration(f"the object store refuses the keys for {uri}")
+
+    def stat(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().stat(uri)
+
+    def list(self, prefix_uri):
+        return iter([Shelf.stat(self, uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
+
+    def read_bytes(self, uri):
+        self._check("s3:GetObject", uri)
+        return super().read_bytes(uri)
+
+    def write_bytes(self, uri, data):
+        self._check("s3:PutObject", uri)
+        super().write_bytes(uri, data)
 
 
 def list_clips(

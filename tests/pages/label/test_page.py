@@ -203,8 +203,8 @@ def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatc
 
 
 def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writes(store, uid, monkeypatch):
-    for name, value in (("MAX_WRITES", 1), ("TURN_SECONDS", 0.01)):
-        monkeypatch.setattr(f"tasks.pages.label.app.{name}", value)
+    monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
+    monkeypatch.setattr("tasks.pages.label.app.MAX_WRITES", 1)
     app, at_work, go_on = Visitor(store, store_uris=(STORE, STORE)).client.app, Event(), Event()
     body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
     create = store.create_bytes
@@ -230,7 +230,8 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
 
 
 def test_reads_have_a_limit_and_who_waits_for_the_first_view_is_not_at_work(store, uid, monkeypatch):
-    for name, value in (("MAX_READS", 1), ("TURN_SECONDS", 0.01), ("WAIT_SECONDS", 600)):
+    monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
+    for name, value in (("MAX_READS", 1), ("WAIT_SECONDS", 600)):
         monkeypatch.setattr(f"tasks.pages.label.app.{name}", value)
     at_work = {name: (Event(), Event()) for name in ("folders", "read_bytes")}
 

@@ -1,10 +1,8 @@
 """What the page reads of a store, when, and what it suggests."""
 
 import asyncio
-import runpy
 from collections.abc import Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from threading import Event
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -15,7 +13,6 @@ from starlette.testclient import TestClient
 from tasks.data.clips.label_inputs import append_to_log, epic_list_uris
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.keys import recipe_of
-from tasks.local.home import REPOSITORY
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pages.label import app
 from tasks.pages.label.page_data import PageData
@@ -27,7 +24,7 @@ from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Scores
-from tests.pages.label.page import audit, person
+from tests.pages.label.page import PagesKeys, audit, person
 from tests.pages.label.test_queue import cut_of
 from tests.pipeline.shelf import Shelf, taken_in
 from tests.records import some
@@ -192,31 +189,6 @@ def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
         data._read_view()
         known.append({label.words.verb for label in data._view.known.values()})
     assert known == [set(), {"put"}]
-
-
-class PagesKeys(Shelf):
-    """A store that is open to the keys of the page in containers."""
-
-    def _check(self, action, uri):
-        statements = runpy.run_path(str(REPOSITORY / "docker" / "worker" / "set_up_store.py"))["label_policy"]("retake")["Statement"]
-        allowed = [place for statement in statements if action in statement["Action"] for place in statement["Resource"]]
-        if not any(fnmatchcase(uri.replace("s3://", "arn:aws:s3:::"), place) for place in allowed):
-            raise BadConfiguration(f"the object store refuses the keys for {uri}")
-
-    def stat(self, uri):
-        self._check("s3:GetObject", uri)
-        return super().stat(uri)
-
-    def list(self, prefix_uri):
-        return iter([Shelf.stat(self, uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])
-
-    def read_bytes(self, uri):
-        self._check("s3:GetObject", uri)
-        return super().read_bytes(uri)
-
-    def write_bytes(self, uri, data):
-        self._check("s3:PutObject", uri)
-        super().write_bytes(uri, data)
 
 
 def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():

@@ -64,9 +64,9 @@ export async function film(uid) {
   return (await ask(`clips/${encodeURIComponent(uid)}.mp4`)).blob();
 }
 
-/** Return the address of a part of Airflow, from whatever store's page this is. @param {string} path */
+/** Return the address of a part of Airflow, from whatever page of Retake this is. @param {string} path */
 export function airflow(path) {
-  return location.pathname.replace(/retake\/label\/.*$/, "") + path;
+  return location.pathname.slice(0, location.pathname.lastIndexOf("/retake/") + 1) + path;
 }
 
 /** Make a new token. */

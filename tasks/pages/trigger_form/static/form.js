@@ -79,14 +79,24 @@ async function start(fields) {
   if (!answer.ok) throw new Error(await reasonOf(answer));
   const run = (await answer.json()).dag_run_id;
   const href = `${root}/dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`;
-  byId("said").replaceChildren("Started: ", element("a", { href, textContent: run }));
+  byId("said").replaceChildren("Started: ", element("a", { href, target: "_top", textContent: run }));
 }
 
-// The page Label knows the plan of the last training; the form is of use without it, too.
-async function tellLastTraining() {
-  const answer = await fetch(`${root}/retake/label/build`);
-  const { store, last_recipe, last_estimate } = answer.ok ? await answer.json() : {};
-  if (last_recipe) byId("last").textContent = `The last training of ${store} had ${last_recipe}${last_estimate && ` (${last_estimate})`}.`;
+const TRAINS = new Map([["retrain", "The last training here had"], ["build_dataset", "A new dataset is trained on; the last training had"], ["ingest_videos", "New clips lead to a training; the last one had"]]);
+
+// The page Retake knows the last training of a store and a model, the page Label that of its first store; the form is of use without them, too.
+/** @param {Field[]} fields */
+async function tellLastTraining(fields) {
+  const [store, model] = ["store", "model_name"].map((name) => fields.find((field) => field.name === name)?.input.value ?? "");
+  const known = await fetch(`${root}/retake/state?${new URLSearchParams({ store, model })}`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
+  const status = known.ok ? (await known.json()).status : null;
+  let told = model && status?.model_name !== model ? null : status?.training;
+  if (!told) {
+    const answer = await fetch(`${root}/retake/label/build`);
+    const build = answer.ok ? await answer.json() : {};
+    told = build.store === store && build.last_recipe ? { recipe: build.last_recipe, estimate: build.last_estimate } : null;
+  }
+  byId("last").textContent = told ? `${TRAINS.get(dag)} ${told.recipe}${told.estimate && ` (${told.estimate})`}.` : "";
 }
 
 async function main() {
@@ -111,7 +121,11 @@ async function main() {
   const number = fields.filter((field) => field.isChanged()).length;
   byId("about").textContent = `${number} of ${fields.length} options differ from their defaults; they are marked.`;
   startButton.disabled = false;
-  if ("epochs" in params) tellLastTraining().catch(() => {});
+  if (TRAINS.has(dag)) {
+    const tell = () => tellLastTraining(fields).catch(() => {});
+    for (const { name, input } of fields) if (name === "store" || name === "model_name") input.addEventListener("change", tell);
+    tell();
+  }
   byId("form").addEventListener("submit", async (event) => {
     event.preventDefault();
     startButton.disabled = true;

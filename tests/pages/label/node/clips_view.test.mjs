@@ -19,6 +19,14 @@ test("the first clip is shown, and one key answers it and goes on", async () => 
   assert.deepEqual(page.said, [{ kind: "clip", uid: "clip0", answer: "action", verb: "put", noun: "meat", reading: "first", suggested }]);
 });
 
+test("an address asks for the clips of a name", async () => {
+  const page = await Visitor.open(serverState(), "#name=put%20meat");
+  await page.wait(400);
+  assert.equal(page.by("filter-name").value, "put meat");
+  assert.equal(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("queue")).path.slice(6)).get("name"), "put meat");
+  assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
+});
+
 test("an address opens its clip, whose label is changed, and the others come after it", async () => {
   const server = serverState();
   Object.assign(server.clips[77], { label: { verb: "put", noun: "meat", origin: "a.csv:3" } });

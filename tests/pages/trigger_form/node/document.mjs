@@ -14,7 +14,7 @@ export function enter(field, text) {
 }
 
 /** Open the form of an address under an Airflow of these params; returns what a person sees of it. */
-export async function openForm({ dag = "retrain", conf = {}, params = {}, details = 200, answer = null, build = [404, {}] } = {}) {
+export async function openForm({ dag = "retrain", conf = {}, params = {}, details = 200, answer = null, build = [404, {}], state = () => [404, {}] } = {}) {
   const document = parse(readFileSync(new URL("form.html", STATIC), "utf8"));
   const byId = (id) => document.getElementById(id);
   const asked = [];
@@ -23,6 +23,7 @@ export async function openForm({ dag = "retrain", conf = {}, params = {}, detail
   const text = typeof conf === "string" ? conf : JSON.stringify(conf);
   globalThis.location = { pathname: "/here/retake/trigger/", search: `?${new URLSearchParams({ dag, conf: text })}` };
   globalThis.fetch = async (address, options) => {
+    if (address.startsWith("/here/retake/state?")) return reply(...state(new URLSearchParams(address.split("?")[1])));
     if (address === "/here/retake/label/build") return reply(...build);
     if (!options) return reply(details, { params, detail: "not found" });
     asked.push({ address, ...JSON.parse(options.body) });

@@ -81,18 +81,36 @@ test("fields of the address come first, in a section that is open", async () => 
 });
 
 const LAST = { store: "s3://retake", last_recipe: "auto: a probe", last_estimate: "to fit: 55 clips, about 40 s" };
-for (const [build, params, told] of [
-  [[200, LAST], PARAMS, "The last training of s3://retake had auto: a probe (to fit: 55 clips, about 40 s)."],
-  [[200, { ...LAST, last_estimate: "" }], PARAMS, "The last training of s3://retake had auto: a probe."],
-  [[200, { ...LAST, last_recipe: "" }], PARAMS, ""],
-  [[503, {}], PARAMS, ""],
-  [[200, LAST], { store: PARAMS.store }, ""],
+const TRAINED = { status: { model_name: "m", training: { recipe: "a whole network", estimate: "about 2 h" } } };
+for (const [options, told] of [
+  [{ state: () => [200, TRAINED] }, "The last training here had a whole network (about 2 h)."],
+  [{ dag: "ingest_videos", state: () => [200, TRAINED] }, "New clips lead to a training; the last one had a whole network (about 2 h)."],
+  [{ dag: "predict_videos", state: () => [200, TRAINED] }, ""],
+  [{ build: [200, LAST] }, "The last training here had auto: a probe (to fit: 55 clips, about 40 s)."],
+  [{ build: [200, { ...LAST, last_estimate: "" }] }, "The last training here had auto: a probe."],
+  [{ build: [200, { ...LAST, store: "s3://other" }] }, ""],
+  [{ build: [200, { ...LAST, last_recipe: "" }] }, ""],
+  [{ build: [503, {}] }, ""],
 ]) {
-  test(`a form of a training says how long the last one was to take: ${told || build}`, async () => {
-    const form = await openForm({ build, params });
+  test(`before its button the form says what a training takes: ${told || JSON.stringify(options)}`, async () => {
+    const form = await open(options);
     assert.deepEqual([form.last.textContent, form.start.disabled], [told, false]);
   });
 }
+
+test("the recipe is that of the store and the model in the form", async () => {
+  const asked = [];
+  const state = (query) => {
+    asked.push([query.get("store"), query.get("model")]);
+    return [200, TRAINED];
+  };
+  const form = await openForm({ params: { ...PARAMS, model_name: param("m", { type: "string" }) }, state });
+  enter(form.field("model_name"), "new");
+  form.field("model_name").dispatchEvent(new Event("change"));
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [["s3://retake", "m"], ["s3://retake", "new"]]);
+  assert.equal(form.last.textContent, "");
+});
 
 for (const [conf, told] of [
   [{ nonsense: 1, head: "tcn" }, "retrain has no such option: nonsense. It is left out."],

@@ -1,4 +1,4 @@
-"""What the plugin of the labelling page costs those who load it, and what it needs."""
+"""What the plugins of the pages cost those who load them, and what they need."""
 
 import subprocess
 import sys
@@ -9,9 +9,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dags.plugins import label_page
+from dags.plugins import home_page, label_page
 from tasks.data.clips.labelled import labelled_in_child
+from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
+from tasks.pages.home.app import STATIC as HOME
 from tasks.pages.label.app import STATIC
 from tasks.settings import LABEL_PATH
 from tests.dags.conftest import tell_where
@@ -20,7 +22,8 @@ PLUGIN = """
 import sys
 import airflow.plugins_manager
 before = set(sys.modules)
-from dags.plugins.label_page import LabelPage, import_ahead
+from dags.plugins.home_page import HomePage
+from dags.plugins.label_page import LabelPage
 assert not {name for name in set(sys.modules) - before if name.partition('.')[0] in ('fastapi', 'minio', 'tasks')}
 for middleware in LabelPage.fastapi_root_middlewares:
     assert middleware["middleware"](print) is print
@@ -29,9 +32,10 @@ for thread in threading.enumerate():
     if thread.name == "labelling-imports":
         thread.join()
 assert "tasks.pages.label.app" in sys.modules
-(view,) = LabelPage.external_views
-print(view["icon"], view["icon_dark_mode"])
-print(LabelPage.fastapi_apps[0]["url_prefix"])
+for plugin in sorted((LabelPage, HomePage), key=lambda plugin: plugin.name):
+    (view,) = plugin.external_views
+    print(view["icon"], view["icon_dark_mode"])
+print(*(app["url_prefix"] for app in HomePage.fastapi_apps))
 """
 
 
@@ -39,19 +43,29 @@ print(LabelPage.fastapi_apps[0]["url_prefix"])
 def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
     done = subprocess.run([sys.executable, "-c", PLUGIN], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    *icons, address = done.stdout.split()[-3:]
-    assert f"{address}/" == LABEL_PATH
-    assert len(icons) == 2
-    for icon in icons:
+    *icons, label, trigger, home = done.stdout.split()[-7:]
+    # The first that holds an address answers it.
+    assert (f"{label}/", trigger, home) == (LABEL_PATH, "/retake/trigger", "/retake")
+    folders = ("retake/home/static", HOME), ("retake/label/static", STATIC)
+    for icon, (at, static) in zip(icons, [folder for folder in folders for _ in range(2)], strict=True):
         folder, _, name = icon.rpartition("/")
-        assert folder == "retake/label/static"
-        assert (STATIC / name).is_file()
+        assert folder == at
+        assert (static / name).is_file()
 
 
 def test_no_label_file_is_read_in_the_api_server(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.label.app.make_app", lambda stores, *_: stores)
     assert {data._label for data in label_page._application.__wrapped__()} == {labelled_in_child}
+
+
+def test_the_page_has_the_samples_and_the_documentation_of_the_checkout(monkeypatch):
+    tell_where(monkeypatch, "127.0.0.1:1")
+    monkeypatch.setattr("tasks.pages.home.app.make_app", lambda *given: given)
+    _, _, _, _, docs, samples = home_page._application.__wrapped__()
+    assert (docs / "architecture.md").is_file()
+    assert samples.store == samples.conf["store"] == SAMPLE_STORE
+    assert samples.conf["sources"] == [str(SAMPLES)]
 
 
 ONLY = """
@@ -62,7 +76,7 @@ class Blocker:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocker())
-import tasks.pages.label.app, tasks.pages.trigger_form
+import tasks.local.choices, tasks.pages.home.app, tasks.pages.label.app, tasks.pages.trigger_form
 """
 
 

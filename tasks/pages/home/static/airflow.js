@@ -1,0 +1,92 @@
+// Reads from Airflow's API, with the rights of the person, what runs, waits and comes next. A part that the person may not see is null.
+
+import { airflow, get, send } from "../../label/static/api.js";
+
+const WAITING = ["scheduled", "queued"];
+const ASKING = ["awaiting_input", "deferred", "running"];
+const NO_POOL = "default_pool";
+const MOST = 100;
+
+/** @param {string} path */
+const api = (path) => airflow(`api/v2/${path}`);
+
+/** Return the path in Airflow of a run. @param {string} dag @param {string} run */
+function runPath(dag, run) {
+  return `/dags/${dag}/runs/${encodeURIComponent(run)}`;
+}
+
+/** Read everything; each part by itself. @returns {Promise<Seen>} */
+export async function readAirflow() {
+  const asked = { response_received: "false", order_by: "created_at", limit: MOST };
+  const [dags, going, tasks, questions, errors, health] = await Promise.all([
+    get(api("dags"), { tags: "retake", limit: MOST }),
+    send(api("dags/~/dagRuns/list"), { states: ["queued", "running"], order_by: "run_after" }),
+    get(`${api("dags/~/dagRuns/~/taskInstances")}?state=running&state=scheduled&state=queued`, {}),
+    get(api("dags/~/dagRuns/~/hitlDetails"), asked),
+    get(api("importErrors"), { limit: MOST }),
+    get(api("monitor/health")),
+  ].map((part) => part.catch(() => null)));
+  const known = dags && new Map(dags.dags.map((/** @type {{ dag_id: string }} */ dag) => [dag.dag_id, dag]));
+  const runs = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id)).map((/** @type {Run} */ run, /** @type {number} */ _, /** @type {Run[]} */ all) => describe(run, all, known, tasks?.task_instances ?? []));
+  return {
+    approvals: questions && questions.hitl_details.filter((/** @type {any} */ { task_instance }) => ASKING.includes(task_instance.state)).map(approval),
+    runs,
+    scheduled: dags && dags.dags.filter((/** @type {any} */ dag) => dag.next_dagrun_run_after && !dag.is_paused).map((/** @type {any} */ dag) => ({ dag_id: dag.dag_id, at: dag.next_dagrun_run_after })),
+    import_errors: errors && errors.import_errors.map((/** @type {{ filename: string }} */ { filename }) => filename.split("/").at(-1)),
+    health,
+    training: runs && training(runs, tasks?.task_instances ?? []),
+  };
+}
+
+/** Leave out what the server's rules do not read. @param {Seen} seen @returns {LiveFacts} */
+export function facts({ approvals, runs, scheduled, import_errors }) {
+  return { approvals, runs, scheduled, import_errors };
+}
+
+/** End a run. @param {LiveRun} run */
+export function endRun({ dag_id, run_id }) {
+  return send(api(`dags/${dag_id}/dagRuns/${encodeURIComponent(run_id)}`), { state: "failed" }, {}, "PATCH");
+}
+
+/** Start a run; return its path in Airflow. @param {string} dag @param {object} conf */
+export async function startRun(dag, conf) {
+  const { dag_run_id } = await send(api(`dags/${dag}/dagRuns`), { logical_date: null, conf });
+  return runPath(dag, dag_run_id);
+}
+
+/** @param {any} asked */
+function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, task_id } }) {
+  return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions` };
+}
+
+/** @param {any} run @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @returns {LiveRun} */
+function describe(run, all, dags, tasks) {
+  const { dag_id, dag_run_id: run_id, state } = run;
+  return {
+    dag_id,
+    run_id,
+    state,
+    since: run.start_date ?? run.queued_at ?? run.run_after,
+    started_by: run.triggering_user_name ?? "",
+    waits_for: waitsFor(run, all, dags.get(dag_id), tasks.filter((task) => task.dag_id === dag_id && task.dag_run_id === run_id)),
+    url: runPath(dag_id, run_id),
+  };
+}
+
+/** @param {Run} run @param {Run[]} all @param {{ is_paused: boolean }} dag @param {Task[]} tasks */
+function waitsFor(run, all, dag, tasks) {
+  if (run.state === "queued") {
+    if (dag.is_paused) return "its DAG is paused";
+    return all.some((other) => other.dag_id === run.dag_id && other.state === "running") ? `the run of ${run.dag_id} before it` : "";
+  }
+  if (tasks.some((task) => task.state === "running")) return "";
+  const waiting = tasks.find((task) => WAITING.includes(task.state) && task.pool !== NO_POOL);
+  return waiting ? `a slot of the pool ${waiting.pool}` : "";
+}
+
+/** Find the training at work: its run, and since when it trains. @param {LiveRun[]} runs @param {Task[]} tasks */
+function training(runs, tasks) {
+  const task = tasks.find(({ dag_id, task_id, state, start_date }) => dag_id === "retrain" && task_id === "train" && state === "running" && start_date);
+  const run = task && runs.find(({ dag_id, run_id }) => dag_id === task.dag_id && run_id === task.dag_run_id);
+  return run && task.start_date ? { run, since: task.start_date } : null;
+}

@@ -1,0 +1,99 @@
+// Shows what one dataset has that another has not: films, labels, classes, splits.
+
+import "../../label/static/lead_out.js";
+import { get, send } from "../../label/static/api.js";
+import { fillSelect, h } from "../../label/static/dom.js";
+import { clock } from "../../label/static/text.js";
+import { day } from "./words.js";
+
+const asked = new URLSearchParams(location.search);
+const store = asked.get("store") ?? "";
+
+/** @param {string} id */
+function by(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no element ${id}`);
+  return element;
+}
+const [a, b] = ["a", "b"].map((id) => /** @type {HTMLSelectElement} */ (by(id)));
+
+/** @typedef {{ uid?: string, name?: string, num_clips?: number, start_seconds?: number, stop_seconds?: number, before?: string | number, after?: string | number, split?: string }} Row */
+
+/** @type {[string, string, string[], (row: Row) => (string | number)[]][]} */
+const LISTS = [
+  ["splits", "Splits", ["Split", "Clips before", "Clips now"], (row) => [row.split ?? "", row.before ?? "", row.after ?? ""]],
+  ["videos_added", "New films", ["Film", "Clips"], film],
+  ["videos_removed", "Films that are gone", ["Film", "Clips"], film],
+  ["classes_added", "New classes", ["Class"], (row) => [String(row)]],
+  ["classes_removed", "Classes that are gone", ["Class"], (row) => [String(row)]],
+  ["relabelled", "Labels that changed", ["Film", "Time", "Before", "Now"], change],
+  ["moved", "Clips in another split", ["Film", "Time", "Before", "Now"], change],
+  ["clips_added", "New clips", ["Film", "Time", "Label"], (row) => change(row).toSpliced(2, 1)],
+  ["clips_removed", "Clips that are gone", ["Film", "Time", "Label"], (row) => change(row).toSpliced(3, 1)],
+];
+
+/** @param {Row} row */
+function film({ name, num_clips }) {
+  return [name ?? "", num_clips ?? ""];
+}
+
+/** @param {Row} row */
+function change({ name, start_seconds, stop_seconds, before, after }) {
+  return [name ?? "", `${clock(start_seconds ?? 0, 0)}–${clock(stop_seconds ?? 0, 0)}`, before ?? "", after ?? ""];
+}
+
+/** @param {string} text */
+function complain(text) {
+  by("banner").textContent = text;
+  by("banner").hidden = !text;
+}
+
+async function compare() {
+  complain("");
+  by("said").textContent = "Comparing …";
+  by("difference").replaceChildren();
+  try {
+    const { before, after, rows, numbers } = await get("../difference", { store, a: a.value, b: b.value });
+    by("said").textContent = `${before} → ${after}`;
+    const parts = LISTS.filter(([name]) => numbers[name]).map(([name, title, heads, cells]) => list(`${title}${name === "splits" ? "" : `: ${numbers[name].toLocaleString("en")}`}`, heads, rows[name].map(cells), numbers[name], `${before} ${after}`));
+    const isSame = LISTS.every(([name]) => name === "splits" || !numbers[name]);
+    by("difference").replaceChildren(...(isSame ? [h("p", {}, "They have the same clips, with the same labels, in the same splits.")] : parts));
+  } catch (error) {
+    by("said").textContent = "";
+    complain(`${error.message}.`);
+  }
+}
+
+/** @param {string} title @param {string[]} heads @param {(string | number)[][]} rows @param {number} number @param {string} names */
+function list(title, heads, rows, number, names) {
+  const rest = number - rows.length;
+  return h(
+    "section",
+    {},
+    h("h2", {}, title),
+    h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": title }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, String(cell)))))))),
+    rest > 0 && h("p", { class: "quiet" }, `And ${rest.toLocaleString("en")} more: `, h("code", {}, `python -m tasks diff ${names}`)),
+  );
+}
+
+async function start() {
+  /** @type {HomeState} */
+  const { status, now } = await send(`../state?${new URLSearchParams(store ? { store } : {})}`, {});
+  const kept = status.dataset?.datasets ?? [];
+  if (!kept.length && !asked.has("a")) throw new Error("The list of datasets appears with the next build");
+  /** @type {[string, string][]} */
+  const pairs = kept.map(({ digest, at, num_clips }) => [digest, `${digest.slice(0, 12)} · ${day(at ?? now)} · ${num_clips.toLocaleString("en")} clips`]);
+  for (const [select, name, place] of /** @type {[HTMLSelectElement, string, number][]} */ ([[a, "a", 1], [b, "b", 0]])) {
+    const digest = asked.get(name);
+    fillSelect(select, digest && !kept.some((dataset) => dataset.digest === digest) ? [[digest, digest.slice(0, 12)], ...pairs] : pairs);
+    select.value = digest ?? (kept[place] ?? kept[0]).digest;
+  }
+  await compare();
+}
+
+by("choice").addEventListener("submit", (event) => {
+  event.preventDefault();
+  history.replaceState(null, "", `?${new URLSearchParams({ ...(store && { store }), a: a.value, b: b.value })}`);
+  compare();
+});
+start().catch((error) => complain(`${error.message}.`));

@@ -1,0 +1,51 @@
+// The page that compares two datasets.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { importAnew } from "../../label/node/anew.mjs";
+import { FakeElement, parse } from "../../label/node/dom.mjs";
+import { told } from "./page.mjs";
+
+const STATIC = new URL("../../../../tasks/pages/home/static/", import.meta.url);
+const [A, B] = ["a".repeat(16), "b".repeat(16)];
+const NONE = Object.fromEntries(["videos_added", "videos_removed", "clips_added", "clips_removed", "relabelled", "moved", "classes_added", "classes_removed", "splits"].map((name) => [name, []]));
+
+async function open(search, rows = {}, numbers = {}) {
+  const document = parse(readFileSync(new URL("datasets.html", STATIC), "utf8"));
+  const state = told();
+  state.status.dataset.datasets = [{ digest: B, at: "2026-11-28T20:00:00Z", num_clips: 5000 }, { digest: A, at: "2026-11-20T20:00:00Z", num_clips: 4840 }];
+  const asked = [];
+  const all = { ...NONE, ...rows };
+  const answer = { before: A, after: B, rows: all, numbers: { ...Object.fromEntries(Object.entries(all).map(([name, list]) => [name, list.length])), ...numbers } };
+  Object.assign(globalThis, { document, Element: FakeElement, window: { top: null }, location: { pathname: "/retake/datasets/", search }, history: { replaceState() {} } });
+  globalThis.fetch = async (address) => {
+    asked.push(address);
+    return { ok: true, status: 200, json: async () => (address.startsWith("../state") ? state : answer) };
+  };
+  await importAnew(new URL("datasets.js", STATIC));
+  for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
+  return { asked, text: (id) => document.getElementById(id).textContent };
+}
+
+test("without a choice the latest dataset is compared with the one before", async () => {
+  const page = await open("?store=s3://retake");
+  assert.equal(page.asked.at(-1), `../difference?store=s3%3A%2F%2Fretake&a=${A}&b=${B}`);
+  assert.equal(page.text("difference"), "They have the same clips, with the same labels, in the same splits.");
+});
+
+test("each list has its number, and a long one says how to see the rest", async () => {
+  const clip = { uid: "u", name: "<i>film.mp4", start_seconds: 8, stop_seconds: 16, before: "put meat", after: "take bag" };
+  const page = await open(`?a=${A}&b=${B}`, { relabelled: [clip], classes_added: ["wash pan"], videos_added: [{ name: "new.mp4", num_clips: 80 }], splits: [{ split: "train", before: 1, after: 2 }] }, { relabelled: 400 });
+  const text = page.text("difference");
+  assert.match(text, /Labels that changed: 400FilmTimeBeforeNow<i>film.mp40:08–0:16put meattake bagAnd 399 more: python -m tasks diff/);
+  assert.match(text, /New films: 1FilmClipsnew.mp480/);
+  assert.match(text, /New classes: 1Classwash pan/);
+  assert.match(text, /SplitsSplitClips beforeClips nowtrain12/);
+});
+
+test("a dataset of the address that is no longer listed is compared, too", async () => {
+  const page = await open(`?a=${"c".repeat(16)}&b=${B}`);
+  assert.match(page.asked.at(-1), new RegExp(`a=${"c".repeat(16)}`));
+});

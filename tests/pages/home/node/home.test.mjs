@@ -1,0 +1,175 @@
+// What the page shows of a store and of Airflow, and what it starts and stops.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { airflow, open, run, STORE, told } from "./page.mjs";
+
+const training = () => ({
+  ...airflow(),
+  "dagRuns/list": { dag_runs: [run("retrain", "r 1", "running"), run("retrain", "r2", "queued", { start_date: null, triggering_user_name: null }), run("elsewhere", "x", "running")] },
+  "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "r 1", task_id: "train", state: "running", pool: "gpu", start_date: "2026-11-28T20:15:00Z" }] },
+});
+
+test("the sentence, the first step as a button, and the others beside it", async () => {
+  const page = await open();
+  assert.equal(page.text("sentence"), "Champion v2 names 40 %.");
+  assert.deepEqual(page.links("steps"), [["Answer.", "/here/dags/retrain/runs/r"], ["Label.", "label/?store=s3://retake"], ["See.", "#films"]]);
+  assert.ok(page.by("steps").querySelector("a").classList.contains("first") || page.by("steps").querySelector("a").className === "first");
+});
+
+test("five boxes with number, age, alarm and links", async () => {
+  const page = await open();
+  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips/);
+  assert.match(page.text("labels"), /25 % of clips.*folder 4,000 · person 1,000.*No second reader/);
+  assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
+  assert.match(page.text("training"), /0 runs at work.*auto: a probe.*about 1 h/);
+  assert.match(page.text("champion"), /v2 36 % \[9, 70\].*Provisional.*today's clips of test/);
+  const [, predict] = page.links("champion").find(([text]) => text.startsWith("Predict"));
+  const asked = new URLSearchParams(predict.slice(predict.indexOf("?")));
+  assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
+});
+
+test("Airflow's facts go to the server, which says what to do next", async () => {
+  const question = (state) => ({ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "publish.approve", state } });
+  const page = await open({ airflow: { ...training(), "hitlDetails": { hitl_details: [question("awaiting_input"), question("failed")] } } });
+  const [first, last] = page.asked.filter(({ address }) => address.startsWith("state"));
+  assert.deepEqual(first.body, {});
+  assert.deepEqual(last.body.approvals, [{ subject: "Promote?", since: "t", url: "/dags/retrain/runs/r/tasks/publish.approve/required_actions" }]);
+  assert.deepEqual(last.body.runs.map(({ run_id, started_by, waits_for }) => [run_id, started_by, waits_for]), [["r 1", "anna", ""], ["r2", "", "the run of retrain before it"]]);
+  assert.deepEqual(last.body.scheduled, [{ dag_id: "retrain", at: "2026-11-28T21:30:00Z" }]);
+});
+
+test("what a person may not see of Airflow is not known, and the rest is shown", async () => {
+  const page = await open({ refused: { dags: 403, hitlDetails: 403, importErrors: 403 } });
+  const { body } = page.asked.filter(({ address }) => address.startsWith("state")).at(-1);
+  assert.deepEqual([body.approvals, body.runs, body.scheduled, body.import_errors], [null, null, null, null]);
+  assert.match(page.text("next"), /does not say/);
+  assert.ok(page.by("banner").hidden);
+});
+
+test("a training shows its progress, the time left, who started it, and the queue with its reason", async () => {
+  const page = await open({ airflow: training() });
+  assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe; started by anna.*retrain: waits for the run of retrain before it/);
+});
+
+for (const [what, change, reason] of [
+  ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG is paused|its DAG is paused/],
+  ["a pool", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "r", task_id: "train", state: "scheduled", pool: "gpu", start_date: null }] } }, /a slot of the pool gpu/],
+]) {
+  test(`a run that waits for ${what} says so`, async () => {
+    const page = await open({ airflow: { ...airflow(), ...change } });
+    assert.match(page.text("training"), reason);
+  });
+}
+
+test("a run is stopped after a question, and who may not is told", async () => {
+  const page = await open({ airflow: training() });
+  await page.click("Stop …");
+  assert.equal(page.asked.filter(({ method }) => method === "PATCH").length, 0);
+  page.server.refused = { "dagRuns/r%201": 403 };
+  await page.click("Stop the run");
+  assert.match(page.text("dialog-part"), /may not end runs of retrain/);
+  await page.click("Close");
+  page.server.refused = {};
+  await page.click("Stop …");
+  await page.click("Stop the run");
+  const [, stopped] = page.asked.filter(({ method }) => method === "PATCH");
+  assert.deepEqual([stopped.address, stopped.body], ["/here/api/v2/dags/retrain/dagRuns/r%201", { state: "failed" }]);
+});
+
+test("parts that are not there yet say when they come", async () => {
+  const state = told();
+  for (const name of ["films", "labels", "dataset", "training", "model", "predictions", "space"]) state.status[name] = null;
+  const page = await open({ state: { ...state, models: [] } });
+  for (const [id, when] of Object.entries({ films: "ingest", labels: "build", dataset: "build", training: "training", champion: "decision", history: "decision", weak: "decision", predictions: "prediction" })) {
+    assert.match(page.text(id), new RegExp(`Appears with the next ${when}`), id);
+  }
+  assert.ok(page.by("begin").hidden);
+});
+
+test("an empty store says how to begin, and runs the samples with one button", async () => {
+  const samples = { store: "s3://samples", conf: { store: "s3://samples", sources: ["/samples"] } };
+  const page = await open({ state: { ...told(), samples, is_empty: true } });
+  assert.ok(!page.by("begin").hidden && page.by("flow").hidden);
+  await page.click("Run the samples");
+  const started = page.asked.find(({ address, method }) => method === "POST" && address.endsWith("/dags/ingest_videos/dagRuns"));
+  assert.deepEqual(started.body, { logical_date: null, conf: samples.conf });
+  assert.deepEqual(page.addresses, ["?store=s3%3A%2F%2Fsamples"]);
+  assert.match(page.text("said"), /Started/);
+  assert.ok(page.by("begin").hidden && !page.by("flow").hidden);
+});
+
+test("while the store is down the page says so, keeps what it shows, and goes on", async () => {
+  const page = await open();
+  page.server.status = 503;
+  await page.wait(10_000);
+  assert.match(page.text("banner"), /What is shown is not new: the object store does not answer/);
+  assert.match(page.text("films"), /250 films/);
+  page.server.status = 200;
+  await page.wait(3000);
+  assert.ok(page.by("banner").hidden);
+});
+
+test("a page that nobody sees asks nothing, and films and focus stay where nothing is new", async () => {
+  const page = await open();
+  const film = page.by("weak").querySelector("video");
+  await page.wait(10_000);
+  assert.equal(page.by("weak").querySelector("video"), film);
+  const number = page.asked.length;
+  page.document.visibilityState = "hidden";
+  await page.wait(60_000);
+  assert.equal(page.asked.length, number);
+});
+
+test("names are text, whatever they hold", async () => {
+  const page = await open();
+  await page.click("why");
+  assert.match(page.text("dialog-part"), /<b>bad.mov<\/b>: no film/);
+});
+
+test("the worst classes lead to their clips and to more of them on the page of the chosen store", async () => {
+  const state = { ...told(), store: "s3://other" };
+  state.status.store = "s3://other";
+  const page = await open({ state });
+  assert.equal(page.by("weak").querySelector("video").getAttribute("src"), "label/stores/1/clips/u1.mp4");
+  assert.deepEqual(page.links("weak"), [["", "label/?store=s3%3A%2F%2Fother#clip=u1"], ["Label more of these", "label/?store=s3%3A%2F%2Fother#name=put%20meat"]]);
+});
+
+test("another store or model is asked for, and stays in the address", async () => {
+  const page = await open();
+  page.by("store").value = "s3://other";
+  page.by("store").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  assert.deepEqual(page.addresses, ["?store=s3%3A%2F%2Fother"]);
+  assert.ok(page.asked.some(({ address }) => address === "state?store=s3%3A%2F%2Fother"));
+});
+
+test("the history is a chart, and a table with the reasons", async () => {
+  const page = await open();
+  const chart = page.by("history").querySelector("svg");
+  assert.match(chart.textContent, /\+40.*v2/);
+  assert.equal(chart.querySelectorAll("circle").length, 3);
+  await page.click("Table");
+  assert.match(page.text("dialog-part"), /v228 Nov40 % \[11, 75\]36 % \[9, 70\]1580promotedbetter/);
+});
+
+test("an answer about the store that was chosen before comes too late", async () => {
+  const page = await open();
+  const other = { ...told(), store: "s3://other", sentence: "The other store." };
+  const answer = globalThis.fetch;
+  let late = () => {};
+  globalThis.fetch = async (address, options) => {
+    if (address === "state?") await new Promise((resolve) => { late = resolve; });
+    return answer(address, options);
+  };
+  await page.wait(10_000);
+  page.server.state = other;
+  page.by("store").value = "s3://other";
+  page.by("store").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  page.server.state = told();
+  late();
+  await page.wait(0);
+  assert.equal(page.text("sentence"), "The other store.");
+});

@@ -1,0 +1,217 @@
+"""The page *Retake* over HTTP, on a store in memory."""
+
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+from starlette.testclient import TestClient
+
+from tasks.errors import Unavailable
+from tasks.loop.live import ActiveRun, Approval, Live
+from tasks.store.layout import Layout
+from tests.data.labels.records import video_record
+from tests.pages.home.loop import BEFORE, DIGEST, MODEL, SAMPLES, STORE, app_of, fill
+from tests.pages.label.page import PagesKeys, PageStore
+from tests.pipeline.shelf import dataset_clip, manifest_of
+
+LIVE = Live(
+    approvals=(
+        Approval("Promote retake-tsn version 5?", "/dags/retrain/runs/r/tasks/publish.approve/required_actions", "2026-11-28T00:00:00Z"),
+    ),
+    runs=(ActiveRun("retrain", "r", "running", "2026-11-28T00:00:00Z", "anna", "", "/dags/retrain/runs/r"),),
+)
+
+
+class Counting(PageStore):
+    """Counts what is asked of the store, and lists nothing but videos."""
+
+    calls: list[str]
+
+    def __init__(self, objects=()):
+        super().__init__(objects)
+        self.calls = []
+
+    def stat(self, uri):
+        self.calls.append(uri)
+        return super().stat(uri)
+
+    def read_bytes(self, uri):
+        self.calls.append(uri)
+        return super().read_bytes(uri)
+
+    def folders(self, folder_uri):
+        self.calls.append(folder_uri)
+        return super().folders(folder_uri)
+
+    def list(self, prefix_uri):
+        assert prefix_uri == Layout(STORE).videos
+        return super().list(prefix_uri)
+
+
+@pytest.fixture
+def store():
+    return Counting(fill(PageStore()).objects)
+
+
+def visit(store, who="anna", **given):
+    return TestClient(app_of(store, **given), headers={"cookie": f"who={who}"} if who else {}, follow_redirects=False)
+
+
+def told(store, live=None, **query):
+    answer = visit(store).post("/state", params=query, json=asdict(live) if live else {})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
+    state = told(store, LIVE)
+    assert state["stores"] == [STORE, SAMPLES.store]
+    assert (state["store"], state["models"], state["status"]["model_name"]) == (STORE, [MODEL], MODEL)
+    assert state["status"]["films"]["num_clips"] == 20_000
+    assert state["status"]["model"]["versions"][0]["version"] == 5
+    assert "v4" in state["sentence"]
+    assert state["steps"][0]["url"] == LIVE.approvals[0].url
+    assert not state["is_empty"]
+
+
+@pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])
+def test_statements_since_the_last_build_are_counted_without_a_listing(store, num_statements):
+    for number in range(num_statements):
+        store.objects[Layout(STORE).label_log.entry(number).uri] = b"{}"
+    assert told(store)["num_statements"] == num_statements
+
+
+def test_a_store_of_20000_clips_is_told_in_half_a_second_by_a_handful_of_requests(store):
+    for number in range(20_000):
+        store.objects[f"{STORE}/clips/{number % 250:064}/r/{number:04}.mp4"] = b""
+    client, store.calls = visit(store), []
+    begun = time.monotonic()
+    assert client.post("/state", json={}).status_code == 200
+    assert time.monotonic() - begun < 0.5
+    assert len(store.calls) < 15
+    assert not any("/clips/" in uri or "/datasets/" in uri for uri in store.calls)
+
+
+def test_a_part_that_is_not_there_yet_or_of_another_version_is_left_out(store):
+    place = Layout(STORE).status
+    del store.objects[place.films.uri]
+    store.objects[place.labels.uri] = b'{"later": 1}'
+    state = told(store)
+    assert (state["status"]["films"], state["status"]["labels"]) == (None, None)
+    assert state["status"]["dataset"]["digest"] == DIGEST
+
+
+def test_a_store_that_an_earlier_version_filled_is_not_called_empty():
+    store = Counting()
+    state = told(store)
+    assert (state["is_empty"], state["models"], state["status"]["films"]) == (True, [], None)
+    video = "0" * 64
+    store.write(Layout(STORE).video(video).probe, video_record(video))
+    assert not told(store)["is_empty"]
+
+
+def test_the_page_has_the_samples_where_they_are_on_the_disk(store):
+    assert told(store)["samples"] == asdict(SAMPLES)
+    assert visit(store, samples=None).post("/state", json={}).json()["samples"] is None
+
+
+def test_while_the_store_is_down_the_page_says_so_and_goes_on_when_it_is_back(store, monkeypatch):
+    client = visit(store)
+    with monkeypatch.context() as down:
+
+        def fail(uri):
+            raise Unavailable(f"the object store does not answer for {uri}")
+
+        for name in ("read_bytes", "folders", "stat"):
+            down.setattr(store, name, fail)
+        answer = client.post("/state", json={})
+        assert (answer.status_code, answer.json()["detail"][:34]) == (503, "the object store does not answer f")
+        assert client.get("/").status_code == 200
+    assert client.post("/state", json={}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/datasets/", "/home/static/home.js", "/docs/", "/difference?a=latest"])
+def test_a_stranger_sees_nothing_and_is_sent_to_the_login_with_the_way_back(store, path, tmp_path):
+    client = visit(store, None, docs=tmp_path)
+    assert client.get(path).status_code == 401
+    answer = client.get(path, headers={"accept": "text/html", "host": "elsewhere.example"})
+    assert answer.headers["location"].startswith("/login?next=%2F")
+
+
+def test_nothing_is_read_of_a_stranger_and_little_of_anybody(store):
+    assert visit(store, None).post("/state", content=b"{", headers={"content-type": "application/json"}).status_code == 401
+    client = visit(store)
+    bad = {
+        422: {"content": b"[1]", "headers": {"content-type": "application/json"}},
+        413: {"content": b" " * 70_000, "headers": {"content-type": "application/json"}},
+    }
+    for status, request in bad.items():
+        assert client.post("/state", **request).status_code == status
+    assert client.post("/state", content=b"{}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/state?store=s3://other",
+        "/difference?a=../../secrets",
+        "/difference?a=latest&store=s3://other",
+        "/docs/..%2fREADME.md",
+        "/home/static/..%2fapp.py",
+    ],
+)
+def test_a_forged_address_reads_nothing(store, path, tmp_path):
+    (tmp_path / "a.md").write_text("# A")
+    client, store.calls = visit(store, docs=tmp_path), []
+    answer = client.post(path, json={}) if path.startswith("/state") else client.get(path)
+    assert answer.status_code in (404, 422)
+    assert store.calls == []
+
+
+def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_path):
+    (tmp_path / "a.md").write_text("# A")
+    client = visit(store, docs=tmp_path)
+    for path in ("/", "/datasets/", "/docs/a.md"):
+        answer = client.get(path)
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert "http:" not in answer.text and "https:" not in answer.text and " style=" not in answer.text
+        assert answer.text.count("<script") == answer.text.count("<script src=")
+
+
+def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):
+    for digest in (BEFORE, DIGEST):
+        store.write(Layout(STORE).dataset(digest).manifest, manifest_of([dataset_clip("c")]))
+    kept = PagesKeys()
+    kept.objects = store.objects
+    assert told(kept)["status"] == told(store)["status"]
+    assert visit(kept).get("/difference", params={"a": BEFORE, "b": DIGEST}).status_code == 200
+
+
+def test_two_datasets_are_compared_and_long_lists_are_cut(store, monkeypatch):
+    monkeypatch.setattr("tasks.pages.home.state.MAX_ROWS", 2)
+    layout = Layout(STORE)
+    clips = [dataset_clip(f"{number:012}_000000000-000008000") for number in range(5)]
+    store.write(layout.dataset(BEFORE).manifest, manifest_of(clips[:2]))
+    store.write(layout.dataset(DIGEST).manifest, manifest_of(clips))
+    client = visit(store)
+    answer = client.get("/difference", params={"a": BEFORE, "b": DIGEST}).json()
+    assert (answer["before"], answer["after"]) == (BEFORE, DIGEST)
+    assert (answer["numbers"]["clips_added"], len(answer["rows"]["clips_added"])) == (3, 2)
+    missing = client.get("/difference", params={"a": "c" * 16, "b": DIGEST})
+    assert missing.status_code == 404
+    assert "c" * 16 in json.dumps(missing.json())
+
+
+def test_the_documentation_is_rendered_and_html_in_it_stays_text(store, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"png")
+    text = "# The `loop`\n\n## What's *next*?\n\n<b>x</b> [b](b.md#what) [code](../tasks/x.py) [web](https://a.example)\n\n| a |\n| - |\n| 1 |\n"
+    (tmp_path / "loop.md").write_text(text)
+    client = visit(store, docs=tmp_path)
+    page = client.get("/docs/loop.md").text
+    assert 'id="whats-next"' in page and "<title>The loop</title>" in page
+    assert "&lt;b&gt;x" in page and 'href="b.md#what"' in page and "../tasks" not in page and 'target="_top"' in page
+    assert '<a href="loop.md">The loop</a>' in client.get("/docs/").text
+    assert client.get("/docs/images/a.png").headers["content-type"] == "image/png"
+    assert visit(store).get("/docs/").status_code == 404
