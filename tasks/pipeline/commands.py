@@ -20,6 +20,7 @@ from tasks.options.forms import removal
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
+from tasks.pipeline.forget import contract as forget
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.pipeline.labels import contract as labels
 from tasks.pipeline.learning_curve import contract as learning_curve
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, Command] = {
         compare_versions,
         search,
         predict_videos,
+        forget,
     )
     for command in vars(contracts).values()
     if isinstance(command, Command)
@@ -73,9 +75,10 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
         raise BadConfiguration(f"{command.name}: {removed}")
     options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
     for name, field in command.arguments.model_fields.items():
-        if metavar := command.positional.get(name):
-            options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
-        else:
+        metavar, is_list = command.positional.get(name), _kind(field.annotation)[0] == "list"
+        if metavar:
+            options.add_argument(name, nargs="*" if is_list else "?", metavar=metavar, help=_help(field))
+        if not metavar or not is_list:
             _add(options, name, field)
     return command, _validated(command, vars(options.parse_args(argv[num_words:])))
 

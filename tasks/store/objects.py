@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,8 +13,10 @@ from typing import NoReturn, Self, TypeVar, overload
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import ENABLED
 from minio.datatypes import Object as ListedObject
 from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.versioningconfig import SUSPENDED
 from pydantic import BaseModel, ValidationError
 
 from tasks.disk import full_disk, no_room
@@ -227,6 +229,20 @@ class Store:
                 raise self._refused(uri, "AccessDenied")
             case status:
                 raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects in this order; one that is gone is no error."""
+        for uri in uris:
+            check_key(uri)
+            bucket, key = split_uri(uri)
+            with suppress(MissingObject), self._asking(uri):
+                self._client.remove_object(bucket_name=bucket, object_name=key)
+
+    def keeps_versions(self, uri: str) -> bool:
+        """Check whether the bucket keeps earlier versions of its objects."""
+        bucket, _ = split_uri(uri)
+        with self._asking(uri):
+            return self._client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
 
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.

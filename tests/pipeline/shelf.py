@@ -157,6 +157,13 @@ class Shelf(Store):
     def remove(self, uri):
         del self.objects[uri]
 
+    def delete(self, uris):
+        for uri in uris:
+            self.objects.pop(uri, None)
+
+    def keeps_versions(self, uri):
+        return False
+
     def clips(self, video, num_clips, recipe="recipe"):
         """Put the same film there again and again, under hashes of their own."""
         made = []
@@ -174,15 +181,23 @@ class Killed(BaseException):
 
 
 class Fragile(Shelf):
-    """A store whose writer is killed before a write."""
+    """A store whose writer is killed before a write or a deletion."""
 
     num_writes, dies_at = 0, None
 
     def write_bytes(self, uri, data):
+        self._count()
+        super().write_bytes(uri, data)
+
+    def delete(self, uris):
+        for uri in uris:
+            self._count()
+            super().delete([uri])
+
+    def _count(self):
         if self.num_writes == self.dies_at:
             raise Killed
         self.num_writes += 1
-        super().write_bytes(uri, data)
 
 
 def recorded(video, name="a.mp4"):

@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 
 NO_ANSWER = 0
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
+VERSIONING = '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</VersioningConfiguration>'
 
 
 class S3Server(ThreadingHTTPServer):
@@ -17,6 +18,7 @@ class S3Server(ThreadingHTTPServer):
 
     def reset(self) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {"retake": {}}
+        self.versioning = ""
         self.types: dict[str, str | None] = {}
         self.refusals: dict[str, list[tuple[int, str]]] = {}
         self.sent: list[tuple[str, dict[str, str]]] = []
@@ -41,6 +43,11 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "PUT":
             objects[key], self.server.types[key] = data, self.headers["content-type"]
             self.reply(data)
+        elif "versioning" in parse_qs(address.query, keep_blank_values=True):
+            self.reply(VERSIONING.format(self.server.versioning).encode())
+        elif self.command == "DELETE":
+            objects.pop(key, None)
+            self.reply(b"", 204)
         elif not key:
             self.reply(_listing(objects, parse_qs(address.query)) if address.query else b"")
         elif key in objects:
@@ -48,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.refuse(404, "NoSuchKey")
 
-    do_GET = do_HEAD = do_PUT = answer  # noqa: N815
+    do_DELETE = do_GET = do_HEAD = do_PUT = answer  # noqa: N815
 
     def refuse(self, status: int, code: str) -> None:
         if status == NO_ANSWER:

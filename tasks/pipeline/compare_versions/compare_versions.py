@@ -18,7 +18,7 @@ from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.options import EvaluateOptions, GateOptions, Weights
+from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._plans import compared_plans_of, find_dataset, plans_of
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import thumbnails
@@ -182,10 +182,7 @@ def _trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
     """
     plan = _plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
-    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
-    if plan.weights.weights is Weights.TRAINED and not before:
-        before = [run_holding(plan.weights.uri)]
-    for earlier in before:
+    for earlier in map(run_holding, plan.made_from):
         if earlier:
             yield from _trained_on(earlier, store)
 

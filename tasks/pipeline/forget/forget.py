@@ -1,0 +1,205 @@
+"""List all that the store and MLflow have of videos, or delete it, with a receipt."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+
+from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, survey, videos_of_sources
+from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.traces import HASH_DIGITS, Traces
+from tasks.data.labels.video_names import VideoIndex
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline.forget.contract import FORGET, ForgetArguments
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Layout, ModelState
+from tasks.store.objects import Store
+from tasks.store.records.forgetting import ForgetResult, Forgetting, Receipt, Tombstone
+from tasks.store.records.record import now_utc
+from tasks.tracking import FORGOTTEN_TAG, Registry, Tracker, remove_evidence
+from tasks.wording import count, quoted, some
+
+HASH = re.compile(rf"[0-9a-f]{{{HASH_DIGITS},64}}")
+MAX_SEARCHES = 4
+"""Searches until nothing is left, since another step may write of the video meanwhile."""
+
+
+def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
+    """List what goes; delete it if a person confirms.
+
+    Raises:
+        BadConfiguration: neither a video nor a source is named, or both, or the reason is missing or names the video.
+        BadInput: there is no such video, another is being forgotten, or an annotation file cannot be written without it.
+        Unavailable: other steps go on writing of the video.
+    """
+    if (arguments.video is None) == (arguments.source is None):
+        raise BadConfiguration("forget: name either a video or, with --source, a source")
+    if arguments.confirm and len(arguments.reason) < 3:
+        raise BadConfiguration("forget: --reason is missing; say why, without the name of the video")
+    where, output = arguments.store, FORGET.address(arguments)
+    at = Layout(where).forgotten
+    forgetting = _pending(arguments, store)
+    if forgetting is None:
+        videos = _videos(arguments, store)
+        if not videos and (earlier := finished(store, output)):
+            return earlier
+        if not videos:
+            raise BadInput(
+                f"{where} has no video {quoted(arguments.video or arguments.source or '')}; name it as the dataset does, or by its hash"
+            )
+        forgetting = survey(
+            store, where, videos, number=_next_number(store, where), at=now_utc(), by=arguments.confirm or "", reason=arguments.reason
+        )
+    if Traces(forgetting.videos, forgetting.names).in_text(arguments.reason):
+        raise BadConfiguration("forget: the reason names the video, and would stay in the receipt; write it without")
+    registry, tracker = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings))
+    models = tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
+    remover = Remover(store, where, forgetting)
+    traces = remover.find()
+    for trace in traces:
+        log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
+    result = ForgetResult(
+        receipt_uri=None,
+        question=_question(forgetting, traces, models, keeps_versions=store.keeps_versions(where)),
+        num_videos=len(forgetting.videos),
+        traces=counted(traces),
+        models=models,
+    )
+    if not arguments.confirm:
+        return finish(store, output, result)
+    if not forgetting.list_sha256:
+        listed = "\n".join(trace.uri for trace in traces)
+        found = {"traces": counted(traces), "list_sha256": sha256(listed.encode()).hexdigest()}
+        if not store.create(at.intent, remover.forgetting.model_copy(update=found)):
+            raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
+        remover.forgetting = store.read(at.intent)
+    _remove(store, where, remover)
+    forgetting = remover.forgetting
+    predictions = [uri for uri in forgetting.folders if uri.startswith(Layout(where).predictions)]
+    names = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+    num_runs = remove_evidence(tracker, where, forgetting.datasets, predictions, names.in_text)
+    log.info("evidence of %s removed from MLflow", count(num_runs, "run"))
+    _mark(store, where, registry, forgetting)
+    log.info(
+        "%s removed from this machine's caches",
+        count(drop_from_cache(load(MachineSettings).cache_dir.expanduser(), forgetting.clip_hashes), "file"),
+    )
+    receipt = Receipt(
+        number=forgetting.number,
+        at=forgetting.at,
+        by=forgetting.by,
+        reason=forgetting.reason,
+        num_videos=len(forgetting.videos),
+        traces=forgetting.traces,
+        list_sha256=forgetting.list_sha256,
+        models=models,
+        num_left_in_place=len(forgetting.left_in_place),
+        keeps_versions=store.keeps_versions(where),
+    )
+    place = at.receipt(forgetting.number)
+    store.write(place, receipt)
+    finish(store, output, done := result.model_copy(update={"receipt_uri": place.uri, "traces": forgetting.traces}))
+    # The last deletion: until then, a later try knows all that this one knew.
+    store.delete([at.intent.uri])
+    return done
+
+
+def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:
+    """Find the intent of an earlier try; refuse to forget another video beside it."""
+    intent = Layout(arguments.store).forgotten.intent
+    if not store.exists(intent.uri):
+        return None
+    pending = store.read(intent)
+    asked = arguments.video or arguments.source or ""
+    if asked in (*pending.names, *pending.sources) or any(HASH.fullmatch(asked) and video.startswith(asked) for video in pending.videos):
+        return pending
+    names = some(pending.names or pending.videos)
+    raise BadInput(
+        f"{intent.uri}: {pending.by} has been forgetting {names} since {pending.at}; forget that again to end it, and this one then"
+    )
+
+
+def _videos(arguments: ForgetArguments, store: Store) -> tuple[str, ...]:
+    """Find the videos that are meant, in the store or among those that were forgotten.
+
+    Raises:
+        BadInput: several are meant, or none.
+    """
+    at, asked = Layout(arguments.store), arguments.video
+    by_source = videos_of_sources(store, arguments.store, [listed.uri for listed in store.list(at.all_labels)])
+    if asked is None:
+        return tuple(sorted(by_source.get(arguments.source or "", ())))
+    records = video_records(store, arguments.store)
+    if HASH.fullmatch(asked):
+        known = {record.video for record in records} | {listed.name.removesuffix(".json") for listed in store.list(at.forgotten.tombstones)}
+        matching = tuple(sorted(video for video in known if video.startswith(asked)))
+        if len(matching) > 1:
+            raise BadInput(f"{asked} begins the hashes of {len(matching)} videos; write more digits")
+    else:
+        try:
+            matching = (VideoIndex((), {record.video: record.names for record in records}).named(asked),)
+        except ValueError as error:
+            if asked in by_source:
+                raise BadInput(
+                    f"{quoted(asked)} is a source of {count(len(by_source[asked]), 'video')}; write --source to forget all"
+                ) from None
+            if store.exists(FORGET.address(arguments).uri):
+                return ()
+            raise BadInput(str(error)) from None
+    for source, videos in by_source.items():
+        if more := sorted(min(record.names) for record in records if record.video in videos - {*matching} and videos & {*matching}):
+            log.warning("source %s has other videos, which stay: %s; --source %s forgets all", source, some(more), source)
+    return matching
+
+
+def _next_number(store: Store, store_uri: str) -> int:
+    names = (listed.name for listed in store.list(Layout(store_uri).forgotten.folder_uri))
+    return max((int(name[:6]) for name in names if re.fullmatch(r"[0-9]{6}\.json", name)), default=0) + 1
+
+
+def _remove(store: Store, store_uri: str, remover: Remover) -> None:
+    """Delete until a search finds nothing; tombstones come first, so that no ingest takes a video in meanwhile."""
+    at = Layout(store_uri).forgotten
+    for video in remover.forgetting.videos:
+        tombstone = Tombstone(number=remover.forgetting.number, clip_hashes=remover.forgetting.clip_hashes)
+        store.create(at.tombstone(video), tombstone)
+    for _ in range(MAX_SEARCHES):
+        traces = remover.find()
+        if not traces:
+            return
+        store.write(at.intent, remover.forgetting)
+        remover.remove(traces)
+    if traces := remover.find():
+        raise Unavailable(f"{traces[0].uri} and {len(traces) - 1} more were written meanwhile; wait for running DAGs to end, and try again")
+
+
+def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetting) -> None:
+    """Mark the versions that saw a video, in the registry and in the summary of their model."""
+    for name, version in registry.trained_by(forgetting.taught):
+        registry.set_tags(name, version, {FORGOTTEN_TAG: "true"})
+    for folder in store.folders(Layout(store_uri).status.models):
+        place = ModelState(folder).model
+        if store.exists(place.uri):
+            state = store.read(place)
+            versions = tuple(
+                version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
+                for version in state.versions
+            )
+            store.write(place, state.model_copy(update={"versions": versions}))
+
+
+def _question(forgetting: Forgetting, traces: Sequence[Trace], models: Sequence[str], *, keeps_versions: bool) -> str:
+    """Say for approval what goes, without naming the video."""
+    lines = [f"- {kind.kind}: {kind.num_deleted} deleted, {kind.num_rewritten} written anew" for kind in counted(traces)]
+    datasets = f"{count(len(forgetting.datasets), 'dataset')} with {'it' if len(forgetting.videos) == 1 else 'them'}"
+    parts = [
+        f"{count(len(forgetting.videos), 'video')} and all that is known of {'it' if len(forgetting.videos) == 1 else 'them'} "
+        f"are deleted for ever: {datasets}, the evidence of {count(len(forgetting.shown), 'training')}, and these objects:",
+        "\n".join(lines),
+        f"Models that saw a video stay, and are marked: {', '.join(models)}." if models else "No registered model saw a video.",
+    ]
+    if forgetting.left_in_place:
+        parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")
+    if keeps_versions:
+        parts.append("The bucket keeps earlier versions of objects, which Retake does not delete; let the store's life cycle delete them.")
+    return "\n\n".join(parts)
