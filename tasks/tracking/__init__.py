@@ -140,7 +140,13 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
 
 
 def remove_evidence(
-    tracker: Tracker, store_uri: str, datasets: Collection[str], predictions: Collection[str], names_video: Callable[[str], bool]
+    tracker: Tracker,
+    store_uri: str,
+    datasets: Collection[str],
+    predictions: Collection[str],
+    names_video: Callable[[str], bool],
+    *,
+    dry_run: bool,
 ) -> int:
     """Delete the artifacts of the store's runs on these datasets, and of these predictions; return the number of runs."""
     own = _experiment(store_uri)
@@ -149,6 +155,7 @@ def remove_evidence(
         lambda tags: tags.get("retake.dataset_digest") in datasets or tags.get("retake.prediction_uri") in predictions,
         names_video,
         "The evidence of this run was removed, because a video was forgotten that it may show.",
+        dry_run=dry_run,
     )
 
 

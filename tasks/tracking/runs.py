@@ -254,7 +254,13 @@ class Tracker:
                 self._client.set_terminated(run.info.run_id, "FAILED" if child.failed else "FINISHED")
 
     def remove_evidence(
-        self, experiments: Collection[str], is_gone: Callable[[Mapping[str, str]], bool], names_video: Callable[[str], bool], note: str
+        self,
+        experiments: Collection[str],
+        is_gone: Callable[[Mapping[str, str]], bool],
+        names_video: Callable[[str], bool],
+        note: str,
+        *,
+        dry_run: bool,
     ) -> int:
         """Delete the artifacts of runs, and return the number of these runs; models that were logged stay.
 
@@ -263,10 +269,14 @@ class Tracker:
             is_gone: says from a run's tags whether its artifacts go; its description becomes the `note`.
             names_video: says whether the text of a tag is to be deleted, of any of the runs.
             note: for people.
+            dry_run: only counts.
         """
         num_runs = 0
         for run in self._all_runs(experiments):
             run_id, tags = run.info.run_id, dict(run.data.tags)
+            num_runs += is_gone(tags)
+            if dry_run:
+                continue
             with answering():
                 for key in [key for key, text in tags.items() if names_video(text)]:
                     self._client.delete_tag(run_id, key)
@@ -276,7 +286,6 @@ class Tracker:
                 for listed in artifacts.list_artifacts():
                     artifacts.delete_artifacts(listed.path)  # type: ignore[no-untyped-call]
                 self._client.set_tag(run_id, MLFLOW_RUN_NOTE, note)
-            num_runs += 1
         return num_runs
 
     def _all_runs(self, experiments: Collection[str]) -> Iterator[mlflow.entities.Run]:

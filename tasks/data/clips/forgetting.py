@@ -26,7 +26,7 @@ from tasks.store.derived import claimed_run, folder_together, is_training_plan, 
 from tasks.store.layout import Layout, dataset_of, folders_of, is_manifest
 from tasks.store.objects import Store, StoredObject, to_json
 from tasks.store.records.dataset import LabelsFile, Manifest
-from tasks.store.records.forgetting import Forgetting, TraceCount
+from tasks.store.records.forgetting import Forgetting, Tombstone, TraceCount
 from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord, ClipsFile, VideoRecord
@@ -320,9 +320,15 @@ def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
     )
 
 
-def drop_from_cache(folder: Path, clip_hashes: Sequence[str]) -> int:
-    """Delete the frames, sound and features of these clips from a cache; return the number of files."""
-    files = [path for path in folder.rglob("*") if path.name.startswith(tuple(clip_hashes))]
+def cached_files(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
+    """List the frames, sound and features of these clips in a cache."""
+    return [path for path in folder.rglob("*") if path.name.startswith(tuple(clip_hashes))]
+
+
+def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
+    """Delete from this machine's cache what it has of forgotten videos; return the number of files."""
+    tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
+    files = cached_files(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, survey, videos_of_sources
+from tasks.data.clips.forgetting import Remover, Trace, cached_files, counted, drop_from_cache, survey, videos_of_sources
 from tasks.data.clips.label_inputs import video_records
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
@@ -52,15 +52,20 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         )
     if Traces(forgetting.videos, forgetting.names).in_text(arguments.reason):
         raise BadConfiguration("forget: the reason names the video, and would stay in the receipt; write it without")
-    registry, tracker = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings))
+    registry, tracker, cache = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings)), load(MachineSettings).cache_dir.expanduser()
     models = tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
+    keeps_versions = store.keeps_versions(where)
     remover = Remover(store, where, forgetting)
     traces = remover.find()
     for trace in traces:
         log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
+    elsewhere = (
+        f"evidence of {count(_evidence(tracker, where, remover.forgetting, dry_run=True), 'run')} in MLflow",
+        f"{count(len(cached_files(cache, forgetting.clip_hashes)), 'file')} in the caches of this machine",
+    )
     result = ForgetResult(
         receipt_uri=None,
-        question=_question(forgetting, traces, models, keeps_versions=store.keeps_versions(where)),
+        question=_question(forgetting, traces, elsewhere, models, keeps_versions=keeps_versions),
         num_videos=len(forgetting.videos),
         traces=counted(traces),
         models=models,
@@ -68,22 +73,15 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     if not arguments.confirm:
         return finish(store, output, result)
     if not forgetting.list_sha256:
-        listed = "\n".join(trace.uri for trace in traces)
-        found = {"traces": counted(traces), "list_sha256": sha256(listed.encode()).hexdigest()}
-        if not store.create(at.intent, remover.forgetting.model_copy(update=found)):
+        listed = {"traces": counted(traces), "list_sha256": sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()}
+        if not store.create(at.intent, remover.forgetting.model_copy(update=listed)):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
         remover.forgetting = store.read(at.intent)
     _remove(store, where, remover)
     forgetting = remover.forgetting
-    predictions = [uri for uri in forgetting.folders if uri.startswith(Layout(where).predictions)]
-    names = Traces(forgetting.videos, forgetting.names, forgetting.uids)
-    num_runs = remove_evidence(tracker, where, forgetting.datasets, predictions, names.in_text)
-    log.info("evidence of %s removed from MLflow", count(num_runs, "run"))
+    _evidence(tracker, where, forgetting, dry_run=False)
     _mark(store, where, registry, forgetting)
-    log.info(
-        "%s removed from this machine's caches",
-        count(drop_from_cache(load(MachineSettings).cache_dir.expanduser(), forgetting.clip_hashes), "file"),
-    )
+    drop_from_cache(store, where, cache)
     receipt = Receipt(
         number=forgetting.number,
         at=forgetting.at,
@@ -94,14 +92,20 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         list_sha256=forgetting.list_sha256,
         models=models,
         num_left_in_place=len(forgetting.left_in_place),
-        keeps_versions=store.keeps_versions(where),
+        keeps_versions=keeps_versions,
     )
     place = at.receipt(forgetting.number)
     store.write(place, receipt)
-    finish(store, output, done := result.model_copy(update={"receipt_uri": place.uri, "traces": forgetting.traces}))
+    done = finish(store, output, result.model_copy(update={"receipt_uri": place.uri, "traces": forgetting.traces}))
     # The last deletion: until then, a later try knows all that this one knew.
     store.delete([at.intent.uri])
     return done
+
+
+def _evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
+    predictions = [uri for uri in forgetting.folders if uri.startswith(Layout(store_uri).predictions)]
+    names = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+    return remove_evidence(tracker, store_uri, forgetting.datasets, predictions, names.in_text, dry_run=dry_run)
 
 
 def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:
@@ -188,15 +192,17 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
             store.write(place, state.model_copy(update={"versions": versions}))
 
 
-def _question(forgetting: Forgetting, traces: Sequence[Trace], models: Sequence[str], *, keeps_versions: bool) -> str:
+def _question(
+    forgetting: Forgetting, traces: Sequence[Trace], elsewhere: Sequence[str], models: Sequence[str], *, keeps_versions: bool
+) -> str:
     """Say for approval what goes, without naming the video."""
-    lines = [f"- {kind.kind}: {kind.num_deleted} deleted, {kind.num_rewritten} written anew" for kind in counted(traces)]
-    datasets = f"{count(len(forgetting.datasets), 'dataset')} with {'it' if len(forgetting.videos) == 1 else 'them'}"
+    num_videos = len(forgetting.videos)
+    lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     parts = [
-        f"{count(len(forgetting.videos), 'video')} and all that is known of {'it' if len(forgetting.videos) == 1 else 'them'} "
-        f"are deleted for ever: {datasets}, the evidence of {count(len(forgetting.shown), 'training')}, and these objects:",
-        "\n".join(lines),
-        f"Models that saw a video stay, and are marked: {', '.join(models)}." if models else "No registered model saw a video.",
+        f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
+        f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",
+        "\n".join(f"- {line}" for line in (*lines, *elsewhere)),
+        f"Models that saw it stay, and are marked: {', '.join(models)}." if models else "No registered model saw it.",
     ]
     if forgetting.left_in_place:
         parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")

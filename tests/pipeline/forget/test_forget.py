@@ -24,7 +24,7 @@ from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import ModelStatus, VersionStatus
-from tasks.store.records.video import Inventory
+from tasks.store.records.video import ClipsFile, Inventory
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
@@ -204,9 +204,21 @@ def test_the_evidence_of_a_run_in_mlflow_goes_and_that_of_others_stays(bench, ml
     )
     for run in (shown, other):
         run.artifacts |= {"report.html": b"", "train/val/predictions.parquet": b""}
+    assert "evidence of 1 run in MLflow" in bench.run("forget", video=NAME).question
+    assert len(shown.artifacts) == 2
     bench.run("forget", **FORGET)
     assert (shown.artifacts, len(other.artifacts), "note" in other.data.tags) == ({}, 2, False)
     assert "was removed" in shown.data.tags["mlflow.note.content"]
+
+
+def test_frames_and_features_in_the_cache_of_this_machine_go(bench, video, tmp_path):
+    (clips,) = (bench.store.read(uri, ClipsFile).clips for uri in bench.store.objects if uri.endswith("/clips.json") and video in uri)
+    cache = tmp_path / "cache" / "frames" / "av"
+    cache.mkdir(parents=True)
+    (cache / f"{clips[0].sha256}-256-0.npy").touch()
+    (cache / f"{'0' * 64}-256-0.npy").touch()
+    bench.run("forget", **FORGET)
+    assert [path.name[:4] for path in cache.iterdir()] == ["0000"]
 
 
 def test_the_history_on_the_page_says_which_versions_saw_it(bench):
