@@ -124,7 +124,7 @@ class ConfirmOperator(HITLOperator):
 
     Args:
         subject: the question.
-        body: what a person should know, templated.
+        body: a text below it, templated.
         yes: the answer that goes on.
         no: the other answer.
     """

@@ -1,7 +1,7 @@
 """# Forget
 
 Deletes all that the store and MLflow have of a video, or of all videos of a source, for ever. Start it by hand, with a form. The task `ask` then
-asks under *Required actions* whether to delete what `list` has found, and says how much that is and which models saw it; the log of `list` has
+asks under *Required actions* whether to delete all that `list` has found, with its numbers and the models that saw it; the log of `list` has
 each object. `python -m tasks forget VIDEO --reason "..."` lists the same at a shell, and with `--confirm NAME` deletes it.
 
 Models that saw the video stay, and their versions are marked in the registry. `ask_to_train` asks whether to build the dataset without the video
@@ -15,7 +15,7 @@ and train on it at once; else the next ingest that brings something does. Whoeve
 - *Red, in `list`*: there is no such video, another one is being forgotten, or an annotation file labels other videos, too, and cannot be
   written without this one. The log says what to do.
 
-Safe to rerun at any time: what is gone stays gone. No other DAG should run meanwhile, since it may write of the video until it ends.
+Safe to rerun at any time: it goes on where it stopped. No other DAG should run meanwhile, since it may write of the video until it ends.
 """
 
 from datetime import timedelta

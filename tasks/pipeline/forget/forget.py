@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 
-from tasks.data.clips.forgetting import Remover, Trace, cached_files, counted, drop_from_cache, survey, videos_of_sources
+from tasks.data.clips.forgetting import survey, videos_of_sources
 from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.remover import Remover, Trace, cached_files, counted, drop_from_cache
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
@@ -25,7 +28,7 @@ MAX_SEARCHES = 4
 
 
 def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
-    """List what goes; delete it if a person confirms.
+    """List all that goes; delete it if a person confirms.
 
     Raises:
         BadConfiguration: neither a video nor a source is named, or both, or the reason is missing or names the video.
@@ -52,36 +55,54 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         )
     if Traces(forgetting.videos, forgetting.names).in_text(arguments.reason):
         raise BadConfiguration("forget: the reason names the video, and would stay in the receipt; write it without")
-    registry, tracker, cache = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings)), load(MachineSettings).cache_dir.expanduser()
-    models = tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
-    keeps_versions = store.keeps_versions(where)
+    servers = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings))
     remover = Remover(store, where, forgetting)
     traces = remover.find()
     for trace in traces:
         log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
-    elsewhere = (
-        f"evidence of {count(_evidence(tracker, where, remover.forgetting, dry_run=True), 'run')} in MLflow",
-        f"{count(len(cached_files(cache, forgetting.clip_hashes)), 'file')} in the caches of this machine",
-    )
-    result = ForgetResult(
-        receipt_uri=None,
-        question=_question(forgetting, traces, elsewhere, models, keeps_versions=keeps_versions),
-        num_videos=len(forgetting.videos),
-        traces=counted(traces),
-        models=models,
-    )
+    result = _listed(store, where, remover.forgetting, traces, *servers)
     if not arguments.confirm:
         return finish(store, output, result)
     if not forgetting.list_sha256:
-        listed = {"traces": counted(traces), "list_sha256": sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()}
-        if not store.create(at.intent, remover.forgetting.model_copy(update=listed)):
+        digest = sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()
+        if not store.create(at.intent, remover.forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
         remover.forgetting = store.read(at.intent)
     _remove(store, where, remover)
-    forgetting = remover.forgetting
-    _evidence(tracker, where, forgetting, dry_run=False)
-    _mark(store, where, registry, forgetting)
-    drop_from_cache(store, where, cache)
+    receipt = _leave_receipt(store, where, remover.forgetting, *servers)
+    done = finish(store, output, result.model_copy(update={"receipt_uri": receipt, "traces": remover.forgetting.traces}))
+    # The last deletion: until then, a later try knows all that this one knew.
+    store.delete([at.intent.uri])
+    return done
+
+
+def _listed(
+    store: Store, store_uri: str, forgetting: Forgetting, traces: Sequence[Trace], registry: Registry, tracker: Tracker
+) -> ForgetResult:
+    """Count all that goes, and ask for approval without naming the video."""
+    num_videos, models = len(forgetting.videos), _models(registry, forgetting)
+    lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
+    lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
+    lines.append(f"{count(len(cached_files(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
+    parts = [
+        f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
+        f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",
+        "\n".join(f"- {line}" for line in lines),
+        f"Models that saw it stay, and are marked: {', '.join(models)}." if models else "No registered model saw it.",
+    ]
+    if forgetting.left_in_place:
+        parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")
+    if store.keeps_versions(store_uri):
+        parts.append("The bucket keeps earlier versions of objects, which Retake does not delete; let the store's life cycle delete them.")
+    return ForgetResult(receipt_uri=None, question="\n\n".join(parts), num_videos=num_videos, traces=counted(traces), models=models)
+
+
+def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
+    """Clean MLflow and this machine's caches, mark the models, and write the receipt; return its address."""
+    _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
+    _mark(store, store_uri, registry, forgetting)
+    drop_from_cache(store, store_uri, _cache())
+    place = Layout(store_uri).forgotten.receipt(forgetting.number)
     receipt = Receipt(
         number=forgetting.number,
         at=forgetting.at,
@@ -90,19 +111,23 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         num_videos=len(forgetting.videos),
         traces=forgetting.traces,
         list_sha256=forgetting.list_sha256,
-        models=models,
+        models=_models(registry, forgetting),
         num_left_in_place=len(forgetting.left_in_place),
-        keeps_versions=keeps_versions,
+        keeps_versions=store.keeps_versions(store_uri),
     )
-    place = at.receipt(forgetting.number)
     store.write(place, receipt)
-    done = finish(store, output, result.model_copy(update={"receipt_uri": place.uri, "traces": forgetting.traces}))
-    # The last deletion: until then, a later try knows all that this one knew.
-    store.delete([at.intent.uri])
-    return done
+    return place.uri
 
 
-def _evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
+def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
+    return tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
+
+
+def _cache() -> Path:
+    return load(MachineSettings).cache_dir.expanduser()
+
+
+def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
     predictions = [uri for uri in forgetting.folders if uri.startswith(Layout(store_uri).predictions)]
     names = Traces(forgetting.videos, forgetting.names, forgetting.uids)
     return remove_evidence(tracker, store_uri, forgetting.datasets, predictions, names.in_text, dry_run=dry_run)
@@ -115,7 +140,11 @@ def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:
         return None
     pending = store.read(intent)
     asked = arguments.video or arguments.source or ""
-    if asked in (*pending.names, *pending.sources) or any(HASH.fullmatch(asked) and video.startswith(asked) for video in pending.videos):
+    if asked in pending.sources or any(HASH.fullmatch(asked) and video.startswith(asked) for video in pending.videos):
+        return pending
+    with suppress(ValueError):
+        # By the same rules as in the first try, for which the store knew the name.
+        VideoIndex((), {pending.videos[0]: pending.names}).named(asked)
         return pending
     names = some(pending.names or pending.videos)
     raise BadInput(
@@ -134,12 +163,11 @@ def _videos(arguments: ForgetArguments, store: Store) -> tuple[str, ...]:
     if asked is None:
         return tuple(sorted(by_source.get(arguments.source or "", ())))
     records = video_records(store, arguments.store)
-    if HASH.fullmatch(asked):
-        known = {record.video for record in records} | {listed.name.removesuffix(".json") for listed in store.list(at.forgotten.tombstones)}
-        matching = tuple(sorted(video for video in known if video.startswith(asked)))
-        if len(matching) > 1:
-            raise BadInput(f"{asked} begins the hashes of {len(matching)} videos; write more digits")
-    else:
+    known = {record.video for record in records} | {listed.name.removesuffix(".json") for listed in store.list(at.forgotten.tombstones)}
+    matching = tuple(sorted(video for video in known if HASH.fullmatch(asked) and video.startswith(asked)))
+    if len(matching) > 1:
+        raise BadInput(f"{asked} begins the hashes of {len(matching)} videos; write more digits")
+    if not matching:
         try:
             matching = (VideoIndex((), {record.video: record.names for record in records}).named(asked),)
         except ValueError as error:
@@ -190,22 +218,3 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
                 for version in state.versions
             )
             store.write(place, state.model_copy(update={"versions": versions}))
-
-
-def _question(
-    forgetting: Forgetting, traces: Sequence[Trace], elsewhere: Sequence[str], models: Sequence[str], *, keeps_versions: bool
-) -> str:
-    """Say for approval what goes, without naming the video."""
-    num_videos = len(forgetting.videos)
-    lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
-    parts = [
-        f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
-        f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",
-        "\n".join(f"- {line}" for line in (*lines, *elsewhere)),
-        f"Models that saw it stay, and are marked: {', '.join(models)}." if models else "No registered model saw it.",
-    ]
-    if forgetting.left_in_place:
-        parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")
-    if keeps_versions:
-        parts.append("The bucket keeps earlier versions of objects, which Retake does not delete; let the store's life cycle delete them.")
-    return "\n\n".join(parts)

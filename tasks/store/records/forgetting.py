@@ -14,9 +14,9 @@ class TraceCount(Record):
 
 
 class Forgetting(Record):
-    """`forgotten/intent.json`: what is being deleted, written before the first deletion and deleted after the last.
+    """`forgotten/intent.json`: a deletion that has begun, written before its first object and deleted after its last.
 
-    A process that goes on knows from it what the store no longer says. `names` are texts that name a video, `uids` clips of other videos
+    A process that goes on knows from it all that the store no longer says. `names` are texts that name a video, `uids` clips of other videos
     that end in one. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence shows it; the runs in
     `taught` were trained on one, or made from such a network. `clip_hashes` name files in caches.
     """
@@ -47,7 +47,7 @@ class Tombstone(Record):
 
 
 class Receipt(Record):
-    """`forgotten/<number>.json`: what was deleted, when, by whom and why, without content and names.
+    """`forgotten/<number>.json`: the numbers of a deletion, when, by whom and why, without content and names.
 
     `list_sha256` is the hash of the sorted list of addresses. `models` are the registered versions that saw a video. `keeps_versions`: the
     bucket keeps earlier versions of objects, which Retake does not delete.
@@ -66,7 +66,7 @@ class Receipt(Record):
 
 
 class ForgetResult(Record):
-    """The list of what is deleted, or the receipt of what was. It names no video: `question` is for the person who approves it."""
+    """A deletion in numbers, and its receipt if it is done. It names no video; `question` is for the person who approves it."""
 
     receipt_uri: str | None
     question: str

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
+from tasks.options import Weights
 from tasks.pipeline.forget.contract import FORGET as FORGET_STEP
 from tasks.pipeline.forget.contract import ForgetArguments
 from tasks.store.records.dataset import DatasetResult, Manifest
@@ -24,11 +25,12 @@ from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import ModelStatus, VersionStatus
-from tasks.store.records.video import ClipsFile, Inventory
+from tasks.store.records.training import PlanResult
+from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
-from tests.pipeline.shelf import Fragile, Killed
+from tests.pipeline.shelf import Fragile, Killed, recorded
 from tests.records import some
 from tests.store.test_layout import GOLDEN
 
@@ -257,7 +259,7 @@ def test_another_video_waits_until_the_first_is_forgotten(bench):
     store.dies_at = None
     with pytest.raises(BadInput, match=r"ada has been forgetting a\.mp4, put meat/a\.mp4 since .*; forget that again"):
         Bench(store).run("forget", **FORGET | {"video": "b.mp4"})
-    Bench(store).run("forget", **FORGET)
+    Bench(store).run("forget", **FORGET | {"video": "A"})
     assert Bench(store).run("forget", **FORGET | {"video": "b.mp4"}).receipt_uri.endswith("/000002.json")
 
 
@@ -275,3 +277,50 @@ def test_another_video_waits_until_the_first_is_forgotten(bench):
 def test_what_cannot_be_forgotten_is_named(bench, given, error, said):
     with pytest.raises(error, match=said):
         bench.run("forget", **given)
+
+
+def test_all_videos_of_a_source_go_together_only_if_asked(bench, folder, caplog):
+    bench.store.write_bytes(f"{STORE}/annotations/day.csv", b"video,recording\na.mp4,day\nd.mp4,day\n")
+    bench.run("label")
+    bench.run("forget", video=NAME)
+    assert "source day has other videos, which stay: put meat/d.mp4; --source day forgets all" in caplog.text
+    with pytest.raises(BadInput, match="'day' is a source of 2 videos; write --source"):
+        bench.run("forget", video="day")
+    assert bench.run("forget", source="day", reason="by request", confirm="ada").num_videos == 2
+    gone = [hash_of(folder / name)[:12] for name in (NAME, "put meat/d.mp4")]
+    assert naming(bench.store, *gone, "a.mp4", "d.mp4") == []
+
+
+def test_a_name_that_another_video_has_is_left_to_that_one(bench, video):
+    other = recorded("f" * 64, "elsewhere/a.mp4")
+    bench.store.write(f"{STORE}/videos/{other.video}/probe.json", other)
+    bench.store.write_bytes(f"{STORE}/inbox/elsewhere/a.mp4", b"film")
+    bench.store.write_bytes(f"{STORE}/inbox/{NAME}", b"film")
+    bench.store.write_bytes(f"{STORE}/inbox/labels.csv", b"uid,verb,noun\nelsewhere/a.mp4,put,meat\n")
+    bench.run("forget", **FORGET)
+    assert [uri.rpartition("/inbox/")[2] for uri in bench.store.objects if "/inbox/" in uri] == ["elsewhere/a.mp4", "labels.csv"]
+    assert bench.store.read(f"{STORE}/videos/{other.video}/probe.json", VideoRecord) == other
+
+
+def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, video, monkeypatch):
+    monkeypatch.setattr(bench.store, "keeps_versions", lambda uri: True)
+    record = bench.store.read(f"{STORE}/videos/{video}/probe.json", VideoRecord)
+    bench.store.write(f"{STORE}/videos/{video}/probe.json", record.model_copy(update={"uri": "s3+nas://films/a.mp4"}))
+    result = bench.run("forget", **FORGET)
+    assert "1 source on another server stays there" in result.question
+    assert "keeps earlier versions" in result.question
+    receipt = bench.store.read(result.receipt_uri, Receipt)
+    assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, True)
+
+
+def test_a_network_that_started_from_one_that_saw_it_is_marked_too(bench, mlflow):
+    plan = bench.store.read(f"{STORE}/runs/0123/decisions/d/plan/result.json", PlanResult)
+    first, second, third = (f"{number}" * 16 for number in (1, 2, 3))
+    for key, digest, start in ((first, plan.dataset_digest, ""), (second, "later", first), (third, "later", "")):
+        weights = plan.weights.model_copy(update={"weights": Weights.TRAINED, "uri": f"{STORE}/runs/{start or third}/train/best.pt"})
+        later = plan.model_copy(update={"run_key": key, "dataset_digest": digest, "weights": weights})
+        bench.store.write(f"{STORE}/runs/{key}/decisions/d/plan/result.json", later)
+    for key in (first, second, third):
+        tags = {"retake.run_key": key, "retake.checkpoint_uri": "", "retake.checkpoint_sha256": ""}
+        mlflow.create_model_version("retake-tsn", source="", run_id="r", tags=tags)
+    assert bench.run("forget", video=NAME).models == tuple(f"retake-tsn version {number}" for number in (1, 2, 3))
