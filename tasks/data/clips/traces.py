@@ -65,8 +65,7 @@ def _any_of(texts: set[str]) -> bytes:
 
 def _spellings(name: str) -> Iterator[str]:
     """Yield a name as JSON, HTML, addresses and other systems spell it."""
-    for form in ("NFC", "NFD"):
-        plain = unicodedata.normalize(form, name)
+    for plain in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
         yield plain
         yield html.escape(plain)
         yield html.escape(plain, quote=False)

@@ -5,21 +5,16 @@ import io
 import json
 import re
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import Weights
-from tasks.pipeline.forget.contract import FORGET as FORGET_STEP
-from tasks.pipeline.forget.contract import ForgetArguments
 from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
@@ -235,20 +230,38 @@ def test_the_history_on_the_page_says_which_versions_saw_it(bench):
     assert [version.saw_forgotten for version in state.versions] == [True, False]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 60))
-def test_killed_at_any_write_or_deletion_it_goes_on(bench, video, dies_at):
-    store = Fragile()
-    store.objects, store.dies_at = dict(bench.store.objects), dies_at
-    with suppress(Killed):
-        Bench(store).run("forget", **FORGET)
-    store.dies_at = None
-    result = Bench(store).run("forget", **FORGET)
-    assert naming(store, video[:12], "a.mp4") == []
-    assert {uri.removeprefix(f"{STORE}/forgotten/") for uri in store.objects if "/forgotten/" in uri} == {
-        "000001.json", f"videos/{video}.json", FORGET_STEP.address(ForgetArguments(store=STORE, **FORGET)).uri.removeprefix(f"{STORE}/forgotten/")
-    }  # fmt: skip
-    assert store.read(result.receipt_uri, Receipt).num_videos == 1
+def test_killed_at_any_write_or_deletion_it_goes_on(bench, video):
+    dataset = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).dataset_uri
+    bench.store.write_bytes(f"{dataset}z.png", b"named by nothing, and the last of its folder")
+    whole = Fragile()
+    whole.objects = dict(bench.store.objects)
+    Bench(whole).run("forget", **FORGET)
+    assert f"{dataset}z.png" not in whole.objects
+    for dies_at in range(whole.num_writes):
+        store = Fragile()
+        store.objects, store.dies_at = dict(bench.store.objects), dies_at
+        with pytest.raises(Killed):
+            Bench(store).run("forget", **FORGET)
+        store.dies_at = None
+        result = Bench(store).run("forget", **FORGET)
+        assert store.objects.keys() == whole.objects.keys(), dies_at
+        assert naming(store, video[:12], "a.mp4") == []
+        assert store.read(result.receipt_uri, Receipt).traces == whole.read(result.receipt_uri, Receipt).traces
+
+
+def test_pages_and_pictures_of_trainings_on_it_go_without_naming_it_and_those_of_others_stay(bench):
+    shows = ("evaluate/e/fine-tuned/val/confusion_verbs.png", "known/k.npy", "decisions/d/report/report.html", "train/last.ckpt")
+    for run in ("0123", "4567"):
+        for name in shows:
+            bench.store.write_bytes(f"{STORE}/runs/{run}/{name}", b"a picture")
+    bench.run("forget", **FORGET)
+    left = {uri.removeprefix(f"{STORE}/runs/") for uri in bench.store.objects if "/runs/" in uri}
+    assert left == {
+        "0123/decisions/d/plan/result.json",
+        "0123/train/best.pt",
+        "0123/train/result.json",
+        *(f"4567/{name}" for name in shows),
+    }
 
 
 def test_another_video_waits_until_the_first_is_forgotten(bench):
