@@ -65,7 +65,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         return finish(store, output, result)
     if not forgetting.list_sha256:
         digest = sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()
-        if not store.create(at.intent, remover.forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
+        if not store.create(at.intent, forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
         remover.forgetting = store.read(at.intent)
     _remove(store, where, remover)
