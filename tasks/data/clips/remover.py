@@ -19,6 +19,7 @@ from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
+from tasks.errors import MissingObject
 from tasks.store.derived import folder_together, run_showing_clips
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject, to_json
@@ -97,19 +98,27 @@ class Remover:
         self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
         gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}
         summaries = {item.uri for item in listed if self._summarises(item)}
-        kept = {uri for uri in (named | summaries) - gone if self._rewritten(uri, self._store.read_bytes(uri)) is not None}
-        traces = [Trace(uri, self._kind(uri), is_kept=uri in kept) for uri in gone | named | summaries]
+        kept = {uri for uri in (named | summaries) - gone if self._rewritten(uri, self._content(uri)) is not None}
+        # A listing may still have an object that was deleted just now.
+        there = filter(self._store.exists, gone | named | summaries)
+        traces = [Trace(uri, self._kind(uri), is_kept=uri in kept) for uri in there]
         return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
 
     def remove(self, traces: Sequence[Trace]) -> None:
         """Delete or write anew each object; one that changes meanwhile is left to the next search."""
         for trace in traces:
             earlier = self._store.stat(trace.uri) if trace.is_kept else None
-            content = self._rewritten(trace.uri, self._store.read_bytes(trace.uri)) if earlier else None
+            content = self._rewritten(trace.uri, self._content(trace.uri)) if earlier else None
             if content is None:
                 self._store.delete([trace.uri])
             else:
                 self._store.replace_bytes(trace.uri, content, earlier)
+
+    def _content(self, uri: str) -> bytes:
+        try:
+            return self._store.read_bytes(uri)
+        except MissingObject:
+            return b""
 
     def _name(self, uri: str) -> str:
         return Folder(self._at.folder_uri).name_of(uri)
@@ -129,14 +138,14 @@ class Remover:
         if LABELS.match(name):
             if not name.lower().endswith(formats().suffixes) or item.size_bytes > MAX_ANNOTATION_BYTES:
                 return False
-            content = self._store.read_bytes(item.uri)
+            content = self._content(item.uri)
             return self._rewritten(item.uri, content) != content
-        content = self._store.read_bytes(item.uri)
+        content = self._content(item.uri)
         return self._traces.in_bytes(content) or datasets.in_bytes(content)
 
     def _summarises(self, item: StoredObject) -> bool:
         """Check whether a summary names a dataset or a prediction that goes."""
-        return bool(STATUS.match(self._name(item.uri))) and self._gone.in_bytes(self._store.read_bytes(item.uri))
+        return bool(STATUS.match(self._name(item.uri))) and self._gone.in_bytes(self._content(item.uri))
 
     @property
     def _gone(self) -> Traces:

@@ -7,7 +7,9 @@ import json
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -76,7 +78,13 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
+    """Yield the bytes of an object, and those packed in it; a damaged one has no more."""
     yield data
+    with suppress(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, pa.ArrowException):
+        yield from _packed(data)
+
+
+def _packed(data: bytes) -> Iterator[bytes]:
     if data.startswith(ZIP):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.infolist():
@@ -99,9 +107,12 @@ def _texts(table: pa.Table) -> list[str]:
     return [column.name for column in table.schema if "string" in str(column.type)]
 
 
-def table_without(data: bytes, matches: Matches) -> bytes:
-    """Leave out the rows of a Parquet file that have a text that matches."""
-    table = pq.read_table(io.BytesIO(data))
+def table_without(data: bytes, matches: Matches) -> bytes | None:
+    """Leave out the rows of a Parquet file that have a text that matches; None if it is damaged."""
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except pa.ArrowException:
+        return None
     columns = [table[name].to_pylist() for name in _texts(table)]
     keep = [not any(matches(str(cell)) for cell in row) for row in zip(*columns, strict=True)]
     return encode(table.filter(pa.array(keep, pa.bool_())))
@@ -110,9 +121,12 @@ def table_without(data: bytes, matches: Matches) -> bytes:
 def json_without(data: bytes, matches: Matches) -> bytes | None:
     """Leave out the elements of lists, and the keys of objects, that have a text that matches.
 
-    None if such a text is in no list and under no key.
+    None if such a text is in no list and under no key, or this is no JSON.
     """
-    kept = _pruned(json.loads(data), matches)
+    try:
+        kept = _pruned(json.loads(data), matches)
+    except ValueError:
+        return None
     if kept is _GONE:
         return None
     return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

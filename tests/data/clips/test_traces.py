@@ -44,6 +44,14 @@ def test_a_name_is_found_inside_an_archive_and_a_table_whose_bytes_do_not_show_i
         assert not Traces((), ("film 2345.mp4",)).in_bytes(packed)
 
 
+@pytest.mark.parametrize("data", [zipped(inside="x")[:30], table_of("x")[:30], b"PK\x03\x04", b"PAR1"])
+def test_a_damaged_archive_or_table_stops_nothing(data):
+    assert not TRACES.in_bytes(data)
+    assert TRACES.in_bytes(data + VIDEO.encode())
+    assert table_without(data, TRACES.in_text) is None
+    assert json_without(data, TRACES.in_text) is None
+
+
 @pytest.mark.parametrize("text", ["more meat & more.mp4x", "xmeat & more.mp4", "meat & more.mp4-2", "aaaaaaaaaaa", ""])
 def test_a_longer_name_is_another(text):
     assert not TRACES.in_text(text)
