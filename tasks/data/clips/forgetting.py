@@ -115,7 +115,7 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
     """List the digests of datasets with a clip of the videos, and of those that train on one or choose an epoch by it."""
     datasets, teaching = set[str](), set[str]()
     for uri in listed:
-        if is_manifest(uri) and traces.in_bytes(store.read_bytes(uri)):
+        if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):
             datasets.add(dataset_of(uri))
             manifest = _read(store, uri, Manifest)
             if not manifest or any(clip.split != "test" and traces.in_text(clip.uid) for clip in manifest.clips):

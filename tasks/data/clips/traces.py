@@ -32,6 +32,8 @@ HASH_DIGITS = 12
 CHUNK_BYTES, OVERLAP_BYTES = 16 << 20, 1 << 12
 
 Matches = Callable[[str], bool]
+_Label = tuple[int, tuple[str, ...], object]
+"""Line, names of the video, and the rest."""
 _GONE = object()
 
 
@@ -175,7 +177,8 @@ class LabelledVideos:
             labels = self._labels(file)
         except BadLabels:
             return None if self.traces.in_bytes(file.content) else file.content
-        theirs, others = [], []
+        theirs: list[_Label] = []
+        others: list[_Label] = []
         for label in labels:
             (theirs if any(map(self.is_forgotten, label[1])) else others).append(label)
         if not theirs and not self.traces.in_bytes(file.content):
@@ -197,7 +200,7 @@ class LabelledVideos:
             )
         return content
 
-    def _labels(self, file: AnnotationFile) -> list[tuple[int, tuple[str, ...], object]]:
+    def _labels(self, file: AnnotationFile) -> list[_Label]:
         """List line, names of the video, and the rest of each label or line about a video."""
         read = read_annotations(file, KnownVideos(self.index, self.fps))
         rows = [(row.line, (row.uid if isinstance(row, ClipRow) else row.video,), _rest(row)) for row in read.rows]
