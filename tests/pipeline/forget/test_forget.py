@@ -15,6 +15,7 @@ import pytest
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import Weights
+from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
@@ -25,6 +26,7 @@ from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
+from tests.pipeline.retrain.bench import TINY
 from tests.pipeline.shelf import Fragile, Killed, recorded
 from tests.records import some
 from tests.store.test_layout import GOLDEN
@@ -71,7 +73,7 @@ def video(folder):
 @pytest.fixture
 def mlflow(monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    return connected(MlflowInMemory(), monkeypatch)
+    return connected(MlflowInMemory(tmp_path / "models"), monkeypatch)
 
 
 @pytest.fixture
@@ -127,7 +129,17 @@ def furnished(store, video):
             store.write_bytes(uri, object_naming(uri, video, uid))
 
 
-def test_nothing_names_the_video_afterwards_wherever_it_was_and_a_chain_runs_without_it(bench, video, folder, mlflow):
+def retrained(bench, dataset):
+    """Train on a dataset, by the steps of the DAG up to the decision."""
+    start = f"{STORE}/pretrained/choices/x/"
+    bench.run("weights", out=start, **{name: value for name, value in TINY.items() if name in WeightsArguments.model_fields})
+    plan = f"{bench.run('plan', weights_result=start, dataset=dataset, **TINY).decision_uri}plan/"
+    for step in ("train", "evaluate", "compare", "report", "register"):
+        bench.run(step, plan=plan)
+    return bench.run("decide", plan=plan)
+
+
+def test_nothing_names_the_video_afterwards_wherever_it_was(bench, video, mlflow):
     furnished(bench.store, video)
     others = {uri: data for uri, data in bench.store.objects.items() if uri.startswith(f"{STORE}/videos/") and video not in uri}
     assert len(naming(bench.store, video[:12], "a.mp4")) > 100
@@ -137,12 +149,18 @@ def test_nothing_names_the_video_afterwards_wherever_it_was_and_a_chain_runs_wit
     receipt = bench.store.read(result.receipt_uri, Receipt)
     assert (receipt.by, receipt.reason, receipt.models) == ("ada", "she asked for it", ("retake-tsn version 1",))
     assert mlflow.get_model_version("retake-tsn", "1").tags["retake.saw_forgotten"] == "true"
+
+
+def test_it_is_not_taken_in_again_and_the_next_dataset_training_and_prediction_go_on_without_it(bench, video, folder):
+    bench.run("forget", **FORGET)
     again = bench.take(folder)
     (aside,) = again.first_set_aside
     assert (aside.name, "was forgotten (receipt 1)" in aside.reason, again.num_videos) == (NAME, True, 5)
     dataset = bench.build()
     assert len({clip.video for clip in bench.store.read(f"{dataset.dataset_uri}manifest.json", Manifest).clips}) == 5
+    assert retrained(bench, dataset.dataset_uri).model_name == "retake-tsn"
     assert bench.run("predict", videos=[str(folder / "put meat/d.mp4")], model=MODEL, crops=1, allow_trained=True).num_videos == 1
+    assert naming(bench.store, video[:12]) == []
 
 
 def test_without_approval_all_is_listed_and_nothing_changes(bench, video, caplog):
