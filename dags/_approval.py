@@ -14,6 +14,7 @@ from tasks.settings import ApprovalSettings
 
 COMMENT = "comment"
 ANSWER = "answer"
+ANSWER_TIME = timedelta(days=7)
 TRAIN, USE_AUTO, SKIP = "Train", "Use the preset auto", "Skip"
 
 
@@ -122,6 +123,40 @@ class AskOperator(HITLOperator):
             context["ti"].xcom_push(ANSWER, answer)
             context["ti"].xcom_push(FAILURE, {"step": "ask", "map_index": context["ti"].map_index, "reason": reason})
             raise AirflowSkipException(reason)
+
+
+class ConfirmOperator(HITLOperator):
+    """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
+
+    Args:
+        subject: the question.
+        body: a text below it, templated.
+        yes: the answer that goes on.
+        no: the other answer.
+    """
+
+    def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        question = {"subject": subject, "body": body, "options": [yes, no], "defaults": no, "params": {}}
+        super().__init__(**{"queue": "cpu", "response_timeout": ANSWER_TIME, **kwargs, **question})
+        self.yes = yes
+
+    @property
+    def answered_by(self) -> str:
+        """Template the name of the person who said yes."""
+        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') }}}}"
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
+        """Return who said yes.
+
+        Raises:
+            AirflowSkipException: nobody did.
+        """
+        given = super().execute_complete(context, event)
+        by = given["responded_by_user"]
+        if given["chosen_options"] != [self.yes] or not by:
+            raise AirflowSkipException(f"{by['name'] if by else 'the time limit'} did not answer {self.yes}")
+        name: str = by["name"]
+        return name
 
 
 def _result(task_id: str, name: str) -> str:

@@ -86,10 +86,7 @@ def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
     """
     plan = plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
-    before = [run_holding(member.checkpoint_uri) for member in plan.weights.members]
-    if plan.weights.weights is Weights.TRAINED and not before:
-        before = [run_holding(plan.weights.uri)]
-    for earlier in before:
+    for earlier in map(run_holding, plan.made_from):
         if earlier:
             yield from trained_on(earlier, store)
 

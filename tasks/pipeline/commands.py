@@ -21,6 +21,7 @@ from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.pipeline.clean_up import contract as clean_up
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
+from tasks.pipeline.forget import contract as forget
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.pipeline.labels import contract as labels
 from tasks.pipeline.learning_curve import contract as learning_curve
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
         predict_videos,
         notify,
         clean_up,
+        forget,
     )
     for command in vars(contracts).values()
     if isinstance(command, Command)
@@ -83,9 +85,10 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     if not isinstance(command, Step):
         options.add_argument(AS_JSON, action="store_true", help="Print the result as JSON at a terminal, too")
     for name, field in command.arguments.model_fields.items():
-        if metavar := command.positional.get(name):
-            options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
-        else:
+        metavar, is_list = command.positional.get(name), _kind(field.annotation)[0] == "list"
+        if metavar:
+            options.add_argument(name, nargs="*" if is_list else "?", metavar=metavar, help=_help(field))
+        if not metavar or not is_list:
             _add(options, name, field)
     values = vars(options.parse_args(argv[num_words:]))
     values.pop(AS_JSON.strip("-"), None)

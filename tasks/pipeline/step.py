@@ -53,7 +53,7 @@ class Command:
         image: of its container; only `trainer` has torch.
         gpu: whether it uses a GPU if there is one.
         alternatives: exactly one of these arguments is given.
-        positional: arguments without a flag, with the word for each in the help.
+        positional: arguments without a flag, with the word for each in the help; a single one has a flag, too, for DAGs.
     """
 
     name: str

@@ -20,6 +20,40 @@ _PREDICTION_BATCH = re.compile(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})
 _SEARCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/?)")
 _TRIAL_BATCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9a-f]{16})\.json")
 
+_TOGETHER = re.compile(
+    r"s3://.+?/(predictions/(choices/)?[^/]+/|labels/[^/]+/|datasets/[0-9a-f]{12,}/|searches/[^/]+/|comparisons/(versions/)?[^/]+/|plans/[^/]+/"
+    r"|pretrained/choices/[^/]+/|ingests/[^/]+/(?!inventory\.json)|runs/[^/]+/(known|flows|sound|validation|learning_curve)/"
+    r"|runs/[^/]+/(decisions|comparisons)/[^/]+/(report|learning_curve)/)"
+)
+_SHOWS_CLIPS = re.compile(
+    r"s3://.+?/runs/([^/]+)/((known|validation|learning_curve|flows|sound)/"
+    r"|(decisions|comparisons)/[^/]+/(report|learning_curve)/|evaluate/.*(\.png|/probe\.json)$|train/last\.ckpt$)"
+)
+_CLAIM = re.compile(r"s3://.+?/(?:searches|comparisons)/[^/]+/([^/]+)/claims/([^/]+)")
+
+
+def folder_together(uri: str) -> str | None:
+    """Find the folder of an object whose objects tell of one another, so that all are deleted with one; None for any other object."""
+    match = _TOGETHER.match(uri)
+    return match.group() if match else None
+
+
+def is_training_plan(uri: str) -> bool:
+    """Check whether a listed object is the plan of a training."""
+    return uri.endswith("/result.json") and _PLAN.fullmatch(uri.removesuffix("result.json")) is not None
+
+
+def run_showing_clips(uri: str) -> str | None:
+    """Find the key of the run that an object belongs to which may show clips, or depend on them, without naming them."""
+    match = _SHOWS_CLIPS.match(uri)
+    return match[1] if match else None
+
+
+def claimed_run(uri: str) -> tuple[str, str] | None:
+    """Find the dataset's digest and the run of a claim; None for any other object."""
+    match = _CLAIM.fullmatch(uri)
+    return (match[1], match[2]) if match else None
+
 
 def decision_of_plan(uri: str) -> Decision:
     """Find the decision, or the comparison of networks, that a plan is part of.

@@ -15,6 +15,7 @@ from tasks.store.records.clean_up import CleanUpResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
+from tasks.store.records.forgetting import ForgetResult, Forgetting, Receipt, Tombstone
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.looks import Charge, Look, SeenClips
 from tasks.store.records.notices import Notified
@@ -228,6 +229,18 @@ class CleanUp(OutputOf[CleanUpResult]):
     """The folders, with the reason for each."""
 
 
+class Forgotten(Place):
+    """`forgotten/`: the videos that were forgotten, and the intent while one is."""
+
+    intent = record("intent.json", Forgetting)
+    receipt = numbered("{number:06d}.json", stored(Receipt))
+    tombstones = file("videos/")
+    tombstone = keyed("videos/{video}.json", stored(Tombstone))
+    """The mark of a video that is never taken in again."""
+    asked = keyed("asked/{key}/", made(ForgetResult))
+    """The result of a form."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A whole store: the bucket, or a prefix in it, without a slash at the end."""
@@ -240,6 +253,7 @@ class Layout:
     label_log = Below("label_log/", LabelLog)
     status = Below("status/", Status)
     clean_up = Below("clean_up/", CleanUp)
+    forgotten = Below("forgotten/", Forgotten)
     videos = file("videos/")
     all_clips = file("clips/")
     latest_dataset = output("datasets/", DatasetResult)
@@ -255,6 +269,7 @@ class Layout:
     """A folder that was uploaded to the inbox as a whole."""
     video = keyed("videos/{video}/", Video)
     """A video by its hash."""
+    all_clips = file("clips/")
     clips_of = keyed("clips/{video}/", str)
     """All clips of a video, with any recipe."""
     ingest = keyed("ingests/{key}/", Ingest)
@@ -334,6 +349,16 @@ def is_probe(uri: str) -> bool:
 
 def video_of(uri: str) -> str:
     """Return the video whose record or copy a listed object is."""
+    return last_name(uri.rpartition("/")[0])
+
+
+def is_manifest(uri: str) -> bool:
+    """Check whether a listed object is the manifest of a dataset."""
+    return uri.endswith("/manifest.json")
+
+
+def dataset_of(uri: str) -> str:
+    """Return the digest of the dataset that a listed manifest is of."""
     return last_name(uri.rpartition("/")[0])
 
 

@@ -13,9 +13,11 @@ from typing import NoReturn, Self, TypeVar, overload
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import ENABLED
 from minio.datatypes import Object as ListedObject
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.versioningconfig import SUSPENDED
 from pydantic import BaseModel, ValidationError
 
 from tasks.disk import full_disk, no_room
@@ -229,6 +231,12 @@ class Store:
             case status:
                 raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
 
+    def keeps_versions(self, uri: str) -> bool:
+        """Check whether the bucket keeps earlier versions of its objects."""
+        bucket, _ = split_uri(uri)
+        with self._asking(uri):
+            return self._client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
+
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.
 
@@ -262,7 +270,7 @@ class Store:
             check_key(uri)
             by_bucket.setdefault(split_uri(uri)[0], []).append(uri)
         for bucket, own in by_bucket.items():
-            with self._asking(own[0]):
+            with suppress(MissingObject), self._asking(own[0]):
                 for error in self._client.remove_objects(bucket, (DeleteObject(split_uri(uri)[1]) for uri in own)):
                     if error.code in _REFUSED:
                         raise self._refused(own[0], error.code)

@@ -5,7 +5,7 @@ Other rooms import the names of this file.
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 # MLflow's default of seven retries takes minutes, and the runner retries whole steps. Set before mlflow is imported, which reads them.
@@ -23,13 +23,23 @@ from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
 from tasks.store.stored import without_scheme
 from tasks.tracking.flavours import FilmModel, TensorModel
-from tasks.tracking.registry import CHALLENGER, CHAMPION, PROVISIONAL_TAG, Reference, RegisteredVersion, Registry, VersionCard
+from tasks.tracking.registry import (
+    CHALLENGER,
+    CHAMPION,
+    FORGOTTEN_TAG,
+    PROVISIONAL_TAG,
+    Reference,
+    RegisteredVersion,
+    Registry,
+    VersionCard,
+)
 from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker, collect_garbage
 from tasks.wording import count
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "FORGOTTEN_TAG",
     "PROVISIONAL_TAG",
     "ChildRun",
     "FilmModel",
@@ -45,6 +55,7 @@ __all__ = [
     "end_left_behind",
     "end_trainings",
     "prediction_run",
+    "remove_evidence",
     "run_title",
     "search_run",
     "tracked_run",
@@ -127,6 +138,26 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
     name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
     with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
         yield run_id
+
+
+def remove_evidence(
+    tracker: Tracker,
+    store_uri: str,
+    datasets: Collection[str],
+    predictions: Collection[str],
+    names_video: Callable[[str], bool],
+    *,
+    dry_run: bool,
+) -> int:
+    """Delete the artifacts of the store's runs on these datasets, and of these predictions; return the number of runs."""
+    own = _experiment(store_uri)
+    return tracker.remove_evidence(
+        (own, f"{own} predictions", f"{own} searches"),
+        lambda tags: tags.get("retake.dataset_digest") in datasets or tags.get("retake.prediction_uri") in predictions,
+        names_video,
+        "The evidence of this run was removed, because a video was forgotten that it may show.",
+        dry_run=dry_run,
+    )
 
 
 def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:

@@ -26,6 +26,8 @@ CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 STORE_TAG = "retake.store"
 PROVISIONAL_TAG = "retake.provisional"
+FORGOTTEN_TAG = "retake.saw_forgotten"
+"""Of a version that was trained on data that was forgotten since."""
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 
@@ -275,6 +277,15 @@ class Registry:
         with answering():
             for key, value in tags.items():
                 self._client.set_model_version_tag(model_name, str(version), key, value)
+
+    def trained_by(self, run_keys: Collection[str]) -> list[tuple[str, int]]:
+        """List name and number of all versions that these runs trained."""
+        listed = []
+        with answering():
+            for model in self._client.search_registered_models():
+                versions = self._client.search_model_versions(f"name = '{model.name}'")
+                listed += [(model.name, int(version.version)) for version in versions if version.tags.get(RUN_KEY_TAG) in run_keys]
+        return sorted(listed)
 
     def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
         """List the aliases that point to a version."""

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ import mlflow
 import pandas as pd
 import requests
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, RunStatus
+from mlflow.entities import DatasetInput, InputTag, RunStatus, ViewType
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from tasks.errors import BadConfiguration, Terminated, Unavailable
 from tasks.settings import MlflowSettings
@@ -270,6 +271,53 @@ class Tracker:
                     params=[mlflow.entities.Param(key, str(value)) for key, value in child.params.items()],
                 )
                 self._client.set_terminated(run.info.run_id, "FAILED" if child.failed else "FINISHED")
+
+    def remove_evidence(
+        self,
+        experiments: Collection[str],
+        is_gone: Callable[[Mapping[str, str]], bool],
+        names_video: Callable[[str], bool],
+        note: str,
+        *,
+        dry_run: bool,
+    ) -> int:
+        """Delete the artifacts of runs, and return the number of these runs; models that were logged stay.
+
+        Args:
+            experiments: names of those whose runs are looked at.
+            is_gone: says from a run's tags whether its artifacts go; its description becomes the `note`.
+            names_video: says whether the text of a tag is to be deleted, of any of the runs.
+            note: for people.
+            dry_run: only counts.
+        """
+        num_runs = 0
+        for run in self._all_runs(experiments):
+            run_id, tags = run.info.run_id, dict(run.data.tags)
+            num_runs += is_gone(tags)
+            if dry_run:
+                continue
+            with answering():
+                for key in [key for key, text in tags.items() if names_video(text)]:
+                    self._client.delete_tag(run_id, key)
+                if not is_gone(tags):
+                    continue
+                artifacts = get_artifact_repository(run.info.artifact_uri)
+                for listed in artifacts.list_artifacts():
+                    artifacts.delete_artifacts(listed.path)  # type: ignore[no-untyped-call]
+                self._client.set_tag(run_id, MLFLOW_RUN_NOTE, note)
+        return num_runs
+
+    def _all_runs(self, experiments: Collection[str]) -> Iterator[mlflow.entities.Run]:
+        """Yield the runs of these experiments, deleted ones too, whose artifacts are there until they are collected."""
+        with answering():
+            known = [experiment.experiment_id for name in experiments if (experiment := self._client.get_experiment_by_name(name))]
+            token: str | None = None
+            while known:
+                page = self._client.search_runs(known, "", ViewType.ALL, MAX_CHILDREN, page_token=token)
+                yield from page
+                token = page.token
+                if not token:
+                    return
 
     def _set_status(self, run_id: str, status: str) -> None:
         with answering():

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 
-from dags import _notify, compare_networks, retrain
+from dags import _notify, compare_networks, forget, retrain
 from tasks.store.records.notices import Notice
 from tests.dags.conftest import defaults
 
@@ -140,3 +140,25 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
         conf = triggered.value.conf
         assert triggered.value.skip_when_already_exists, "the same answer of the same run starts one run"
         assert (triggered.value.trigger_dag_id, conf["preset"], conf["crops"], "epochs" in conf) == (dag.dag.dag_id, "auto", 1, False)
+
+
+@pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
+@pytest.mark.parametrize(("is_yes", "user", "goes_on"), [(True, ADA, True), (False, ADA, False), (False, None, False)])
+def test_only_a_person_who_says_yes_lets_a_deletion_go_on_and_the_step_is_told_who(task_id, is_yes, user, goes_on):
+    ask = forget.dag.get_task(task_id)
+    event = {
+        "chosen_options": [ask.options[0] if is_yes else ask.options[1]],
+        "params_input": {},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": user,
+        "timedout": user is None,
+    }
+    with nullcontext() if goes_on else pytest.raises(AirflowSkipException, match="did not answer"):
+        assert ask.execute_complete({}, event) == "ada"
+    assert (ask.defaults, ask.yes) == ([ask.options[1]], ask.options[0])
+
+
+def test_the_step_that_deletes_is_told_who_said_so():
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": "ada"}[task_ids])
+    assert jinja2.Template(forget.dag.get_task("forget").inputs["confirm"]).render(ti=pulled) == "ada"
+    assert not forget.dag.get_task("list").inputs

@@ -10,19 +10,20 @@ from runpy import run_path
 
 import pytest
 
-from dags import build_dataset, clean_up, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
+from dags import build_dataset, clean_up, compare_networks, compare_versions, forget, ingest_videos, learning_curve, predict_videos, retrain, search
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up)
+MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up, forget)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
 ASKED = (
     *(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto")),
     *(compare_networks.dag.get_task(name) for name in ("network.ask", "use_auto")),
+    *(forget.dag.get_task(name) for name in ("ask", "ask_to_train", "build")),
 )
 DATABASE = clean_up.dag.get_task("airflow_database")
 WITHOUT_STEP = (APPROVE, *ASKED, DATABASE, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
@@ -56,13 +57,13 @@ for runner in sys.argv[1:]:
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, clean_up, compare_networks, compare_versions, ingest_videos, learning_curve, predict_videos, retrain, search
+    from dags import build_dataset, clean_up, compare_networks, compare_versions, forget, ingest_videos, learning_curve, predict_videos, retrain, search
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up)
+    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up, forget)
     print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
     os._exit(0)
 """
@@ -149,7 +150,10 @@ def test_later_tasks_are_expanded_over_a_list_that_the_result_has():
     assert {(step, name) for step, name in lists if name not in STEPS[step].result.model_fields} == set()
 
 
-INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")} | {"report": {"learning_curve"}}
+INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")} | {
+    "report": {"learning_curve"},
+    "forget": {"confirm"},
+}
 """Arguments of which a step takes one in place of the other, or that not every DAG gives."""
 
 
@@ -219,6 +223,7 @@ CHAINS = {
         *(f"configure {task}" for task in ("network.weights", "network.plan", "network.train", "network.evaluate", "tabulate")),
     ],
     "compare_versions": ["compare_versions"],
+    "forget": ["list ask forget ask_to_train build"],
     "search": [
         "plan recut round_1.suggest",
         "plan round_1.suggest",
@@ -265,6 +270,7 @@ RULES = {
     # A row for what failed, and no network waits for another.
     "compare_networks": {"network.weights": ALL, "tabulate": DONE, "use_auto": DONE},
     "compare_versions": {},
+    "forget": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
     "search": {
         **{f"round_{number}.{task}": rule for number in ROUNDS for task, rule in (("suggest", SOME), ("gather", DONE))},

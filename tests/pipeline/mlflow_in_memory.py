@@ -43,7 +43,8 @@ class MlflowInMemory:
         return self.experiments.setdefault(name, str(len(self.experiments) + 1))
 
     def create_run(self, experiment_id, tags=None, run_name=None):
-        info = SimpleNamespace(run_id=f"{next(self.numbers):032x}", experiment_id=experiment_id, run_name=run_name, status="RUNNING")
+        run_id = f"{next(self.numbers):032x}"
+        info = SimpleNamespace(run_id=run_id, experiment_id=experiment_id, run_name=run_name, status="RUNNING", artifact_uri=run_id)
         data = SimpleNamespace(tags=dict(tags or {}), metrics={}, params={})
         run = SimpleNamespace(info=info, data=data, artifacts={}, history=defaultdict(list))
         self.runs[info.run_id] = run
@@ -55,7 +56,9 @@ class MlflowInMemory:
     def search_experiments(self):
         return [SimpleNamespace(experiment_id=number) for number in self.experiments.values()]
 
-    def search_runs(self, experiment_ids, filter_string, max_results):
+    def search_runs(self, experiment_ids, filter_string, run_view_type=1, max_results=1000, page_token=None):
+        if not filter_string:
+            return PagedList([run for run in self.runs.values() if run.info.experiment_id in experiment_ids], None)
         if filter_string == "attributes.status = 'RUNNING'":
             return [run for run in self.runs.values() if run.info.status == "RUNNING"]
         ((name, value),) = named_by(filter_string)
@@ -84,6 +87,17 @@ class MlflowInMemory:
             run.history[metric.key].append(metric)
         for param in params:
             assert run.data.params.setdefault(param.key, param.value) == param.value, "MLflow changes no parameter"
+
+    def artifacts_at(self, artifact_uri):
+        """What deletes the artifacts of a run."""
+        artifacts = self.runs[artifact_uri].artifacts
+
+        def delete(path):
+            for name in [name for name in artifacts if f"{name}/".startswith(f"{path}/")]:
+                del artifacts[name]
+
+        tops = sorted({name.partition("/")[0] for name in artifacts})
+        return SimpleNamespace(list_artifacts=lambda: [SimpleNamespace(path=top) for top in tops], delete_artifacts=delete)
 
     def get_metric_history(self, run_id, key):
         return self.runs[run_id].history[key]
@@ -172,6 +186,7 @@ def connected(client, monkeypatch):
     monkeypatch.setenv("RETAKE_MLFLOW_URI", URI)
     monkeypatch.setattr(registry, "connect", lambda settings: client)
     monkeypatch.setattr(runs, "connect", lambda settings: client)
+    monkeypatch.setattr(runs, "get_artifact_repository", client.artifacts_at)
     monkeypatch.setattr(registry.mlflow, "start_run", client.start_run)
     return client
 

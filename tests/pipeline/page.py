@@ -3,6 +3,7 @@
 import re
 import sys
 import tomllib
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,10 @@ def _section(step: Command) -> str:
     task = f" In Airflow the task is `{step.task_id}`." if isinstance(step, Step) and step.task_id != step.name else ""
     options = ", ".join(f"[{_title(model)}](#{_title(model).lower().replace(' ', '-')})" for model in step.options)
     parts = [f"### {step.name}", f"`{_usage(step)}`", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
-    parts += [f"`{word}` stands for `{name}`, which has no flag here." for name, word in step.positional.items()]
+    parts += [
+        f"`{word}` stands for `{name}`" + (", which has no flag here." if _is_list(step, name) else ".")
+        for name, word in step.positional.items()
+    ]
     parts += ["Exactly one of:"] if step.alternatives else []
     parts += [_arguments(step.arguments, own)] if own else []
     parts += [f"Options: {options}."] if options else []
@@ -68,12 +72,16 @@ def _section(step: Command) -> str:
     return "\n\n".join(parts)
 
 
+def _is_list(step: Command, name: str) -> bool:
+    return typing.get_origin(step.arguments.model_fields[name].annotation) is list
+
+
 def _usage(step: Command) -> str:
     """Write the shortest command line of a step."""
     fields = step.arguments.model_fields
     required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required()]
     one_of = [f"({' | '.join(f'--{_flag(name)}=…' for name in step.alternatives)})"] if step.alternatives else []
-    words = [f"[{word} …]" for word in step.positional.values()]
+    words = [f"[{word} …]" if _is_list(step, name) else f"[{word}]" for name, word in step.positional.items()]
     others = len(fields) - len(required) - len(step.alternatives) - len(words)
     return " ".join(["python -m tasks", step.name, *words, *required, *one_of, *(["[--OPTION=… …]"] if others else [])])
 

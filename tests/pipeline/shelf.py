@@ -167,6 +167,9 @@ class Shelf(Store):
             del self.uploads[uri]
         return aborted
 
+    def keeps_versions(self, uri):
+        return False
+
     def clips(self, video, num_clips, recipe="recipe"):
         """Put the same film there again and again, under hashes of their own."""
         made = []
@@ -184,15 +187,18 @@ class Killed(BaseException):
 
 
 class Fragile(Shelf):
-    """A store whose writer is killed before a write, or before it deletes an object."""
+    """A store whose writer is killed before a write or a deletion."""
 
     num_writes, dies_at = 0, None
 
     def write_bytes(self, uri, data):
+        self._count()
+        super().write_bytes(uri, data)
+
+    def _count(self):
         if self.num_writes == self.dies_at:
             raise Killed
         self.num_writes += 1
-        super().write_bytes(uri, data)
 
     num_deleted, deletes_at_most = 0, None
 
@@ -201,6 +207,7 @@ class Fragile(Shelf):
             if self.num_deleted == self.deletes_at_most:
                 raise Killed
             self.num_deleted += 1
+            self._count()
             super().delete([uri])
 
 

@@ -75,6 +75,7 @@ BY_FORM = {
     ("plan", f"--weights-result={ROOT}/w/"): "plans/",
     ("compare_versions",): "comparisons/versions/",
     ("predict_plan",): "predictions/choices/",
+    ("forget", "a.mp4"): "forgotten/asked/",
     ("search_plan",): "searches/",
 }
 """In a folder that the key of all their options names."""
@@ -94,7 +95,7 @@ def test_a_steps_flags_determine_the_address_of_its_result(argv):
 
 @pytest.mark.parametrize("argv", BY_FORM, ids=" ".join)
 def test_a_plan_lies_under_the_key_of_all_options(argv):
-    found, other = place(*argv), place(*argv, "--crops=1")
+    found, other = place(*argv), place(*argv, "--reason=why" if argv[0] == "forget" else "--crops=1")
     assert found.folder_uri.startswith(f"{ROOT}/{BY_FORM[argv]}")
     assert found.model is STEPS[argv[0]].result
     assert found.folder_uri != other.folder_uri
@@ -108,6 +109,10 @@ def test_a_recipe_leads_to_the_plan_of_its_options_whether_they_are_given_or_not
     light = PRESETS["light"].model_dump(mode="json")
     assert plan() == plan(**light) == plan("none", **light) != plan("none")
     assert plan(epochs=6) == plan(**light | {"epochs": 6}) != plan()
+
+
+def test_a_single_word_without_a_flag_may_have_one():
+    assert place("forget", "a.mp4") == place("forget", "--video=a.mp4") != place("forget", "--source=a.mp4")
 
 
 def test_every_step_is_tried_here():

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 NO_ANSWER = 0
 UPLOADS = '<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</ListMultipartUploadsResult>'
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
+VERSIONING = '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</VersioningConfiguration>'
 
 
 class S3Server(ThreadingHTTPServer):
@@ -19,6 +20,7 @@ class S3Server(ThreadingHTTPServer):
 
     def reset(self) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {"retake": {}}
+        self.versioning = ""
         self.types: dict[str, str | None] = {}
         self.uploads: dict[tuple[str, str], str] = {}
         """Of uploads in parts, by key and id, when they began."""
@@ -63,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(b"", 204)
         elif "uploads" in parse_qs(address.query, keep_blank_values=True):
             self.reply(_uploads(self.server.uploads, parse_qs(address.query)))
+        elif "versioning" in parse_qs(address.query, keep_blank_values=True):
+            self.reply(VERSIONING.format(self.server.versioning).encode())
         elif not key:
             self.reply(_listing(objects, parse_qs(address.query)) if address.query else b"")
         elif key in objects:

@@ -75,6 +75,18 @@ def test_an_object_is_written_whole_and_read_again(store, server, tmp_path):
     assert {header["Authorization"].split("/")[0] for _, header in server.sent} == {"AWS4-HMAC-SHA256 Credential=access"}
 
 
+def test_an_object_is_deleted_and_one_that_is_gone_is_no_error(store):
+    store.write_bytes(A, b"{}")
+    store.delete([A, A, "s3://nowhere/a"])
+    assert not store.exists(A)
+
+
+@pytest.mark.parametrize(("status", "keeps"), [("", False), ("<Status>Enabled</Status>", True), ("<Status>Suspended</Status>", True)])
+def test_a_bucket_says_whether_it_keeps_earlier_versions(store, server, status, keeps):
+    server.versioning = status
+    assert store.keeps_versions("s3://retake") is keeps
+
+
 @pytest.mark.parametrize(
     ("suffix", "kind"), [*CONTENT_TYPES.items(), (".bin", "application/octet-stream"), ("", "application/octet-stream")]
 )

@@ -142,6 +142,9 @@ class Intake:
     def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
         with path.open("rb") as file:
             video = hashlib.file_digest(file, "sha256").hexdigest()
+        forgotten = Layout(self._store_uri).forgotten.tombstone(video)
+        if self._store.exists(forgotten.uri):
+            raise BadInput(f"this video was forgotten (receipt {self._store.read(forgotten).number}) and is never taken in again")
         with self._locks[video]:
             self._record(incoming, video, path)
         return video

@@ -74,7 +74,7 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
     Before them come those that no format reads, so that people learn of a plugin that is broken or not installed.
     """
-    beside = _videos_beside(store, store_uri)
+    beside = came_with(store, store_uri)
 
     def read(listed: StoredObject) -> tuple[str, AnnotationFile]:
         return listed.modified, annotation_file(store, listed, beside.get(listed.name, frozenset()))
@@ -85,7 +85,7 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
         return [*unknown, *pool.map(read, annotation_objects(store, store_uri))]
 
 
-def _videos_beside(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
+def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
     """Find the videos that came with each annotation file, by its name under `annotations/`, in all ingests that it came with."""
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for inventory in inventories(store, store_uri):
@@ -176,7 +176,7 @@ def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[St
     """
     probes = probe_objects(store, store_uri) if probes is None else probes
     objects = [*probes, *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
-    beside = {name: sorted(videos) for name, videos in _videos_beside(store, store_uri).items()}
+    beside = {name: sorted(videos) for name, videos in came_with(store, store_uri).items()}
     came_together = {"beside": beside} if beside else {}
     return content_key({"recipe": recipe, "inputs": [(o.uri, o.etag) for o in objects], **came_together})
 

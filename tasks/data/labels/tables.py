@@ -38,7 +38,7 @@ class Table:
     refused: tuple[tuple[int, str], ...]
 
 
-def _encoding(content: bytes) -> str:
+def text_encoding(content: bytes) -> str:
     """Find the encoding of a text: UTF-8, UTF-16 by its byte order mark, or that of Windows (cp1252)."""
     if content.startswith(WORKBOOKS):
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
@@ -102,7 +102,7 @@ def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
     Raises:
         BadLabels: it is no text, or has too many lines.
     """
-    text = io.TextIOWrapper(io.BytesIO(content), _encoding(content))
+    text = io.TextIOWrapper(io.BytesIO(content), text_encoding(content))
     for number, line in enumerate(iter(partial(text.readline, MAX_LINE_CHARACTERS), ""), start=1):
         if number > MAX_LINES:
             raise BadLabels(f"has more than {MAX_LINES} lines; split it into several files")

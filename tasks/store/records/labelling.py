@@ -129,7 +129,13 @@ class ClassMerge(Statement):
     same_as: Text
 
 
-AnyStatement = Annotated[ClipStatement | IntervalStatement | Withdrawal | ClassMerge, Field(discriminator="kind")]
+class Forgotten(Statement):
+    """Stands where a statement about a forgotten video was, so that the others keep their numbers."""
+
+    kind: Literal["forgotten"] = "forgotten"
+
+
+AnyStatement = Annotated[ClipStatement | IntervalStatement | Withdrawal | ClassMerge | Forgotten, Field(discriminator="kind")]
 
 
 class LogEntry(Record):

@@ -197,6 +197,13 @@ class PlanResult(Record):
         return (self.run_key, *(repeat.run_key for repeat in self.repeats))
 
     @property
+    def made_from(self) -> tuple[str, ...]:
+        """Return the checkpoints of trained networks that it fuses or starts from."""
+        if self.weights.members:
+            return tuple(member.checkpoint_uri for member in self.weights.members)
+        return (self.weights.uri,) if self.weights.weights is Weights.TRAINED else ()
+
+    @property
     def decides_on(self) -> SplitName:
         """Return the split that decides; in plans of older versions any test split does."""
         return self.deciding_split or ("test" if any(planned.split == "test" for planned in self.evaluations) else "val")

@@ -1,0 +1,227 @@
+"""Delete videos from a store, or write objects anew without them.
+
+An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they may
+show a video. The intent has all that a later try must know, so deletions may happen in any order.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, video_records
+from tasks.data.clips.traces import LabelledVideos, Traces, json_without, table_without
+from tasks.data.labels.formats import formats
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import VideoIndex
+from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
+from tasks.errors import MissingObject
+from tasks.store.derived import folder_together, run_showing_clips
+from tasks.store.layout import Layout
+from tasks.store.objects import Store, StoredObject, to_json
+from tasks.store.records.forgetting import Forgetting, Tombstone, TraceCount
+from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
+from tasks.store.stored import Folder, last_name
+
+MARKS = ("result.json", "manifest.json", "clips.json", "probe.json")
+"""Written last, so deleted first: nobody reads half a folder."""
+
+KINDS = {
+    "inbox": "sources",
+    "videos": "sources",
+    "clips": "clips, flow and sound",
+    "label_log": "statements and leases of the page Label",
+    "annotations": "annotation files",
+    "labels": "lists of labels",
+    "runs": "evaluations and reports",
+    "searches": "comparisons and searches",
+    "comparisons": "comparisons and searches",
+}
+"""The kind of an object by its first folder; any other is called by that folder."""
+
+OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
+"""Endings of objects that hold no text; they go by address or origin."""
+
+UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)")
+"""Objects that name no other video than their address does."""
+
+OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
+"""Objects that are of no use without the dataset that they name."""
+
+STATUS = re.compile(r"status/(dataset|predictions)\.json")
+"""Summaries that lead to datasets and predictions."""
+
+LISTS = re.compile(r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/evaluate/.*/result|status/.*)\.json")
+SPLITS = re.compile(r"datasets/split\.csv")
+TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
+STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")
+LABELS = re.compile(r"(annotations|inbox)/.*")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An object that is deleted, or written anew."""
+
+    uri: str
+    kind: str
+    is_kept: bool
+
+
+class Remover:
+    """Finds and deletes the videos of an intent."""
+
+    def __init__(self, store: Store, store_uri: str, forgetting: Forgetting) -> None:
+        self._store = store
+        self._at = Layout(store_uri)
+        self.forgetting = forgetting
+        self._traces = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        records = video_records(store, store_uri)
+        names = {record.video: record.names for record in records} | dict.fromkeys(forgetting.videos, forgetting.names)
+        fps = {record.video: record.fps for record in records} | dict.fromkeys(forgetting.videos, 30.0)
+        self._beside = came_with(store, store_uri)
+        self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._traces)
+
+    def find(self) -> list[Trace]:
+        """List the objects to delete or write anew, marks first; take folders that go as a whole into the intent.
+
+        Raises:
+            BadInput: an annotation file cannot be written without the videos.
+        """
+        listed = [item for item in self._store.list(self._at.folder_uri) if not item.uri.startswith(self._at.forgotten.folder_uri)]
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            named = {item.uri for item, is_named in zip(listed, pool.map(self._is_named, listed), strict=True) if is_named}
+        folders = {*self.forgetting.folders, *filter(None, map(folder_together, named))}
+        self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
+        gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}
+        summaries = {item.uri for item in listed if self._summarises(item)}
+        kept = {uri for uri in (named | summaries) - gone if self._rewritten(uri, self._content(uri)) is not None}
+        # A listing may still have an object that was deleted just now.
+        there = filter(self._store.exists, gone | named | summaries)
+        traces = [Trace(uri, self._kind(uri), is_kept=uri in kept) for uri in there]
+        return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
+
+    def remove(self, traces: Sequence[Trace]) -> None:
+        """Delete or write anew each object; one that changes meanwhile is left to the next search."""
+        for trace in traces:
+            earlier = self._store.stat(trace.uri) if trace.is_kept else None
+            content = self._rewritten(trace.uri, self._content(trace.uri)) if earlier else None
+            if content is None:
+                self._store.delete([trace.uri])
+            else:
+                self._store.replace_bytes(trace.uri, content, earlier)
+
+    def _content(self, uri: str) -> bytes:
+        try:
+            return self._store.read_bytes(uri)
+        except MissingObject:
+            return b""
+
+    def _name(self, uri: str) -> str:
+        return Folder(self._at.folder_uri).name_of(uri)
+
+    def _kind(self, uri: str) -> str:
+        folder = self._name(uri).partition("/")[0]
+        return KINDS.get(folder, folder)
+
+    def _is_named(self, item: StoredObject) -> bool:
+        """Check whether an object names a video, or is made of a dataset that has one."""
+        name = self._name(item.uri)
+        datasets = Traces((), keys=self.forgetting.datasets if OF_DATASET.match(name) else ())
+        if self._traces.in_text(name) or datasets.in_text(name):
+            return True
+        if UNREAD.match(name) or name.endswith(OPAQUE):
+            return False
+        if LABELS.match(name):
+            if not name.lower().endswith(formats().suffixes) or item.size_bytes > MAX_ANNOTATION_BYTES:
+                return False
+            content = self._content(item.uri)
+            return self._rewritten(item.uri, content) != content
+        content = self._content(item.uri)
+        return self._traces.in_bytes(content) or datasets.in_bytes(content)
+
+    def _summarises(self, item: StoredObject) -> bool:
+        """Check whether a summary names a dataset or a prediction that goes."""
+        return bool(STATUS.match(self._name(item.uri))) and self._gone.in_bytes(self._content(item.uri))
+
+    @property
+    def _gone(self) -> Traces:
+        return Traces(
+            (),
+            keys=(*self.forgetting.datasets, *(last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))),
+        )
+
+    def _rewritten(self, uri: str, content: bytes) -> bytes | None:
+        """Write an object anew without the videos; None if it is to be deleted."""
+        name = self._name(uri)
+        if self._traces.in_text(name):
+            return None
+        for pattern, rewrite in self._ways.items():
+            if pattern.fullmatch(name):
+                return rewrite(name, content)
+        return None
+
+    @property
+    def _ways(self) -> Mapping[re.Pattern[str], Callable[[str, bytes], bytes | None]]:
+        matches = self._traces.in_text
+        return {
+            STATUS: lambda _, content: json_without(content, lambda text: matches(text) or self._gone.in_text(text)),
+            LISTS: lambda _, content: json_without(content, matches),
+            TABLES: lambda _, content: table_without(content, matches),
+            SPLITS: lambda _, content: self._splits_without(content),
+            STATEMENTS: lambda _, content: self._statements_without(content),
+            LABELS: self._labels_without,
+        }
+
+    def _splits_without(self, content: bytes) -> bytes:
+        theirs = {*self.forgetting.videos, *self.forgetting.sources}
+        kept = {name: split for name, split in read_split_csv(content).items() if name not in theirs}
+        return write_split_csv(kept, {}, read_drawn(content) - theirs)
+
+    def _statements_without(self, content: bytes) -> bytes:
+        try:
+            block = LogBlock.model_validate_json(content)
+        except ValidationError:
+            try:
+                return to_json(self._statement_without(LogEntry.model_validate_json(content)))
+            except ValidationError:
+                # The entries after a missing one would not be read; one that cannot be read counts for nothing.
+                return b"{}\n"
+        return to_json(LogBlock(entries=tuple(map(self._statement_without, block.entries))))
+
+    def _statement_without(self, entry: LogEntry) -> LogEntry:
+        statement = entry.statement
+        if not self._traces.in_bytes(to_json(entry)):
+            return entry
+        return LogEntry(statement=Forgotten(token=statement.token, by=statement.by, at=statement.at, after=statement.after))
+
+    def _labels_without(self, name: str, content: bytes) -> bytes | None:
+        file = PurePosixPath(name).name
+        beside = self._beside.get(file, frozenset())
+        return self._labelled.beside(beside).without(AnnotationFile(file, content, beside=beside))
+
+
+def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
+    """Count deleted and rewritten objects, by kind."""
+    numbers = Counter((trace.kind, trace.is_kept) for trace in traces)
+    return tuple(
+        TraceCount(kind=kind, num_deleted=numbers[kind, False], num_rewritten=numbers[kind, True])
+        for kind in sorted({kind for kind, _ in numbers})
+    )
+
+
+def cached_files(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
+    """List the frames, sound and features of these clips in a cache."""
+    return [path for path in folder.rglob("*") if path.name.startswith(tuple(clip_hashes))]
+
+
+def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
+    """Delete the files of forgotten videos from this machine's cache; return their number."""
+    tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
+    files = cached_files(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
