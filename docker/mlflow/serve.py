@@ -1,6 +1,7 @@
-"""Write MLflow's auth file, with its secrets, to memory, and become the MLflow server."""
+"""Write MLflow's auth file, with its secrets, to memory, upgrade the database, and become the MLflow server."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def main() -> None:
     flags = {**FLAGS, "allowed-hosts": os.environ["MLFLOW_ALLOWED_HOSTS"], "artifacts-destination": os.environ["MLFLOW_ARTIFACTS"]}
     command = ["mlflow", "server", *(f"--{name}={value}" for name, value in flags.items())]
     sys.stdout.flush()
+    subprocess.run(["mlflow", "db", "upgrade", database], check=True)  # noqa: S603, S607 - the image's own program
     os.execvpe(command[0], command, os.environ | settings)  # noqa: S606 - the image's own program
 
 

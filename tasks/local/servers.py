@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -77,7 +78,7 @@ def airflow_environment(home: Home, credentials: Credentials, ports: dict[str, i
         },
         "API": {"HOST": LOOPBACK, "PORT": ports["airflow"], "BASE_URL": address, "SECRET_KEY": credentials.airflow_secret_key},
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret},
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{airflow_database(home)}"},
         # Idle sleep: 1 s doubles the time of a chain of short steps, 0.1 s takes a sixth of a core.
         # Orphaned tasks of a killed scheduler are adopted after one minute instead of five, and those of a killed worker retried after one.
         "SCHEDULER": {
@@ -141,6 +142,9 @@ class Server:
     start_seconds: float
     database: Path | None = None
     """Removed before a start if no start has succeeded yet. An interrupted first start may leave it incomplete."""
+    version: str = ""
+    migration: tuple[str, ...] = ()
+    """The command that brings the database of another version up to date, where the server does not do so itself."""
 
     @property
     def title(self) -> str:
@@ -155,7 +159,7 @@ class Server:
     @property
     def fingerprint(self) -> str:
         """Hash the specification: a server with another fingerprint must be restarted."""
-        return hashlib.sha256(json.dumps([self.argv, self.env], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.argv, self.env, self.version], sort_keys=True).encode()).hexdigest()
 
     def full_env(self) -> dict[str, str]:
         """Make the environment of the process: inherited, without variables for other servers."""
@@ -285,12 +289,24 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
     )
 
 
+def airflow_database(home: Home) -> Path:
+    """Locate Airflow's database."""
+    return home.root / "airflow" / "airflow.db"
+
+
+def mlflow_database(home: Home) -> Path:
+    """Locate MLflow's database."""
+    return home.root / "mlflow" / "mlflow.db"
+
+
 def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> Server:
     own = ports["mlflow"]
     port = own["mlflow"]
-    database = home.folder("mlflow") / "mlflow.db"
+    home.folder("mlflow")
+    database = mlflow_database(home)
+    address = f"sqlite:///{database}"
     flags = {
-        "backend-store-uri": f"sqlite:///{database}",
+        "backend-store-uri": address,
         "artifacts-destination": f"{MLFLOW_BUCKET}/artifacts",
         "host": LOOPBACK,
         "port": port,
@@ -314,6 +330,8 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
         start_seconds=120,
         database=database,
+        version=version("mlflow"),
+        migration=(_program("mlflow"), "db", "upgrade", address),
     )
 
 
@@ -328,5 +346,5 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
         start_seconds=180,
-        database=home.root / "airflow" / "airflow.db",
+        database=airflow_database(home),
     )

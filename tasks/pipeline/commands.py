@@ -27,6 +27,7 @@ from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
 from tasks.pipeline.step import Command, Step
+from tasks.pipeline.upkeep import contract as upkeep
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, Command] = {
         compare_versions,
         search,
         predict_videos,
+        upkeep,
     )
     for command in vars(contracts).values()
     if isinstance(command, Command)
@@ -74,7 +76,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     options = _Parser(prog=f"python -m tasks {command.name}", description=command.summary, argument_default=argparse.SUPPRESS)
     for name, field in command.arguments.model_fields.items():
         if metavar := command.positional.get(name):
-            options.add_argument(name, nargs="*", metavar=metavar, help=_help(field))
+            options.add_argument(name, nargs="*" if _kind(field.annotation)[0] == "list" else None, metavar=metavar, help=_help(field))
         else:
             _add(options, name, field)
     return command, _validated(command, vars(options.parse_args(argv[num_words:])))

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.options.base import STORED
 from tasks.settings import S3Server, SourceSettings, StoreSettings, load
-from tasks.store.stored import Stored, check_key, connection_of, split_uri
+from tasks.store.stored import Stored, bucket_uri, check_key, connection_of, split_uri
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -142,6 +142,12 @@ class Store:
         with self._asking(uri):
             return self._server(uri).client.bucket_exists(bucket_name=bucket)
 
+    def buckets(self) -> tuple[str, ...]:
+        """List the addresses of the buckets that the keys reach, in order."""
+        uri = bucket_uri("*")
+        with self._asking(uri):
+            return tuple(sorted(bucket_uri(bucket.name) for bucket in self._client.list_buckets()))
+
     def exists(self, uri: str) -> bool:
         """Check whether the object exists."""
         return self.stat(uri) is not None
@@ -227,6 +233,14 @@ class Store:
                 raise self._refused(uri, "AccessDenied")
             case status:
                 raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
+
+    def delete(self, uris: Iterable[str]) -> None:
+        """Delete objects in this order; those that are gone are none the worse."""
+        for uri in uris:
+            check_key(uri)
+            bucket, key = split_uri(uri)
+            with suppress(MissingObject), self._asking(uri):
+                self._client.remove_object(bucket_name=bucket, object_name=key)
 
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.

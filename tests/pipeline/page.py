@@ -71,9 +71,9 @@ def _section(step: Command) -> str:
 def _usage(step: Command) -> str:
     """Write the shortest command line of a step."""
     fields = step.arguments.model_fields
-    required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required()]
+    required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required() and name not in step.positional]
     one_of = [f"({' | '.join(f'--{_flag(name)}=…' for name in step.alternatives)})"] if step.alternatives else []
-    words = [f"[{word} …]" for word in step.positional.values()]
+    words = [word if fields[name].is_required() else f"[{word} …]" for name, word in step.positional.items()]
     others = len(fields) - len(required) - len(step.alternatives) - len(words)
     return " ".join(["python -m tasks", step.name, *words, *required, *one_of, *(["[--OPTION=… …]"] if others else [])])
 

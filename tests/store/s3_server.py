@@ -7,6 +7,8 @@ from xml.sax.saxutils import escape
 NO_ANSWER = 0
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
 
+BUCKETS = '<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Buckets>{}</Buckets></ListAllMyBucketsResult>'
+
 
 class S3Server(ThreadingHTTPServer):
     """Buckets with objects by name. `refusals` has the status and code of the next answers to a method, `sent` the headers of each request."""
@@ -33,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         objects = self.server.buckets.get(bucket)
         if refusals := self.server.refusals.get(self.command):
             self.refuse(*refusals.pop(0))
+        elif not bucket:
+            self.reply(BUCKETS.format("".join(f"<Bucket><Name>{name}</Name></Bucket>" for name in self.server.buckets)).encode())
         elif self.command == "PUT" and not key:
             self.server.buckets[bucket] = {}
             self.reply(b"")
@@ -41,6 +45,9 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "PUT":
             objects[key], self.server.types[key] = data, self.headers["content-type"]
             self.reply(data)
+        elif self.command == "DELETE":
+            objects.pop(key, None)
+            self.reply(b"", 204)
         elif not key:
             self.reply(_listing(objects, parse_qs(address.query)) if address.query else b"")
         elif key in objects:
@@ -48,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.refuse(404, "NoSuchKey")
 
-    do_GET = do_HEAD = do_PUT = answer  # noqa: N815
+    do_DELETE = do_GET = do_HEAD = do_PUT = answer  # noqa: N815
 
     def refuse(self, status: int, code: str) -> None:
         if status == NO_ANSWER:

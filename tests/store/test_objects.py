@@ -96,6 +96,17 @@ def test_a_listing_names_what_lies_below_a_prefix(store, server):
     assert store.stat("s3://other/a") is None
 
 
+def test_objects_are_deleted_and_those_that_are_gone_need_not_be(store, server):
+    server.buckets["retake"] = dict.fromkeys(("a", "b", "c"), b"x")
+    store.delete(["s3://retake/a", "s3://retake/c", "s3://retake/c", "s3://other/a"])
+    assert set(server.buckets["retake"]) == {"b"}
+
+
+def test_buckets_are_listed_in_order(store, server):
+    server.buckets = {"retake-mlflow": {}, "retake": {}}
+    assert store.buckets() == ("s3://retake", "s3://retake-mlflow")
+
+
 def test_a_bucket_is_made_once_whoever_else_makes_it(store, server):
     for _ in range(2):
         store.ensure_bucket("s3://new/a")
