@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.errors import Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import backups, supervise
 from tasks.local.home import Credentials, Home, add_person, people
-from tasks.local.servers import airflow_database, mlflow_database
+from tasks.local.servers import Server, airflow_database, mlflow_database
 from tasks.local.supervise import State
 from tests.pipeline.shelf import Shelf
 
@@ -76,3 +77,25 @@ def test_a_home_that_has_data_is_replaced_only_if_asked_and_keeps_its_passwords(
 def test_a_backup_needs_the_object_store(home, tmp_path, capsys):
     assert commands.main(["backup", str(tmp_path / "to")]) == 78
     assert "`make start`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("last", "is_migrated"), [(None, False), ("3.18", False), ("3.17", True), ("", True)])
+def test_a_database_of_another_version_is_brought_up_to_date_before_its_server_starts(home, tmp_path, monkeypatch, last, is_migrated):
+    database, done = tmp_path / "mlflow.db", tmp_path / "done"
+    database.touch()
+    if last is not None:
+        supervise.was_well(home, "mlflow").write_text(last)
+    migration = ("/bin/sh", "-c", f"test -e {database} && touch {done}")
+    server = Server("mlflow", ["/bin/sleep", "60"], {}, {"mlflow": 1}, lambda: True, 1, database, "3.18", migration)
+    monkeypatch.setattr(supervise, "all_servers", lambda *_: [server])
+    supervise.up(home, lambda _: None, ("mlflow",))
+    assert (done.exists(), supervise.was_well(home, "mlflow").read_text()) == (is_migrated, "3.18")
+
+
+def test_a_database_that_cannot_be_brought_up_to_date_is_told_with_the_end_of_the_log(home, tmp_path, monkeypatch):
+    supervise.was_well(home, "mlflow").write_text("3.19")
+    migration = ("/bin/sh", "-c", "echo no such revision >&2; exit 1")
+    server = Server("mlflow", ["/bin/sleep", "60"], {}, {"mlflow": 1}, lambda: True, 1, tmp_path / "mlflow.db", "3.18", migration)
+    monkeypatch.setattr(supervise, "all_servers", lambda *_: [server])
+    with pytest.raises(Unavailable, match=r"another version.*mlflow\.log.*\n.*no such revision"):
+        supervise.up(home, lambda _: None, ("mlflow",))

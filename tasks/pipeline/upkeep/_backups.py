@@ -86,9 +86,7 @@ class Backups:
         """
         with self.partial() as copy:
             try:
-                with path.open("rb") as file:
-                    is_sqlite = file.read(len(_SQLITE)) == _SQLITE
-                if is_sqlite:
+                if is_sqlite(path):
                     with closing(sqlite3.connect(path, timeout=60)) as source, closing(sqlite3.connect(copy)) as target:
                         source.backup(target)
                 else:
@@ -142,6 +140,12 @@ class Backups:
                 f"the backup {snapshot.name} lacks {some(named)}, or has it damaged, as {some([str(self.content(sha256)) for sha256 in damaged])}; "
                 "delete these files and the next backup copies them anew, or name another backup with --snapshot"
             )
+
+
+def is_sqlite(path: Path) -> bool:
+    """Check whether a file is a database of SQLite."""
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 def _sha256(path: Path) -> str:

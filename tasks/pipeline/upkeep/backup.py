@@ -1,8 +1,8 @@
 """Copy stores and databases into a folder while runs go on: `python -m tasks backup TO`.
 
-A backup shows one time, though nothing stands still while it is made, because what refers is copied before what is referred to:
-Airflow's database, the records of steps, MLflow's database, and last all other objects. Records, which have the names of versions and of files,
-are taken up to one time by the store's own clock. Those that are written later are left out, so that their steps run again.
+A backup shows one time, though nothing stands still while it is made: what names other things is copied before them. Airflow's database names
+records, which name runs of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's own clock: those
+written later are left out, so that their steps run again.
 """
 
 import time
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import MissingObject, Unavailable
+from tasks.errors import BadConfiguration, MissingObject, Unavailable
 from tasks.pipeline._step import log
-from tasks.pipeline.upkeep._backups import Backups
+from tasks.pipeline.upkeep._backups import Backups, is_sqlite
 from tasks.pipeline.upkeep.contract import BackupArguments
 from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout
@@ -38,7 +38,13 @@ class Sources:
 
 
 def run(arguments: BackupArguments, store: Store) -> BackupResult:
-    """Back up, and leave everything as it is."""
+    """Back up, and leave everything as it is.
+
+    Raises:
+        BadConfiguration: a dump of MLflow's database has no time, or see `back_up`.
+    """
+    if arguments.mlflow and not arguments.before and arguments.mlflow.is_file() and not is_sqlite(arguments.mlflow):
+        raise BadConfiguration(f"{arguments.mlflow} is a dump: name a time before it with --before, so that it has what later records name")
     stores = [uri.rstrip("/") for uri in arguments.store or [load(RunnerSettings).store_uri]]
     artifacts = [uri.rstrip("/") for uri in arguments.artifacts]
     sources = Sources(stores, artifacts, arguments.airflow, arguments.mlflow)
@@ -68,6 +74,8 @@ class _Copying:
         last = backups.snapshot().objects if backups.names else ()
         self._known = {(kept.uri, kept.etag, kept.size_bytes): kept for kept in last if kept.etag and backups.has(kept)}
         self._num_new = self._new_bytes = 0
+        self._as_is = tuple(folder for uri in sources.stores for folder in _kept_as_is(Layout(uri)))
+        self._moves = tuple(Layout(uri).champions for uri in sources.stores)
 
     def run(self, before: str | None) -> BackupResult:
         sources = self._sources
@@ -80,19 +88,19 @@ class _Copying:
             databases = self._files({"mlflow": sources.mlflow})
             time.sleep(CLOCK_SECONDS)
             now = list(self._list(sources.stores))
-            if not any(listed.modified > until and self._is_move(listed) for listed in now):
+            if not any(listed.modified > until and listed.uri.startswith(self._moves) for listed in now):
                 break
         else:
             raise Unavailable("a champion moved after the time of this backup; make it again, with new dumps if there are any")
         newer = {listed.uri for listed in now if self._is_record(listed) and listed.modified > until}
-        kept = [self._at_cut(listed, records, newer) if self._is_record(listed) else self._keep(listed) for listed in now]
-        kept += [self._keep(listed) for listed in self._list(sources.artifacts)]
+        copied = [self._at_cut(listed, records, newer) if self._is_record(listed) else self._keep(listed) for listed in now]
+        copied += [self._keep(listed) for listed in self._list(sources.artifacts)]
         snapshot = Snapshot(
             name=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z",
             records_until=until,
             stores=tuple(sources.stores),
             artifacts=tuple(sources.artifacts),
-            objects=self._present({entry.uri: entry for entry in kept if entry}),
+            objects=self._present({entry.uri: entry for entry in copied if entry}),
             files=(*files, *databases),
         )
         self._backups.write(snapshot)
@@ -105,14 +113,11 @@ class _Copying:
         return (listed for uri in places for listed in self._store.list(Layout(uri).folder_uri))
 
     def _is_record(self, listed: StoredObject) -> bool:
-        """Check whether a step may do its work again where this is missing, and not what people wrote or what nothing makes anew."""
-        return listed.name.endswith(".json") and not listed.uri.startswith(tuple(_kept_as_is(self._sources.stores)))
-
-    def _is_move(self, listed: StoredObject) -> bool:
-        return listed.uri.startswith(tuple(Layout(uri).champions for uri in self._sources.stores))
+        """Check whether a step wrote this and does so again where it is missing."""
+        return listed.name.endswith(".json") and not listed.uri.startswith(self._as_is)
 
     def _at_cut(self, listed: StoredObject, records: Mapping[str, KeptObject], newer: set[str]) -> KeptObject | None:
-        """Find a record as it was at the time of the backup; None if it was not there, or nobody knows it any more."""
+        """Find a record as it was at the time of the backup; None if it was not there, or was replaced before it was copied."""
         earlier = records.get(listed.uri)
         if listed.uri in newer or (earlier and earlier.etag == listed.etag):
             return earlier
@@ -157,15 +162,12 @@ class _Copying:
             new_bytes=self._new_bytes,
             num_left_out=num_left_out,
         )
-        log.info(
-            "backup %s: %s, %s; new: %s, %s", result.name, plain_count(result.num_objects, "object"), size(result.size_bytes),
-            plain_count(result.num_new, "object"), size(result.new_bytes),
-        )  # fmt: skip
+        log.info("backup %s: %s, %s", result.name, plain_count(result.num_objects, "object"), size(result.size_bytes))
+        log.info("new since the last one: %s, %s", plain_count(result.num_new, "object"), size(result.new_bytes))
         return result
 
 
-def _kept_as_is(stores: Iterable[str]) -> Iterable[str]:
-    """List the folders of what people wrote and of what nothing makes anew, which refer to nothing that a step writes later."""
-    for place in map(Layout, stores):
-        yield from (place.inbox.folder_uri, place.annotations.folder_uri, place.label_log.folder_uri, place.status.folder_uri)
-        yield from (place.recipes, place.own_classes("verb"), place.own_classes("noun"))
+def _kept_as_is(place: Layout) -> tuple[str, ...]:
+    """List the folders of records that people wrote or that nothing makes anew; they name nothing that a step writes later."""
+    of_people = place.inbox.folder_uri, place.annotations.folder_uri, place.label_log.folder_uri, place.recipes
+    return *of_people, place.status.folder_uri, place.own_classes("verb"), place.own_classes("noun")

@@ -260,6 +260,8 @@ def test_the_commands_back_up_verify_and_restore(store, tmp_path, monkeypatch):
     to = str(tmp_path / "to")
     # Of a time before the last write, as between two dumps.
     between = store.written[f"{STORE}/videos/2/probe.json"].isoformat()
+    with pytest.raises(BadConfiguration, match="dump: name a time before it with --before"):
+        run(backup, "backup", to, f"--mlflow={tmp_path}/dump")
     done = run(backup, "backup", to, f"--artifacts={ARTIFACTS}", f"--mlflow={tmp_path}/dump", f"--before={between}")
     assert (done.num_objects, done.num_left_out) == (7, 1)
     verified = run(restore, "restore", to, "--verify")
