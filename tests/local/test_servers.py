@@ -73,6 +73,7 @@ def local(tmp_path_factory):
     dags.mkdir()
     (dags / "chain.py").write_text(CHAIN_OF_DAGS)
     home = Home(folder / "home")
+    backup = version_before.make_backup(folder)
     announced: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
@@ -80,7 +81,7 @@ def local(tmp_path_factory):
         patch.setattr(servers, "code_version", lambda: "tested")  # a commit in the middle would restart Airflow
         try:
             with home.lock():
-                restore_home(home, version_before.make_backup(folder), None, announced.append, replace=False)
+                restore_home(home, backup, None, announced.append, replace=False)
             add_person(home, "anna", "labeller")
             supervise.up(home, announced.append)
             yield home, announced

@@ -8,8 +8,6 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
-import sqlalchemy
-
 from tasks.local.home import REPOSITORY
 from tasks.local.run import SAMPLE_STORE
 from tasks.local.servers import MLFLOW_BUCKET
@@ -19,6 +17,15 @@ from tests.pipeline.shelf import Shelf
 WRITTEN = REPOSITORY / "tests" / "store" / "version_0_2_0.zip"
 AIRFLOW_VERSION, MLFLOW_REVISION = "3.2.0", "c3d9e7f1a2b4"
 POOL, MODEL = "kept", "retake-tsn-sample"
+OLD_MLFLOW = """
+import sys, sqlalchemy
+from alembic import command
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base
+address, revision = sys.argv[1:]
+Base.metadata.create_all(sqlalchemy.create_engine(address))
+command.upgrade(_get_alembic_config(address), revision)
+"""
 
 
 def objects() -> dict[str, bytes]:
@@ -46,20 +53,10 @@ def _airflow(path: Path) -> Path:
 
 
 def _mlflow(path: Path) -> Path:
-    # Here alone: the fast tests import this file, and MLflow takes seconds.
-    from alembic import command
-    from mlflow.store.db.utils import _get_alembic_config
-    from mlflow.store.tracking.dbmodels.initial_models import Base
-
-    address = f"sqlite:///{path}"
-    engine = sqlalchemy.create_engine(address)
-    Base.metadata.create_all(engine)
-    command.upgrade(_get_alembic_config(address), MLFLOW_REVISION)
-    engine.dispose()
-    _with_row(path, "registered_models", name=MODEL, workspace="default")
-    return _with_row(
-        path, "model_versions", name=MODEL, version=1, workspace="default", description="of the version before", status="READY"
-    )
+    subprocess.run([sys.executable, "-c", OLD_MLFLOW, f"sqlite:///{path}", MLFLOW_REVISION], capture_output=True, check=True, timeout=200)
+    key = {"name": MODEL, "workspace": "default", "creation_time": 1, "last_updated_time": 1}
+    _with_row(path, "registered_models", **key)
+    return _with_row(path, "model_versions", **key, version=1, current_stage="None", description="of the version before", status="READY")
 
 
 def _with_row(path: Path, table: str, **values: object) -> Path:

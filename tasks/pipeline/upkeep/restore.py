@@ -10,7 +10,7 @@ from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.backup import KeptObject, RestoreResult, Snapshot
-from tasks.wording import plain_count, size, some
+from tasks.wording import listed, plain_count, size, some
 
 
 def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
@@ -28,6 +28,8 @@ def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
         files=tuple(kept.name for kept in snapshot.files),
         restored=not arguments.verify,
     )
+    if result.restored and result.files and not arguments.files:
+        log.warning("left out: %s; --files=FOLDER writes them", listed(list(result.files)))
     done = "verified" if arguments.verify else "restored"
     log.info("%s %s: %s, %s", done, result.name, plain_count(result.num_objects, "object"), size(result.size_bytes))
     return result
@@ -65,7 +67,7 @@ def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, *, repla
         BadConfiguration: a store has objects, and is not to be replaced.
     """
     places = [Layout(uri).folder_uri for uri in (*snapshot.stores, *snapshot.artifacts)]
-    present = {listed.uri: listed for place in places for listed in store.list(place)}
+    present = {entry.uri: entry for place in places for entry in store.list(place)}
     if present and not replace:
         held = [place for place in places if any(uri.startswith(place) for uri in present)]
         raise BadConfiguration(f"{some(held)} has objects already; --replace deletes what the backup does not have")
