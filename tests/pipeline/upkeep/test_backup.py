@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import chain, cycle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
@@ -127,6 +127,7 @@ def restored(folder, name=None, store=None, **options):
 
 
 @settings(max_examples=30)
+@example([0, 0, 1], 10, [False, False, False, False, True, True, True, False])  # deletes while a last listing is read
 @given(
     st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), min_size=1, max_size=12).filter(any),
     st.integers(0, 80),
@@ -150,6 +151,17 @@ def test_whatever_is_written_meanwhile_all_that_a_restored_store_and_its_databas
         assert set(records.get(POINTER, {"objects": ()})["objects"]) <= again.objects.keys() | store.deleted
         assert {row for record in records.values() for row in record["rows"]} <= files["mlflow"].keys()
         assert {uri for rows in files.values() for uris in rows.values() for uri in uris} <= again.objects.keys() | store.deleted
+
+
+@pytest.mark.parametrize("num_calls", range(12))
+def test_records_of_one_second_are_taken_together_or_not_at_all(tmp_path, num_calls):
+    named, naming = f"{STORE}/runs/1/train/result.json", f"{STORE}/runs/3/train/result.json"
+    store = Busy([wrote(named), wrote(naming, named)], [0] * num_calls + [2] + [0] * 99)
+    for name in ("epochs", "result"):
+        store.write_bytes(f"{STORE}/runs/2/train/{name}.json", b"{}")
+    backed_up(store, tmp_path)
+    again, _ = restored(tmp_path)
+    assert named in again.objects or naming not in again.objects
 
 
 @pytest.fixture
