@@ -26,7 +26,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
 # A misspelt VIDEO=films would otherwise run the sample videos. These settings of the environment may be given, too.
-VARIABLES := VIDEOS SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_% http_% https_% no_%
+VARIABLES := VIDEOS TO FROM SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_% http_% https_% no_%
 UNKNOWN := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)
 NEAREST := import sys, difflib; print(*[f"did you mean {name}=?" for name in difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1)])
@@ -34,10 +34,10 @@ $(error unknown variable $(firstword $(UNKNOWN)). $(shell $(PYTHON) -c '$(NEARES
   Variables are $(filter-out %_%,$(VARIABLES)))
 endif
 
-# VIDEOS is passed in the environment, so that the shell does not interpret folder names.
-export VIDEOS
+# These are passed in the environment, so that the shell does not interpret folder names.
+export VIDEOS TO FROM
 
-.PHONY: help run start cancel stop status secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint lint-pages constraints constraints-check clean
+.PHONY: help run start cancel stop status backup restore secrets build up ingest down test test-fast test-containers test-long coverage bench evidence commands format typecheck lint lint-pages constraints constraints-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
@@ -56,6 +56,14 @@ stop: ## Stop the servers; runs that are going on are named, and go on at the ne
 
 status: $(FOR_RUN) ## Show which servers run, their addresses, and what runs in them
 	@$(BIN)/python -m tasks.local status
+
+backup: $(FOR_RUN) ## Copy stores, MLflow and Airflow into TO=dir while runs go on; only what is new takes time and room
+	@[ -n "$$TO" ] || { echo "make backup TO=dir: name the folder of backups" >&2; exit 1; }
+	@$(BIN)/python -m tasks.local backup "$$TO" $(ARGS)
+
+restore: $(FOR_RUN) ## Restore the latest backup of FROM=dir into a new RETAKE_HOME; ARGS="--snapshot NAME" takes another
+	@[ -n "$$FROM" ] || { echo "make restore FROM=dir: name the folder of backups" >&2; exit 1; }
+	@$(BIN)/python -m tasks.local restore "$$FROM" $(ARGS)
 
 secrets: ## Write or complete .env with random secrets; `make up` does so first
 	@python3 docker/write_env.py

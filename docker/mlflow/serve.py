@@ -1,8 +1,10 @@
-"""Write MLflow's auth file, with its secrets, to memory, and become the MLflow server."""
+"""Write MLflow's auth file, with its secrets, to memory, upgrade the database, and become the MLflow server."""
 
 import os
 import sys
 from pathlib import Path
+
+from mlflow.db import commands
 
 AUTH_FILE = Path("/tmp/basic_auth.ini")  # noqa: S108 - a tmpfs of this container
 AUTH = """\
@@ -31,6 +33,8 @@ def main() -> None:
     flags = {**FLAGS, "allowed-hosts": os.environ["MLFLOW_ALLOWED_HOSTS"], "artifacts-destination": os.environ["MLFLOW_ARTIFACTS"]}
     command = ["mlflow", "server", *(f"--{name}={value}" for name, value in flags.items())]
     sys.stdout.flush()
+    # In this process: the address has the password, which a command line would show.
+    commands.main(["upgrade", database], standalone_mode=False)
     os.execvpe(command[0], command, os.environ | settings)  # noqa: S606 - the image's own program
 
 

@@ -6,10 +6,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.local import processes, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.backups import back_up_home, restore_home
 from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
 from tasks.local.progress import screen_for
 from tasks.local.run import (
@@ -26,6 +28,7 @@ from tasks.local.run import (
     state_of,
 )
 from tasks.local.servers import step_environment
+from tasks.wording import count, size
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,6 +86,17 @@ def _parser() -> argparse.ArgumentParser:
         "--of", choices=("auto", "local", "stack"), default="auto", help="auto: the local servers if they run, else the stack of `make up`"
     )
     command.set_defaults(command=_cancel)
+
+    command = commands.add_parser("backup", help="copy stores, MLflow and Airflow into a folder, while runs go on")
+    command.add_argument("to", type=Path, metavar="TO", help="folder of backups")
+    command.add_argument("--with-secrets", action="store_true", help="copy credentials.json and people.json, too")
+    command.set_defaults(command=_back_up)
+
+    command = commands.add_parser("restore", help="put a backup into a new home, which RETAKE_HOME names")
+    command.add_argument("source", type=Path, metavar="FROM", help="folder of backups")
+    command.add_argument("--snapshot", help="name of the backup; default: the latest")
+    command.add_argument("--replace", action="store_true", help="replace what the home has")
+    command.set_defaults(command=_restore)
 
     command = commands.add_parser("people", help="add, change, remove or list who may log in to the local Airflow")
     actions = command.add_subparsers(required=True, metavar="ACTION")
@@ -145,6 +159,21 @@ def _interrupted(home: Home) -> list[RunRef]:
             return api.active_runs() if api else []
     except RetakeError:
         return []
+
+
+def _back_up(home: Home, arguments: argparse.Namespace) -> int:
+    done = back_up_home(home, arguments.to.expanduser(), with_secrets=arguments.with_secrets)
+    _say(f"backup {done.name} in {done.folder}: {count(done.num_objects, 'object')}, {size(done.size_bytes)}")
+    _say(f"new since the last one: {count(done.num_new, 'object')}, {size(done.new_bytes)}")
+    return 0
+
+
+def _restore(home: Home, arguments: argparse.Namespace) -> int:
+    with home.lock():
+        done = restore_home(home, arguments.source.expanduser(), arguments.snapshot, _say, replace=arguments.replace)
+    _say(f"restored {done.name} into {home.root}: {count(len(done.objects), 'object')}; `make start` starts all servers")
+    _say("runs that were at work when it was made go on then; `make cancel` ends them")
+    return 0
 
 
 def _cancel(home: Home, arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -78,7 +79,7 @@ def airflow_environment(home: Home, credentials: Credentials, ports: dict[str, i
         },
         "API": {"HOST": LOOPBACK, "PORT": ports["airflow"], "BASE_URL": address, "SECRET_KEY": credentials.airflow_secret_key},
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret},
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}"},
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{airflow_database(home)}"},
         # Idle sleep: 1 s doubles the time of a chain of short steps, 0.1 s takes a sixth of a core.
         # Orphaned tasks of a killed scheduler are adopted after one minute instead of five, and those of a killed worker retried after one.
         "SCHEDULER": {
@@ -152,6 +153,9 @@ class Server:
     start_seconds: float
     database: Path | None = None
     """Removed before a start if no start has succeeded yet. An interrupted first start may leave it incomplete."""
+    version: str = ""
+    migration: tuple[str, ...] = ()
+    """The command that brings the database of another version up to date, where the server does not do so itself."""
 
     @property
     def title(self) -> str:
@@ -166,7 +170,7 @@ class Server:
     @property
     def fingerprint(self) -> str:
         """Hash the specification: a server with another fingerprint must be restarted."""
-        return hashlib.sha256(json.dumps([self.argv, self.env], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.argv, self.env, self.version], sort_keys=True).encode()).hexdigest()
 
     def full_env(self) -> dict[str, str]:
         """Make the environment of the process: inherited, without variables for other servers."""
@@ -206,7 +210,7 @@ def step_environment(home: Home, credentials: Credentials, ports: dict[str, dict
         "RETAKE_STORE_SECRET_KEY": credentials.store_secret_key,
         "RETAKE_MLFLOW_URI": mlflow,
         "RETAKE_MLFLOW_PUBLIC_URI": mlflow,
-        "RETAKE_MLFLOW_DATABASE": _mlflow_database(home),
+        "RETAKE_MLFLOW_DATABASE": f"sqlite:///{mlflow_database(home)}",
         "RETAKE_CACHE_DIR": os.environ.get("RETAKE_CACHE_DIR") or str(home.root / "cache"),
         "RETAKE_CODE_VERSION": code_version(),
         "RETAKE_PYTHON": _step_python(home),
@@ -297,15 +301,24 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
     )
 
 
-def _mlflow_database(home: Home) -> str:
-    return f"sqlite:///{home.folder('mlflow') / 'mlflow.db'}"
+def airflow_database(home: Home) -> Path:
+    """Locate Airflow's database."""
+    return home.root / "airflow" / "airflow.db"
+
+
+def mlflow_database(home: Home) -> Path:
+    """Locate MLflow's database."""
+    return home.root / "mlflow" / "mlflow.db"
 
 
 def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int]]) -> Server:
     own = ports["mlflow"]
     port = own["mlflow"]
+    home.folder("mlflow")
+    database = mlflow_database(home)
+    address = f"sqlite:///{database}"
     flags = {
-        "backend-store-uri": _mlflow_database(home),
+        "backend-store-uri": address,
         "artifacts-destination": f"{MLFLOW_BUCKET}/artifacts",
         "host": LOOPBACK,
         "port": port,
@@ -328,7 +341,9 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         ports=own,
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
         start_seconds=120,
-        database=home.folder("mlflow") / "mlflow.db",
+        database=database,
+        version=version("mlflow"),
+        migration=(_program("mlflow"), "db", "upgrade", address),
     )
 
 
@@ -346,5 +361,5 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
         start_seconds=180,
-        database=home.root / "airflow" / "airflow.db",
+        database=airflow_database(home),
     )

@@ -1,6 +1,7 @@
 """Start the local servers, reuse healthy ones, and stop them."""
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -123,11 +124,21 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 
 def _start(home: Home, server: Server) -> Record:
-    if server.database and not _was_well(home, server).exists():
+    well = was_well(home, server.name)
+    if server.database and not well.exists():
         for path in server.database.parent.glob(f"{server.database.name}*"):  # and SQLite's -wal and -shm
             path.unlink()
     processes.rotate_log(home, server.name)
+    if server.migration and well.exists() and well.read_text() != server.version:
+        _migrate(home, server)
     return processes.launch(home, server.name, server.argv, server.full_env(), server.ports, server.fingerprint)
+
+
+def _migrate(home: Home, server: Server) -> None:
+    with processes.log_file(home, server.name).open("ab") as log:
+        done = subprocess.run(server.migration, env=server.full_env(), stdout=log, stderr=log, check=False)  # noqa: S603 - an installed program
+    if done.returncode:
+        raise Unavailable(_complaint(home, server, "cannot read the database of another version"))
 
 
 def _wait(home: Home, servers: list[Server], records: dict[str, Record], announce: Announce) -> None:
@@ -137,7 +148,7 @@ def _wait(home: Home, servers: list[Server], records: dict[str, Record], announc
         for server in list(waiting):
             seconds = time.monotonic() - begun
             if server.is_healthy():
-                _was_well(home, server).touch()
+                was_well(home, server.name).write_text(server.version)
                 announce(f"{server.title}: ready after {seconds:.0f} s")
                 waiting.remove(server)
             elif not processes.is_running(records[server.name]):
@@ -147,8 +158,9 @@ def _wait(home: Home, servers: list[Server], records: dict[str, Record], announc
         time.sleep(_POLL_SECONDS)
 
 
-def _was_well(home: Home, server: Server) -> Path:
-    return home.folder("servers") / f"{server.name}.was-well"
+def was_well(home: Home, name: str) -> Path:
+    """Locate the version of server `name` whose start succeeded last."""
+    return home.folder("servers") / f"{name}.was-well"
 
 
 def _complaint(home: Home, server: Server, trouble: str) -> str:

@@ -2,5 +2,5 @@
 
 A folder for each DAG has `contract.py`, what its steps take and give, and a file for each step; files that begin with `_` are shared.
 
-Other rooms import `commands`, `step` and `*.contract`, which are light.
+Other rooms import `commands`, `step` and `*.contract`, which are light, and `upkeep.backup` and `upkeep.restore`.
 """

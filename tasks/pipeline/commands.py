@@ -31,6 +31,7 @@ from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
 from tasks.pipeline.step import Command, Step
+from tasks.pipeline.upkeep import contract as upkeep
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Command] = {
         notify,
         clean_up,
         forget,
+        upkeep,
     )
     for command in vars(contracts).values()
     if isinstance(command, Command)
@@ -87,8 +89,9 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
     for name, field in command.arguments.model_fields.items():
         metavar, is_list = command.positional.get(name), _kind(field.annotation)[0] == "list"
         if metavar:
-            options.add_argument(name, nargs="*" if is_list else "?", metavar=metavar, help=_help(field))
-        if not metavar or not is_list:
+            nargs = "*" if is_list else None if field.is_required() else "?"
+            options.add_argument(name, nargs=nargs, metavar=metavar, help=_help(field))
+        if not metavar or not (is_list or field.is_required()):
             _add(options, name, field)
     values = vars(options.parse_args(argv[num_words:]))
     values.pop(AS_JSON.strip("-"), None)

@@ -145,6 +145,12 @@ class Store:
         with self._asking(uri):
             return self._server(uri).client.bucket_exists(bucket_name=bucket)
 
+    def buckets(self) -> tuple[str, ...]:
+        """List the addresses of the buckets that the keys reach, in order."""
+        uri = bucket_uri("*")
+        with self._asking(uri):
+            return tuple(sorted(bucket_uri(bucket.name) for bucket in self._client.list_buckets()))
+
     def exists(self, uri: str) -> bool:
         """Check whether the object exists."""
         return self.stat(uri) is not None

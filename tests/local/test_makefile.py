@@ -50,6 +50,10 @@ def printing_python(tmp_path):
 def test_a_folder_with_any_name_reaches_the_command_whole(make, printing_python, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
+    for target, variable in (("backup", "TO"), ("restore", "FROM")):
+        result = make(target, f"{variable}=my disk; $$(touch harm) '\"", "ARGS=--x")
+        assert result.stdout.endswith(f"[-m][tasks.local][{target}][my disk; $(touch harm) '\"][--x]")
+        assert make(target).returncode
     assert not (tmp_path / "harm").exists()
 
 

@@ -3,8 +3,9 @@
 import io
 import os
 import signal
+import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -15,12 +16,15 @@ from tasks.errors import Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import follow, processes, servers, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.backups import restore_home
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.home import Credentials, Home, add_person, people
 from tasks.local.progress import PlainScreen
-from tasks.local.run import ready_airflow
+from tasks.local.run import SAMPLE_STORE, ready_airflow
+from tasks.pipeline.upkeep.restore import restore_files, verified
 from tasks.store.objects import Store
 from tests.budget.plugin import count_airflow_runs
+from tests.local import version_before
 from tests.ports import port_offset
 
 pytestmark = pytest.mark.integration
@@ -63,18 +67,21 @@ with DAG(dag_id="search", schedule=None, is_paused_upon_creation=False):
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """A home with everything up, on a small chain of DAGs; and what was announced."""
+    """A home with everything up, restored from a backup, on a small chain of DAGs; and what was announced."""
     folder = tmp_path_factory.mktemp("servers")
     dags = folder / "dags"
     dags.mkdir()
     (dags / "chain.py").write_text(CHAIN_OF_DAGS)
     home = Home(folder / "home")
+    backup = version_before.make_backup(folder)
     announced: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))
         patch.setattr(servers, "DAGS", dags)
         patch.setattr(servers, "code_version", lambda: "tested")  # a commit in the middle would restart Airflow
         try:
+            with home.lock():
+                restore_home(home, backup, None, announced.append, replace=False)
             add_person(home, "anna", "labeller")
             supervise.up(home, announced.append)
             yield home, announced
@@ -109,6 +116,20 @@ def store_of(home: Home, running: dict[str, servers.Server]) -> Store:
 
 def pids(home: Home) -> dict[str, int]:
     return {name: processes.read_record(home, name).pid for name in servers.WANTED_PORTS}
+
+
+def test_a_backup_of_an_earlier_version_is_restored_with_its_databases_which_are_brought_up_to_date(home):
+    running, _ = up(home)
+    store = store_of(home, running)
+    assert {listed.uri: store.read_bytes(listed.uri) for listed in store.list(f"{SAMPLE_STORE}/")} == version_before.objects()
+    version = httpx.get(
+        f"{running['mlflow'].address}/api/2.0/mlflow/model-versions/get",
+        params={"name": version_before.MODEL, "version": 1},
+        trust_env=False,
+    )
+    assert version.json()["model_version"]["description"] == "of the version before"
+    with AirflowApi(running["airflow"].address, Credentials.load(home).airflow_password) as api:
+        assert api._get(f"/pools/{version_before.POOL}")["slots"] == 7
 
 
 def test_a_second_start_reuses_what_is_well_and_the_state_of_each_server_is_told(home):
@@ -180,7 +201,7 @@ def test_a_winner_is_retrained_once_also_if_the_task_that_started_it_is_cleared(
         assert [run_id for run_id in started if run_id.startswith("search__")] == ["search__0123"]
 
 
-def test_cancel_ends_a_run_with_its_process(home, monkeypatch):
+def test_a_run_at_work_is_backed_up_and_cancel_ends_it_with_its_process(home, monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_HOME", str(home.root))
     monkeypatch.setattr(commands, "find_stack", lambda: pytest.fail("a stack that a person runs was looked for"))
     running, _ = up(home)
@@ -192,10 +213,19 @@ def test_cancel_ends_a_run_with_its_process(home, monkeypatch):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         process = psutil.Process(int(worker.read_text()))
+        assert commands.main(["backup", str(tmp_path)]) == 0
         assert commands.main(["cancel"]) == 0
         assert api.run_state(run) == "failed"
         assert api.active_runs() == []
     process.wait(30)
+    backups, snapshot = verified(tmp_path, None)
+    store = store_of(home, running)
+    listed = {listed.uri: listed.etag for bucket in store.buckets() for listed in store.list(f"{bucket}/")}
+    assert {kept.uri: kept.etag for kept in snapshot.objects} == listed
+    restore_files(backups, snapshot, {"airflow": tmp_path / "airflow.db"}, replace=False)
+    with closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("SELECT state FROM dag_run WHERE run_id = ?", [run.run_id]).fetchall() == [("running",)]
 
 
 def test_a_killed_store_is_started_again_with_its_data(home):

@@ -14,7 +14,7 @@ from tasks.store.records.dataset import ClassRef, Manifest, Vocabulary
 from tasks.store.records.experiments import Predictor, PredictPlanResult
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.records.video import ClipsFile
-from tasks.store.stored import split_uri
+from tasks.store.stored import bucket_uri, split_uri
 from tests.data.labels import records
 from tests.records import some
 
@@ -101,22 +101,25 @@ class Shelf(Store):
     """
 
     def __init__(self, clip_bytes=b"", buckets=("retake",)):
-        self.objects, self.written, self.buckets = {}, {}, set(buckets)
+        self.objects, self.written, self.buckets_made = {}, {}, set(buckets)
         self.now, self.creating = datetime(2026, 11, 27, 9, tzinfo=UTC), RLock()
         self.clip_bytes, self.uploads = clip_bytes, {}
 
     def copy(self):
         """Make a store of its own with the same objects."""
         made = type(self)()
-        made.objects, made.written, made.buckets = dict(self.objects), dict(self.written), set(self.buckets)
+        made.objects, made.written, made.buckets_made = dict(self.objects), dict(self.written), set(self.buckets_made)
         made.now, made.clip_bytes = self.now, self.clip_bytes
         return made
 
     def ensure_bucket(self, uri):
-        self.buckets.add(split_uri(uri)[0])
+        self.buckets_made.add(split_uri(uri)[0])
 
     def has_bucket(self, uri):
-        return split_uri(uri)[0] in self.buckets
+        return split_uri(uri)[0] in self.buckets_made
+
+    def buckets(self):
+        return tuple(sorted(map(bucket_uri, self.buckets_made)))
 
     def stat(self, uri):
         data = self.objects.get(uri)
@@ -135,7 +138,7 @@ class Shelf(Store):
         return self.objects[uri]
 
     def write_bytes(self, uri, data):
-        if split_uri(uri)[0] not in self.buckets:
+        if split_uri(uri)[0] not in self.buckets_made:
             raise MissingObject(f"{uri}: there is no such bucket")
         with self.creating:
             self.now += timedelta(seconds=1)

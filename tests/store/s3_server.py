@@ -10,6 +10,8 @@ UPLOADS = '<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-0
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
 VERSIONING = '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</VersioningConfiguration>'
 
+BUCKETS = '<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Buckets>{}</Buckets></ListAllMyBucketsResult>'
+
 
 class S3Server(ThreadingHTTPServer):
     """Buckets with objects by name. `refusals` has the status and code of the next answers to a method, `sent` the headers of each request."""
@@ -41,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         objects = self.server.buckets.get(bucket)
         if refusals := self.server.refusals.get(self.command):
             self.refuse(*refusals.pop(0))
+        elif not bucket:
+            self.reply(BUCKETS.format("".join(f"<Bucket><Name>{name}</Name></Bucket>" for name in self.server.buckets)).encode())
         elif self.command == "PUT" and not key:
             self.server.buckets[bucket] = {}
             self.reply(b"")

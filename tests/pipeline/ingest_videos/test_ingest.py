@@ -107,7 +107,7 @@ def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, 
 
 
 def test_the_first_ingest_makes_the_bucket(bench, store, video, tmp_path):
-    store.buckets.clear()
+    store.buckets_made.clear()
     (tmp_path / "a.mp4").write_bytes(video)
     assert bench.take(tmp_path).num_videos == 1
 

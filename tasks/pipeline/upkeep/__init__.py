@@ -1,0 +1,1 @@
+"""Keep a store for years: back it up, and restore it."""

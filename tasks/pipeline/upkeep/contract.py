@@ -1,0 +1,54 @@
+"""Describe the commands that people run to keep a store for years."""
+
+from pathlib import Path
+
+from pydantic import AwareDatetime, Field
+
+from tasks.options import Options, StoreUri
+from tasks.pipeline.step import Command
+from tasks.store.records.backup import BackupResult, RestoreResult
+
+
+class BackupArguments(Options):
+    """The folder of backups, and what to copy into it."""
+
+    to: Path = Field(description="Folder of backups")
+    store: list[StoreUri] = Field(
+        default_factory=list, title="Stores", description="s3:// addresses of whole stores; empty takes RETAKE_STORE_URI"
+    )
+    artifacts: list[StoreUri] = Field(default_factory=list, title="Artifacts", description="s3:// addresses of MLflow's artifacts")
+    airflow: Path | None = Field(None, title="Airflow's database", description="File of SQLite, which may be in use, or a dump")
+    mlflow: Path | None = Field(None, title="MLflow's database", description="Likewise. A dump needs --before")
+    before: AwareDatetime | None = Field(
+        None,
+        title="Time of the dumps",
+        description="Between the dump of Airflow's database and that of MLflow's, with its zone: later records are left out",
+    )
+
+
+class RestoreArguments(Options):
+    """The folder of backups, and which of them goes where."""
+
+    source: Path = Field(description="Folder of backups")
+    snapshot: str | None = Field(None, title="Backup", description="Its name; empty takes the latest")
+    verify: bool = Field(False, title="Verify", description="Check that the backup is whole, and restore nothing")
+    replace: bool = Field(False, title="Replace", description="Delete what the stores hold besides")
+    files: Path | None = Field(None, title="Folder of files", description="Where the databases go; empty restores the stores alone")
+
+
+BACKUP = Command(
+    name="backup",
+    summary="copy stores, artifacts and databases into a folder while runs go on",
+    module="upkeep.backup",
+    arguments=BackupArguments,
+    result=BackupResult,
+    positional={"to": "TO"},
+)
+RESTORE = Command(
+    name="restore",
+    summary="verify a backup, and put it into empty stores",
+    module="upkeep.restore",
+    arguments=RestoreArguments,
+    result=RestoreResult,
+    positional={"source": "FROM"},
+)

@@ -1,0 +1,88 @@
+"""Verify a backup, and put it into empty stores: `python -m tasks restore FROM`."""
+
+import shutil
+from pathlib import Path
+
+from tasks.errors import BadConfiguration
+from tasks.pipeline._step import log
+from tasks.pipeline.upkeep._backups import Backups
+from tasks.pipeline.upkeep.contract import RestoreArguments
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
+from tasks.store.records.backup import KeptObject, RestoreResult, Snapshot
+from tasks.wording import listed, plain_count, size, some
+
+
+def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
+    """Verify a backup, and restore it unless that is all that was asked."""
+    backups, snapshot = verified(arguments.source.expanduser(), arguments.snapshot)
+    if not arguments.verify:
+        if arguments.files:
+            files = {kept.name: arguments.files.expanduser() / kept.name for kept in snapshot.files}
+            restore_files(backups, snapshot, files, replace=arguments.replace)
+        restore_objects(store, backups, snapshot, replace=arguments.replace)
+    result = RestoreResult(
+        name=snapshot.name,
+        num_objects=len(snapshot.objects),
+        size_bytes=sum(entry.size_bytes for entry in (*snapshot.objects, *snapshot.files)),
+        files=tuple(kept.name for kept in snapshot.files),
+        restored=not arguments.verify,
+    )
+    if result.restored and result.files and not arguments.files:
+        log.warning("left out: %s; --files=FOLDER writes them", listed(list(result.files)))
+    done = "verified" if arguments.verify else "restored"
+    log.info("%s %s: %s, %s", done, result.name, plain_count(result.num_objects, "object"), size(result.size_bytes))
+    return result
+
+
+def verified(folder: Path, name: str | None) -> tuple[Backups, Snapshot]:
+    """Find a backup, by default the latest, and check that it is whole."""
+    backups = Backups(folder)
+    snapshot = backups.snapshot(name)
+    backups.verify(snapshot)
+    return backups, snapshot
+
+
+def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], *, replace: bool) -> None:
+    """Copy the files of a backup, each to its path; those without a path are left out.
+
+    Raises:
+        BadConfiguration: one is there already, and is not to be replaced.
+    """
+    wanted = [(kept.sha256, paths[kept.name]) for kept in snapshot.files if kept.name in paths]
+    if not replace and (there := [str(path) for _, path in wanted if path.exists()]):
+        raise BadConfiguration(f"{some(there)} is there already; --replace replaces it, or name a new folder")
+    for sha256, path in wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
+            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+        shutil.copyfile(backups.content(sha256), path)
+        path.chmod(0o600)
+
+
+def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, *, replace: bool) -> None:
+    """Write the objects of a verified backup to the addresses that they had; commit marks come last.
+
+    Raises:
+        BadConfiguration: a store has objects, and is not to be replaced.
+    """
+    places = [Layout(uri).folder_uri for uri in (*snapshot.stores, *snapshot.artifacts)]
+    present = {entry.uri: entry for place in places for entry in store.list(place)}
+    if present and not replace:
+        held = [place for place in places if any(uri.startswith(place) for uri in present)]
+        raise BadConfiguration(f"{some(held)} has objects already; --replace deletes what the backup does not have")
+    kept = {entry.uri for entry in snapshot.objects}
+    store.delete(sorted((uri for uri in present if uri not in kept), key=_after_what_it_names, reverse=True))
+    for place in places:
+        store.ensure_bucket(place)
+    for entry in sorted(snapshot.objects, key=lambda entry: _after_what_it_names(entry.uri)):
+        if not _is_there(entry, store_etag=present[entry.uri].etag if entry.uri in present else ""):
+            store.write_file(entry.uri, backups.content(entry.sha256))
+
+
+def _is_there(entry: KeptObject, store_etag: str) -> bool:
+    return bool(entry.etag) and entry.etag == store_etag
+
+
+def _after_what_it_names(uri: str) -> tuple[bool, bool, str]:
+    return uri.endswith(".json"), uri.endswith("/result.json"), uri

@@ -1,0 +1,286 @@
+"""A backup of a store that others write to, and what a restore of it leaves."""
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from datetime import timedelta
+from itertools import chain, cycle
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.pipeline.commands import parse
+from tasks.pipeline.upkeep import _backups, backup, restore
+from tasks.pipeline.upkeep._backups import Backups
+from tests.pipeline.shelf import Fragile, Killed, Shelf
+
+STORE, ARTIFACTS = "s3://retake", "s3://retake-mlflow"
+POINTER = f"{STORE}/datasets/result.json"
+NUM_RUNS = 8
+
+
+class Busy(Shelf):
+    """A store with a writer who does some of its work between any two calls, while a listing is read, too; times are whole seconds."""
+
+    def __init__(self, works=(), paces=(0,)):
+        super().__init__(buckets=("retake", "retake-mlflow"))
+        self.works, self.paces, self.deleted = iter(works), cycle(paces), set()
+
+    def tick(self):
+        for _ in range(next(self.paces)):
+            for work in [next(self.works, None)]:
+                if work:
+                    work(self)
+            self.now += timedelta(seconds=0.2)
+
+    def sleep(self, seconds):
+        self.now += timedelta(seconds=seconds)
+        self.tick()
+
+    def write_bytes(self, uri, data):
+        self.objects[uri], self.written[uri] = data, self.now.replace(microsecond=0)
+
+    def delete(self, uris):
+        for uri in uris:
+            self.deleted.add(uri)
+            self.objects.pop(uri, None)
+
+    def list(self, prefix_uri):
+        last = ""
+        while uri := min((uri for uri in self.objects if uri.startswith(prefix_uri) and uri > last), default=None):
+            yield super().stat(uri)
+            last = uri
+            self.tick()
+
+    def read_file(self, uri, path):
+        self.tick()
+        super().read_file(uri, path)
+
+    def stat(self, uri):
+        self.tick()
+        return super().stat(uri)
+
+
+class Database:
+    """A database as a file: what it has, by what was there before."""
+
+    def __init__(self, path):
+        self.path = path
+        path.write_text("{}")
+
+    def has(self, name, *objects):
+        def work(_):
+            self.path.write_text(json.dumps({**json.loads(self.path.read_text()), name: objects}))
+
+        return work
+
+
+def wrote(uri, *objects, rows=()):
+    """Write an object that names others, and rows of MLflow's database."""
+    return lambda store: store.write_bytes(uri, json.dumps({"objects": objects, "rows": rows}).encode())
+
+
+def loop(number, airflow, mlflow, *, forgets):
+    """What one run of the loop writes, each thing after those that it names; `forgets` deletes an earlier one."""
+    run, artifact = f"{STORE}/runs/{9 - number}", f"{ARTIFACTS}/{number}/MLmodel"
+    trained, registered, best = f"{run}/train/result.json", f"{run}/register/result.json", f"{run}/train/best.pt"
+    move = f"{STORE}/champions/m/{number:06d}.json"
+    yield wrote(best)
+    yield mlflow.has(f"run {number}")
+    yield wrote(f"{run}/train/epochs.json", best, rows=[f"run {number}"])
+    yield wrote(trained, f"{run}/train/epochs.json", best, rows=[f"run {number}"])
+    yield airflow.has(f"train {number}", trained)
+    yield wrote(POINTER, trained)
+    yield wrote(artifact)
+    yield mlflow.has(f"version {number}", artifact, best)
+    yield wrote(registered, trained, rows=[f"version {number}"])
+    yield airflow.has(f"register {number}", registered)
+    yield wrote(move, registered, rows=[f"version {number}"])
+    yield mlflow.has("champion", move)
+    if forgets:
+        # Also what the pointer or a move of that run named.
+        gone = [
+            f"{STORE}/champions/m/{number - 2:06d}.json",
+            *(uri.replace(run, f"{STORE}/runs/{11 - number}") for uri in (registered, trained)),
+        ]
+        yield from (lambda store, uri=uri: store.delete([uri]) for uri in gone)
+        yield lambda store: store.delete(
+            [f"{STORE}/runs/{11 - number}/train/epochs.json", best.replace(run, f"{STORE}/runs/{11 - number}")]
+        )
+
+
+def backed_up(store, folder, **sources):
+    """Back up; a writer goes on while the backup waits for the store's clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_backups.os, "sync", lambda: None)
+        patch.setattr(backup.time, "sleep", getattr(store, "sleep", lambda _: None))
+        return backup.back_up(store, backup.Sources(**{"stores": [STORE], "artifacts": [ARTIFACTS]} | sources), folder)
+
+
+def restored(folder, name=None, store=None, **options):
+    store = store or Shelf(buckets=("retake", "retake-mlflow"))
+    backups, snapshot = restore.verified(folder, name)
+    restore.restore_objects(store, backups, snapshot, **{"replace": False} | options)
+    return store, {kept.name: json.loads(backups.content(kept.sha256).read_text()) for kept in snapshot.files}
+
+
+@settings(max_examples=30)
+@example([0, 0, 1], 10, [False, False, False, False, True, True, True, False])  # deletes while a last listing is read
+@given(
+    st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), min_size=1, max_size=12).filter(any),
+    st.integers(0, 80),
+    st.lists(st.booleans(), min_size=NUM_RUNS, max_size=NUM_RUNS),
+)
+def test_whatever_is_written_meanwhile_all_that_a_restored_store_and_its_databases_name_is_there(
+    tmp_path_factory, paces, num_before, forgets
+):
+    folder = tmp_path_factory.mktemp("backup")
+    airflow, mlflow = Database(folder / "airflow"), Database(folder / "mlflow")
+    runs = (loop(number, airflow, mlflow, forgets=number > 2 and forgets[number - 1]) for number in range(1, NUM_RUNS + 1))
+    store = Busy(chain.from_iterable(runs), paces)
+    for _ in range(num_before):
+        next(store.works)(store)
+        store.now += timedelta(seconds=0.2)
+    for _ in range(2):
+        backed_up(store, folder / "to", airflow=airflow.path, mlflow=mlflow.path)
+        again, files = restored(folder / "to")
+        records = {uri: json.loads(data) for uri, data in again.objects.items() if uri.endswith(".json")}
+        assert {name for uri, record in records.items() for name in record["objects"] if uri != POINTER} <= again.objects.keys()
+        assert set(records.get(POINTER, {"objects": ()})["objects"]) <= again.objects.keys() | store.deleted
+        assert {row for record in records.values() for row in record["rows"]} <= files["mlflow"].keys()
+        assert {uri for rows in files.values() for uris in rows.values() for uri in uris} <= again.objects.keys() | store.deleted
+
+
+@pytest.mark.parametrize("num_calls", range(12))
+def test_records_of_one_second_are_taken_together_or_not_at_all(tmp_path, num_calls):
+    named, naming = f"{STORE}/runs/1/train/result.json", f"{STORE}/runs/3/train/result.json"
+    store = Busy([wrote(named), wrote(naming, named)], [0] * num_calls + [2] + [0] * 99)
+    for name in ("epochs", "result"):
+        store.write_bytes(f"{STORE}/runs/2/train/{name}.json", b"{}")
+    backed_up(store, tmp_path)
+    again, _ = restored(tmp_path)
+    assert named in again.objects or naming not in again.objects
+
+
+@pytest.fixture
+def store():
+    shelf = Shelf(buckets=("retake", "retake-mlflow"))
+    for number in range(3):
+        shelf.write_bytes(f"{STORE}/videos/{number}/source.mp4", f"film {number}".encode())
+        shelf.write_bytes(f"{STORE}/videos/{number}/probe.json", b"{}")
+    shelf.write_bytes(f"{STORE}/runs/0/train/result.json", b"[]")
+    shelf.write_bytes(f"{ARTIFACTS}/0/MLmodel", b"model")
+    return shelf
+
+
+def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store, tmp_path):
+    before = dict(store.objects)
+    first = backed_up(store, tmp_path)
+    store.write_bytes(f"{STORE}/inbox/new.mp4", b"film 4")
+    store.write_bytes(f"{STORE}/videos/0/source.mp4", b"film 1")
+    second = backed_up(store, tmp_path)
+    assert (first.num_objects, first.num_new, first.num_left_out) == (8, 8, 0)
+    assert (second.num_objects, second.num_new, second.new_bytes) == (9, 2, 12)
+    # Equal contents are kept once.
+    assert len(list((tmp_path / "contents").glob("*/*"))) == 7
+    assert restored(tmp_path, first.name)[0].objects == before
+    assert restored(tmp_path)[0].objects == store.objects
+
+
+def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, tmp_path, monkeypatch):
+    reads = iter([False] * 4 + [True])
+    read_file = store.read_file
+
+    def read(uri, path):
+        if next(reads, False):
+            raise Killed
+        read_file(uri, path)
+
+    monkeypatch.setattr(store, "read_file", read)
+    with pytest.raises(Killed):
+        backed_up(store, tmp_path)
+    with pytest.raises(BadConfiguration, match="no complete backup; it has: none"):
+        restored(tmp_path)
+    backed_up(store, tmp_path)
+    assert restored(tmp_path)[0].objects == store.objects
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"film 9"), lambda path: path.write_bytes(b"")])
+def test_a_damaged_backup_is_refused_by_the_name_of_what_it_lacks_before_anything_is_written(store, tmp_path, harm):
+    done = backed_up(store, tmp_path)
+    (kept,) = (kept for kept in Backups(tmp_path).snapshot().objects if kept.uri.endswith("/1/source.mp4"))
+    harm(Backups(tmp_path).content(kept.sha256))
+    target = Shelf()
+    with pytest.raises(BadInput, match=rf"{done.name} .*{STORE}/videos/1/source.mp4, or has it damaged, as .*{kept.sha256}; delete"):
+        restored(tmp_path, store=target)
+    assert not target.objects
+    Backups(tmp_path).content(kept.sha256).unlink(missing_ok=True)
+    assert backed_up(store, tmp_path).num_new == 1
+    assert restored(tmp_path)[0].objects == store.objects
+
+
+def test_a_store_that_has_objects_is_replaced_only_if_that_is_asked(store, tmp_path):
+    backed_up(store, tmp_path)
+    other = Shelf(buckets=("retake", "retake-mlflow"))
+    other.write_bytes(f"{STORE}/runs/9/train/result.json", b"{}")
+    with pytest.raises(BadConfiguration, match=f"{STORE}/ has objects already; --replace"):
+        restored(tmp_path, store=other)
+    assert len(other.objects) == 1
+    assert restored(tmp_path, store=other, replace=True)[0].objects == store.objects
+
+
+@pytest.mark.parametrize("dies_at", range(9))
+def test_a_restore_that_is_killed_leaves_no_commit_mark_without_what_it_commits_and_can_be_repeated(store, tmp_path, dies_at):
+    backed_up(store, tmp_path)
+    target = Fragile(buckets=("retake", "retake-mlflow"))
+    target.dies_at = dies_at
+    with suppress(Killed):
+        restored(tmp_path, store=target)
+    if any(uri.endswith("/result.json") for uri in target.objects):
+        assert target.objects == store.objects
+    target.dies_at = None
+    assert restored(tmp_path, store=target, replace=True)[0].objects == store.objects
+
+
+def test_a_database_is_copied_as_of_its_last_transaction_while_another_goes_on(store, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("PRAGMA journal_mode=wal")
+        database.execute("CREATE TABLE runs (id)")
+        database.execute("INSERT INTO runs VALUES ('done')")
+        database.commit()
+        database.execute("INSERT INTO runs VALUES ('half')")
+        backed_up(store, tmp_path / "to", mlflow=tmp_path / "mlflow.db")
+    backups, snapshot = restore.verified(tmp_path / "to", None)
+    (tmp_path / "new.db-wal").write_bytes(b"of an earlier database")
+    restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
+    with closing(sqlite3.connect(tmp_path / "new.db")) as database:
+        assert database.execute("SELECT id FROM runs").fetchall() == [("done",)]
+    with pytest.raises(BadConfiguration, match=r"new\.db is there already"):
+        restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
+
+
+def test_the_commands_back_up_verify_and_restore(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup.time, "sleep", lambda _: None)
+    monkeypatch.setenv("RETAKE_STORE_URI", STORE)
+    (tmp_path / "dump").write_bytes(b"PGDMP")
+
+    def run(module, *words):
+        return module.run(parse(words)[1], store)
+
+    to = str(tmp_path / "to")
+    # Of a time before the last write, as between two dumps.
+    between = store.written[f"{STORE}/videos/2/probe.json"].isoformat()
+    with pytest.raises(BadConfiguration, match="dump: name a time before it with --before"):
+        run(backup, "backup", to, f"--mlflow={tmp_path}/dump")
+    done = run(backup, "backup", to, f"--artifacts={ARTIFACTS}", f"--mlflow={tmp_path}/dump", f"--before={between}")
+    assert (done.num_objects, done.num_left_out) == (7, 1)
+    verified = run(restore, "restore", to, "--verify")
+    assert (verified.name, verified.files, verified.restored) == (done.name, ("mlflow",), False)
+    store.write_bytes(f"{STORE}/champions/m/000001.json", b"{}")
+    with pytest.raises(Unavailable, match="a champion moved"):
+        run(backup, "backup", to, f"--before={between}")
+    assert run(restore, "restore", to, "--replace", f"--files={tmp_path}/files").restored
+    assert (tmp_path / "files" / "mlflow").read_bytes() == b"PGDMP"
+    assert not any(uri.endswith("/result.json") for uri in store.objects)
