@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.options import Weights
 from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout

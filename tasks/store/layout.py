@@ -269,7 +269,6 @@ class Layout:
     """A folder that was uploaded to the inbox as a whole."""
     video = keyed("videos/{video}/", Video)
     """A video by its hash."""
-    all_clips = file("clips/")
     clips_of = keyed("clips/{video}/", str)
     """All clips of a video, with any recipe."""
     ingest = keyed("ingests/{key}/", Ingest)

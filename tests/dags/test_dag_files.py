@@ -10,14 +10,36 @@ from runpy import run_path
 
 import pytest
 
-from dags import build_dataset, clean_up, compare_networks, compare_versions, forget, ingest_videos, learning_curve, predict_videos, retrain, search
+from dags import (
+    build_dataset,
+    clean_up,
+    compare_networks,
+    compare_versions,
+    forget,
+    ingest_videos,
+    learning_curve,
+    predict_videos,
+    retrain,
+    search,
+)
 from dags._assets import CLIPS, DATASET, MODEL
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 
 FOLDER = Path(retrain.__file__).parent
 FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up, forget)
+MODULES = (
+    ingest_videos,
+    build_dataset,
+    retrain,
+    learning_curve,
+    compare_networks,
+    compare_versions,
+    search,
+    predict_videos,
+    clean_up,
+    forget,
+)
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
 APPROVE = retrain.dag.get_task("publish.approve")
 ASKED = (

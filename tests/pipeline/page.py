@@ -82,7 +82,8 @@ def _usage(step: Command) -> str:
     required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required() and name not in step.positional]
     one_of = [f"({' | '.join(f'--{_flag(name)}=…' for name in step.alternatives)})"] if step.alternatives else []
     words = [
-        f"[{word} …]" if _is_list(step, name) else word if fields[name].is_required() else f"[{word}]" for name, word in step.positional.items()
+        f"[{word} …]" if _is_list(step, name) else word if fields[name].is_required() else f"[{word}]"
+        for name, word in step.positional.items()
     ]
     others = len(fields) - len(required) - len(step.alternatives) - len(words)
     return " ".join(["python -m tasks", step.name, *words, *required, *one_of, *(["[--OPTION=… …]"] if others else [])])

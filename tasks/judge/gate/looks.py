@@ -171,7 +171,7 @@ def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]
                 for look in readers.map(lambda uri: store.read(uri, Look), uris):
                     (history if look.kind == "history" else looks).append((shared, look.networks))
                     decided.update(look.networks if look.kind == "decision" else ())
-    if any(deciding.intersection(networks) for _, networks in history):
+    if any(not deciding.isdisjoint(networks) for _, networks in history):
         looks += history
     return counted(looks, len(uids)), decided
 
