@@ -40,7 +40,7 @@ def end_of_a_step(root, monkeypatch):
     """How the program ends whose step raises an error."""
 
     def run(error):
-        def fail(step, values):
+        def fail(step, values, **_):
             raise error
 
         monkeypatch.setattr(program, "parse", lambda arguments: (SimpleNamespace(name="train"), {}))

@@ -120,7 +120,7 @@ def test_the_log_of_a_step_holds_nothing_that_a_terminal_obeys(log_format, said_
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_the_last_line_of_a_bug_is_its_name_and_message_without_secrets(log_format, said_by, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("https://me:geheim@h/x")
 
     monkeypatch.setenv("RETAKE_LOG_FORMAT", log_format)

@@ -211,10 +211,12 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
         registry.set_tags(name, version, {FORGOTTEN_TAG: "true"})
     for folder in store.folders(Layout(store_uri).status.models):
         place = ModelState(folder).model
-        if store.exists(place.uri):
+        try:
             state = store.read(place)
-            versions = tuple(
-                version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
-                for version in state.versions
-            )
-            store.write(place, state.model_copy(update={"versions": versions}))
+        except BadInput:  # there is none, or another version wrote it
+            continue
+        versions = tuple(
+            version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
+            for version in state.versions
+        )
+        store.write(place, state.model_copy(update={"versions": versions}))
