@@ -213,7 +213,7 @@ def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
     )
 
 
-def cached_files(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
+def files_of_clips(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
     """List the frames, sound and features of these clips in a cache."""
     return [path for path in folder.rglob("*") if path.name.startswith(tuple(clip_hashes))]
 
@@ -221,7 +221,7 @@ def cached_files(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
 def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
     """Delete the files of forgotten videos from this machine's cache; return their number."""
     tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
-    files = cached_files(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
+    files = files_of_clips(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)

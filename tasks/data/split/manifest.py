@@ -87,6 +87,12 @@ def dataset_digest(manifest: Manifest) -> str:
     return content_key(manifest.model_dump(mode="json", exclude=NOTES))
 
 
+def same_clips(manifest: Manifest, other: Manifest) -> bool:
+    """Check whether two datasets differ at most in the shares that their splits were to have."""
+    wishes = NOTES | {"split": True, "warnings": True}
+    return manifest.model_dump(exclude=wishes) == other.model_dump(exclude=wishes)
+
+
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
     """Write `train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, one line per clip."""
     return csv_table(CSV_COLUMNS, split_rows(manifest, split))

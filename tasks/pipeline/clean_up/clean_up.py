@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from tasks.data.clips.label_inputs import latest_prediction
+from tasks.data.clips.remover import drop_from_cache
 from tasks.disk import CachedFile, cached_files, unused
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.champion import kept_decisions, moves
@@ -62,6 +63,7 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
         going = _delete(going, root, registry, store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
+        drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir.expanduser())
         collect_garbage(load(MlflowSettings), arguments.keep_days)
     store.write(root.status.space, _space(taken, going, cache, dry_run=dry_run))
     result = CleanUpResult(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.data.clips.forgetting import survey, videos_of_sources
 from tasks.data.clips.label_inputs import video_records
-from tasks.data.clips.remover import Remover, Trace, cached_files, counted, drop_from_cache
+from tasks.data.clips.remover import Remover, Trace, counted, drop_from_cache, files_of_clips
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
@@ -83,7 +83,7 @@ def _listed(
     num_videos, models = len(forgetting.videos), _models(registry, forgetting)
     lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
-    lines.append(f"{count(len(cached_files(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
+    lines.append(f"{count(len(files_of_clips(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
     parts = [
         f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
         f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",

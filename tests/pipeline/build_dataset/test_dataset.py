@@ -9,7 +9,7 @@ from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline import _datasets
 from tasks.pipeline.build_dataset import split
-from tasks.store.records.dataset import NO_OBJECT, LabelsFile, Manifest
+from tasks.store.records.dataset import NO_OBJECT, DatasetResult, LabelsFile, Manifest
 from tasks.store.records.record import TARGETS
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.shelf import Fragile, Killed, taken_in
@@ -131,6 +131,14 @@ def test_the_latest_dataset_is_not_built_again_so_that_nothing_is_trained_on_it(
         bench.build()
     taken_in(bench.store, ("put meat/e.mp4", "take bag/f.mp4"))
     assert bench.build().digest != first.digest
+
+
+def test_shares_that_move_no_source_make_no_other_dataset(bench):
+    taken_in(bench.store, FOUR)
+    first = bench.build()
+    with pytest.raises(NothingToDo, match=f"{first.digest} is the latest already"):
+        bench.run("dataset", labels=bench.labels, val_share=0.4)
+    assert bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).digest == first.digest
 
 
 def test_a_retry_of_the_run_that_made_the_dataset_the_latest_still_starts_a_training(bench, monkeypatch):
