@@ -49,10 +49,10 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
         BadInput: a record of a decision or of the champion cannot be read.
     """
     root, dry_run = Layout(arguments.store), arguments.dry_run
-    registry = Registry(load(MlflowSettings))
     now = datetime.now(UTC)
     before = now - timedelta(days=arguments.keep_days)
     taken = survey(store.list(root.folder_uri), root.folder_uri, now)
+    registry = Registry(load(MlflowSettings))
     needed = _needed(arguments, registry, store)
     going = expired(taken, needed, partial(_mentions, store=store, before=before), before)
     place = CLEAN_UP.address(arguments)

@@ -126,7 +126,6 @@ def test_data_that_cannot_tell_have_a_reason_and_no_figures():
 def test_the_notes_say_what_the_figures_rest_on(changes, told):
     notes = " ".join(curve_section(curve_of(6).model_copy(update=changes)).notes)
     assert told in notes
-    assert "The epoch that each training kept was selected on these clips, too" in notes
     assert "the interval is for the average over training sets of this size" in notes
     for other in ("frozen backbone", "instead of", "all of one source video", "few enough"):
         assert (other in notes) == (other in told)

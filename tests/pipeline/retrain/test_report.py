@@ -26,7 +26,7 @@ from tasks.store.records.training import Epoch, Evaluation, PlanResult
 from tasks.store.records.video import SoundRecipe, SoundResult
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.data.labels.records import video_of
-from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
+from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 from tests.records import some
 
@@ -161,7 +161,7 @@ def test_the_artifacts_are_the_latest_of_the_run_and_kept_under_the_decision(wri
     result, objects, run = written
     assert run.artifacts.keys() == NAMES | {f"decisions/9f86/{name}" for name in NAMES}
     assert all(run.artifacts[name] == run.artifacts[f"decisions/9f86/{name}"] == objects[f"{DECISION}report/{name}"] for name in NAMES)
-    assert result.report_url == f"{URI}/#/experiments/1/runs/{run.info.run_id}/artifacts/decisions/9f86/report.html"
+    assert result.report_url == f"http://airflow/retake/report/?page={result.report_uri}"
 
 
 def test_who_approves_is_led_to_the_kept_page(written):
