@@ -169,6 +169,13 @@ def test_a_forged_address_reads_nothing(store, path, tmp_path):
     assert store.calls == []
 
 
+@pytest.mark.parametrize("path", ["/", "/datasets/"])
+def test_a_page_is_the_same_file_whatever_the_address_asks_for(store, path, tmp_path):
+    (tmp_path / "secret.html").write_text("secret")
+    client = visit(store)
+    assert client.get(path, params={"name": str(tmp_path / "secret.html")}).text == client.get(path).text
+
+
 def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_path):
     (tmp_path / "a.md").write_text("# A")
     client = visit(store, docs=tmp_path)
