@@ -222,7 +222,7 @@ def _of_model(model: ModelStatus, now: str | None) -> str:
     version = next((version for version in model.versions if version.version == model.champion), None)
     score = score_in_words(version, model) if version else "has no scores here: they appear with the next decision"
     provisional = "; provisional" if model.provisional else ""
-    since = f"; since {moment(model.champion_since, now)}" if model.champion_since else ""
+    since = f"; since {moment(model.champion_since, now)} UTC" if model.champion_since else ""
     return f"Champion v{model.champion} {score}{provisional}{since}."
 
 
