@@ -11,7 +11,7 @@ export const STORE = "s3://retake";
 const AT = "2026-11-28T20:00:00Z";
 const API = "/here/api/v2/";
 
-const version = (number, changes = {}) => ({ version: number, at: AT, event: "promoted", reason: "better", num_labelled: 40 * number, num_clips: 15, top1: 40, interval: [11, 75], top1_now: 36, interval_now: [9, 70], report_url: "http://mlflow/report", mlflow_run_url: "", ...changes });
+export const version = (number, changes = {}) => ({ version: number, at: AT, event: "promoted", reason: "better", num_labelled: 40 * number, num_clips: 15, top1: 40, interval: [11, 75], top1_now: 36, interval_now: [9, 70], report_url: "http://mlflow/report", mlflow_run_url: "", ...changes });
 
 /** What the server says of a store that has everything; a test changes it. */
 export function told() {
