@@ -2,7 +2,9 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from threading import Event
 
 import pytest
 from starlette.testclient import TestClient
@@ -184,6 +186,30 @@ def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert "http:" not in answer.text and "https:" not in answer.text and " style=" not in answer.text
         assert answer.text.count("<script") == answer.text.count("<script src=")
+
+
+@pytest.mark.parametrize(
+    ("limit", "work", "method", "path"),
+    [("MAX_READS", "state", "POST", "/state"), ("MAX_DIFFERENCES", "dataset_difference", "GET", "/difference?a=latest")],
+)
+def test_few_requests_are_at_work_at_a_time(store, monkeypatch, limit, work, method, path):
+    monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
+    monkeypatch.setattr(f"tasks.pages.home.app.{limit}", 1)
+    begun, go_on = Event(), Event()
+
+    def slow(*_):
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(f"tasks.pages.home.app.{work}", slow)
+    with visit(store) as client, ThreadPoolExecutor(1) as other:
+        first = other.submit(client.request, method, path, json={})
+        assert begun.wait(20)
+        second = client.request(method, path, json={})
+        go_on.set()
+        assert (first.result().status_code, second.status_code) == (200, 503)
 
 
 def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):
