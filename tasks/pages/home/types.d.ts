@@ -26,7 +26,9 @@ type HomeState = {
   sentence: string;
   steps: { text: string; url: string }[];
   num_statements: number;
+  is_quiet: boolean;
   disk_free_share: number;
+  is_nearly_full: boolean;
   now: string;
   is_empty: boolean;
 };

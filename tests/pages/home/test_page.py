@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -75,6 +76,15 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert "v4" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
     assert not state["is_empty"]
+
+
+@pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-12T20:40:59Z", 0.11, False), ("2026-12-12T20:41:00Z", 0.09, True)])
+def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, share, is_alarm):
+    monkeypatch.setattr("tasks.pages.home.state.now_utc", lambda: now)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=share, total=1))
+    state = told(store)
+    for alarm, words in (("is_quiet", "films still arrive"), ("is_nearly_full", "Make room")):
+        assert state[alarm] == any(words in step["text"] for step in state["steps"]) == is_alarm
 
 
 @pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])

@@ -130,6 +130,14 @@ test("a page that nobody sees asks nothing, and films and focus stay where nothi
   assert.equal(page.asked.length, number);
 });
 
+test("no new film for long and a nearly full disk are alarms", async () => {
+  const state = { ...told(), is_quiet: true, is_nearly_full: true, now: "2026-12-28T00:00:00Z" };
+  state.status.films.num_set_aside = 0;
+  const page = await open({ state });
+  assert.match(page.text("films"), /Nothing new for 30 days/);
+  assert.equal(page.by("space").querySelectorAll("p").find((line) => line.classList.contains("alarm")).textContent, "Disk of this Airflow: 50 % free");
+});
+
 test("names are text, whatever they hold", async () => {
   const page = await open();
   await page.click("why");
