@@ -18,7 +18,7 @@ from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
 from tasks.pages.home.app import STATIC as HOME
 from tasks.pages.label.app import STATIC
-from tasks.settings import LABEL_PATH
+from tasks.settings import LABEL_PATH, REPORT_PATH
 from tests.dags.conftest import tell_where
 
 PLUGIN = """
@@ -48,7 +48,7 @@ def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
     assert done.returncode == 0, done.stderr
     *icons, label, trigger, report, home = done.stdout.split()[-8:]
     # The first that holds an address answers it.
-    assert (f"{label}/", trigger, report, home) == (LABEL_PATH, "/retake/trigger", "/retake/report", "/retake")
+    assert (f"{label}/", trigger, f"{report}/", home) == (LABEL_PATH, "/retake/trigger", REPORT_PATH, "/retake")
     folders = ("retake/home/static", HOME), ("retake/label/static", STATIC)
     for icon, (at, static) in zip(icons, [folder for folder in folders for _ in range(2)], strict=True):
         folder, _, name = icon.rpartition("/")
@@ -102,7 +102,7 @@ class Blocker:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocker())
-import tasks.local.choices, tasks.pages.home.app, tasks.pages.label.app, tasks.pages.trigger_form
+import tasks.local.choices, tasks.pages.home.app, tasks.pages.label.app, tasks.pages.report, tasks.pages.trigger_form
 """
 
 
