@@ -4,14 +4,13 @@ Airflow mounts applications in the order in which it happens to load plugins, an
 are mounted here, before it.
 """
 
-from collections.abc import MutableMapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
-from dags.plugins import label_page, report_page, trigger_form
+from dags.plugins import label_page
+from dags.plugins._pages import login_address, mounted, stores
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,20 +21,14 @@ ICON = "retake/home/static/icon.svg"
 REPOSITORY = Path(__file__).parents[2]
 
 
-@cache
-def _application() -> "FastAPI":
-    """Make the application at its first request, as that of the labelling page."""
+def make() -> "FastAPI":
+    """Make the application of the page *Retake*."""
     from airflow.api_fastapi.core_api.security import get_user
 
     from tasks.pages.home.app import make_app
-    from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
-    from tasks.store.objects import Store
 
-    # A store that hangs must not occupy the threads of Airflow's API server.
-    store = Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
-    uris = [*dict.fromkeys((load(RunnerSettings).store_uri, *load(LabellingSettings).stores))]
     docs = REPOSITORY / "docs"
-    return make_app(store, uris, get_user, trigger_form.login_address, docs if docs.is_dir() else None, _samples())
+    return make_app(*stores(), get_user, login_address, docs if docs.is_dir() else None, _samples())
 
 
 def _samples() -> "Samples | None":
@@ -48,9 +41,22 @@ def _samples() -> "Samples | None":
     return Samples(SAMPLE_STORE, Choices(store=SAMPLE_STORE, sources=[str(SAMPLES)], options=SAMPLE_OPTIONS).conf("ingest_videos"))
 
 
-async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
-    """Hand a request to the application."""
-    await _application()(scope, receive, send)
+def make_report() -> "FastAPI":
+    """Make the application of the reports of a store: `/retake/report/?page=s3://…/report.html`. The button *Report* leads there."""
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from tasks.pages.report import make_app
+
+    return make_app(*stores(), get_user, login_address)
+
+
+def make_trigger() -> "FastAPI":
+    """Make the form of a DAG filled in from an address: `/retake/trigger/?dag=retrain&conf={…}`. Reports link to it."""
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from tasks.pages.trigger_form import make_app
+
+    return make_app(get_user, login_address)
 
 
 class HomePage(AirflowPlugin):
@@ -59,9 +65,9 @@ class HomePage(AirflowPlugin):
     name = "retake_home"
     fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
         label_page.MOUNTED,
-        trigger_form.MOUNTED,
-        report_page.MOUNTED,
-        {"app": application, "url_prefix": "/retake", "name": "Retake"},
+        mounted("/retake/trigger", "Retake: trigger", make_trigger),
+        mounted("/retake/report", "Retake: report", make_report),
+        mounted("/retake", "Retake", make),
     ]
     external_views = [  # noqa: RUF012 - as Airflow declares it
         {

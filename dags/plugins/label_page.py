@@ -3,26 +3,23 @@
 It reads and labels the clips of the store that the DAGs use. Labelling needs the right to trigger `build_dataset`.
 """
 
-import asyncio
 import threading
-from collections.abc import MutableMapping
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.plugins_manager import AirflowPlugin
+
+from dags.plugins._pages import mounted, stores
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DAG_ID = "build_dataset"
 ICON = "retake/label/static/icon.svg"
-_making = threading.Lock()
 
 
-@cache
-def _application() -> "FastAPI":
-    """Make the application at its first request: every component of Airflow loads plugins, and only the API server needs this one."""
+def make() -> "FastAPI":
+    """Make the application."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -32,8 +29,7 @@ def _application() -> "FastAPI":
     from tasks.data.clips.labelled import labelled_in_child
     from tasks.pages.label.app import Person, make_app
     from tasks.pages.label.page_data import PageData
-    from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
-    from tasks.store.objects import Store
+    from tasks.settings import LabellingSettings, load
 
     def person(user: Annotated[BaseUser, Depends(get_user)]) -> Person:
         may_write = get_auth_manager().is_authorized_dag(
@@ -41,22 +37,8 @@ def _application() -> "FastAPI":
         )
         return Person(user.get_name(), may_write)
 
-    # A store that hangs must not occupy the threads of Airflow's API server.
-    settings, store = load(LabellingSettings), Store.from_settings(load(StoreSettings), read_seconds=10, num_retries=1)
-    uris = dict.fromkeys((load(RunnerSettings).store_uri, *settings.stores))
-    return make_app([PageData(store, uri, label=labelled_in_child) for uri in uris], person, settings.second_share)
-
-
-def _made() -> "FastAPI":
-    """Make the application once, also where two requests come at once."""
-    with _making:
-        return _application()
-
-
-async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
-    """Hand a request to the application; while the first one makes it, the server answers others."""
-    app = _application() if _application.cache_info().currsize else await asyncio.to_thread(_made)
-    await app(scope, receive, send)
+    store, uris = stores()
+    return make_app([PageData(store, uri, label=labelled_in_child) for uri in uris], person, load(LabellingSettings).second_share)
 
 
 def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
@@ -65,7 +47,7 @@ def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
     return app
 
 
-MOUNTED = {"app": application, "url_prefix": "/retake/label", "name": "Retake: label"}
+MOUNTED = mounted("/retake/label", "Retake: label", make)
 """What `home_page` mounts."""
 
 

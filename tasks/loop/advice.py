@@ -67,6 +67,16 @@ class Situation:
         return min((share for share in shares if share is not None), default=1.0)
 
     @property
+    def is_quiet(self) -> bool:
+        """Check whether no new film came for long."""
+        return self.days_quiet >= QUIET_DAYS
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Check whether a training or an ingest may not end for want of space."""
+        return self.free_share < LEAST_FREE
+
+    @property
     def is_untrained(self) -> bool:
         """Check whether no training was planned on the latest dataset."""
         dataset, training = self.status.dataset, self.status.training
@@ -141,7 +151,7 @@ RULES = (
         lambda _: "",
     ),
     Rule(
-        lambda now: now.free_share < LEAST_FREE,
+        lambda now: now.is_nearly_full,
         lambda now: f"Make room: only {percent(now.free_share)} of the space is free",
         lambda now: now.form("clean_up"),
     ),
@@ -169,7 +179,7 @@ RULES = (
     Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{HOME_PATH}#films"),
     Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{HOME_PATH}#weak"),
     Rule(
-        lambda now: now.days_quiet >= QUIET_DAYS,
+        lambda now: now.is_quiet,
         lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",
         lambda now: now.form("ingest_videos"),
     ),
@@ -222,7 +232,7 @@ def _of_model(model: ModelStatus, now: str | None) -> str:
     version = next((version for version in model.versions if version.version == model.champion), None)
     score = score_in_words(version, model) if version else "has no scores here: they appear with the next decision"
     provisional = "; provisional" if model.provisional else ""
-    since = f"; since {moment(model.champion_since, now)}" if model.champion_since else ""
+    since = f"; since {moment(model.champion_since, now)} UTC" if model.champion_since else ""
     return f"Champion v{model.champion} {score}{provisional}{since}."
 
 

@@ -14,7 +14,7 @@ from tasks.store.records.status import ModelStatus, VersionStatus, WeakClass
 
 MAX_VERSIONS = 200
 NUM_WEAK, NUM_WRONG_CLIPS = 5, 4
-ROLLED_BACK = "rolled back"
+CHAMPION_AGAIN = "champion again"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def with_decision(
 
 def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> ModelStatus | None:
     """Add the gain by a learning curve, if it is of the training that was decided on last; else return None."""
-    decisions = (version for version in (earlier.versions if earlier else ()) if version.event != ROLLED_BACK)
+    decisions = (version for version in (earlier.versions if earlier else ()) if version.event != CHAMPION_AGAIN)
     last = next(decisions, None)
     if earlier is None or last is None or last.run_key != run_key:
         return None

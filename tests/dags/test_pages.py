@@ -1,15 +1,18 @@
 """What the plugins of the pages cost those who load them, and what they need."""
 
+import asyncio
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from threading import Event
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from dags.plugins import home_page, label_page
+from dags.plugins._pages import mounted
 from tasks.data.clips.labelled import labelled_in_child
 from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
@@ -53,16 +56,39 @@ def test_the_plugin_imports_nothing_of_the_page_before_an_api_server_starts():
         assert (static / name).is_file()
 
 
+def test_while_its_first_request_makes_a_page_the_server_answers_others_and_makes_it_once():
+    made, answered, go_on = [], [], Event()
+
+    async def page(scope, *_):
+        answered.append(scope)
+
+    def make():
+        made.append(page)
+        assert go_on.wait(10), "the server answers no other meanwhile"
+        return page
+
+    async def visit():
+        app = mounted("/p", "A page", make)["app"]
+        first, second = (asyncio.ensure_future(app(number, None, None)) for number in range(2))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(first, second)
+        await app(2, None, None)
+
+    asyncio.run(visit())
+    assert (len(made), sorted(answered)) == (1, [0, 1, 2])
+
+
 def test_no_label_file_is_read_in_the_api_server(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.label.app.make_app", lambda stores, *_: stores)
-    assert {data._label for data in label_page._application.__wrapped__()} == {labelled_in_child}
+    assert {data._label for data in label_page.make()} == {labelled_in_child}
 
 
 def test_the_page_has_the_samples_and_the_documentation_of_the_checkout(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.home.app.make_app", lambda *given: given)
-    _, _, _, _, docs, samples = home_page._application.__wrapped__()
+    _, _, _, _, docs, samples = home_page.make()
     assert (docs / "architecture.md").is_file()
     assert samples.store == samples.conf["store"] == SAMPLE_STORE
     assert samples.conf["sources"] == [str(SAMPLES)]

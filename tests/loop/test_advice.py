@@ -41,10 +41,10 @@ def test_the_sentence_names_the_champion_and_its_numbers(state):
 @pytest.mark.parametrize(
     ("state", "told"),
     [
-        (status(), "Champion v2 names 40 % of actions [11, 75] on 15 clips; provisional; since 20:41."),
+        (status(), "Champion v2 names 40 % of actions [11, 75] on 15 clips; provisional; since 20:41 UTC."),
         (
             status(model=model_status(now_dataset="d2", champion=1, provisional=False, champion_since="2026-10-30T08:00:00.000Z")),
-            "Champion v1 names 40 % of actions [11, 75] on 15 clips; since 2026-10-30 08:00.",
+            "Champion v1 names 40 % of actions [11, 75] on 15 clips; since 2026-10-30 08:00 UTC.",
         ),
         (
             status(

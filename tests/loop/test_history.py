@@ -44,7 +44,7 @@ def test_scores_on_another_dataset_take_the_place_of_all_earlier_ones():
 
 
 def test_a_version_that_was_decided_on_twice_is_scored_once():
-    twice = model_status(versions=(version(1, NOW, "rolled back"), *model_status().versions), now_dataset="d1")
+    twice = model_status(versions=(version(1, NOW, "champion again"), *model_status().versions), now_dataset="d1")
     assert [known.version for known in not_scored_now(twice, "d2", 10)] == [1, 2]
 
 

@@ -59,8 +59,15 @@ def make_app(
         return JSONResponse({"detail": str(error)}, 404 if isinstance(error, BadInput) else 503)
 
     app.include_router(static_files(STATIC), prefix="/home")
-    for path, name in (("/", "home.html"), ("/datasets/", "datasets.html")):
-        app.get(path)(lambda name=name: file_response(STATIC / name))
+
+    @app.get("/")
+    def home() -> Response:
+        return file_response(STATIC / "home.html")
+
+    @app.get("/datasets/")
+    def datasets() -> Response:
+        return file_response(STATIC / "datasets.html")
+
     app.include_router(_data(store, store_uris, samples, docs is not None))
     if docs:
         app.include_router(_documentation(docs), prefix="/docs")

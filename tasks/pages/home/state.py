@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from tasks.loop.advice import next_steps, sentence
+from tasks.loop.advice import Situation, next_steps, sentence
 from tasks.loop.difference import difference
 from tasks.loop.live import Live
 from tasks.loop.summary import count_statements, find_manifest, model_names, read_status
@@ -40,13 +40,16 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     status = read_status(store, store_uri, chosen)
     disk = shutil.disk_usage(Path.cwd())
     known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=disk.free / disk.total)
+    situation = Situation(status, known)
     return {
         "models": models,
         "status": status.model_dump(mode="json"),
         "sentence": sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,
+        "is_quiet": situation.is_quiet,
         "disk_free_share": known.disk_free_share,
+        "is_nearly_full": situation.is_nearly_full,
         "now": known.now,
         "is_empty": is_empty(store, store_uri, status),
     }

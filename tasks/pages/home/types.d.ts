@@ -9,7 +9,7 @@ type DatasetChange = { before: string; num_videos_added: number; num_videos_remo
 type KeptDataset = { digest: string; at: string; num_clips: number };
 type DatasetPart = { at: string; digest: string; splits: { split: string; num_clips: number; num_sources: number }[]; num_unlabelled: number; change: DatasetChange | null; warnings: string[]; datasets: KeptDataset[] };
 type TrainingPart = { at: string; run_key: string; recipe: string; num_train_clips: number | null; estimate: string; expected_seconds: number | null; dataset: string };
-type Version = { version: number; at: string; event: "promoted" | "provisional" | "kept" | "rolled back"; reason: string; num_labelled: number; num_clips: number; top1: number; interval: Interval95; top1_now: number | null; interval_now: Interval95 | null; report_url: string; mlflow_run_url: string; saw_forgotten?: boolean };
+type Version = { version: number; at: string; event: "promoted" | "provisional" | "kept" | "champion again"; reason: string; num_labelled: number; num_clips: number; top1: number; interval: Interval95; top1_now: number | null; interval_now: Interval95 | null; report_url: string; mlflow_run_url: string; saw_forgotten?: boolean };
 type WeakClass = { name: string; verb: string; noun: string; num_right: number; num_clips: number; uids: string[] };
 type ModelPart = { at: string; model_name: string; champion: number | null; provisional: boolean; champion_since: string | null; split: string | null; weak_classes: WeakClass[]; versions: Version[] };
 type Prediction = { at: string; report_url: string; model: string; num_videos: number; num_clips: number; unsure_share: number; unlike: string; is_unlike: boolean; num_to_label: number };
@@ -26,7 +26,9 @@ type HomeState = {
   sentence: string;
   steps: { text: string; url: string }[];
   num_statements: number;
+  is_quiet: boolean;
   disk_free_share: number;
+  is_nearly_full: boolean;
   now: string;
   is_empty: boolean;
 };

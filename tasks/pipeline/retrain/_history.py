@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tasks.judge.gate.champion import moves
 from tasks.loop.history import (
-    ROLLED_BACK,
+    CHAMPION_AGAIN,
     Evidence,
     Gain,
     Score,
@@ -74,8 +74,9 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
         scores = dict(_results(store, plan))["fine-tuned"]
         known = next((version for version in (earlier.versions if earlier else ()) if version.version == decision.version), None)
-        move = {"event": ROLLED_BACK, "at": decision.time, "reason": decision.reason}
-        entry = known.model_copy(update=move) if known else _entry(plan, manifest, scores, decision, "")
+        reason = f"Rolled back from v{decision.champion_before}: {decision.reason}" if decision.champion_before else decision.reason
+        move = {"event": CHAMPION_AGAIN, "at": decision.time, "reason": reason}
+        entry = (known or _entry(plan, manifest, scores, decision, "")).model_copy(update=move)
         return with_decision(
             earlier,
             decision.model_name,

@@ -103,7 +103,7 @@ class TrainingStatus(Record):
 
 
 class VersionStatus(Record):
-    """A version of the model: its decision, and its scores then and on the latest dataset, both with 95 % intervals, in percent of actions.
+    """A version of the model: its decision or the rollback to it, and its scores then and on the latest dataset, both with 95 % intervals, in percent of actions.
 
     `top1_now` is None where the version was not scored on the clips of `now_dataset`; `num_left_out` of these trained the version and are not
     among them.
@@ -112,7 +112,7 @@ class VersionStatus(Record):
     version: int
     at: str
     run_key: str
-    event: Literal["promoted", "provisional", "kept", "rolled back"]
+    event: Literal["promoted", "provisional", "kept", "champion again"]
     reason: str
     dataset: str
     num_labelled: int

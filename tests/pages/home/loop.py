@@ -147,7 +147,8 @@ def model(uids: tuple[str, ...] = ()) -> ModelStatus:
             5, 28, 44.0, event="kept", reason="Not promoted: 2.1 points better than the champion, and the interval [-3.0, 7.4] holds 0."
         ),
         version(4, 24, 42.0),
-        version(3, 18, 31.0, event="rolled back", reason="worse in the evening"),
+        version(2, 20, 33.0, event="champion again", reason="Rolled back from v3: worse in the evening", top1_now=None, interval_now=None),
+        version(3, 18, 31.0),
         version(2, 12, 33.0, top1_now=None, interval_now=None),
         version(1, 8, 21.0, event="provisional", reason="the first of its name"),
     )

@@ -2,7 +2,10 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -73,6 +76,15 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert "v4" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
     assert not state["is_empty"]
+
+
+@pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-12T20:40:59Z", 0.11, False), ("2026-12-12T20:41:00Z", 0.09, True)])
+def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, share, is_alarm):
+    monkeypatch.setattr("tasks.pages.home.state.now_utc", lambda: now)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=share, total=1))
+    state = told(store)
+    for alarm, words in (("is_quiet", "films still arrive"), ("is_nearly_full", "Make room")):
+        assert state[alarm] == any(words in step["text"] for step in state["steps"]) == is_alarm
 
 
 @pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])
@@ -169,6 +181,13 @@ def test_a_forged_address_reads_nothing(store, path, tmp_path):
     assert store.calls == []
 
 
+@pytest.mark.parametrize("path", ["/", "/datasets/"])
+def test_a_page_is_the_same_file_whatever_the_address_asks_for(store, path, tmp_path):
+    (tmp_path / "secret.html").write_text("secret")
+    client = visit(store)
+    assert client.get(path, params={"name": str(tmp_path / "secret.html")}).text == client.get(path).text
+
+
 def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_path):
     (tmp_path / "a.md").write_text("# A")
     client = visit(store, docs=tmp_path)
@@ -177,6 +196,30 @@ def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert "http:" not in answer.text and "https:" not in answer.text and " style=" not in answer.text
         assert answer.text.count("<script") == answer.text.count("<script src=")
+
+
+@pytest.mark.parametrize(
+    ("limit", "work", "method", "path"),
+    [("MAX_READS", "state", "POST", "/state"), ("MAX_DIFFERENCES", "dataset_difference", "GET", "/difference?a=latest")],
+)
+def test_few_requests_are_at_work_at_a_time(store, monkeypatch, limit, work, method, path):
+    monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
+    monkeypatch.setattr(f"tasks.pages.home.app.{limit}", 1)
+    begun, go_on = Event(), Event()
+
+    def slow(*_):
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(20)
+        return {}
+
+    monkeypatch.setattr(f"tasks.pages.home.app.{work}", slow)
+    with visit(store) as client, ThreadPoolExecutor(1) as other:
+        first = other.submit(client.request, method, path, json={})
+        assert begun.wait(20)
+        second = client.request(method, path, json={})
+        go_on.set()
+        assert (first.result().status_code, second.status_code) == (200, 503)
 
 
 def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):

@@ -166,8 +166,9 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     candidates.roll_back(1)
     model = state(store).model
     assert (model.champion, model.champion_since) == (1, model.versions[0].at)
-    assert [(known.version, known.event) for known in model.versions] == [(1, "rolled back"), (2, "promoted"), (1, "provisional")]
-    assert (model.versions[0].reason, model.versions[0].top1) == ("worse in the evening", own.top1)
+    assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
+    assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
+    assert model.num_doubtful == 3
 
 
 def test_a_decision_that_is_killed_before_any_write_is_in_the_summary_once(candidates, scored):

@@ -6,6 +6,8 @@ const WAITING = ["scheduled", "queued"];
 const ASKING = ["awaiting_input", "deferred", "running"];
 const NO_POOL = "default_pool";
 const MOST = 100;
+/** Runs, and questions, that the server is told of: it takes a short body. */
+const MOST_TOLD = 20;
 
 /** @param {string} path */
 const api = (path) => airflow(`api/v2/${path}`);
@@ -40,7 +42,7 @@ export async function readAirflow() {
 
 /** Leave out what the server's rules do not read. @param {Seen} seen @returns {LiveFacts} */
 export function facts({ approvals, runs, scheduled, import_errors }) {
-  return { approvals, runs, scheduled, import_errors };
+  return { approvals: approvals && approvals.slice(0, MOST_TOLD), runs: runs && runs.slice(0, MOST_TOLD), scheduled, import_errors };
 }
 
 /** End a run. @param {LiveRun} run */
@@ -55,8 +57,8 @@ export async function startRun(dag, conf) {
 }
 
 /** @param {any} asked */
-function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, task_id } }) {
-  return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions` };
+function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, task_id, map_index } }) {
+  return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions?map_index=${map_index}` };
 }
 
 /** @param {any} run @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @returns {LiveRun} */

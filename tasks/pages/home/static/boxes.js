@@ -5,8 +5,6 @@ import { airflow } from "../../label/static/api.js";
 import { count, moment, percent } from "../../label/static/text.js";
 import { ago, length, score, secondsBetween } from "./words.js";
 
-const QUIET_DAYS = 14;
-const DAY_SECONDS = 86_400;
 const NUM_NAMED = 3;
 
 /** @typedef {{ title: string, href: string, number: Child, unit: string, at?: string | null, alarm?: Child, lines?: Child[], acts?: Child[] }} Box */
@@ -62,7 +60,6 @@ function films(shown) {
   const acts = [link(form("ingest_videos", shown), "Ingest …")];
   const title = "Films";
   if (!part) return later(title, "", "ingest", acts);
-  const isQuiet = part.new_at && secondsBetween(part.new_at, shown.state.now) > QUIET_DAYS * DAY_SECONDS;
   const why = () => shown.panel("Files that were set aside", h("ul", { class: "list" }, part.first_set_aside.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), part.num_set_aside > part.first_set_aside.length && h("p", { class: "quiet" }, `These are the first of ${part.num_set_aside}; the log of the task summarise names all.`));
   return {
     title,
@@ -70,7 +67,7 @@ function films(shown) {
     number: part.num_videos.toLocaleString("en"),
     unit: part.num_videos === 1 ? "film" : "films",
     at: part.at,
-    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", why)) : isQuiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
+    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", why)) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
     lines: [`${count(part.num_clips, "clip")}`, part.num_new ? `${part.num_new} new` : part.new_at && `Last new: ${ago(part.new_at, shown.state.now)}`],
     acts,
   };

@@ -15,24 +15,24 @@ const MAX_STEP = 130;
 const APART = 10;
 const TICKS = [0, 25, 50, 75, 100];
 
-/** Sort the versions, latest first. @param {Version[]} versions */
-export function latest(versions) {
-  return versions.toSorted((a, b) => b.version - a.version || Date.parse(b.at) - Date.parse(a.at));
-}
-
-/** Place the versions, earliest first: for each the x, and the labels added since the one before. @param {Version[]} versions @param {number} width */
-export function placed(versions, width) {
-  const sorted = latest(versions).toReversed();
+/** Place the versions, earliest first: for each the x, and the labels added since the decision before. @param {Version[]} versions @param {number} width */
+function placed(versions, width) {
+  const sorted = versions.toReversed();
   const drawn = sorted.slice(-Math.max(1, Math.min(MOST_DRAWN, Math.floor((width - LEFT) / MIN_STEP))));
   const step = Math.min(MAX_STEP, (width - LEFT) / Math.max(1, drawn.length));
   return drawn.map((version, number) => {
-    const before = sorted[sorted.length - drawn.length + number - 1];
-    return { version, x: LEFT + step * (number + 0.5), step, added: before ? version.num_labelled - before.num_labelled : null };
+    const before = versions.slice(drawn.length - number).find(isDecision);
+    return { version, x: LEFT + step * (number + 0.5), step, added: before && isDecision(version) ? version.num_labelled - before.num_labelled : null };
   });
 }
 
+/** @param {Version} version */
+function isDecision({ event }) {
+  return event !== "champion again";
+}
+
 /** Return the height at which a score is drawn. @param {number} percent */
-export function height(percent) {
+function height(percent) {
   return TOP + (HEIGHT - TOP - BOTTOM) * (1 - percent / 100);
 }
 
@@ -54,14 +54,14 @@ export function chart(versions, width) {
 }
 
 /** @type {Record<Version["event"], string>} */
-export const EVENTS = { promoted: "promoted", provisional: "provisional", kept: "not promoted", "rolled back": "rolled back" };
+const EVENTS = { promoted: "promoted", provisional: "provisional", kept: "not promoted", "champion again": "champion again" };
 
 /** @param {string} kind @param {number} x @param {number} top1 @param {Interval95} interval */
 function mark(kind, x, top1, [low, high]) {
   return [svg("line", { class: `range ${kind}`, x1: x, x2: x, y1: height(low), y2: height(high) }), svg("circle", { class: `dot ${kind}`, cx: x, cy: height(top1), r: 4 })];
 }
 
-/** List all versions, latest first. @param {Version[]} versions */
+/** List all versions. @param {Version[]} versions */
 export function table(versions) {
   const heads = ["Version", "When", "Then", "Today's clips", "Clips", "Labels", "What happened", "Why", "Read"];
   return h(
@@ -71,7 +71,7 @@ export function table(versions) {
       "table",
       {},
       h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, latest(versions).map((version) => h(
+      h("tbody", {}, versions.map((version) => h(
         "tr",
         {},
         h("th", { scope: "row" }, `v${version.version}`),

@@ -5,7 +5,7 @@ import { airflow, send } from "../../label/static/api.js";
 import { fillSelect, h, openDialog } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, labelPage, link } from "./boxes.js";
-import { chart, latest, table } from "./history.js";
+import { chart, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./panels.js";
 
 const POLL_MS = 10_000;
@@ -112,7 +112,7 @@ function show(told) {
 function drawHistory() {
   const versions = state?.status.model?.versions ?? [];
   const width = by("history").clientWidth || 600;
-  draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${latest(versions)[0].version}: ${latest(versions)[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
+  draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${versions[0].version}: ${versions[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
 }
 
 /** @param {HomeState} told */

@@ -9,7 +9,6 @@ import { ago, ahead, clockTime, size } from "./words.js";
 const NUM_PICTURES = 2;
 const NUM_PREDICTIONS = 2;
 const NUM_FOLDERS = 4;
-const LITTLE = 0.1;
 /** How often, and after how long each time, the film of a clip is asked for again: the page Label may still be reading the clips. */
 const NUM_TRIES = 5;
 const WAIT_MS = 3000;
@@ -73,13 +72,13 @@ export function next(shown) {
 
 /** List the size of the store by folder, the disk and the servers. @param {Shown} shown */
 export function space(shown) {
-  const { status, disk_free_share: free, now } = shown.state;
+  const { status, disk_free_share: free, is_nearly_full: isNearlyFull, now } = shown.state;
   const { space: part } = status;
   const total = part?.after.reduce((sum, use) => sum + use.size_bytes, 0) ?? 0;
   const largest = part?.after.toSorted((a, b) => b.size_bytes - a.size_bytes).slice(0, NUM_FOLDERS).map((use) => `${use.name} ${size(use.size_bytes)}`) ?? [];
   return [
     part ? h("p", {}, `Store: ${size(total)}`, h("span", { class: "quiet" }, ` (${largest.join(", ")}), counted ${ago(part.at, now)}`)) : h("p", { class: "quiet" }, "The store's size appears with the next clean-up."),
-    h("p", { class: free < LITTLE ? "alarm" : "" }, `Disk of this Airflow: ${percent(free)} free`),
+    h("p", { class: isNearlyFull ? "alarm" : "" }, `Disk of this Airflow: ${percent(free)} free`),
     h("p", { class: ailing(shown.seen).length ? "alarm" : "" }, serversText(shown.seen)),
   ];
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { airflow, open, run, STORE, told } from "./page.mjs";
+import { airflow, open, run, STORE, told, version } from "./page.mjs";
 
 const training = () => ({
   ...airflow(),
@@ -31,13 +31,21 @@ test("five boxes with number, age, alarm and links", async () => {
 });
 
 test("Airflow's facts go to the server, which says what to do next", async () => {
-  const question = (state) => ({ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "publish.approve", state } });
+  const question = (state) => ({ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "publish.approve", map_index: -1, state } });
   const page = await open({ airflow: { ...training(), "hitlDetails": { hitl_details: [question("awaiting_input"), question("failed")] } } });
   const [first, last] = page.asked.filter(({ address }) => address.startsWith("state"));
   assert.deepEqual(first.body, {});
-  assert.deepEqual(last.body.approvals, [{ subject: "Promote?", since: "t", url: "/dags/retrain/runs/r/tasks/publish.approve/required_actions" }]);
+  assert.deepEqual(last.body.approvals, [{ subject: "Promote?", since: "t", url: "/dags/retrain/runs/r/tasks/publish.approve/required_actions?map_index=-1" }]);
   assert.deepEqual(last.body.runs.map(({ run_id, started_by, waits_for }) => [run_id, started_by, waits_for]), [["r 1", "anna", ""], ["r2", "", "the run of retrain before it"]]);
   assert.deepEqual(last.body.scheduled, [{ dag_id: "retrain", at: "2026-11-28T21:30:00Z" }]);
+});
+
+test("however much waits, the server is told little enough to read it", async () => {
+  const numbers = Array.from({ length: 100 }, (_, number) => `${number}`.padEnd(250, "x"));
+  const questions = numbers.map((dag_run_id) => ({ subject: "?".repeat(300), created_at: "t", task_instance: { dag_id: "retrain", dag_run_id, task_id: "approve", map_index: -1, state: "awaiting_input" } }));
+  const page = await open({ airflow: { ...airflow(), "dagRuns/list": { dag_runs: numbers.map((id) => run("retrain", id, "running")) }, "hitlDetails": { hitl_details: questions } } });
+  assert.ok(JSON.stringify(page.asked.filter(({ address }) => address.startsWith("state")).at(-1).body).length < 65_536);
+  assert.match(page.text("training"), /100 runs at work/);
 });
 
 test("what a person may not see of Airflow is not known, and the rest is shown", async () => {
@@ -122,6 +130,14 @@ test("a page that nobody sees asks nothing, and films and focus stay where nothi
   assert.equal(page.asked.length, number);
 });
 
+test("no new film for long and a nearly full disk are alarms", async () => {
+  const state = { ...told(), is_quiet: true, is_nearly_full: true, now: "2026-12-28T00:00:00Z" };
+  state.status.films.num_set_aside = 0;
+  const page = await open({ state });
+  assert.match(page.text("films"), /Nothing new for 30 days/);
+  assert.equal(page.by("space").querySelectorAll("p").find((line) => line.classList.contains("alarm")).textContent, "Disk of this Airflow: 50 % free");
+});
+
 test("names are text, whatever they hold", async () => {
   const page = await open();
   await page.click("why");
@@ -152,6 +168,18 @@ test("the history is a chart, and a table with the reasons", async () => {
   assert.equal(chart.querySelectorAll("circle").length, 3);
   await page.click("Table");
   assert.match(page.text("dialog-part"), /v228 Nov40 % \[11, 75\]36 % \[9, 70\]1580promotedbetter/);
+});
+
+test("a rollback is the latest in the history, and counts no labels", async () => {
+  const state = told();
+  const back = version(1, { event: "champion again", at: "2026-11-29T20:00:00Z", reason: "Rolled back from v2: worse" });
+  const decided = version(3, { num_labelled: 100, at: "2026-11-30T20:00:00Z" });
+  state.status.model.versions = [back, ...state.status.model.versions];
+  const page = await open({ state });
+  assert.match(page.text("history"), /\+40.*v2 · 28 Nov.*v1 · 29 Novchampion again.*v1: Rolled back from v2: worse/);
+  assert.ok(!page.text("history").includes("−"));
+  state.status.model.versions = [decided, ...state.status.model.versions];
+  assert.match((await open({ state })).text("history"), /v1 · 29 Nov.*\+20v3/);
 });
 
 test("an answer about the store that was chosen before comes too late", async () => {

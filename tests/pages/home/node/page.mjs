@@ -11,7 +11,7 @@ export const STORE = "s3://retake";
 const AT = "2026-11-28T20:00:00Z";
 const API = "/here/api/v2/";
 
-const version = (number, changes = {}) => ({ version: number, at: AT, event: "promoted", reason: "better", num_labelled: 40 * number, num_clips: 15, top1: 40, interval: [11, 75], top1_now: 36, interval_now: [9, 70], report_url: "http://mlflow/report", mlflow_run_url: "", ...changes });
+export const version = (number, changes = {}) => ({ version: number, at: AT, event: "promoted", reason: "better", num_labelled: 40 * number, num_clips: 15, top1: 40, interval: [11, 75], top1_now: 36, interval_now: [9, 70], report_url: "http://mlflow/report", mlflow_run_url: "", ...changes });
 
 /** What the server says of a store that has everything; a test changes it. */
 export function told() {
@@ -26,7 +26,7 @@ export function told() {
     predictions: { predictions: [{ at: AT, report_url: "http://mlflow/p", model: "m v2", num_videos: 3, num_clips: 411, unsure_share: 0.31, unlike: "Like the training clips.", is_unlike: false, num_to_label: 24 }] },
     space: { at: AT, before: [], after: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }], is_dry_run: false },
   };
-  return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_statements: 3, disk_free_share: 0.5, now: "2026-11-28T20:30:00Z", is_empty: false };
+  return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_statements: 3, is_quiet: false, disk_free_share: 0.5, is_nearly_full: false, now: "2026-11-28T20:30:00Z", is_empty: false };
 }
 
 /** What Airflow says: the parts of its API by the ends of their addresses. */
