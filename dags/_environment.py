@@ -64,8 +64,9 @@ def container_environment(environment: Mapping[str, str], context: Context, *, t
 
 
 def _of_telemetry(environment: Mapping[str, str]) -> dict[str, str]:
-    """Select OpenTelemetry's variables; the name of the service is Airflow's, and steps have one of their own."""
-    return {name: value for name, value in environment.items() if name.startswith("OTEL_") and name != "OTEL_SERVICE_NAME"}
+    """Select OpenTelemetry's variables of traces: steps send nothing else, and have a service name of their own."""
+    others = ("OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_")
+    return {name: value for name, value in environment.items() if name.startswith("OTEL_") and not name.startswith(others)}
 
 
 def _of_task(context: Context) -> dict[str, str]:

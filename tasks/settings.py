@@ -16,8 +16,11 @@ LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
 REPORT_PATH = "/retake/report/"
 PREDICT_PATH = "/dags/predict_videos"
-COMPARE_PATH = "/retake/trigger/?dag=compare_versions"
 LOOP_PATH = "/retake/"
+FORM_PATH = "/retake/trigger/"
+COMPARE_PATH = f"{FORM_PATH}?dag=compare_versions"
+QUIET_DAYS = 14
+"""Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
 _WORDS = BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)
 
@@ -145,7 +148,7 @@ class NotifySettings(BaseSettings):
 
     notify: Annotated[tuple[SecretStr, ...], NoDecode, _WORDS] = Field((), description="Apprise addresses that get every notice")
     notify_events: Annotated[tuple[EventName, ...], NoDecode, _WORDS] = Field(get_args(EventName), description="events that are told")
-    notify_idle_days: int = Field(14, ge=1, description="days without a new film after which people are told")
+    notify_idle_days: int = Field(QUIET_DAYS, ge=1, description="days without a new film after which people are told")
     notify_store_gib: float | None = Field(None, gt=0, description="size of the store that it may have; told from nine tenths of it on")
 
 

@@ -7,9 +7,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tasks.errors import NothingToDo
 from tasks.wording import printable, without_secrets
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 log = logging.getLogger("retake")
 
@@ -70,19 +74,13 @@ def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
     `attributes` are read at the end. Nothing global is set, and the span is not made the current one: MLflow has its own tracing.
     """
     parent = {name: os.environ[name.upper()] for name in ("traceparent", "tracestate") if os.environ.get(name.upper())}
-    if not any(map(os.environ.get, ENDPOINT_NAMES)):
+    provider = _provider() if any(map(os.environ.get, ENDPOINT_NAMES)) else None
+    if provider is None:
         yield "".join(parent.get("traceparent", "").split("-")[1:2])
         return
-    # Without a collector, a step does not wait for these imports.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.trace import StatusCode, format_trace_id
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    provider = TracerProvider(resource=Resource({"service.name": "retake"}).merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
     span = provider.get_tracer("retake").start_span(step, context=TraceContextTextMapPropagator().extract(parent))
     try:
         yield format_trace_id(span.get_span_context().trace_id)
@@ -100,3 +98,21 @@ def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
             # What the exporter says later must not become the last line, which names the step's error.
             logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
             log.warning("the collector has not taken the span of this step within %g s", FLUSH_SECONDS)
+
+
+def _provider() -> "TracerProvider | None":
+    """Make the sender of spans; None if the environment does not let it be made."""
+    try:
+        # Without a collector, a step does not wait for these imports.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+        resource = Resource({"service.name": "retake"}).merge(OTELResourceDetector().detect())
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))
+    except Exception as error:  # noqa: BLE001 - a span is worth less than the step
+        log.warning("no span of this step is sent; correct the variables OTEL_…: %s", error)
+        return None
+    return provider

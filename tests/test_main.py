@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -174,3 +175,11 @@ def test_what_a_person_predicts_with_is_in_the_help(help_of):
     assert "[VIDEO ...]" in shown
     assert "--videos" not in shown
     assert "models:/retake-tsn@champion" in shown.replace(" ", "")
+
+
+def test_the_span_of_a_step_names_its_training(monkeypatch):
+    given, key = {}, 16 * "a"
+    monkeypatch.setattr(program, "step_span", lambda _, attributes: nullcontext(given.update(attributes)))
+    monkeypatch.setattr(program, "_run", lambda *_, **__: "")
+    assert main(["train", "--store=s3://retake", f"--plan=s3://retake/runs/{key}/decisions/d/plan/"]) == 0
+    assert (given["retake.step"], given["retake.run_key"]) == ("train", key)

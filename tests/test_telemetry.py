@@ -113,6 +113,15 @@ def test_without_a_collector_the_trace_id_is_that_of_airflow_and_nothing_is_impo
         assert trace_id == PARENT.split("-")[1]
 
 
+def test_a_malformed_variable_costs_the_span_alone(collector, monkeypatch, caplog):
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "x")
+    monkeypatch.setenv("TRACEPARENT", PARENT)
+    with step_span("train", {}) as trace_id:
+        assert trace_id == PARENT.split("-")[1]
+    assert collector == []
+    assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be" in caplog.text
+
+
 @pytest.fixture(params=["refuses", "is silent", "has no address"])
 def dead_collector(request, monkeypatch):
     """A collector that a step cannot send to."""

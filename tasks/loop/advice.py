@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from tasks.loop.live import Live
+from tasks.loop.live import LEAST_FREE, Live
 from tasks.next_steps import NextStep
-from tasks.settings import LABEL_PATH
+from tasks.settings import FORM_PATH, LABEL_PATH, LOOP_PATH, QUIET_DAYS
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus
 from tasks.wording import count, listed, percent, quoted
 
-HOME_PATH = "/retake/"
-FORM_PATH = "/retake/trigger/"
-QUIET_DAYS = 14
-"""Without a new film for so long, somebody should look whether films still arrive."""
-LEAST_FREE = 0.1
-"""Share of a disk or a store below which a training or an ingest may not end."""
 BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
 
 
@@ -62,9 +56,8 @@ class Situation:
 
     @property
     def free_share(self) -> float:
-        """Return the smaller known free share of store and disk; 1 if none is known."""
-        shares = (self.live.store_free_share, self.live.disk_free_share)
-        return min((share for share in shares if share is not None), default=1.0)
+        """Return the free share of the disk; 1 if it is not known."""
+        return 1.0 if self.live.disk_free_share is None else self.live.disk_free_share
 
     @property
     def is_quiet(self) -> bool:
@@ -92,8 +85,8 @@ class Situation:
         return any(run.dag_id in dags for run in self.live.runs or ())
 
     def form(self, dag: str, **conf: str) -> str:
-        """Make the path of the form that starts a DAG on this store."""
-        given = json.dumps({"store": self.status.store, **conf})
+        """Make the path of the form that starts a DAG on this store; an empty option is left out."""
+        given = json.dumps({"store": self.status.store, **{name: value for name, value in conf.items() if value}})
         return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe='')}"
 
     @property
@@ -152,12 +145,14 @@ RULES = (
     ),
     Rule(
         lambda now: now.is_nearly_full,
-        lambda now: f"Make room: only {percent(now.free_share)} of the space is free",
+        lambda now: f"Make room: only {percent(now.free_share)} of the disk is free",
         lambda now: now.form("clean_up"),
     ),
     Rule(
         lambda now: now.is_empty,
-        lambda now: f"Begin: put films into {now.status.store}/inbox/, or name a folder in the form",
+        lambda now: (
+            f"Begin, unless an earlier version filled the store: put films into {now.status.store}/inbox/, or name a folder in the form"
+        ),
         lambda now: now.form("ingest_videos"),
     ),
     Rule(
@@ -176,8 +171,8 @@ RULES = (
         lambda _: "Train: no training on the latest dataset is known",
         lambda now: now.form("retrain", model_name=now.status.model_name),
     ),
-    Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{HOME_PATH}#films"),
-    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{HOME_PATH}#weak"),
+    Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
+    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
     Rule(
         lambda now: now.is_quiet,
         lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from tasks.keys import content_key
+from tasks.loop.live import LEAST_FREE, Space
 from tasks.settings import LOOP_PATH, EventName, in_airflow
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
@@ -17,21 +18,11 @@ from tasks.store.records.video import SummaryResult
 from tasks.wording import count, percent, size
 
 R = TypeVar("R", bound=Record)
-FULL_SHARE = 0.9
 WAITING = timedelta(days=1)
 MAX_STEPS = 3
 """In a digest."""
 DIGEST_HOUR = timedelta(hours=6)
 """After the start of the week, Monday 00:00 UTC."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """Use of a disk, or of the store where people say how much it may have."""
-
-    name: str
-    used_bytes: float
-    all_bytes: float
 
 
 @dataclass(frozen=True)
@@ -156,12 +147,12 @@ def _idle(facts: Facts) -> Notice | None:
 
 def _full(facts: Facts) -> Notice | None:
     """Tell once a week of the fullest disk."""
-    space = max(facts.spaces, key=lambda space: space.used_bytes / space.all_bytes, default=None)
-    if space is None or space.used_bytes < FULL_SHARE * space.all_bytes:
+    space = min(facts.spaces, key=lambda space: space.free_share, default=None)
+    if space is None or space.free_share > LEAST_FREE:
         return None
     return Notice(
         event="full",
-        title=f"{space.name} is nearly full: {percent(space.used_bytes / space.all_bytes)}",
+        title=f"{space.name} is nearly full: {percent(1 - space.free_share)}",
         text=f"{size(space.used_bytes)} of {size(space.all_bytes)} are used; make room, or let clean_up do so",
         url=in_airflow(facts.ended.run_url, "/dags/clean_up"),
         about="full",

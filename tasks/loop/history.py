@@ -92,6 +92,7 @@ def with_decision(
         weak_classes=evidence.weak_classes,
         versions=tuple(sorted((entry, *others), key=lambda version: version.at, reverse=True)[:MAX_VERSIONS]),
         now_dataset=earlier.now_dataset if earlier else "",
+        now_split=earlier.now_split if earlier else None,
         **_gain_fields(evidence.gain),
     )
 
@@ -105,11 +106,9 @@ def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> M
     return earlier.model_copy(update=_gain_fields(gain))
 
 
-def with_scores(earlier: ModelStatus | None, dataset: str, scores: Mapping[int, Score]) -> ModelStatus | None:
-    """Note how versions score on the deciding clips of a dataset, in place of scores on the clips of another."""
-    if earlier is None:
-        return None
-    is_other = earlier.now_dataset != dataset
+def with_scores(model: ModelStatus, dataset: str, split: SplitName, scores: Mapping[int, Score]) -> ModelStatus:
+    """Note how versions score on a split of a dataset, in place of scores on other clips."""
+    is_other = not are_of(model, dataset, split)
 
     def now(version: VersionStatus) -> VersionStatus:
         score = scores.get(version.version)
@@ -117,15 +116,20 @@ def with_scores(earlier: ModelStatus | None, dataset: str, scores: Mapping[int, 
             return version.model_copy(update={"top1_now": score.top1, "interval_now": score.interval, "num_left_out": score.num_left_out})
         return version.model_copy(update={"top1_now": None, "interval_now": None, "num_left_out": 0}) if is_other else version
 
-    return earlier.model_copy(update={"versions": tuple(map(now, earlier.versions)), "now_dataset": dataset})
+    return model.model_copy(update={"versions": tuple(map(now, model.versions)), "now_dataset": dataset, "now_split": split})
 
 
-def not_scored_now(model: ModelStatus, dataset: str, most: int) -> list[VersionStatus]:
-    """List the latest versions without a score on the clips of a dataset, each once."""
+def are_of(model: ModelStatus, dataset: str, split: SplitName) -> bool:
+    """Check whether the scores of today are of this split of this dataset."""
+    return (model.now_dataset, model.now_split) == (dataset, split)
+
+
+def not_scored_now(model: ModelStatus, most: int) -> list[VersionStatus]:
+    """List the latest versions without a score of today, each once."""
     latest: dict[int, VersionStatus] = {}
     for version in model.versions:
         latest.setdefault(version.version, version)
-    return [version for version in list(latest.values())[:most] if model.now_dataset != dataset or version.top1_now is None]
+    return [version for version in list(latest.values())[:most] if version.top1_now is None]
 
 
 def champion_since(moves: Sequence[ChampionMove], version: int | None) -> str | None:

@@ -30,11 +30,13 @@ MAX_PREDICTIONS = 10
 def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos: int, at: str) -> FilmsStatus:
     """Sum up an ingest; one that brought no new video keeps the number and the time of the latest that did.
 
+    In a store without this part, an earlier version may have taken videos in, so none is called new.
+
     Args:
         num_videos: of the store.
     """
-    num_new = num_videos - (earlier.num_videos if earlier else 0)
-    before = (earlier.num_new, earlier.new_at) if earlier else (0, None)
+    num_new = num_videos - (earlier.num_videos if earlier else num_videos)
+    before = (earlier.num_new, earlier.new_at) if earlier else (0, at)
     num_latest, new_at = (num_new, at) if num_new > 0 else before
     return FilmsStatus(
         at=at,

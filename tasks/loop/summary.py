@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from tasks.data.clips.label_inputs import count_entries
 from tasks.errors import BadInput, MissingObject
+from tasks.options import RegisterOptions
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Manifest
@@ -29,13 +30,13 @@ def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
     return LoopStatus(
         store=store_uri,
         model_name=model_name,
-        films=_known(store, at.films),
-        labels=_known(store, at.labels),
-        dataset=_known(store, at.dataset),
-        training=_known(store, model.training),
-        model=_known(store, model.model),
-        predictions=_known(store, at.predictions),
-        space=_known(store, at.space),
+        films=read_known(store, at.films),
+        labels=read_known(store, at.labels),
+        dataset=read_known(store, at.dataset),
+        training=read_known(store, model.training),
+        model=read_known(store, model.model),
+        predictions=read_known(store, at.predictions),
+        space=read_known(store, at.space),
     )
 
 
@@ -44,10 +45,31 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
     return tuple(map(last_name, store.folders(Layout(store_uri).status.models)))
 
 
+def main_model(store: Store, store_uri: str) -> str:
+    """Choose the model that is shown unless a person names another; empty if there is none.
+
+    It is the one of the default name, else the one that was decided on last.
+    """
+    names, default = model_names(store, store_uri), RegisterOptions().model_name
+    if default in names or len(names) < 2:
+        return default if default in names else next(iter(names), "")
+    models = Layout(store_uri).status
+    decided = {name: known.at if (known := read_known(store, models.of_model(name).model)) else "" for name in names}
+    return max(names, key=lambda name: decided[name])
+
+
 def count_statements(store: Store, status: LoopStatus) -> int:
     """Count the statements of the labelling page now, by one request if none came since labels were gathered."""
     known = status.labels.num_statements if status.labels else 0
     return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
+
+
+def read_known(store: Store, place: Stored[R]) -> R | None:
+    """Read a record; None if it is missing, or another version wrote it."""
+    try:
+        return store.read(place)
+    except BadInput:
+        return None
 
 
 def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -> None:
@@ -59,7 +81,7 @@ def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -
     try:
         for _ in range(NUM_TRIES):
             listed_now = store.stat(place.uri)
-            earlier = _known(store, place) if listed_now else None
+            earlier = read_known(store, place) if listed_now else None
             part = make(earlier)
             if part is None or (earlier and _but_time(part) == _but_time(earlier)):
                 return
@@ -88,13 +110,6 @@ def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifes
         return digests[0], store.read(layout.dataset(digests[0]).manifest)
     except MissingObject:
         raise BadInput(f"dataset {digests[0]} has no manifest in {store_uri}, so it was not finished, or it was deleted") from None
-
-
-def _known(store: Store, place: Stored[R]) -> R | None:
-    try:
-        return store.read(place)
-    except BadInput:
-        return None
 
 
 def _but_time(part: Record) -> dict[str, object]:

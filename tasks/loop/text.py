@@ -1,7 +1,7 @@
 """Write the summary and a difference of datasets in plain text, for a shell."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tasks.loop.advice import moment, score_in_words
 from tasks.store.records.status import (
@@ -11,7 +11,6 @@ from tasks.store.records.status import (
     LoopStatus,
     ModelStatus,
     PredictionStatus,
-    SpaceUse,
     StatusResult,
 )
 from tasks.wording import count, duration, listed, percent, size, stretch
@@ -47,13 +46,14 @@ def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
     yield "Champion", list(_model(status.model)) if status.model else [f"{missing} decide"]
     yield "Predictions", [_prediction(known) for known in status.predictions.predictions] if status.predictions else ["none yet"]
     if status.space:
-        yield "Space", [f"{_space(status.space.before)} before the last clean-up, {_space(status.space.after)} after it"]
+        freed = f"clean_up {'would delete' if status.space.is_dry_run else 'deleted'} {size(status.space.freed_bytes)}"
+        yield "Space", [f"{size(status.space.store_bytes)} in the store at {moment(status.space.at)}; {freed}"]
 
 
 def _films(status: LoopStatus) -> Iterator[str]:
     if (films := status.films) is None:
         return
-    new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at else ""
+    new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at and films.num_new else ""
     yield f"{count(films.num_videos, 'film')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
     if films.num_set_aside:
         yield f"{count(films.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in films.first_set_aside)}"
@@ -114,10 +114,6 @@ def _model(model: ModelStatus) -> Iterator[str]:
 def _prediction(known: PredictionStatus) -> str:
     films = f"{count(known.num_videos, 'film')}, {count(known.num_clips, 'clip')}, {percent(known.unsure_share)} unsure"
     return f"{moment(known.at)}: {films}, by {known.model}{f'; {known.unlike}' if known.unlike else ''}"
-
-
-def _space(uses: Iterable[SpaceUse]) -> str:
-    return size(sum(use.size_bytes for use in uses))
 
 
 def lines_of_difference(result: DiffResult) -> Iterator[str]:

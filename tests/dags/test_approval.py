@@ -11,6 +11,7 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 
 from dags import _notify, compare_networks, forget, retrain
+from dags._notify import TellOfQuestion
 from tasks.store.records.notices import Notice
 from tests.dags.conftest import defaults
 
@@ -114,9 +115,12 @@ def planned(asking):
 def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(preset, options, asking, planned, monkeypatch):
     assert asking[1].execute(planned("")) is None
     asked = {}
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
+    monkeypatch.setattr(TellOfQuestion, "__call__", lambda *_: None)
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
     with pytest.raises(TaskAwaitingInput) as waiting:
         asking[1].execute(planned("7 h", preset))
+    assert [teller.text for teller in asking[1].notifiers] == ["7 h"]
     assert waiting.value.timeout == timedelta(hours=5)
     assert (asked["options"], asked["defaults"]) == (options, ["Skip"])
 
@@ -156,6 +160,20 @@ def test_only_a_person_who_says_yes_lets_a_deletion_go_on_and_the_step_is_told_w
     with nullcontext() if goes_on else pytest.raises(AirflowSkipException, match="did not answer"):
         assert ask.execute_complete({}, event) == "ada"
     assert (ask.defaults, ask.yes) == ([ask.options[1]], ask.options[0])
+
+
+@pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
+def test_a_question_about_a_deletion_is_told_at_once(task_id, monkeypatch):
+    sent, ask = [], copy(forget.dag.get_task(task_id))
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
+    monkeypatch.setattr(_notify, "notify", sent.append)
+    instance = SimpleNamespace(id="ti", dag_id="forget", run_id="r", task_id=task_id, map_index=-1)
+    ask.body = "1 video"
+    with pytest.raises(TaskAwaitingInput):
+        ask.execute({"ti": instance, "task_instance": instance, "task": ask})
+    notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
+    assert (notice.title, notice.text) == (ask.subject, "1 video")
 
 
 def test_the_step_that_deletes_is_told_who_said_so():

@@ -139,7 +139,7 @@ def test_a_step_that_uses_a_gpu_asks_for_it(gpu, setting, wanted, cluster, task,
 def test_secrets_are_named_and_never_written_down(cluster, task, monkeypatch):
     monkeypatch.setenv("RETAKE_STORE_ENDPOINT", "minio:9000")
     secret = {"RETAKE_STORE_SECRET_KEY": "tell-no-one", "MLFLOW_TRACKING_PASSWORD": "tell-no-one", "HTTPS_PROXY": "http://me:tell-no-one@p"}
-    secret["OTEL_EXPORTER_OTLP_HEADERS"] = "authorization=tell-no-one"
+    secret |= {f"OTEL_EXPORTER_OTLP_{kind}HEADERS": "authorization=tell-no-one" for kind in ("", "TRACES_", "METRICS_", "LOGS_")}
     secret["RETAKE_S3_CONNECTIONS"] = '{"nas": {"endpoint": "nas:9000", "access_key": "a", "secret_key": "tell-no-one"}}'
     monkeypatch.setenv("RETAKE_SOURCES", '{"s3://retake": ["s3+nas://films/**.mp4"]}')
     for name, value in (secret | {"AIRFLOW__CORE__FERNET_KEY": "tell-no-one"}).items():

@@ -100,11 +100,20 @@ def test_a_scheduled_run_brings_the_questions_without_an_answer(session, handed)
     asking = ended(session, "retrain", "running", "manual")
     for number, (state, answered) in enumerate([("awaiting_input", None), ("awaiting_input", NOW), ("success", None)]):
         add_task(session, asking, number, state, "publish.approve")
-        question = {"options": [], "subject": "Promote?", "params": {}, "created_at": NOW, "responded_at": answered, "params_input": {}}
+        assignees = [{"id": "ada", "name": "ada"}] if number == 0 else []
+        question = {
+            "assignees": assignees,
+            "options": [],
+            "subject": "Promote?",
+            "params": {},
+            "created_at": NOW,
+            "responded_at": answered,
+            "params_input": {},
+        }
         session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question))
     on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
     (waiting,) = handed[0].waiting
-    assert (waiting.subject, waiting.since, waiting.is_assigned) == ("Promote?", NOW.isoformat(), False)
+    assert (waiting.subject, waiting.since, waiting.is_assigned) == ("Promote?", NOW.isoformat(), True)
     assert waiting.url.endswith("/runs/manual0/tasks/publish.approve/required_actions?map_index=0")
 
 

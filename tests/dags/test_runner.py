@@ -149,7 +149,8 @@ def test_a_step_gets_no_secret_of_airflow(context):
     }
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
     needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://c:4318"
-    environment = process_environment(secret | {"OTEL_SERVICE_NAME": "airflow"} | needed, context(PARAMS))
+    others = {"OTEL_SERVICE_NAME": "airflow", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x"}
+    environment = process_environment(secret | others | needed, context(PARAMS))
     assert environment == needed | {
         "RETAKE_AIRFLOW_URL": "http://airflow.test:8080/dags/some_dag/runs/manual__2026-11-25T10%3A00%3A00%2B00%3A00"
     }

@@ -62,7 +62,8 @@ def model_status(**changes):
     known = {"model_name": "retake-tsn", "champion": 2, "provisional": True, "champion_since": "2026-11-30T20:41:00.000Z", "split": "val"}
     gain = {"expected_gain": 4.0, "gain_interval": (0.5, 9.0), "gain_clips": 200}
     return some(
-        ModelStatus, **known | gain | {"num_doubtful": 5, "weak_classes": weak, "versions": versions, "now_dataset": "d2"} | changes
+        ModelStatus,
+        **known | gain | {"num_doubtful": 5, "weak_classes": weak, "versions": versions, "now_dataset": "d2", "now_split": "val"} | changes,
     )
 
 

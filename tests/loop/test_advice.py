@@ -1,13 +1,16 @@
 """What the loop's state is called, and what is advised: by examples of each rule, and over any state at all."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
 
-from tasks.loop.advice import QUIET_DAYS, next_steps, sentence
+from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import ActiveRun, Approval, Live
+from tasks.settings import QUIET_DAYS
 from tasks.store.records.status import LoopStatus
 from tests.loop.statuses import NOW, STORE, any_live, any_status, model_status, status
 
@@ -92,8 +95,12 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
         (status(), Live(approvals=(Approval("promote v3?", "/x", NOW),)), "Answer the question: promote v3?"),
         (status(), Live(approvals=(Approval("promote v3?", "/x", NOW),) * 3), "Answer the question: promote v3? (2 more)."),
         (status(), Live(import_errors=("retrain.py",)), "Mend what Airflow cannot import: retrain.py."),
-        (status(), Live(disk_free_share=0.5, store_free_share=0.04), "Make room: only 4.0 % of the space is free."),
-        (EMPTY, SILENT, "Begin: put films into s3://retake/inbox/, or name a folder in the form."),
+        (status(), Live(disk_free_share=0.04), "Make room: only 4.0 % of the disk is free."),
+        (
+            EMPTY,
+            SILENT,
+            "Begin, unless an earlier version filled the store: put films into s3://retake/inbox/, or name a folder in the form.",
+        ),
         (status(), SILENT, "Mend 5 doubtful labels."),
         (
             status(),
@@ -125,7 +132,7 @@ def test_the_rules_are_silent_where_they_do_not_hold():
         predictions=None,
         model=model_status(num_doubtful=0, weak_classes=()),
     )
-    live = Live(now=NOW, approvals=(), runs=(), import_errors=(), num_statements=100, disk_free_share=0.5, store_free_share=0.5)
+    live = Live(now=NOW, approvals=(), runs=(), import_errors=(), num_statements=100, disk_free_share=0.5)
     assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
     assert not any("Build" in text for text in texts(calm, replace(live, num_statements=123, runs=(run_of("build_dataset"),))))
     assert not any("Train" in text for text in texts(status(training=None), Live(runs=(run_of("retrain"),))))
@@ -142,3 +149,9 @@ def test_a_question_comes_first_and_leads_to_where_it_is_answered():
     first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
     assert first.url == "a/required_actions"
     assert second.url == "a/retake/label/?store=s3://retake"
+
+
+def test_a_store_without_a_plan_leads_to_a_form_that_names_no_model():
+    steps = next_steps(LoopStatus(store=STORE, model_name="", dataset=status().dataset), SILENT, str)
+    (train,) = [step.url for step in steps if step.text.startswith("Train")]
+    assert json.loads(parse_qs(urlsplit(train).query)["conf"][0]) == {"store": STORE}

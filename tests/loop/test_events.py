@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.loop.events import Facts, Space, notices
+from tasks.loop.events import Facts, notices
+from tasks.loop.live import Space
 from tasks.settings import EventName
 from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.experiments import PredictReportResult

@@ -35,17 +35,19 @@ def test_a_decision_is_there_once_however_often_it_is_added():
 
 def test_scores_on_another_dataset_take_the_place_of_all_earlier_ones():
     score = Score(55.0, (30.0, 70.0), num_left_out=1)
-    same, other = (with_scores(model_status(), dataset, {1: score}) for dataset in ("d2", "d3"))
+    same, other = (with_scores(model_status(), dataset, "val", {1: score}) for dataset in ("d2", "d3"))
     assert [known.top1_now for known in same.versions] == [40.0, 55.0]
     assert [known.top1_now for known in other.versions] == [None, 55.0]
     assert (other.now_dataset, other.versions[1].num_left_out) == ("d3", 1)
-    assert [known.version for known in not_scored_now(other, "d3", 10)] == [2]
-    assert [known.version for known in not_scored_now(other, "d4", 1)] == [2]
+    assert [known.version for known in not_scored_now(other, 10)] == [2]
+    assert [known.top1_now for known in with_scores(model_status(), "d2", "test", {1: score}).versions] == [None, 55.0]
 
 
 def test_a_version_that_was_decided_on_twice_is_scored_once():
-    twice = model_status(versions=(version(1, NOW, "champion again"), *model_status().versions), now_dataset="d1")
-    assert [known.version for known in not_scored_now(twice, "d2", 10)] == [1, 2]
+    entries = (version(1, NOW, "champion again"), *model_status().versions)
+    twice = model_status(versions=tuple(entry.model_copy(update={"top1_now": None}) for entry in entries))
+    assert [known.version for known in not_scored_now(twice, 10)] == [1, 2]
+    assert [known.version for known in not_scored_now(twice, 1)] == [1]
 
 
 def test_a_gain_is_that_of_the_training_that_was_decided_on_last():

@@ -13,7 +13,7 @@ AT = tuple(f"2026-11-{day}T08:00:00.000Z" for day in (10, 11, 12, 13))
 def test_an_ingest_that_brings_nothing_new_keeps_the_time_of_the_last_film():
     summary = some(SummaryResult, num_clips=30, num_set_aside=0)
     first = films_status(None, summary, 3, AT[0])
-    assert (first.num_videos, first.num_new, first.new_at) == (3, 3, AT[0])
+    assert (first.num_videos, first.num_new, first.new_at) == (3, 0, AT[0])
     second = films_status(first, summary, 5, AT[1])
     third = films_status(second, summary, 5, AT[2])
     assert {(part.num_videos, part.num_new, part.new_at) for part in (second, third)} == {(5, 2, AT[1])}

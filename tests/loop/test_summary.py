@@ -3,11 +3,11 @@
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.loop.summary import count_statements, find_manifest, keep, model_names, read_status
+from tasks.loop.summary import count_statements, find_manifest, keep, main_model, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus
-from tests.loop.statuses import STORE, status
+from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus, TrainingStatus
+from tests.loop.statuses import STORE, model_status, status
 from tests.pipeline.shelf import Shelf, manifest_of
 from tests.records import some
 
@@ -142,3 +142,14 @@ def test_a_dataset_is_named_by_its_digest_its_first_digits_or_as_the_latest():
     store.write_bytes(Layout(STORE).dataset("0123456789abcdef").table("train"), b"")
     with pytest.raises(BadInput, match="has no manifest"):
         find_manifest(store, STORE, "012")
+
+
+def test_the_main_model_is_the_one_of_the_default_name_else_the_one_decided_on_last():
+    store = Shelf()
+    assert main_model(store, STORE) == ""
+    for name, at in (("a", "2026-11-01"), ("b", "2026-11-03"), ("c", "2026-11-02")):
+        store.write(PLACE.of_model(name).model, model_status(at=at, model_name=name))
+    store.write(PLACE.of_model("d").training, some(TrainingStatus))
+    assert main_model(store, STORE) == "b"
+    store.write(PLACE.of_model("retake-tsn").training, some(TrainingStatus))
+    assert main_model(store, STORE) == "retake-tsn"

@@ -3,18 +3,17 @@
 The page reads the summary of a store, a few small objects that steps write, and never lists the store.
 """
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from tasks.loop.advice import Situation, next_steps, sentence
 from tasks.loop.difference import difference
-from tasks.loop.live import Live
-from tasks.loop.summary import count_statements, find_manifest, model_names, read_status
+from tasks.loop.live import Live, disks
+from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
+from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
@@ -34,12 +33,11 @@ class Samples:
 
 
 def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
-    """Describe a store and one of its models; of an unknown one, the model that is first."""
+    """Describe a store and one of its models; of an unknown one, the main model."""
     models = model_names(store, store_uri)
-    chosen = model_name if model_name in models else next(iter(models), "")
-    status = read_status(store, store_uri, chosen)
-    disk = shutil.disk_usage(Path.cwd())
-    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=disk.free / disk.total)
+    status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri))
+    free_share = disks(load(MachineSettings).cache_dir)[0].free_share
+    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
     situation = Situation(status, known)
     return {
         "models": models,
@@ -48,6 +46,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,
         "is_quiet": situation.is_quiet,
+        "folders": to_jsonable_python(status.space.folders if status.space else ()),
         "disk_free_share": known.disk_free_share,
         "is_nearly_full": situation.is_nearly_full,
         "now": known.now,

@@ -14,7 +14,7 @@ type WeakClass = { name: string; verb: string; noun: string; num_right: number; 
 type ModelPart = { at: string; model_name: string; champion: number | null; provisional: boolean; champion_since: string | null; split: string | null; weak_classes: WeakClass[]; versions: Version[] };
 type Prediction = { at: string; report_url: string; model: string; num_videos: number; num_clips: number; unsure_share: number; unlike: string; is_unlike: boolean; num_to_label: number };
 type SpaceUse = { name: string; num_objects: number; size_bytes: number };
-type SpacePart = { at: string; before: SpaceUse[]; after: SpaceUse[]; is_dry_run: boolean };
+type SpacePart = { at: string };
 type LoopStatus = { store: string; model_name: string; films: FilmsPart | null; labels: LabelsPart | null; dataset: DatasetPart | null; training: TrainingPart | null; model: ModelPart | null; predictions: { predictions: Prediction[] } | null; space: SpacePart | null };
 type HomeState = {
   stores: string[];
@@ -27,6 +27,7 @@ type HomeState = {
   steps: { text: string; url: string }[];
   num_statements: number;
   is_quiet: boolean;
+  folders: SpaceUse[];
   disk_free_share: number;
   is_nearly_full: boolean;
   now: string;

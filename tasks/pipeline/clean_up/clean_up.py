@@ -157,9 +157,9 @@ def _space(taken: Survey, going: Iterable[Unit], cache: Cache, *, dry_run: bool)
     sizes = [Use(len(files), _bytes(files)) for files in (cache.files, cache.going)]
     left = Use(sizes[0].num_objects - sizes[1].num_objects, sizes[0].size_bytes - sizes[1].size_bytes)
     before, after = (
-        tuple(
-            SpaceUse(name=name, num_objects=use.num_objects, size_bytes=use.size_bytes)
-            for name, use in sorted({**folders, "cache of this machine": cached}.items())
+        (
+            *(SpaceUse(name=name, num_objects=use.num_objects, size_bytes=use.size_bytes) for name, use in sorted(folders.items())),
+            SpaceUse(name="cache of this machine", num_objects=cached.num_objects, size_bytes=cached.size_bytes, is_cache=True),
         )
         for folders, cached in ((taken.folders, sizes[0]), (taken.without(going), left))
     )

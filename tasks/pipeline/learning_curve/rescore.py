@@ -12,7 +12,7 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.loop.history import Score, not_scored_now, with_scores
+from tasks.loop.history import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
@@ -24,7 +24,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.status import RescoredVersion, RescoreResult, VersionStatus
+from tasks.store.records.status import ModelStatus, RescoredVersion, RescoreResult, VersionStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run, Scores
 from tasks.store.stored import Output
@@ -40,7 +40,7 @@ def run(arguments: RescoreArguments, store: Store) -> RescoreResult:
     clips: a further decision on one of the versions is a choice among them.
 
     Raises:
-        NothingToDo: the dataset is not the latest any more, or no version with a checkpoint is left.
+        NothingToDo: the clips are not those of today any more, or no version with a checkpoint is left.
         Unavailable: as the step `evaluate`.
     """
     place = RESCORE.address(arguments)
@@ -65,11 +65,13 @@ def run(arguments: RescoreArguments, store: Store) -> RescoreResult:
             continue
         versions.append(rescored)
         scores[version.version] = Score.of(result, rescored.num_left_out)
-    keep(
-        store,
-        Layout(arguments.store).status.of_model(plan.model_name).model,
-        lambda model: with_scores(model, plan.dataset_digest, scores),
-    )
+
+    def summary(model: ModelStatus | None) -> ModelStatus | None:
+        """Add the scores, unless a decision on other clips has ended meanwhile."""
+        of = plan.dataset_digest, plan.decides_on
+        return with_scores(model, *of, scores) if model and are_of(model, *of) else None
+
+    keep(store, Layout(arguments.store).status.of_model(plan.model_name).model, summary)
     return finish(store, place, RescoreResult(dataset=plan.dataset_digest, split=plan.decides_on, versions=tuple(versions)))
 
 
@@ -79,13 +81,15 @@ def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]
         model = store.read(Layout(store_uri).status.of_model(plan.model_name).model)
     except MissingObject:
         return []
+    if not are_of(model, plan.dataset_digest, plan.decides_on):
+        raise NothingToDo("the last decision was on other clips; it brings versions to them")
     by_plan = {opponent.version for opponent in (plan.champion, plan.previous) if opponent}
 
     def has_checkpoint(version: VersionStatus) -> bool:
         train = Layout(store_uri).run(version.run_key).train
         return store.exists(train.uri) and store.exists(store.read(train).checkpoint_uri)
 
-    listed = not_scored_now(model, plan.dataset_digest, NUM_VERSIONS)
+    listed = not_scored_now(model, NUM_VERSIONS)
     return [version for version in listed if version.version not in by_plan and version.run_key != plan.run_key and has_checkpoint(version)]
 
 

@@ -2,27 +2,27 @@
 
 from pydantic import Field
 
-from tasks.options import Options, RegisterOptions, StoreUri
+from tasks.options import Options, StoreUri
 from tasks.pipeline.step import Command
 from tasks.store.records.status import DiffResult, StatusResult
 
 
-class StatusArguments(RegisterOptions):
+class StatusArguments(Options):
     """The store and the model."""
 
+    model_name: str = Field(
+        "",
+        title="Registered model",
+        description="Name in MLflow's registry; empty takes that of retrain's form, else the one decided on last",
+    )
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 class DiffArguments(Options):
     """The two datasets."""
 
-    datasets: list[str] = Field(
-        [],
-        min_length=2,
-        max_length=2,
-        validate_default=True,
-        description="The earlier and the later one: digests, their first digits, or `latest`",
-    )
+    before: str = Field(description="The earlier one: a digest, its first digits, or `latest`")
+    after: str = Field(description="The later one, named as the earlier one")
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
@@ -39,5 +39,5 @@ DIFF = Command(
     module="loop.diff",
     arguments=DiffArguments,
     result=DiffResult,
-    positional={"datasets": "DATASET"},
+    positional={"before": "BEFORE", "after": "AFTER"},
 )

@@ -18,7 +18,7 @@ def run(arguments: DiffArguments, store: Store) -> DiffResult:
         BadInput: one of them is not there, or several begin so.
     """
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    (before, earlier), (after, later) = (find_manifest(store, where, name) for name in arguments.datasets)
+    (before, earlier), (after, later) = (find_manifest(store, where, name) for name in (arguments.before, arguments.after))
     return DiffResult(before=before, after=after, difference=difference(earlier, later))
 
 

@@ -1,12 +1,10 @@
 """Say at a shell where the loop stands: `python -m tasks status`."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 
 from tasks.loop.advice import next_steps, sentence
-from tasks.loop.live import Live
-from tasks.loop.summary import count_statements, read_status
+from tasks.loop.live import Live, disks
+from tasks.loop.summary import count_statements, main_model, read_status
 from tasks.loop.text import lines_of
 from tasks.pipeline.loop.contract import StatusArguments
 from tasks.settings import MachineSettings, RunnerSettings, load
@@ -18,8 +16,9 @@ from tasks.store.records.status import AdvisedStep, StatusResult
 def run(arguments: StatusArguments, store: Store) -> StatusResult:
     """Read the summary, and what of the present can be seen without Airflow."""
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    status = read_status(store, where, arguments.model_name)
-    live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=_disk_free_share())
+    status = read_status(store, where, arguments.model_name or main_model(store, where))
+    free_share = disks(load(MachineSettings).cache_dir)[0].free_share
+    live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
     steps = next_steps(status, live, lambda path: path)
     return StatusResult(
         sentence=sentence(status, live.now),
@@ -31,10 +30,3 @@ def run(arguments: StatusArguments, store: Store) -> StatusResult:
 def in_words(result: StatusResult, _: Store) -> Iterator[str]:
     """Write the result for a person."""
     return lines_of(result)
-
-
-def _disk_free_share() -> float | None:
-    with suppress(OSError):
-        usage = shutil.disk_usage(load(MachineSettings).cache_dir.expanduser())
-        return usage.free / usage.total
-    return None

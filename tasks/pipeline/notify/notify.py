@@ -1,28 +1,22 @@
 """Send word to people: of an ended run and the state of its store, a notice, or a test."""
 
-import shutil
 from datetime import datetime
-from pathlib import Path
-from typing import TypeVar
 
-from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.delivery import deliver
-from tasks.loop.events import Facts, Space, notices
-from tasks.loop.live import Live
-from tasks.loop.summary import read_status
-from tasks.options import RegisterOptions
+from tasks.loop.events import Facts, notices
+from tasks.loop.live import Live, Space, disks
+from tasks.loop.summary import keep, main_model, read_known, read_status
 from tasks.pipeline._step import log
 from tasks.pipeline.notify.contract import NotifyArguments
 from tasks.settings import ApprovalSettings, MachineSettings, NotifySettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.notices import EndedRun, Notice, Notified, NotifyResult
-from tasks.store.records.record import Record, now_utc
+from tasks.store.records.record import now_utc
 from tasks.store.records.status import LoopStatus
-from tasks.store.stored import Stored
 
-R = TypeVar("R", bound=Record)
 TEST = Notice(event="digest", title="Retake can reach you", text="This is a test of RETAKE_NOTIFY", url="")
 
 
@@ -34,10 +28,9 @@ def run(arguments: NotifyArguments, store: Store) -> NotifyResult:
         Unavailable: an address did not get a notice.
     """
     settings = load(NotifySettings)
-    causes: dict[str, str] = {}
     if arguments.ended:
         facts, causes = _facts(arguments.ended, settings, store)
-        due = list(notices(facts, causes, settings.notify_events))
+        due = [notice for notice in notices(facts, causes or {}, settings.notify_events) if causes is not None or not notice.about]
     else:
         due = [notice for notice in [arguments.notice or TEST] if notice is TEST or notice.event in settings.notify_events]
     sent: list[Notice] = []
@@ -48,23 +41,25 @@ def run(arguments: NotifyArguments, store: Store) -> NotifyResult:
             raise BadConfiguration("RETAKE_NOTIFY is empty; set it to Apprise addresses, such as mailto://USER:PASSWORD@HOST")
         failed = deliver(notice, addresses)
         failures += failed
-        sent += [notice] if len(failed) < len(addresses) else []
-    if arguments.ended and (told := {notice.about: notice.cause for notice in sent if notice.about}):
-        store.write(Layout(arguments.ended.store).status.notified, Notified(causes=causes | told))
+        if len(failed) < len(addresses):
+            sent.append(notice)
+            if arguments.ended and notice.about:
+                _remember(notice, Layout(arguments.ended.store), store)
     if failures:
         raise Unavailable(f"RETAKE_NOTIFY: {'; '.join(dict.fromkeys(failures))}; `python -m tasks notify` sends a test")
     return NotifyResult(sent=tuple(notice.title for notice in sent))
 
 
-def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Facts, dict[str, str]]:
-    """Gather what the events depend on, and the causes of earlier notices. A store that is away leaves out its part."""
-    model_name = RegisterOptions().model_name
+def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Facts, dict[str, str] | None]:
+    """Gather what the events depend on, and the causes of earlier notices, which are None while the store is away."""
+    causes: dict[str, str] | None = None
     try:
-        status = read_status(store, ended.store, model_name)
-        known = _known(store, Layout(ended.store).status.notified)
+        status = read_status(store, ended.store, main_model(store, ended.store))
+        known = read_known(store, Layout(ended.store).status.notified)
+        causes = dict(known.causes) if known else {}
     except (BadConfiguration, Unavailable) as error:
-        log.warning("nothing is told of the store: %s", error)
-        status, known = LoopStatus(store=ended.store, model_name=model_name), None
+        log.warning("nothing is told of the store, and nothing that may have been told before: %s", error)
+        status = LoopStatus(store=ended.store, model_name="")
     now = now_utc()
     has_parts = any((status.films, status.labels, status.dataset, status.model))
     facts = Facts(
@@ -76,7 +71,14 @@ def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Fac
         sentence=sentence(status, now) if has_parts else "",
         steps=tuple(step.text for step in next_steps(status, Live(now=now), lambda path: path)),
     )
-    return facts, dict(known.causes) if known else {}
+    return facts, causes
+
+
+def _remember(notice: Notice, layout: Layout, store: Store) -> None:
+    """Keep the cause of a notice at once: this process ends at a time limit, and another may write meanwhile."""
+    keep(
+        store, layout.status.notified, lambda earlier: Notified(causes={**(earlier.causes if earlier else {}), notice.about: notice.cause})
+    )
 
 
 def _addresses(notice: Notice, settings: NotifySettings) -> list[str]:
@@ -87,23 +89,8 @@ def _addresses(notice: Notice, settings: NotifySettings) -> list[str]:
 
 
 def _spaces(status: LoopStatus, store_gib: float | None) -> tuple[Space, ...]:
-    """Measure the disks of this machine, and the store where people say how much it may have.
-
-    In a container, the root is on the disk of the machine, and the cache may be in memory.
-    """
-    cache = load(MachineSettings).cache_dir.expanduser()
-    folders = {folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache, *cache.parents) if path.exists()))}
-    disks = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
-    spaces = [Space(name, usage.total - usage.free, usage.total) for name, usage in disks]
+    """Measure the disks of this machine, and the store where people say how much it may have."""
+    spaces = disks(load(MachineSettings).cache_dir)
     if store_gib and status.space:
-        uses = status.space.before if status.space.is_dry_run else status.space.after
-        used_bytes = sum(use.size_bytes for use in uses if " " not in use.name)  # caches and databases have names of several words
-        spaces.append(Space(status.store, used_bytes, store_gib * 2**30))
+        spaces.append(Space(status.store, status.space.store_bytes, store_gib * 2**30))
     return tuple(spaces)
-
-
-def _known(store: Store, place: Stored[R]) -> R | None:
-    try:
-        return store.read(place)
-    except BadInput:  # there is none yet, or another version wrote it
-        return None

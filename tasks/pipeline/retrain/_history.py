@@ -61,7 +61,9 @@ def keep_decision_summary(
         )
         if store.read(Layout(store_uri).latest_dataset).digest != plan.dataset_digest:
             return model
-        return with_scores(model, plan.dataset_digest, {version: Score.of(results[role]) for role, version in scored.items()})
+        return with_scores(
+            model, plan.dataset_digest, plan.decides_on, {version: Score.of(results[role]) for role, version in scored.items()}
+        )
 
     keep(store, Layout(store_uri).status.of_model(plan.model_name).model, summary)
 

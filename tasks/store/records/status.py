@@ -142,7 +142,7 @@ class ModelStatus(Record):
     """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
 
     `expected_gain` and its interval are points of action top-1 of `gain_clips` more labels, by the learning curve; None if unknown.
-    `now_dataset` is the digest of the dataset whose deciding clips every `top1_now` is of.
+    `now_dataset` is the digest of the dataset, and `now_split` its split, whose clips every `top1_now` is of.
     """
 
     at: str
@@ -158,6 +158,7 @@ class ModelStatus(Record):
     weak_classes: tuple[WeakClass, ...]
     versions: tuple[VersionStatus, ...]
     now_dataset: str = ""
+    now_split: SplitName | None = None
 
 
 class PredictionStatus(Record):
@@ -182,20 +183,40 @@ class PredictionsStatus(Record):
 
 
 class SpaceUse(Record):
-    """Objects and bytes below one folder of the store, or in one cache or database."""
+    """Objects and bytes below one folder of the store, or in the cache of the machine that cleaned up."""
 
     name: str
     num_objects: int
     size_bytes: int
+    is_cache: bool = Field(default=False, exclude_if=lambda is_cache: not is_cache)
 
 
 class SpaceStatus(Record):
-    """`status/space.json`, by `clean_up`: the size of the store before and after it, by folder."""
+    """`status/space.json`, by `clean_up`: the size of the store before and after it, by folder.
+
+    A dry run deletes nothing: `after` is the size that would be left.
+    """
 
     at: str
     before: tuple[SpaceUse, ...]
     after: tuple[SpaceUse, ...]
     is_dry_run: bool
+
+    @property
+    def folders(self) -> tuple[SpaceUse, ...]:
+        """List the folders of the store as they are now."""
+        return tuple(use for use in (self.before if self.is_dry_run else self.after) if not use.is_cache)
+
+    @property
+    def store_bytes(self) -> int:
+        """Return the size of the store now."""
+        return sum(use.size_bytes for use in self.folders)
+
+    @property
+    def freed_bytes(self) -> int:
+        """Return the size that went from the store, or would go."""
+        before, after = (sum(use.size_bytes for use in uses if not use.is_cache) for uses in (self.before, self.after))
+        return before - after
 
 
 class LoopStatus(Record):

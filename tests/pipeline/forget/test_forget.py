@@ -20,7 +20,7 @@ from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
-from tasks.store.records.status import ModelStatus, VersionStatus
+from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
@@ -246,6 +246,13 @@ def test_the_history_on_the_page_says_which_versions_saw_it(bench):
     bench.run("forget", **FORGET)
     state = bench.store.read(f"{STORE}/status/models/retake-tsn/model.json", ModelStatus)
     assert [version.saw_forgotten for version in state.versions] == [True, False]
+
+
+def test_a_film_that_comes_in_its_place_is_new(bench):
+    films = f"{STORE}/status/films.json"
+    bench.store.write(films, some(FilmsStatus, num_videos=6))
+    bench.run("forget", **FORGET)
+    assert bench.store.read(films, FilmsStatus).num_videos == 5
 
 
 def test_killed_at_any_write_or_deletion_it_goes_on(bench, video):

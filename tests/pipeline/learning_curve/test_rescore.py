@@ -38,7 +38,7 @@ class History(Versions):
             version(number, f"2026-11-0{number}", run_key=KEYS[number], dataset="d", top1_now=1.0 if number == 3 else None)
             for number in (4, 3, 2, 1)
         )
-        self.store.write(MODEL, model_status(model_name="cook", versions=versions, now_dataset="latest"))
+        self.store.write(MODEL, model_status(model_name="cook", versions=versions, now_dataset="latest", now_split="test"))
 
     def rescore(self):
         return self.run("rescore", plan=Decision(self.plan.decision_uri).plan.folder_uri)
@@ -95,4 +95,14 @@ def test_there_is_nothing_to_do_without_a_checkpoint_a_history_or_the_latest_dat
         history.rescore()
     history.store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest="newest"))
     with pytest.raises(NothingToDo, match="a newer dataset"):
+        history.rescore()
+
+
+def test_a_decision_that_ends_meanwhile_on_other_clips_keeps_its_scores(history, monkeypatch):
+    newer = history.store.read(MODEL).model_copy(update={"now_split": "val"})
+    monkeypatch.setattr("tasks.pipeline.learning_curve.rescore.record_look", lambda *_, **__: history.store.write(MODEL, newer))
+    history.rescore()
+    assert history.store.read(MODEL) == newer
+    history.store.remove(Decision(history.plan.decision_uri).rescore.uri)
+    with pytest.raises(NothingToDo, match="on other clips"):
         history.rescore()

@@ -1,5 +1,7 @@
 """What each step writes into the summary, and what a shell shows of it."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,7 @@ def test_an_ingest_counts_the_films_of_the_store_and_names_what_was_set_aside(be
     bench.store.write(Output(out, SegmentResult), some(SegmentResult, num_clips=7, set_aside=(bad,)))
     bench.run("summarise", ingest=place.folder_uri)
     films = state(bench.store).films
-    assert (films.num_videos, films.num_new, films.num_clips, films.first_set_aside) == (4, 4, 7, (bad,))
+    assert (films.num_videos, films.num_new, films.num_clips, films.first_set_aside) == (4, 0, 7, (bad,))
     before = dict(bench.store.objects)
     bench.run("summarise", ingest=place.folder_uri)
     assert bench.store.objects == before
@@ -88,7 +90,7 @@ def test_labels_and_datasets_are_summed_up_and_a_second_run_changes_nothing(benc
     with pytest.raises(NothingToDo):
         bench.build()
     assert bench.store.objects == before
-    listed = bench.run("diff", datasets=[first.digest[:8], "latest"])
+    listed = bench.run("diff", before=first.digest[:8], after="latest")
     assert (listed.before, listed.after) == (first.digest, second.digest)
     assert [(row.before, row.after) for row in listed.difference.relabelled] == [("put meat", "put bag")]
 
@@ -165,10 +167,9 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
 
     candidates.roll_back(1)
     model = state(store).model
-    assert (model.champion, model.champion_since) == (1, model.versions[0].at)
+    assert (model.champion, model.champion_since, model.num_doubtful) == (1, model.versions[0].at, 3)
     assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
     assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
-    assert model.num_doubtful == 3
 
 
 def test_a_decision_that_is_killed_before_any_write_is_in_the_summary_once(candidates, scored):
@@ -226,7 +227,14 @@ def test_a_person_reads_words_and_a_program_json(bench, monkeypatch, capsys, fla
     assert out.startswith("{") == bool(flags)
 
 
+def test_a_full_disk_is_told_also_before_there_is_a_cache(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "later" / "cache"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 98, 2))
+    assert bench.run("status").next_steps[0].text == "Make room: only 2.0 % of the disk is free."
+
+
 def test_two_datasets_are_compared():
-    with pytest.raises(BadConfiguration, match="at least 2 items"):
+    with pytest.raises(BadConfiguration, match="required: AFTER"):
         parse(["diff", "latest"])
-    assert parse(["diff", "0123", "latest", "--json"])[1].datasets == ["0123", "latest"]
+    _, arguments = parse(["diff", "0123", "latest", "--json"])
+    assert (arguments.before, arguments.after) == ("0123", "latest")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.errors import BadConfiguration, Unavailable
+from tasks.loop.live import Space
 from tasks.pipeline.commands import parse
 from tasks.pipeline.notify import notify
 from tasks.store.layout import Layout
@@ -92,19 +93,42 @@ def test_a_store_that_is_away_or_was_written_by_another_version_hides_no_failed_
     def away(*_):
         raise Unavailable("the store does not answer")
 
-    monkeypatch.setattr(shelf, "read", away)
-    assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed"]
+    monkeypatch.setattr(notify, "_spaces", lambda *_: (Space("The disk of /", 99, 100),))
+    monkeypatch.setenv("RETAKE_NOTIFY_EVENTS", "failed idle full")
+    known = shelf.objects[STATUS.notified.uri]
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf, "read", away)
+        assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed"], "the others may have been told"
+    assert shelf.objects[STATUS.notified.uri] == known
+    assert [title for title, _ in told(shelf, ended=HOURLY)] == ["The disk of / is nearly full: 99.0 %"]
 
 
 @pytest.mark.parametrize(("is_dry_run", "used_bytes"), [(True, 95), (False, 5)])
 def test_the_store_is_measured_by_its_summary_where_people_say_how_much_it_may_have(is_dry_run, used_bytes):
-    cache = SpaceUse(name="cache of this machine", num_objects=1, size_bytes=1000)
+    cache = SpaceUse(name="cache of this machine", num_objects=1, size_bytes=1000, is_cache=True)
     before, after = ((SpaceUse(name="clips", num_objects=1, size_bytes=size), cache) for size in (95, 5))
     space = SpaceStatus(at="", before=before, after=after, is_dry_run=is_dry_run)
     status = notify.LoopStatus(store="s3://retake", model_name="m", space=space)
     assert [(space.name, space.used_bytes) for space in notify._spaces(status, 1)][-1] == ("s3://retake", used_bytes)
     disks = notify._spaces(status, None)
     assert disks and all(0 < disk.used_bytes < disk.all_bytes for disk in disks)
+
+
+def test_what_was_told_before_the_time_limit_is_remembered_with_what_another_process_told(told, monkeypatch):
+    monkeypatch.setattr(notify, "_spaces", lambda *_: (Space("The disk of /", 99, 100),))
+    shelf = idle_store()
+
+    def late(notice, addresses):
+        if notice.about == "full":
+            raise KeyboardInterrupt
+        shelf.write(STATUS.notified, Notified(causes={"digest": "2026-W48"}))
+        return []
+
+    monkeypatch.setattr(notify, "deliver", late)
+    _, arguments = parse(["notify", f"--ended={HOURLY.model_dump_json()}"])
+    with pytest.raises(KeyboardInterrupt):
+        notify.run(arguments, shelf)
+    assert set(shelf.read(STATUS.notified).causes) == {"digest", "idle"}
 
 
 def test_the_memory_keeps_one_cause_for_each_thing(told):

@@ -72,10 +72,10 @@ export function next(shown) {
 
 /** List the size of the store by folder, the disk and the servers. @param {Shown} shown */
 export function space(shown) {
-  const { status, disk_free_share: free, is_nearly_full: isNearlyFull, now } = shown.state;
+  const { status, folders, disk_free_share: free, is_nearly_full: isNearlyFull, now } = shown.state;
   const { space: part } = status;
-  const total = part?.after.reduce((sum, use) => sum + use.size_bytes, 0) ?? 0;
-  const largest = part?.after.toSorted((a, b) => b.size_bytes - a.size_bytes).slice(0, NUM_FOLDERS).map((use) => `${use.name} ${size(use.size_bytes)}`) ?? [];
+  const total = folders.reduce((sum, use) => sum + use.size_bytes, 0);
+  const largest = folders.toSorted((a, b) => b.size_bytes - a.size_bytes).slice(0, NUM_FOLDERS).map((use) => `${use.name} ${size(use.size_bytes)}`);
   return [
     part ? h("p", {}, `Store: ${size(total)}`, h("span", { class: "quiet" }, ` (${largest.join(", ")}), counted ${ago(part.at, now)}`)) : h("p", { class: "quiet" }, "The store's size appears with the next clean-up."),
     h("p", { class: isNearlyFull ? "alarm" : "" }, `Disk of this Airflow: ${percent(free)} free`),
