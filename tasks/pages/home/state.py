@@ -38,17 +38,18 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     models = model_names(store, store_uri)
     chosen = model_name if model_name in models else next(iter(models), "")
     status = read_status(store, store_uri, chosen)
+    empty = is_empty(store, store_uri, status)
     disk = shutil.disk_usage(Path.cwd())
     known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=disk.free / disk.total)
     return {
         "models": models,
         "status": status.model_dump(mode="json"),
-        "sentence": sentence(status, known.now),
+        "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,
         "disk_free_share": known.disk_free_share,
         "now": known.now,
-        "is_empty": is_empty(store, store_uri, status),
+        "is_empty": empty,
     }
 
 

@@ -106,6 +106,7 @@ def test_a_store_that_an_earlier_version_filled_is_not_called_empty():
     store = Counting()
     state = told(store)
     assert (state["is_empty"], state["models"], state["status"]["films"]) == (True, [], None)
+    assert state["sentence"] == f"There are no films in {STORE} yet."
     video = "0" * 64
     store.write(Layout(STORE).video(video).probe, video_record(video))
     assert not told(store)["is_empty"]
