@@ -1,7 +1,7 @@
 """Read the summary of a store, and keep its parts up to date."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tasks.data.clips.label_inputs import count_entries
@@ -42,6 +42,12 @@ def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
 def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
     """List the models that were planned or decided on."""
     return tuple(map(last_name, store.folders(Layout(store_uri).status.models)))
+
+
+def choose_model(store: Store, store_uri: str, names: Sequence[str]) -> str:
+    """Choose the first model with a decision, else the first that was planned; without any, none."""
+    at = Layout(store_uri).status
+    return next((name for name in names if store.exists(at.of_model(name).model.uri)), next(iter(names), ""))
 
 
 def count_statements(store: Store, status: LoopStatus) -> int:

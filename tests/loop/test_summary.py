@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.loop.summary import count_statements, find_manifest, keep, model_names, read_status
+from tasks.loop.summary import choose_model, count_statements, find_manifest, keep, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus
@@ -59,6 +59,18 @@ def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
     assert {kind for kind, _ in store.calls} == {"read"}
     assert model_names(store, STORE) == ("retake-tsn",)
     assert store.calls[7:] == [("folders", f"{STORE}/status/models/")]
+
+
+@pytest.mark.parametrize("planned", [(), ("a", "z")])
+def test_a_model_that_was_decided_on_is_chosen_before_one_that_was_only_planned(planned):
+    store = Counting()
+    assert choose_model(store, STORE, ()) == ""
+    training = filled(store).training
+    for name in planned:
+        store.write(PLACE.of_model(name).training, training)
+    assert choose_model(store, STORE, model_names(store, STORE)) == "retake-tsn"
+    del store.objects[MODEL.model.uri]
+    assert choose_model(store, STORE, model_names(store, STORE)) == next(iter(planned), "retake-tsn")
 
 
 def test_new_statements_of_the_page_are_counted():

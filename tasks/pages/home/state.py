@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.difference import difference
 from tasks.loop.live import Live
-from tasks.loop.summary import count_statements, find_manifest, model_names, read_status
+from tasks.loop.summary import choose_model, count_statements, find_manifest, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
@@ -34,9 +34,9 @@ class Samples:
 
 
 def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
-    """Describe a store and one of its models; of an unknown one, the model that is first."""
+    """Describe a store and one of its models; of an unknown model, that which `choose_model` chooses."""
     models = model_names(store, store_uri)
-    chosen = model_name if model_name in models else next(iter(models), "")
+    chosen = model_name if model_name in models else choose_model(store, store_uri, models)
     status = read_status(store, store_uri, chosen)
     empty = is_empty(store, store_uri, status)
     disk = shutil.disk_usage(Path.cwd())

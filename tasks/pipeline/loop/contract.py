@@ -2,15 +2,19 @@
 
 from pydantic import Field
 
-from tasks.options import Options, RegisterOptions, StoreUri
+from tasks.options import Options, StoreUri
+from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.status import DiffResult, StatusResult
 
 
-class StatusArguments(RegisterOptions):
+class StatusArguments(Options):
     """The store and the model."""
 
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+    model_name: str | None = Field(
+        None, pattern=MODEL_NAME_PATTERN, title="Registered model", description="Empty takes the first that was decided on"
+    )
 
 
 class DiffArguments(Options):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import Live
-from tasks.loop.summary import count_statements, read_status
+from tasks.loop.summary import choose_model, count_statements, model_names, read_status
 from tasks.loop.text import lines_of
 from tasks.pipeline.loop.contract import StatusArguments
 from tasks.settings import MachineSettings, RunnerSettings, load
@@ -18,7 +18,8 @@ from tasks.store.records.status import AdvisedStep, StatusResult
 def run(arguments: StatusArguments, store: Store) -> StatusResult:
     """Read the summary, and what of the present can be seen without Airflow."""
     where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    status = read_status(store, where, arguments.model_name)
+    model = arguments.model_name or choose_model(store, where, model_names(store, where))
+    status = read_status(store, where, model)
     live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=_disk_free_share())
     steps = next_steps(status, live, lambda path: path)
     return StatusResult(

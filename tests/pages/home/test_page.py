@@ -75,6 +75,13 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert not state["is_empty"]
 
 
+def test_without_an_address_the_first_store_with_films_is_told(store):
+    films = store.objects.pop(Layout(STORE).status.films.uri)
+    assert told(store)["store"] == STORE
+    store.objects[Layout(SAMPLES.store).status.films.uri] = films
+    assert told(store)["store"] == SAMPLES.store
+
+
 @pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])
 def test_statements_since_the_last_build_are_counted_without_a_listing(store, num_statements):
     for number in range(num_statements):

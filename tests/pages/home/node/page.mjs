@@ -24,7 +24,7 @@ export function told() {
     training: { at: AT, run_key: "r", recipe: "auto: a probe", num_train_clips: 3800, estimate: "about 1 h", expected_seconds: 3600, dataset: "b" },
     model: { at: AT, model_name: "m", champion: 2, provisional: true, champion_since: AT, split: "test", weak_classes: [{ name: "put meat", verb: "put", noun: "meat", num_right: 2, num_clips: 12, uids: ["u1"] }], versions: [version(2), version(1, { event: "provisional", top1_now: null, interval_now: null })] },
     predictions: { predictions: [{ at: AT, report_url: "http://mlflow/p", model: "m v2", num_videos: 3, num_clips: 411, unsure_share: 0.31, unlike: "Like the training clips.", is_unlike: false, num_to_label: 24 }] },
-    space: { at: AT, before: [], after: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }], is_dry_run: false },
+    space: { at: AT, before: [], after: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }, { name: "cache of this machine", num_objects: 9, size_bytes: 2 ** 30 }], is_dry_run: false },
   };
   return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_statements: 3, disk_free_share: 0.5, now: "2026-11-28T20:30:00Z", is_empty: false };
 }
