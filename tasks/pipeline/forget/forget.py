@@ -7,11 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from tasks.data.clips.forgetting import survey, videos_of_sources
-from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.label_inputs import probe_objects, video_records
 from tasks.data.clips.remover import Remover, Trace, counted, drop_from_cache, files_of_clips
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.loop.summary import keep
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.forget.contract import FORGET, ForgetArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -101,6 +102,8 @@ def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registr
     """Clean MLflow and this machine's caches, mark the models, and write the receipt; return its address."""
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
     _mark(store, store_uri, registry, forgetting)
+    num_videos = len(probe_objects(store, store_uri))
+    keep(store, Layout(store_uri).status.films, lambda films: films and films.model_copy(update={"num_videos": num_videos}))
     drop_from_cache(store, store_uri, _cache())
     place = Layout(store_uri).forgotten.receipt(forgetting.number)
     receipt = Receipt(

@@ -16,11 +16,12 @@ from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import Weights
 from tasks.pipeline.retrain.contract import WeightsArguments
+from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
-from tasks.store.records.status import ModelStatus, VersionStatus
+from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tests.pipeline.in_process import STORE, Bench
@@ -246,6 +247,13 @@ def test_the_history_on_the_page_says_which_versions_saw_it(bench):
     bench.run("forget", **FORGET)
     state = bench.store.read(f"{STORE}/status/models/retake-tsn/model.json", ModelStatus)
     assert [version.saw_forgotten for version in state.versions] == [True, False]
+
+
+def test_the_page_counts_the_films_that_are_left(bench):
+    place = Layout(STORE).status.films
+    bench.store.write(place, some(FilmsStatus, num_videos=6, new_at=None, first_set_aside=()))
+    bench.run("forget", **FORGET)
+    assert bench.store.read(place).num_videos == 5
 
 
 def test_killed_at_any_write_or_deletion_it_goes_on(bench, video):
