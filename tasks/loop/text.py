@@ -47,7 +47,8 @@ def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
     yield "Champion", list(_model(status.model)) if status.model else [f"{missing} decide"]
     yield "Predictions", [_prediction(known) for known in status.predictions.predictions] if status.predictions else ["none yet"]
     if status.space:
-        yield "Space", [f"{_space(status.space.before)} before the last clean-up, {_space(status.space.after)} after it"]
+        after = "would be left by a clean-up" if status.space.is_dry_run else "after the last clean-up"
+        yield "Space", [f"{_space(status.space.before)} in the store, {_space(status.space.after)} {after}"]
 
 
 def _films(status: LoopStatus) -> Iterator[str]:
@@ -97,9 +98,9 @@ def change_in_words(change: DatasetChange) -> str:
 def _training(status: LoopStatus) -> Iterator[str]:
     if (training := status.training) is None:
         return
-    clips = f" on {count(training.num_train_clips, 'clip')}" if training.num_train_clips is not None else ""
+    clips = f"{count(training.num_train_clips, 'clip')} of " if training.num_train_clips is not None else ""
     expected = f"; about {duration(training.expected_seconds)}" if training.expected_seconds is not None else ""
-    yield f"planned at {moment(training.at)}: {training.recipe}{clips} of dataset {training.dataset}{expected}"
+    yield f"planned at {moment(training.at)}: {training.recipe}; {clips}dataset {training.dataset}{expected}"
 
 
 def _model(model: ModelStatus) -> Iterator[str]:
@@ -117,7 +118,7 @@ def _prediction(known: PredictionStatus) -> str:
 
 
 def _space(uses: Iterable[SpaceUse]) -> str:
-    return size(sum(use.size_bytes for use in uses))
+    return size(sum(use.size_bytes for use in uses if " " not in use.name))  # caches and databases have names of several words
 
 
 def lines_of_difference(result: DiffResult) -> Iterator[str]:

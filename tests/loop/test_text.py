@@ -12,6 +12,8 @@ from tasks.store.records.status import (
     DifferentVideo,
     DiffResult,
     LoopStatus,
+    SpaceStatus,
+    SpaceUse,
     SplitChange,
     StatusResult,
 )
@@ -43,12 +45,20 @@ def test_the_boxes_name_the_numbers():
         "train 20 clips of 3 films, val 15 clips of 3 films, test 5 clips of 3 films",
         "since d1: 1 film and 1 clip more",
         "before: d1 (2026-11-30 21:00)",
-        "light on 20 clips of dataset d2; about 4 min 00 s",
+        "light; 20 clips of dataset d2; about 4 min 00 s",
         "v2 provisional at 2026-11-30 20:41: names 40 % of actions [11, 75] on 15 clips",
         "worst: put meat (1 of 5 right)",
         "25.0 % unsure",
     ):
         assert wanted in told
+
+
+def test_the_store_is_counted_without_the_caches_beside_it():
+    uses = tuple(
+        SpaceUse(name=name, num_objects=1, size_bytes=number << 20) for name, number in (("runs", 2), ("cache of this machine", 9))
+    )
+    state = status().model_copy(update={"space": SpaceStatus(at=NOW, before=uses, after=uses, is_dry_run=True)})
+    assert any("2 MiB in the store, 2 MiB would be left by a clean-up" in line for line in lines_of(result_of(state)))
 
 
 def test_a_part_without_a_summary_says_when_it_appears():
