@@ -97,9 +97,9 @@ def change_in_words(change: DatasetChange) -> str:
 def _training(status: LoopStatus) -> Iterator[str]:
     if (training := status.training) is None:
         return
-    clips = f" on {count(training.num_train_clips, 'clip')}" if training.num_train_clips is not None else ""
+    clips = f"{count(training.num_train_clips, 'clip')} of " if training.num_train_clips is not None else ""
     expected = f"; about {duration(training.expected_seconds)}" if training.expected_seconds is not None else ""
-    yield f"planned at {moment(training.at)}: {training.recipe}{clips} of dataset {training.dataset}{expected}"
+    yield f"planned at {moment(training.at)}: {training.recipe}; {clips}dataset {training.dataset}{expected}"
 
 
 def _model(model: ModelStatus) -> Iterator[str]:

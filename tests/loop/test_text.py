@@ -52,7 +52,7 @@ def test_the_boxes_name_the_numbers():
         "train 20 clips of 3 films, val 15 clips of 3 films, test 5 clips of 3 films",
         "since d1: 1 film and 1 clip more",
         "before: d1 (2026-11-30 21:00)",
-        "light on 20 clips of dataset d2; about 4 min 00 s",
+        "light; 20 clips of dataset d2; about 4 min 00 s",
         "v2 provisional at 2026-11-30 20:41: names 40 % of actions [11, 75] on 15 clips",
         "worst: put meat (1 of 5 right)",
         "25.0 % unsure",

@@ -18,6 +18,7 @@ from tasks.loop.live import Live
 from tasks.pages.home.docs import contents, rendered
 from tasks.pages.home.state import Samples, dataset_difference, state
 from tasks.pages.web import file_response, json_body, lead_strangers_to, static_files, turns, with_headers
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 STATIC = Path(__file__).with_name("static")
@@ -78,10 +79,10 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
     router, reads, compares = APIRouter(), turns(MAX_READS), turns(MAX_DIFFERENCES)
 
     def chosen(given: Annotated[str, Query(alias="store", max_length=MAX_NAME)] = "") -> str:
-        """Choose one of the stores that the page offers; without an address the first."""
+        """Check that the page offers the store; empty leaves the choice to the page."""
         if given and given not in store_uris:
             raise HTTPException(404, f"the page has no store {given}; RETAKE_LABEL_STORES names those that it has besides RETAKE_STORE_URI")
-        return given or store_uris[0]
+        return given
 
     async def seen(request: Request) -> Live:
         """Read the facts that the browser has from Airflow."""
@@ -96,6 +97,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
         live: Annotated[Live, Depends(seen)],
         model: Annotated[str, Query(max_length=MAX_NAME)] = "",
     ) -> Response:
+        uri = uri or next((uri for uri in store_uris if store.exists(Layout(uri).status.films.uri)), store_uris[0])
         about = {"stores": list(store_uris), "store": uri, "has_docs": has_docs, "samples": samples and asdict(samples)}
         return JSONResponse({**about, **state(store, uri, model, live)})
 
@@ -103,7 +105,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
     def compare(
         uri: Annotated[str, Depends(chosen)], a: Annotated[str, Query(pattern=DIGEST)], b: Annotated[str, Query(pattern=DIGEST)] = "latest"
     ) -> Response:
-        return JSONResponse(dataset_difference(store, uri, a, b))
+        return JSONResponse(dataset_difference(store, uri or store_uris[0], a, b))
 
     return router
 

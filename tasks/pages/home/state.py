@@ -36,13 +36,14 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     """Describe a store and one of its models; of an unknown one, the main model."""
     models = model_names(store, store_uri)
     status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri))
+    empty = is_empty(store, store_uri, status)
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
     known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
     situation = Situation(status, known)
     return {
         "models": models,
         "status": status.model_dump(mode="json"),
-        "sentence": sentence(status, known.now),
+        "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,
         "is_quiet": situation.is_quiet,
@@ -50,7 +51,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
         "disk_free_share": known.disk_free_share,
         "is_nearly_full": situation.is_nearly_full,
         "now": known.now,
-        "is_empty": is_empty(store, store_uri, status),
+        "is_empty": empty,
     }
 
 

@@ -156,7 +156,7 @@ def test_retakes_own_page_is_first_in_the_navigation_fits_and_can_be_read_by_eve
         assert report.violations_count == 0, report.generate_report()
         if width == 1280:
             assert page.evaluate("document.documentElement.scrollHeight") <= 800
-            browser.keep(f"home_{scheme}")
+            browser.keep("home" if scheme == "light" else "home_dark")
     page.set_viewport_size(size)
 
 

@@ -87,6 +87,13 @@ def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, 
         assert state[alarm] == any(words in step["text"] for step in state["steps"]) == is_alarm
 
 
+def test_without_an_address_the_first_store_with_films_is_told(store):
+    films = store.objects.pop(Layout(STORE).status.films.uri)
+    assert told(store)["store"] == STORE
+    store.objects[Layout(SAMPLES.store).status.films.uri] = films
+    assert told(store)["store"] == SAMPLES.store
+
+
 @pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])
 def test_statements_since_the_last_build_are_counted_without_a_listing(store, num_statements):
     for number in range(num_statements):
@@ -118,6 +125,7 @@ def test_a_store_that_an_earlier_version_filled_is_not_called_empty():
     store = Counting()
     state = told(store)
     assert (state["is_empty"], state["models"], state["status"]["films"]) == (True, [], None)
+    assert state["sentence"] == f"There are no films in {STORE} yet."
     video = "0" * 64
     store.write(Layout(STORE).video(video).probe, video_record(video))
     assert not told(store)["is_empty"]

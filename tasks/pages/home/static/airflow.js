@@ -29,9 +29,10 @@ export async function readAirflow() {
     get(api("monitor/health")),
   ].map((part) => part.catch(() => null)));
   const known = dags && new Map(dags.dags.map((/** @type {{ dag_id: string }} */ dag) => [dag.dag_id, dag]));
-  const runs = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id)).map((/** @type {Run} */ run, /** @type {number} */ _, /** @type {Run[]} */ all) => describe(run, all, known, tasks?.task_instances ?? []));
+  const open = questions && questions.hitl_details.filter((/** @type {any} */ { task_instance }) => ASKING.includes(task_instance.state));
+  const runs = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id)).map((/** @type {Run} */ run, /** @type {number} */ _, /** @type {Run[]} */ all) => describe(run, all, known, tasks?.task_instances ?? [], open));
   return {
-    approvals: questions && questions.hitl_details.filter((/** @type {any} */ { task_instance }) => ASKING.includes(task_instance.state)).map(approval),
+    approvals: open && open.map(approval),
     runs,
     scheduled: dags && dags.dags.filter((/** @type {any} */ dag) => dag.next_dagrun_run_after && !dag.is_paused).map((/** @type {any} */ dag) => ({ dag_id: dag.dag_id, at: dag.next_dagrun_run_after })),
     import_errors: errors && errors.import_errors.map((/** @type {{ filename: string }} */ { filename }) => filename.split("/").at(-1)),
@@ -61,8 +62,8 @@ function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, ta
   return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions?map_index=${map_index}` };
 }
 
-/** @param {any} run @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @returns {LiveRun} */
-function describe(run, all, dags, tasks) {
+/** @param {any} run @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @param {any[] | null} open @returns {LiveRun} */
+function describe(run, all, dags, tasks, open) {
   const { dag_id, dag_run_id: run_id, state } = run;
   return {
     dag_id,
@@ -70,7 +71,7 @@ function describe(run, all, dags, tasks) {
     state,
     since: run.start_date ?? run.queued_at ?? run.run_after,
     started_by: run.triggering_user_name ?? "",
-    waits_for: waitsFor(run, all, dags.get(dag_id), tasks.filter((task) => task.dag_id === dag_id && task.dag_run_id === run_id)),
+    waits_for: open?.some(({ task_instance: asking }) => asking.dag_id === dag_id && asking.dag_run_id === run_id) ? "an answer" : waitsFor(run, all, dags.get(dag_id), tasks.filter((task) => task.dag_id === dag_id && task.dag_run_id === run_id)),
     url: runPath(dag_id, run_id),
   };
 }

@@ -28,8 +28,10 @@ function filled({ title, href, number, unit, at, alarm, lines = [], acts = [] },
   ];
 }
 
-/** Make a link; pages of Airflow leave its frame. @param {string} href @param {string} text */
-export function link(href, text) {
+/** Make a link; pages of Airflow leave its frame. @param {string} address @param {string} text */
+export function link(address, text) {
+  // A report was written with the address that Airflow had then, and is served beside this page.
+  const href = address.replace(/^https?:.*\/retake\/(report\/\?)/, "$1");
   return h("a", { href, target: /^[a-z]+:|\/dags\//.test(href) && "_top" }, text);
 }
 
@@ -157,12 +159,19 @@ function training(shown) {
       href: airflow(run.url.slice(1)),
       number: expected ? percent(Math.min(1, elapsed / expected)) : "at work",
       unit: rest,
-      lines: [bar, `${part ? `${part.recipe}; ` : ""}${run.started_by ? `started by ${run.started_by}` : "started by Airflow"}`, ...lines],
+      lines: [bar, part && h("span", { class: "cut", title: part.recipe }, part.recipe), `${run.started_by ? `started by ${run.started_by}` : "started by Airflow"}`, ...lines],
       acts: [button("Stop …", () => shown.stop(run))],
     };
   }
   if (!part) return { ...later(title, "", "training", acts), lines: lines.some(Boolean) ? lines : later(title, "", "training").lines };
-  return { title, href: airflow("dags/retrain"), number: String(runs.length), unit: runs.length === 1 ? "run at work" : "runs at work", at: part.at, lines: [...lines, `Last: ${part.recipe}`, part.estimate], acts };
+  const planned = () => shown.panel("The last training", h("p", {}, part.recipe), h("p", {}, part.estimate));
+  const last = h("span", { class: "cut" }, `Last, ${ago(part.at, state.now)}: ${part.recipe}`);
+  return { title, href: airflow("dags/retrain"), number: String(runs.length), unit: runs.length === 1 ? "run at work" : "runs at work", lines: [...lines, last, h("span", {}, took(part), " ", button("details", planned))], acts };
+}
+
+/** Say how long a training takes, if that is known. @param {TrainingPart} part */
+export function took({ expected_seconds }) {
+  return expected_seconds === null ? "" : `about ${length(expected_seconds)}`;
 }
 
 /** @param {LiveRun} run @param {Shown} shown */

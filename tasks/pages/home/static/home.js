@@ -133,10 +133,10 @@ function steps({ steps: list }) {
 /** @param {HomeState} told */
 function begin({ samples, store }) {
   const conf = JSON.stringify({ store });
-  const own = h("li", {}, "Put films into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(`trigger/?${new URLSearchParams({ dag: "ingest_videos", conf })}`, "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
+  const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(`trigger/?${new URLSearchParams({ dag: "ingest_videos", conf })}`, "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
   const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and a question whether to use the result.");
-  if (!samples) return [h("ol", {}, own, rest)];
-  const run = h("button", { type: "button", class: "first", onclick: async () => {
+  if (!samples) return [h("ul", {}, own, rest)];
+  const run = h("button", { type: "button", onclick: async () => {
     run.disabled = true;
     by("said").replaceChildren("Starting …");
     try {
@@ -149,7 +149,7 @@ function begin({ samples, store }) {
       by("said").replaceChildren(error.status === 403 ? "You may not start ingest_videos." : `Airflow says: ${error.message}.`);
     }
   } }, "Run the samples");
-  return [h("ol", {}, h("li", {}, run, ` A few short films, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
+  return [h("ul", {}, h("li", {}, "To try it: ", run, ` on a few short films, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
 }
 
 /** @param {string} text */

@@ -3,7 +3,7 @@
 import { airflow } from "../../label/static/api.js";
 import { h } from "../../label/static/dom.js";
 import { count, moment, percent } from "../../label/static/text.js";
-import { form, labelPage, link } from "./boxes.js";
+import { form, labelPage, link, took } from "./boxes.js";
 import { ago, ahead, clockTime, size } from "./words.js";
 
 const NUM_PICTURES = 2;
@@ -63,8 +63,8 @@ export function next(shown) {
   const { training } = state.status;
   const at = (seen.scheduled ?? []).toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
   const lines = at.map((run) => h("p", { title: moment(run.at) }, link(form(run.dag_id, shown), run.dag_id), ` ${ahead(run.at, state.now)} (${clockTime(run.at)})`));
-  const waiting = (seen.approvals ?? []).map(({ subject, url, since }) => h("p", { class: "alarm" }, link(airflow(url.slice(1)), subject), ` waits, ${ago(since, state.now)}`));
-  const recipe = training && h("p", {}, "A new dataset trains: ", training.recipe, training.estimate && ` (${training.estimate})`);
+  const waiting = (seen.approvals ?? []).map(({ subject, url, since }) => h("p", { class: "alarm" }, link(airflow(url.slice(1)), subject), `: asked ${ago(since, state.now)}`));
+  const recipe = training && h("p", { class: "cut", title: training.recipe }, `A new dataset trains${took(training) && `, ${took(training)}`}: ${training.recipe}`);
   const errors = seen.import_errors?.length ? h("p", { class: "alarm" }, `Airflow cannot read ${seen.import_errors.join(", ")}`) : null;
   const hidden = seen.scheduled === null && h("p", { class: "quiet" }, "Airflow does not say what is scheduled.");
   return [errors, ...waiting, ...lines, hidden, seen.scheduled?.length === 0 && h("p", { class: "quiet" }, "Nothing is scheduled."), recipe].filter(Boolean);

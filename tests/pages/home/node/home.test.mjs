@@ -23,11 +23,32 @@ test("five boxes with number, age, alarm and links", async () => {
   assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips/);
   assert.match(page.text("labels"), /25 % of clips.*folder 4,000 · person 1,000.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
-  assert.match(page.text("training"), /0 runs at work.*auto: a probe.*about 1 h/);
+  assert.match(page.text("training"), /0 runs at work.*Last, 30 min ago: auto: a probe.*about 60 min/);
   assert.match(page.text("champion"), /v2 36 % \[9, 70\].*Provisional.*today's clips of test/);
   const [, predict] = page.links("champion").find(([text]) => text.startsWith("Predict"));
   const asked = new URLSearchParams(predict.slice(predict.indexOf("?")));
   assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
+});
+
+test("recipe and estimate of the last training are cut in the box, and whole in a panel", async () => {
+  const state = told();
+  state.status.training.estimate = "a batch of 1 took 152 ms";
+  const page = await open({ state });
+  assert.doesNotMatch(page.text("training"), /152 ms/);
+  await page.click("details");
+  assert.match(page.text("dialog-part"), /auto: a probe.*152 ms/);
+});
+
+test("a report is opened beside the page, wherever Airflow was when it was written", async () => {
+  const state = told();
+  state.status.model.versions[0].report_url = "http://old:8080/retake/report/?page=s3://retake/r/report.html";
+  const page = await open({ state });
+  assert.deepEqual(page.links("champion")[0], ["Champion", "report/?page=s3://retake/r/report.html"]);
+});
+
+test("the caches beside the store are not a part of its size", async () => {
+  const page = await open();
+  assert.match(page.text("space"), /Store: 3.0 GiB \(videos 3.0 GiB\).*Cache of this machine: 1.0 GiB/);
 });
 
 test("Airflow's facts go to the server, which says what to do next", async () => {
@@ -58,11 +79,12 @@ test("what a person may not see of Airflow is not known, and the rest is shown",
 
 test("a training shows its progress, the time left, who started it, and the queue with its reason", async () => {
   const page = await open({ airflow: training() });
-  assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe; started by anna.*retrain: waits for the run of retrain before it/);
+  assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe.*started by anna.*retrain: waits for the run of retrain before it/);
 });
 
 for (const [what, change, reason] of [
   ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG is paused|its DAG is paused/],
+  ["a person", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "hitlDetails": { hitl_details: [{ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "a", state: "awaiting_input" } }] } }, /waits for an answer/],
   ["a pool", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "r", task_id: "train", state: "scheduled", pool: "gpu", start_date: null }] } }, /a slot of the pool gpu/],
 ]) {
   test(`a run that waits for ${what} says so`, async () => {
