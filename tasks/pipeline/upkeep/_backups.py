@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,6 +34,13 @@ class Backups:
     def names(self) -> list[str]:
         """List the backups that were completed, oldest first."""
         return sorted(path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
+
+    def free_name(self) -> str:
+        """Name a new backup by the time, in milliseconds."""
+        time, taken = datetime.now(UTC), self.names
+        while (name := f"{time:%Y%m%dT%H%M%S.%f}"[:-3] + "Z") in taken:
+            time += timedelta(milliseconds=1)
+        return name
 
     def snapshot(self, name: str | None = None) -> Snapshot:
         """Read the list of a backup, by default of the latest.

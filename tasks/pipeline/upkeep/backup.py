@@ -96,7 +96,7 @@ class _Copying:
         copied = [self._at_cut(listed, records, newer) if self._is_record(listed) else self._keep(listed) for listed in now]
         copied += [self._keep(listed) for listed in self._list(sources.artifacts)]
         snapshot = Snapshot(
-            name=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z",
+            name=self._backups.free_name(),
             records_until=until,
             stores=tuple(sources.stores),
             artifacts=tuple(sources.artifacts),

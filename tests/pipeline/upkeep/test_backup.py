@@ -3,8 +3,9 @@
 import json
 import sqlite3
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, cycle
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -187,6 +188,12 @@ def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store,
     assert len(list((tmp_path / "contents").glob("*/*"))) == 7
     assert restored(tmp_path, first.name)[0].objects == before
     assert restored(tmp_path)[0].objects == store.objects
+
+
+def test_backups_of_one_millisecond_have_names_in_their_order(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(_backups, "datetime", SimpleNamespace(now=lambda _: datetime(2026, 11, 30, 4, tzinfo=UTC)))
+    names = [backed_up(store, tmp_path).name for _ in range(3)]
+    assert names == Backups(tmp_path).names == [f"20261130T040000.00{number}Z" for number in range(3)]
 
 
 def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, tmp_path, monkeypatch):
