@@ -17,7 +17,7 @@ from tasks.wording import size
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 WORK_PREFIX = "retake-work-"
 MAYBE_IN_USE_SECONDS = 2 * 86_400
-"""Kernels record the use of a file once a day."""
+"""Kernels record the use of a file once a day, with `noatime` never."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tasks.local.run import open_store
 from tasks.local.servers import MLFLOW_BUCKET, airflow_database, mlflow_database
 from tasks.local.supervise import Announce
 from tasks.pipeline.upkeep.backup import Sources, back_up
-from tasks.pipeline.upkeep.restore import restore_files, restore_objects, verified
+from tasks.pipeline.upkeep.restore import present_objects, restore_files, restore_objects, verified
 from tasks.store.records.backup import BackupResult, Snapshot
 
 
@@ -54,10 +54,13 @@ def restore_home(home: Home, folder: Path, name: str | None, announce: Announce,
         restore_files(backups, snapshot, secrets, replace=replace)
     Credentials.load_or_create(home)
     store = open_store(home, supervise.up(home, announce, ("store",)))
-    restore_objects(store, backups, snapshot, replace=replace)
+    present = present_objects(store, snapshot, replace=replace)
+    supervise.half_restored(home).touch()
+    restore_objects(store, backups, snapshot, present)
     restore_files(backups, snapshot, databases, replace=True)
     for server in databases:
         supervise.was_well(home, server).write_text("")  # of an unknown version
+    supervise.half_restored(home).unlink()
     return snapshot
 
 

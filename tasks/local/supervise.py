@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.errors import Unavailable
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import processes, warm
 from tasks.local.home import Credentials, Home
 from tasks.local.processes import Record, choose_ports, is_free
@@ -33,8 +33,10 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
 
     Raises:
         Unavailable: a server ended or was not healthy in time; the message has the end of its log.
-        BadConfiguration: no port is free, or a program is not installed.
+        BadConfiguration: no port is free, a program is not installed, or a restore was cut off.
     """
+    if "airflow" in names and half_restored(home).exists():
+        raise BadConfiguration(f"a restore into {home.root} was cut off; repeat it with --replace")
     credentials = Credentials.load_or_create(home)
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
     for name, record in records.items():
@@ -161,6 +163,11 @@ def _wait(home: Home, servers: list[Server], records: dict[str, Record], announc
 def was_well(home: Home, name: str) -> Path:
     """Locate the version of server `name` whose start succeeded last."""
     return home.folder("servers") / f"{name}.was-well"
+
+
+def half_restored(home: Home) -> Path:
+    """Locate the mark of a restore that has not ended."""
+    return home.folder("servers") / "half-restored"
 
 
 def _complaint(home: Home, server: Server, trouble: str) -> str:

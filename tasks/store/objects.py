@@ -288,11 +288,12 @@ class Store:
         check_key(folder_uri)
         bucket, prefix = split_uri(folder_uri)
         aborted: list[str] = []
-        page = None
+        page, key, last_id = None, None, None
         with suppress(MissingObject), self._asking(folder_uri):
             while page is None or page.is_truncated:
-                # The SDK has no public method for these two requests.
-                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=page.next_key_marker if page else None)
+                # The SDK has no public method for these two requests, and does not return the marker of the last id.
+                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=key, upload_id_marker=last_id)
+                key, last_id = page.next_key_marker, page.uploads[-1].upload_id if page.uploads else None
                 for upload in page.uploads:
                     if upload.upload_id and upload.initiated_time and upload.initiated_time < before:
                         aborted.append(f"{bucket_uri(bucket)}/{upload.object_name}")

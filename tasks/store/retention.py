@@ -51,6 +51,7 @@ _TRAINING = Kind(
     r"decisions/",
     "no alias, no decision that is kept and no recent work needs it",
 )
+_ASKING = re.compile(r"decisions/(?P<decision>[^/]+)/(?P<step>report|decide)/result\.json")
 KINDS = (
     Kind("plan", r"plans/(?!latest/)[^/]+/", _RESULT, "while new", _NEVER, _AGAIN),
     Kind("plan of a prediction", r"predictions/choices/[^/]+/", _RESULT, "while new", _NEVER, _AGAIN),
@@ -75,6 +76,9 @@ class Unit:
     num_objects: int = 0
     size_bytes: int = 0
     records: list[str] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
+    decided: set[str] = field(default_factory=set)
+    """The decisions on a training that have a report, and those that were made."""
 
     @property
     def key(self) -> str:
@@ -127,6 +131,8 @@ def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> S
         unit.newest = max(unit.newest, time)
         if kind.holds is not None and re.fullmatch(kind.holds, rest):
             unit.records.append(listed.uri)
+        if kind is _TRAINING and (match := _ASKING.fullmatch(rest)):
+            (unit.reported if match["step"] == "report" else unit.decided).add(match["decision"])
         if _goes(kind, rest):
             unit.num_objects += 1
             unit.size_bytes += listed.size_bytes
@@ -145,13 +151,14 @@ def expired(taken: Survey, needed: Collection[str], mentions: Callable[[Unit], I
         taken: all units.
         needed: keys of trainings and predictions that are needed in any case.
         mentions: finds the keys that a kept unit needs.
-        before: what changed since then is kept, with all that it mentions.
+        before: what changed since then is kept, with all that it mentions. So is a training that has a report and waits for its decision.
     """
     by_key: dict[str, list[Unit]] = {}
     for unit in taken.units.values():
         if unit.kind.needed == "by mention":
             by_key.setdefault(unit.key, []).append(unit)
     waiting = [unit for unit in taken.units.values() if unit.kind.needed == "always" or unit.newest >= before]
+    waiting += [unit for unit in taken.units.values() if unit.reported - unit.decided]
     waiting += [unit for key in needed for unit in by_key.get(key, ())]
     kept: set[str] = set()
     while waiting:

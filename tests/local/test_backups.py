@@ -4,14 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.errors import Unavailable
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import backups, supervise
 from tasks.local.home import Credentials, Home, add_person, people
 from tasks.local.servers import Server, airflow_database, mlflow_database
 from tasks.local.supervise import State
-from tests.pipeline.shelf import Shelf
+from tests.pipeline.shelf import Fragile, Killed, Shelf
 
+up = supervise.up
 BUCKETS = ("retake", "retake-sample", "retake-mlflow")
 
 
@@ -38,13 +39,18 @@ def back_up(home, tmp_path, monkeypatch):
     return run
 
 
+def killed(*_, **__):
+    raise Killed
+
+
 @pytest.fixture
 def target(monkeypatch):
     """The store of a restored home."""
-    store = Shelf(buckets=())
+    store = Fragile(buckets=())
+    store.database_when_stopped = []
     monkeypatch.setattr(backups, "open_store", lambda *_: store)
     monkeypatch.setattr(supervise, "up", lambda *_: [])
-    monkeypatch.setattr(supervise, "down", lambda *_: None)
+    monkeypatch.setattr(supervise, "down", lambda home, _: store.database_when_stopped.append(airflow_database(home).read_bytes()))
     return store
 
 
@@ -56,6 +62,7 @@ def test_a_new_home_gets_stores_and_databases_and_passwords_only_if_asked(home, 
     assert commands.main(["restore", folder]) == 0
     assert target.objects == objects
     assert (airflow_database(new).read_bytes(), mlflow_database(new).read_bytes()) == (b"airflow.db", b"mlflow.db")
+    assert {path(new).stat().st_mode & 0o777 for path in (airflow_database, mlflow_database)} == {0o600}
     # Else the first start would remove them.
     assert all(supervise.was_well(new, name).exists() for name in ("airflow", "mlflow"))
     assert (Credentials.load(new) == Credentials.load(home), people(new) == people(home)) == ((True, True) if flags else (False, False))
@@ -70,8 +77,24 @@ def test_a_home_that_has_data_is_replaced_only_if_asked_and_keeps_its_passwords(
     assert "RETAKE_HOME" in capsys.readouterr().err
     assert (airflow_database(home).read_bytes(), target.objects) == (b"later", {})
     assert commands.main(["restore", folder, "--replace"]) == 0
+    assert target.database_when_stopped == [b"later"]
     assert (airflow_database(home).read_bytes(), target.objects) == (b"airflow.db", objects)
     assert Credentials.load(home) == own
+
+
+@pytest.mark.parametrize("dies_at", range(4))
+def test_a_home_that_was_restored_by_half_does_not_start(home, back_up, target, monkeypatch, dies_at):
+    objects, folder = back_up()
+    target.dies_at = dies_at
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(backups, "restore_files", killed)
+        commands.main(["restore", folder, "--replace"])
+    with pytest.raises(BadConfiguration, match="was cut off; repeat it with --replace"):
+        up(home, lambda _: None)
+    target.dies_at = None
+    assert commands.main(["restore", folder, "--replace"]) == 0
+    assert target.objects == objects
+    assert not supervise.half_restored(home).exists()
 
 
 def test_a_backup_needs_the_object_store(home, tmp_path, capsys):

@@ -100,19 +100,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _uploads(uploads: dict[tuple[str, str], str], query: dict[str, list[str]]) -> bytes:
-    """List the uploads of one key after the marker, so that a client has to ask for the next."""
-    left = [
-        upload
-        for upload in sorted(uploads)
-        if upload[0] > query.get("key-marker", [""])[0] and upload[0].startswith(query.get("prefix", [""])[0])
-    ]
+    """List one upload after the markers, so that a client has to ask for the next."""
+    # Without the marker of an id, all uploads of the marked key are behind it.
+    after = query.get("key-marker", [""])[0], query.get("upload-id-marker", ["~"])[0]
+    left = [upload for upload in sorted(uploads) if upload > after and upload[0].startswith(query.get("prefix", [""])[0])]
     tags = [
         f"<Upload><Key>{key}</Key><UploadId>{number}</UploadId><Initiated>{uploads[key, number]}</Initiated></Upload>"
-        for key, number in left
-        if key == left[0][0]
+        for key, number in left[:1]
     ]
-    more = [upload for upload in left if upload[0] != left[0][0]]
-    marker = f"<NextKeyMarker>{left[0][0]}</NextKeyMarker><IsTruncated>{'true' if more else 'false'}</IsTruncated>" if left else ""
+    marker = f"<NextKeyMarker>{left[0][0]}</NextKeyMarker><IsTruncated>{'true' if left[1:] else 'false'}</IsTruncated>" if left else ""
     return UPLOADS.format("".join(tags) + marker).encode()
 
 

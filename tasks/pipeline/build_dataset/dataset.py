@@ -60,7 +60,8 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     keep(store, layout.status.dataset, lambda earlier: _summary(earlier, before, manifest, result, arguments.store, store))
     if is_known:
         raise NothingToDo(
-            f"dataset {digest} is the latest already, so no training starts, and options for one are not used; `retrain` can be triggered by hand"
+            f"dataset {digest} is the latest already, so no training starts, and options for one are not used; `retrain` can be triggered by hand. "
+            "Sources keep their splits, whatever the shares"
         )
     return result
 

@@ -50,21 +50,19 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     """
     root, dry_run = Layout(arguments.store), arguments.dry_run
     now = datetime.now(UTC)
-    before = now - timedelta(days=arguments.keep_days)
-    taken = survey(store.list(root.folder_uri), root.folder_uri, now)
     registry = Registry(load(MlflowSettings))
-    needed = _needed(arguments, registry, store)
-    going = expired(taken, needed, partial(_mentions, store=store, before=before), before)
+    taken, going = _expired(arguments, registry, store, now)
     place = CLEAN_UP.address(arguments)
     store.write_bytes(place.listed, _table(going))
     cache = _cache(arguments.keep_days)
     uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
     if not dry_run:
-        going = _delete(going, root, registry, store)
+        collect_garbage(load(MlflowSettings), arguments.keep_days)  # where it fails, nothing else has gone, and a retry reports all
+        still = {unit.uri for unit in _expired(arguments, registry, store, now)[1]}
+        going = _delete([unit for unit in going if unit.uri in still], root, registry, store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
         drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir.expanduser())
-        collect_garbage(load(MlflowSettings), arguments.keep_days)
     store.write(root.status.space, _space(taken, going, cache, dry_run=dry_run))
     result = CleanUpResult(
         is_dry_run=dry_run,
@@ -79,6 +77,14 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     result = result.model_copy(update={"summary": _summary(result)})
     log.info("%s", result.summary)
     return finish(store, place, result)
+
+
+def _expired(arguments: CleanUpArguments, registry: Registry, store: Store, now: datetime) -> tuple[Survey, tuple[Unit, ...]]:
+    """List the store, and select what may go."""
+    folder_uri, before = Layout(arguments.store).folder_uri, now - timedelta(days=arguments.keep_days)
+    taken = survey(store.list(folder_uri), folder_uri, now)
+    needed = _needed(arguments, registry, store)
+    return taken, expired(taken, needed, partial(_mentions, store=store, before=before), before)
 
 
 def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:

@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,6 +22,8 @@ from tasks.store.records.backup import Content, KeptFile, Snapshot
 from tasks.wording import some
 
 _SQLITE = b"SQLite format 3\0"
+_PARTIAL = ".partial-"
+_MAYBE_IN_USE_SECONDS = 86_400
 _NAME = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z")
 
 
@@ -33,6 +37,13 @@ class Backups:
     def names(self) -> list[str]:
         """List the backups that were completed, oldest first."""
         return sorted(path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
+
+    def free_name(self) -> str:
+        """Name a new backup by the time, in milliseconds."""
+        now, taken = datetime.now(UTC), self.names
+        while (name := f"{now:%Y%m%dT%H%M%S.%f}"[:-3] + "Z") in taken:
+            now += timedelta(milliseconds=1)
+        return name
 
     def snapshot(self, name: str | None = None) -> Snapshot:
         """Read the list of a backup, by default of the latest.
@@ -102,7 +113,7 @@ class Backups:
     @contextmanager
     def partial(self) -> Iterator[Path]:
         """Yield the path of a file to write, which is removed unless it was moved."""
-        path = self.folder / f".partial-{uuid.uuid4().hex}"
+        path = self.folder / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             yield path
         finally:
@@ -110,7 +121,7 @@ class Backups:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Make the folder, which other users cannot read.
+        """Make the folder, which other users cannot read, and remove what killed backups left there.
 
         Raises:
             BadConfiguration: it cannot be written.
@@ -118,6 +129,9 @@ class Backups:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self.folder.glob(f"{_PARTIAL}*"):
+                if time.time() - path.stat().st_mtime > _MAYBE_IN_USE_SECONDS:
+                    path.unlink()
             yield
         except OSError as error:
             if full_disk(error):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import BadConfiguration, MissingObject, Unavailable
+from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.pipeline._step import log
 from tasks.pipeline.upkeep._backups import Backups, is_sqlite
 from tasks.pipeline.upkeep.contract import BackupArguments
@@ -71,8 +71,7 @@ class _Copying:
 
     def __init__(self, store: Store, sources: Sources, backups: Backups) -> None:
         self._store, self._sources, self._backups = store, sources, backups
-        last = backups.snapshot().objects if backups.names else ()
-        self._known = {(kept.uri, kept.etag, kept.size_bytes): kept for kept in last if kept.etag and backups.has(kept)}
+        self._known = {(kept.uri, kept.etag, kept.size_bytes): kept for kept in _last(backups) if kept.etag and backups.has(kept)}
         self._num_new = self._new_bytes = 0
         self._as_is = tuple(folder for uri in sources.stores for folder in _kept_as_is(Layout(uri)))
         self._moves = tuple(Layout(uri).champions for uri in sources.stores)
@@ -96,7 +95,7 @@ class _Copying:
         copied = [self._at_cut(listed, records, newer) if self._is_record(listed) else self._keep(listed) for listed in now]
         copied += [self._keep(listed) for listed in self._list(sources.artifacts)]
         snapshot = Snapshot(
-            name=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"[:-3] + "Z",
+            name=self._backups.free_name(),
             records_until=until,
             stores=tuple(sources.stores),
             artifacts=tuple(sources.artifacts),
@@ -165,6 +164,15 @@ class _Copying:
         log.info("backup %s: %s, %s", result.name, plain_count(result.num_objects, "object"), size(result.size_bytes))
         log.info("new since the last one: %s, %s", plain_count(result.num_new, "object"), size(result.new_bytes))
         return result
+
+
+def _last(backups: Backups) -> tuple[KeptObject, ...]:
+    """List the objects of the latest backup; none if its list is damaged."""
+    try:
+        return backups.snapshot().objects if backups.names else ()
+    except BadInput as error:
+        log.warning("all objects are read anew: %s", error)
+        return ()
 
 
 def _kept_as_is(place: Layout) -> tuple[str, ...]:

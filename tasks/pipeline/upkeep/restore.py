@@ -1,6 +1,7 @@
 """Verify a backup, and put it into empty stores: `python -m tasks restore FROM`."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.errors import BadConfiguration
@@ -8,8 +9,9 @@ from tasks.pipeline._step import log
 from tasks.pipeline.upkeep._backups import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
-from tasks.store.objects import Store
+from tasks.store.objects import Store, StoredObject
 from tasks.store.records.backup import KeptObject, RestoreResult, Snapshot
+from tasks.store.stored import last_name
 from tasks.wording import listed, plain_count, size, some
 
 
@@ -17,10 +19,11 @@ def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
     """Verify a backup, and restore it unless that is all that was asked."""
     backups, snapshot = verified(arguments.source.expanduser(), arguments.snapshot)
     if not arguments.verify:
+        present = present_objects(store, snapshot, replace=arguments.replace)
         if arguments.files:
             files = {kept.name: arguments.files.expanduser() / kept.name for kept in snapshot.files}
             restore_files(backups, snapshot, files, replace=arguments.replace)
-        restore_objects(store, backups, snapshot, replace=arguments.replace)
+        restore_objects(store, backups, snapshot, present)
     result = RestoreResult(
         name=snapshot.name,
         num_objects=len(snapshot.objects),
@@ -54,30 +57,47 @@ def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], 
         raise BadConfiguration(f"{some(there)} is there already; --replace replaces it, or name a new folder")
     for sha256, path in wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.copyfile(backups.content(sha256), partial)
+        partial.chmod(0o600)
+        for suffix in ("-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-        shutil.copyfile(backups.content(sha256), path)
-        path.chmod(0o600)
+        partial.replace(path)
 
 
-def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, *, replace: bool) -> None:
-    """Write the objects of a verified backup to the addresses that they had; commit marks come last.
+def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[str, StoredObject]:
+    """List the objects that the stores and artifacts of a backup have now, by address.
 
     Raises:
-        BadConfiguration: a store has objects, and is not to be replaced.
+        BadConfiguration: there are some, and they are not to be replaced.
     """
-    places = [Layout(uri).folder_uri for uri in (*snapshot.stores, *snapshot.artifacts)]
+    places = _places(snapshot)
     present = {entry.uri: entry for place in places for entry in store.list(place)}
     if present and not replace:
         held = [place for place in places if any(uri.startswith(place) for uri in present)]
         raise BadConfiguration(f"{some(held)} has objects already; --replace deletes what the backup does not have")
-    kept = {entry.uri for entry in snapshot.objects}
-    store.delete(sorted((uri for uri in present if uri not in kept), key=_after_what_it_names, reverse=True))
-    for place in places:
+    return present
+
+
+def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, present: Mapping[str, StoredObject]) -> None:
+    """Write the objects of a verified backup to the addresses that they had; commit marks come last.
+
+    What is present besides is deleted. Records of forgetting stay, and videos that were forgotten since the backup are named.
+    """
+    stores = [Layout(uri).forgotten for uri in snapshot.stores]
+    others = sorted(present.keys() - {entry.uri for entry in snapshot.objects}, key=_after_what_it_names, reverse=True)
+    store.delete(uri for uri in others if not uri.startswith(tuple(forgotten.folder_uri for forgotten in stores)))
+    if again := [last_name(uri).removesuffix(".json") for uri in others if uri.startswith(tuple(place.tombstones for place in stores))]:
+        log.warning("forgotten since this backup, which may bring them back: %s; forget them again", some(again))
+    for place in _places(snapshot):
         store.ensure_bucket(place)
     for entry in sorted(snapshot.objects, key=lambda entry: _after_what_it_names(entry.uri)):
         if not _is_there(entry, store_etag=present[entry.uri].etag if entry.uri in present else ""):
             store.write_file(entry.uri, backups.content(entry.sha256))
+
+
+def _places(snapshot: Snapshot) -> list[str]:
+    return [Layout(uri).folder_uri for uri in (*snapshot.stores, *snapshot.artifacts)]
 
 
 def _is_there(entry: KeptObject, store_etag: str) -> bool:

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, Unavailable
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.forgetting import Tombstone
 from tasks.store.records.status import SpaceStatus
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
@@ -37,9 +38,18 @@ class World:
     """What a store has, by keys: trainings with age, start and opponents; what asks for trainings, with its age; their roots."""
 
     runs: dict = field(default_factory=dict)
+    repeats: dict = field(default_factory=dict)
+    """Further seeds of trainings, by the plan in a comparison."""
     predictions: dict = field(default_factory=dict)
     searches: dict = field(default_factory=dict)
     plans: dict = field(default_factory=dict)
+    comparisons: dict = field(default_factory=dict)
+    choices: dict = field(default_factory=dict)
+    """Starting weights that a form selects."""
+    waiting: list = field(default_factory=list)
+    """Trainings whose promotion awaits an answer."""
+    before: list = field(default_factory=list)
+    """The champion before each promotion."""
     decided: list = field(default_factory=list)
     """Trainings with what was decided, the oldest first."""
     aliased: list = field(default_factory=list)
@@ -54,8 +64,13 @@ worlds = st.builds(
     World,
     runs=st.dictionaries(keys, st.tuples(days, few, few), max_size=6),
     predictions=st.dictionaries(prediction_keys, st.tuples(days, few), max_size=3),
+    repeats=st.dictionaries(keys, few, max_size=2),
     searches=asking,
     plans=asking,
+    comparisons=asking,
+    choices=asking,
+    waiting=few,
+    before=few,
     decided=st.lists(st.tuples(keys, st.sampled_from(["promoted", "kept"])), max_size=3),
     aliased=few,
     recipes=few,
@@ -91,6 +106,11 @@ def build(world):
             put(uri, age_days)
         plan = {"weights": {"members": [checkpoint(start) for start in starts]}, "champion": [checkpoint(other) for other in opponents]}
         put(run.decision("d").plan.uri, age_days, plan)
+        put(run.decision("d").report.uri, age_days)
+        if key not in world.waiting:
+            put(run.decision("d").decide.uri, age_days)
+        if key in world.repeats:
+            put(run.comparison("c").plan.uri, age_days, {"repeats": [checkpoint(seed) for seed in world.repeats[key]]})
     for key, (age_days, models) in world.predictions.items():
         place = ROOT.prediction(key)
         put(place.plan.uri, age_days, {"model": [checkpoint(model) for model in models]})
@@ -105,18 +125,27 @@ def build(world):
             put(place.claim(own), age_days, b"trained by this search\n")
     for key, (age_days, runs) in world.plans.items():
         put(ROOT.plan(key).uri, age_days, {"run_keys": runs})
+    for key, (age_days, runs) in world.comparisons.items():
+        put(ROOT.comparison(key).uri, age_days)
+        for own in runs:
+            put(ROOT.comparison(key).on("d").claims.of(own), age_days, b"configuration 1\n")
+    for key, (age_days, starts) in world.choices.items():
+        put(ROOT.weights(key).uri, age_days, {"uri": [checkpoint(start) for start in starts]})
     mlflow.create_registered_model("m", {"retake.store": STORE})
     for number, key in enumerate(world.runs, 1):
         tags = {"retake.checkpoint_uri": checkpoint(key), "retake.checkpoint_sha256": "0", "retake.run_key": key}
         mlflow.create_model_version("m", source="", run_id="r", tags=tags)
         if key in world.aliased:
             mlflow.set_registered_model_alias("m", f"a{number}", str(number))
+    numbers = {key: number for number, key in enumerate(world.runs, 1)}
+    champion = next((numbers.get(key, 99) for key in world.before), None)
     for number, (key, event) in enumerate(world.decided, 1):
-        decision = some(DecisionRecord, time=f"2026-01-0{number}", model_name="m", version=number, event=event, run_key=key)
+        decided = {"time": f"2026-01-0{number}", "version": number, "event": event, "run_key": key, "champion_before": champion}
+        decision = some(DecisionRecord, model_name="m", **decided)
         record(ROOT.decision(f"{number}").uri, 100, decision)
         if event == "promoted":
             record(ROOT.champion_move("m", number).uri, 100, ChampionMove(number=number, decision=decision, key="k"))
-    versions = {key: f"models:/m/{number}" for number, key in enumerate(world.runs, 1)}
+    versions = {key: f"models:/m/{number}" for key, number in numbers.items()}
     named = [versions.get(key, "models:/m/99") for key in world.recipes[:1]] + [f"runs/{key}/" for key in world.recipes[1:]]
     put(ROOT.stored_recipe("mine").uri, 100, {"options": {"fuse": named}})
     put(ROOT.status.predictions.uri, 100, {"predictions": [ROOT.prediction(key).folder_uri for key in world.shown]})
@@ -134,11 +163,14 @@ def needed_runs(world):
     predictions = {key for key, (age_days, _) in world.predictions.items() if age_days < 90} | {*world.shown, *in_time[-1:]}
     predictions &= world.predictions.keys()
     roots = new | set(world.aliased) | set(world.recipes) | {key for key, event in world.decided if event == "promoted"}
-    roots |= {key for key, _ in world.decided[-1:]}
-    roots |= {key for asked in (world.searches, world.plans) for age_days, runs in asked.values() if age_days < 90 for key in runs}
+    roots |= {key for key, _ in world.decided[-1:]} | set(world.waiting)
+    roots |= {key for key in world.before[:1] if any(event == "promoted" for _, event in world.decided)}
+    asking = (world.searches, world.plans, world.comparisons, world.choices)
+    roots |= {key for asked in asking for age_days, runs in asked.values() if age_days < 90 for key in runs}
     roots |= {key for prediction in predictions for key in world.predictions[prediction][1]}
     while True:
         begun = {start for key in roots & world.runs.keys() for start in world.runs[key][1]}
+        begun |= {seed for key in roots & world.runs.keys() for seed in world.repeats.get(key, ())}
         opposed = {other for key in new & roots for other in world.runs[key][2]}
         if begun | opposed <= roots:
             return roots & world.runs.keys(), predictions
@@ -159,6 +191,11 @@ UNDECIDED = {A: (100, [], [B]), B: (100, [], [])}
 
 @settings(max_examples=60)
 @example(World(runs=UNDECIDED, aliased=[A]))
+@example(World(runs=UNDECIDED, aliased=[A], repeats={A: [B]}))
+@example(World(runs=UNDECIDED, comparisons={"one": (1, [B])}))
+@example(World(runs=UNDECIDED, choices={"one": (1, [B])}))
+@example(World(runs=UNDECIDED, decided=[(A, "promoted")], before=[B]))
+@example(World(runs=UNDECIDED, waiting=[B]))
 @example(World(runs=UNDECIDED, decided=[(A, "kept"), (B, "kept")]))
 @given(worlds)
 def test_nothing_that_is_needed_goes_and_all_else_of_age_does(world):
@@ -240,7 +277,7 @@ def test_the_page_learns_the_space_before_and_after_by_folder():
     space = made.store.read(ROOT.status.space.uri, SpaceStatus)
     before, after = ({use.name: use.num_objects for use in of} for of in (space.before, space.after))
     left = Counter(uri.removeprefix(ROOT.folder_uri).split("/")[0] for uri in made.store.objects)
-    assert (before["runs"], after["runs"]) == (12, left["runs"])
+    assert (before["runs"], after["runs"]) == (16, left["runs"])
     assert not space.is_dry_run
 
 
@@ -263,17 +300,34 @@ def test_the_alias_of_a_model_among_many_keeps_its_training():
     assert checkpoint(B) in made.store.objects
 
 
-def test_a_training_that_is_planned_on_meanwhile_stays(monkeypatch):
+@pytest.mark.parametrize("plan", [ROOT.run(A).decision("new").plan, ROOT.prediction(PREDICTIONS[0]).plan], ids=["in it", "elsewhere"])
+def test_a_training_that_is_planned_with_meanwhile_stays(monkeypatch, plan):
     made = build(OLD)
-    run = ROOT.run(A)
     abort = made.store.abort_uploads
-    monkeypatch.setattr(
-        made.store, "abort_uploads", lambda *_, **how: made.store.write_bytes(run.decision("new").plan.uri, b"{}") or abort(*_, **how)
-    )
+    said = json.dumps({"model": checkpoint(A)}).encode()
+    monkeypatch.setattr(made.store, "abort_uploads", lambda *_, **how: made.store.write_bytes(plan.uri, said) or abort(*_, **how))
     made.store.now = datetime.now(UTC)
     with cleaned(made) as clean_up:
         assert clean_up().num_objects == 1
-    assert run.train.uri in made.store.objects
+    assert ROOT.run(A).train.uri in made.store.objects
+
+
+def test_where_the_tool_of_mlflow_fails_nothing_has_gone_and_the_next_run_reports_all(monkeypatch):
+    made = build(OLD)
+    before = set(made.store.objects)
+
+    def fail(settings, keep_days):
+        assert keep_days == 90
+        raise Unavailable("mlflow gc failed")
+
+    with cleaned(made) as clean_up:
+        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+            patch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", fail)
+            clean_up()
+        assert before <= set(made.store.objects)
+        result = clean_up()
+    assert result.num_objects == 6
+    assert ROOT.run(A).folder_uri in made.store.read_bytes(result.list_uri).decode()
 
 
 def test_nothing_goes_where_a_decision_cannot_be_read():
@@ -285,9 +339,10 @@ def test_nothing_goes_where_a_decision_cannot_be_read():
     assert set(made.store.objects) == before
 
 
-def test_files_of_the_cache_that_were_not_used_for_long_go(tmp_path, monkeypatch):
+def test_files_of_the_cache_that_were_not_used_for_long_or_are_of_a_forgotten_video_go(tmp_path, monkeypatch):
     made = build(World())
-    files = {name: tmp_path / "frames" / "v" / name for name in ("old.npy", "new.npy")}
+    made.store.write(ROOT.forgotten.tombstone("v"), Tombstone(number=1, clip_hashes=("f0",)))
+    files = {name: tmp_path / "frames" / "v" / name for name in ("old.npy", "new.npy", "f0.npy")}
     files["old.npy"].parent.mkdir(parents=True)
     for path in files.values():
         path.write_bytes(b"12")

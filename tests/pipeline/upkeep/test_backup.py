@@ -1,10 +1,13 @@
 """A backup of a store that others write to, and what a restore of it leaves."""
 
 import json
+import os
 import sqlite3
+import time
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, cycle
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,6 +17,7 @@ from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.pipeline.commands import parse
 from tasks.pipeline.upkeep import _backups, backup, restore
 from tasks.pipeline.upkeep._backups import Backups
+from tasks.store.layout import Layout
 from tests.pipeline.shelf import Fragile, Killed, Shelf
 
 STORE, ARTIFACTS = "s3://retake", "s3://retake-mlflow"
@@ -119,10 +123,10 @@ def backed_up(store, folder, **sources):
         return backup.back_up(store, backup.Sources(**{"stores": [STORE], "artifacts": [ARTIFACTS]} | sources), folder)
 
 
-def restored(folder, name=None, store=None, **options):
+def restored(folder, name=None, store=None, replace=False):
     store = store or Shelf(buckets=("retake", "retake-mlflow"))
     backups, snapshot = restore.verified(folder, name)
-    restore.restore_objects(store, backups, snapshot, **{"replace": False} | options)
+    restore.restore_objects(store, backups, snapshot, restore.present_objects(store, snapshot, replace=replace))
     return store, {kept.name: json.loads(backups.content(kept.sha256).read_text()) for kept in snapshot.files}
 
 
@@ -189,6 +193,31 @@ def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store,
     assert restored(tmp_path)[0].objects == store.objects
 
 
+def test_backups_of_one_millisecond_have_names_in_their_order(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(_backups, "datetime", SimpleNamespace(now=lambda _: datetime(2026, 11, 30, 4, tzinfo=UTC)))
+    names = [backed_up(store, tmp_path).name for _ in range(3)]
+    assert names == Backups(tmp_path).names == [f"20261130T040000.00{number}Z" for number in range(3)]
+
+
+def test_a_damaged_list_stops_no_later_backup(store, tmp_path):
+    first = backed_up(store, tmp_path)
+    (tmp_path / f"{first.name}.json").write_text("{")
+    assert backed_up(store, tmp_path).num_new == 8
+    assert restored(tmp_path)[0].objects == store.objects
+
+
+def test_a_folder_of_backups_is_for_one_user_and_loses_what_killed_backups_left(store, tmp_path):
+    folder = tmp_path / "to"
+    backed_up(store, folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    old, new = (folder / f".partial-{name}" for name in ("old", "new"))
+    for path, age_seconds in ((old, 2 * 86_400), (new, 60)):
+        path.touch()
+        os.utime(path, (time.time() - age_seconds,) * 2)
+    backed_up(store, folder)
+    assert list(folder.glob(".*")) == [new]
+
+
 def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, tmp_path, monkeypatch):
     reads = iter([False] * 4 + [True])
     read_file = store.read_file
@@ -231,6 +260,29 @@ def test_a_store_that_has_objects_is_replaced_only_if_that_is_asked(store, tmp_p
     assert restored(tmp_path, store=other, replace=True)[0].objects == store.objects
 
 
+def test_what_a_backup_does_not_have_goes_with_its_commit_mark_first(store, tmp_path):
+    backed_up(store, tmp_path)
+    target = Fragile(buckets=("retake", "retake-mlflow"))
+    best, mark = f"{STORE}/runs/9/train/best.ckpt", f"{STORE}/runs/9/train/result.json"
+    target.objects, target.deletes_at_most = {best: b"", mark: b""}, 1
+    with pytest.raises(Killed):
+        restored(tmp_path, store=target, replace=True)
+    assert list(target.objects) == [best]
+
+
+def test_a_restore_of_an_earlier_backup_keeps_the_marks_of_forgotten_videos_and_names_them(store, tmp_path, caplog):
+    backed_up(store, tmp_path)
+    forgotten = Layout(STORE).forgotten
+    kept = {forgotten.tombstone("0f" * 32).uri: b"{}", forgotten.receipt(1).uri: b"{}"}
+    del store.objects[f"{STORE}/videos/0/source.mp4"]
+    store.objects |= kept
+    with caplog.at_level("WARNING", "retake"):
+        restored(tmp_path, store=store, replace=True)
+    assert kept.items() < store.objects.items()
+    assert "0f" * 32 in caplog.text
+    assert "forget them again" in caplog.text
+
+
 @pytest.mark.parametrize("dies_at", range(9))
 def test_a_restore_that_is_killed_leaves_no_commit_mark_without_what_it_commits_and_can_be_repeated(store, tmp_path, dies_at):
     backed_up(store, tmp_path)
@@ -255,6 +307,7 @@ def test_a_database_is_copied_as_of_its_last_transaction_while_another_goes_on(s
     backups, snapshot = restore.verified(tmp_path / "to", None)
     (tmp_path / "new.db-wal").write_bytes(b"of an earlier database")
     restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
+    assert not (tmp_path / "new.db-wal").exists()
     with closing(sqlite3.connect(tmp_path / "new.db")) as database:
         assert database.execute("SELECT id FROM runs").fetchall() == [("done",)]
     with pytest.raises(BadConfiguration, match=r"new\.db is there already"):
