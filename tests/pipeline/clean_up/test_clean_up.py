@@ -279,6 +279,7 @@ def test_the_page_learns_the_space_before_and_after_by_folder():
     left = Counter(uri.removeprefix(ROOT.folder_uri).split("/")[0] for uri in made.store.objects)
     assert (before["runs"], after["runs"]) == (16, left["runs"])
     assert not space.is_dry_run
+    assert [use.name for use in space.after if use.is_cache] == ["cache of this machine"]
 
 
 def test_a_version_without_its_checkpoint_is_neither_compared_nor_taken_for_registered():
