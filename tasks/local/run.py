@@ -28,7 +28,7 @@ from tasks.local.report import follow_ingest, report
 from tasks.local.servers import Server, passwords_file, store_settings
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import Live
-from tasks.loop.summary import choose_model, model_names, read_status
+from tasks.loop.summary import main_model, read_status
 from tasks.settings import MlflowSettings, StoreSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -136,7 +136,7 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
     yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
     for uri in (OWN_STORE, SAMPLE_STORE):
         place = Layout(uri)
-        now, status = now_utc(), read_status(store, uri, choose_model(store, uri, model_names(store, uri)))
+        now, status = now_utc(), read_status(store, uri, main_model(store, uri))
         if any((status.films, status.labels, status.dataset, status.model)):
             yield f"{uri}: {sentence(status, now)}"
             yield f"{uri}: next: {next_steps(status, Live(now=now), str)[0].text} `python -m tasks status --store={uri}` says more"
