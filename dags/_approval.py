@@ -6,6 +6,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
 from dags._notify import tellers
@@ -50,7 +51,7 @@ class ApproveOperator(ApprovalOperator):
         if not report["awaits_approval"]:
             raise AirflowSkipException("nobody is asked: the promotion rules or the setting *Promotion* decide alone")
         self.response_timeout = timedelta(hours=report["approval_hours"])
-        self.assigned_users = [{"id": user, "name": user} for user in settings_of(ApprovalSettings).approvers]
+        self.assigned_users = _approvers()
         self.notifiers = tellers(report.get("in_short", ""))
         return super().execute(context)
 
@@ -128,6 +129,8 @@ class AskOperator(HITLOperator):
 class ConfirmOperator(HITLOperator):
     """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
 
+    If RETAKE_APPROVERS names users, only they may answer.
+
     Args:
         subject: the question.
         body: a text below it, templated.
@@ -139,6 +142,11 @@ class ConfirmOperator(HITLOperator):
         question = {"subject": subject, "body": body, "options": [yes, no], "defaults": no, "params": {}}
         super().__init__(**{"queue": "cpu", "response_timeout": ANSWER_TIME, **kwargs, **question})
         self.yes = yes
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
+        """Ask, and wait for the answer."""
+        self.assigned_users = _approvers()
+        return super().execute(context)
 
     @property
     def answered_by(self) -> str:
@@ -162,6 +170,10 @@ class ConfirmOperator(HITLOperator):
             raise AirflowSkipException(f"{by['name'] if by else 'the time limit'} did not answer {self.yes}")
         name: str = by["name"]
         return name
+
+
+def _approvers() -> list[HITLUser]:
+    return [HITLUser(id=user, name=user) for user in settings_of(ApprovalSettings).approvers]
 
 
 def _result(task_id: str, name: str) -> str:

@@ -5,7 +5,8 @@ asks under *Required actions* whether to delete all that `list` has found, with 
 each object. `python -m tasks forget VIDEO --reason "..."` lists the same at a shell, and with `--confirm NAME` deletes it.
 
 Models that saw the video stay, and their versions are marked in the registry. `ask_to_train` asks whether to build the dataset without the video
-and train on it at once; else the next ingest that brings something does. Whoever may start this DAG and answer its question may delete.
+and train on it at once; else the next ingest that brings something does. Whoever may start this DAG and answer its question may
+delete; if `RETAKE_APPROVERS` names users, only they may answer.
 
 **Owner**: the operator of this Retake.
 

@@ -69,7 +69,7 @@ class MlflowSettings(BaseSettings):
 
     uri: str = Field(description="http address of the MLflow server for this process")
     public_uri: str | None = Field(None, description="its address in a browser, if different")
-    database: str | None = Field(None, description="address of its database, if clean_up may remove from it what people deleted")
+    database: SecretStr | None = Field(None, description="address of its database, if clean_up may remove from it what people deleted")
 
 
 class LogSettings(BaseSettings):

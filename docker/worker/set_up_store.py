@@ -68,7 +68,7 @@ class BucketUser:
 
 def policy(bucket: str) -> dict[str, object]:
     """Make the policy of a user: full access to the objects of one bucket, none elsewhere."""
-    on_bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    on_bucket = ["s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     on_objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     return {
         "Version": "2012-10-17",

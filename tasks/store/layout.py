@@ -74,6 +74,7 @@ class LabelLog(Place):
 
 
 _OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
+_FILE_OF_VIDEO = re.compile(r"source\.\w+|([0-9]{4,}|[0-9]{9}-[0-9]{9}(-[0-9a-f]{12})?)\.(mp4|mkv)")
 
 
 class Video(Place):
@@ -364,3 +365,8 @@ def dataset_of(uri: str) -> str:
 def is_own_class(uri: str) -> bool:
     """Check whether a listed object is one of the store's own classes."""
     return bool(_OWN_CLASS.fullmatch(uri))
+
+
+def is_file_of_video(name: str) -> bool:
+    """Check whether the store itself gives files of videos this name, so that it names no video."""
+    return bool(_FILE_OF_VIDEO.fullmatch(name))

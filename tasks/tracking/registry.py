@@ -1,7 +1,7 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ STORE_TAG = "retake.store"
 PROVISIONAL_TAG = "retake.provisional"
 FORGOTTEN_TAG = "retake.saw_forgotten"
 """Of a version that was trained on data that was forgotten since."""
+TRAINED_BY_TAG = "retake.trained_by"
+"""Of a version whose training `clean_up` removed: the key of that run."""
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 
@@ -201,6 +203,9 @@ class Registry:
                 for version in self._client.search_model_versions(f"name = '{model.name}'"):
                     run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
                     if run and run.folder_uri in folder_uris:
+                        self._client.set_model_version_tag(
+                            model.name, version.version, TRAINED_BY_TAG, version.tags.get(RUN_KEY_TAG, run.key)
+                        )
                         for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
                             self._client.delete_model_version_tag(model.name, version.version, tag)
 
@@ -282,10 +287,25 @@ class Registry:
         """List name and number of all versions that these runs trained."""
         listed = []
         with answering():
-            for model in self._client.search_registered_models():
+            for model in self._models():
                 versions = self._client.search_model_versions(f"name = '{model.name}'")
-                listed += [(model.name, int(version.version)) for version in versions if version.tags.get(RUN_KEY_TAG) in run_keys]
+                listed += [
+                    (model.name, int(version.version))
+                    for version in versions
+                    if version.tags.get(RUN_KEY_TAG, version.tags.get(TRAINED_BY_TAG)) in run_keys
+                ]
         return sorted(listed)
+
+    def remove_texts(self, names_video: Callable[[str], bool]) -> None:
+        """Delete the tags of versions, and the lines of their descriptions, that name a video."""
+        with answering():
+            for model in self._models():
+                for version in self._client.search_model_versions(f"name = '{model.name}'"):
+                    for key in [key for key, text in version.tags.items() if names_video(text)]:
+                        self._client.delete_model_version_tag(model.name, version.version, key)
+                    lines = (version.description or "").splitlines(keepends=True)
+                    if len(kept := [line for line in lines if not names_video(line)]) < len(lines):
+                        self._client.update_model_version(model.name, version.version, "".join(kept))
 
     def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
         """List the aliases that point to a version."""

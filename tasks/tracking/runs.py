@@ -1,5 +1,6 @@
 """Log to MLflow runs: parameters, metrics, datasets and artifacts. Errors of MLflow are translated for steps."""
 
+import os
 import subprocess
 import sys
 import time
@@ -93,13 +94,15 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
     """
     if settings.database is None:
         return
-    flags = {"older-than": f"{days}d", "backend-store-uri": settings.database, "tracking-uri": settings.uri}
-    command = [sys.executable, "-m", "mlflow", "gc", *(f"--{name}={value}" for name, value in flags.items())]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the program is MLflow
+    # The address may have a password, which a command line shows to every user of the machine.
+    program = "from mlflow.cli import cli; cli(auto_envvar_prefix='MLFLOW')"
+    command = [sys.executable, "-c", program, "gc", f"--older-than={days}d", f"--tracking-uri={settings.uri}"]
+    environment = os.environ | {"MLFLOW_GC_BACKEND_STORE_URI": settings.database.get_secret_value()}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - the program is MLflow
     if ended.returncode:
-        raise Unavailable(
-            f"mlflow gc failed ({(ended.stderr.strip() or 'no message').splitlines()[-1][:200]}); check RETAKE_MLFLOW_DATABASE"
-        )
+        # The rest of the message may have the address.
+        reason = (ended.stderr.strip() or "no message").splitlines()[-1].partition(":")[0]
+        raise Unavailable(f"mlflow gc failed ({reason[:200]}); check RETAKE_MLFLOW_DATABASE")
 
 
 MAX_CHILDREN = 5000

@@ -114,6 +114,7 @@ def test_the_users_of_the_store_reach_their_own_bucket_alone(stack):
         store = stack.store(user)
         store.write_bytes(f"s3://{own}/of-a-test", b"x")
         assert store.exists(f"s3://{own}/of-a-test")
+        assert store.keeps_versions(f"s3://{own}") is False
         for other in set(reached.values()) - {own}:
             with pytest.raises(BadConfiguration):
                 list(store.list(f"s3://{other}/"))

@@ -176,6 +176,16 @@ def test_a_question_about_a_deletion_is_told_at_once(task_id, monkeypatch):
     assert (notice.title, notice.text) == (ask.subject, "1 video")
 
 
+@pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
+def test_only_approvers_answer_whether_a_video_is_deleted_if_some_are_named(task_id, monkeypatch):
+    asked = {}
+    monkeypatch.setenv("RETAKE_APPROVERS", '{"ada": ""}')
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
+    with pytest.raises(TaskAwaitingInput):
+        copy(forget.dag.get_task(task_id)).execute(context())
+    assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
+
+
 def test_the_step_that_deletes_is_told_who_said_so():
     pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": "ada"}[task_ids])
     assert jinja2.Template(forget.dag.get_task("forget").inputs["confirm"]).render(ti=pulled) == "ada"

@@ -1,13 +1,15 @@
 """How runs end in MLflow, on a server in memory."""
 
 import signal
+import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 from tasks import __main__ as command
-from tasks.errors import BadInput, Terminated
+from tasks.errors import BadInput, Terminated, Unavailable
 from tasks.settings import MlflowSettings, load
-from tasks.tracking import Tracker, end_all, end_left_behind, end_trainings
+from tasks.tracking import Tracker, collect_garbage, end_all, end_left_behind, end_trainings
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
 from tests.pipeline.mlflow_in_memory import mlflow
 
@@ -68,3 +70,19 @@ def test_runs_of_a_process_that_was_killed_are_ended_by_who_next_knows_that_nobo
     ids = {name: tracker.ensure_run("retake", name, {AIRFLOW_RUN_TAG: run}) for name, run in by.items()}
     end(tracker, ids["trained"])
     assert {name: mlflow.get_run(run_id).info.status for name, run_id in ids.items()} == dict.fromkeys(by, "RUNNING") | ended
+
+
+def test_the_password_of_the_database_is_in_no_command_line_and_no_message(mlflow, monkeypatch):
+    asked = {}
+
+    def run(command, env, **_):
+        asked.update(command=command, env=env)
+        return SimpleNamespace(returncode=1, stderr="Traceback\nsqlalchemy.exc.ArgumentError: postgresql://mlflow:hidden@host/mlflow")
+
+    monkeypatch.setenv("RETAKE_MLFLOW_DATABASE", "postgresql://mlflow:hidden@host/mlflow")
+    monkeypatch.setattr(subprocess, "run", run)
+    settings = load(MlflowSettings)
+    with pytest.raises(Unavailable) as failed:
+        collect_garbage(settings, days=90)
+    assert "hidden" not in f"{asked['command']} {failed.value} {settings}"
+    assert asked["env"]["MLFLOW_GC_BACKEND_STORE_URI"] == "postgresql://mlflow:hidden@host/mlflow"

@@ -25,7 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger("retake")
 
 
-def survey(store: Store, store_uri: str, videos: Sequence[str], *, number: int, at: str, by: str, reason: str) -> Forgetting:
+def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: str, reason: str) -> Forgetting:
     """Collect the names of the videos, and the datasets, runs and networks that they are in."""
     records = video_records(store, store_uri)
     own = [record for record in records if record.video in videos]
@@ -36,7 +36,7 @@ def survey(store: Store, store_uri: str, videos: Sequence[str], *, number: int, 
     datasets, teaching = _datasets(store, listed, Traces(tuple(videos), keys=uids))
     shown, taught = _runs(store, listed, datasets, teaching)
     return Forgetting(
-        number=number,
+        number=0,
         at=at,
         by=by,
         reason=reason,

@@ -9,19 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, video_records
-from tasks.data.clips.traces import LabelledVideos, Traces, json_without, table_without
+from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
 from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
 from tasks.errors import MissingObject
 from tasks.store.derived import folder_together, run_showing_clips
-from tasks.store.layout import Layout
+from tasks.store.layout import Layout, is_file_of_video
 from tasks.store.objects import Store, StoredObject, to_json
 from tasks.store.records.forgetting import Forgetting, Tombstone, TraceCount
 from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
@@ -59,6 +60,8 @@ LISTS = re.compile(r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|r
 SPLITS = re.compile(r"datasets/split\.csv")
 TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
 STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")
+DECISIONS = re.compile(r"((champions|decisions)/.*|runs/.*/decide/result)\.json")
+DECISIONS_TABLE = re.compile(r"decisions\.csv")
 LABELS = re.compile(r"(annotations|inbox)/.*")
 
 
@@ -78,12 +81,14 @@ class Remover:
         self._store = store
         self._at = Layout(store_uri)
         self.forgetting = forgetting
-        self._traces = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        self._by_hash = Traces(forgetting.videos, keys=forgetting.uids)
+        self._by_name = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        self._traces = traces_of(forgetting)
         records = video_records(store, store_uri)
         names = {record.video: record.names for record in records} | dict.fromkeys(forgetting.videos, forgetting.names)
         fps = {record.video: record.fps for record in records} | dict.fromkeys(forgetting.videos, 30.0)
         self._beside = came_with(store, store_uri)
-        self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._traces)
+        self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._by_name)
 
     def find(self) -> list[Trace]:
         """List the objects to delete or write anew, marks first; take folders that go as a whole into the intent.
@@ -106,13 +111,21 @@ class Remover:
 
     def remove(self, traces: Sequence[Trace]) -> None:
         """Delete or write anew each object; one that changes meanwhile is left to the next search."""
-        for trace in traces:
-            earlier = self._store.stat(trace.uri) if trace.is_kept else None
-            content = self._rewritten(trace.uri, self._content(trace.uri)) if earlier else None
-            if content is None:
-                self._store.delete([trace.uri])
+        # Marks are no part of another request, which may delete in any order.
+        for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
+            if is_kept:
+                for trace in together:
+                    self._write_anew(trace.uri)
             else:
-                self._store.replace_bytes(trace.uri, content, earlier)
+                self._store.delete(trace.uri for trace in together)
+
+    def _write_anew(self, uri: str) -> None:
+        earlier = self._store.stat(uri)
+        content = self._rewritten(uri, self._content(uri)) if earlier else None
+        if content is None:
+            self._store.delete([uri])
+        else:
+            self._store.replace_bytes(uri, content, earlier)
 
     def _content(self, uri: str) -> bytes:
         try:
@@ -131,7 +144,7 @@ class Remover:
         """Check whether an object names a video, or is made of a dataset that has one."""
         name = self._name(item.uri)
         datasets = Traces((), keys=self.forgetting.datasets if OF_DATASET.match(name) else ())
-        if self._traces.in_text(name) or datasets.in_text(name):
+        if self._is_address_of_video(name) or datasets.in_text(name):
             return True
         if UNREAD.match(name) or name.endswith(OPAQUE):
             return False
@@ -142,6 +155,10 @@ class Remover:
             return self._rewritten(item.uri, content) != content
         content = self._content(item.uri)
         return self._traces.in_bytes(content) or datasets.in_bytes(content)
+
+    def _is_address_of_video(self, name: str) -> bool:
+        """Check whether an address names a video; only people's files are called by its names."""
+        return (self._by_name if LABELS.match(name) else self._by_hash).in_text(name)
 
     def _summarises(self, item: StoredObject) -> bool:
         """Check whether a summary names a dataset or a prediction that goes."""
@@ -157,7 +174,7 @@ class Remover:
     def _rewritten(self, uri: str, content: bytes) -> bytes | None:
         """Write an object anew without the videos; None if it is to be deleted."""
         name = self._name(uri)
-        if self._traces.in_text(name):
+        if self._is_address_of_video(name):
             return None
         for pattern, rewrite in self._ways.items():
             if pattern.fullmatch(name):
@@ -172,6 +189,8 @@ class Remover:
             LISTS: lambda _, content: json_without(content, matches),
             TABLES: lambda _, content: table_without(content, matches),
             SPLITS: lambda _, content: self._splits_without(content),
+            DECISIONS: lambda _, content: json_blanked(content, matches),
+            DECISIONS_TABLE: lambda _, content: csv_blanked(content, matches),
             STATEMENTS: lambda _, content: self._statements_without(content),
             LABELS: self._labels_without,
         }
@@ -202,6 +221,12 @@ class Remover:
         file = PurePosixPath(name).name
         beside = self._beside.get(file, frozenset())
         return self._labelled.beside(beside).without(AnnotationFile(file, content, beside=beside))
+
+
+def traces_of(forgetting: Forgetting) -> Traces:
+    """Make the traces that no other text has; a file name that the store itself uses is none."""
+    names = tuple(name for name in forgetting.names if not is_file_of_video(name))
+    return Traces(forgetting.videos, names, forgetting.uids)
 
 
 def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:

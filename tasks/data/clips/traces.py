@@ -1,6 +1,7 @@
 """Search objects for texts that name a video, and write objects anew without the parts that do."""
 
 import codecs
+import csv
 import html
 import io
 import json
@@ -131,7 +132,38 @@ def json_without(data: bytes, matches: Matches) -> bytes | None:
         return None
     if kept is _GONE:
         return None
-    return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _to_text(kept).encode()
+
+
+def _to_text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def json_blanked(data: bytes, matches: Matches) -> bytes | None:
+    """Blank the texts of a record that match; None if the name of a field does, or this is no JSON."""
+    try:
+        content = _to_text(_blanked(json.loads(data), matches))
+    except ValueError:
+        return None
+    return None if matches(content) else content.encode()
+
+
+def _blanked(value: object, matches: Matches) -> object:
+    if isinstance(value, str):
+        return "" if matches(value) else value
+    if isinstance(value, list):
+        return [_blanked(item, matches) for item in value]
+    if isinstance(value, dict):
+        return {name: _blanked(item, matches) for name, item in value.items()}
+    return value
+
+
+def csv_blanked(data: bytes, matches: Matches) -> bytes:
+    """Blank the cells of a table that match."""
+    text = io.StringIO(newline="")
+    rows = csv.reader(io.StringIO(data.decode(), newline=""))
+    csv.writer(text, lineterminator="\n").writerows(["" if matches(cell) else cell for cell in row] for row in rows)
+    return text.getvalue().encode()
 
 
 def _pruned(value: object, matches: Matches) -> object:

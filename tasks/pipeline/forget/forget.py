@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.data.clips.forgetting import survey, videos_of_sources
 from tasks.data.clips.label_inputs import probe_objects, video_records
-from tasks.data.clips.remover import Remover, Trace, counted, drop_from_cache, files_of_clips
+from tasks.data.clips.remover import Remover, Trace, counted, drop_from_cache, files_of_clips, traces_of
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
@@ -51,9 +51,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
             raise BadInput(
                 f"{where} has no video {quoted(arguments.video or arguments.source or '')}; name it as the dataset does, or by its hash"
             )
-        forgetting = survey(
-            store, where, videos, number=_next_number(store, where), at=now_utc(), by=arguments.confirm or "", reason=arguments.reason
-        )
+        forgetting = survey(store, where, videos, at=now_utc(), by=arguments.confirm or "", reason=arguments.reason)
     if Traces(forgetting.videos, forgetting.names).in_text(arguments.reason):
         raise BadConfiguration("forget: the reason names the video, and would stay in the receipt; write it without")
     servers = Registry(load(MlflowSettings)), Tracker(load(MlflowSettings))
@@ -62,6 +60,8 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     for trace in traces:
         log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
     result = _listed(store, where, remover.forgetting, traces, *servers)
+    if not traces and not forgetting.list_sha256 and (tombstones := _tombstones(store, where, forgetting.videos)):
+        return finish(store, output, result.model_copy(update={"receipt_uri": at.receipt(tombstones[0].number).uri}))
     if not arguments.confirm:
         return finish(store, output, result)
     if not forgetting.list_sha256:
@@ -69,6 +69,9 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
         if not store.create(at.intent, forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
         remover.forgetting = store.read(at.intent)
+    if not remover.forgetting.number:  # while the intent keeps others from it
+        remover.forgetting = remover.forgetting.model_copy(update={"number": _next_number(store, where)})
+        store.write(at.intent, remover.forgetting)
     _remove(store, where, remover)
     receipt = _leave_receipt(store, where, remover.forgetting, *servers)
     done = finish(store, output, result.model_copy(update={"receipt_uri": receipt, "traces": remover.forgetting.traces}))
@@ -93,14 +96,18 @@ def _listed(
     ]
     if forgetting.left_in_place:
         parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")
-    if store.keeps_versions(store_uri):
-        parts.append("The bucket keeps earlier versions of objects, which Retake does not delete; let the store's life cycle delete them.")
+    if (keeps := _keeps_versions(store, store_uri)) is not False:
+        whether = "keeps" if keeps else "may keep (the keys may not ask)"
+        parts.append(
+            f"The bucket {whether} earlier versions of objects, which Retake does not delete; let the store's life cycle delete them."
+        )
     return ForgetResult(receipt_uri=None, question="\n\n".join(parts), num_videos=num_videos, traces=counted(traces), models=models)
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
     """Clean MLflow and this machine's caches, mark the models, and write the receipt; return its address."""
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
+    registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)
     num_videos = len(probe_objects(store, store_uri))  # else the next ingest would not tell new videos from these
     keep(store, Layout(store_uri).status.films, lambda films: films and films.model_copy(update={"num_videos": num_videos}))
@@ -116,10 +123,24 @@ def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registr
         list_sha256=forgetting.list_sha256,
         models=_models(registry, forgetting),
         num_left_in_place=len(forgetting.left_in_place),
-        keeps_versions=store.keeps_versions(store_uri),
+        keeps_versions=_keeps_versions(store, store_uri),
     )
-    store.write(place, receipt)
+    store.create(place, receipt)  # an earlier try may have left it
     return place.uri
+
+
+def _keeps_versions(store: Store, store_uri: str) -> bool | None:
+    """Check whether the bucket keeps earlier versions; None if the keys may not ask."""
+    try:
+        return store.keeps_versions(store_uri)
+    except BadConfiguration:
+        return None
+
+
+def _tombstones(store: Store, store_uri: str, videos: Sequence[str]) -> list[Tombstone]:
+    """Read the tombstones of those videos that were forgotten."""
+    places = map(Layout(store_uri).forgotten.tombstone, videos)
+    return [store.read(place) for place in places if store.exists(place.uri)]
 
 
 def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
@@ -132,8 +153,7 @@ def _cache() -> Path:
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
     predictions = [uri for uri in forgetting.folders if uri.startswith(Layout(store_uri).predictions)]
-    names = Traces(forgetting.videos, forgetting.names, forgetting.uids)
-    return remove_evidence(tracker, store_uri, forgetting.datasets, predictions, names.in_text, dry_run=dry_run)
+    return remove_evidence(tracker, store_uri, forgetting.datasets, predictions, traces_of(forgetting).in_text, dry_run=dry_run)
 
 
 def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:

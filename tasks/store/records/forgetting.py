@@ -16,7 +16,7 @@ class TraceCount(Record):
 class Forgetting(Record):
     """`forgotten/intent.json`: a deletion that has begun, written before its first object and deleted after its last.
 
-    A process that goes on knows from it all that the store no longer says. `names` are texts that name a video, `uids` clips of other videos
+    A process that goes on knows from it all that the store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, `uids` clips of other videos
     that end in one. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence shows it; the runs in
     `taught` were trained on one, or made from such a network. `clip_hashes` name files in caches.
     """
@@ -50,7 +50,7 @@ class Receipt(Record):
     """`forgotten/<number>.json`: the numbers of a deletion, when, by whom and why, without content and names.
 
     `list_sha256` is the hash of the sorted list of addresses. `models` are the registered versions that saw a video. `keeps_versions`: the
-    bucket keeps earlier versions of objects, which Retake does not delete.
+    bucket keeps earlier versions of objects, which Retake does not delete; None if the keys could not ask.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Receipt(Record):
     list_sha256: str
     models: tuple[str, ...]
     num_left_in_place: int
-    keeps_versions: bool
+    keeps_versions: bool | None
 
 
 class ForgetResult(Record):

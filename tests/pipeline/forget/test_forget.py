@@ -14,15 +14,19 @@ import pytest
 
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
+from tasks.judge.gate.champion import complete_move, kept_decisions, make_move, moves
 from tasks.options import Weights
 from tasks.pipeline.retrain.contract import WeightsArguments
+from tasks.settings import MlflowSettings, load
 from tasks.store.records.dataset import DatasetResult, Manifest
+from tasks.store.records.evaluation import DecisionRecord
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
+from tasks.tracking import Registry
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
@@ -139,6 +143,14 @@ def retrained(bench, dataset):
     return bench.run("decide", plan=plan)
 
 
+def promoted(store, number, reason):
+    """Promote the network as the next champion."""
+    made = {"time": f"2026-01-0{number}T09:00:00.000Z", "event": "promoted", "reason": reason}
+    decision = some(DecisionRecord, model_name="retake-tsn", version=1, run_key="0123", **made)
+    move = make_move(store, STORE, number, decision, f"k{number}")
+    complete_move(store, STORE, move, Registry(load(MlflowSettings)))
+
+
 def test_nothing_names_the_video_afterwards_wherever_it_was(bench, video, mlflow):
     furnished(bench.store, video)
     others = {uri: data for uri, data in bench.store.objects.items() if uri.startswith(f"{STORE}/videos/") and video not in uri}
@@ -152,6 +164,7 @@ def test_nothing_names_the_video_afterwards_wherever_it_was(bench, video, mlflow
 
 
 def test_it_is_not_taken_in_again_and_the_next_dataset_training_and_prediction_go_on_without_it(bench, video, folder):
+    promoted(bench.store, 1, f"{NAME} looks right")
     bench.run("forget", **FORGET)
     again = bench.take(folder)
     (aside,) = again.first_set_aside
@@ -209,6 +222,23 @@ def test_what_is_about_other_videos_stays(bench, video):
     assert left.files == tuple(file for file in seen.files if file.name != NAME)
     now = read_split_csv(bench.store.read_bytes(f"{STORE}/datasets/split.csv"))
     assert now == {name: split for name, split in splits.items() if name != video}
+
+
+def test_a_decision_whose_reason_names_the_video_stays_without_it_and_the_next_promotion_is_possible(bench, video, mlflow):
+    for number, reason in ((1, f"{NAME} looks right, and so does d.mp4"), (2, "by hand")):
+        promoted(bench.store, number, reason)
+    mlflow.update_model_version("retake-tsn", "1", "A card\n- of a.mp4\n- of d.mp4")
+    version = mlflow.get_model_version("retake-tsn", "1")
+    mlflow.set_model_version_tag("retake-tsn", "1", "retake.decision_reason", "a.mp4 looks right")
+    bench.run("forget", **FORGET)
+    assert naming(bench.store, video[:12], "a.mp4") == []
+    table = bench.store.read_bytes(f"{STORE}/decisions.csv").decode().splitlines()
+    assert [line.split(",")[8] for line in table[1:]] == ["", "by hand"]
+    promoted(bench.store, 3, "better")
+    reasons = ["", "by hand", "better"]
+    assert sorted(decision.reason for decision in kept_decisions(bench.store, STORE)) == sorted(reasons)
+    assert [move.decision.reason for move in moves(bench.store, STORE, "retake-tsn")] == reasons
+    assert (version.description, version.tags["retake.decision_reason"]) == ("A card\n- of d.mp4", "better")
 
 
 def test_the_evidence_of_a_run_in_mlflow_goes_and_that_of_others_stays(bench, mlflow):
@@ -329,6 +359,32 @@ def test_all_videos_of_a_source_go_together_only_if_asked(bench, folder, caplog)
     assert naming(bench.store, *gone, "a.mp4", "d.mp4") == []
 
 
+@pytest.mark.parametrize("again", [NAME, None], ids=["by name", "by hash"])
+def test_a_video_that_was_forgotten_already_gets_no_second_receipt(bench, video, again):
+    first = bench.run("forget", **FORGET)
+    assert bench.run("forget", **FORGET | {"video": again or video}).receipt_uri == first.receipt_uri
+    assert f"{STORE}/forgotten/000002.json" not in bench.store.objects
+
+
+def test_what_a_step_wrote_after_a_video_was_forgotten_can_be_deleted_by_its_hash(bench, video):
+    bench.run("forget", **FORGET)
+    bench.store.write_bytes(f"{STORE}/clips/{video}/r/0000.mp4", b"film")
+    assert bench.run("forget", **FORGET | {"video": video}).receipt_uri == f"{STORE}/forgotten/000002.json"
+    assert naming(bench.store, video[:12]) == []
+
+
+def test_a_receipt_that_came_since_the_listing_keeps_its_number(bench, monkeypatch):
+    create, earlier = bench.store.create_bytes, f"{STORE}/forgotten/000001.json"
+
+    def create_bytes(uri, data):
+        bench.store.objects.setdefault(earlier, b"of another video")
+        return create(uri, data)
+
+    monkeypatch.setattr(bench.store, "create_bytes", create_bytes)
+    assert bench.run("forget", **FORGET).receipt_uri == f"{STORE}/forgotten/000002.json"
+    assert bench.store.objects[earlier] == b"of another video"
+
+
 def test_a_name_that_another_video_has_is_left_to_that_one(bench, video):
     other = recorded("f" * 64, "elsewhere/a.mp4")
     bench.store.write(f"{STORE}/videos/{other.video}/probe.json", other)
@@ -349,6 +405,29 @@ def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, vide
     assert "keeps earlier versions" in result.question
     receipt = bench.store.read(result.receipt_uri, Receipt)
     assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, True)
+
+
+def test_where_the_keys_may_not_ask_for_versions_the_video_is_forgotten_and_the_receipt_says_so(bench, monkeypatch):
+    def refuse(uri):
+        raise BadConfiguration("AccessDenied")
+
+    monkeypatch.setattr(bench.store, "keeps_versions", refuse)
+    result = bench.run("forget", **FORGET)
+    assert "may keep (the keys may not ask) earlier versions" in result.question
+    assert bench.store.read(result.receipt_uri, Receipt).keeps_versions is None
+
+
+def test_a_version_is_marked_whose_training_was_cleaned_up_however_many_models_there_are(bench, mlflow):
+    run = f"{STORE}/runs/{'0' * 16}/"
+    mlflow.set_model_version_tag("retake-tsn", "1", "retake.checkpoint_uri", f"{run}train/best.pt")
+    Registry(load(MlflowSettings)).let_go({run})
+    assert "retake.run_key" not in mlflow.get_model_version("retake-tsn", "1").tags
+    first = mlflow.models.pop("retake-tsn")
+    for number in range(100):
+        mlflow.create_registered_model(f"model {number}")
+    mlflow.models["retake-tsn"] = first
+    assert bench.run("forget", **FORGET).models == ("retake-tsn version 1",)
+    assert mlflow.get_model_version("retake-tsn", "1").tags["retake.saw_forgotten"] == "true"
 
 
 def test_a_network_that_started_from_one_that_saw_it_is_marked_too(bench, mlflow):
