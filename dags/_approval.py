@@ -145,18 +145,13 @@ class ConfirmOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask, and wait for the answer."""
-        self.assigned_users = _approvers()
+        self.assigned_users, self.notifiers = _approvers(), tellers(self.body or "")
         return super().execute(context)
 
     @property
     def answered_by(self) -> str:
         """Template the name of the person who said yes."""
         return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') }}}}"
-
-    def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Ask, and wait for the answer."""
-        self.notifiers = tellers(self.body or "")
-        return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Return who said yes.

@@ -1,5 +1,7 @@
 """Log models that take films and return intervals, with their tensor modules, to MLflow."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,10 @@ class TensorModel:
         return flavour
 
 
+LEFT_OUT = ("__pycache__", "local", "static")
+"""Folders of the package that no model needs: the servers of one machine with its sample films, and scripts of pages."""
+
+
 @dataclass(frozen=True)
 class FilmModel:
     """A checkpoint, with the code that applies it to films.
@@ -81,16 +87,18 @@ class FilmModel:
 
     def save_model(self, path: str, mlflow_model: Model, pip_requirements: Sequence[str]) -> None:
         """Save it in a folder; MLflow requires this name and these arguments of a flavour."""
-        mlflow.pyfunc.save_model(
-            path=path,
-            loader_module=self.loader,
-            data_path=str(self.folder),
-            code_paths=[str(self.code)],
-            mlflow_model=mlflow_model,
-            # Without inputs, so that paths, bytes and frames pass as they are.
-            signature=ModelSignature(outputs=Schema([ColSpec(kind, name) for name, kind in ANSWERS.items()])),
-            pip_requirements=list(pip_requirements),
-        )
+        with tempfile.TemporaryDirectory(prefix="retake-code-") as folder:
+            code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=shutil.ignore_patterns(*LEFT_OUT))
+            mlflow.pyfunc.save_model(
+                path=path,
+                loader_module=self.loader,
+                data_path=str(self.folder),
+                code_paths=[str(code)],
+                mlflow_model=mlflow_model,
+                # Without inputs, so that paths, bytes and frames pass as they are.
+                signature=ModelSignature(outputs=Schema([ColSpec(kind, name) for name, kind in ANSWERS.items()])),
+                pip_requirements=list(pip_requirements),
+            )
         if self.tensors:
             flavour = self.tensors.save(Path(path, TENSORS), pip_requirements)
             inside = {"model_data": f"{TENSORS}/{flavour['model_data']}"}

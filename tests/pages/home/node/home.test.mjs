@@ -46,11 +46,6 @@ test("a report is opened beside the page, wherever Airflow was when it was writt
   assert.deepEqual(page.links("champion")[0], ["Champion", "report/?page=s3://retake/r/report.html"]);
 });
 
-test("the caches beside the store are not a part of its size", async () => {
-  const page = await open();
-  assert.match(page.text("space"), /Store: 3.0 GiB \(videos 3.0 GiB\).*Cache of this machine: 1.0 GiB/);
-});
-
 test("Airflow's facts go to the server, which says what to do next", async () => {
   const question = (state) => ({ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "publish.approve", map_index: -1, state } });
   const page = await open({ airflow: { ...training(), "hitlDetails": { hitl_details: [question("awaiting_input"), question("failed")] } } });
