@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tasks.store.layout import Layout
 from tests.pipeline.shelf import Fragile, Killed
 
 pytestmark = pytest.mark.slow
@@ -25,8 +26,9 @@ def test_a_whole_chain_runs_wherever_a_clean_up_was_killed(bench, deletes_at_mos
     before, first = trained(bench)
     long_ago = datetime.now(UTC) - timedelta(days=100)
     bench.store.written = dict.fromkeys(bench.store.objects, long_ago)
-    # Both name the training that was planned last.
-    for uri in ("s3://retake/plans/latest/result.json", f"s3://retake/status/models/{first.model_name}/training.json"):
+    # The latest plan, the training on the page and a report that awaits its decision keep a training.
+    of_model = Layout("s3://retake").status.of_model(first.model_name)
+    for uri in ("s3://retake/plans/latest/result.json", of_model.training.uri, f"{bench.plan.decision_uri}report/result.json"):
         bench.store.remove(uri)
     bench.mlflow.delete_registered_model_alias(first.model_name, "challenger")
     bench.store.deletes_at_most = deletes_at_most
