@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tasks.loop.live import LEAST_FREE, Live
 from tasks.next_steps import NextStep
 from tasks.settings import FORM_PATH, LABEL_PATH, LOOP_PATH, QUIET_DAYS
-from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus
+from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.wording import count, listed, percent, quoted
 
 BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
@@ -76,6 +76,11 @@ class Situation:
         return dataset is not None and (training is None or training.dataset != dataset.digest)
 
     @property
+    def weak_classes(self) -> list[WeakClass]:
+        """List the worst actions of the champion of which it gets more than one clip wrong."""
+        return [weak for weak in self.status.model.weak_classes if weak.num_clips - weak.num_right > 1] if self.status.model else []
+
+    @property
     def champion(self) -> int | None:
         """Return the champion's version."""
         return self.status.model.champion if self.status.model else None
@@ -131,8 +136,7 @@ def _label(now: Situation) -> str:
 
 
 def _weak(now: Situation) -> str:
-    assert now.status.model is not None  # noqa: S101 - by the condition of the rule
-    named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in now.status.model.weak_classes]
+    named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in now.weak_classes]
     return f"Bring films of {listed(named)}"
 
 
@@ -172,7 +176,7 @@ RULES = (
         lambda now: now.form("retrain", model_name=now.status.model_name),
     ),
     Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
-    Rule(lambda now: now.status.model and now.status.model.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
+    Rule(lambda now: now.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
     Rule(
         lambda now: now.is_quiet,
         lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",

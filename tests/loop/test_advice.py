@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import ActiveRun, Approval, Live
 from tasks.settings import QUIET_DAYS
-from tasks.store.records.status import LoopStatus
+from tasks.store.records.status import LoopStatus, WeakClass
 from tests.loop.statuses import NOW, STORE, any_live, any_status, model_status, status
+from tests.records import some
 
 EMPTY = LoopStatus(store=STORE, model_name="retake-tsn")
 SILENT = Live()
@@ -130,7 +131,7 @@ def test_the_rules_are_silent_where_they_do_not_hold():
         films=status().films.model_copy(update={"num_set_aside": 0}),
         labels=status().labels.model_copy(update={"num_labelled": 300}),
         predictions=None,
-        model=model_status(num_doubtful=0, weak_classes=()),
+        model=model_status(num_doubtful=0, weak_classes=(some(WeakClass, num_right=3, num_clips=4),)),
     )
     live = Live(now=NOW, approvals=(), runs=(), import_errors=(), num_statements=100, disk_free_share=0.5)
     assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
