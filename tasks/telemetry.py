@@ -102,13 +102,13 @@ def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
 
 def _provider() -> "TracerProvider | None":
     """Make the sender of spans; None if the environment does not let it be made."""
-    try:
-        # Without a collector, a step does not wait for these imports.
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    # Without a collector, a step does not wait for these imports.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+    try:
         resource = Resource({"service.name": "retake"}).merge(OTELResourceDetector().detect())
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(timeout=EXPORT_SECONDS)))

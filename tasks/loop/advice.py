@@ -153,9 +153,10 @@ RULES = (
         lambda now: now.form("clean_up"),
     ),
     Rule(
-        lambda now: now.is_empty,
+        lambda now: now.is_empty and not now.live.has_films,
         lambda now: (
-            f"Begin, unless an earlier version filled the store: put films into {now.status.store}/inbox/, or name a folder in the form"
+            f"Begin{', unless an earlier version filled the store' if now.live.has_films is None else ''}: "
+            f"put films into {now.status.store}/inbox/, or name a folder in the form"
         ),
         lambda now: now.form("ingest_videos"),
     ),

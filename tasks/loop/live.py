@@ -68,7 +68,8 @@ class ScheduledRun:
 class Live:
     """Hold the facts that are known at the moment; None is unknown, and a rule about it says nothing.
 
-    `import_errors` are the DAG files that Airflow cannot import, `num_statements` the length of the labelling page's log.
+    `import_errors` are the DAG files that Airflow cannot import, `num_statements` the length of the labelling page's log,
+    `has_films` says whether the store has any film, summed up or not.
     """
 
     now: str | None = None
@@ -78,3 +79,4 @@ class Live:
     import_errors: tuple[str, ...] | None = None
     num_statements: int | None = None
     disk_free_share: float | None = None
+    has_films: bool | None = None

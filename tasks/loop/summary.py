@@ -1,7 +1,7 @@
 """Read the summary of a store, and keep its parts up to date."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tasks.data.clips.label_inputs import count_entries
@@ -45,12 +45,15 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
     return tuple(map(last_name, store.folders(Layout(store_uri).status.models)))
 
 
-def main_model(store: Store, store_uri: str) -> str:
+def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None) -> str:
     """Choose the model that is shown unless a person names another; empty if there is none.
 
     It is the one of the default name, else the one that was decided on last.
+
+    Args:
+        names: as `model_names` lists them; None lists them here.
     """
-    names, default = model_names(store, store_uri), RegisterOptions().model_name
+    names, default = model_names(store, store_uri) if names is None else names, RegisterOptions().model_name
     if default in names or len(names) < 2:
         return default if default in names else next(iter(names), "")
     models = Layout(store_uri).status

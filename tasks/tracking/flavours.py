@@ -61,8 +61,8 @@ class TensorModel:
         return flavour
 
 
-LEFT_OUT = ("__pycache__", "local", "static")
-"""Folders of the package that no model needs: the servers of one machine with its sample films, and scripts of pages."""
+LEFT_OUT = {"local", "pages"}
+"""Rooms of the package that no model needs: the servers of one machine with its sample films, and the pages."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class FilmModel:
     def save_model(self, path: str, mlflow_model: Model, pip_requirements: Sequence[str]) -> None:
         """Save it in a folder; MLflow requires this name and these arguments of a flavour."""
         with tempfile.TemporaryDirectory(prefix="retake-code-") as folder:
-            code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=shutil.ignore_patterns(*LEFT_OUT))
+            code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=self._unused)
             mlflow.pyfunc.save_model(
                 path=path,
                 loader_module=self.loader,
@@ -104,6 +104,9 @@ class FilmModel:
             inside = {"model_data": f"{TENSORS}/{flavour['model_data']}"}
             mlflow_model.add_flavor(mlflow.pytorch.FLAVOR_NAME, **{**flavour, **inside})
             mlflow_model.save(str(Path(path, "MLmodel")))
+
+    def _unused(self, folder: str, names: list[str]) -> set[str]:
+        return {"__pycache__", *(LEFT_OUT if Path(folder) == self.code else ())} & set(names)
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:

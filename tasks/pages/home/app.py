@@ -84,6 +84,10 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
             raise HTTPException(404, f"the page has no store {given}; RETAKE_LABEL_STORES names those that it has besides RETAKE_STORE_URI")
         return given
 
+    def shown(given: str) -> str:
+        """Choose the first store with films where none is named."""
+        return given or next((uri for uri in store_uris if store.exists(Layout(uri).status.films.uri)), store_uris[0])
+
     async def seen(request: Request) -> Live:
         """Read the facts that the browser has from Airflow."""
         try:
@@ -97,7 +101,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
         live: Annotated[Live, Depends(seen)],
         model: Annotated[str, Query(max_length=MAX_NAME)] = "",
     ) -> Response:
-        uri = uri or next((uri for uri in store_uris if store.exists(Layout(uri).status.films.uri)), store_uris[0])
+        uri = shown(uri)
         about = {"stores": list(store_uris), "store": uri, "has_docs": has_docs, "samples": samples and asdict(samples)}
         return JSONResponse({**about, **state(store, uri, model, live)})
 
@@ -105,7 +109,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
     def compare(
         uri: Annotated[str, Depends(chosen)], a: Annotated[str, Query(pattern=DIGEST)], b: Annotated[str, Query(pattern=DIGEST)] = "latest"
     ) -> Response:
-        return JSONResponse(dataset_difference(store, uri or store_uris[0], a, b))
+        return JSONResponse(dataset_difference(store, shown(uri), a, b))
 
     return router
 

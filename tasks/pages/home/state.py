@@ -35,10 +35,10 @@ class Samples:
 def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     """Describe a store and one of its models; of an unknown one, the main model."""
     models = model_names(store, store_uri)
-    status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri))
+    status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri, models))
     empty = is_empty(store, store_uri, status)
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
-    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
+    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share, has_films=not empty)
     situation = Situation(status, known)
     return {
         "models": models,

@@ -82,7 +82,7 @@ def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]
     except MissingObject:
         return []
     if not are_of(model, plan.dataset_digest, plan.decides_on):
-        raise NothingToDo("the last decision was on other clips; it brings versions to them")
+        raise NothingToDo("the last decision was on other clips, and earlier versions are scored on those")
     by_plan = {opponent.version for opponent in (plan.champion, plan.previous) if opponent}
 
     def has_checkpoint(version: VersionStatus) -> bool:

@@ -103,7 +103,7 @@ class TrainingStatus(Record):
 
 
 class VersionStatus(Record):
-    """A version of the model: its decision or the rollback to it, and its scores then and on the latest dataset, both with 95 % intervals, in percent of actions.
+    """A decision on a version, or the rollback to it, with its scores in percent of actions, and their 95 % intervals.
 
     `top1_now` is None where the version was not scored on the clips of `now_dataset`; `num_left_out` of these trained the version and are not
     among them.

@@ -184,11 +184,12 @@ def test_mlflow_shows_pictures_and_the_champion_with_its_card(browser, page, kit
 def test_the_report_opens_from_its_link_and_from_a_file_without_any_server(browser, page, trained, kitchen: Kitchen, sample_run, tmp_path):
     browser.airflow(f"{trained}/tasks/publish.report/details")
     page.goto(page.get_by_role("link", name="Report", exact=True).get_attribute("href"))
-    report = page.frame_locator("iframe").first
-    expect(report.get_by_role("heading", level=1)).to_be_visible()
-    expect(report.get_by_text(MODEL).first).to_be_visible()
-    report.locator("details.why > summary").click()
-    expect(report.get_by_text(re.compile("always predicting 'move bag'")).first).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text(MODEL).first).to_be_visible()
+    page.locator("details.why > summary").click()
+    expect(page.get_by_text(re.compile("always predicting 'move bag'")).first).to_be_visible()
+    page.locator("#next a[href*='/retake/'], #next a[href*='/dags/']").first.click()
+    expect(page).not_to_have_url(re.compile("/retake/report/"))
     path = tmp_path / "report.html"
     path.write_bytes(kitchen.store.read_bytes(str(kitchen.result(sample_run.retrain, "report")["report_uri"])))
     other = page.context.new_page()

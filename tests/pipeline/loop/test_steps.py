@@ -1,6 +1,7 @@
 """What each step writes into the summary, and what a shell shows of it."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,7 +230,12 @@ def test_a_person_reads_words_and_a_program_json(bench, monkeypatch, capsys, fla
 
 def test_a_full_disk_is_told_also_before_there_is_a_cache(bench, monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "later" / "cache"))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 98, 2))
+
+    def disk_usage(folder):
+        Path(folder).stat()
+        return shutil._ntuple_diskusage(100, 98, 2)
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
     assert bench.run("status").next_steps[0].text == "Make room: only 2.0 % of the disk is free."
 
 

@@ -7,7 +7,7 @@ import { clock } from "../../label/static/text.js";
 import { day } from "./words.js";
 
 const asked = new URLSearchParams(location.search);
-const store = asked.get("store") ?? "";
+let store = asked.get("store") ?? "";
 
 /** @param {string} id */
 function by(id) {
@@ -78,7 +78,9 @@ function list(title, heads, rows, number, names) {
 
 async function start() {
   /** @type {HomeState} */
-  const { status, now } = await send(`../state?${new URLSearchParams(store ? { store } : {})}`, {});
+  const state = await send(`../state?${new URLSearchParams(store ? { store } : {})}`, {});
+  const { status, now } = state;
+  store ||= state.store;
   const kept = status.dataset?.datasets ?? [];
   if (!kept.length && !asked.has("a")) throw new Error("The list of datasets appears with the next build");
   /** @type {[string, string][]} */
