@@ -1,6 +1,7 @@
 """Log to MLflow runs: parameters, metrics, datasets and artifacts. Errors of MLflow are translated for steps."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -101,8 +102,9 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - the program is MLflow
     if ended.returncode:
         # The rest of the message may have the address.
-        reason = (ended.stderr.strip() or "no message").splitlines()[-1].partition(":")[0]
-        raise Unavailable(f"mlflow gc failed ({reason[:200]}); check RETAKE_MLFLOW_DATABASE")
+        errors = re.findall(r"^[\w.]+(?:Error|Exception)\b", ended.stderr, re.MULTILINE)
+        reason = errors[-1] if errors else f"exit code {ended.returncode}"
+        raise Unavailable(f"mlflow gc failed ({reason}); check RETAKE_MLFLOW_DATABASE")
 
 
 MAX_CHILDREN = 5000

@@ -73,11 +73,11 @@ def test_runs_of_a_process_that_was_killed_are_ended_by_who_next_knows_that_nobo
 
 
 def test_the_password_of_the_database_is_in_no_command_line_and_no_message(mlflow, monkeypatch):
-    asked = {}
+    asked, raised = {}, "Traceback\nsqlalchemy.exc.ArgumentError: postgresql://mlflow:hidden@host/mlflow\n"
 
     def run(command, env, **_):
         asked.update(command=command, env=env)
-        return SimpleNamespace(returncode=1, stderr="Traceback\nsqlalchemy.exc.ArgumentError: postgresql://mlflow:hidden@host/mlflow")
+        return SimpleNamespace(returncode=1, stderr=f"{raised}(Background on this error at: https://sqlalche.me/e/20/e3q8)\n")
 
     monkeypatch.setenv("RETAKE_MLFLOW_DATABASE", "postgresql://mlflow:hidden@host/mlflow")
     monkeypatch.setattr(subprocess, "run", run)
@@ -85,4 +85,5 @@ def test_the_password_of_the_database_is_in_no_command_line_and_no_message(mlflo
     with pytest.raises(Unavailable) as failed:
         collect_garbage(settings, days=90)
     assert "hidden" not in f"{asked['command']} {failed.value} {settings}"
+    assert "mlflow gc failed (sqlalchemy.exc.ArgumentError);" in str(failed.value)
     assert asked["env"]["MLFLOW_GC_BACKEND_STORE_URI"] == "postgresql://mlflow:hidden@host/mlflow"

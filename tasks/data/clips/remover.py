@@ -56,6 +56,7 @@ OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datas
 STATUS = re.compile(r"status/(dataset|predictions)\.json")
 """Summaries that lead to datasets and predictions."""
 
+HISTORY = re.compile(r"status/models/.*/model\.json")
 LISTS = re.compile(r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/evaluate/.*/result|status/.*)\.json")
 SPLITS = re.compile(r"datasets/split\.csv")
 TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
@@ -186,6 +187,7 @@ class Remover:
         matches = self._traces.in_text
         return {
             STATUS: lambda _, content: json_without(content, lambda text: matches(text) or self._gone.in_text(text)),
+            HISTORY: lambda _, content: json_without(content, matches, blanked=("reason",)),
             LISTS: lambda _, content: json_without(content, matches),
             TABLES: lambda _, content: table_without(content, matches),
             SPLITS: lambda _, content: self._splits_without(content),
@@ -224,7 +226,7 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the traces that no other text has; a file name that the store itself uses is none."""
+    """Make the texts to search contents for: all names but those that the store gives files itself."""
     names = tuple(name for name in forgetting.names if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
 

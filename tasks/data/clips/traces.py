@@ -121,13 +121,13 @@ def table_without(data: bytes, matches: Matches) -> bytes | None:
     return encode(table.filter(pa.array(keep, pa.bool_())))
 
 
-def json_without(data: bytes, matches: Matches) -> bytes | None:
+def json_without(data: bytes, matches: Matches, blanked: Collection[str] = ()) -> bytes | None:
     """Leave out the elements of lists, and the keys of objects, that have a text that matches.
 
-    None if such a text is in no list and under no key, or this is no JSON.
+    Texts of the `blanked` fields are made empty instead. None if such a text is in no list and under no key, or this is no JSON.
     """
     try:
-        kept = _pruned(json.loads(data), matches)
+        kept = _pruned(json.loads(data), matches, blanked)
     except ValueError:
         return None
     if kept is _GONE:
@@ -166,13 +166,17 @@ def csv_blanked(data: bytes, matches: Matches) -> bytes:
     return text.getvalue().encode()
 
 
-def _pruned(value: object, matches: Matches) -> object:
+def _pruned(value: object, matches: Matches, blanked: Collection[str]) -> object:
     if isinstance(value, str):
         return _GONE if matches(value) else value
     if isinstance(value, list):
-        return [kept for kept in (_pruned(item, matches) for item in value) if kept is not _GONE]
+        return [kept for kept in (_pruned(item, matches, blanked) for item in value) if kept is not _GONE]
     if isinstance(value, dict):
-        kept = {name: _pruned(item, matches) for name, item in value.items() if not matches(name)}
+        kept = {
+            name: _blanked(item, matches) if name in blanked else _pruned(item, matches, blanked)
+            for name, item in value.items()
+            if not matches(name)
+        }
         return _GONE if any(item is _GONE for item in kept.values()) else kept
     return value
 

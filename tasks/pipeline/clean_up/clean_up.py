@@ -53,13 +53,15 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     registry = Registry(load(MlflowSettings))
     taken, going = _expired(arguments, registry, store, now)
     place = CLEAN_UP.address(arguments)
-    store.write_bytes(place.listed, _table(going))
     cache = _cache(arguments.keep_days)
-    uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
     if not dry_run:
         collect_garbage(load(MlflowSettings), arguments.keep_days)  # where it fails, nothing else has gone, and a retry reports all
         still = {unit.uri for unit in _expired(arguments, registry, store, now)[1]}
-        going = _delete([unit for unit in going if unit.uri in still], root, registry, store)
+        going = tuple(unit for unit in going if unit.uri in still)
+    store.write_bytes(place.listed, _table(going))
+    uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
+    if not dry_run:
+        going = _delete(going, root, registry, store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
         drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir.expanduser())

@@ -16,9 +16,10 @@ class TraceCount(Record):
 class Forgetting(Record):
     """`forgotten/intent.json`: a deletion that has begun, written before its first object and deleted after its last.
 
-    A process that goes on knows from it all that the store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, `uids` clips of other videos
-    that end in one. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence shows it; the runs in
-    `taught` were trained on one, or made from such a network. `clip_hashes` name files in caches.
+    A process that goes on knows from it all that the store no longer says. `number` is 0 until the intent keeps others away. `names` are
+    texts that name a video, `uids` clips of other videos that end in one. `folders` are deleted as a whole, the `datasets` have a video, and
+    `shown` are the runs whose evidence shows it; the runs in `taught` were trained on one, or made from such a network. `clip_hashes` name
+    files in caches.
     """
 
     number: int

@@ -64,6 +64,9 @@ def test_a_list_loses_its_element_and_a_record_that_is_about_the_video_goes():
         "files": [{"video": OTHER}], "by_video": {OTHER: 2}, "number": 3
     }  # fmt: skip
     assert json_without(json.dumps({"video": {"hash": VIDEO}}).encode(), matches) is None
+    data = {"versions": [{"reason": VIDEO, "uids": [VIDEO, OTHER]}, {"reason": OTHER, "name": VIDEO}]}
+    left = json.loads(json_without(json.dumps(data).encode(), matches, blanked=("reason",)))
+    assert left == {"versions": [{"reason": "", "uids": [OTHER]}]}
 
 
 def test_a_table_loses_its_rows():

@@ -304,17 +304,19 @@ def test_the_alias_of_a_model_among_many_keeps_its_training():
 @pytest.mark.parametrize("plan", [ROOT.run(A).decision("new").plan, ROOT.prediction(PREDICTIONS[0]).plan], ids=["in it", "elsewhere"])
 def test_a_training_that_is_planned_with_meanwhile_stays(monkeypatch, plan):
     made = build(OLD)
-    abort = made.store.abort_uploads
     said = json.dumps({"model": checkpoint(A)}).encode()
-    monkeypatch.setattr(made.store, "abort_uploads", lambda *_, **how: made.store.write_bytes(plan.uri, said) or abort(*_, **how))
+    monkeypatch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", lambda *_: made.store.write_bytes(plan.uri, said))
     made.store.now = datetime.now(UTC)
     with cleaned(made) as clean_up:
-        assert clean_up().num_objects == 1
+        result = clean_up()
+    assert result.num_objects == 1
     assert ROOT.run(A).train.uri in made.store.objects
+    assert ROOT.run(A).folder_uri not in made.store.read_bytes(result.list_uri).decode()
 
 
 def test_where_the_tool_of_mlflow_fails_nothing_has_gone_and_the_next_run_reports_all(monkeypatch):
     made = build(OLD)
+    made.store.uploads = {f"{STORE}/inbox/a.mp4": datetime.now(UTC) - timedelta(days=8)}
     before = set(made.store.objects)
 
     def fail(settings, keep_days):
@@ -327,7 +329,7 @@ def test_where_the_tool_of_mlflow_fails_nothing_has_gone_and_the_next_run_report
             clean_up()
         assert before <= set(made.store.objects)
         result = clean_up()
-    assert result.num_objects == 6
+    assert (result.num_objects, result.num_uploads) == (6, 1)
     assert ROOT.run(A).folder_uri in made.store.read_bytes(result.list_uri).decode()
 
 

@@ -23,7 +23,7 @@ from tasks.store.records.evaluation import DecisionRecord
 from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
-from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus
+from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tasks.tracking import Registry
@@ -227,11 +227,25 @@ def test_what_is_about_other_videos_stays(bench, video):
 def test_a_decision_whose_reason_names_the_video_stays_without_it_and_the_next_promotion_is_possible(bench, video, mlflow):
     for number, reason in ((1, f"{NAME} looks right, and so does d.mp4"), (2, "by hand")):
         promoted(bench.store, number, reason)
+    history = f"{STORE}/status/models/retake-tsn/model.json"
+    weak = some(WeakClass, uids=(f"{video[:12]}_0", "other"))
+    bench.store.write(
+        history,
+        some(
+            ModelStatus,
+            gain_interval=None,
+            weak_classes=(weak,),
+            versions=(some(VersionStatus, version=1, reason=f"{NAME} looks right", interval=(0, 1)),),
+        ),
+    )
     mlflow.update_model_version("retake-tsn", "1", "A card\n- of a.mp4\n- of d.mp4")
     version = mlflow.get_model_version("retake-tsn", "1")
     mlflow.set_model_version_tag("retake-tsn", "1", "retake.decision_reason", "a.mp4 looks right")
     bench.run("forget", **FORGET)
     assert naming(bench.store, video[:12], "a.mp4") == []
+    state = bench.store.read(history, ModelStatus)
+    assert [(version.version, version.reason) for version in state.versions] == [(1, "")]
+    assert [of.uids for of in state.weak_classes] == [("other",)]
     table = bench.store.read_bytes(f"{STORE}/decisions.csv").decode().splitlines()
     assert [line.split(",")[8] for line in table[1:]] == ["", "by hand"]
     promoted(bench.store, 3, "better")
