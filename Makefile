@@ -57,12 +57,12 @@ stop: ## Stop the servers; runs that are going on are named, and go on at the ne
 status: $(FOR_RUN) ## Show which servers run, their addresses, and what runs in them
 	@$(BIN)/python -m tasks.local status
 
-backup: $(FOR_RUN) ## Copy stores, MLflow and Airflow into TO=dir while runs go on; only what is new takes time and room
-	@[ -n "$$TO" ] || { echo "make backup TO=dir: name the folder of backups" >&2; exit 1; }
+backup: $(FOR_RUN) ## Copy stores, MLflow and Airflow into TO=dir, or s3+NAME://bucket/prefix, while runs go on; only what is new takes time and room
+	@[ -n "$$TO" ] || { echo "make backup TO=dir: name the folder or bucket of backups" >&2; exit 1; }
 	@$(BIN)/python -m tasks.local backup "$$TO" $(ARGS)
 
 restore: $(FOR_RUN) ## Restore the latest backup of FROM=dir into a new RETAKE_HOME; ARGS="--snapshot NAME" takes another
-	@[ -n "$$FROM" ] || { echo "make restore FROM=dir: name the folder of backups" >&2; exit 1; }
+	@[ -n "$$FROM" ] || { echo "make restore FROM=dir: name the folder or bucket of backups" >&2; exit 1; }
 	@$(BIN)/python -m tasks.local restore "$$FROM" $(ARGS)
 
 secrets: ## Write or complete .env with random secrets; `make up` does so first

@@ -42,7 +42,7 @@ class StoreSettings(S3Server, BaseSettings):
 
 
 class S3Connection(S3Server):
-    """Another S3 server, from which videos are taken."""
+    """Another S3 server, from which videos are taken, and into which backups are written."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.local import processes, supervise
@@ -28,6 +27,7 @@ from tasks.local.run import (
     state_of,
 )
 from tasks.local.servers import step_environment
+from tasks.pipeline.upkeep.contract import PLACE
 from tasks.wording import count, size
 
 
@@ -87,13 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_cancel)
 
-    command = commands.add_parser("backup", help="copy stores, MLflow and Airflow into a folder, while runs go on")
-    command.add_argument("to", type=Path, metavar="TO", help="folder of backups")
+    command = commands.add_parser("backup", help="copy stores, MLflow and Airflow into a folder or a bucket, while runs go on")
+    command.add_argument("to", metavar="TO", help=PLACE)
     command.add_argument("--with-secrets", action="store_true", help="copy credentials.json and people.json, too")
     command.set_defaults(command=_back_up)
 
     command = commands.add_parser("restore", help="put a backup into a new home, which RETAKE_HOME names")
-    command.add_argument("source", type=Path, metavar="FROM", help="folder of backups")
+    command.add_argument("source", metavar="FROM", help=PLACE)
     command.add_argument("--snapshot", help="name of the backup; default: the latest")
     command.add_argument("--replace", action="store_true", help="replace what the home has")
     command.set_defaults(command=_restore)
@@ -162,7 +162,7 @@ def _interrupted(home: Home) -> list[RunRef]:
 
 
 def _back_up(home: Home, arguments: argparse.Namespace) -> int:
-    done = back_up_home(home, arguments.to.expanduser(), with_secrets=arguments.with_secrets)
+    done = back_up_home(home, arguments.to, with_secrets=arguments.with_secrets)
     _say(f"backup {done.name} in {done.folder}: {count(done.num_objects, 'object')}, {size(done.size_bytes)}")
     _say(f"new since the last one: {count(done.num_new, 'object')}, {size(done.new_bytes)}")
     return 0
@@ -170,7 +170,7 @@ def _back_up(home: Home, arguments: argparse.Namespace) -> int:
 
 def _restore(home: Home, arguments: argparse.Namespace) -> int:
     with home.lock():
-        done = restore_home(home, arguments.source.expanduser(), arguments.snapshot, _say, replace=arguments.replace)
+        done = restore_home(home, arguments.source, arguments.snapshot, _say, replace=arguments.replace)
     _say(f"restored {done.name} into {home.root}: {count(len(done.objects), 'object')}; `make start` starts all servers")
     _say("runs that were at work when it was made go on then; `make cancel` ends them")
     return 0

@@ -8,12 +8,13 @@ from tasks.local.home import Credentials, Home, people_file
 from tasks.local.run import open_store
 from tasks.local.servers import MLFLOW_BUCKET, airflow_database, mlflow_database
 from tasks.local.supervise import Announce
-from tasks.pipeline.upkeep.backup import Sources, back_up
+from tasks.pipeline.upkeep.backup import Sources, back_up, stores_to_copy
 from tasks.pipeline.upkeep.restore import present_objects, restore_files, restore_objects, verified
+from tasks.store.objects import Store
 from tasks.store.records.backup import BackupResult, Snapshot
 
 
-def back_up_home(home: Home, folder: Path, *, with_secrets: bool) -> BackupResult:
+def back_up_home(home: Home, to: str, *, with_secrets: bool) -> BackupResult:
     """Back up all stores, MLflow and Airflow; passwords and keys only if asked.
 
     Raises:
@@ -25,25 +26,31 @@ def back_up_home(home: Home, folder: Path, *, with_secrets: bool) -> BackupResul
         raise BadConfiguration(f"the object store of {home.root} does not run; start it: `make start`")
     store = open_store(home, [state.server for state in states])
     sources = Sources(
-        stores=[uri for uri in store.buckets() if uri != MLFLOW_BUCKET],
+        stores=[uri for uri in stores_to_copy(store, to) if uri != MLFLOW_BUCKET],
         artifacts=[MLFLOW_BUCKET],
         airflow=_if_there(airflow_database(home)),
         mlflow=_if_there(mlflow_database(home)),
         others={name: path for name, path in _secrets(home).items() if with_secrets and path.exists()},
     )
-    return back_up(store, sources, folder)
+    return back_up(store, sources, to)
 
 
-def restore_home(home: Home, folder: Path, name: str | None, announce: Announce, *, replace: bool) -> Snapshot:
+def restore_home(home: Home, source: str, name: str | None, announce: Announce, *, replace: bool) -> Snapshot:
     """Restore a backup into a home, and leave its object store running. Hold the lock.
 
     A home that has credentials keeps them.
 
     Raises:
-        BadConfiguration: the home has data, and is not to be replaced.
+        BadConfiguration: the home has data, and is not to be replaced, or has no store that the backup could lie in.
         BadInput: the backup is damaged.
     """
-    backups, snapshot = verified(folder, name)
+
+    def opened() -> Store:
+        if not home.credentials_file.exists():
+            raise BadConfiguration(f"{home.root} is new, so its object store has no {source}; name another server: s3+NAME://bucket/prefix")
+        return open_store(home, supervise.up(home, announce, ("store",)))
+
+    backups, snapshot = verified(source, name, opened)
     databases = {"airflow": airflow_database(home), "mlflow": mlflow_database(home)}
     if not replace and any(path.exists() for path in databases.values()):
         raise BadConfiguration(f"{home.root} has data of its own; set RETAKE_HOME to a new folder, or replace it with --replace")
@@ -53,7 +60,7 @@ def restore_home(home: Home, folder: Path, name: str | None, announce: Announce,
     if not secrets["credentials.json"].exists():
         restore_files(backups, snapshot, secrets, replace=replace)
     Credentials.load_or_create(home)
-    store = open_store(home, supervise.up(home, announce, ("store",)))
+    store = opened()
     present = present_objects(store, snapshot, replace=replace)
     supervise.half_restored(home).touch()
     restore_objects(store, backups, snapshot, present)

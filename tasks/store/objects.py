@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.disk import full_disk, no_room
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.options.base import STORED
-from tasks.settings import S3Server, SourceSettings, StoreSettings, load
+from tasks.settings import S3Server, SourceSettings, load
 from tasks.store.stored import Stored, bucket_uri, check_key, connection_of, split_uri
 
 M = TypeVar("M", bound=BaseModel)
@@ -86,27 +86,32 @@ class Store:
     address that it can never accept.
     """
 
-    def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str) -> None:
+    def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str, connection: str | None = None) -> None:
         self._client = client
         self._http = http
         self._endpoint = endpoint
-        self._own = _Server(
-            client,
-            endpoint,
-            "start it (`make run` does) or check RETAKE_STORE_ENDPOINT",
-            "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY",
-        )
+        self._own = _Server(client, endpoint, *_advice(connection))
         self._connections: dict[str, _Server] = {}
 
     @classmethod
-    def from_settings(cls, settings: StoreSettings, read_seconds: float = 300, num_retries: int = 4) -> Self:
+    def from_settings(cls, settings: S3Server, read_seconds: float = 300, num_retries: int = 4, connection: str | None = None) -> Self:
         """Connect lazily; quick retries bridge a server that restarts. `read_seconds` is the longest wait for an answer."""
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=read_seconds),
             maxsize=16,
             retries=urllib3.Retry(total=num_retries, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
         )
-        return cls(_client(settings, http), http, settings.endpoint)
+        return cls(_client(settings, http), http, settings.endpoint, connection)
+
+    @classmethod
+    def of_connection(cls, uri: str) -> Self:
+        """Open the server of `s3+name://…` as a store of its own, so that it can be written at s3:// addresses.
+
+        Raises:
+            BadConfiguration: its connection is not known.
+        """
+        name, settings = _connection(uri)
+        return cls.from_settings(settings, connection=name)
 
     def _server(self, uri: str) -> _Server:
         """Find the server of an address.
@@ -118,14 +123,8 @@ class Store:
         if name is None:
             return self._own
         if name not in self._connections:
-            known = load(SourceSettings).s3_connections
-            if name not in known:
-                listed = ", ".join(known) or "none"
-                raise BadConfiguration(f"{uri!r}: RETAKE_S3_CONNECTIONS has no `{name}` (it has {listed}); add its endpoint and keys there")
-            settings, where = known[name], f"of `{name}` in RETAKE_S3_CONNECTIONS"
-            self._connections[name] = _Server(
-                _client(settings, self._http), settings.endpoint, f"check the endpoint {where}", f"the keys {where}"
-            )
+            _, settings = _connection(uri)
+            self._connections[name] = _Server(_client(settings, self._http), settings.endpoint, *_advice(name))
         return self._connections[name]
 
     def ensure_bucket(self, uri: str) -> None:
@@ -364,6 +363,22 @@ class Store:
     def _refused(self, uri: str, code: str) -> BadConfiguration:
         server = self._server(uri)
         return BadConfiguration(f"the object store at {server.endpoint} refuses the keys for {uri} ({code}); check {server.keys}")
+
+
+def _connection(uri: str) -> tuple[str, S3Server]:
+    name, known = connection_of(uri) or "", load(SourceSettings).s3_connections
+    if name not in known:
+        listed = ", ".join(known) or "none"
+        raise BadConfiguration(f"{uri!r}: RETAKE_S3_CONNECTIONS has no `{name}` (it has {listed}); add its endpoint and keys there")
+    return name, known[name]
+
+
+def _advice(connection: str | None) -> tuple[str, str]:
+    """Name the remedy for a server that does not answer, and its keys."""
+    if connection is None:
+        return "start it (`make run` does) or check RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+    where = f"of `{connection}` in RETAKE_S3_CONNECTIONS"
+    return f"check the endpoint {where}", f"the keys {where}"
 
 
 def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:

@@ -18,7 +18,7 @@ BUCKETS = ("retake", "retake-sample", "retake-mlflow")
 
 @pytest.fixture
 def back_up(home, tmp_path, monkeypatch):
-    """Backs up a home with two stores, and returns what they hold and the folder of the backup."""
+    """Backs up a home with two stores, and returns what they hold and the place of the backup."""
     store = Shelf(buckets=BUCKETS)
     for bucket in BUCKETS:
         store.write_bytes(f"s3://{bucket}/a.json", bucket.encode())
@@ -28,13 +28,13 @@ def back_up(home, tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(path.name.encode())
 
-    def run(*flags):
+    def run(*flags, to=str(tmp_path / "to"), code=0):
         with monkeypatch.context() as patch:
             patch.setattr("tasks.pipeline.upkeep.backup.time.sleep", lambda _: None)
             patch.setattr(supervise, "running", lambda _: [State(SimpleNamespace(name="store"), True, True)])
             patch.setattr(backups, "open_store", lambda *_: store)
-            assert commands.main(["backup", str(tmp_path / "to"), *flags]) == 0
-        return store.objects, str(tmp_path / "to")
+            assert commands.main(["backup", to, *flags]) == code
+        return store.objects, to
 
     return run
 
@@ -80,6 +80,28 @@ def test_a_home_that_has_data_is_replaced_only_if_asked_and_keeps_its_passwords(
     assert target.database_when_stopped == [b"later"]
     assert (airflow_database(home).read_bytes(), target.objects) == (b"airflow.db", objects)
     assert Credentials.load(home) == own
+
+
+def test_a_home_is_restored_from_a_bucket_of_its_own_which_its_backups_leave_out(home, back_up, target, tmp_path, monkeypatch, capsys):
+    for place in ("s3://kept/a", "s3://kept/b/", "s3://kept/a"):
+        target.objects = dict(back_up(to=place)[0])
+    contents = [uri for uri in target.objects if "/contents/" in uri]
+    assert len(contents) == 2 * len([*BUCKETS, "airflow.db", "mlflow.db"])
+    before = dict(target.objects)
+    target.objects["s3://retake/later"] = b""
+    assert commands.main(["restore", place, "--replace"]) == 0
+    assert target.objects == before
+    monkeypatch.setenv("RETAKE_HOME", str(tmp_path / "new"))
+    assert commands.main(["restore", place]) == 78
+    assert f"object store has no {place}; name another server: s3+NAME://" in capsys.readouterr().err
+    assert not (tmp_path / "new" / "credentials.json").exists()
+
+
+@pytest.mark.parametrize("to", ["s3://retake/backups", "s3://retake-mlflow"])
+def test_a_home_does_not_leave_out_a_bucket_that_has_more_than_backups(back_up, to, capsys):
+    objects, _ = back_up(to=to, code=78)
+    assert len(objects) == len(BUCKETS)
+    assert f"{to} lies in s3://retake" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dies_at", range(4))

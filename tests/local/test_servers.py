@@ -218,8 +218,8 @@ def test_a_run_at_work_is_backed_up_and_cancel_ends_it_with_its_process(home, mo
         assert api.run_state(run) == "failed"
         assert api.active_runs() == []
     process.wait(30)
-    backups, snapshot = verified(tmp_path, None)
     store = store_of(home, running)
+    backups, snapshot = verified(str(tmp_path), None, lambda: store)
     listed = {listed.uri: listed.etag for bucket in store.buckets() for listed in store.list(f"{bucket}/")}
     assert {kept.uri: kept.etag for kept in snapshot.objects} == listed
     restore_files(backups, snapshot, {"airflow": tmp_path / "airflow.db"}, replace=False)

@@ -35,14 +35,15 @@ def objects() -> dict[str, bytes]:
         return {f"{SAMPLE_STORE}/{name.removeprefix('store/')}": archive.read(name) for name in names}
 
 
-def make_backup(folder: Path) -> Path:
+def make_backup(folder: Path) -> str:
     """Back up that store with a pool of Airflow and a version of MLflow, in databases of earlier schemas."""
     store = Shelf(buckets=("retake-sample", "retake-mlflow"))
     for uri, data in objects().items():
         store.write_bytes(uri, data)
     sources = Sources([SAMPLE_STORE], [MLFLOW_BUCKET], _airflow(folder / "old-airflow.db"), _mlflow(folder / "old-mlflow.db"))
-    back_up(store, sources, folder / "backups")
-    return folder / "backups"
+    to = str(folder / "backups")
+    back_up(store, sources, to)
+    return to
 
 
 def _airflow(path: Path) -> Path:

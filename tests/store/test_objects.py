@@ -330,6 +330,16 @@ def test_nothing_is_written_by_a_connection(nas, store, server, tmp_path):
     assert server.sent == []
 
 
+def test_the_server_of_a_connection_is_written_as_a_store_of_its_own(nas, pauses, server):
+    opened = Store.of_connection(NAS)
+    opened.write_bytes("s3://films/day/b", b"new")
+    assert server.buckets["films"]["day/b"] == b"new"
+    assert {header["Authorization"].split("/")[0] for _, header in server.sent} == {"AWS4-HMAC-SHA256 Credential=another"}
+    server.refusals["PUT"] = [(403, "AccessDenied")]
+    with pytest.raises(BadConfiguration, match="the keys of `nas` in RETAKE_S3_CONNECTIONS"):
+        opened.write_bytes("s3://films/day/b", b"newer")
+
+
 @pytest.mark.parametrize(
     ("code", "raised", "told"),
     [

@@ -1,4 +1,4 @@
-"""Copy stores and databases into a folder while runs go on: `python -m tasks backup TO`.
+"""Copy stores and databases into a folder or a bucket while runs go on: `python -m tasks backup TO`.
 
 A backup shows one time, though nothing stands still while it is made: what names other things is copied before them. Airflow's database names
 records, which name runs of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's own clock: those
@@ -48,20 +48,28 @@ def run(arguments: BackupArguments, store: Store) -> BackupResult:
     stores = [uri.rstrip("/") for uri in arguments.store or [load(RunnerSettings).store_uri]]
     artifacts = [uri.rstrip("/") for uri in arguments.artifacts]
     sources = Sources(stores, artifacts, arguments.airflow, arguments.mlflow)
-    return back_up(store, sources, arguments.to.expanduser(), arguments.before)
+    return back_up(store, sources, arguments.to, arguments.before)
 
 
-def back_up(store: Store, sources: Sources, folder: Path, before: datetime | None = None) -> BackupResult:
-    """Copy what is new since the last backup in `folder`, and list all.
+def stores_to_copy(store: Store, to: str) -> list[str]:
+    """List the buckets of the store's server, without one that has only backups and is written to."""
+    backups = Backups.at(to, lambda: store)
+    return [uri for uri in store.buckets() if not backups.place.has_to_itself(uri)]
+
+
+def back_up(store: Store, sources: Sources, to: str, before: datetime | None = None) -> BackupResult:
+    """Copy what is new since the last backup there, and list all.
 
     Args:
+        to: a folder or a bucket, see `Backups.at`.
         before: leaves out records that were written later, which dumps of the databases do not have.
 
     Raises:
         Unavailable: the disk is full, or a champion moved while MLflow's database was copied.
-        BadConfiguration: a file cannot be read, or the folder not be written.
+        BadConfiguration: a file cannot be read, the folder not be written, or `to` is part of what is copied.
     """
-    backups = Backups(folder)
+    backups = Backups.at(to, lambda: store)
+    backups.require_outside(Layout(uri).folder_uri for uri in (*sources.stores, *sources.artifacts))
     with backups.writing():
         return _Copying(store, sources, backups).run(str(before.astimezone(UTC)) if before else None)
 
@@ -153,7 +161,7 @@ class _Copying:
 
     def _result(self, snapshot: Snapshot, num_left_out: int) -> BackupResult:
         result = BackupResult(
-            folder=str(self._backups.folder),
+            folder=str(self._backups.place),
             name=snapshot.name,
             num_objects=len(snapshot.objects),
             size_bytes=sum(entry.size_bytes for entry in (*snapshot.objects, *snapshot.files)),

@@ -8,11 +8,13 @@ from tasks.options import Options, StoreUri
 from tasks.pipeline.step import Command
 from tasks.store.records.backup import BackupResult, RestoreResult
 
+PLACE = "Folder of backups, s3://BUCKET/PREFIX, or s3+NAME://BUCKET/PREFIX on another server"
+
 
 class BackupArguments(Options):
-    """The folder of backups, and what to copy into it."""
+    """The place of backups, and what to copy there."""
 
-    to: Path = Field(description="Folder of backups")
+    to: str = Field(description=PLACE)
     store: list[StoreUri] = Field(
         default_factory=list, title="Stores", description="s3:// addresses of whole stores; empty takes RETAKE_STORE_URI"
     )
@@ -27,9 +29,9 @@ class BackupArguments(Options):
 
 
 class RestoreArguments(Options):
-    """The folder of backups, and which of them goes where."""
+    """The place of backups, and which of them goes where."""
 
-    source: Path = Field(description="Folder of backups")
+    source: str = Field(description=PLACE)
     snapshot: str | None = Field(None, title="Backup", description="Its name; empty takes the latest")
     verify: bool = Field(False, title="Verify", description="Check that the backup is whole, and restore nothing")
     replace: bool = Field(False, title="Replace", description="Delete what the stores hold besides")
@@ -38,7 +40,7 @@ class RestoreArguments(Options):
 
 BACKUP = Command(
     name="backup",
-    summary="copy stores, artifacts and databases into a folder while runs go on",
+    summary="copy stores, artifacts and databases into a folder or a bucket while runs go on",
     module="upkeep.backup",
     arguments=BackupArguments,
     result=BackupResult,

@@ -1,7 +1,7 @@
 """Verify a backup, and put it into empty stores: `python -m tasks restore FROM`."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tasks.errors import BadConfiguration
@@ -17,7 +17,7 @@ from tasks.wording import listed, plain_count, size, some
 
 def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
     """Verify a backup, and restore it unless that is all that was asked."""
-    backups, snapshot = verified(arguments.source.expanduser(), arguments.snapshot)
+    backups, snapshot = verified(arguments.source, arguments.snapshot, lambda: store)
     if not arguments.verify:
         present = present_objects(store, snapshot, replace=arguments.replace)
         if arguments.files:
@@ -38,10 +38,11 @@ def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
     return result
 
 
-def verified(folder: Path, name: str | None) -> tuple[Backups, Snapshot]:
-    """Find a backup, by default the latest, and check that it is whole."""
-    backups = Backups(folder)
+def verified(source: str, name: str | None, own: Callable[[], Store]) -> tuple[Backups, Snapshot]:
+    """Find a backup, by default the latest, and check that it is whole; see `Backups.at`."""
+    backups = Backups.at(source, own)
     snapshot = backups.snapshot(name)
+    backups.require_outside(_places(snapshot))
     backups.verify(snapshot)
     return backups, snapshot
 
@@ -58,7 +59,8 @@ def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], 
     for sha256, path in wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
-        shutil.copyfile(backups.content(sha256), partial)
+        with backups.content(sha256) as content:
+            shutil.copyfile(content, partial)
         partial.chmod(0o600)
         for suffix in ("-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
@@ -93,7 +95,8 @@ def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, present:
         store.ensure_bucket(place)
     for entry in sorted(snapshot.objects, key=lambda entry: _after_what_it_names(entry.uri)):
         if not _is_there(entry, store_etag=present[entry.uri].etag if entry.uri in present else ""):
-            store.write_file(entry.uri, backups.content(entry.sha256))
+            with backups.content(entry.sha256) as content:
+                store.write_file(entry.uri, content)
 
 
 def _places(snapshot: Snapshot) -> list[str]:

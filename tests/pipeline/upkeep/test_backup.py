@@ -1,11 +1,15 @@
 """A backup of a store that others write to, and what a restore of it leaves."""
 
+import errno
 import json
 import os
+import re
 import sqlite3
+import tempfile
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, cycle
 from types import SimpleNamespace
 
@@ -16,8 +20,9 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.pipeline.commands import parse
 from tasks.pipeline.upkeep import _backups, backup, restore
-from tasks.pipeline.upkeep._backups import Backups
+from tasks.pipeline.upkeep._backups import Backups, Bucket
 from tasks.store.layout import Layout
+from tasks.store.objects import Store
 from tests.pipeline.shelf import Fragile, Killed, Shelf
 
 STORE, ARTIFACTS = "s3://retake", "s3://retake-mlflow"
@@ -120,14 +125,47 @@ def backed_up(store, folder, **sources):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_backups.os, "sync", lambda: None)
         patch.setattr(backup.time, "sleep", getattr(store, "sleep", lambda _: None))
-        return backup.back_up(store, backup.Sources(**{"stores": [STORE], "artifacts": [ARTIFACTS]} | sources), folder)
+        return backup.back_up(store, backup.Sources(**{"stores": [STORE], "artifacts": [ARTIFACTS]} | sources), str(folder))
 
 
 def restored(folder, name=None, store=None, replace=False):
     store = store or Shelf(buckets=("retake", "retake-mlflow"))
-    backups, snapshot = restore.verified(folder, name)
+    backups, snapshot = restore.verified(str(folder), name, lambda: store)
     restore.restore_objects(store, backups, snapshot, restore.present_objects(store, snapshot, replace=replace))
-    return store, {kept.name: json.loads(backups.content(kept.sha256).read_text()) for kept in snapshot.files}
+    files = {}
+    for kept in snapshot.files:
+        with backups.content(kept.sha256) as content:
+            files[kept.name] = json.loads(content.read_text())
+    return store, files
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def to(request, tmp_path, monkeypatch):
+    """A place of backups: a folder, or a bucket on another server."""
+    if request.param == "folder":
+        return str(tmp_path / "to")
+    nas, connection = Shelf(buckets=()), {"endpoint": "nas:9000", "access_key": "a", "secret_key": "tell-no-one"}
+    monkeypatch.setattr(Store, "from_settings", lambda settings, connection: {("nas:9000", "nas"): nas}[settings.endpoint, connection])
+    monkeypatch.setenv("RETAKE_S3_CONNECTIONS", json.dumps({"nas": connection}))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return "s3+nas://kept/backups"
+
+
+def at(to):
+    return Backups.at(str(to), lambda: pytest.fail("the store's own server was asked"))
+
+
+def put(to, name, data):
+    """Put a file among the backups, or remove it."""
+    place = at(to).place
+    if data is not None:
+        with place.partial() as path:
+            path.write_bytes(data)
+            place.put(path, name)
+    elif isinstance(place, Bucket):
+        place.store.delete([f"s3://kept/backups/{name}"])
+    else:
+        (place.root / name).unlink(missing_ok=True)
 
 
 @settings(max_examples=30)
@@ -179,31 +217,37 @@ def store():
     return shelf
 
 
-def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store, tmp_path):
+def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store, to, tmp_path):
     before = dict(store.objects)
-    first = backed_up(store, tmp_path)
+    first = backed_up(store, to)
     store.write_bytes(f"{STORE}/inbox/new.mp4", b"film 4")
     store.write_bytes(f"{STORE}/videos/0/source.mp4", b"film 1")
-    second = backed_up(store, tmp_path)
+    second = backed_up(store, to)
     assert (first.num_objects, first.num_new, first.num_left_out) == (8, 8, 0)
     assert (second.num_objects, second.num_new, second.new_bytes) == (9, 2, 12)
-    # Equal contents are kept once.
-    assert len(list((tmp_path / "contents").glob("*/*"))) == 7
-    assert restored(tmp_path, first.name)[0].objects == before
-    assert restored(tmp_path)[0].objects == store.objects
+    # Equal contents are kept once, and uploaded once.
+    place = at(to).place
+    num_written = place.store.now.second if isinstance(place, Bucket) else sum(path.is_file() for path in place.root.rglob("*"))
+    assert num_written == 7 + len(at(to).names)
+    assert restored(to, first.name)[0].objects == before
+    assert restored(to)[0].objects == store.objects
+    assert [path.name for path in tmp_path.iterdir()] == ([] if isinstance(place, Bucket) else ["to"])
 
 
-def test_backups_of_one_millisecond_have_names_in_their_order(store, tmp_path, monkeypatch):
+def test_backups_of_one_millisecond_have_names_in_their_order(store, to, monkeypatch):
     monkeypatch.setattr(_backups, "datetime", SimpleNamespace(now=lambda _: datetime(2026, 11, 30, 4, tzinfo=UTC)))
-    names = [backed_up(store, tmp_path).name for _ in range(3)]
-    assert names == Backups(tmp_path).names == [f"20261130T040000.00{number}Z" for number in range(3)]
+    names = [backed_up(store, to).name for _ in range(3)]
+    put(to, f"2026/{names[0]}.json", b"of other backups")
+    assert names == at(to).names == [f"20261130T040000.00{number}Z" for number in range(3)]
 
 
-def test_a_damaged_list_stops_no_later_backup(store, tmp_path):
-    first = backed_up(store, tmp_path)
-    (tmp_path / f"{first.name}.json").write_text("{")
-    assert backed_up(store, tmp_path).num_new == 8
-    assert restored(tmp_path)[0].objects == store.objects
+def test_a_damaged_list_stops_no_later_backup(store, to):
+    first = backed_up(store, to)
+    put(to, f"{first.name}.json", b"{")
+    with pytest.raises(BadInput, match=rf"{re.escape(to)}/{first.name}\.json is damaged"):
+        restored(to)
+    assert backed_up(store, to).num_new == 8
+    assert restored(to)[0].objects == store.objects
 
 
 def test_a_folder_of_backups_is_for_one_user_and_loses_what_killed_backups_left(store, tmp_path):
@@ -218,7 +262,7 @@ def test_a_folder_of_backups_is_for_one_user_and_loses_what_killed_backups_left(
     assert list(folder.glob(".*")) == [new]
 
 
-def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, tmp_path, monkeypatch):
+def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, to, monkeypatch):
     reads = iter([False] * 4 + [True])
     read_file = store.read_file
 
@@ -229,25 +273,68 @@ def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, tmp_p
 
     monkeypatch.setattr(store, "read_file", read)
     with pytest.raises(Killed):
-        backed_up(store, tmp_path)
-    with pytest.raises(BadConfiguration, match="no complete backup; it has: none"):
-        restored(tmp_path)
-    backed_up(store, tmp_path)
-    assert restored(tmp_path)[0].objects == store.objects
+        backed_up(store, to)
+    with pytest.raises(BadConfiguration, match=f"{re.escape(to)} has no complete backup; it has: none"):
+        restored(to)
+    backed_up(store, to)
+    assert restored(to)[0].objects == store.objects
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"film 9"), lambda path: path.write_bytes(b"")])
-def test_a_damaged_backup_is_refused_by_the_name_of_what_it_lacks_before_anything_is_written(store, tmp_path, harm):
-    done = backed_up(store, tmp_path)
-    (kept,) = (kept for kept in Backups(tmp_path).snapshot().objects if kept.uri.endswith("/1/source.mp4"))
-    harm(Backups(tmp_path).content(kept.sha256))
+@pytest.mark.parametrize("harm", [None, b"film 9", b""])
+def test_a_damaged_backup_is_refused_by_the_name_of_what_it_lacks_before_anything_is_written(store, to, harm):
+    done = backed_up(store, to)
+    (kept,) = (kept for kept in at(to).snapshot().objects if kept.uri.endswith("/1/source.mp4"))
+    content = f"contents/{kept.sha256[:2]}/{kept.sha256}"
+    put(to, content, harm)
     target = Shelf()
-    with pytest.raises(BadInput, match=rf"{done.name} .*{STORE}/videos/1/source.mp4, or has it damaged, as .*{kept.sha256}; delete"):
-        restored(tmp_path, store=target)
+    with pytest.raises(
+        BadInput, match=rf"{done.name} .*{STORE}/videos/1/source.mp4, or has it damaged, as {re.escape(to)}/{content}; delete"
+    ):
+        restored(to, store=target)
     assert not target.objects
-    Backups(tmp_path).content(kept.sha256).unlink(missing_ok=True)
-    assert backed_up(store, tmp_path).num_new == 1
-    assert restored(tmp_path)[0].objects == store.objects
+    if harm:  # another length is seen without that
+        put(to, content, None)
+    assert backed_up(store, to).num_new == 1
+    assert restored(to)[0].objects == store.objects
+
+
+@pytest.mark.parametrize("to", ["bucket"], indirect=True)
+def test_a_machine_without_room_for_a_content_of_a_bucket_is_named(store, to, tmp_path, monkeypatch):
+    backed_up(store, to)
+
+    def read_file(uri, path):
+        raise OSError(errno.ENOSPC, "3 TiB are needed")
+
+    monkeypatch.setattr(at(to).place.store, "read_file", read_file)
+    with pytest.raises(Unavailable, match=rf"{re.escape(to)}/2.*json cannot be kept in {tmp_path} \(3 TiB are needed\); .*TMPDIR"):
+        restored(to)
+
+
+@pytest.mark.parametrize("place", [f"{STORE}/backups", STORE, f"{ARTIFACTS}/0/"])
+def test_a_backup_into_what_it_copies_is_refused_and_so_is_a_restore_from_there(store, tmp_path, place):
+    before = dict(store.objects)
+    with pytest.raises(BadConfiguration, match=f"{place.rstrip('/')} lies in s3://.*/, which is part of the backup; name a bucket"):
+        backed_up(store, place)
+    assert store.objects == before
+    backed_up(store, tmp_path)
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            store.write_bytes(f"{STORE}/backups/{path.relative_to(tmp_path)}", path.read_bytes())
+    with pytest.raises(BadConfiguration, match="backups lies in"):
+        restored(f"{STORE}/backups", store=store, replace=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("s3+nas://kept", "'s3\\+nas://kept': RETAKE_S3_CONNECTIONS has no `nas`.*add its endpoint"),
+        ("https://nas/kept", "write s3://bucket/key"),
+    ],
+)
+def test_an_address_that_is_no_place_of_backups_is_refused(store, place, told):
+    for use in (partial(backed_up, store), restored):
+        with pytest.raises(BadConfiguration, match=told):
+            use(place)
 
 
 def test_a_store_that_has_objects_is_replaced_only_if_that_is_asked(store, tmp_path):
@@ -304,7 +391,7 @@ def test_a_database_is_copied_as_of_its_last_transaction_while_another_goes_on(s
         database.commit()
         database.execute("INSERT INTO runs VALUES ('half')")
         backed_up(store, tmp_path / "to", mlflow=tmp_path / "mlflow.db")
-    backups, snapshot = restore.verified(tmp_path / "to", None)
+    backups, snapshot = restore.verified(str(tmp_path / "to"), None, lambda: store)
     (tmp_path / "new.db-wal").write_bytes(b"of an earlier database")
     restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
     assert not (tmp_path / "new.db-wal").exists()
@@ -314,7 +401,7 @@ def test_a_database_is_copied_as_of_its_last_transaction_while_another_goes_on(s
         restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
 
 
-def test_the_commands_back_up_verify_and_restore(store, tmp_path, monkeypatch):
+def test_the_commands_back_up_verify_and_restore(store, to, tmp_path, monkeypatch):
     monkeypatch.setattr(backup.time, "sleep", lambda _: None)
     monkeypatch.setenv("RETAKE_STORE_URI", STORE)
     (tmp_path / "dump").write_bytes(b"PGDMP")
@@ -322,7 +409,6 @@ def test_the_commands_back_up_verify_and_restore(store, tmp_path, monkeypatch):
     def run(module, *words):
         return module.run(parse(words)[1], store)
 
-    to = str(tmp_path / "to")
     # Of a time before the last write, as between two dumps.
     between = store.written[f"{STORE}/videos/2/probe.json"].isoformat()
     with pytest.raises(BadConfiguration, match="dump: name a time before it with --before"):
