@@ -50,18 +50,17 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     """
     root, dry_run = Layout(arguments.store), arguments.dry_run
     now = datetime.now(UTC)
-    registry = Registry(load(MlflowSettings))
-    taken, going = _expired(arguments, registry, store, now)
+    taken, going = _expired(arguments, store, now)
     place = CLEAN_UP.address(arguments)
     cache = _cache(arguments.keep_days)
     if not dry_run:
         collect_garbage(load(MlflowSettings), arguments.keep_days)  # where it fails, nothing else has gone, and a retry reports all
-        still = {unit.uri for unit in _expired(arguments, registry, store, now)[1]}
+        still = {unit.uri for unit in _expired(arguments, store, now)[1]}
         going = tuple(unit for unit in going if unit.uri in still)
     store.write_bytes(place.listed, _table(going))
     uploads = store.abort_uploads(root.folder_uri, now - timedelta(days=UPLOAD_DAYS), dry_run=dry_run)
     if not dry_run:
-        going = _delete(going, root, registry, store)
+        going = _delete(going, root, Registry(load(MlflowSettings)), store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
         drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir.expanduser())
@@ -81,11 +80,11 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
     return finish(store, place, result)
 
 
-def _expired(arguments: CleanUpArguments, registry: Registry, store: Store, now: datetime) -> tuple[Survey, tuple[Unit, ...]]:
+def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[Survey, tuple[Unit, ...]]:
     """List the store, and select what may go."""
     folder_uri, before = Layout(arguments.store).folder_uri, now - timedelta(days=arguments.keep_days)
     taken = survey(store.list(folder_uri), folder_uri, now)
-    needed = _needed(arguments, registry, store)
+    needed = _needed(arguments, Registry(load(MlflowSettings)), store)
     return taken, expired(taken, needed, partial(_mentions, store=store, before=before), before)
 
 
