@@ -48,7 +48,7 @@ def told(monkeypatch):
 
 def idle_store():
     shelf = Shelf()
-    old = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    old = (datetime.now(UTC) - timedelta(days=30, minutes=1)).isoformat()
     shelf.write(STATUS.films, some(FilmsStatus, new_at=old, first_set_aside=()))
     return shelf
 
