@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from tasks.disk import full_disk, work_folder
 from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.store import stored
 from tasks.store.objects import Store, to_json
 from tasks.store.records.backup import Content, KeptFile, Snapshot
 from tasks.store.stored import as_folder, connection_of, split_uri, without_connection
@@ -108,12 +109,12 @@ class Bucket:
         return Path(tempfile.gettempdir())
 
     @property
-    def _root(self) -> str:
-        return as_folder(without_connection(self.address))
+    def _objects(self) -> stored.Folder:
+        return stored.Folder(as_folder(without_connection(self.address)))
 
     def prepare(self) -> None:
         """Make the bucket unless it exists."""
-        self.store.ensure_bucket(self._root)
+        self.store.ensure_bucket(self._objects.folder_uri)
 
     @contextmanager
     def partial(self) -> Iterator[Path]:
@@ -123,7 +124,7 @@ class Bucket:
 
     def put(self, path: Path, name: str) -> None:
         """Upload a file under its name."""
-        self.store.write_file(f"{self._root}{name}", path)
+        self.store.write_file(self._objects.file(name), path)
         self._contents[name] = path.stat().st_size
 
     @contextmanager
@@ -131,7 +132,7 @@ class Bucket:
         """Yield the path of a copy to read, which is removed afterwards."""
         with self.partial() as path:
             try:
-                self.store.read_file(f"{self._root}{name}", path)
+                self.store.read_file(self._objects.file(name), path)
             except OSError as error:
                 where = f"{self}/{name} cannot be kept in {self.scratch}"
                 raise Unavailable(f"{where} ({error.strerror}); make room there, or {self.remedy}") from error
@@ -144,15 +145,15 @@ class Bucket:
     @cached_property
     def _contents(self) -> dict[str, int]:
         """Map names to sizes by one listing, which takes fewer requests than to ask for each."""
-        return {listed.uri.removeprefix(self._root): listed.size_bytes for listed in self.store.list(f"{self._root}contents/")}
+        return {self._objects.name_of(listed.uri): listed.size_bytes for listed in self.store.list(self._objects.file("contents/"))}
 
     def lists(self) -> list[str]:
         """List the objects under the prefix that may be lists, without the contents."""
-        return [listed.uri.removeprefix(self._root) for listed in self.store.list(f"{self._root}2")]
+        return [self._objects.name_of(listed.uri) for listed in self.store.list(self._objects.file("2"))]
 
     def lies_in(self, folder_uri: str) -> bool:
         """Check whether this is part of a folder of the store."""
-        return not connection_of(self.address) and self._root.startswith(folder_uri)
+        return not connection_of(self.address) and self._objects.folder_uri.startswith(folder_uri)
 
     def has_to_itself(self, bucket_uri: str) -> bool:
         """Check whether a bucket of the store has only backups, these among them."""
