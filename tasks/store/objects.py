@@ -237,10 +237,15 @@ class Store:
                 raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
 
     def keeps_versions(self, uri: str) -> bool:
-        """Check whether the bucket keeps earlier versions of its objects."""
+        """Check whether the bucket keeps earlier versions of its objects; a server without versions keeps none."""
         bucket, _ = split_uri(uri)
         with self._asking(uri):
-            return self._client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
+            try:
+                return self._client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
+            except S3Error as error:
+                if error.code != "NotImplemented":
+                    raise
+                return False
 
     def read_file(self, uri: str, path: Path) -> None:
         """Download to `path`; the file appears complete or not at all.

@@ -87,6 +87,11 @@ def test_a_bucket_says_whether_it_keeps_earlier_versions(store, server, status, 
     assert store.keeps_versions("s3://retake") is keeps
 
 
+def test_a_server_without_versions_keeps_none(store, server):
+    server.refusals["GET"] = [(501, "NotImplemented")]
+    assert store.keeps_versions("s3://retake") is False
+
+
 @pytest.mark.parametrize(
     ("suffix", "kind"), [*CONTENT_TYPES.items(), (".bin", "application/octet-stream"), ("", "application/octet-stream")]
 )
