@@ -126,6 +126,13 @@ def test_each_rule_speaks_where_it_holds(state, live, told):
     assert told in texts(state, live)
 
 
+@pytest.mark.parametrize(("has_films", "begins"), [(None, "Begin, unless"), (False, "Begin: put films"), (True, "")])
+def test_only_a_store_without_films_is_told_to_begin(has_films, begins):
+    (told,) = [text for text in texts(EMPTY, Live(has_films=has_films)) if text.startswith("Begin")] or [""]
+    assert told.startswith(begins)
+    assert bool(told) == bool(begins)
+
+
 def test_the_rules_are_silent_where_they_do_not_hold():
     calm = status(
         films=status().films.model_copy(update={"num_set_aside": 0}),

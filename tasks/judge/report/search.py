@@ -22,7 +22,7 @@ from tasks.judge.search.trials import (
     winner_of,
 )
 from tasks.options import SearchOptions
-from tasks.settings import in_airflow
+from tasks.settings import FORM_PATH, in_airflow
 from tasks.store.records.search import Cutting, ScoredTrial, Search
 from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, signed
 
@@ -74,7 +74,7 @@ def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str |
     `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run.
     """
     query = urlencode({"dag": "retrain", "conf": json.dumps(options, sort_keys=True)})
-    return in_airflow(run_url, f"/retake/trigger/?{query}") or None
+    return in_airflow(run_url, f"{FORM_PATH}?{query}") or None
 
 
 def search_page(search: Search, retrain: Mapping[str, object], form_url: str | None = None) -> str:

@@ -118,6 +118,13 @@ def test_it_asks_with_the_verdict_every_rule_and_the_report(make_inputs):
     assert "Approve makes the new version champion" in text
 
 
+def test_val_is_not_said_to_have_chosen_an_epoch_where_there_is_one_alone(make_inputs):
+    metrics = make_inputs("original").metrics
+    assert metrics.val_chose
+    single = metrics.model_copy(update={"epochs": metrics.epochs[:1], "fusion": None})
+    assert "also selected the kept epoch" not in question(single)
+
+
 def test_it_asks_with_three_figures_of_the_recipe_where_several_seeds_decide(make_inputs):
     metrics = make_inputs("usual").metrics
     assert figures_in_words(metrics) in rendered(question(metrics))[2]

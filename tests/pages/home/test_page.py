@@ -92,6 +92,10 @@ def test_without_an_address_the_first_store_with_films_is_told(store):
     assert told(store)["store"] == STORE
     store.objects[Layout(SAMPLES.store).status.films.uri] = films
     assert told(store)["store"] == SAMPLES.store
+    store.ensure_bucket(SAMPLES.store)
+    store.write(Layout(SAMPLES.store).dataset("0123456789abcdef").manifest, manifest_of([dataset_clip()]))
+    compared = visit(store).get("/difference", params={"a": "0123456789abcdef", "b": "0123456789abcdef"})
+    assert compared.json()["after"] == "0123456789abcdef"
 
 
 @pytest.mark.parametrize("num_statements", [3, 4, 5, 6, 7, 30, 31])

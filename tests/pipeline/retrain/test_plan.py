@@ -175,3 +175,8 @@ def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_pla
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/2")
     verbs.decide()
     assert left.info.status == "KILLED"
+
+
+@pytest.mark.parametrize(("head", "chooses"), [("linear", True), ("probe", False)])
+def test_val_chooses_an_epoch_of_each_network_but_a_probe(head, chooses):
+    assert plan_result(train=TrainOptions(head=head, trainable="heads")).val_chooses is chooses
