@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, Field
 
 from tasks.options import Options, StoreUri
+from tasks.settings import RunnerSettings, load
 from tasks.store import derived
 from tasks.store.records.record import Record
 from tasks.store.stored import Output, as_folder
@@ -32,6 +33,17 @@ class OutArguments(StepArguments):
     """
 
     out: StoreUri = Field(description="Address that the step writes to; its result.json comes last")
+
+
+class ShellArguments(Options):
+    """The arguments of a command that people run on a store."""
+
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+
+    @property
+    def store_uri(self) -> str:
+        """Return the store's address without a slash at the end."""
+        return (self.store or load(RunnerSettings).store_uri).rstrip("/")
 
 
 A = TypeVar("A", bound=Options)
@@ -82,8 +94,10 @@ class Command:
     @property
     def options(self) -> tuple[type[Options], ...]:
         """List the option models of its arguments, in order."""
-        bases = self.arguments.__bases__
-        return tuple(base for base in bases if issubclass(base, Options) and base is not Options and not issubclass(base, StepArguments))
+        own = StepArguments, ShellArguments
+        return tuple(
+            base for base in self.arguments.__bases__ if issubclass(base, Options) and base is not Options and not issubclass(base, own)
+        )
 
     @property
     def own(self) -> tuple[str, ...]:

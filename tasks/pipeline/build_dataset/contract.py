@@ -17,13 +17,7 @@ def _labelled(arguments: LabelArguments, _: LabelResult) -> list[str]:
 
 
 class SplitArguments(StepArguments, SplitOptions):
-    """The labels, and the shares of the splits."""
-
-    labels: LabelsUri
-
-
-class DatasetArguments(StepArguments, SplitOptions):
-    """The labels of the dataset's clips, and the options that split them."""
+    """The labels, and the options that split their clips."""
 
     labels: LabelsUri
 
@@ -50,7 +44,7 @@ DATASET = Step(
     name="dataset",
     summary="write the dataset: manifest, CSV files, histograms",
     module="build_dataset.dataset",
-    arguments=DatasetArguments,
+    arguments=SplitArguments,
     result=DatasetResult,
     address=lambda arguments: Layout(arguments.store).latest_dataset,
     reads=lambda arguments, _: [Layout(arguments.store).split_file],

@@ -11,7 +11,7 @@ from tasks.loop.summary import keep
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._step import finish, log
-from tasks.pipeline.build_dataset.contract import DATASET, DatasetArguments
+from tasks.pipeline.build_dataset.contract import DATASET, SplitArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Labels, Layout
 from tasks.store.objects import Store
@@ -21,7 +21,7 @@ from tasks.store.records.status import DatasetStatus
 from tasks.wording import count
 
 
-def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
+def run(arguments: SplitArguments, store: Store) -> DatasetResult:
     """Write the dataset, unless its content exists already, and make it the latest.
 
     Raises:
@@ -43,8 +43,11 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
     made_by = load(MachineSettings).airflow_url
     latest = store.read(address) if store.exists(address.uri) else None
     digest = dataset_digest(manifest)
-    if latest is not None and latest.digest != digest and _is_same(store, layout.dataset(latest.digest), manifest):
-        digest = latest.digest
+    if latest is not None and latest.digest != digest:
+        earlier = layout.dataset(latest.digest).manifest
+        # Other shares may have changed no split, because sources are never moved.
+        if store.exists(earlier.uri) and same_clips(store.read(earlier), manifest):
+            digest = latest.digest
     dataset = layout.dataset(digest)
     # A retry of the run that made it the latest must still start a training.
     is_known = latest is not None and latest.digest == digest and (made_by is None or latest.made_by != made_by)
@@ -64,11 +67,6 @@ def run(arguments: DatasetArguments, store: Store) -> DatasetResult:
             "Sources keep their splits, whatever the shares"
         )
     return result
-
-
-def _is_same(store: Store, latest: Dataset, manifest: Manifest) -> bool:
-    """Check whether other shares changed no split, because sources are never moved."""
-    return store.exists(latest.manifest.uri) and same_clips(store.read(latest.manifest), manifest)
 
 
 def _summary(

@@ -1,6 +1,6 @@
 """Find the labels of one recipe's clips in folder names, annotation and interval files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tasks.data.clips.label_inputs import count_entries, inputs_digest
 from tasks.data.labels.page_labels import PAGE, people_of
@@ -72,25 +72,20 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
 
 def _tell(labels: LabelsFile, uri: str) -> None:
     """Log the first folders, recordings, overridden and rejected labels, left-out files, and hints."""
-    _each(
-        log.info,
-        [f"folder {folder.folder}/ is read as {folder.reading}: {plain_count(folder.num_clips, 'clip')}" for folder in labels.folders],
-        uri,
-    )
-    _each(log.info, [f"recording {recording.name}: {recording.reason}" for recording in _briefly(labels.recordings)], uri)
-    _each(log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes], uri)
-    _each(log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labels.problems], uri)
-    _each(log.warning, [f"left out: {item.name}: {item.reason}" for item in labels.left_out], uri)
-    _each(log.warning, labels.hints, uri)
+    for say, lines in (
+        (log.info, [f"folder {each.folder}/ is read as {each.reading}: {plain_count(each.num_clips, 'clip')}" for each in labels.folders]),
+        (log.info, [f"recording {recording.name}: {recording.reason}" for recording in _briefly(labels.recordings)]),
+        (log.info, [f"overridden: {change.place}: {change.reason}" for change in labels.changes]),
+        (log.warning, [f"rejected: {problem.place}: {problem.reason}" for problem in labels.problems]),
+        (log.warning, [f"left out: {item.name}: {item.reason}" for item in labels.left_out]),
+        (log.warning, list(labels.hints)),
+    ):
+        for line in lines[:NUM_SHOWN]:
+            say("%s", line)
+        if len(lines) > NUM_SHOWN:
+            say("%s", f"and {plain_count(len(lines) - NUM_SHOWN, 'more such line')}, all in {uri}")
 
 
 def _briefly(recordings: Sequence[Recording]) -> tuple[SetAside, ...]:
     """Name the first files of each recording: a recorder may have thousands."""
     return tuple(SetAside(name=recording.name, reason=f"{some(recording.files)}: {recording.reason}") for recording in recordings)
-
-
-def _each(say: Callable[[str, str], None], lines: Sequence[str], uri: str) -> None:
-    for line in lines[:NUM_SHOWN]:
-        say("%s", line)
-    if len(lines) > NUM_SHOWN:
-        say("%s", f"and {plain_count(len(lines) - NUM_SHOWN, 'more such line')}, all in {uri}")

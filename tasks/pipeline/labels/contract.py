@@ -4,15 +4,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.options import Options, StoreUri
-from tasks.pipeline.step import Command
+from tasks.pipeline.step import Command, ShellArguments
 from tasks.store.records.labelling import LabelsExportResult, LabelsImportResult
 
 
-class LabelsImportArguments(Options):
+class LabelsImportArguments(ShellArguments):
     """The files to take in."""
 
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
     files: list[Path] = Field(default_factory=list, description="Annotation files, of Retake or of another tool")
     frame_rate: float | None = Field(
         None,
@@ -23,10 +21,9 @@ class LabelsImportArguments(Options):
     )
 
 
-class LabelsExportArguments(Options):
+class LabelsExportArguments(ShellArguments):
     """The format, and what to write."""
 
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
     format: str = Field(
         title="Format", description="Of the file: activitynet, csv, cvat, elan, epic, fiftyone, label-studio, or one that a plugin writes"
     )

@@ -14,7 +14,6 @@ from tasks.pipeline._labelling import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import action_of, rows_of
-from tasks.settings import RunnerSettings, load
 from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -40,7 +39,7 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
         raise BadConfiguration(f"--format: nothing writes {arguments.format}; choose {', '.join(sorted(formats().writers))}")
     if arguments.prediction and arguments.format != WITH_PREDICTIONS:
         raise BadConfiguration(f"--prediction: the format {arguments.format} has no pre-annotations; use --format={WITH_PREDICTIONS}")
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    where = arguments.store_uri
     labels_uri = latest_labels(store, where)
     if labels_uri is None:
         raise NothingToDo(f"no labels have been gathered in {where}; run build_dataset, or the step label, first")

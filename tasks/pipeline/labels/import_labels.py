@@ -20,7 +20,6 @@ from tasks.errors import BadConfiguration, BadInput, BadLabels
 from tasks.pipeline._labelling import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsImportArguments
-from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
@@ -39,7 +38,7 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
     """
     if not arguments.files:
         raise BadConfiguration("labels import: name one or more annotation files")
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    where = arguments.store_uri
     files = [_read(path.expanduser(), arguments.frame_rate) for path in arguments.files]
     store.ensure_bucket(where)
     checked = _checked(files, store, where)

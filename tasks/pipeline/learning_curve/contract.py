@@ -7,19 +7,15 @@ from tasks.store.records.curves import LearningCurveResult
 from tasks.store.records.status import RescoreResult
 
 
-class LearningCurveArguments(PlannedArguments):
-    """The plan of the training to draw the curve of."""
-
-
-class RescoreArguments(PlannedArguments):
-    """The plan of the decision whose clips are today's."""
+class DecidedArguments(PlannedArguments):
+    """The plan of a decision."""
 
 
 LEARNING_CURVE = Step(
     name="learning_curve",
     summary="train on shares of the clips, and extrapolate what more labels would gain",
     module="learning_curve.learning_curve",
-    arguments=LearningCurveArguments,
+    arguments=DecidedArguments,
     result=LearningCurveResult,
     address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
     image="trainer",
@@ -29,7 +25,7 @@ RESCORE = Step(
     name="rescore",
     summary="score earlier versions on the clips that decided last",
     module="learning_curve.rescore",
-    arguments=RescoreArguments,
+    arguments=DecidedArguments,
     result=RescoreResult,
     address=lambda arguments: decision_of_plan(arguments.plan).rescore,
     image="trainer",

@@ -26,7 +26,7 @@ from tasks.options import TrainOptions
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve._recipe import asked_epochs, curve_recipe, no_curve_reason
-from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, LearningCurveArguments
+from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset, Layout
@@ -44,7 +44,7 @@ COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seco
 NUM_DRAWS = 5
 
 
-def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
+def run(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     """Write the learning curve to the store, and its gains to MLflow.
 
     The trainings are shared by all decisions on the same training. Where there is nothing to do, the reason is kept for the report. The curve
@@ -68,7 +68,7 @@ def run(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
     return result
 
 
-def _draw(arguments: LearningCurveArguments, store: Store) -> LearningCurveResult:
+def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     place = LEARNING_CURVE.address(arguments)
     if earlier := finished(store, place):
         return earlier

@@ -17,7 +17,7 @@ from tasks.loop.summary import keep
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
 from tasks.pipeline._trained import plan_of, trained_on, unseen
-from tasks.pipeline.learning_curve.contract import RESCORE, RescoreArguments
+from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
 from tasks.pipeline.retrain._one_engine import Choice
 from tasks.pipeline.retrain._ready import make_ready
 from tasks.store.layout import Dataset, Layout
@@ -33,7 +33,7 @@ from tasks.wording import count, percent
 NUM_VERSIONS = 10
 
 
-def run(arguments: RescoreArguments, store: Store) -> RescoreResult:
+def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
     """Score the latest versions of the model that the decision itself did not score, and note it in the model's summary.
 
     Clips of films that trained a version, or a network that it was made from, are left out for it. Each scoring is recorded as a look at these

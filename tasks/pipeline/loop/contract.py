@@ -2,12 +2,11 @@
 
 from pydantic import Field
 
-from tasks.options import Options, StoreUri
-from tasks.pipeline.step import Command
+from tasks.pipeline.step import Command, ShellArguments
 from tasks.store.records.status import DiffResult, StatusResult
 
 
-class StatusArguments(Options):
+class StatusArguments(ShellArguments):
     """The store and the model."""
 
     model_name: str = Field(
@@ -15,15 +14,13 @@ class StatusArguments(Options):
         title="Registered model",
         description="Name in MLflow's registry; empty takes that of retrain's form, else the one decided on last",
     )
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
-class DiffArguments(Options):
+class DiffArguments(ShellArguments):
     """The two datasets."""
 
     before: str = Field(description="The earlier one: a digest, its first digits, or `latest`")
     after: str = Field(description="The later one, named as the earlier one")
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 STATUS = Command(

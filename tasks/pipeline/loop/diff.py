@@ -6,7 +6,6 @@ from tasks.loop.difference import difference
 from tasks.loop.summary import find_manifest
 from tasks.loop.text import lines_of_difference
 from tasks.pipeline.loop.contract import DiffArguments
-from tasks.settings import RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.status import DiffResult
 
@@ -17,8 +16,7 @@ def run(arguments: DiffArguments, store: Store) -> DiffResult:
     Raises:
         BadInput: one of them is not there, or several begin so.
     """
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    (before, earlier), (after, later) = (find_manifest(store, where, name) for name in (arguments.before, arguments.after))
+    (before, earlier), (after, later) = (find_manifest(store, arguments.store_uri, name) for name in (arguments.before, arguments.after))
     return DiffResult(before=before, after=after, difference=difference(earlier, later))
 
 

@@ -7,7 +7,7 @@ from tasks.loop.live import Live, disks
 from tasks.loop.summary import count_statements, main_model, read_status
 from tasks.loop.text import lines_of
 from tasks.pipeline.loop.contract import StatusArguments
-from tasks.settings import MachineSettings, RunnerSettings, load
+from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
 from tasks.store.records.status import AdvisedStep, StatusResult
@@ -15,8 +15,7 @@ from tasks.store.records.status import AdvisedStep, StatusResult
 
 def run(arguments: StatusArguments, store: Store) -> StatusResult:
     """Read the summary, and what of the present can be seen without Airflow."""
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    status = read_status(store, where, arguments.model_name or main_model(store, where))
+    status = read_status(store, arguments.store_uri, arguments.model_name or main_model(store, arguments.store_uri))
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
     live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
     steps = next_steps(status, live, lambda path: path)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from tasks.data.clips.clips import find_cut
 from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_seconds
-from tasks.errors import BadDataset, MissingObject
+from tasks.errors import BadDataset, BadInput, MissingObject
 from tasks.judge.search.space import cutting_of
 from tasks.judge.search.suggest import batches_of, history_digest
+from tasks.judge.search.trials import best_first
 from tasks.keys import content_key
 from tasks.options import SegmentOptions
 from tasks.pipeline._step import finished, log
@@ -57,6 +58,17 @@ def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
     if not finished:
         raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
     return finished[-1]
+
+
+def ranked_trials(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTrial]:
+    """Sort the trials that have scores, the best first.
+
+    Raises:
+        BadInput: every trial failed.
+    """
+    if ranked := best_first(trials, target):
+        return ranked
+    raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
 
 
 def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[ScoredTrial, ...]]:

@@ -3,9 +3,9 @@
 from pydantic import Field, model_validator
 
 from tasks.keys import search_key
-from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, StoreUri, TrainOptions
+from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.options.search import MAX_ROUNDS
-from tasks.pipeline.step import Command, SearchUri, Step, StepArguments, TrialBatchUri
+from tasks.pipeline.step import Command, SearchUri, ShellArguments, Step, StepArguments, TrialBatchUri
 from tasks.store.derived import search_at, trials_of_batch
 from tasks.store.layout import Layout
 from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
@@ -46,10 +46,8 @@ class TrainTrialsArguments(SearchedArguments):
         return self
 
 
-class SearchArguments(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
+class SearchArguments(ShellArguments, PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
     """All options of a search at a shell."""
-
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 PLAN = Step(

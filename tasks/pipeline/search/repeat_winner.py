@@ -1,11 +1,9 @@
 """Repeat the winner under new seeds, to show the share of luck in its score."""
 
-from tasks.errors import BadInput
 from tasks.judge.search.suggest import history_digest
-from tasks.judge.search.trials import best_first
 from tasks.pipeline._plans import with_next_seed
 from tasks.pipeline._step import finish
-from tasks.pipeline.search._rounds import Data, all_trials, require_current, still_valid, write_round
+from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
 from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
@@ -30,17 +28,8 @@ def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     if earlier := still_valid(REPEAT_WINNER.address(arguments), inputs, store):
         return earlier
     require_current(plan)
-    ranked = best_first(trials, Data.of(plan, store).target)
-    if not ranked:
-        reasons = dict.fromkeys(str(trial.failure) for trial in trials)
-        raise BadInput(f"every trial failed: {'; '.join(reasons)}")
-    winner = ranked[0]
+    winner = ranked_trials(trials, Data.of(plan, store).target)[0]
     repeated = [
-        Trial(
-            number=len(trials) + i,
-            values=winner.values,
-            options=with_next_seed(winner.options, i + 1),
-        )
-        for i in range(NUM_SEEDS)
+        Trial(number=len(trials) + i, values=winner.values, options=with_next_seed(winner.options, i + 1)) for i in range(NUM_SEEDS)
     ]
     return finish(store, REPEAT_WINNER.address(arguments), write_round(place.seeds, SEEDS_ROUND, repeated, inputs, store))

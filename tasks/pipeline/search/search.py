@@ -12,7 +12,6 @@ from tasks.pipeline.search.contract import (
     SearchPlanArguments,
     TrainTrialsArguments,
 )
-from tasks.settings import RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.search import SearchReportResult, SuggestResult
 
@@ -27,7 +26,7 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
         BadInput: there is nothing to select trials on, or every trial failed.
         NothingToDo: there is no dataset yet.
     """
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
+    where = arguments.store_uri
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}

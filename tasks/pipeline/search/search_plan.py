@@ -53,7 +53,11 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         key=search_key(
             {
                 "dataset": dataset.digest,
-                "search": {**chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), "ranges": _keyed_ranges(chosen)},
+                "search": {
+                    **chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}),
+                    # Ranges of other options have no effect.
+                    "ranges": [line for line in chosen.ranges if line.partition("=")[0].strip() in chosen.search],
+                },
                 "train": options_key(train),
                 "evaluate": evaluate.model_dump(mode="json", include={"crops"}),  # trials have no engine and no resamples
                 "model_name": arguments.model_name,
@@ -77,11 +81,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # The rounds read the plan here: the same form may lead to a plan for another dataset.
     finish(store, place, plan)
     return finish(store, PLAN.address(arguments), plan)
-
-
-def _keyed_ranges(chosen: SearchOptions) -> list[str]:
-    """Select the lines of searched options; others have no effect."""
-    return [line for line in chosen.ranges if line.partition("=")[0].strip() in chosen.search]
 
 
 def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:

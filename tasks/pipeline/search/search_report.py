@@ -6,23 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.errors import BadInput
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
 from tasks.judge.search.space import Space, cutting_of
 from tasks.judge.search.suggest import pareto_front
-from tasks.judge.search.trials import best_first, form_recipe
+from tasks.judge.search.trials import form_recipe
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.search._rounds import Data, all_trials, require_current, scores_of, trained_seeds
+from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
 from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
-from tasks.store.records.training import Epoch
 from tasks.tracking import Tracker, search_run
 
 
@@ -97,9 +95,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
     """
     data = Data.of(plan, store)
     target = data.target
-    ranked = best_first(trials, target)
-    if not ranked:
-        raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
+    ranked = ranked_trials(trials, target)
     clips = [clip for fold in data.clips for clip in fold]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
     importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
@@ -111,7 +107,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         num_sources=len({clip.source for clip in clips}),
         majority_top1=frequencies.most_common(1)[0][1] / len(clips),
         trials=tuple(trials),
-        curves={trial.number: _curve(trial, plan, store) for trial in trials if trial.failure is None},
+        curves={trial.number: scores_of(trial, plan, store)[0].epochs for trial in trials if trial.failure is None},
         winner=ranked[0].number,
         pareto=pareto_front(trials, target),
         importances=importance,
@@ -133,11 +129,6 @@ def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
         return search
     gain, interval = measured
     return search.model_copy(update={"bias": search.bias.model_copy(update={"gain": gain, "gain_interval": interval})})
-
-
-def _curve(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> tuple[Epoch, ...]:
-    """Read the learning curve of the first fold."""
-    return scores_of(trial, plan, store)[0].epochs
 
 
 def _bias(

@@ -10,7 +10,7 @@ from tasks.pipeline.upkeep._backups import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject
-from tasks.store.records.backup import KeptObject, RestoreResult, Snapshot
+from tasks.store.records.backup import RestoreResult, Snapshot
 from tasks.store.stored import last_name
 from tasks.wording import listed, plain_count, size, some
 
@@ -94,17 +94,13 @@ def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, present:
     for place in _places(snapshot):
         store.ensure_bucket(place)
     for entry in sorted(snapshot.objects, key=lambda entry: _after_what_it_names(entry.uri)):
-        if not _is_there(entry, store_etag=present[entry.uri].etag if entry.uri in present else ""):
+        if not entry.etag or entry.uri not in present or present[entry.uri].etag != entry.etag:
             with backups.content(entry.sha256) as content:
                 store.write_file(entry.uri, content)
 
 
 def _places(snapshot: Snapshot) -> list[str]:
     return [Layout(uri).folder_uri for uri in (*snapshot.stores, *snapshot.artifacts)]
-
-
-def _is_there(entry: KeptObject, store_etag: str) -> bool:
-    return bool(entry.etag) and entry.etag == store_etag
 
 
 def _after_what_it_names(uri: str) -> tuple[bool, bool, str]:

@@ -19,7 +19,7 @@ from tasks.errors import BadInput, BadVideo, MissingObject, NothingToDo, OutOfMe
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline.build_dataset import dataset, label, split
-from tasks.pipeline.build_dataset.contract import DatasetArguments, LabelArguments, SplitArguments
+from tasks.pipeline.build_dataset.contract import LabelArguments, SplitArguments
 from tasks.pipeline.ingest_videos import ingest, segment
 from tasks.pipeline.ingest_videos.contract import IngestArguments, SegmentArguments
 from tasks.store.layout import Dataset, Layout
@@ -352,7 +352,7 @@ def build(store, cut):
     split_of = {"val_share": 0.5, "test_share": 0.0}
     labels = Layout(STORE).labels(recipe_of(options(cut))).place_uri
     counted = split.run(SplitArguments(store=STORE, labels=labels, **split_of), store)
-    result = dataset.run(DatasetArguments(store=STORE, labels=labels, **split_of), store)
+    result = dataset.run(SplitArguments(store=STORE, labels=labels, **split_of), store)
     assert counted.num_clips == result.num_clips
     return store.read(Dataset(result.dataset_uri).manifest)
 
