@@ -81,9 +81,11 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         run, task = context["dag_run"], context["ti"]
         has_gpus = self._has_gpus()
         map_index = -1 if task.map_index is None else task.map_index
+        # The container enforces the time limit even if Airflow is gone.
+        limit = ["timeout", f"{self.execution_timeout.total_seconds():.0f}"] if self.execution_timeout else []
         config = container_config(
             self.image_kind,
-            [*self._limit(), "python", "-m", "tasks", self.step, *flags],
+            [*limit, "python", "-m", "tasks", self.step, *flags],
             container_environment(os.environ, context, trains_on_gpu=has_gpus),
             {
                 "retake.dag": run.dag_id,
@@ -116,10 +118,6 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             raise
         self.log.info("started the container %s of %s", name, config["Image"])
         return name
-
-    def _limit(self) -> list[str]:
-        """Make the command prefix that enforces the time limit even if Airflow is gone."""
-        return ["timeout", f"{self.execution_timeout.total_seconds():.0f}"] if self.execution_timeout else []
 
     def _adopts(self, name: str, config: dict[str, Any]) -> bool:
         """Check whether to adopt the container of an earlier try; remove it if not."""

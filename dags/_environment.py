@@ -73,12 +73,8 @@ def _of_task(context: Context) -> dict[str, str]:
     """Make the variables that lead back to the task: its run's address, and its span if Airflow sends traces."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
-    return {"RETAKE_AIRFLOW_URL": _run_url(context), **{name.upper(): value for name, value in carrier.items()}}
-
-
-def _run_url(context: Context) -> str:
     run = context["dag_run"]
-    return run_url(run.dag_id, run.run_id)
+    return {"RETAKE_AIRFLOW_URL": run_url(run.dag_id, run.run_id), **{name.upper(): value for name, value in carrier.items()}}
 
 
 def run_url(dag_id: str, run_id: str) -> str:

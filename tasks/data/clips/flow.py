@@ -73,11 +73,7 @@ def compute_flow(store: Store, clips: Sequence[AnyClip], options: FlowOptions) -
         return f"{num} fields, {num_all / (time.monotonic() - started):.1f} fields/s"
 
     with FlowMaker(options, load(MachineSettings).num_processes) as maker:
-        at_once = clips_at_once(maker.num_threads)
+        # One clip cannot keep many threads busy, and too many delay the first upload.
+        at_once = min(MAX_AT_ONCE, 1 + maker.num_threads // 4)
         set_aside = derive_each(store, clips, compute, report, kind="flow", num_at_once=at_once, failed="has no optical flow")
     return Computed(len(clips) - len(set_aside), num_all, time.monotonic() - started, set_aside)
-
-
-def clips_at_once(num_threads: int) -> int:
-    """Compute how many clips share the threads. One clip cannot keep many threads busy, and too many delay the first upload."""
-    return min(MAX_AT_ONCE, 1 + num_threads // 4)

@@ -32,7 +32,9 @@ def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: 
     listed = [item.uri for item in store.list(Layout(store_uri).folder_uri)]
     clips, others = _clips(store, store_uri, listed, videos)
     uids = tuple(sorted(clip.uid for clip in others))
-    names = _names(own, [record for record in records if record.video not in videos], _inventory_names(store, store_uri, videos))
+    seen = {file.name for inventory in inventories(store, store_uri) for file in inventory.files if file.video in videos}
+    names = _names(own, [record for record in records if record.video not in videos], seen)
+    by_source = videos_of_sources(store, store_uri, listed)
     datasets, teaching = _datasets(store, listed, Traces(tuple(videos), keys=uids))
     shown, taught = _runs(store, listed, datasets, teaching)
     return Forgetting(
@@ -43,7 +45,7 @@ def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: 
         videos=tuple(videos),
         names=names,
         uids=uids,
-        sources=_sources(store, store_uri, listed, videos),
+        sources=tuple(sorted(source for source, of_source in by_source.items() if of_source <= set(videos))),
         datasets=tuple(sorted(datasets)),
         folders=(),
         shown=tuple(sorted(shown)),
@@ -51,11 +53,6 @@ def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: 
         clip_hashes=tuple(sorted({clip.sha256 for clip in (*clips, *others)})),
         left_in_place=tuple(sorted(record.uri for record in own if connection_of(record.uri))),
     )
-
-
-def _inventory_names(store: Store, store_uri: str, videos: Collection[str]) -> set[str]:
-    """List the names under which ingests saw the videos."""
-    return {file.name for inventory in inventories(store, store_uri) for file in inventory.files if file.video in videos}
 
 
 def _clips(store: Store, store_uri: str, listed: Sequence[str], videos: Sequence[str]) -> tuple[list[ClipRecord], list[ClipRecord]]:
@@ -87,22 +84,11 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
     return tuple(sorted(name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name)))
 
 
-def _sources(store: Store, store_uri: str, listed: Sequence[str], videos: Collection[str]) -> tuple[str, ...]:
-    """List the source names that the videos have alone."""
-    videos_by_source = videos_of_sources(store, store_uri, listed)
-    return tuple(sorted(source for source, own in videos_by_source.items() if own <= set(videos)))
-
-
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:
     """Map the names of sources and recordings in today's labels to their videos; a source without a name is called by the hash of its first."""
     videos: defaultdict[str, set[str]] = defaultdict(set)
-    for uri in listed:
-        if (
-            not uri.startswith(Layout(store_uri).all_labels)
-            or not uri.endswith("/labels.json")
-            or not (labels := _read(store, uri, LabelsFile))
-        ):
-            continue
+    lists = (uri for uri in listed if uri.startswith(Layout(store_uri).all_labels) and uri.endswith("/labels.json"))
+    for labels in filter(None, (_read(store, uri, LabelsFile) for uri in lists)):
         for clip in labels.clips:
             videos[clip.source].add(clip.clip.video)
         for recording in labels.recordings:

@@ -109,7 +109,7 @@ def reason_to_refuse(info: Mapping[str, Any], options: IngestOptions) -> str | N
     """Say why the video of a page is not taken, by its metadata."""
     if info.get("_type", "video") != "video":
         return f"a page of several videos inside a list; name it as a source of its own, with {PREFIX} before it"
-    if not (_says_creative_commons(info) or _is_own(info, options)):
+    if not (_says_creative_commons(info) or _channels(info) & set(options.own_channels)):
         licence = f"its page names the licence {info['license']!r}" if info.get("license") else "its page names no licence"
         channels = listed(sorted(_channels(info)) or ["none that yt-dlp can tell"])
         return (
@@ -139,10 +139,6 @@ def page_of(info: Mapping[str, Any]) -> WebPage:
 
 def _says_creative_commons(info: Mapping[str, Any]) -> bool:
     return bool(CREATIVE_COMMONS.search(info.get("license") or ""))
-
-
-def _is_own(info: Mapping[str, Any], options: IngestOptions) -> bool:
-    return not _channels(info).isdisjoint(options.own_channels)
 
 
 def _channels(info: Mapping[str, Any]) -> set[str]:

@@ -163,9 +163,9 @@ def _otherwise_labelled(whole: Sequence[LabelledClip], rows: Sequence[IntervalRo
 def _span(labelled: LabelledClip) -> LabelSpan:
     """Write the label of a clip; a clip with the whole of the interval that it is cut around stands for that."""
     clip, part = labelled.clip, labelled.clip.around
-    if not part or not _is_within(part.start_seconds, part.stop_seconds, clip.start_seconds, clip.stop_seconds):
-        part = None
-    start, stop = (part.start_seconds, part.stop_seconds) if part else (clip.start_seconds, clip.stop_seconds)
+    start, stop = clip.start_seconds, clip.stop_seconds
+    if part and part.start_seconds >= start - ROUNDING_SECONDS and part.stop_seconds <= stop + ROUNDING_SECONDS:
+        start, stop = part.start_seconds, part.stop_seconds
     return LabelSpan(start, stop, str(labelled.verb), str(labelled.noun), labelled.verb_class, labelled.noun_class, labelled.origin)
 
 
@@ -223,10 +223,6 @@ def _next(unsaid: list[int], number: int) -> int:
         unsaid[number] = unsaid[unsaid[number]]
         number = unsaid[number]
     return number
-
-
-def _is_within(start: float, stop: float, outer_start: float, outer_stop: float) -> bool:
-    return start >= outer_start - ROUNDING_SECONDS and stop <= outer_stop + ROUNDING_SECONDS
 
 
 def interval_csv(videos: Sequence[VideoSpans]) -> bytes:

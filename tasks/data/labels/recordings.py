@@ -227,7 +227,8 @@ def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> b
     encoding = file.name.encoding
     if any((other.name.encoding, other.name.number) == (encoding, file.name.number) for other in files):
         return False
-    if encoding != SMALL_COPY and not all(other.name.encoding == SMALL_COPY or _is_alike(other, file) for other in files):
+    full = [other for other in files if other.name.encoding != SMALL_COPY] if encoding != SMALL_COPY else []
+    if not all(other.name.encoding == encoding and is_like(other.video, file.video) for other in full):
         return False
     first = files[0]
     if not (first.video.recorded_at and file.video.recorded_at):
@@ -236,10 +237,6 @@ def _is_next_chapter(files: Sequence[_File[Chapter]], file: _File[Chapter]) -> b
     longest_seconds = max(other.video.duration_seconds for other in files)
     later_seconds = (file.video.recorded_at - first.video.recorded_at).total_seconds()
     return -GAP_SECONDS <= later_seconds <= (file.name.number - first.name.number) * longest_seconds + CHAPTER_SLACK_SECONDS
-
-
-def _is_alike(other: _File[Chapter], file: _File[Chapter]) -> bool:
-    return other.name.encoding == file.name.encoding and is_like(other.video, file.video)
 
 
 def is_like(video: VideoRecord, other: VideoRecord) -> bool:

@@ -46,10 +46,6 @@ class AnnotationFile:
     beside: frozenset[str] = frozenset()
 
 
-def _other_name(text: str) -> str:
-    return text if text in (LEFT_OUT, NO_OBJECT) else class_name(text)
-
-
 def _seconds(text: str) -> float:
     if PLAIN_SECONDS.fullmatch(text):
         return float(text)
@@ -68,13 +64,9 @@ def _source(text: str) -> str | None:
     return text or None
 
 
-def _none_if_empty(text: str) -> str | None:
-    return text or None
-
-
 ClassName = Annotated[str, AfterValidator(class_name)]
 NounName = Annotated[str, AfterValidator(noun_name)]
-ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(_none_if_empty)]
+ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(lambda text: text or None)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
 VideoName = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
@@ -214,7 +206,7 @@ class SameAsLine(Line):
 
     target: Annotated[Literal["verb", "noun"], BeforeValidator(str.casefold)]
     name: ClassName
-    same_as: Annotated[str, AfterValidator(_other_name)]
+    same_as: Annotated[str, AfterValidator(lambda text: text if text in (LEFT_OUT, NO_OBJECT) else class_name(text))]
 
     @model_validator(mode="after")
     def _verbs_name_something(self) -> "SameAsLine":

@@ -26,7 +26,9 @@ CSV_COLUMNS = ("uid", "verb", "noun", "action", "verb_class", "noun_class")
 def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: SplitOptions) -> Manifest:
     """Collect all labelled clips that are not excluded, with their splits, sorted by uid."""
     usable = usable_clips(labels, assignment)
-    clips = sorted((_dataset_clip(clip, assignment.split_by_source[clip.source]) for clip in usable), key=lambda clip: clip.uid)
+    fields = set(DatasetClip.model_fields)
+    known = [clip.clip.model_dump(include=fields) | clip.model_dump(include=fields) for clip in usable]
+    clips = sorted((DatasetClip(**each, split=assignment.split_by_source[each["source"]]) for each in known), key=lambda clip: clip.uid)
     accepted, chosen = set(labels.accepted or ()), set(labels.chosen)
     videos = {clip.video for clip in clips}
     return Manifest(
@@ -101,12 +103,6 @@ def split_csv(manifest: Manifest, split: SplitName) -> bytes:
 def split_rows(manifest: Manifest, split: SplitName) -> list[dict[str, object]]:
     """List the clips of a split by these columns."""
     return [{column: getattr(clip, column) for column in CSV_COLUMNS} for clip in manifest.clips if clip.split == split]
-
-
-def _dataset_clip(labelled: LabelledClip, split: SplitName) -> DatasetClip:
-    fields = set(DatasetClip.model_fields)
-    known = labelled.clip.model_dump(include=fields) | labelled.model_dump(include=fields)
-    return DatasetClip(**known, split=split)
 
 
 def _used(classes: Iterable[ClassRef], ids: set[int]) -> tuple[ClassRef, ...]:

@@ -18,6 +18,7 @@ ENOUGH_OFF = 0.25
 MAX_CHANCE = 0.5
 """Highest chance of a new source to make up for a test that is short: train gets new ones, too."""
 MAX_LISTED = 5
+STAY_OUT = "test stay out, because nothing happens in any clip there: label an action in them"
 NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
 
@@ -93,7 +94,7 @@ def assign_splits(
         warnings=(
             *_share_warnings(used, splits, options.val_share, None if drawn else options.test_share),
             *_exclusion_warnings(labelled, out - without_action, train_actions),
-            *_warnings_without_action(without_action),
+            *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
         ),
     )
 
@@ -160,7 +161,8 @@ def _split_sources(
         in_train: dict[str, SplitName] = dict.fromkeys(train, "train")
         in_test: dict[str, SplitName] = dict.fromkeys(test, "test")
         splits = fixed | stratify(counts, fixed | in_train | in_test, shares, seed)
-        if _can_train(counts, splits) and (not train or _val_share(counts, splits) >= (1 - ENOUGH_OFF) * options.val_share):
+        val_share = sum(own.total() for source, own in counts.items() if splits[source] == "val") / sum(map(Counter.total, counts.values()))
+        if _can_train(counts, splits) and (not train or val_share >= (1 - ENOUGH_OFF) * options.val_share):
             break
     return splits, test
 
@@ -169,11 +171,6 @@ def _draw_test(new: Collection[str], num_missing: int, chance: float, seed: int)
     """Draw new sources for test, each with this chance, until none is missing; what they show has no part in it."""
     drawn = [source for source in shuffled(new, seed) if hash_share(source, seed) < chance]
     return set(drawn[: max(0, num_missing)])
-
-
-def _val_share(counts: Mapping[str, Counter[str]], splits: Mapping[str, SplitName]) -> float:
-    in_val = sum(own.total() for source, own in counts.items() if splits[source] == "val")
-    return in_val / sum(own.total() for own in counts.values())
 
 
 def _can_train(counts: Mapping[str, Collection[str]], splits: Mapping[str, SplitName]) -> bool:
@@ -206,11 +203,6 @@ def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, Spli
     """List the clips of a test split that would decide on nothing, because no action happens in it at all."""
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
-
-
-def _warnings_without_action(uids: Collection[str]) -> list[str]:
-    warning = f"{plain_count(len(uids), 'clip')} of test stay out, because nothing happens in any clip there: label an action in them"
-    return [warning] if uids else []
 
 
 def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], num_sources: int) -> None:

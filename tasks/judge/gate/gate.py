@@ -112,7 +112,8 @@ def judge(
     _check(ours, theirs, difference)
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise, spread),
-        _looks(attempt, ours.split),
+        # Enough of the year's error must be left to test at.
+        RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, ours.split)),
         _gain(difference, attempt, spread),
         *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
         _classes(class_outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
@@ -194,11 +195,6 @@ def _labels(label_noise: float) -> RuleOutcome:
 
 def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
     return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
-
-
-def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
-    """Require that enough of the year's error is left to test at."""
-    return RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, split))
 
 
 def _gain(registered: PairedDifference, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:

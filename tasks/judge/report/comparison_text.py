@@ -74,10 +74,11 @@ def markdown(
     """
     names = IN_TABLES | ({"previous": f"version {previous_version} (previous)"} if previous_version else {})
     deciding = ours.split
+    rules = [(rule.title, "passed" if rule.passed else "**failed**", markdown_text(rule.detail)) for rule in judgement.rules]
     parts = [
         f"**{markdown_text(headline(judgement))}**",
         markdown_text(judgement.why),
-        _rules_table(judgement),
+        markdown_table(Table(("Rule", "outcome", "detail"), tuple(rules)), align=":---"),
         f"Baseline: {markdown_text(baseline)}.",
     ]
     if caution := leaning(deciding, chose_epoch=val_chose):
@@ -139,11 +140,6 @@ def by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
     """Group results by split, unseen clips first, with the networks in table order."""
     grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
     return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
-
-
-def _rules_table(judgement: Judgement) -> str:
-    rows = [(rule.title, "passed" if rule.passed else "**failed**", markdown_text(rule.detail)) for rule in judgement.rules]
-    return markdown_table(Table(("Rule", "outcome", "detail"), tuple(rows)), align=":---")
 
 
 def _target_table(

@@ -160,7 +160,7 @@ def page(inputs: ReportInputs) -> str:
         doubtful=metrics.audit.doubtful[:MAX_DOUBTFUL] if metrics.audit else (),
         action_name=action_name,
         reliability_charts=reliability_charts(metrics),
-        mistakes=mistake_cards(inputs),
+        mistakes=tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes),
         machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
         option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
     )
@@ -193,11 +193,6 @@ def settings_of(options: Options) -> Sequence[Setting]:
         Setting(info.title or name, options.gone.get(name, getattr(options, name)), info.description or "") for name, info in fields.items()
     ]
     return [*current, *(Setting(name, value, "Removed since") for name, value in options.gone.items() if name not in fields)]
-
-
-def mistake_cards(inputs: ReportInputs) -> tuple[MistakeCard, ...]:
-    """Build a card per mistake, in the order of `metrics`, with the pictures it has."""
-    return tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes)
 
 
 def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:

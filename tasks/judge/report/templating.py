@@ -52,7 +52,8 @@ def templates() -> Environment:
         jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
     environment.globals.update(stretch=wording.stretch, own_channel="no licence named; a channel of the user's own")
-    environment.tests["web_address"] = is_web_address
+    # What may become a link: never `javascript:` or the like.
+    environment.tests["web_address"] = lambda text: text.startswith(("https://", "http://"))
     environment.tests["at_search_limit"] = at_search_limit
     return environment
 
@@ -81,11 +82,6 @@ def utc(iso: str) -> str:
         return UNKNOWN_TIME
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%d %H:%M UTC")
-
-
-def is_web_address(text: str) -> bool:
-    """Check whether `text` may become a link: http or https, never `javascript:` or the like."""
-    return text.startswith(("https://", "http://"))
 
 
 def data_uri(content: bytes, media_type: str) -> str:

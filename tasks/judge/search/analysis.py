@@ -81,7 +81,8 @@ def importances(
     with quiet():
         study = _study(counted)
         shares = _shares(study, scores, names)
-        halves = np.array([_shares(_study([counted[i] for i in half]), scores[half], names) for half in _halves(len(counted), rng)])
+        drawn = [rng.permutation(len(counted))[: -(-len(counted) // 2)] for _ in range(NUM_HALVES)]
+        halves = np.array([_shares(_study([counted[i] for i in half]), scores[half], names) for half in drawn])
         permuted = np.array([_shares(study, rng.permutation(scores), names) for _ in range(NUM_PERMUTATIONS)])
     low, high = np.quantile(halves, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0) - halves.mean(axis=0) + shares
     by_chance = _family_wise(permuted)
@@ -114,23 +115,16 @@ def _counted(
         recipe = tuple(trial.values[name] for name in ranges)
         if trial.failure is not None or recipe in first or not is_within(trial.values, ranges):
             continue
-        values = {name: _logarithm(trial.values[name]) if varied[name] is not ranges[name] else trial.values[name] for name in varied}
+        logarithmic = {name: math.log10(float(trial.values[name])) for name in varied if varied[name] is not ranges[name]}
+        values = {name: trial.values[name] for name in varied} | logarithmic
         first[recipe] = create_trial(params=values, distributions=dict(varied), value=trial.scores[target].top1)
     return list(first.values())
-
-
-def _logarithm(value: Value) -> float:
-    return math.log10(float(value))
 
 
 def _study(trials: Sequence[FrozenTrial]) -> Study:
     study = optuna.create_study()
     study.add_trials(trials)
     return study
-
-
-def _halves(num_trials: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    return [rng.permutation(num_trials)[: -(-num_trials // 2)] for _ in range(NUM_HALVES)]
 
 
 def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GridSampler, TPESampler
-from optuna.study import Study, StudyDirection
+from optuna.samplers import GridSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tasks.errors import BadConfiguration
@@ -80,20 +80,6 @@ def require_searchable(space: Space, chosen: SearchOptions) -> None:
         )
 
 
-def study_of(
-    ranges: Mapping[str, BaseDistribution],
-    chosen: SearchOptions,
-    trials: Sequence[ScoredTrial],
-    target: Target,
-    sampler: BaseSampler | None = None,
-) -> Study:
-    """Rebuild the study of these trials, except those with values outside the ranges."""
-    with quiet():
-        study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
-        study.add_trials([_frozen(trial, ranges, chosen, target) for trial in trials if is_within(trial.values, ranges)])
-    return study
-
-
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
     """List the trials, by number, that no other beats in top-1 and latency; empty without latency."""
     measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
@@ -127,8 +113,10 @@ def _proposals(
         limit = math.prod(map(len, grid.values()))
         study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
     else:
-        study, limit = study_of(space.ranges, chosen, earlier, target), num_trials * MAX_ATTEMPTS
-        study.sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
+        limit = num_trials * MAX_ATTEMPTS
+        sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
+        study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
+        study.add_trials([_frozen(trial, space.ranges, chosen, target) for trial in earlier if is_within(trial.values, space.ranges)])
     for _ in range(limit):
         trial = study.ask(dict(space.ranges))
         values: dict[str, Value] = dict(trial.params)

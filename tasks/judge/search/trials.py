@@ -19,13 +19,6 @@ def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
     return np.array([digit == "1" for score in scores for digit in score.right[target]], dtype=np.bool_)
 
 
-def top1_of(scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]]) -> dict[Target, Top1]:
-    """Compute top-1 of each target over all folds, with a 95 % interval over source videos."""
-    sources = [clip.source for fold in clips for clip in fold]
-    by_target = {target: right_of(scores, target) for target in scores[0].right}
-    return {target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in by_target.items()}
-
-
 def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]], target: Target) -> ScoredTrial:
     """Add the scores of a trial's trainings, one per fold, to the trial.
 
@@ -33,14 +26,17 @@ def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Seq
         scores: of its trainings, in the order of the folds.
         clips: the validation clips of each fold, in the order of the dataset.
     """
-    sizes = np.array([len(fold) for fold in clips])
+    sizes, sources = np.array([len(fold) for fold in clips]), [clip.source for fold in clips for clip in fold]
+    by_target = {target: right_of(scores, target) for target in scores[0].right}
     return trial.model_copy(
         update={
             "run_keys": tuple(score.run_key for score in scores),
             "num_epochs": max(score.epochs[-1].epoch + 1 for score in scores),
             "seconds": round(sum(score.seconds for score in scores), 3),
             "loss": float(np.average([score.loss for score in scores], weights=sizes)),
-            "scores": top1_of(scores, clips),
+            "scores": {
+                target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in by_target.items()
+            },
             "fold_top1": tuple(float(right_of([score], target).mean()) for score in scores) if len(scores) > 1 else (),
         }
     )

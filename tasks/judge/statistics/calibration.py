@@ -50,8 +50,9 @@ def calibrate(
         targets: the targets to return; without mistakes in the verbs or the nouns among them there are no temperatures.
     """
     fitted = _fit_temperatures(val, targets) if val else None
-    temperatures = _cross_fit_temperatures(clips, targets) if split == "val" else _repeat(fitted, len(clips.uids))
     unscaled = np.ones(len(clips.uids))
+    same_for_all = (fitted[0] * unscaled, fitted[1] * unscaled) if fitted else None
+    temperatures = _cross_fit_temperatures(clips, targets) if split == "val" else same_for_all
     raw, right = _confidences(clips, (unscaled, unscaled)), _right(clips)
     calibrated = _confidences(clips, temperatures) if temperatures else None
     temperature_of: dict[Target, float | None] = {"verb": fitted[0], "noun": fitted[1], "action": None} if fitted else {}
@@ -150,24 +151,16 @@ def error_by_chance(confidences: NDArray[np.float64]) -> float:
         confidences: (n,) probability of each clip's top-1 prediction; each draw is right with this probability, independently.
     """
     rng = np.random.default_rng(CHANCE_SEED)
-    total = 0.0
-    for in_bin in _binned(np.sort(confidences)):
+    total, ordered = 0.0, np.sort(confidences)
+    positions = _bin_positions(ordered)
+    for in_bin in (ordered[positions == position] for position in np.unique(positions)):
         num_right = np.array([(rng.random(len(in_bin)) < in_bin).sum() for _ in range(NUM_CHANCE_DRAWS)])
         total += float(np.abs(num_right - in_bin.sum()).mean())
     return total / len(confidences)
 
 
-def _binned(confidences: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    positions = _bin_positions(confidences)
-    return [confidences[positions == position] for position in np.unique(positions)]
-
-
 def _bin_positions(confidences: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.minimum((confidences * NUM_BINS).astype(np.int64), NUM_BINS - 1)
-
-
-def _repeat(fitted: tuple[float, float] | None, num_clips: int) -> Temperatures | None:
-    return (np.full(num_clips, fitted[0]), np.full(num_clips, fitted[1])) if fitted else None
 
 
 def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> Temperatures | None:

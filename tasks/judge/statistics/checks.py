@@ -3,6 +3,7 @@
 Legend: n and k clips, t frames, h and w pixels.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import imagehash
@@ -83,9 +84,10 @@ def check_data(
         BadInput: a clip has no fingerprint, or fingerprints differ in length.
     """
     ordered = sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.uid))
+    num_splits = Counter(source for source, _ in {(clip.source, clip.split) for clip in ordered})
     duplicates, conflicts = _look_alikes(ordered, _stacked(ordered, fingerprints))
     return DataChecks(
-        shared_sources=_shared_sources(ordered),
+        shared_sources=tuple(source for source, number in sorted(num_splits.items()) if number > 1),
         near_duplicates=duplicates,
         missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
@@ -111,13 +113,6 @@ def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprin
     return np.array([fingerprints[clip.uid][: min(lengths)] for clip in clips], np.uint64)
 
 
-def _shared_sources(clips: Sequence[DatasetClip]) -> tuple[str, ...]:
-    splits_of: dict[str, set[SplitName]] = {}
-    for clip in clips:
-        splits_of.setdefault(clip.source, set()).add(clip.split)
-    return tuple(sorted(source for source, splits in splits_of.items() if len(splits) > 1))
-
-
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
     """List missing classes as `noun sauce (val, test)`; verbs, then nouns, then actions, by class id."""
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
@@ -141,7 +136,8 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
     splits = np.array([SPLITS.index(clip.split) for clip in clips])
     labels = np.array([(clip.verb_class, clip.noun_class) for clip in clips])
     duplicates, conflicts = [], []
-    for start, stop in _blocks(len(clips)):
+    for start in range(0, len(clips), NUM_CLIPS_PER_BLOCK):
+        stop = min(start + NUM_CLIPS_PER_BLOCK, len(clips))
         rows, columns = slice(start, stop), slice(0, stop)
         bits = _distances_in_centres(hashes[rows], hashes[columns])
         same_content = contents[rows, None] == contents[None, columns]
@@ -171,11 +167,6 @@ def _distances_in_centres(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.
     if centre.shape[1] == NUM_WHOLE:
         bits = np.minimum(bits, np.minimum(distances(centre, other_whole), distances(whole, other_centre)) + np.float32(CENTRE_BITS))
     return bits
-
-
-def _blocks(num_clips: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, num_clips, NUM_CLIPS_PER_BLOCK):
-        yield start, min(start + NUM_CLIPS_PER_BLOCK, num_clips)
 
 
 def _nearest(bits: NDArray[np.float32], start: int) -> Iterator[tuple[int, int, float]]:

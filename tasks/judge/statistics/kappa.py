@@ -25,7 +25,9 @@ def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DR
     answers, answer = np.unique((firsts, seconds), return_inverse=True)
     first, second = answer.reshape(2, -1)
     agreed, clips = np.bincount(video, weights=first == second).astype(np.int64), np.bincount(video)
-    by_first, by_second = (_tally(video, reader, (len(names), len(answers))) for reader in (first, second))
+    shape = len(names), len(answers)
+    cells = (video * shape[1] + reader for reader in (first, second))
+    by_first, by_second = (np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape) for cell in cells)
     kappa = float(_kappas(agreed, clips, by_first, by_second, np.ones((1, len(names)), np.int64))[0])
     return Agreement(
         num_clips=len(pairs),
@@ -34,12 +36,6 @@ def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DR
         kappa=None if np.isnan(kappa) else kappa,
         interval=None if np.isnan(kappa) else _interval(kappa, agreed, clips, by_first, by_second, num_resamples),
     )
-
-
-def _tally(video: Counts, answer: Counts, shape: tuple[int, int]) -> Counts:
-    counted = np.zeros(shape, np.int64)
-    np.add.at(counted, (video, answer), 1)
-    return counted
 
 
 def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times: Counts) -> NDArray[np.float64]:

@@ -211,7 +211,10 @@ def nameable_clips(
         UnnamedClips(
             model=result.model,
             num_clips=int((~can_name[result.model]).sum()),
-            classes=(*(f"verb {verb.name}" for verb in result.unknown_verbs), *map(_noun, result.unknown_nouns)),
+            classes=(
+                *(f"verb {verb.name}" for verb in result.unknown_verbs),
+                *(WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}" for noun in result.unknown_nouns),
+            ),
         )
         for result in results
         if not can_name[result.model].all()
@@ -248,7 +251,3 @@ def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
     """Check for each clip (n,) whether the network can name its verb and noun."""
     verbs, nouns = ([ref.id for ref in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
     return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
-
-
-def _noun(noun: ClassRef) -> str:
-    return WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}"

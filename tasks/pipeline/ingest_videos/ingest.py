@@ -22,7 +22,7 @@ from tasks.data.clips.label_inputs import (
 from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.ledger import num_new_labels
-from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
+from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
@@ -53,7 +53,8 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     tables = [o for o in offered if o.is_annotation]
     # Two sources may offer the same hour of a camera, whose second export could be another video.
     videos = list({(o.name, o.etag or o.source): o for o in offered if not o.is_annotation}.values())
-    earlier = _earlier_inventory(arguments, store)
+    place = INGEST.address(arguments).inventory
+    earlier = store.read(place) if store.exists(place.uri) else Inventory(files=())
     known = _known_files(arguments, store, earlier)
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
@@ -66,11 +67,12 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     taken = TakenFiles(num_files=len(videos), num_videos=len(names), num_unusable=sum(file.video is None for file in seen))
     log.info("%s; annotation files: %d; set aside in all: %d", taken.in_words, num_annotations, len(inventory.set_aside))
     if arguments.sources:
-        _refuse_if_useless(arguments.sources, inventory)
+        if len(inventory.set_aside) == len(inventory.files):
+            raise BadInput(f"no usable video in {', '.join(arguments.sources)}: {_first_reasons(inventory.set_aside)}")
     elif reason := _reason_to_stop(arguments, store, names, inventory, earlier):
         # The next scheduled run must not fetch the bad files again.
         if inventory != earlier:
-            store.write(INGEST.address(arguments).inventory, inventory)
+            store.write(place, inventory)
         raise NothingToDo(reason)
     result = IngestResult(
         **taken.model_dump(),
@@ -79,7 +81,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
         first_set_aside=inventory.set_aside[:NUM_FIRST],
         batches=_write_batches(arguments, store, names),
     )
-    store.write(INGEST.address(arguments).inventory, inventory)
+    store.write(place, inventory)
     return finish(store, INGEST.address(arguments), result)
 
 
@@ -200,18 +202,6 @@ def _take_videos(
                     store.write(INGEST.address(arguments).inventory, Inventory(files=(*earlier.files, *taken)))
                     saved = time.monotonic()
     return seen
-
-
-def _earlier_inventory(arguments: IngestArguments, store: Store) -> Inventory:
-    try:
-        return store.read(INGEST.address(arguments).inventory)
-    except MissingObject:
-        return Inventory(files=())
-
-
-def _refuse_if_useless(sources: Sequence[str], inventory: Inventory) -> None:
-    if len(inventory.set_aside) == len(inventory.files):
-        raise BadInput(f"no usable video in {', '.join(sources)}: {_first_reasons(inventory.set_aside)}")
 
 
 def _reason_to_stop(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.data.clips.label_inputs import latest_prediction, prediction_table, probe_objects
+from tasks.data.clips.label_inputs import latest_prediction, prediction_table, video_records
 from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
@@ -19,7 +19,6 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import LabelsExportResult
-from tasks.store.records.video import VideoRecord
 
 WITH_PREDICTIONS = "label-studio"
 SPAN = ("start_seconds", "stop_seconds")
@@ -49,7 +48,7 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     labelled = label_now(store, where, last.segment, last.options)
     labelling, intervals = labelled.labelling, intervals_to_export(store, where, labelled.given)
     labels = exported_labels(intervals, labelling.clips, labelling.by_interval, last.options.min_overlap)
-    videos = video_spans([store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)], labels, predicted)
+    videos = video_spans(video_records(store, where), labels, predicted)
     path = (arguments.out or Path(f"labels{writer.suffix}")).expanduser()
     try:
         path.write_bytes(writer.write(videos))

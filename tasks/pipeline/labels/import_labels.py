@@ -10,7 +10,7 @@ from tasks.data.clips.label_inputs import (
     annotation_objects,
     epic_list_objects,
     own_classes,
-    probe_objects,
+    video_records,
 )
 from tasks.data.clips.local_files import read_chunks
 from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
@@ -24,7 +24,6 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import NUM_FIRST, ImportedFile, LabelsImportResult
-from tasks.store.records.video import VideoRecord
 from tasks.store.stored import check_key
 from tasks.wording import plain_count, quoted, some
 
@@ -71,14 +70,10 @@ def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
 def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[CheckedFile]:
     """Read the files after those that the store has, which may say what words mean."""
     others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
-    videos = [store.read(probe.uri, VideoRecord) for probe in probe_objects(store, where)]
-    return check_files(files, others, videos, own_classes(store, where), _last(store, where))
-
-
-def _last(store: Store, where: str) -> LastClips | None:
     uri = latest_labels(store, where)
     labels = store.read(uri, LabelsFile) if uri else None
-    return LastClips([labelled.clip for labelled in labels.clips], labels.options.min_overlap) if labels else None
+    last = LastClips([labelled.clip for labelled in labels.clips], labels.options.min_overlap) if labels else None
+    return check_files(files, others, video_records(store, where), own_classes(store, where), last)
 
 
 def _tell(checked: CheckedFile) -> None:
