@@ -38,8 +38,6 @@ CLIPS_AT_ONCE = 4
 
 NOTES_AT_ONCE = 8
 
-NUM_NAMED = 5
-"""Maximum number of clips listed in an error."""
 
 NUM_FETCHERS = 8
 
@@ -111,8 +109,8 @@ def complete_sound(store: Store, clips: Sequence[StoredClip], recipe: SoundRecip
     log.info("the sound of %d of %d clips is not described in the store; describing it now", len(missing), len(clips))
     if bad := describe_sound(store, missing, describer(recipe)).set_aside:
         raise BadVideo(
-            f"{len(bad)} of {len(clips)} clips cannot be read: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
-            f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again (ingest_videos)"
+            f"{len(bad)} of {len(clips)} clips cannot be read: {some([f'{clip.name}: {clip.reason}' for clip in bad])}. "
+            "Delete the clips.json beside them in the store and cut their videos again (ingest_videos)"
         )
 
 

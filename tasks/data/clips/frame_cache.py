@@ -27,14 +27,13 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
+from tasks.wording import some
 
 log = logging.getLogger("retake")
 
 ChosenFrames = Callable[[StoredClip, NetworkSpec], tuple[int, ...]]
 """Chooses frames of a clip for a network."""
 
-NUM_NAMED = 5
-"""Maximum number of clips listed in an error."""
 
 CHUNK_CLIPS = 32
 """Most clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
@@ -180,9 +179,8 @@ def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptio
 
 def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
     return BadVideo(
-        f"{len(bad)} of {num_clips} clips have no optical flow: {'; '.join(f'{clip.name}: {clip.reason}' for clip in bad[:NUM_NAMED])}"
-        f"{'; …' if len(bad) > NUM_NAMED else ''}. Delete the clips.json beside them in the store and cut their videos again "
-        "(ingest_videos), or choose an input other than flow"
+        f"{len(bad)} of {num_clips} clips have no optical flow: {some([f'{clip.name}: {clip.reason}' for clip in bad])}. "
+        "Delete the clips.json beside them in the store and cut their videos again (ingest_videos), or choose an input other than flow"
     )
 
 

@@ -103,7 +103,7 @@ class Remover:
         folders = {*self.forgetting.folders, *filter(None, map(folder_together, named))}
         self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
         gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}
-        summaries = {item.uri for item in listed if self._summarises(item)}
+        summaries = {item.uri for item in listed if STATUS.match(self._name(item.uri)) and self._gone.in_bytes(self._content(item.uri))}
         kept = {uri for uri in (named | summaries) - gone if self._rewritten(uri, self._content(uri)) is not None}
         # A listing may still have an object that was deleted just now.
         there = filter(self._store.exists, gone | named | summaries)
@@ -161,16 +161,11 @@ class Remover:
         """Check whether an address names a video; only people's files are called by its names."""
         return (self._by_name if LABELS.match(name) else self._by_hash).in_text(name)
 
-    def _summarises(self, item: StoredObject) -> bool:
-        """Check whether a summary names a dataset or a prediction that goes."""
-        return bool(STATUS.match(self._name(item.uri))) and self._gone.in_bytes(self._content(item.uri))
-
     @property
     def _gone(self) -> Traces:
-        return Traces(
-            (),
-            keys=(*self.forgetting.datasets, *(last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))),
-        )
+        """Make the texts that name a dataset or a prediction that goes."""
+        predictions = (last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))
+        return Traces((), keys=(*self.forgetting.datasets, *predictions))
 
     def _rewritten(self, uri: str, content: bytes) -> bytes | None:
         """Write an object anew without the videos; None if it is to be deleted."""

@@ -96,7 +96,7 @@ class MistakeCard:
     `words` holds the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
     """
 
-    found: Mistake
+    mistake: Mistake
     true: str
     predicted: str
     words: tuple[tuple[str, bool], ...]
@@ -198,7 +198,7 @@ def settings_of(options: Options) -> Sequence[Setting]:
 def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
     sheet, clip, spectrogram = (media.get(mistake.uid) for media in (inputs.sheets, inputs.clips, inputs.spectrograms))
     return MistakeCard(
-        found=mistake,
+        mistake=mistake,
         true=action_name(mistake.true_verb, mistake.true_noun),
         predicted=action_name(mistake.predicted_verb, mistake.predicted_noun),
         words=_answer_words(mistake, mistake.predicted_verb, mistake.predicted_noun),

@@ -63,7 +63,7 @@ class DifferenceRow:
     """The new network minus one opponent, with a remark unless the difference is significant."""
 
     label: str
-    found: PairedDifference
+    difference: PairedDifference
     excludes_zero: bool
     remark: str
 
