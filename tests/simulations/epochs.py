@@ -83,7 +83,7 @@ def search(kitchen: Kitchen, rates: tuple[float, float], num_folds: int, rng: np
         winner = int(scores.argmax())
         again = trained(train, val, new, recipes[winner], rng) if num_folds else trials[winner][0]
         bias = selection_bias(["".join(str(int(is_right)) for is_right in own) for own in answers], sources, winner)
-        assert bias
+        assert bias.corrected is not None
         retrained = again.accuracy[again.epoch(BEST)]
         found[rule] = Flattery(*(100 * np.array([np.mean(scores - truths), bias.corrected - truths[winner], retrained - bias.corrected])))
     return found

@@ -19,7 +19,7 @@ from tasks.data.video.cut import CutClip, CutResult, Following, cut, cut_spans, 
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
-from tasks.data.video.spans import AnySpan, interval_spans, spans_across
+from tasks.data.video.spans import FrameSpan, interval_spans, spans_across
 from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, Unavailable
 from tasks.keys import clip_recipe_of, content_key
 from tasks.options import SegmentOptions
@@ -155,16 +155,16 @@ def num_uncut(
     )
 
 
-def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[AnySpan]:
+def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[FrameSpan]:
     """List the parts of a video that clips around these intervals show, then those that end in the next video."""
     own = [(interval.start_seconds, interval.stop_seconds) for interval in intervals if not interval.next_video]
     across = [(interval.start_seconds, interval.stop_seconds, interval.next_video) for interval in intervals if interval.next_video]
     return [*interval_spans(own, record.duration_seconds, options), *spans_across(across, record.duration_seconds, options)]
 
 
-def spans_digest(spans: Sequence[AnySpan]) -> str:
+def spans_digest(spans: Sequence[FrameSpan]) -> str:
     """Hash the parts to cut, to see whether they were cut before."""
-    return content_key({"spans": spans})
+    return content_key({"spans": [span if span.next_video else span[:3] for span in spans]})
 
 
 def _had_enough(before: ClipsFile, shares: MemoryShares) -> bool:
@@ -188,7 +188,7 @@ def _converted(
     record: VideoRecord,
     options: SegmentOptions,
     shares: MemoryShares,
-    spans: Sequence[AnySpan] | None = None,
+    spans: Sequence[FrameSpan] | None = None,
     next_record: VideoRecord | None = None,
 ) -> Iterator[_Converted]:
     """Fetch a video and cut it, on the grid or into `spans`, which may end in the next video; the clips are on disk within the context.

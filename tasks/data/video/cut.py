@@ -31,7 +31,7 @@ from tasks.data.video.ffmpeg import (
     picture,
 )
 from tasks.data.video.inspection import VideoProbe
-from tasks.data.video.spans import AnySpan, frames_per_clip
+from tasks.data.video.spans import FrameSpan, frames_per_clip
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 
@@ -210,7 +210,7 @@ def cut_spans(
     folder: Path,
     options: SegmentOptions,
     *,
-    spans: Sequence[AnySpan],
+    spans: Sequence[FrameSpan],
     ffmpeg: Path,
     time_limit_seconds: float,
     memory: Memory,
@@ -251,7 +251,7 @@ def cut_spans(
 def _cut_span(
     path: Path,
     source: VideoProbe,
-    span: AnySpan,
+    span: FrameSpan,
     folder: Path,
     options: SegmentOptions,
     ffmpeg: Path,
@@ -274,7 +274,7 @@ def _cut_span(
         lead_seconds *= LEAD_FACTOR
 
 
-def _examine_span(name: str, span: AnySpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
+def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options: SegmentOptions) -> CutClip:
     start_seconds, stop_seconds = span.start_frame / options.fps, (span.start_frame + span.num_frames) / options.fps
     files = list(folder.iterdir())
     clip = examine(files[0], index, span.start_frame, options) if files else None
@@ -288,7 +288,7 @@ def _examine_span(name: str, span: AnySpan, index: int, folder: Path, options: S
     return clip
 
 
-def decoded_seconds(spans: Sequence[AnySpan], options: SegmentOptions) -> float:
+def decoded_seconds(spans: Sequence[FrameSpan], options: SegmentOptions) -> float:
     """Return the duration that cutting these parts decodes, unless key frames are far apart."""
     return sum(span.num_frames / options.fps + 1 + EXPECTED_LEAD_SECONDS for span in spans)
 
@@ -296,7 +296,7 @@ def decoded_seconds(spans: Sequence[AnySpan], options: SegmentOptions) -> float:
 def span_arguments(
     path: Path,
     source: VideoProbe,
-    span: AnySpan,
+    span: FrameSpan,
     options: SegmentOptions,
     seek_seconds: int,
     following: Following | None,

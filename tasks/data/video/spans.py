@@ -8,27 +8,15 @@ from tasks.options import SegmentOptions
 
 
 class FrameSpan(NamedTuple):
-    """A part of a video, in frames of the clips' constant rate, and the interval in seconds that it was chosen for."""
+    """A part of a video, in frames of the clips' constant rate, and the interval in seconds that it was chosen for.
+
+    One that ends in `next_video` is in the frames and seconds of the video in which it begins.
+    """
 
     start_frame: int
     num_frames: int
     interval: tuple[float, float]
-
-    @property
-    def next_video(self) -> None:
-        """Return that it ends in its own video."""
-
-
-class SpanAcross(NamedTuple):
-    """A part that begins in a video and ends in `next_video`, in the frames and seconds of the first."""
-
-    start_frame: int
-    num_frames: int
-    interval: tuple[float, float]
-    next_video: str
-
-
-AnySpan = FrameSpan | SpanAcross
+    next_video: str | None = None
 
 
 def frames_per_clip(options: SegmentOptions) -> int:
@@ -64,18 +52,18 @@ def _starts(start: float, stop: float, num_frames: int, num_video_frames: int) -
     return [min(round(start + number * step), num_video_frames - num_frames) for number in range(num_parts)]
 
 
-def spans_across(intervals: Sequence[tuple[float, float, str]], video_seconds: float, options: SegmentOptions) -> list[SpanAcross]:
+def spans_across(intervals: Sequence[tuple[float, float, str]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
     """List the parts that show labelled intervals which go on in the next video, by time.
 
     Each has the length of a clip. Its middle is that of an interval that fits, else the end of the video. A video that is shorter than a clip has
     none. Of equal parts, that of the longest interval remains.
     """
     border, num_frames = round(video_seconds * options.fps), frames_per_clip(options)
-    spans: dict[int, SpanAcross] = {}
+    spans: dict[int, FrameSpan] = {}
     for start, stop, next_video in sorted(intervals, key=lambda interval: (interval[0] - interval[1], interval)):
         fits = (stop - start) * options.fps <= num_frames
         middle = (start + stop) / 2 * options.fps if fits else border
         start_frame = min(max(border - num_frames + 1, round(middle - num_frames / 2)), border - 1)
         if border >= num_frames:
-            spans.setdefault(start_frame, SpanAcross(start_frame, num_frames, (start, stop), next_video))
+            spans.setdefault(start_frame, FrameSpan(start_frame, num_frames, (start, stop), next_video))
     return [spans[start_frame] for start_frame in sorted(spans)]

@@ -5,7 +5,6 @@ Legend: k trials, n clips, s source videos, r resamples.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -19,7 +18,7 @@ from tasks.judge.search.suggest import is_within, quiet
 from tasks.judge.statistics.seeds import recipe_change
 from tasks.judge.statistics.uncertainty import LEVEL, sums_by_source
 from tasks.store.records.record import Target
-from tasks.store.records.search import Importance, ScoredTrial, Value
+from tasks.store.records.search import Importance, ScoredTrial, SelectionBias, Value
 from tasks.wording import count, listed
 
 MIN_TRIALS = 10
@@ -30,18 +29,6 @@ NUM_TREES, MAX_DEPTH = 24, 4
 
 SEED = 0
 NUM_RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class BiasEstimate:
-    """The selection bias of a search's winner.
-
-    The lead of the best of equally good trials, the optimism of the winner's top-1, and its top-1 without that optimism.
-    """
-
-    best_of_equal: float
-    optimism: float
-    corrected: float
 
 
 def importances(
@@ -155,7 +142,7 @@ def _in_words(rows: Sequence[Importance], num_trials: int) -> str:
     return f"{listed(above)} {'explains' if len(above) == 1 else 'explain'} more than chance would.{rest}"
 
 
-def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> BiasEstimate | None:
+def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> SelectionBias:
     """Estimate the selection bias by resampling source videos, with the same videos for all trials.
 
     Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky trial win.
@@ -170,19 +157,17 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
 
     Args:
         right: (k,) per trial, one digit per clip in the same order: 1 if the answer is right.
-        sources: (n,) the source video of each clip.
-
-    Returns:
-        None with a single source video, which does not show how far scores vary.
+        sources: (n,) the source video of each clip; a single one does not show how far scores vary.
     """
     answers = np.array([[digit == "1" for digit in digits] for digits in right])
     if len(set(sources)) < 2:
-        return None
+        return SelectionBias(num_trials=len(right), best_of_equal=None, optimism=None, corrected=None)
     scores: NDArray[np.float64] = answers.mean(axis=1)
     deviations = _deviations(answers, sources)
     best = (_drawn_together(scores, deviations) + deviations).argmax(axis=1)
     optimism = float(deviations[np.arange(len(best)), best].mean())
-    return BiasEstimate(float(deviations.max(axis=1).mean()), optimism, float(scores[winner]) - optimism)
+    lead = float(deviations.max(axis=1).mean())
+    return SelectionBias(num_trials=len(right), best_of_equal=lead, optimism=optimism, corrected=float(scores[winner]) - optimism)
 
 
 def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> tuple[float, tuple[float, float]] | None:

@@ -20,7 +20,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
-from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult, SelectionBias
+from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult
 from tasks.tracking import Tracker, search_run
 
 
@@ -97,6 +97,8 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
     target = data.target
     ranked = ranked_trials(trials, target)
     clips = [clip for fold in data.clips for clip in fold]
+    sources = [clip.source for clip in clips]
+    right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in ranked]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
     importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
     search = Search(
@@ -104,7 +106,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         plan=plan,
         targets=data.manifests[0].vocabulary.targets,
         num_clips=len(clips),
-        num_sources=len({clip.source for clip in clips}),
+        num_sources=len(set(sources)),
         majority_top1=frequencies.most_common(1)[0][1] / len(clips),
         trials=tuple(trials),
         curves={trial.number: scores_of(trial, plan, store)[0].epochs for trial in trials if trial.failure is None},
@@ -112,9 +114,9 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
         pareto=pareto_front(trials, target),
         importances=importance,
         importance_note=note,
-        bias=_bias(ranked[0], ranked, [clip.source for clip in clips], seeds, plan, store),
+        bias=selection_bias(right, sources, 0).model_copy(update={"seeds": tuple(seeds)}),
     )
-    return _with_gain(search, [clip.source for clip in clips], store)
+    return _with_gain(search, sources, store)
 
 
 def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
@@ -129,26 +131,6 @@ def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
         return search
     gain, interval = measured
     return search.model_copy(update={"bias": search.bias.model_copy(update={"gain": gain, "gain_interval": interval})})
-
-
-def _bias(
-    winner: ScoredTrial,
-    compared: Sequence[ScoredTrial],
-    sources: Sequence[str],
-    seeds: Sequence[ScoredTrial],
-    plan: SearchPlanResult,
-    store: Store,
-) -> SelectionBias:
-    target = Data.of(plan, store).target
-    right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in compared]
-    bias = selection_bias(right, sources, compared.index(winner))
-    return SelectionBias(
-        num_trials=len(compared),
-        best_of_equal=bias and bias.best_of_equal,
-        optimism=bias and bias.optimism,
-        corrected=bias and bias.corrected,
-        seeds=tuple(seeds),
-    )
 
 
 def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:

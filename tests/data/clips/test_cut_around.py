@@ -15,6 +15,7 @@ from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
 from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
+from tasks.data.video.spans import FrameSpan
 from tasks.errors import BadInput, BadVideo, MissingObject, NothingToDo, OutOfMemory, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
@@ -246,6 +247,11 @@ def test_a_video_that_lacks_memory_waits_for_that_and_not_for_the_next_chapter(t
     monkeypatch.setattr(cutting, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
     take_in(store, "both")
     assert find_cut(store, STORE, first, options("intervals")).lacked_bytes == 3 << 30
+
+
+def test_parts_that_were_cut_by_earlier_versions_are_known_again():
+    own, across = FrameSpan(1, 2, (0.5, 1.5)), FrameSpan(3, 4, (1.0, 2.0), "ab" * 32)
+    assert [cutting.spans_digest(spans) for spans in ([own], [own, across])] == ["bcdecf3c1d8596ce", "232a2a555ad0cd29"]
 
 
 def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):

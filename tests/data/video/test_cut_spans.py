@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import CutResult, cut_spans
 from tasks.data.video.probe import probe
-from tasks.data.video.spans import FrameSpan, SpanAcross, interval_spans, spans_across
+from tasks.data.video.spans import FrameSpan, interval_spans, spans_across
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
 from tests.data.video.test_cut import greys
@@ -89,7 +89,7 @@ def test_parts_lie_in_the_video_and_cover_their_intervals(intervals, video_secon
     ids=["middle", "later", "too long", "earlier", "longer", "a frame too long"],
 )
 def test_a_part_across_the_end_shows_its_interval_and_both_videos(interval, start_frame):
-    assert spans_across([(*interval, "next")], 60, OPTIONS) == [SpanAcross(start_frame, 80, interval, "next")]
+    assert spans_across([(*interval, "next")], 60, OPTIONS) == [FrameSpan(start_frame, 80, interval, "next")]
 
 
 def test_of_equal_parts_across_the_end_that_of_the_longest_interval_remains_and_a_short_video_has_none():

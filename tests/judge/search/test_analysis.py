@@ -139,9 +139,9 @@ def errors_over_searches(truths, num_searches=150):
     for _ in range(num_searches):
         answers = simulated(truths, rng)
         winner = int(answers.mean(axis=1).argmax())
-        found = selection_bias(written(answers), SOURCES, winner)
+        bias = selection_bias(written(answers), SOURCES, winner)
         own.append(answers[winner].mean() - truths[winner])
-        corrected.append(found.corrected - truths[winner])
+        corrected.append(bias.corrected - truths[winner])
     return np.mean(own), np.mean(corrected), np.std(corrected) / np.sqrt(num_searches)
 
 
@@ -160,26 +160,26 @@ def test_the_corrected_score_is_near_the_truth_where_the_winners_own_is_not(trut
 def test_a_winner_far_ahead_has_hardly_any_optimism():
     truths = np.array([0.3, 0.3, 0.3, 0.9])
     answers = simulated(truths, np.random.default_rng(0))
-    found = selection_bias(written(answers), SOURCES, winner=3)
-    assert abs(found.optimism) < 0.002
-    assert found.best_of_equal > 0.03
+    bias = selection_bias(written(answers), SOURCES, winner=3)
+    assert abs(bias.optimism) < 0.002
+    assert bias.best_of_equal > 0.03
 
 
 def test_the_lead_of_equal_trials_is_that_of_the_best_of_as_many_normal_draws():
     rng = np.random.default_rng(1)
     num_trials, num_sources = 20, 400
     answers = rng.random((num_trials, num_sources)) < 0.5
-    found = selection_bias(written(answers), [str(i) for i in range(num_sources)], winner=0)
+    bias = selection_bias(written(answers), [str(i) for i in range(num_sources)], winner=0)
     expected = rng.standard_normal((20_000, num_trials)).max(axis=1).mean() * np.sqrt(0.25 / num_sources)
-    assert found.best_of_equal == pytest.approx(expected, rel=0.1)
+    assert bias.best_of_equal == pytest.approx(expected, rel=0.1)
 
 
 def test_trials_that_are_right_on_the_same_clips_have_no_luck_to_win_by():
     answers = np.repeat(simulated([0.4], np.random.default_rng(2)), 10, axis=0)
-    found = selection_bias(written(answers), SOURCES, winner=0)
-    assert found.optimism == pytest.approx(0, abs=0.002)
-    assert found.best_of_equal == pytest.approx(0, abs=0.002)
-    assert found.corrected == pytest.approx(answers[0].mean(), abs=0.002)
+    bias = selection_bias(written(answers), SOURCES, winner=0)
+    assert bias.optimism == pytest.approx(0, abs=0.002)
+    assert bias.best_of_equal == pytest.approx(0, abs=0.002)
+    assert bias.corrected == pytest.approx(answers[0].mean(), abs=0.002)
 
 
 @pytest.mark.parametrize(
@@ -199,4 +199,5 @@ def test_the_gain_over_the_form_is_shown_if_neither_seeds_nor_videos_explain_it(
 def test_equal_input_gives_equal_numbers_and_a_single_video_none():
     answers = written(simulated(np.full(5, 0.5), np.random.default_rng(3)))
     assert selection_bias(answers, SOURCES, 2) == selection_bias(answers, SOURCES, 2)
-    assert selection_bias(["0110", "1010"], ["a"] * 4, winner=0) is None
+    alone = selection_bias(["0110", "1010"], ["a"] * 4, winner=0)
+    assert alone.best_of_equal is alone.optimism is alone.corrected is None
