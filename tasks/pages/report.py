@@ -9,16 +9,13 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Query, Response
 
 from tasks.errors import MissingObject, RetakeError
-from tasks.pages.web import lead_strangers_to
+from tasks.pages.web import ALWAYS, lead_strangers_to
 from tasks.store.objects import Store
 from tasks.store.stored import as_folder
 
-HEADERS = {
+HEADERS = ALWAYS | {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox allow-downloads; default-src 'none'; "
-    "img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
+    "img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
 }
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, temporary_cache
+from tasks.data.video.cache import BadEntry, CacheItem, cache_frames
 from tasks.data.video.frames import num_fields
+from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
 from tasks.learn.inputs.clip_files import read_tested, recipe_of
@@ -50,8 +51,10 @@ def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
 
 
 def passing_frames() -> AbstractContextManager[Path]:
-    """Create a temporary folder on the cache's disk, for frames that are used once."""
-    return temporary_cache(cache_root())
+    """Create a temporary folder on the cache's disk, for frames that are used once. If this process is killed, a later one removes it."""
+    root = cache_root()
+    root.mkdir(parents=True, exist_ok=True)
+    return work_folder(root)
 
 
 def cache_test_frames(

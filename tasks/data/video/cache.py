@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -98,12 +97,6 @@ def cache_frames(
         finally:
             fetchers.shutdown(cancel_futures=True)
     return paths
-
-
-def temporary_cache(root: Path) -> AbstractContextManager[Path]:
-    """Create a separate cache under `root`, removed at the end. If this process is killed, a later one removes it."""
-    root.mkdir(parents=True, exist_ok=True)
-    return work_folder(root)
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:

@@ -12,7 +12,7 @@ from tasks.data.video.cache import CacheItem, Progress, cache_frames
 from tasks.data.video.cut import CutClip
 from tasks.data.video.flow import FlowMaker
 from tasks.data.video.frames import iter_fields, read_frames
-from tasks.disk import WORK_PREFIX
+from tasks.disk import WORK_PREFIX, work_folder
 from tasks.errors import BadVideo, Unavailable
 from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
@@ -166,7 +166,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
 
 def test_what_a_killed_process_left_is_removed(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
     (tmp_path / f"{WORK_PREFIX}old").mkdir()
-    with cache.temporary_cache(tmp_path) as passing:
+    with work_folder(tmp_path) as passing:
         fill([item(clips[0], MIDDLES)], tmp_path, store)
         assert [path for path in tmp_path.iterdir() if path.name.startswith(WORK_PREFIX)] == [passing]
     assert not passing.exists()
