@@ -75,7 +75,7 @@ def search(kitchen: Kitchen, rates: tuple[float, float], num_folds: int, rng: np
     sources = [str(film) for _, scored in parts for film in scored[2]]
     recipes = [(np.exp(rng.uniform(*np.log(rates))), int(rng.choice(BATCH_SIZES))) for _ in range(NUM_TRIALS)]
     trials = [[trained(*of_fold, new, recipe, rng) for of_fold in parts] for recipe in recipes]
-    found = {}
+    by_rule = {}
     for rule in (BEST, LAST, STOPPED):
         answers = [np.concatenate([fold.right[fold.epoch(rule)] for fold in trial]) for trial in trials]
         truths = [np.mean([fold.accuracy[fold.epoch(rule)] for fold in trial]) for trial in trials]
@@ -85,8 +85,8 @@ def search(kitchen: Kitchen, rates: tuple[float, float], num_folds: int, rng: np
         bias = selection_bias(["".join(str(int(is_right)) for is_right in own) for own in answers], sources, winner)
         assert bias.corrected is not None
         retrained = again.accuracy[again.epoch(BEST)]
-        found[rule] = Flattery(*(100 * np.array([np.mean(scores - truths), bias.corrected - truths[winner], retrained - bias.corrected])))
-    return found
+        by_rule[rule] = Flattery(*(100 * np.array([np.mean(scores - truths), bias.corrected - truths[winner], retrained - bias.corrected])))
+    return by_rule
 
 
 def flattery(rates: tuple[float, float], num_folds: int, num_searches: int) -> dict[str, Flattery]:

@@ -131,7 +131,7 @@ def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, fi
     assert cut_store.num_clips == 3
     labels = labelled(cut_store, "intervals")
     assert shown(labels) == AROUND
-    assert {one.clip.around for one in labels.clips} == {
+    assert {clip.clip.around for clip in labels.clips} == {
         Interval(start_seconds=0.5, stop_seconds=1.5),
         Interval(start_seconds=2, stop_seconds=4.5),
     }
@@ -389,9 +389,9 @@ def test_the_grid_is_the_same_with_and_without_intervals(grid_store):
 
 
 def exported(store, film):
-    found = label_now(store, STORE, options("both"), LabelOptions())
-    made = found.labelling
-    labels = exported_labels(intervals_to_export(store, STORE, found.given), made.clips, made.by_interval, 0.25)
+    now = label_now(store, STORE, options("both"), LabelOptions())
+    made = now.labelling
+    labels = exported_labels(intervals_to_export(store, STORE, now.given), made.clips, made.by_interval, 0.25)
     return video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], labels, {})
 
 
@@ -400,7 +400,7 @@ def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_i
     take_in(store, "both")
     before = labelled(store, "both")
     videos = exported(store, film)
-    assert [(one.start_seconds, one.stop_seconds, one.text) for one in videos[0].labels] == [
+    assert [(label.start_seconds, label.stop_seconds, label.text) for label in videos[0].labels] == [
         (0, 5, "move sauce"),
         (1.9, 2.1, "put meat"),
         (2.6, 2.9, "take bag"),
@@ -413,7 +413,7 @@ def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_i
 def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store, film):
     annotate(store, "1.csv", "a.mp4,2.6,2.9,take,bag\n")
     take_in(store, "both")
-    (around,) = [one.clip.uid for one in labelled(store, "both").clips if one.clip.around]
+    (around,) = [labelled_clip.clip.uid for labelled_clip in labelled(store, "both").clips if labelled_clip.clip.around]
     store.write_bytes(f"{STORE}/annotations/2.csv", f"uid,verb,noun\n{around},put,meat\n".encode())
     (video,) = exported(store, film)
-    assert [(one.start_seconds, one.stop_seconds, one.text) for one in video.labels] == [(2.6, 2.9, "put meat")]
+    assert [(label.start_seconds, label.stop_seconds, label.text) for label in video.labels] == [(2.6, 2.9, "put meat")]

@@ -39,15 +39,17 @@ def annotate(shelf, number, lines):
 
 def listed(shelf, *names, **beside):
     files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
-    found = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files)).intervals
-    return [(one.video, one.start_seconds, one.stop_seconds, one.verb_class, one.noun_class) for one in found]
+    intervals = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files)).intervals
+    return [
+        (interval.video, interval.start_seconds, interval.stop_seconds, interval.verb_class, interval.noun_class) for interval in intervals
+    ]
 
 
 def covered(shelf):
     videos = PredictedVideos({video(name): name for name in ("a.mp4", "b.mp4")})
     return {
-        one: [(part.start_seconds, part.stop_seconds) for part in own]
-        for one, own in labelled_intervals(shelf, ROOT, videos).covered.items()
+        film: [(part.start_seconds, part.stop_seconds) for part in own]
+        for film, own in labelled_intervals(shelf, ROOT, videos).covered.items()
     }
 
 
@@ -148,8 +150,8 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
     own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
     files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
     videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
-    found = {one.video: (one.start_seconds, one.verb_class) for one in labelled_intervals(shelf, ROOT, videos).intervals}
-    assert found == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
+    kept = {interval.video: (interval.start_seconds, interval.verb_class) for interval in labelled_intervals(shelf, ROOT, videos).intervals}
+    assert kept == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
 
 
@@ -161,7 +163,7 @@ def test_a_file_beside_the_videos_means_that_of_its_folder_where_others_have_the
     )
     files = [AnnotationFile("day 1/labels.csv", f"{HEADER}film.mp4,1,5,take,bag\n".encode(), beside=beside["day 1/labels.csv"])]
     videos = PredictedVideos({film: name for name, film in days.items()}, tuple(files))
-    assert [one.video for one in labelled_intervals(shelf, ROOT, videos).intervals] == [video("day 1.mp4")]
+    assert [interval.video for interval in labelled_intervals(shelf, ROOT, videos).intervals] == [video("day 1.mp4")]
 
 
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
@@ -188,9 +190,9 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
         monkeypatch.setenv(f"RETAKE_STORE_{name}", value)
     options = SegmentOptions(), LabelOptions()
     with in_thread(server):
-        found = labelled_in_child(shelf, ROOT, *options)
-        assert found == labelled_by_files(shelf, ROOT, *options)
-        assert (len(found.clips), len(found.problems)) == (2, 1)
+        result = labelled_in_child(shelf, ROOT, *options)
+        assert result == labelled_by_files(shelf, ROOT, *options)
+        assert (len(result.clips), len(result.problems)) == (2, 1)
         with pytest.raises(BadInput, match="no clips in s3://retake"):
             labelled_in_child(shelf, ROOT, SegmentOptions(clip_seconds=3), LabelOptions())
         server.refusals["GET"] = [(403, "AccessDenied")]

@@ -69,19 +69,19 @@ odd_cells = st.fixed_dictionaries(
 @given(st.lists(odd_cells, min_size=1, max_size=8))
 def test_lines_that_share_a_label_are_read_as_each_alone_is(lines):
     good, refused = [], []
-    for line, one in enumerate(lines, start=2):
+    for line, texts in enumerate(lines, start=2):
         try:
-            whole = IntervalLine.model_validate({name: text.strip() for name, text in one.items()} | {"line": line})
+            whole = IntervalLine.model_validate({name: text.strip() for name, text in texts.items()} | {"line": line})
             good.append((line, whole.video, whole.start_seconds, whole.stop_seconds, whole.verb, whole.noun, whole.verb_class))
         except ValidationError:
             refused.append(line)
-    found = read(*lines)
+    result = read(*lines)
     assert [
         (r.line, r.video, r.start_seconds, r.stop_seconds, r.verb, r.noun, r.label.verb_class)
-        for r in found.rows
+        for r in result.rows
         if isinstance(r, IntervalRow)
     ] == good
-    assert [line for line, _ in found.refused] == refused
+    assert [line for line, _ in result.refused] == refused
 
 
 def test_of_equal_labels_the_earlier_wins(make):
@@ -102,7 +102,7 @@ spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_fr
 def test_winner_against_the_definition(make, drawn, min_overlap):
     rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
     clips = [make.clip("a", index) for index in range(9)]
-    found = dict(winners(clips, rows, min_overlap))
+    won_by_clip = dict(winners(clips, rows, min_overlap))
     for clip in clips:
         seconds = range(int(clip.start_seconds), int(clip.stop_seconds))
         covers = {
@@ -110,7 +110,7 @@ def test_winner_against_the_definition(make, drawn, min_overlap):
             for noun in ("meat", "bag", "pot")
         }
         first, second, _ = sorted(covers.values(), reverse=True)
-        won = found.get(clip)
+        won = won_by_clip.get(clip)
         if first == 0 or first < min_overlap * 8:
             assert won is None
         else:
@@ -136,14 +136,14 @@ arounds = st.none() | st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lamb
 @given(spans, st.lists(st.tuples(st.integers(0, 60), arounds), max_size=8))
 def test_clips_that_overlap_are_labelled_as_each_alone_is(drawn, cut):
     rows = [row(start, start + length, noun, line) for line, (start, length, noun) in enumerate(drawn)]
-    clips = [Span(VIDEO, start, start + 8, around) for start, around in sorted(cut, key=lambda one: one[0])]
+    clips = [Span(VIDEO, start, start + 8, around) for start, around in sorted(cut, key=lambda span: span[0])]
     assert list(winners(clips, rows, 0.5)) == [won for clip in clips for won in winners([clip], rows, 0.5)]
 
 
 def test_very_many_intervals_in_overlapping_clips_take_no_time_for_each_pair():
     labels = [LabelLine.model_construct(line=line, verb="put", noun=f"n{line}") for line in range(10_000)]
     rows = [IntervalRow(label.line, label, "a", 8 + label.line / 10_000, 9) for label in labels]
-    clips = [Span(VIDEO, 4, 12, Around(one.start_seconds, 9)) for one in rows[::50]]
+    clips = [Span(VIDEO, 4, 12, Around(row.start_seconds, 9)) for row in rows[::50]]
     began = time.process_time()
     assert [won.row for _, won in winners(clips, rows, 0.5)] == rows[::50]
     assert time.process_time() - began < 5
@@ -153,8 +153,8 @@ def exported(rows, answers, make):
     """What is exported of the intervals of a video, beside the answers about its clips."""
     clips = [make.labelled("a", f"put {noun}", index) for index, noun in answers.items()]
     current = CurrentIntervals({clips[0].clip.video: rows} if clips else {}, Lexicon("verb", {}), Lexicon("noun", {}))
-    found = exported_labels(current, clips, (), 0.25)
-    return [(one.start_seconds, one.stop_seconds, one.noun) for spans in found.values() for one in spans if not one.origin]
+    labels = exported_labels(current, clips, (), 0.25)
+    return [(span.start_seconds, span.stop_seconds, span.noun) for spans in labels.values() for span in spans if not span.origin]
 
 
 @given(spans, st.dictionaries(st.integers(0, 9), st.sampled_from(["meat", "bag", "pot"]), min_size=1))
@@ -165,13 +165,13 @@ def test_answers_about_clips_are_cut_out_of_intervals_as_by_the_second(make, dra
     by_interval = {clip.index: won.row.noun for clip, won in winners(list(clips.values()), rows, 0.25)}
     unsaid = {index: noun for index, noun in answers.items() if by_interval.get(index) != noun}
     pieces = []
-    for one in rows:
-        own = {second for r in rows if r.noun == one.noun for second in range(int(r.start_seconds), int(r.stop_seconds))}
-        of_others = [set(range(8 * index, 8 * index + 8)) for index, noun in unsaid.items() if noun != one.noun]
+    for span in rows:
+        own = {second for r in rows if r.noun == span.noun for second in range(int(r.start_seconds), int(r.stop_seconds))}
+        of_others = [set(range(8 * index, 8 * index + 8)) for index, noun in unsaid.items() if noun != span.noun]
         gaps = set().union(*(part for part in of_others if part <= own))
-        left = [second for second in range(int(one.start_seconds), int(one.stop_seconds)) if second not in gaps]
+        left = [second for second in range(int(span.start_seconds), int(span.stop_seconds)) if second not in gaps]
         starts, stops = [n for n in left if n - 1 not in left], [n + 1 for n in left if n + 1 not in left]
-        pieces += [(start, stop, one.noun) for start, stop in zip(starts, stops, strict=True)]
+        pieces += [(start, stop, span.noun) for start, stop in zip(starts, stops, strict=True)]
     assert exported(rows, answers, make) == list(dict.fromkeys(pieces))
 
 

@@ -53,9 +53,9 @@ def labelled(files, clips, min_overlap: float):
     """Label the clips by these files."""
     times = [{"uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds} for clip in clips]
     records = [clip_record(VIDEO, number, **time) for number, time in enumerate(times)]
-    found = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
-    assert not found.problems
-    return found.clips
+    labelling = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
+    assert not labelling.problems
+    return labelling.clips
 
 
 class Writer:
@@ -106,8 +106,8 @@ class Writer:
 
     def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
         """What the build makes of the log alone."""
-        found = labelled(self.files(clips, min_overlap), clips, min_overlap)
-        return {one.clip.uid: (one.verb, one.noun) for one in found if one.verb}
+        labelled_clips = labelled(self.files(clips, min_overlap), clips, min_overlap)
+        return {answer.clip.uid: (answer.verb, answer.noun) for answer in labelled_clips if answer.verb}
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def label(at: str, verb: str, clip: Span = CLIPS[0]) -> PageLabel:
 
 
 def labels_of(files) -> dict[str, str | None]:
-    return {one.clip.uid: one.action for one in labelled(files, CLIPS, 0.25)}
+    return {clip.clip.uid: clip.action for clip in labelled(files, CLIPS, 0.25)}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_other_labels_leave_the_origin_of_a_label_as_it_is(log):
     log.interval(16, 24, "take", "bag")
     after = labelled(log.files(), CLIPS, 0.25)
     assert before[1] == after[1]
-    assert {one.origin for one in after} == {PAGE}
+    assert {clip.origin for clip in after} == {PAGE}
 
 
 def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
@@ -252,7 +252,7 @@ def test_an_interval_that_was_moved_hundreds_of_times_and_back_is_where_it_was_l
         tokens.append(log.interval(number, number + 1, *PUT, replaces=tokens[-1]))
     for token in tokens[:190:-1]:
         log.withdraw(token, undo=True)
-    assert [one.start_seconds for one in Ledger.of(log.entries).intervals(VIDEO)] == [190]
+    assert [interval.start_seconds for interval in Ledger.of(log.entries).intervals(VIDEO)] == [190]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_an_impossible_statement_is_named_and_costs_no_other(log, impossible, st
     log.withdraw(back, undo=True)
     log.interval(16, 24, *PUT)
     ledger = Ledger.of(log.entries)
-    assert [one.start_seconds for one in ledger.intervals(VIDEO)] == [*starts, 16]
+    assert [interval.start_seconds for interval in ledger.intervals(VIDEO)] == [*starts, 16]
     assert len(ledger.problems) == 1
 
 
@@ -340,7 +340,7 @@ def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the
     log.clip(CLIPS[0], "put", "meat")
     assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
     log.clip(around, "take", "bag")
-    assert [(one.verb, one.noun) for one in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
+    assert [(label.verb, label.noun) for label in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
 
 
 def test_clips_that_a_statement_overlaps_at_all_are_touched(log):

@@ -69,11 +69,11 @@ def test_parts_lie_in_the_video_and_cover_their_intervals(intervals, video_secon
     options = SegmentOptions(clip_seconds=clip_seconds, fps=10)
     spans = interval_spans(intervals, video_seconds, options)
     num_video_frames, num_frames = int(video_seconds * 10 + 1e-6), round(clip_seconds * 10)
-    assert all(0 <= one.start_frame <= one.start_frame + one.num_frames <= num_video_frames for one in spans)
-    assert {one.num_frames for one in spans} <= {min(num_frames, num_video_frames)}
-    starts = [one.start_frame for one in spans]
+    assert all(0 <= span.start_frame <= span.start_frame + span.num_frames <= num_video_frames for span in spans)
+    assert {span.num_frames for span in spans} <= {min(num_frames, num_video_frames)}
+    starts = [span.start_frame for span in spans]
     assert starts == sorted(set(starts))
-    covered = {frame for one in spans for frame in range(one.start_frame, one.start_frame + one.num_frames)}
+    covered = {frame for span in spans for frame in range(span.start_frame, span.start_frame + span.num_frames)}
     for start, stop in intervals:
         # A frame belongs to an interval that covers its whole time; at the ends of a part, rounding may leave one out.
         inside = range(int(start * 10) + 2, min(int(stop * 10), num_video_frames) - 1)
@@ -135,16 +135,16 @@ def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, make_video, tmp_
     if name.startswith("long/"):
         path = make_video(tmp_path / path.name, "-i", str(path), "-t", "7", "-map", "0:v", "-map", "0:a", "-c", "copy")
     grid = cut_into(tmp_path, path, options).clips[:3]
-    found = cut_parts(path, *((round(one.start_seconds * 30), one.num_frames) for one in grid), options=options).clips
-    for one, other in zip(grid, found, strict=True):
-        expected, shown = frames_of(one.path), frames_of(other.path)
+    clips = cut_parts(path, *((round(clip.start_seconds * 30), clip.num_frames) for clip in grid), options=options).clips
+    for on_grid, clip in zip(grid, clips, strict=True):
+        expected, shown = frames_of(on_grid.path), frames_of(clip.path)
         away = [np.abs(expected[2:-2] - shown[2 + shift : len(shown) - 2 + shift]).mean() for shift in (-1, 0, 1)]
         assert len(expected) == len(shown)
         assert away[1] == min(away)
         assert away[1] < 2
-        if one.has_audio:
+        if on_grid.has_audio:
             # A clip of the grid begins with a whole packet of sound, up to 21 ms late.
-            assert abs(lag_samples(sound_of(one.path), sound_of(other.path))) <= 1024
+            assert abs(lag_samples(sound_of(on_grid.path), sound_of(clip.path))) <= 1024
 
 
 @pytest.fixture
@@ -246,8 +246,8 @@ def test_frames_are_those_of_the_grid_wherever_key_frames_are(
     (whole,) = cut_into(tmp_path, path, options).clips
     expected = squares_of(whole.path)
     starts = (0, 7, 355, 719, 721)
-    found = cut_parts(path, *((start, 30) for start in starts), options=options).clips
-    for start, clip in zip(starts, found, strict=True):
+    clips = cut_parts(path, *((start, 30) for start in starts), options=options).clips
+    for start, clip in zip(starts, clips, strict=True):
         np.testing.assert_allclose(squares_of(clip.path), expected[start : start + 30], atol=30)
 
 
@@ -281,8 +281,8 @@ def sound_of(path: Path) -> np.ndarray:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-def lag_samples(one: np.ndarray, other: np.ndarray) -> int:
-    part = one[10_000:50_000]
+def lag_samples(sound: np.ndarray, other: np.ndarray) -> int:
+    part = sound[10_000:50_000]
     scores = [float(part @ other[10_000 + lag : 50_000 + lag]) for lag in range(-4000, 4001, 8)]
     return 8 * int(np.argmax(scores)) - 4000
 

@@ -44,11 +44,11 @@ def drawn(distribution, rng):
 
 def search_of(num_trials, top1, ranges=RANGES, seed=0):
     rng = np.random.default_rng(seed)
-    found = []
+    trials = []
     for number in range(num_trials):
-        values = {name: drawn(one, rng) for name, one in ranges.items()}
-        found.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values))
-    return found
+        values = {name: drawn(distribution, rng) for name, distribution in ranges.items()}
+        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values))
+    return trials
 
 
 def by_rate(values, rng):
@@ -67,10 +67,10 @@ def test_what_matters_is_first_and_above_chance(resampled):
     assert rows[0].option == "learning_rate"
     assert rows[0].share > 0.8
     assert rows[0].share > rows[0].by_chance
-    assert all(one.share < one.by_chance for one in rows[1:])
+    assert all(row.share < row.by_chance for row in rows[1:])
     assert words == "learning_rate explains more than chance would. Of the others the data cannot tell whether they matter."
-    for one in rows:
-        assert 0 <= one.interval[0] <= one.share <= one.interval[1] <= 1
+    for row in rows:
+        assert 0 <= row.interval[0] <= row.share <= row.interval[1] <= 1
 
 
 @pytest.mark.slow
@@ -90,15 +90,15 @@ def test_few_trials_and_equal_scores_tell_nothing(num_trials, said):
 
 
 def test_only_comparable_trials_count():
-    found = search_of(9, by_rate)
-    outside = found[0].values | {"learning_rate": 0.5}
+    trials = search_of(9, by_rate)
+    outside = trials[0].values | {"learning_rate": 0.5}
     odd = [
-        trial(9, 0.9, values=found[0].values),  # the same recipe, trained on
+        trial(9, 0.9, values=trials[0].values),  # the same recipe, trained on
         trial(10, 0.9, values=outside),
         trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
-        trial(12, 0.9, values=found[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
+        trial(12, 0.9, values=trials[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
     ]
-    assert "Only 9 trials" in importances([*found, *odd], RANGES, "action")[1]
+    assert "Only 9 trials" in importances([*trials, *odd], RANGES, "action")[1]
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def simulated(truths, rng, shared=0.5, within_source=0.3):
 
 
 def written(answers):
-    return ["".join("01"[int(one)] for one in row) for row in answers]
+    return ["".join("01"[int(is_right)] for is_right in row) for row in answers]
 
 
 def errors_over_searches(truths, num_searches=150):
@@ -189,9 +189,9 @@ def test_trials_that_are_right_on_the_same_clips_have_no_luck_to_win_by():
 def test_the_gain_over_the_form_is_shown_if_neither_seeds_nor_videos_explain_it(num_right, num_form, gain, is_shown):
     """Three seeds of the winner, on 40 clips of 10 videos of which each answers the first so many right."""
     of = ["".join("01"[number * 7 % 40 < right] for number in range(40)) for right in (*num_right, num_form)]
-    found, (low, high) = gain_over_form(of[:3], of[3], [str(number % 10) for number in range(40)])
-    assert found == pytest.approx(gain)
-    assert low < found < high
+    shown, (low, high) = gain_over_form(of[:3], of[3], [str(number % 10) for number in range(40)])
+    assert shown == pytest.approx(gain)
+    assert low < shown < high
     assert (low > 0) == is_shown
     assert gain_over_form(of[:1], of[3], ["a", "b"] * 20) is gain_over_form(of[:3], of[3], ["a"] * 40) is None
 

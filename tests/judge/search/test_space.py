@@ -17,13 +17,13 @@ def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
 
 def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_every_value():
     assert set(RANGES) == set(Searched.__args__)
-    found = Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID)
-    assert found.untried() == []
-    assert list(found.ranges) == sorted(RANGES)
-    assert found.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
-    assert found.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
-    assert found.ranges["warmup_epochs"] == IntDistribution(0, 2)
-    assert found.ranges["mirror"] == CategoricalDistribution([True, False])
+    searched = Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID)
+    assert searched.untried() == []
+    assert list(searched.ranges) == sorted(RANGES)
+    assert searched.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
+    assert searched.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
+    assert searched.ranges["warmup_epochs"] == IntDistribution(0, 2)
+    assert searched.ranges["mirror"] == CategoricalDistribution([True, False])
     assert space("weight_decay=0..1").ranges["weight_decay"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
 
 
@@ -60,28 +60,28 @@ def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(r
 
 
 def test_values_that_contradict_one_another_make_no_training_and_options_without_effect_no_other_one():
-    found = space("head=linear, tcn", "family=TSN, TRN")
-    assert found.complete({"head": "tcn", "family": "TRN"}) is None
-    assert found.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
-    found = space("schedule=constant, cosine")
-    one = found.complete({"schedule": "constant"})
-    assert one == Space(LIGHT.model_copy(update={"flow_bound_pixels": 3}), found.ranges, GRID).complete({"schedule": "constant"})
+    searched = space("head=linear, tcn", "family=TSN, TRN")
+    assert searched.complete({"head": "tcn", "family": "TRN"}) is None
+    assert searched.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
+    searched = space("schedule=constant, cosine")
+    recipe = searched.complete({"schedule": "constant"})
+    assert recipe == Space(LIGHT.model_copy(update={"flow_bound_pixels": 3}), searched.ranges, GRID).complete({"schedule": "constant"})
 
 
 def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
-    found = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
-    assert found.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
-    assert found.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
-    assert found.other_cuttings == [Cutting(2, "grid"), Cutting(4, "grid")]
-    assert found.complete({"clip_seconds": 2.0, "dropout": 0.5}) == found.complete({"clip_seconds": 4.0, "dropout": 0.5})
+    searched = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
+    assert searched.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
+    assert searched.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
+    assert searched.other_cuttings == [Cutting(2, "grid"), Cutting(4, "grid")]
+    assert searched.complete({"clip_seconds": 2.0, "dropout": 0.5}) == searched.complete({"clip_seconds": 4.0, "dropout": 0.5})
     assert space("dropout=0, 0.5").other_cuttings == []
 
 
 def test_lengths_and_cuts_that_are_searched_together_are_all_combined():
-    found = space("clip_seconds=4, 8", "cut=grid, intervals, both")
-    assert found.other_cuttings == [Cutting(s, cut) for s in (4, 8) for cut in ("both", "grid", "intervals") if (s, cut) != (8, "grid")]
+    searched = space("clip_seconds=4, 8", "cut=grid, intervals, both")
+    assert searched.other_cuttings == [Cutting(s, cut) for s in (4, 8) for cut in ("both", "grid", "intervals") if (s, cut) != (8, "grid")]
     assert cutting_of({"cut": "both"}, GRID) == Cutting(8, "both")
-    assert found.complete({"cut": "both"}) == found.complete({"cut": "grid"}) is not None
+    assert searched.complete({"cut": "both"}) == searched.complete({"cut": "grid"}) is not None
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_values_that_no_recipe_of_a_space_can_have_are_named(lines, base, said):
 
 
 def test_video_networks_are_searched_beside_others():
-    found = space("family=TSN, 3D", "backbone=tf_efficientnet_lite0, mc3_18, r2plus1d_18")
-    assert found.untried() == []
-    assert found.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
-    assert found.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
-    assert found.complete({"family": "TSN", "backbone": "mc3_18"}) is None
+    searched = space("family=TSN, 3D", "backbone=tf_efficientnet_lite0, mc3_18, r2plus1d_18")
+    assert searched.untried() == []
+    assert searched.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
+    assert searched.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
+    assert searched.complete({"family": "TSN", "backbone": "mc3_18"}) is None

@@ -36,8 +36,8 @@ def honest(num_clips, *, seed=0, num_sources=20, heat=1.0):
     return ScoredClips(tuple(f"{i:05d}" for i in range(num_clips)), films, verbs, nouns, verb_logits, noun_logits)
 
 
-def by_target(found):
-    return {c.target: c for c in found}
+def by_target(calibrations):
+    return {c.target: c for c in calibrations}
 
 
 @pytest.mark.parametrize("heat", [0.5, 1.0, 3.0])
@@ -67,11 +67,11 @@ def test_the_search_ends_where_val_has_no_mistake_or_nothing_but():
 
 
 def test_a_temperature_from_val_makes_test_honest():
-    found = by_target(calibrate(honest(2000, seed=1, heat=3), honest(2000, seed=2, heat=3), model="fine-tuned", split="test"))
+    by_name = by_target(calibrate(honest(2000, seed=1, heat=3), honest(2000, seed=2, heat=3), model="fine-tuned", split="test"))
     for target in ("verb", "noun"):
-        assert found[target].temperature == pytest.approx(3, rel=0.15)
-    assert found["action"].temperature is None
-    for calibration in found.values():
+        assert by_name[target].temperature == pytest.approx(3, rel=0.15)
+    assert by_name["action"].temperature is None
+    for calibration in by_name.values():
         assert calibration.ece_calibrated < 0.05 < 0.1 < calibration.ece
 
 
@@ -80,20 +80,20 @@ def test_on_val_temperatures_come_from_other_videos():
     clips = honest(40, heat=3, num_sources=2)
     odd = np.arange(40) % 2 == 1
     mixed = replace(clips, verb_logits=np.where(odd[:, None], clips.verb_logits, clips.verb_logits / 3).astype(np.float32))
-    found = by_target(calibrate(mixed, mixed, model="fine-tuned", split="val"))["verb"]
+    verb = by_target(calibrate(mixed, mixed, model="fine-tuned", split="val"))["verb"]
     hot, cold = (fit_temperature(mixed.verb_logits[film], mixed.verb_classes[film]) for film in (odd, ~odd))
     served = np.where(odd, cold, hot)
     confidences = softmax(mixed.verb_logits.astype(float) / served[:, None], axis=1).max(axis=1)
     expected = expected_error(reliability(confidences, mixed.verb_logits.argmax(axis=1) == mixed.verb_classes))
-    assert found.ece_calibrated == pytest.approx(expected)
-    assert cold < found.temperature < hot
+    assert verb.ece_calibrated == pytest.approx(expected)
+    assert cold < verb.temperature < hot
 
 
 def test_one_video_alone_cannot_be_calibrated_and_checked_and_without_val_there_is_no_temperature():
     clips = honest(40, num_sources=1)
-    found = calibrate(clips, clips, model="champion", split="val")
-    assert {calibration.ece_calibrated for calibration in found} == {None}
-    assert by_target(found)["noun"].temperature is not None
+    rows = calibrate(clips, clips, model="champion", split="val")
+    assert {calibration.ece_calibrated for calibration in rows} == {None}
+    assert by_target(rows)["noun"].temperature is not None
     (verb, noun, action) = calibrations({"champion": clips}, {}, "test", TARGETS)
     assert {c.temperature for c in (verb, noun, action)} == {c.ece_calibrated for c in (verb, noun, action)} == {None}
     assert (action.model, action.split, action.target) == ("champion", "test", "action")
@@ -104,8 +104,8 @@ def test_without_mistakes_there_is_no_temperature():
     """The best would be zero; a search ends anywhere on the way."""
     clips = honest(40, num_sources=4)
     right = replace(clips, noun_logits=np.eye(8, dtype=np.float32)[clips.noun_classes])
-    found = calibrations({"fine-tuned": right}, {"fine-tuned": right}, "val", TARGETS)
-    assert {one.temperature for one in found} == {one.ece_calibrated for one in found} == {None}
+    calibrated = calibrations({"fine-tuned": right}, {"fine-tuned": right}, "val", TARGETS)
+    assert {calibration.temperature for calibration in calibrated} == {calibration.ece_calibrated for calibration in calibrated} == {None}
     assert calibrations({"fine-tuned": right}, {"fine-tuned": right}, "val", VERB_ALONE)[0].temperature is not None
 
 
@@ -114,9 +114,9 @@ def test_without_mistakes_there_is_no_temperature():
 def test_the_order_of_clips_changes_nothing(seed):
     clips = honest(30, seed=seed, num_sources=3)
     before, after = (calibrate(c, c, model="fine-tuned", split="val") for c in (clips, shuffled(clips, seed)))
-    for one, other in zip(before, after, strict=True):
-        assert (other.ece, other.ece_calibrated) == pytest.approx((one.ece, one.ece_calibrated), abs=1e-4)
-        assert [b.num_clips for b in other.bins] == [b.num_clips for b in one.bins]
+    for calibration, other in zip(before, after, strict=True):
+        assert (other.ece, other.ece_calibrated) == pytest.approx((calibration.ece, calibration.ece_calibrated), abs=1e-4)
+        assert [b.num_clips for b in other.bins] == [b.num_clips for b in calibration.bins]
 
 
 def test_bins_by_hand():
@@ -140,8 +140,8 @@ def test_every_clip_is_in_one_bin_within_its_bounds(pairs):
 
 @pytest.mark.parametrize(("num_clips", "least", "most"), [(23, 0.1, 0.25), (400, 0.01, 0.06)])
 def test_a_calibrated_network_has_the_error_that_chance_gives_it(num_clips, least, most):
-    found = [by_target(calibrate(honest(num_clips, seed=seed), None, model="baseline", split="test"))["verb"] for seed in range(10)]
-    by_chance = np.mean([c.ece_by_chance for c in found])
+    verbs = [by_target(calibrate(honest(num_clips, seed=seed), None, model="baseline", split="test"))["verb"] for seed in range(10)]
+    by_chance = np.mean([c.ece_by_chance for c in verbs])
     assert least < by_chance < most
-    assert np.mean([c.ece for c in found]) == pytest.approx(by_chance, rel=0.2)
+    assert np.mean([c.ece for c in verbs]) == pytest.approx(by_chance, rel=0.2)
     assert error_by_chance(np.ones(num_clips)) == 0, "every answer is certain"

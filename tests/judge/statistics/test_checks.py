@@ -53,11 +53,11 @@ def with_flipped(look, num_bits):
 
 def test_good_data_is_clean_a_clip_with_two_actions_harms_nothing_and_a_source_in_two_splits_is_named():
     two = clip("b", "val").model_copy(update={"second_action": "take bag"})
-    found = checked(clip("a"), two, clip("c"), clip("d", "test"), looks={})
-    assert [(shown.uid, shown.action, shown.second_action) for shown in found.two_actions] == [("b", "put meat", "take bag")]
-    assert found.is_clean
-    found = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
-    assert (found.shared_sources, found.is_clean) == (("x",), False)
+    problems = checked(clip("a"), two, clip("c"), clip("d", "test"), looks={})
+    assert [(shown.uid, shown.action, shown.second_action) for shown in problems.two_actions] == [("b", "put meat", "take bag")]
+    assert problems.is_clean
+    problems = checked(clip("a", source="x"), clip("b", "val", source="x"), clip("c", source="y"), clip("d", "test", source="z"), looks={})
+    assert (problems.shared_sources, problems.is_clean) == (("x",), False)
 
 
 def test_a_look_alike_in_another_split_is_found_and_one_in_the_same_split_is_none():
@@ -78,17 +78,17 @@ def test_frames_of_one_colour_are_not_compared_but_the_same_content_is_found():
     assert checked(clip("a"), clip("b", "val"), looks={"a": flat, "b": flat}).is_clean
     (pair,) = checked(clip("a"), clip("b", "val"), looks={"a": LOOK, "b": np.where(np.arange(NUM_FRAMES) < 4, LOOK, 0)}).near_duplicates
     assert pair.distance == 0
-    found = checked(clip("a", sha256="x"), clip("b", "val", sha256="x"), looks={"a": flat, "b": flat})
-    assert [(d.uid, d.distance) for d in found.near_duplicates] == [("b", 0)]
-    assert not found.label_conflicts
+    problems = checked(clip("a", sha256="x"), clip("b", "val", sha256="x"), looks={"a": flat, "b": flat})
+    assert [(d.uid, d.distance) for d in problems.near_duplicates] == [("b", 0)]
+    assert not problems.label_conflicts
 
 
 def test_classes_that_train_lacks_are_named_with_their_splits():
-    found = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
+    problems = checked(clip("a"), clip("b", "val", action="put sauce"), clip("c", "test", action="take sauce"), looks={})
     told = ("verb take (test)", "noun sauce (val, test)", "action take sauce (test)", "action put sauce (val)")
-    assert found.missing_from_train == told
-    found = checked(clip("a", action=f"put {NO_OBJECT}"), clip("b", "val", action=f"take {NO_OBJECT}"), looks={}, targets=VERB_ALONE)
-    assert found.missing_from_train == ("verb take (val)",), "without objects verbs alone can be missing"
+    assert problems.missing_from_train == told
+    problems = checked(clip("a", action=f"put {NO_OBJECT}"), clip("b", "val", action=f"take {NO_OBJECT}"), looks={}, targets=VERB_ALONE)
+    assert problems.missing_from_train == ("verb take (val)",), "without objects verbs alone can be missing"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -195,9 +195,9 @@ def test_distances_by_hand():
 
 @pytest.mark.parametrize("fingerprints", [{}, {"b": [2**64 - 1, NO_TEXTURE], "a": [1, 2]}, {"a": [1], "b": [1, 2, 3]}])
 def test_a_file_gives_back_every_bit_in_the_order_it_was_given(fingerprints):
-    found = from_parquet(to_parquet({uid: np.array(hashes, np.uint64) for uid, hashes in fingerprints.items()}), "s3://retake/f.parquet")
-    assert [(uid, hashes.tolist()) for uid, hashes in found.items()] == list(fingerprints.items())
-    assert {hashes.dtype for hashes in found.values()} <= {np.dtype(np.uint64)}
+    read = from_parquet(to_parquet({uid: np.array(hashes, np.uint64) for uid, hashes in fingerprints.items()}), "s3://retake/f.parquet")
+    assert [(uid, hashes.tolist()) for uid, hashes in read.items()] == list(fingerprints.items())
+    assert {hashes.dtype for hashes in read.values()} <= {np.dtype(np.uint64)}
 
 
 def test_what_is_no_file_of_fingerprints_is_refused_with_its_address():

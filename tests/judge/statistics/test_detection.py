@@ -12,14 +12,14 @@ from tasks.judge.statistics.detection import TIOUS, Segment, always_guessing, de
 SOURCES = {video: video for video in "abcd"}
 
 
-def scored(found, labelled, sources=SOURCES, num_resamples=0):
-    return detection_scores(found, labelled, sources, num_resamples=num_resamples)
+def scored(detected, labelled, sources=SOURCES, num_resamples=0):
+    return detection_scores(detected, labelled, sources, num_resamples=num_resamples)
 
 
 @st.composite
 def segments(draw, min_size=0, scores=None):
     """Intervals of four videos, each with a score of its own unless `scores` are given."""
-    one = st.builds(
+    segment = st.builds(
         lambda video, start, length, label, score: Segment(video, start, start + length, label, score),
         st.sampled_from("abcd"),
         st.integers(0, 20),
@@ -27,18 +27,18 @@ def segments(draw, min_size=0, scores=None):
         st.integers(0, 2),
         st.floats(0, 1) if scores is None else st.sampled_from(scores),
     )
-    return draw(st.lists(one, min_size=min_size, max_size=12, unique_by=None if scores else lambda one: one.score))
+    return draw(st.lists(segment, min_size=min_size, max_size=12, unique_by=None if scores else lambda segment: segment.score))
 
 
-def average_precision(found, labelled, tiou):
+def average_precision(detected, labelled, tiou):
     """ActivityNet's `compute_average_precision_detection` and `interpolated_prec_rec` for one class, written as there."""
-    found = sorted(found, key=lambda one: -one.score)
-    locked, tp, fp = set(), np.zeros(len(found)), np.zeros(len(found))
-    for i, one in enumerate(found):
-        truth = [(j, other) for j, other in enumerate(labelled) if other.video == one.video]
-        truth.sort(key=lambda pair: -overlap_ratio(one, pair[1]))
+    detected = sorted(detected, key=lambda segment: -segment.score)
+    locked, tp, fp = set(), np.zeros(len(detected)), np.zeros(len(detected))
+    for i, segment in enumerate(detected):
+        truth = [(j, other) for j, other in enumerate(labelled) if other.video == segment.video]
+        truth.sort(key=lambda pair: -overlap_ratio(segment, pair[1]))
         for j, other in truth:
-            if overlap_ratio(one, other) < tiou:
+            if overlap_ratio(segment, other) < tiou:
                 fp[i] = 1
                 break
             if j in locked:
@@ -58,22 +58,22 @@ def average_precision(found, labelled, tiou):
 
 @settings(max_examples=50)
 @given(segments(), segments(min_size=1))
-def test_it_is_activitynets_average_precision(found, labelled):
-    result = scored(found, labelled)
-    assert {one.label for one in result.classes} == {one.label for one in labelled}
-    for one in result.classes:
-        own = [[s for s in listed if s.label == one.label] for listed in (found, labelled)]
-        assert one.by_tiou == pytest.approx([average_precision(*own, tiou) for tiou in TIOUS])
-    assert result.by_tiou == pytest.approx(np.mean([one.by_tiou for one in result.classes], axis=0))
+def test_it_is_activitynets_average_precision(detected, labelled):
+    result = scored(detected, labelled)
+    assert {precision.label for precision in result.classes} == {segment.label for segment in labelled}
+    for precision in result.classes:
+        own = [[s for s in listed if s.label == precision.label] for listed in (detected, labelled)]
+        assert precision.by_tiou == pytest.approx([average_precision(*own, tiou) for tiou in TIOUS])
+    assert result.by_tiou == pytest.approx(np.mean([precision.by_tiou for precision in result.classes], axis=0))
     assert (np.diff(result.by_tiou) <= 1e-9).all()
 
 
 @settings(max_examples=50)
 @given(segments(scores=(0.5, 1)), segments(min_size=1), st.randoms(use_true_random=False))
-def test_where_scores_are_equal_neither_the_order_nor_the_names_of_videos_change_anything(found, labelled, random):
-    shuffled, names = random.sample(found, len(found)), dict(zip("abcd", random.sample("abcd", 4), strict=True))
-    renamed, true = ([replace(one, video=names[one.video]) for one in listed] for listed in (shuffled, labelled))
-    assert scored(renamed, true).by_tiou == pytest.approx(scored(found, labelled).by_tiou)
+def test_where_scores_are_equal_neither_the_order_nor_the_names_of_videos_change_anything(detected, labelled, random):
+    shuffled, names = random.sample(detected, len(detected)), dict(zip("abcd", random.sample("abcd", 4), strict=True))
+    renamed, true = ([replace(segment, video=names[segment.video]) for segment in listed] for listed in (shuffled, labelled))
+    assert scored(renamed, true).by_tiou == pytest.approx(scored(detected, labelled).by_tiou)
 
 
 @pytest.mark.parametrize("right", ["a", "d"])
@@ -103,30 +103,30 @@ def test_a_second_interval_on_the_same_label_is_wrong_and_half_of_one_counts_up_
 def test_always_guessing_is_as_good_as_the_better_of_two_ways():
     clips = {"a": [(0.0, 8.0), (8.0, 16.0), (16.0, 24.0)], "b": [(0.0, 8.0)]}
     short = [Segment("a", 0, 8, 0), Segment("a", 16, 24, 0), Segment("b", 0, 8, 0), Segment("a", 8, 16, 1)]
-    assert [one.stop_seconds for one in always_guessing(short, clips)] == [8, 16, 24, 8]
+    assert [guess.stop_seconds for guess in always_guessing(short, clips)] == [8, 16, 24, 8]
     long = [Segment("a", 0, 24, 0), Segment("b", 0, 8, 1)]
-    assert [(one.start_seconds, one.stop_seconds) for one in always_guessing(long, clips)] == [(0, 24), (0, 8)]
-    assert {one.label for one in always_guessing(long, clips)} == {0}
+    assert [(guess.start_seconds, guess.stop_seconds) for guess in always_guessing(long, clips)] == [(0, 24), (0, 8)]
+    assert {guess.label for guess in always_guessing(long, clips)} == {0}
 
 
 def test_the_interval_is_over_source_videos_and_holds_the_score():
     rng = np.random.default_rng(0)
     labelled = [Segment(video, 10 * i, 10 * i + 8, int(rng.integers(3))) for video in "abcd" for i in range(5)]
-    found = [Segment(s.video, s.start_seconds, s.stop_seconds, s.label if rng.random() < 0.6 else 0, rng.random()) for s in labelled]
-    result = scored(found, labelled, num_resamples=500)
+    detected = [Segment(s.video, s.start_seconds, s.stop_seconds, s.label if rng.random() < 0.6 else 0, rng.random()) for s in labelled]
+    result = scored(detected, labelled, num_resamples=500)
     low, high = result.interval
     assert 0 <= low < result.mean < high <= 1
-    assert scored(found, labelled, num_resamples=500) == result
-    assert all(0 <= low <= one.mean <= high <= 1 for one in result.classes for low, high in [one.interval])
+    assert scored(detected, labelled, num_resamples=500) == result
+    assert all(0 <= low <= precision.mean <= high <= 1 for precision in result.classes for low, high in [precision.interval])
 
 
 def test_from_one_source_video_no_interval_is_given():
     labelled = [Segment("a", 0, 8, 0), Segment("a", 10, 18, 1), Segment("b", 0, 8, 0)]
-    one = scored(labelled, labelled, dict.fromkeys("ab", "one"), num_resamples=100)
-    assert (one.interval, {own.interval for own in one.classes}) == (None, {None})
-    two = scored(labelled, labelled, num_resamples=100)
-    assert two.interval is not None
-    assert [own.interval is None for own in two.classes] == [False, True], "the second class is labelled in one video"
+    result = scored(labelled, labelled, dict.fromkeys("ab", "one"), num_resamples=100)
+    assert (result.interval, {precision.interval for precision in result.classes}) == (None, {None})
+    of_each = scored(labelled, labelled, num_resamples=100)
+    assert of_each.interval is not None
+    assert [precision.interval is None for precision in of_each.classes] == [False, True], "the second class is labelled in one video"
     without_labels = [*labelled[:2], Segment("c", 0, 8, 0)]
     assert scored(without_labels, labelled[:2], num_resamples=100).interval is None, "videos without a label show nothing"
 
@@ -154,7 +154,7 @@ def test_figures_are_those_that_the_evidence_was_simulated_with():
 
 def copied(segments, times):
     """Each video as often as `times` says, under names of their own."""
-    return [replace(one, video=f"{one.video} {copy}") for one in segments for copy in range(times[one.video])]
+    return [replace(segment, video=f"{segment.video} {copy}") for segment in segments for copy in range(times[segment.video])]
 
 
 @settings(max_examples=50)
@@ -163,13 +163,15 @@ def copied(segments, times):
     segments(min_size=1),
     st.lists(st.integers(0, 3), min_size=4, max_size=4),
 )
-def test_a_resample_of_whole_videos_is_the_score_of_their_copies(found, labelled, drawn):
+def test_a_resample_of_whole_videos_is_the_score_of_their_copies(detected, labelled, drawn):
     times = dict(zip("abcd", drawn, strict=True))
     sources = {f"{video} {copy}": video for video, number in times.items() for copy in range(number)}
-    for label, number in Counter(one.label for one in copied(labelled, times)).items():
-        matched = detection._match(label, found, labelled, {video: i for i, video in enumerate("abcd")}, 4)
+    for label, number in Counter(segment.label for segment in copied(labelled, times)).items():
+        matched = detection._match(label, detected, labelled, {video: i for i, video in enumerate("abcd")}, 4)
         resampled = detection._average_precisions(matched, np.array([drawn]))[:, 0]
-        whole = next(one for one in scored(copied(found, times), copied(labelled, times), sources).classes if one.label == label)
+        whole = next(
+            precision for precision in scored(copied(detected, times), copied(labelled, times), sources).classes if precision.label == label
+        )
         assert whole.num_labelled == number
         assert resampled == pytest.approx(whole.by_tiou)
 
@@ -177,9 +179,9 @@ def test_a_resample_of_whole_videos_is_the_score_of_their_copies(found, labelled
 def test_blocks_of_resamples_change_nothing(monkeypatch):
     rng = np.random.default_rng(1)
     labelled = [Segment(video, 10 * i, 10 * i + 8, int(rng.integers(3))) for video in "abcd" for i in range(5)]
-    found = [replace(one, label=int(rng.integers(3)), score=rng.random()) for one in labelled]
-    whole, sizes, compute = scored(found, labelled, num_resamples=100), [], detection._average_precisions
+    detected = [replace(segment, label=int(rng.integers(3)), score=rng.random()) for segment in labelled]
+    whole, sizes, compute = scored(detected, labelled, num_resamples=100), [], detection._average_precisions
     monkeypatch.setattr(detection, "MAX_DRAWS_AT_ONCE", 70)
     monkeypatch.setattr(detection, "_average_precisions", lambda one, times: sizes.append(len(times)) or compute(one, times))
-    assert scored(found, labelled, num_resamples=100) == whole
+    assert scored(detected, labelled, num_resamples=100) == whole
     assert 1 < max(sizes) <= 70 // 4

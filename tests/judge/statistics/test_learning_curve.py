@@ -36,23 +36,23 @@ def trainings(draw):
 @given(trainings())
 def test_a_gain_is_no_loss_no_more_than_the_error_left_and_grows_with_the_clips(drawn):
     right, sources = drawn
-    found = extrapolate(right, SIZES, sources, num_resamples=50)
+    estimate = extrapolate(right, SIZES, sources, num_resamples=50)
     left = 1 - right[-1].mean()
-    twice, four = found.gains
+    twice, four = estimate.gains
     assert (twice.times, four.times) == TIMES
     assert (twice.num_clips, four.num_clips) == (100, 200)
-    for one in (twice, four):
-        assert 0 <= one.interval[0] <= one.gain + 1e-12
-        assert one.gain <= min(one.interval[1], left) + 1e-12
-        assert one.interval[1] <= 1
+    for more in (twice, four):
+        assert 0 <= more.interval[0] <= more.gain + 1e-12
+        assert more.gain <= min(more.interval[1], left) + 1e-12
+        assert more.interval[1] <= 1
     assert twice.gain <= four.gain + 1e-12
     assert twice.interval[0] <= four.interval[0] + 1e-12
     assert twice.interval[1] <= four.interval[1] + 1e-12
-    numbers = [one.num_clips for one in found.fit]
+    numbers = [point.num_clips for point in estimate.fit]
     assert numbers == sorted(set(numbers))
     assert (numbers[0], numbers[-1]) == (5, 200)
-    assert [one.num_clips >= 50 for one in found.fit] == [one.interval is not None for one in found.fit]
-    assert (np.diff([one.top1 for one in found.fit]) >= -1e-12).all()
+    assert [point.num_clips >= 50 for point in estimate.fit] == [point.interval is not None for point in estimate.fit]
+    assert (np.diff([point.top1 for point in estimate.fit]) >= -1e-12).all()
 
 
 @settings(max_examples=15)
@@ -62,7 +62,7 @@ def test_the_order_of_the_val_clips_changes_nothing(drawn, random):
     order = list(range(len(sources)))
     random.shuffle(order)
     limits = [
-        [limit for one in extrapolate(of, SIZES, by, num_resamples=50).gains for limit in (one.gain, *one.interval)]
+        [limit for more in extrapolate(of, SIZES, by, num_resamples=50).gains for limit in (more.gain, *more.interval)]
         for of, by in ((right, sources), (right[:, :, order], [sources[i] for i in order]))
     ]
     assert limits[0] == pytest.approx(limits[1])
@@ -81,10 +81,10 @@ def test_points_have_the_mean_of_their_draws_and_the_interval_of_its_counts():
 def test_a_steep_curve_promises_more_than_a_flat_one_and_more_films_tell_more():
     def mean_of(name, num_films):
         """The gain and the width of its interval, over ten curves."""
-        rng, truth = np.random.default_rng(0), next(one for one in TRUTHS if one.name == name)
+        rng, truth = np.random.default_rng(0), next(truth for truth in TRUTHS if truth.name == name)
         sources = [str(film) for film in range(num_films) for _ in range(5)]
-        found = [extrapolate(answers(rng, truth, num_films), SIZES, sources, num_resamples=100).gains[0] for _ in range(10)]
-        return np.mean([one.gain for one in found]), np.mean([one.interval[1] - one.interval[0] for one in found])
+        gains = [extrapolate(answers(rng, truth, num_films), SIZES, sources, num_resamples=100).gains[0] for _ in range(10)]
+        return np.mean([gain.gain for gain in gains]), np.mean([gain.interval[1] - gain.interval[0] for gain in gains])
 
     steep, flat = mean_of("usual", 40), mean_of("flat", 40)
     assert steep[0] > flat[0] + 0.02
@@ -113,11 +113,11 @@ def test_data_that_cannot_tell_are_told_in_one_sentence_without_numbers(told, si
     right[1:, :, :6] = True
     if is_right:
         right[-1] = True
-    found = curve(right, sizes, num_films)
-    assert told in found.unknown
-    assert found.unknown.endswith(".")
-    assert (found.fit, found.gains) == ((), ())
-    assert [point.num_clips for point in found.points] == sizes
+    judged = curve(right, sizes, num_films)
+    assert told in judged.unknown
+    assert judged.unknown.endswith(".")
+    assert (judged.fit, judged.gains) == ((), ())
+    assert [point.num_clips for point in judged.points] == sizes
 
 
 def leveled(levels, num_clips=60):
@@ -153,9 +153,9 @@ SHARES = np.array([0.1, 0.2, 0.5, 1.0])
 @pytest.mark.parametrize("exponent", EXPONENTS[[1, 5, 8, 11]])
 @pytest.mark.parametrize(("floor", "scale"), [(0, 0.05), (0.02, 0.05), (0.3, 0), (0.1, 0.01)])
 def test_a_true_law_is_found(exponent, floor, scale):
-    found = fit_power_laws((floor + scale * SHARES**-exponent)[None], SHARES)
-    assert found.error(4)[0] == pytest.approx(floor + scale * 4**-exponent, abs=1e-6)
-    assert found.gain(2)[0] == pytest.approx(scale * (1 - 2**-exponent), abs=1e-6)
+    law = fit_power_laws((floor + scale * SHARES**-exponent)[None], SHARES)
+    assert law.error(4)[0] == pytest.approx(floor + scale * 4**-exponent, abs=1e-6)
+    assert law.gain(2)[0] == pytest.approx(scale * (1 - 2**-exponent), abs=1e-6)
 
 
 @given(arrays(float, (3, 4), elements=st.floats(0, 1)))
@@ -169,7 +169,7 @@ def test_errors_fall_and_stay_between_the_floor_and_what_they_were(observed):
     assert np.allclose(laws.error(1) - laws.error(2), laws.gain(2))
     # Each further doubling gains less than the one before.
     assert (laws.gain(4) - laws.gain(2) <= laws.gain(2) + 1e-12).all()
-    assert np.allclose(laws.error(2), [fit_power_laws(one[None], SHARES).error(2)[0] for one in observed]), "each is fitted by itself"
+    assert np.allclose(laws.error(2), [fit_power_laws(errors[None], SHARES).error(2)[0] for errors in observed]), "each is fitted by itself"
 
 
 @settings(max_examples=30)

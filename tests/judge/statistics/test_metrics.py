@@ -49,10 +49,10 @@ def test_clips_of_unseen_actions_count_as_wrong_and_as_clips_of_their_films(make
     clips = make_clips(skill=6.0)
     unseen = [UnseenClip(uid=str(i), split="val", source=clips.sources[0], action=f"wave {i % 2}") for i in range(3)]
     right = answers_of(clips, vocabulary)["action"].right
-    found = closed_set(clips, unseen, vocabulary)
-    assert (found.num_clips, found.num_actions) == (3, 2)
-    assert found.top1 == pytest.approx(right.sum() / (len(right) + 3))
-    assert found.top1_interval == top1_interval(np.append(right, [False] * 3), [*clips.sources, *[clips.sources[0]] * 3])
+    summary = closed_set(clips, unseen, vocabulary)
+    assert (summary.num_clips, summary.num_actions) == (3, 2)
+    assert summary.top1 == pytest.approx(right.sum() / (len(right) + 3))
+    assert summary.top1_interval == top1_interval(np.append(right, [False] * 3), [*clips.sources, *[clips.sources[0]] * 3])
     assert closed_set(clips, [], vocabulary) is None
 
 
@@ -132,12 +132,12 @@ def mixed(make_clips):
 
 def test_both_kinds_of_mistake_are_counted_by_hand(mixed):
     clips = mixed([True, True, True, False, False, False, False], [True, True, False, True, False, False, False])
-    found = nothing_scores(clips, WITH_NOTHING)
-    assert (found.num_clips, found.num_recognised, found.recall) == (3, 2, pytest.approx(2 / 3))
-    assert (found.num_action_clips, found.num_false_alarms, found.false_alarms) == (4, 1, 0.25)
-    assert found.recall_interval == top1_interval(np.array([True, True, False]), clips.sources[:3])
-    assert found.false_alarms_interval == top1_interval(np.array([True, False, False, False]), clips.sources[3:])
-    assert found.num_sources == len(set(clips.sources[:3]))
+    scores = nothing_scores(clips, WITH_NOTHING)
+    assert (scores.num_clips, scores.num_recognised, scores.recall) == (3, 2, pytest.approx(2 / 3))
+    assert (scores.num_action_clips, scores.num_false_alarms, scores.false_alarms) == (4, 1, 0.25)
+    assert scores.recall_interval == top1_interval(np.array([True, True, False]), clips.sources[:3])
+    assert scores.false_alarms_interval == top1_interval(np.array([True, False, False, False]), clips.sources[3:])
+    assert scores.num_sources == len(set(clips.sources[:3]))
 
 
 @settings(max_examples=12, deadline=None)
@@ -149,7 +149,7 @@ def test_scores_of_actions_are_those_without_the_clips_in_which_nothing_happens(
     own = {"nothing", "latency"}
     assert with_them.model_dump(exclude=own) == without.model_dump(exclude=own)
     assert with_them.num_clips == (~which).sum()
-    assert NOTHING not in {one.name for target in ("verb", "action") for one in getattr(with_them, target).classes}
+    assert NOTHING not in {own_class.name for target in ("verb", "action") for own_class in getattr(with_them, target).classes}
     assert with_them.nothing.num_clips == which.sum()
 
 
@@ -169,11 +169,11 @@ def test_without_such_labels_everything_stays_as_it_is(make_clips, vocabulary, m
 
 
 def test_a_split_without_such_clips_still_has_false_alarms_but_not_of_a_network_without_an_output_for_them(mixed):
-    found = nothing_scores(mixed(np.zeros(6, bool), np.arange(6) == 2), WITH_NOTHING)
-    assert (found.num_clips, found.recall, found.recall_interval, found.num_false_alarms) == (0, None, None, 1)
+    scores = nothing_scores(mixed(np.zeros(6, bool), np.arange(6) == 2), WITH_NOTHING)
+    assert (scores.num_clips, scores.recall, scores.recall_interval, scores.num_false_alarms) == (0, None, None, 1)
     clips = mixed(np.arange(6) < 2, np.ones(6, bool))
-    found = nothing_scores(replace(clips, verb_logits=clips.verb_logits[:, :NOTHING_ID]), WITH_NOTHING)
-    assert (found.num_recognised, found.num_false_alarms) == (0, 0)
+    scores = nothing_scores(replace(clips, verb_logits=clips.verb_logits[:, :NOTHING_ID]), WITH_NOTHING)
+    assert (scores.num_recognised, scores.num_false_alarms) == (0, 0)
 
 
 NARROW, WIDE = (125, 352), (131, 361)
@@ -208,18 +208,18 @@ def test_a_class_without_an_output_is_never_named_and_has_no_finite_loss():
     for target, impossible in beyond.items():
         among_best = (answers[target].ranked == answers[target].true[:, None]).any(axis=1)
         assert not among_best[np.resize(impossible, 24)].any()
-    found = result(clips)
-    assert found.loss == pytest.approx(clips.losses[clips.has_outputs].mean())
-    assert [ref.name for ref in (*found.unknown_verbs, *found.unknown_nouns)] == ["knit", "sock"]
-    assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
+    evaluated = result(clips)
+    assert evaluated.loss == pytest.approx(clips.losses[clips.has_outputs].mean())
+    assert [ref.name for ref in (*evaluated.unknown_verbs, *evaluated.unknown_nouns)] == ["knit", "sock"]
+    assert EvaluateResult.model_validate_json(evaluated.model_dump_json()) == evaluated
 
 
 def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     clips = answered(NARROW).only(~answered(NARROW).has_outputs)
-    found = result(clips)
-    assert (found.loss, found.action.top1, found.action.top5) == (None, 0, 0)
-    assert EvaluateResult.model_validate_json(found.model_dump_json()) == found
-    assert {one.temperature for one in calibrate(clips, clips, model="baseline", split="val")} == {None}
+    evaluated = result(clips)
+    assert (evaluated.loss, evaluated.action.top1, evaluated.action.top5) == (None, 0, 0)
+    assert EvaluateResult.model_validate_json(evaluated.model_dump_json()) == evaluated
+    assert {calibration.temperature for calibration in calibrate(clips, clips, model="baseline", split="val")} == {None}
     assert "cannot name the classes of any val clip" in served(clips, 1, "pytorch", TARGETS).words
 
 
@@ -237,7 +237,7 @@ def test_temperatures_come_from_the_clips_whose_classes_have_outputs():
     assert verb.temperature == fit_temperature(known.verb_logits, known.verb_classes)
     assert noun.temperature == fit_temperature(known.noun_logits, known.noun_classes)
     # The error is that on all clips: sure of what is wrong.
-    assert sum(one.num_clips for one in action.bins) == len(clips.uids)
+    assert sum(bar.num_clips for bar in action.bins) == len(clips.uids)
     assert served(clips, 1, "pytorch", TARGETS).verb in (1.0, verb.temperature)
 
 
@@ -265,18 +265,18 @@ def networks():
 
 def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks):
     results, scored = networks
-    found = nameable_clips(results, scored, VOCABULARY, num_resamples=200)
-    assert [(one.model, one.num_clips, one.classes) for one in found.unnamed] == [
+    comparison = nameable_clips(results, scored, VOCABULARY, num_resamples=200)
+    assert [(unnamed.model, unnamed.num_clips, unnamed.classes) for unnamed in comparison.unnamed] == [
         ("baseline", 6, ("verb move",)),
         ("champion", 12, ("verb knit", "noun sock")),
     ]
-    assert (found.split, found.num_all_clips, found.num_clips, found.num_sources) == ("val", 24, 6, 6)
+    assert (comparison.split, comparison.num_all_clips, comparison.num_clips, comparison.num_sources) == ("val", 24, 6, 6)
     first = np.resize([True, False, False, False], 24)
     left = {model: clips.only(first) for model, clips in scored.items()}
-    for score in found.scores:
+    for score in comparison.scores:
         right = answers_of(left[score.model], VOCABULARY)[score.target].right
         assert score.top1 == right.mean()
-    assert found.differences == differences(
+    assert comparison.differences == differences(
         left["fine-tuned"], {"baseline": left["baseline"], "champion": left["champion"]}, VOCABULARY, num_resamples=200
     )
     gains = differences(scored["fine-tuned"], {"champion": scored["champion"]}, VOCABULARY, num_resamples=200)
@@ -285,9 +285,9 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     judgement = judge(results[2], results[1], decisive, guessing, [], GateOptions(min_gate_clips=1), Attempt())
     assert decisive.num_clips == 24
     for write in (markdown, text):
-        assert "cannot name" in " ".join(write(results, results[2], gains, judgement, "b", found).split())
+        assert "cannot name" in " ".join(write(results, results[2], gains, judgement, "b", comparison).split())
         assert "cannot name" not in " ".join(write(results, results[2], gains, judgement, "b").split())
-    assert unnamed_in_words(found) == (
+    assert unnamed_in_words(comparison) == (
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."
     )
@@ -297,8 +297,8 @@ def test_an_action_without_an_object_is_said_in_words_and_without_objects_nobody
     _, scored = networks
     words = Vocabulary(verbs=VOCABULARY.verbs, nouns=(*VOCABULARY.nouns[:2], ClassRef(id=360, name="(none)")))
     pair = {model: scored[model] for model in ("champion", "fine-tuned")}
-    found = nameable_clips([result(clips, model, words) for model, clips in pair.items()], pair, words, num_resamples=50)
-    assert unnamed_in_words(found).endswith("that the champion cannot name: verb 'knit' and no object.")
+    comparison = nameable_clips([result(clips, model, words) for model, clips in pair.items()], pair, words, num_resamples=50)
+    assert unnamed_in_words(comparison).endswith("that the champion cannot name: verb 'knit' and no object.")
     without = Vocabulary(verbs=VOCABULARY.verbs, nouns=(ClassRef(id=360, name="(none)"),))
     assert result(replace(answered(NARROW), noun_classes=np.full(24, 360)), vocabulary=without).unknown_nouns == ()
 
@@ -308,6 +308,6 @@ def test_where_every_network_can_name_every_clip_there_is_nothing_to_say_and_no_
     wide = {model: clips for model, clips in scored.items() if model != "champion"}
     assert nameable_clips([result(clips, model) for model, clips in wide.items()], wide, VOCABULARY) is None
     results = [result(scored["champion"], "champion", known_verbs={9}, known_nouns={20}), result(scored["fine-tuned"])]
-    found = nameable_clips(results, {model: scored[model] for model in ("champion", "fine-tuned")}, VOCABULARY)
-    assert (found.num_clips, found.scores, found.differences) == (0, (), ())
-    assert nameable_in_words(found) == "No clip is left that every network can name. The gate decides on all clips."
+    comparison = nameable_clips(results, {model: scored[model] for model in ("champion", "fine-tuned")}, VOCABULARY)
+    assert (comparison.num_clips, comparison.scores, comparison.differences) == (0, (), ())
+    assert nameable_in_words(comparison) == "No clip is left that every network can name. The gate decides on all clips."

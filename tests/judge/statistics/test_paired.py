@@ -42,20 +42,20 @@ def compared(clips, **options):
 @settings(max_examples=40)
 @given(clips=CLIPS, seed=st.integers(0, 100))
 def test_the_interval_holds_the_difference_and_ignores_the_order_of_clips(clips, seed):
-    found = compared(clips, seed=seed)
-    low, high = found.interval
-    assert -1 <= low <= found.difference <= high <= 1
-    assert found.difference == pytest.approx(np.mean([o for o, _, _ in clips]) - np.mean([t for _, t, _ in clips]))
-    assert compared(sorted(clips), seed=seed) == found
+    pair = compared(clips, seed=seed)
+    low, high = pair.interval
+    assert -1 <= low <= pair.difference <= high <= 1
+    assert pair.difference == pytest.approx(np.mean([o for o, _, _ in clips]) - np.mean([t for _, t, _ in clips]))
+    assert compared(sorted(clips), seed=seed) == pair
 
 
 @settings(max_examples=40)
 @given(clips=CLIPS)
 def test_swapping_the_networks_turns_the_sign(clips):
-    found, swapped = compared(clips), compared([(t, o, s) for o, t, s in clips])
-    assert swapped.difference == -found.difference
-    assert swapped.interval == pytest.approx((-found.interval[1], -found.interval[0]), abs=1e-7)
-    assert (swapped.num_gained, swapped.num_lost, swapped.mcnemar_p) == (found.num_lost, found.num_gained, found.mcnemar_p)
+    pair, swapped = compared(clips), compared([(t, o, s) for o, t, s in clips])
+    assert swapped.difference == -pair.difference
+    assert swapped.interval == pytest.approx((-pair.interval[1], -pair.interval[0]), abs=1e-7)
+    assert (swapped.num_gained, swapped.num_lost, swapped.mcnemar_p) == (pair.num_lost, pair.num_gained, pair.mcnemar_p)
 
 
 @settings(max_examples=40)
@@ -83,12 +83,12 @@ def test_below_what_the_resamples_can_show_the_exact_test_decides_and_students_t
 @settings(max_examples=40)
 @given(clips=CLIPS)
 def test_a_difference_is_never_surer_than_mcnemars_test(clips):
-    found = compared(clips)
-    if found.interval[0] > 0 or found.interval[1] < 0:
-        assert found.mcnemar_p <= 0.05
-        assert found.num_clips_needed is None
-    elif found.difference:
-        assert found.num_clips_needed > len(clips)
+    pair = compared(clips)
+    if pair.interval[0] > 0 or pair.interval[1] < 0:
+        assert pair.mcnemar_p <= 0.05
+        assert pair.num_clips_needed is None
+    elif pair.difference:
+        assert pair.num_clips_needed > len(clips)
 
 
 @settings(max_examples=20)
@@ -101,20 +101,20 @@ def test_more_of_the_same_videos_narrows_the_interval(clips):
 
 
 def test_networks_that_answer_alike_differ_by_zero_and_one_source_says_nothing_of_another():
-    found = compared([(i % 2 == 0, i % 2 == 0, str(i % 4)) for i in range(40)])
-    assert (found.difference, found.mcnemar_p, found.num_clips_needed) == (0, 1, None)
-    assert found.interval[0] == -found.interval[1] == pytest.approx(-0.0881, abs=1e-4)
-    found = compared([(True, False, "a")] * 50)
-    assert (found.interval, found.num_sources, found.num_clips_needed) == ((-1, 1), 1, 200)
+    pair = compared([(i % 2 == 0, i % 2 == 0, str(i % 4)) for i in range(40)])
+    assert (pair.difference, pair.mcnemar_p, pair.num_clips_needed) == (0, 1, None)
+    assert pair.interval[0] == -pair.interval[1] == pytest.approx(-0.0881, abs=1e-4)
+    pair = compared([(True, False, "a")] * 50)
+    assert (pair.interval, pair.num_sources, pair.num_clips_needed) == ((-1, 1), 1, 200)
 
 
 def test_clips_of_one_video_do_not_count_as_independent():
     """Ten videos, six of them all gained and one all lost: McNemar, who counts clips, is certain, and the interval is not."""
     gains = np.repeat([1, 1, 1, 1, 1, 1, 0, 0, 0, -1], 10)
-    found = compared([(g > 0, g < 0, str(i // 10)) for i, g in enumerate(gains)])
+    pair = compared([(g > 0, g < 0, str(i // 10)) for i, g in enumerate(gains)])
     alone = compared([(g > 0, g < 0, str(i)) for i, g in enumerate(gains)])
-    assert found.mcnemar_p < 1e-9
-    assert found.interval[0] < 0.1 < 0.3 < alone.interval[0]
+    assert pair.mcnemar_p < 1e-9
+    assert pair.interval[0] < 0.1 < 0.3 < alone.interval[0]
 
 
 def test_the_estimate_of_clips_needed_holds_when_so_many_come():
@@ -183,18 +183,18 @@ def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
 def test_the_original_experiment():
     """Its baseline named no action right, so that the gain looks certain although guessing does better: the gate must say the latter."""
     ours, theirs = (as_answers(answers_of(original(), "action", network).right) for network in ("fine-tuned", "baseline"))
-    found = paired_difference(ours, theirs, [str(i % 3) for i in range(23)], opponent="baseline")
-    assert (found.num_gained, found.num_lost, found.num_clips, found.num_sources) == (7, 0, 23, 3)
-    assert found.difference == pytest.approx(7 / 23)
-    assert found.mcnemar_p == pytest.approx(2 / 2**7)
-    assert found.interval[1] - found.interval[0] > 0.4
+    pair = paired_difference(ours, theirs, [str(i % 3) for i in range(23)], opponent="baseline")
+    assert (pair.num_gained, pair.num_lost, pair.num_clips, pair.num_sources) == (7, 0, 23, 3)
+    assert pair.difference == pytest.approx(7 / 23)
+    assert pair.mcnemar_p == pytest.approx(2 / 2**7)
+    assert pair.interval[1] - pair.interval[0] > 0.4
 
 
 def test_every_opponent_and_target_is_compared(make_clips, vocabulary):
     ours, champion, baseline = (make_clips(60, skill=skill) for skill in (5, 2, 0))
-    found = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
-    assert [(d.opponent, d.target) for d in found] == [(o, t) for o in ("baseline", "champion") for t in TARGETS]
-    assert all(d.difference > 0 for d in found)
+    rows = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
+    assert [(d.opponent, d.target) for d in rows] == [(o, t) for o in ("baseline", "champion") for t in TARGETS]
+    assert all(d.difference > 0 for d in rows)
 
 
 @pytest.mark.parametrize(("right", "num_gained", "num_lost"), [("put", 0, 0), ("take", 4, 5), ("take wash", 8, 5), ("put take wash", 8, 0)])
@@ -233,22 +233,24 @@ def test_figures_are_those_that_the_evidence_was_simulated_with():
 def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first():
     names = dict(enumerate(("put", "take", "wash")))
     true, first, second = np.array([0, 0, 0, 0]), np.array([[0], [1], [1], [1]]), np.array([[0], [2], [0], [1]])
-    found = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
-    assert [(clip.uid, clip.label, clip.first, clip.second) for clip in found] == [
+    clips = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
+    assert [(clip.uid, clip.label, clip.first, clip.second) for clip in clips] == [
         ("c", "put", "take", "put"),
         ("b", "put", "take", "wash"),
     ]
 
 
 def digits(right) -> str:
-    return "".join(str(int(one)) for one in right)
+    return "".join(str(int(is_right)) for is_right in right)
 
 
 def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_gain(make_clips, vocabulary):
     clips = make_clips(40, skill=6.0)
     right = {target: answers.right for target, answers in ranked_answers(clips, vocabulary).items()}
     right["verb"] = np.zeros_like(right["verb"])
-    beside = ProbeAnswers(num_training_clips=9, strengths={"verb": 1.0}, right={target: digits(one) for target, one in right.items()})
+    beside = ProbeAnswers(
+        num_training_clips=9, strengths={"verb": 1.0}, right={target: digits(is_right) for target, is_right in right.items()}
+    )
     verb, noun, action = probe_differences(beside, clips, vocabulary, num_resamples=200)
     assert verb.difference == pytest.approx(verb.network_top1)
     assert verb.probe_top1 == 0

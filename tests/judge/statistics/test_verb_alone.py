@@ -32,7 +32,8 @@ def scored(make_clips):
     """What two networks answered whose heads know nothing of the noun that is none."""
     clips = {role: make_clips(60, skill=skill, num_sources=12) for role, skill in (("baseline", 0.0), ("fine-tuned", 5.0))}
     return {
-        role: with_nouns_given(replace(one, noun_classes=np.full_like(one.noun_classes, NONE_ID)), WAVES) for role, one in clips.items()
+        role: with_nouns_given(replace(role_clips, noun_classes=np.full_like(role_clips.noun_classes, NONE_ID)), WAVES)
+        for role, role_clips in clips.items()
     }
 
 
@@ -76,22 +77,22 @@ def test_scores_differences_confusions_the_gate_the_tables_and_the_verdict_are_o
     ours, theirs = results["fine-tuned"], results["baseline"]
     assert ours.targets == VERB_ALONE
     assert ours.verb == ours.action
-    found = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
-    assert [one.target for one in found] == ["verb"]
-    assert {one.target for one in class_changes(ours, theirs)} == {"verb"}
-    assert {one.target for one in confusions(scored, WAVES)} == {"verb"}
-    assert {one.target for one in worst_misnamed(scored["baseline"], WAVES, 60)} == {"verb"}
+    compared = differences(scored["fine-tuned"], {"baseline": scored["baseline"]}, WAVES, num_resamples=200)
+    assert [difference.target for difference in compared] == ["verb"]
+    assert {change.target for change in class_changes(ours, theirs)} == {"verb"}
+    assert {confusion.target for confusion in confusions(scored, WAVES)} == {"verb"}
+    assert {misnamed.target for misnamed in worst_misnamed(scored["baseline"], WAVES, 60)} == {"verb"}
     outcomes = class_outcomes(scored["fine-tuned"], scored["baseline"], WAVES)
-    assert {one.target for one in outcomes} == {"verb"}
+    assert {outcome.target for outcome in outcomes} == {"verb"}
     guessing = over_guessing(answers_of(scored["fine-tuned"], WAVES)["verb"], scored["fine-tuned"].sources)
-    judgement = judge(ours, theirs, found[0], guessing, outcomes, GateOptions(), Attempt())
+    judgement = judge(ours, theirs, compared[0], guessing, outcomes, GateOptions(), Attempt())
     assert judgement.passed
     assert "no verb with 10 clips or more (3 of 3 tested)" in judgement.rules[-1].detail
     assert "of the verbs correctly" in judgement.why
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
-        markdown(list(results.values()), ours, found, judgement, "none"),
-        text(list(results.values()), ours, found, judgement, "none"),
+        markdown(list(results.values()), ours, compared, judgement, "none"),
+        text(list(results.values()), ours, compared, judgement, "none"),
         judgement.reason,
         str(judgement.rules),
     ):
@@ -100,9 +101,9 @@ def test_scores_differences_confusions_the_gate_the_tables_and_the_verdict_are_o
 
 
 def test_a_fusion_weighs_the_verbs_and_leaves_the_nouns_alike(scored):
-    found = fuse(list(scored.values()), [("a", "TSN"), ("b", "TSN")])
-    assert [one.noun_weight for one in found.members] == pytest.approx([0.5, 0.5])
-    assert found.members[1].verb_weight > found.members[0].verb_weight
+    fusion = fuse(list(scored.values()), [("a", "TSN"), ("b", "TSN")])
+    assert [member.noun_weight for member in fusion.members] == pytest.approx([0.5, 0.5])
+    assert fusion.members[1].verb_weight > fusion.members[0].verb_weight
 
 
 def test_among_labels_with_objects_one_without_is_its_verb_and_its_noun_may_be_wrong(make_clips):

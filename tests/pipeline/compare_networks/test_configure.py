@@ -14,10 +14,10 @@ COMMON = TrainOptions(epochs=3, backbone="resnet50")
 
 
 def test_a_line_changes_what_it_names_and_shares_the_rest():
-    found = configured(["family=TSN", "  family=TRN   learning_rate=0.01 num_segments=4 "], COMMON)
-    assert list(found) == ["family=TSN", "family=TRN learning_rate=0.01 num_segments=4"]
-    assert found["family=TSN"] == COMMON
-    assert found["family=TRN learning_rate=0.01 num_segments=4"] == COMMON.model_copy(
+    options = configured(["family=TSN", "  family=TRN   learning_rate=0.01 num_segments=4 "], COMMON)
+    assert list(options) == ["family=TSN", "family=TRN learning_rate=0.01 num_segments=4"]
+    assert options["family=TSN"] == COMMON
+    assert options["family=TRN learning_rate=0.01 num_segments=4"] == COMMON.model_copy(
         update={"family": Family.TRN, "learning_rate": 0.01, "num_segments": 4}
     )
 
@@ -25,7 +25,7 @@ def test_a_line_changes_what_it_names_and_shares_the_rest():
 def test_a_line_may_be_of_a_video_network_and_its_backbone():
     lines = ["family=TSN", "family=3D backbone=mc3_18", "family=3D backbone=swin3d_t head=probe trainable=heads"]
     first, second, third = configured(lines, COMMON).values()
-    assert [one.backbone for one in (first, second, third)] == ["resnet50", "mc3_18", "swin3d_t"]
+    assert [network.backbone for network in (first, second, third)] == ["resnet50", "mc3_18", "swin3d_t"]
     assert second.family is third.family is Family.VIDEO
     with pytest.raises(
         BadConfiguration, match=r"`family=3D`: .*family 3D needs a video network and backbone resnet50 sees single pictures"
@@ -61,9 +61,9 @@ def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, s
 
 def test_a_line_may_fuse_trained_networks():
     runs = ["runs/0123456789abcdef/", "models:/a@champion"]
-    found = configured(["modality=rgb", f"fuse={','.join(runs)}"], COMMON)
-    assert found[f"fuse={','.join(runs)}"].fuse == runs
-    assert found["modality=rgb"].fuse == []
+    options = configured(["modality=rgb", f"fuse={','.join(runs)}"], COMMON)
+    assert options[f"fuse={','.join(runs)}"].fuse == runs
+    assert options["modality=rgb"].fuse == []
 
 
 def test_no_other_option_makes_another_network_of_a_fusion():
@@ -75,8 +75,8 @@ def test_no_other_option_makes_another_network_of_a_fusion():
 def test_joined_features_are_another_network_than_averaged_logits_by_the_options_of_their_head_alone():
     fused = "fuse=runs/0123456789abcdef/,runs/fedcba9876543210/"
     joined = f"{fused} join=features trainable=heads"
-    found = configured([fused, joined, f"{joined} head=lstm"], COMMON)
-    assert found[joined].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys() == {
+    options = configured([fused, joined, f"{joined} head=lstm"], COMMON)
+    assert options[joined].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys() == {
         "fuse",
         "join",
         "trainable",
@@ -102,9 +102,9 @@ def test_the_lines_share_a_recipe_of_the_store():
     bench.store.write(Dataset(f"{STORE}/datasets/d/").manifest, manifest_of([dataset_clip()]))
     bench.run("recipe save", names=["mine"], epochs=6, dropout=0.2, batch_size=4)
     about = {"out": f"{STORE}/comparisons/x/", "dataset": f"{STORE}/datasets/d/", "preset": "mine", "epochs": 7}
-    found = bench.run("configure", configurations=["family=TSN", "family=TRN dropout=0"], **about).configurations
-    options = [TrainOptions.model_validate_json(configuration.options) for configuration in found]
-    assert [(one.epochs, one.batch_size, one.dropout) for one in options] == [(7, 4, 0.2), (7, 4, 0)]
+    configurations = bench.run("configure", configurations=["family=TSN", "family=TRN dropout=0"], **about).configurations
+    options = [TrainOptions.model_validate_json(configuration.options) for configuration in configurations]
+    assert [(chosen.epochs, chosen.batch_size, chosen.dropout) for chosen in options] == [(7, 4, 0.2), (7, 4, 0)]
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_auto_gives_all_lines_one_recipe_and_keeps_what_a_line_names(lines, head
     assert {options[line].head for line in lines} == {"linear"}
     assert {options[line].trainable for line in lines} == {"heads"}
     assert options["trainable=all seed=1"].trainable == "all"
-    assert [one.head for one in configured(lines, TrainOptions(), choose).values()] == heads
+    assert [chosen.head for chosen in configured(lines, TrainOptions(), choose).values()] == heads
