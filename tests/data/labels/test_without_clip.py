@@ -16,13 +16,13 @@ def lines_of(rows):
 
 def test_a_short_interval_and_a_third_action_are_named_with_line_and_remedy(label):
     rows = [(3.5, 11, "take", "bag"), (10.2, 10.9, "open", "door"), (16, 24, "put", "meat"), (16, 20, "cut", "tofu"), (20, 23, "mix", "")]
-    found = label({"a.mp4": 3}, {"labels.csv": lines_of(rows)})
-    assert found.without_clip == (
+    labelling = label({"a.mp4": 3}, {"labels.csv": lines_of(rows)})
+    assert labelling.without_clip == (
         "labels.csv: 2 intervals label no clip: too short for min_overlap=0.25 of a clip, or less of it than other actions; "
         "cut=both cuts clips around them, or choose a smaller min_overlap: line 3 (open door at 10.2-10.9 s), line 6 (mix at 20-23 s)",
     )
-    assert found.without_clip[0] in found.hints
-    assert found.problems == ()
+    assert labelling.without_clip[0] in labelling.hints
+    assert labelling.problems == ()
 
 
 def test_the_second_action_of_a_clip_and_parts_that_count_together_are_used(label):
@@ -31,8 +31,8 @@ def test_the_second_action_of_a_clip_and_parts_that_count_together_are_used(labe
 
 
 def test_an_interval_after_the_last_clip_is_rejected_alone(label):
-    found = label({"a.mp4": 1}, {"labels.csv": lines_of([(30, 31, "take", "bag")])})
-    assert (found.without_clip, len(found.problems)) == ((), 1)
+    labelling = label({"a.mp4": 1}, {"labels.csv": lines_of([(30, 31, "take", "bag")])})
+    assert (labelling.without_clip, len(labelling.problems)) == ((), 1)
 
 
 def test_an_interval_of_the_page_is_used_if_any_of_its_parts_labels_a_clip(label):
@@ -62,19 +62,19 @@ def test_very_many_short_intervals_are_one_line_and_counted_in_time_that_grows_w
 @given(
     st.lists(
         st.tuples(st.integers(0, 70), st.integers(1, 40), st.sampled_from(["take", "put", "cut"])).map(
-            lambda one: (one[0] / 3, (one[0] + one[1]) / 3, one[2], "x")
+            lambda row: (row[0] / 3, (row[0] + row[1]) / 3, row[2], "x")
         ),
         min_size=1,
         max_size=9,
     )
 )
 def test_each_interval_has_a_clip_of_its_label_or_is_counted(label, rows):
-    found = label({"a.mp4": 3}, {"labels.csv": lines_of(rows)})
-    clips = [(one.clip.start_seconds, one.clip.stop_seconds, {one.action, one.second_action}) for one in found.clips]
+    labelling = label({"a.mp4": 3}, {"labels.csv": lines_of(rows)})
+    clips = [(clip.clip.start_seconds, clip.clip.stop_seconds, {clip.action, clip.second_action}) for clip in labelling.clips]
     unused = [
         row
         for row in rows
         if not any(start + 1e-6 < row[1] and row[0] + 1e-6 < stop and f"{row[2]} x" in said for start, stop, said in clips)
     ]
-    numbers = [int(line.split(": ")[1].split(" ")[0]) for line in found.without_clip]
+    numbers = [int(line.split(": ")[1].split(" ")[0]) for line in labelling.without_clip]
     assert numbers == ([len(unused)] if unused else [])

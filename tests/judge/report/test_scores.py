@@ -48,9 +48,9 @@ def test_page_and_card_have_a_row_for_each_network_and_the_checks_count_the_clip
 
 
 def test_tables_have_them():
-    found = compared(nothing=SEEN)
-    table = markdown(found.results, found.ours, found.differences, found.judgement, "none")
-    lines = text(found.results, found.ours, found.differences, found.judgement, "none").splitlines()
+    inputs = compared(nothing=SEEN)
+    table = markdown(inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none")
+    lines = text(inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none").splitlines()
     assert f"| {CAPTION} | recognised [95 % interval] | false alarms [95 % interval] |" in table
     assert f"| new network | {RECOGNISED} | {ALARMS} |" in table
     assert f"  new network    {RECOGNISED} recognised; false alarms {ALARMS}" in lines
@@ -60,7 +60,7 @@ def test_tables_have_them():
 def test_a_comparison_of_networks_has_them():
     usual = comparison_of()
     assert "othing happens" not in networks_page(usual) + networks_note(usual)
-    with_nothing = usual.model_copy(update={"networks": tuple(one.model_copy(update={"nothing": SEEN}) for one in usual.networks)})
+    with_nothing = usual.model_copy(update={"networks": tuple(network.model_copy(update={"nothing": SEEN}) for network in usual.networks)})
     assert networks_page(with_nothing).count(RECOGNISED) == len(usual.networks)
     assert networks_note(with_nothing).count(ALARMS) == len(usual.networks)
 
@@ -93,8 +93,8 @@ def nameable(run_with_unnamed, num_clips=250, classes=("verb knit", "noun sock")
 
 @pytest.fixture
 def run_with_unnamed(make_inputs):
-    found = make_inputs("usual").metrics
-    return found.model_copy(update={"nameable": nameable(found)})
+    metrics = make_inputs("usual").metrics
+    return metrics.model_copy(update={"nameable": nameable(metrics)})
 
 
 SENTENCES = (
@@ -129,8 +129,8 @@ def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):
     lines = card.splitlines()
     first = lines.index("| actions, top-1 | all clips | 250 clips that every network can name | 95 % CI |")
     assert lines[first - 1] == ""
-    found = run_with_unnamed.results[-1].action
-    assert f"| new network | {percent(found.top1)} | 60.0 % | [50.0, 70.0] |" in lines[first + 2 : first + 7]
+    action = run_with_unnamed.results[-1].action
+    assert f"| new network | {percent(action.top1)} | 60.0 % | [50.0, 70.0] |" in lines[first + 2 : first + 7]
     assert lines[first + 6].startswith("| champion → new network | ")
     assert lines[first + 7] == ""
     assert len(card) < 5000

@@ -21,8 +21,8 @@ def search(chosen: SearchOptions, score, num_rounds: int, per_round: int, base: 
     space, trials = Space.of(chosen, base, 8), []
     require_searchable(space, chosen)
     for number in range(1, num_rounds + 1):
-        found = suggest(space, chosen, seed_of("key", number, chosen.search_seed), trials, "action", per_round)
-        for values, options in found:
+        suggestions = suggest(space, chosen, seed_of("key", number, chosen.search_seed), trials, "action", per_round)
+        for values, options in suggestions:
             trials.append(trial(len(trials), score(options), values=values, options=options, latency_seconds=score(options)))
     return trials
 
@@ -49,7 +49,7 @@ def test_the_same_results_lead_to_the_same_suggestions_in_every_process():
 def test_no_recipe_is_suggested_twice(sampler, seed, wanted):
     chosen = SearchOptions(search_sampler=sampler, search=["schedule", "batch_size", "class_weights"], search_seed=seed)
     trials = search(chosen, lambda options: options.batch_size / 16, 3, wanted)
-    assert len({identity(one.values, one.options) for one in trials}) == len(trials) == min(3 * wanted, 16)
+    assert len({identity(trial.values, trial.options) for trial in trials}) == len(trials) == min(3 * wanted, 16)
 
 
 @pytest.mark.parametrize(("sampler", "searched", "number"), [("tpe", ["schedule"], 2), ("grid", ["learning_rate", "schedule"], 10)])
@@ -60,7 +60,7 @@ def test_a_space_without_further_recipes_ends_the_round(sampler, searched, numbe
 
 def test_contradicting_values_are_never_suggested():
     chosen = SearchOptions(search=["head", "family"], ranges=["head=linear, tcn", "family=TSN, TRN"])
-    assert all(one.options.head == "linear" or one.options.family == "TSN" for one in search(chosen, lambda options: 0.5, 2, 4))
+    assert all(trial.options.head == "linear" or trial.options.family == "TSN" for trial in search(chosen, lambda options: 0.5, 2, 4))
 
 
 def test_a_grid_of_too_many_recipes_is_refused():
@@ -93,7 +93,7 @@ def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_a_rando
 
     def finds(seed):
         chosen = SearchOptions(search_seed=seed, search=[*NUMBERS, "schedule"])
-        tried = [one.options for one in search(chosen, _built_in, 4, 6)[12:]]
+        tried = [trial.options for trial in search(chosen, _built_in, 4, 6)[12:]]
         return any(abs(math.log10(options.learning_rate) + 3) < 0.4 and options.dropout < 0.2 for options in tried)
 
     assert sum(map(finds, range(20))) >= 16

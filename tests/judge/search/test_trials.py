@@ -24,19 +24,19 @@ def score(right: str, loss: float = 1.0, num_epochs: int = 1) -> TrialScore:
 
 def test_folds_count_by_their_clips_and_one_video_says_nothing():
     clips = [[clip("a", "x"), clip("b", "x"), clip("c", "y")], [clip("d", "z")]]
-    found = scored(trial(), [score("110", loss=1.0), score("0", loss=3.0, num_epochs=2)], clips, "action")
-    assert found.scores["action"].top1 == 0.5
-    assert found.loss == pytest.approx(1.5)
-    assert found.seconds == 4
-    assert found.num_epochs == 2
-    assert found.fold_top1 == (pytest.approx(2 / 3), 0)
+    of_folds = scored(trial(), [score("110", loss=1.0), score("0", loss=3.0, num_epochs=2)], clips, "action")
+    assert of_folds.scores["action"].top1 == 0.5
+    assert of_folds.loss == pytest.approx(1.5)
+    assert of_folds.seconds == 4
+    assert of_folds.num_epochs == 2
+    assert of_folds.fold_top1 == (pytest.approx(2 / 3), 0)
     of_one_source = scored(trial(), [score("1100")], [[clip(uid, "x") for uid in "abcd"]], "action")
     assert of_one_source.scores["action"].interval == (0, 1)
 
 
 def test_a_tie_goes_to_the_lower_loss_and_then_to_the_earlier_trial():
     trials = [trial(0, 0.5, loss=2), trial(1, 0.5), trial(2, failure="x"), trial(3, 0.5), trial(4, 0.25, loss=0.1)]
-    assert [one.number for one in best_first(trials, "action")] == [1, 3, 0, 4]
+    assert [trial.number for trial in best_first(trials, "action")] == [1, 3, 0, 4]
 
 
 def test_hours_are_those_of_trainings_that_were_not_found():
@@ -75,7 +75,7 @@ def test_head_trainings_share_a_task_and_others_have_their_own():
     whole = LIGHT.model_copy(update={"trainable": "all"})
     trials = [Trial(number=i, values={}, options=whole if i % 3 == 0 else LIGHT) for i in range(100)]
     batches = batches_of(trials)
-    assert sorted(one.number for batch in batches for one in batch) == list(range(100))
+    assert sorted(trial.number for batch in batches for trial in batch) == list(range(100))
     assert [len(batch) for batch in batches] == [64, 2, *[1] * 34]
 
 
@@ -93,4 +93,4 @@ def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
     assert history_digest(known) == history_digest([older, known[1]]), "as before there was this option"
     assert history_digest([known[0], failed]) == history_digest([known[0], again])
     others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
-    assert len({history_digest(one) for one in others}) == len(others)
+    assert len({history_digest(other) for other in others}) == len(others)

@@ -58,11 +58,11 @@ def shelf(tmp_path):
     made.write_bytes(prediction.report.table, "\n".join(lines).encode())
     made.write_bytes(prediction.report.uri, b"{}")
     others = (Interval(0, 8, 1, 20, 0.9),)
-    found = [
+    suggested = [
         FoundIntervals(scored("seen.mp4"), ((0, 8),), {}, {"model": WHEN, "against": others}),
         FoundIntervals(scored("quiet.mp4"), ((0, 8),), {}, {"model": (), "against": others}),
     ]
-    write_intervals(plan, found, NAMES, {sha(name): name for name in FILMS}, tmp_path)
+    write_intervals(plan, suggested, NAMES, {sha(name): name for name in FILMS}, tmp_path)
     report = prediction.report
     made.intervals = {uri: (tmp_path / uri.rpartition("/")[2]).read_bytes() for uri in (report.intervals, report.intervals_rows)}
     return made
@@ -77,9 +77,9 @@ def said(tasks):
     """By film, what its pre-annotations say, with the first and last frame and the score."""
     return {
         task["data"]["name"]: [
-            (one["value"]["timelinelabels"][0], *one["value"]["ranges"][0].values(), one["score"])
+            (region["value"]["timelinelabels"][0], *region["value"]["ranges"][0].values(), region["score"])
             for prediction in task["predictions"]
-            for one in prediction["result"]
+            for region in prediction["result"]
         ]
         for task in tasks
     }
@@ -102,12 +102,14 @@ def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_pr
     shelf.objects |= shelf.intervals
     tasks = exported(shelf, tmp_path / "tasks.json")
     for task in tasks:
-        task["annotations"] = [{"id": 1, "result": one["result"]} for one in task.pop("predictions")]
+        task["annotations"] = [{"id": 1, "result": prediction["result"]} for prediction in task.pop("predictions")]
     accepted = AnnotationFile("accepted.json", json.dumps(tasks).encode())
-    found = labelled_intervals(shelf, ROOT, PredictedVideos({sha("seen.mp4"): "seen.mp4"}, (accepted,))).intervals
-    assert [(one.verb_class, one.noun_class) for one in found] == [(one.verb_class, one.noun_class) for one in WHEN]
-    for one, interval in zip(found, WHEN, strict=True):
-        assert (one.start_seconds, one.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)
+    accepted_intervals = labelled_intervals(shelf, ROOT, PredictedVideos({sha("seen.mp4"): "seen.mp4"}, (accepted,))).intervals
+    assert [(interval.verb_class, interval.noun_class) for interval in accepted_intervals] == [
+        (interval.verb_class, interval.noun_class) for interval in WHEN
+    ]
+    for read, interval in zip(accepted_intervals, WHEN, strict=True):
+        assert (read.start_seconds, read.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)
 
 
 def told(shelf, out):

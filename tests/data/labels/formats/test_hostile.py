@@ -68,9 +68,9 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
     ids=range(32),
 )
 def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
-    found = label({"a.mp4": 1}, {"bad.json": content} | GOOD)
-    assert actions(found) == ["put meat"]
-    (problem,) = found.problems
+    labelling = label({"a.mp4": 1}, {"bad.json": content} | GOOD)
+    assert actions(labelling) == ["put meat"]
+    (problem,) = labelling.problems
     assert problem.line is None
     assert reason in problem.reason
 
@@ -99,7 +99,7 @@ def test_a_zip_bomb_is_not_unpacked(label):
 
 def test_of_very_many_pieces_that_all_overlap_few_are_compared(label, monkeypatch):
     num_pieces, num_compared, overlap = 2000, itertools.count(), items._overlap
-    monkeypatch.setattr(items, "_overlap", lambda one, other: (next(num_compared), overlap(one, other))[1])
+    monkeypatch.setattr(items, "_overlap", lambda first, second: (next(num_compared), overlap(first, second))[1])
     timeline = [{"ranges": [{"start": 1, "end": 200_000}], "timelinelabels": ["put"]}]
     words = {"verb": timeline * num_pieces, "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces}
     item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1, **words}
@@ -143,8 +143,8 @@ VALUES = st.recursive(
 @settings(max_examples=40)
 @given(value=VALUES)
 def test_json_of_wrong_types_never_raises(label, wrap, value):
-    found = label({"a.mp4": 1}, {"a.json": json.dumps(wrap(value))} | GOOD)
-    assert actions(found) == ["put meat"]
+    labelling = label({"a.mp4": 1}, {"a.json": json.dumps(wrap(value))} | GOOD)
+    assert actions(labelling) == ["put meat"]
 
 
 @given(
@@ -168,12 +168,12 @@ def test_xml_of_wrong_shapes_never_raises(label, parts, root):
         text += f"<{tag} " + " ".join(f'{name}="{value}"' for name, value in attributes.items()) + ">x"
         opened.append(tag)
     text += "".join(f"</{tag}>" for tag in reversed(opened))
-    found = label({"a.mp4": 1}, {"a.xml": text} | GOOD)
-    assert actions(found) == ["put meat"]
+    labelling = label({"a.mp4": 1}, {"a.xml": text} | GOOD)
+    assert actions(labelling) == ["put meat"]
 
 
 @given(st.binary(max_size=200), st.sampled_from(STARTS))
 def test_noise_never_raises(label, noise, start):
-    found = label({"b.mp4": 1}, {"a.csv": start + noise, "z.csv": "uid,verb,noun\nb,put,meat\n"})
-    assert actions(found) == ["put meat"]
-    assert all(problem.reason.isprintable() for problem in found.problems)
+    labelling = label({"b.mp4": 1}, {"a.csv": start + noise, "z.csv": "uid,verb,noun\nb,put,meat\n"})
+    assert actions(labelling) == ["put meat"]
+    assert all(problem.reason.isprintable() for problem in labelling.problems)

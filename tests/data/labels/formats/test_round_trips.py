@@ -75,7 +75,7 @@ def files_of(name, content):
     if suffix != ".zip":
         return {f"exported{suffix}": content}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {f"exported/{one}": archive.read(one) for one in archive.namelist()}
+        return {f"exported/{member}": archive.read(member) for member in archive.namelist()}
 
 
 def told(intervals):
@@ -107,14 +107,14 @@ def test_intervals_come_back_exactly_whatever_clips_they_label(label, name, rows
     content = exported(written, files, fps, name, 0.25)
     # Another store, and this one, in which the words are known from other files.
     again = (files if is_known else {}) | files_of(name, content)
-    found = label(dict.fromkeys(VIDEOS, NUM_CLIPS), again, fps=fps)
-    before, after = told(standing(written, files, fps)), told(standing(found, again, fps))
+    again_labelled = label(dict.fromkeys(VIDEOS, NUM_CLIPS), again, fps=fps)
+    before, after = told(standing(written, files, fps)), told(standing(again_labelled, again, fps))
     assert before <= after
     # What folders say of the other clips is in no file of the first store.
     assert {text for *_, text in after - before} <= {"kitchen", "garden", "copy"}
-    assert actions(found) == actions(written)
-    assert found.problems == () or not rows
-    assert found.changes == ()
+    assert actions(again_labelled) == actions(written)
+    assert again_labelled.problems == () or not rows
+    assert again_labelled.changes == ()
 
 
 @pytest.mark.parametrize("name", formats().writers)
@@ -128,9 +128,9 @@ def test_answers_about_clips_come_back_beside_intervals(label, make, name, rows,
     files = {"labels.csv": csv(rows), "page.csv": f"uid,verb,noun\n{lines}"}
     written = label(dict.fromkeys(VIDEOS, NUM_CLIPS), files, fps=fps)
     content = exported(written, files, fps, name, 0.25)
-    found = label(dict.fromkeys(VIDEOS, NUM_CLIPS), files_of(name, content), fps=fps)
-    assert {one.clip.uid: one.action for one in found.clips if one.clip.uid in latest} == {
-        one.clip.uid: one.action for one in written.clips if one.clip.uid in latest
+    labelling = label(dict.fromkeys(VIDEOS, NUM_CLIPS), files_of(name, content), fps=fps)
+    assert {clip.clip.uid: clip.action for clip in labelling.clips if clip.clip.uid in latest} == {
+        clip.clip.uid: clip.action for clip in written.clips if clip.clip.uid in latest
     }
 
 
