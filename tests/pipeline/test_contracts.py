@@ -13,7 +13,7 @@ from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pipeline.commands import COMMANDS, STEPS, parse
-from tasks.pipeline.step import StepArguments
+from tasks.pipeline.step import ShellArguments, StepArguments
 from tests.pipeline.light import HEAVY
 
 
@@ -50,6 +50,14 @@ def test_a_contract_lies_in_the_file_of_its_dag():
 
 def test_what_a_dag_runs_is_told_where_to_read_and_write():
     assert all(issubclass(step.arguments, StepArguments) for step in STEPS.values())
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"), [("s3://asked/films/", "s3://asked/films"), ("s3://asked", "s3://asked"), (None, "s3://set/films")]
+)
+def test_a_command_at_a_shell_takes_the_store_that_is_set_if_none_is_asked_for(store, expected, monkeypatch):
+    monkeypatch.setenv("RETAKE_STORE_URI", "s3://set/films/")
+    assert ShellArguments(store=store).store_uri == expected
 
 
 @pytest.mark.slow
