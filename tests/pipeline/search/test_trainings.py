@@ -71,6 +71,7 @@ def test_folds_and_latency_by_one_command(bench):
     assert all(trial.latency_seconds == latencies[trial.values["num_segments"]] > 0 for trial in done.trials)
     assert len([uri for uri in bench.store.objects if uri.startswith(f"{done.plan.search_uri}latency/")]) == len(latencies) == 2
     assert max(done.trials[number].scores["action"].top1 for number in done.pareto) == done.trials[done.winner].scores["action"].top1
+    assert done.bias.corrected + done.bias.optimism == pytest.approx(done.trials[done.winner].scores["action"].top1)
     assert "latency" in bench.store.read_bytes(result.report_uri).decode()
     assert {look.split for look in looks(bench)} == {"train"}, "val has chosen nothing"
 
