@@ -32,6 +32,7 @@ def test_a_page_is_shown_as_it_lies_in_the_store_in_an_origin_of_its_own(store):
     assert policy.startswith("sandbox ")
     assert "allow-same-origin" not in policy
     assert "default-src 'none'" in policy
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
 
 
 @pytest.mark.parametrize("page", ["s3://kitchen-2/runs/x.html", "s3://kitchen/runs/best.pt", "s3://kitchen/none.html", "/etc/x.html", ""])
